@@ -1,0 +1,88 @@
+/* demos.h - recorded demonstrations, in the robomimic HDF5 layout.
+ *
+ *   demos *d = NULL;
+ *   demo_episode e;
+ *   if (demos_open("demos.h5", &d, &err)) ...
+ *   for (int i = 0; i < demos_count(d); i++) {
+ *       if (demos_read(d, i, &e, &err)) ...
+ *       ... e.static_rgb, e.actions ...
+ *       demo_episode_free(&e);
+ *   }
+ *   demos_close(d);
+ *
+ * Layout: /data attributes total, env_args; /data/<demo> attributes num_samples, language, task,
+ * seed; /data/<demo>/obs/rgb_static and rgb_gripper u8 [T,H,W,3], actions f32 [T,7] in -1..1
+ * (xyz, euler angles, gripper +1 open / -1 closed), obs/object f32 [T,D] (simulator state, optional).
+ * Images are compressed by gzip, one frame a chunk. Files of others open when they have the two
+ * cameras under these names or under robomimic's and LIBERO's.
+ */
+#ifndef DATASETS_DEMOS_H
+#define DATASETS_DEMOS_H
+
+#include <stdint.h>
+
+#include "runtime/deer.h"
+
+#define DEMO_ACTION 7
+
+/* One episode, all its steps. Arrays are owned by the episode (demo_episode_free) when read, and
+ * by the caller when written. */
+typedef struct {
+    char     name[64];         /* "demo_12" */
+    char     instruction[256]; /* what the robot was told */
+    char     task[64];         /* task family, may be empty */
+    uint64_t seed;             /* of the simulator, 0 if unknown */
+    int      steps;            /* T */
+    int      static_height, static_width;
+    int      gripper_height, gripper_width;
+    uint8_t *static_rgb;  /* [T, static_height, static_width, 3] */
+    uint8_t *gripper_rgb; /* [T, gripper_height, gripper_width, 3] */
+    float   *actions;     /* [T, 7] */
+    int      object_size; /* D, 0 if there is none */
+    float   *object;      /* [T, D] */
+} demo_episode;
+
+void demo_episode_free(demo_episode *episode);
+
+/* The observation of step t: points into the episode. */
+deer_observation demo_episode_observation(const demo_episode *episode, int t);
+
+typedef struct demos demos;
+
+/* Opens a file for reading and checks its structure: every demonstration's datasets, ranks, types
+ * and equal lengths. A file without demonstrations is an error. */
+deer_status demos_open(const char *path, demos **d, deer_error *err);
+void        demos_close(demos *d);
+
+int         demos_count(const demos *d);
+const char *demos_name(const demos *d, int i);
+int         demos_steps(const demos *d, int i); /* steps of demonstration i */
+long        demos_total_steps(const demos *d);
+
+/* Index of the demonstration of that name, -1 if there is none. */
+int demos_find(const demos *d, const char *name);
+
+/* Identity of the contents (xxHash of instructions, actions and pixels as stored): 32 hex digits.
+ * Depends on every byte that replay reads; computed once and kept. */
+deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer_error *err);
+
+/* Reads demonstration i whole. Actions must be finite and within -1..1 (1e-3 of slack). */
+deer_status demos_read(demos *d, int i, demo_episode *episode, deer_error *err);
+
+typedef struct demos_writer demos_writer;
+
+/* Starts a file under a temporary name beside path; it appears at path only by demos_writer_finish.
+ * env_args is a JSON text kept as the robomimic attribute of that name. */
+deer_status demos_writer_open(const char *path, const char *env_args, demos_writer **w,
+                              deer_error *err);
+
+/* Appends an episode as /data/demo_<n>; its name field is ignored. */
+deer_status demos_writer_add(demos_writer *w, const demo_episode *episode, deer_error *err);
+
+/* Flushes, fsyncs and renames into place. Frees the writer whatever happens. */
+deer_status demos_writer_finish(demos_writer *w, deer_error *err);
+
+/* Throws the unfinished file away. */
+void demos_writer_abandon(demos_writer *w);
+
+#endif

@@ -1,0 +1,309 @@
+/* deer.h - run a multi-exit vision-language-action policy under a compute budget.
+ *
+ *   deer_error      err;
+ *   deer_model     *model   = NULL;
+ *   deer_session   *session = NULL;
+ *   deer_thresholds thresholds;
+ *
+ *   if (deer_model_open("policy.safetensors", DEER_ALL_EXITS, &model, &err) ||
+ *       deer_thresholds_load("thresholds.json", model, &thresholds, &err) ||
+ *       deer_session_new(model, &thresholds, &session, &err) ||
+ *       deer_session_set_instruction(session, "lift the red block", &err))
+ *       fail(err.message);
+ *   while (running && !deer_step(session, &observation, &action, &err))
+ *       move_robot(action.command);
+ *   deer_session_free(session);
+ *   deer_model_close(model);
+ *
+ * A model is immutable and may be shared by any number of threads. A session is one robot: one
+ * instruction, one recurrent state, one scratch memory; it belongs to one thread at a time.
+ * A step allocates nothing, locks nothing and does no I/O. Functions that can fail return a
+ * deer_status and fill the caller's deer_error; nothing here prints, and nothing ends the process.
+ *
+ * The architecture is that of DeeR-VLA (arXiv 2411.02359): CLIP vision transformer, Perceiver
+ * resampler, MPT decoder with gated cross-attention, one action head shared by all exits.
+ */
+#ifndef DEER_H
+#define DEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DEER_VERSION "0.1.0"
+
+/* ---------------------------------------------------------------- status and errors -------- */
+
+/* What every function that can fail returns. The values are also the tools' exit statuses. */
+typedef enum {
+    DEER_OK         = 0,
+    DEER_FAILED     = 1, /* a file, the system or the data */
+    DEER_USAGE      = 2, /* the caller's arguments */
+    DEER_INFEASIBLE = 3, /* a budget that nothing can meet */
+} deer_status;
+
+/* One line a person can act on: what was being done, to which file, what was wrong, what to do. */
+typedef struct {
+    char message[512];
+} deer_error;
+
+/* Writes a formatted message into err (which may be NULL) and returns DEER_FAILED, so that a
+ * failure is one line: return deer_fail(err, "cannot open %s: %s", path, strerror(errno)); */
+deer_status deer_fail(deer_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The same, returning the given status. */
+deer_status deer_fail_with(deer_status status, deer_error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---------------------------------------------------------------- configuration ------------ */
+
+#define DEER_MAX_EXITS 32
+#define DEER_MAX_MLP_LAYERS 4
+#define DEER_POSE 6    /* x, y, z, roll, pitch, yaw: relative, each in -1..1 */
+#define DEER_COMMAND 7 /* the pose and the gripper (+1 open, -1 closed) */
+
+/* Naming and conventions of the decoder block. */
+typedef enum {
+    DEER_BLOCK_MPT_1B, /* ln_1 / mlp_up names, LayerNorm on q and k, slopes 2^-(8(h+1)/heads) */
+    DEER_BLOCK_MPT_7B, /* norm_1 / ffn.up_proj names, no LayerNorm on q and k, interleaved slopes */
+} deer_block;
+
+/* Recurrent part of the action head. */
+typedef enum {
+    DEER_LSTM_LAYERNORM, /* a LayerNorm after each layer, the last included */
+    DEER_LSTM_PLAIN,     /* torch.nn.LSTM with several layers */
+} deer_lstm;
+
+/* Everything that shapes the computation; read from the model file, the same for every part of
+ * the project. Dimensions are counts; nothing here is derived from weights at run time. */
+typedef struct {
+    char name[64];
+
+    int   image_size;    /* side of the square the images are resized to, pixels */
+    int   patch_size;    /* side of a patch, pixels */
+    int   vision_width;  /* also the width of the media tokens */
+    int   vision_layers;
+    int   vision_heads;
+    int   vision_mlp;    /* hidden width of the vision MLP */
+    float image_mean[3]; /* RGB, of values in 0..1 */
+    float image_std[3];
+
+    int resampler_layers;
+    int resampler_heads;
+    int resampler_head_dim;
+    int resampler_latents; /* media tokens per image */
+    int resampler_mlp;
+
+    deer_block block;
+    int        d_model;
+    int        heads;
+    int        layers; /* decoder layers in the file */
+    int        mlp;    /* hidden width of the decoder MLP */
+    int        vocab;  /* rows of the embedding table */
+    int        max_text; /* tokens an instruction is cut to */
+    int        media_token; /* id of <image> */
+
+    int cross_every; /* layer i has cross-attention when (i + 1) % cross_every == 0 */
+    int cross_heads;
+    int cross_head_dim;
+    int cross_mlp;
+
+    deer_lstm lstm;
+    int       lstm_layers;
+    int       lstm_hidden;
+    int       head_mlp_layers;                  /* hidden layers of the pose and gripper MLPs */
+    int       head_mlp[DEER_MAX_MLP_LAYERS];    /* their widths */
+    bool      head_mlp_layernorm;
+
+    int exits;                       /* how many */
+    int exit_layers[DEER_MAX_EXITS]; /* 0-based decoder layers after which an exit sits, ascending */
+
+    float action_scale[DEER_POSE]; /* physical size of a pose component of 1: metres, radians */
+} deer_config;
+
+/* ---------------------------------------------------------------- model -------------------- */
+
+#define DEER_ALL_EXITS (-1)
+#define DEER_FINGERPRINT 33 /* 32 hexadecimal digits and a zero */
+
+typedef struct deer_model deer_model;
+
+/* Maps a model file read-only. Only the prefix needed up to exit max_exit (an index into
+ * exit_layers, or DEER_ALL_EXITS) is mapped and checked; tensors lie in execution order.
+ * Every header field is checked against the file size and every mapped weight for NaN and infinity.
+ * On success *model is the caller's, to close; on failure it is NULL. */
+deer_status deer_model_open(const char *path, int max_exit, deer_model **model, deer_error *err);
+void        deer_model_close(deer_model *model);
+
+/* The model's dimensions; lives as long as the model. */
+const deer_config *deer_model_config(const deer_model *model);
+
+/* The deepest exit that is mapped: an index into exit_layers. */
+int deer_model_max_exit(const deer_model *model);
+
+/* Identity of the weights and configuration: independent of path, dates and of max_exit. */
+const char *deer_model_fingerprint(const deer_model *model);
+
+/* Bytes of the file mapped for the weights up to max_exit. */
+size_t deer_model_mapped_bytes(const deer_model *model);
+
+/* ---------------------------------------------------------------- thresholds --------------- */
+
+/* How exit k's pose p is compared with the previous exit's pose q, d = p - q. All in float32.
+ * Source: official ActionValueNet, threshold_type. */
+typedef enum {
+    DEER_CRITERION_L2,     /* sqrt(mean(d^2)) */
+    DEER_CRITERION_MEAN,   /* mean(|d|) */
+    DEER_CRITERION_MAX,    /* max(|d|) */
+    DEER_CRITERION_COSINE, /* 1 - cos(p, q) */
+} deer_criterion;
+
+const char *deer_criterion_name(deer_criterion criterion);
+
+/* What calibration expects of the thresholds; NaN where it does not know.
+ * Costs are GFLOPs of one step, one multiply-add counted as one FLOP. */
+typedef struct {
+    double average_llm_gflops;   /* decoder layers with their cross-attention */
+    double average_total_gflops; /* vision, resampler, decoder, every head evaluation */
+    double peak_llm_gflops;
+    double peak_total_gflops;
+    double memory_bytes;
+    double loss; /* expected action loss of a step */
+    double exit_fraction[DEER_MAX_EXITS];
+} deer_promise;
+
+/* Exit thresholds of one model. Plain data: initialise it by deer_thresholds_load or
+ * deer_thresholds_fixed, or fill every field. */
+typedef struct {
+    char           model_fingerprint[DEER_FINGERPRINT];
+    deer_criterion criterion;
+    int            exits;                 /* thresholds up to and including max_exit */
+    int            max_exit;              /* index of the deepest exit allowed */
+    int            steps_per_stage;       /* decide anew only every so many steps; 1 = always */
+    float          tau[DEER_MAX_EXITS];   /* tau[max_exit] is +infinity: always exit */
+    deer_promise   promise;
+    char           solver[64];            /* what made them */
+    double         budget_gflops;         /* the average budget asked, NaN if none */
+    bool           budget_is_llm;         /* its scope: llm, else total */
+    long           calibration_episodes;
+    long           calibration_steps;
+    unsigned long  seed;
+} deer_thresholds;
+
+/* Always exits at the given exit: tau is -infinity before it. */
+void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *thresholds);
+
+/* Reads a thresholds file. When model is not NULL the file must be for that model (fingerprint and
+ * exit layers) and its deepest exit must be mapped. */
+deer_status deer_thresholds_load(const char *path, const deer_model *model,
+                                 deer_thresholds *thresholds, deer_error *err);
+
+/* Writes a thresholds file atomically (temporary name, fsync, rename). config names the exits. */
+deer_status deer_thresholds_save(const char *path, const deer_config *config,
+                                 const deer_thresholds *thresholds, deer_error *err);
+
+/* ---------------------------------------------------------------- session ------------------ */
+
+typedef struct deer_session deer_session;
+
+/* An RGB image: rgb[height][width][3], rows from the top. */
+typedef struct {
+    const uint8_t *rgb;
+    int            height;
+    int            width;
+} deer_image;
+
+/* What the policy sees at one step. The pixels are read during the step only. */
+typedef struct {
+    deer_image static_view;  /* the camera beside the table */
+    deer_image gripper_view; /* the camera on the wrist */
+} deer_observation;
+
+/* What the policy does at one step. */
+typedef struct {
+    float command[DEER_COMMAND]; /* pose in -1..1 and gripper +1 / -1, rounded to float16 as the
+                                    official code does before it moves the robot */
+    float pose[DEER_POSE];       /* before rounding */
+    float gripper_probability;   /* of open */
+    int   exit;                  /* index of the exit taken */
+    int   exit_layer;            /* its decoder layer */
+    int   head_evaluations;      /* LSTM and MLPs, counted once each time they ran */
+    float delta[DEER_MAX_EXITS]; /* criterion at each exit tested, NaN where not evaluated */
+} deer_action;
+
+/* A session of a model under thresholds (copied). The model must outlive it. */
+deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,
+                             deer_session **session, deer_error *err);
+void        deer_session_free(deer_session *session);
+
+/* Replaces the thresholds between two steps; the recurrent state stays. */
+deer_status deer_session_set_thresholds(deer_session *session, const deer_thresholds *thresholds,
+                                        deer_error *err);
+
+/* Starts a new (sub-)task: tokenizes the instruction with the official prompt
+ * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. */
+deer_status deer_session_set_instruction(deer_session *session, const char *instruction,
+                                         deer_error *err);
+
+/* The same with token ids made elsewhere; at most config.max_text of them are used. */
+deer_status deer_session_set_tokens(deer_session *session, const int32_t *ids, int count,
+                                    deer_error *err);
+
+/* Zeroes the recurrent state; the instruction stays. */
+void deer_session_reset(deer_session *session);
+
+/* Number of tokens of the current instruction. */
+int deer_session_tokens(const deer_session *session);
+
+/* One control step: stops at the first exit whose action agrees with the previous exit's.
+ * Source: official ModelWrapper.step, ExitController.forward. */
+deer_status deer_step(deer_session *session, const deer_observation *observation,
+                      deer_action *action, deer_error *err);
+
+/* Recurrent state [lstm_layers, lstm_hidden] each, owned by the session: what the next step sees. */
+const float *deer_session_lstm_h(const deer_session *session);
+const float *deer_session_lstm_c(const deer_session *session);
+
+/* Bytes this session holds besides the model: scratch and state. */
+size_t deer_session_bytes(const deer_session *session);
+
+/* ---------------------------------------------------------------- calibration -------------- */
+
+/* Runs vision and every decoder layer up to the model's deepest mapped exit, without the head, and
+ * returns the max-pooled features the head would see.
+ *   pooled  [1 + exits up to max_exit, d_model]; row 0 is the pseudo exit (the layer before the
+ *           first exit), row 1 + k is exit k. The caller's memory.
+ * The recurrent state is neither read nor changed. */
+deer_status deer_step_features(deer_session *session, const deer_observation *observation,
+                               float *pooled, deer_error *err);
+
+/* Recurrent state of a batch of action heads, h and c each [batch, lstm_layers, lstm_hidden]. */
+typedef struct deer_head deer_head;
+
+/* A stand-alone action head of the model for up to `batch` rows at once; the model must outlive it.
+ * For replaying cached features under any history. */
+deer_status deer_head_new(const deer_model *model, int batch, deer_head **head, deer_error *err);
+void        deer_head_free(deer_head *head);
+
+/* Evaluates the head for n <= batch rows, from given states to new ones.
+ *   pooled          [n, d_model]
+ *   h, c            [n, lstm_layers, lstm_hidden] before
+ *   h_next, c_next  the same, after; may be h and c themselves; both NULL: not wanted
+ *   pose            [n, 6] in -1..1;  gripper [n], probability of open */
+void deer_head_evaluate(deer_head *head, int n, const float *pooled, const float *h, const float *c,
+                        float *h_next, float *c_next, float *pose, float *gripper);
+
+/* The criterion between an exit's pose and the previous exit's. */
+float deer_criterion_delta(deer_criterion criterion, const float pose[DEER_POSE],
+                           const float previous[DEER_POSE]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,25 @@
+/* file.h - writing files so that they are there whole or not at all.
+ *
+ *   char *tmp = file_temporary(path, &err);      // "<path>.tmp-<pid>" beside path
+ *   ... write it ...
+ *   status = file_publish(tmp, path, &err);      // fsync, rename, fsync of the folder
+ *   free(tmp);
+ */
+#ifndef RUNTIME_FILE_H
+#define RUNTIME_FILE_H
+
+#include "runtime/deer.h"
+
+/* A temporary name in the same folder; the caller frees it. NULL when out of memory. */
+char *file_temporary(const char *path, deer_error *err);
+
+/* Makes tmp appear at path: fsync, rename, fsync of the folder. On failure tmp is removed. */
+deer_status file_publish(const char *tmp, const char *path, deer_error *err);
+
+/* Writes size bytes to path atomically. */
+deer_status file_write(const char *path, const void *data, size_t size, deer_error *err);
+
+/* Reads a whole regular file of at most limit bytes, with a zero appended; the caller frees. */
+deer_status file_read(const char *path, size_t limit, char **data, size_t *size, deer_error *err);
+
+#endif

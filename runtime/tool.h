@@ -1,0 +1,85 @@
+/* tool.h - what the command-line programs share: options, messages, progress. Not part of libdeer.
+ *
+ *   static const char *model, *out;
+ *   static double      budget = NAN;
+ *   static bool        json;
+ *   const tool_option  options[] = {
+ *       {"model", TOOL_STRING, &model, "FILE", "policy to run (required)"},
+ *       {"avg-gflops", TOOL_DOUBLE, &budget, "X", "average budget, GFLOPs a step"},
+ *       {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
+ *       {NULL}};
+ *   const tool_command self = {"deer-calib solve", "chooses thresholds under budgets", "[options]",
+ *                              options, "deer-calib solve --cache c --avg-gflops 0.01 --out t.json"};
+ *   if (tool_parse(&self, argc, argv, &rest, &status))
+ *       return status;   // --help, --version or wrong usage; already printed
+ */
+#ifndef RUNTIME_TOOL_H
+#define RUNTIME_TOOL_H
+
+#include "runtime/deer.h"
+
+typedef enum {
+    TOOL_FLAG,   /* bool *: set to true */
+    TOOL_STRING, /* const char **: points into argv */
+    TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
+    TOOL_DOUBLE, /* double *: a finite number */
+} tool_type;
+
+typedef struct {
+    const char *name; /* without the dashes; a NULL name ends the table */
+    tool_type   type;
+    void       *value;    /* holds the default until parsed */
+    const char *argument; /* placeholder shown by --help, NULL for flags */
+    const char *help;
+} tool_option;
+
+typedef struct {
+    const char        *name;    /* "deer-calib solve": starts every message */
+    const char        *summary; /* one line */
+    const char        *usage;   /* what follows the name, e.g. "M [options]" */
+    const tool_option *options;
+    const char        *example; /* one or more lines, shown by --help */
+} tool_command;
+
+/* Parses options from argv[1..]; --name value and --name=value. Positional arguments are collected
+ * into rest (at most argc of them; rest may be NULL if none are allowed) and *n_rest.
+ * Returns true when the program should end now with *status: after --help and --version (printed to
+ * stdout, status 0) and after wrong usage (one line on stderr, status 2). */
+bool tool_parse(const tool_command *command, int argc, char **argv, const char **rest, int *n_rest,
+                int *status);
+
+/* Prints "name: message" on stderr and returns the status. */
+int tool_fail(const tool_command *command, deer_status status, const deer_error *err);
+
+/* The same for wrong usage: "name: message (see name --help)", status 2. */
+int tool_usage(const tool_command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* For a program with sub-commands ("deer-calib solve"): runs the one argv[1] names with argv + 1,
+ * prints the list for --help, the version for --version. */
+typedef struct {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv);
+} tool_subcommand;
+
+int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands, int argc,
+                  char **argv);
+
+/* A progress bar with rate and ETA on stderr; silent when stderr is not a terminal. */
+typedef struct {
+    const char *what; /* "replay" */
+    const char *unit; /* "frames" */
+    double      total;
+    double      started, drawn; /* seconds */
+    bool        terminal;
+} tool_progress;
+
+void tool_progress_start(tool_progress *p, const char *what, const char *unit, double total);
+void tool_progress_update(tool_progress *p, double done);
+void tool_progress_end(tool_progress *p);
+
+/* Monotonic clock, seconds. */
+double tool_seconds(void);
+
+#endif
