@@ -1,0 +1,191 @@
+/* expert.c - the scripted expert: where the hand should go next, from the present state alone.
+ *
+ * Each skill is a short list of "if the hand is here, go there" rules, most advanced stage first, so
+ * that the expert picks up from any state, also one that somebody else made. */
+#include <string.h>
+
+#include "datasets/tabletop/world.h"
+
+static const double gain = 0.75;   /* of the way to the goal in one step */
+static const double travel = 0.10; /* height at which the hand moves about, metres */
+static const double open_grip = 1, closed_grip = -1;
+
+static double clamp1(double x)
+{
+    return x < -1 ? -1 : x > 1 ? 1 : x;
+}
+
+static void go(const tabletop *world, double x, double y, double z, double yaw, double grip,
+               float *action)
+{
+    const double *t = world->target;
+
+    memset(action, 0, DEER_COMMAND * sizeof *action);
+    action[0] = (float)clamp1(gain * (x - t[0]) / TABLETOP_METRES);
+    action[1] = (float)clamp1(gain * (y - t[1]) / TABLETOP_METRES);
+    action[2] = (float)clamp1(gain * (z - t[2]) / TABLETOP_METRES);
+    action[5] = (float)clamp1(gain * (yaw - t[3]) / TABLETOP_RADIANS);
+    action[6] = (float)grip;
+}
+
+static double away(const tabletop *world, double x, double y)
+{
+    return hypot(world_hand(world)[0] - x, world_hand(world)[1] - y);
+}
+
+/* Moves towards holding the block; true once it is held (action is then the caller's to choose). */
+static bool grasp(const tabletop *world, int block, float *action)
+{
+    const double *b = world_block(world, block), *hand = world_hand(world);
+    double        yaw = world_block_yaw(world, block), error = away(world, b[0], b[1]);
+    double        turn = fabs(hand[3] - yaw), low = fmax(b[2] - 0.010, 0.008);
+    double        tolerance = hand[2] < low + 0.06 ? 0.014 : 0.010;
+
+    if (world_holds(world, block))
+        return true;
+    if (error < 0.009 && turn < 0.12 && hand[2] < low + 0.008 && world_width(world) > 0.036)
+        go(world, b[0], b[1], low, yaw, closed_grip, action);
+    else if (error < tolerance && turn < 0.15)
+        go(world, b[0], b[1], low, yaw, open_grip, action);
+    else if (error < 0.05)
+        go(world, b[0], b[1], low + 0.08, yaw, open_grip, action);
+    else
+        go(world, b[0], b[1], hand[2] < low + 0.07 ? low + 0.14 : low + 0.09, yaw, open_grip, action);
+    return false;
+}
+
+static void lift(const tabletop *world, float *action)
+{
+    if (grasp(world, world->block, action))
+        go(world, world_hand(world)[0], world_hand(world)[1], 0.16, world->target[3], closed_grip,
+           action);
+}
+
+/* Pushes with closed fingers from behind the block, along x. */
+static void push(const tabletop *world, float *action)
+{
+    const double *b = world_block(world, world->block), *hand = world_hand(world);
+    int           direction = task_of(world)->direction;
+    double        behind = b[0] - 0.052 * direction, gap = (b[0] - hand[0]) * direction;
+
+    if (hand[2] < 0.035 && gap > 0.025 && fabs(hand[1] - b[1]) < 0.014 && fabs(hand[3]) < 0.2)
+        go(world, world->start[0] + 0.12 * direction, b[1], 0.016, 0, closed_grip, action);
+    else if (away(world, behind, b[1]) < 0.012 && fabs(hand[3]) < 0.12)
+        go(world, behind, b[1], 0.014, 0, closed_grip, action);
+    else
+        go(world, behind, b[1], travel, 0, closed_grip, action);
+}
+
+/* Hooks the closed fingers between the drawer's front and its handle, and pulls. */
+static void open_drawer(const tabletop *world, float *action)
+{
+    const double *hand = world_hand(world);
+    double        handle = WORLD_DRAWER_Y - world_drawer(world) + WORLD_HANDLE_Y, hook = handle + 0.027;
+
+    if (hand[2] < 0.055 && hand[1] > handle + 0.010 && hand[1] < handle + 0.045 &&
+        fabs(hand[0] - WORLD_DRAWER_X) < 0.035)
+        go(world, WORLD_DRAWER_X, -0.11, 0.042, 0, closed_grip, action);
+    else if (away(world, WORLD_DRAWER_X, hook) < 0.010 && fabs(hand[3]) < 0.15)
+        go(world, WORLD_DRAWER_X, hook, 0.040, 0, closed_grip, action);
+    else
+        go(world, WORLD_DRAWER_X, hook, 0.11, 0, closed_grip, action);
+}
+
+static void close_drawer(const tabletop *world, float *action)
+{
+    const double *hand = world_hand(world);
+    double        handle = WORLD_DRAWER_Y - world_drawer(world) + WORLD_HANDLE_Y, front = handle - 0.04;
+
+    if (hand[2] < 0.06 && hand[1] < handle - 0.008 && fabs(hand[0] - WORLD_DRAWER_X) < 0.035)
+        go(world, WORLD_DRAWER_X, 0.26, 0.042, 0, closed_grip, action);
+    else if (away(world, WORLD_DRAWER_X, front) < 0.012)
+        go(world, WORLD_DRAWER_X, front, 0.040, 0, closed_grip, action);
+    else
+        go(world, WORLD_DRAWER_X, front, 0.11, 0, closed_grip, action);
+}
+
+static void press_button(const tabletop *world, float *action)
+{
+    double z = away(world, WORLD_BUTTON_X, WORLD_BUTTON_Y) < 0.012 ? 0.010 : 0.09;
+
+    go(world, WORLD_BUTTON_X, WORLD_BUTTON_Y, z, 0, closed_grip, action);
+}
+
+static void retreat(const tabletop *world, float *action)
+{
+    go(world, world_hand(world)[0], world_hand(world)[1], 0.16, world->target[3], open_grip, action);
+}
+
+static void store(const tabletop *world, float *action)
+{
+    const double *hand = world_hand(world);
+    double        y = WORLD_DRAWER_Y - world_drawer(world) - 0.010;
+    double        error = away(world, WORLD_DRAWER_X, y);
+
+    if (world->open && world_in_drawer(world, world->block))
+        retreat(world, action);
+    else if (!grasp(world, world->block, action))
+        return;
+    else if (error < 0.02 && hand[2] < 0.075)
+        go(world, WORLD_DRAWER_X, y, 0.07, world->target[3], open_grip, action);
+    else if (error < 0.02)
+        go(world, WORLD_DRAWER_X, y, 0.055, world->target[3], closed_grip, action);
+    else if (error > 0.06 && hand[2] < 0.09)
+        go(world, hand[0], hand[1], 0.14, world->target[3], closed_grip, action);
+    else
+        go(world, WORLD_DRAWER_X, y, 0.13, 0, closed_grip, action);
+}
+
+static void stack(const tabletop *world, float *action)
+{
+    int           block = world->block, other = task_of(world)->other;
+    const double *b = world_block(world, block), *o = world_block(world, other);
+    const double *hand = world_hand(world);
+    double        dx = o[0] - b[0], dy = o[1] - b[1], error = hypot(dx, dy);
+    double        x = world->target[0] + dx, y = world->target[1] + dy;
+    double        yaw = world_block_yaw(world, other), rest = o[2] + WORLD_BLOCK;
+    double        grip_height = b[2] - hand[2]; /* how high in the fingers the block sits */
+
+    if (world->open && world_stacked(world, block, other))
+        retreat(world, action);
+    else if (!grasp(world, block, action))
+        return;
+    else if (error < 0.009 && b[2] < rest + 0.0035)
+        go(world, world->target[0], world->target[1], world->target[2], world->target[3], open_grip,
+           action);
+    else if (error < 0.009 && fabs(hand[3] - yaw) < 0.15)
+        go(world, x, y, rest - grip_height - 0.001, yaw, closed_grip, action);
+    else if (error > 0.06 && b[2] < rest + 0.03)
+        go(world, hand[0], hand[1], 0.13, world->target[3], closed_grip, action);
+    else
+        go(world, x, y, error < 0.015 && b[2] < rest + 0.03 ? hand[2] : 0.105, yaw, closed_grip,
+           action);
+}
+
+void tabletop_expert(const tabletop *world, float action[DEER_COMMAND])
+{
+    switch (task_of(world)->family) {
+    case FAMILY_LIFT:
+        lift(world, action);
+        break;
+    case FAMILY_PUSH:
+    case FAMILY_PUSH_NEAREST:
+        push(world, action);
+        break;
+    case FAMILY_DRAWER:
+        if (task_of(world)->direction > 0)
+            open_drawer(world, action);
+        else
+            close_drawer(world, action);
+        break;
+    case FAMILY_BUTTON:
+        press_button(world, action);
+        break;
+    case FAMILY_STORE:
+        store(world, action);
+        break;
+    case FAMILY_STACK:
+        stack(world, action);
+        break;
+    }
+}

@@ -1,0 +1,170 @@
+/* rollout.c - one episode at a time: recording and judging. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "datasets/tabletop/random.h"
+#include "datasets/tabletop/rollout.h"
+
+enum { PIXELS = TABLETOP_IMAGE * TABLETOP_IMAGE * 3 };
+
+deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
+                               const deer_thresholds *thresholds, deer_error *err)
+{
+    memset(stage, 0, sizeof *stage);
+    if (tabletop_new(&stage->world, err) ||
+        tabletop_renderer_new(stage->world, &stage->eye, err) ||
+        (model && deer_session_new(model, thresholds, &stage->session, err))) {
+        rollout_stage_close(stage);
+        return DEER_FAILED;
+    }
+    return DEER_OK;
+}
+
+void rollout_stage_close(rollout_stage *stage)
+{
+    if (stage->session)
+        deer_session_free(stage->session);
+    tabletop_renderer_free(stage->eye);
+    tabletop_free(stage->world);
+    memset(stage, 0, sizeof *stage);
+}
+
+uint64_t rollout_seed(uint64_t seed, int number)
+{
+    uint64_t mix = seed;
+
+    mix = random_next(&mix) + (uint64_t)number;
+    return random_next(&mix);
+}
+
+static void look(rollout_stage *stage)
+{
+    tabletop_render(stage->eye, stage->world, TABLETOP_STATIC, TABLETOP_IMAGE, stage->static_rgb);
+    tabletop_render(stage->eye, stage->world, TABLETOP_GRIPPER, TABLETOP_IMAGE, stage->gripper_rgb);
+}
+
+static deer_status act(rollout_stage *stage, deer_action *action, deer_error *err)
+{
+    deer_observation seen = {{stage->static_rgb, TABLETOP_IMAGE, TABLETOP_IMAGE},
+                             {stage->gripper_rgb, TABLETOP_IMAGE, TABLETOP_IMAGE}};
+
+    return deer_step(stage->session, &seen, action, err);
+}
+
+/* ---------------------------------------------------------------- recording ---------------- */
+
+static deer_status episode_allocate(demo_episode *e, deer_error *err)
+{
+    e->static_height = e->static_width = e->gripper_height = e->gripper_width = TABLETOP_IMAGE;
+    e->object_size = TABLETOP_OBJECT_SIZE;
+    e->static_rgb = malloc((size_t)TABLETOP_MAX_STEPS * PIXELS);
+    e->gripper_rgb = malloc((size_t)TABLETOP_MAX_STEPS * PIXELS);
+    e->actions = malloc(TABLETOP_MAX_STEPS * DEMO_ACTION * sizeof *e->actions);
+    e->object = malloc(TABLETOP_MAX_STEPS * TABLETOP_OBJECT_SIZE * sizeof *e->object);
+    if (e->static_rgb && e->gripper_rgb && e->actions && e->object)
+        return DEER_OK;
+    demo_episode_free(e);
+    return deer_fail(err, "out of memory for an episode");
+}
+
+static deer_status record_step(rollout_stage *stage, double noise, demo_episode *e, deer_error *err)
+{
+    size_t      t = (size_t)e->steps++;
+    float       executed[DEER_COMMAND];
+    deer_action action;
+
+    look(stage);
+    memcpy(e->static_rgb + t * PIXELS, stage->static_rgb, PIXELS);
+    memcpy(e->gripper_rgb + t * PIXELS, stage->gripper_rgb, PIXELS);
+    tabletop_objects(stage->world, e->object + t * TABLETOP_OBJECT_SIZE);
+    tabletop_expert(stage->world, e->actions + t * DEMO_ACTION);
+    memcpy(executed, e->actions + t * DEMO_ACTION, sizeof executed);
+    if (stage->session) {
+        if (act(stage, &action, err))
+            return DEER_FAILED;
+        memcpy(executed, action.command, sizeof executed);
+    }
+    if (noise > 0)
+        tabletop_perturb(stage->world, noise, executed);
+    tabletop_step(stage->world, executed);
+    return DEER_OK;
+}
+
+deer_status rollout_record(rollout_stage *stage, int task, uint64_t seed,
+                           const rollout_recording *how, demo_episode *e, bool *succeeded,
+                           deer_error *err)
+{
+    static const double levels[3] = {0, 0.5, 1};
+    uint64_t            draw = seed;
+    double              noise = how->noise * levels[random_below(&draw, 3)];
+    int                 limit = how->keep_steps > 0 ? how->keep_steps : TABLETOP_MAX_STEPS;
+
+    memset(e, 0, sizeof *e);
+    *succeeded = false;
+    if (episode_allocate(e, err))
+        return DEER_FAILED;
+    tabletop_reset(stage->world, seed, task);
+    strncpy(e->instruction, tabletop_instruction(stage->world), sizeof e->instruction - 1);
+    strncpy(e->task, tabletop_task_name(task), sizeof e->task - 1);
+    e->seed = seed;
+    if (stage->session && deer_session_set_instruction(stage->session, e->instruction, err)) {
+        demo_episode_free(e);
+        return DEER_FAILED;
+    }
+    while (!*succeeded && e->steps < limit && e->steps < TABLETOP_MAX_STEPS) {
+        if (record_step(stage, noise, e, err)) {
+            demo_episode_free(e);
+            return DEER_FAILED;
+        }
+        *succeeded = tabletop_succeeded(stage->world);
+    }
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- judging ------------------ */
+
+static double seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+deer_status rollout_judge(rollout_stage *stage, int task, uint64_t seed, rollout_outcome *outcome,
+                          deer_error *err)
+{
+    deer_action action;
+
+    memset(outcome, 0, sizeof *outcome);
+    outcome->task = task;
+    tabletop_reset(stage->world, seed, task);
+    if (deer_session_set_instruction(stage->session, tabletop_instruction(stage->world), err))
+        return DEER_FAILED;
+    outcome->tokens = deer_session_tokens(stage->session);
+    while (!outcome->succeeded && outcome->steps < TABLETOP_MAX_STEPS) {
+        double started;
+        look(stage);
+        started = seconds();
+        if (act(stage, &action, err))
+            return DEER_FAILED;
+        outcome->policy_seconds += seconds() - started;
+        tabletop_step(stage->world, action.command);
+        outcome->steps++;
+        outcome->exits[action.exit]++;
+        outcome->succeeded = tabletop_succeeded(stage->world);
+    }
+    return DEER_OK;
+}
+
+void wilson_interval(int successes, int trials, double *low, double *high)
+{
+    const double z = 1.959964;
+    double       n = trials, p = successes / n, scale = 1 + z * z / n;
+    double       centre = (p + z * z / (2 * n)) / scale;
+    double       half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale;
+
+    *low = trials ? fmax(0, centre - half) : 0;
+    *high = trials ? fmin(1, centre + half) : 1;
+}

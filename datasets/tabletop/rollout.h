@@ -1,0 +1,60 @@
+/* rollout.h - episodes on the tabletop: recorded demonstrations and judged rollouts of a policy.
+ *
+ * Every episode is named by (seed, task, number); what happens in it does not depend on the number
+ * of workers, nor on the other episodes.
+ */
+#ifndef TABLETOP_ROLLOUT_H
+#define TABLETOP_ROLLOUT_H
+
+#include "datasets/demos.h"
+#include "datasets/tabletop/tabletop.h"
+
+/* A world and a renderer for one process, and the policy that acts there, if one does. */
+typedef struct {
+    tabletop          *world;
+    tabletop_renderer *eye;
+    deer_session      *session; /* NULL: the expert acts */
+    uint8_t            static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
+    uint8_t            gripper_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
+} rollout_stage;
+
+/* Makes world and renderer, and a session of the model when one is given. Call it in the process
+ * (and thread) that will use it. */
+deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
+                               const deer_thresholds *thresholds, deer_error *err);
+void        rollout_stage_close(rollout_stage *stage);
+
+/* The seed of the world for episode `number` of a task under a base seed. */
+uint64_t rollout_seed(uint64_t seed, int number);
+
+typedef struct {
+    double noise;      /* largest standard deviation of the noise on executed actions; each episode
+                          draws its own from {0, half, all} of it */
+    int    keep_steps; /* record only the first so many steps, 0: until success */
+} rollout_recording;
+
+/* Records one episode into `episode` (freed by demo_episode_free). Labels are always the expert's
+ * clean action; what is executed is the session's action where the stage has one, else the expert's
+ * with noise. *succeeded says whether the task was done within TABLETOP_MAX_STEPS. */
+deer_status rollout_record(rollout_stage *stage, int task, uint64_t seed,
+                           const rollout_recording *how, demo_episode *episode, bool *succeeded,
+                           deer_error *err);
+
+/* How one rollout of a policy went. Plain data, sent between processes. */
+typedef struct {
+    int    task;
+    bool   succeeded;
+    int    steps;
+    int    tokens;                /* of the instruction */
+    int    exits[DEER_MAX_EXITS]; /* how often each exit was taken */
+    double policy_seconds;        /* inside deer_step */
+} rollout_outcome;
+
+/* One closed-loop rollout of the stage's session. */
+deer_status rollout_judge(rollout_stage *stage, int task, uint64_t seed, rollout_outcome *outcome,
+                          deer_error *err);
+
+/* Wilson score interval of a proportion at 95%. */
+void wilson_interval(int successes, int trials, double *low, double *high);
+
+#endif

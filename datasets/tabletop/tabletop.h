@@ -1,0 +1,88 @@
+/* tabletop.h - the project's own benchmark: a simulated table, language-conditioned tasks, an expert.
+ *
+ *   tabletop          *world;
+ *   tabletop_renderer *eye;
+ *   tabletop_new(&world, &err);
+ *   tabletop_renderer_new(world, &eye, &err);
+ *   tabletop_reset(world, seed, task);
+ *   while (!tabletop_succeeded(world) && steps++ < TABLETOP_MAX_STEPS) {
+ *       tabletop_render(eye, world, TABLETOP_STATIC, pixels);
+ *       tabletop_expert(world, action);       // or a policy's action
+ *       tabletop_step(world, action);
+ *   }
+ *
+ * Everything random comes from the seed of tabletop_reset; the same seed and actions give the same
+ * states and pixels bit for bit on one machine. A world belongs to one thread at a time. A renderer
+ * holds the calling thread's OpenGL context; it can draw any world of this module.
+ */
+#ifndef TABLETOP_H
+#define TABLETOP_H
+
+#include "runtime/deer.h"
+
+#define TABLETOP_IMAGE 64      /* side of both camera images, pixels */
+#define TABLETOP_MAX_STEPS 60  /* control steps a rollout may take; an expert needs 8 to 35 */
+#define TABLETOP_CONTROL_HZ 10 /* control steps per simulated second */
+#define TABLETOP_BLOCKS 3
+#define TABLETOP_OBJECT_SIZE 21 /* floats of tabletop_objects */
+
+/* Physical size of an action component of 1: metres and radians per step. */
+#define TABLETOP_METRES 0.03
+#define TABLETOP_RADIANS 0.15
+
+typedef enum { TABLETOP_STATIC, TABLETOP_GRIPPER } tabletop_camera;
+
+typedef struct tabletop          tabletop;
+typedef struct tabletop_renderer tabletop_renderer;
+
+/* ---- tasks ---- */
+
+int         tabletop_tasks(void);
+const char *tabletop_task_name(int task);   /* "lift_red", "stack_blue_on_green", "open_drawer" */
+const char *tabletop_task_family(int task); /* "lift", "stack", "drawer", ... */
+int         tabletop_task_find(const char *name); /* -1 if there is none */
+
+/* ---- a world ---- */
+
+deer_status tabletop_new(tabletop **world, deer_error *err);
+void        tabletop_free(tabletop *world);
+
+/* A new episode: block poses, drawer, lamp, hand, lighting, camera and phrasing drawn from the seed so
+ * that the task can be done. */
+void tabletop_reset(tabletop *world, uint64_t seed, int task);
+
+int         tabletop_task(const tabletop *world);
+const char *tabletop_instruction(const tabletop *world);
+
+/* One control step. action: relative pose (x, y, z, roll, pitch, yaw) in -1..1 and gripper, > 0 open.
+ * Values outside are clipped; roll and pitch do nothing, as the carriage has none; NaN counts as 0. */
+void tabletop_step(tabletop *world, const float action[DEER_COMMAND]);
+
+/* Whether the task of this episode is done in the present state. */
+bool tabletop_succeeded(const tabletop *world);
+
+/* The scripted expert's action: a function of the present state and the task alone, so that it can
+ * also label states that another policy reached. */
+void tabletop_expert(const tabletop *world, float action[DEER_COMMAND]);
+
+/* The state as numbers, for analysis and auxiliary losses; metres, radians:
+ *   [0..8] red, green, blue block xyz   [9] drawer opening   [10] lamp on   [11..14] hand x y z yaw
+ *   [15] gripper width   [16] gripper command   [17..18] xy of the thing the instruction is about
+ *   [19..20] xy of the place it should go to */
+void tabletop_objects(const tabletop *world, float out[TABLETOP_OBJECT_SIZE]);
+
+/* Autocorrelated noise for the executed action (labels stay clean): adds to the pose components
+ * noise of standard deviation sigma from the world's own random stream. */
+void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND]);
+
+/* ---- drawing ---- */
+
+/* An off-screen OpenGL context (EGL, no display needed) bound to the calling thread. */
+deer_status tabletop_renderer_new(const tabletop *world, tabletop_renderer **eye, deer_error *err);
+void        tabletop_renderer_free(tabletop_renderer *eye);
+
+/* rgb [side, side, 3], rows from the top; side at most 256. */
+void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, int side,
+                     uint8_t *rgb);
+
+#endif

@@ -1,0 +1,277 @@
+/* world.c - the physics of the tabletop: construction, reset, control step, state queries. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/tabletop/world.h"
+
+extern const char tabletop_scene_xml[];
+
+static const int physics_steps = 20; /* of 5 ms: TABLETOP_CONTROL_HZ */
+static const double open_finger = 0.036, closed_finger = -0.004;
+static const double reach_low[3] = {-0.28, -0.24, 0.004}, reach_high[3] = {0.28, 0.30, 0.26};
+static const double yaw_limit = 0.9;
+static const double lamp_switch = -0.010; /* button travel that turns the lamp on, metres */
+
+static double clamp(double x, double low, double high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+/* ---------------------------------------------------------------- construction ------------- */
+
+static mjModel *load_scene(deer_error *err)
+{
+    char     message[400] = "";
+    size_t   size = strlen(tabletop_scene_xml);
+    mjVFS   *vfs = malloc(sizeof *vfs);
+    mjModel *model = NULL;
+
+    if (!vfs) {
+        deer_fail(err, "out of memory loading the tabletop scene");
+        return NULL;
+    }
+    mj_defaultVFS(vfs);
+    if (mj_makeEmptyFileVFS(vfs, "scene.xml", (int)size) == 0) {
+        memcpy(vfs->filedata[0], tabletop_scene_xml, size);
+        model = mj_loadXML("scene.xml", vfs, message, sizeof message);
+    }
+    mj_deleteVFS(vfs);
+    free(vfs);
+    if (!model)
+        deer_fail(err, "MuJoCo cannot load the tabletop scene: %s", message);
+    return model;
+}
+
+static int joint_position(const mjModel *model, const char *joint)
+{
+    return model->jnt_qposadr[mj_name2id(model, mjOBJ_JOINT, joint)];
+}
+
+static void find_parts(tabletop *world)
+{
+    static const char *const colours[TABLETOP_BLOCKS] = {"red", "green", "blue"};
+    const mjModel           *m = world->model;
+
+    for (int i = 0; i < TABLETOP_BLOCKS; i++)
+        world->blocks[i] = m->jnt_qposadr[m->body_jntadr[mj_name2id(m, mjOBJ_BODY, colours[i])]];
+    world->hand = joint_position(m, "hand_x");
+    world->finger = joint_position(m, "finger_left");
+    world->drawer = joint_position(m, "drawer");
+    world->button = joint_position(m, "button");
+    world->lamp_geom = mj_name2id(m, mjOBJ_GEOM, "lamp");
+    world->light = mj_name2id(m, mjOBJ_LIGHT, "key");
+    world->camera = mj_name2id(m, mjOBJ_CAMERA, "static");
+    for (int i = 0; i < 3; i++) {
+        world->light_diffuse[i] = m->light_diffuse[3 * world->light + i];
+        world->headlight[i] = m->vis.headlight.diffuse[i];
+        world->camera_pos[i] = m->cam_pos[3 * world->camera + i];
+    }
+    memcpy(world->camera_quat, m->cam_quat + 4 * world->camera, sizeof world->camera_quat);
+}
+
+deer_status tabletop_new(tabletop **out, deer_error *err)
+{
+    tabletop *world = calloc(1, sizeof *world);
+
+    *out = NULL;
+    if (!world)
+        return deer_fail(err, "out of memory for a tabletop world");
+    world->model = load_scene(err);
+    if (!world->model) {
+        free(world);
+        return DEER_FAILED;
+    }
+    world->data = mj_makeData(world->model);
+    if (!world->data) {
+        tabletop_free(world);
+        return deer_fail(err, "out of memory for a tabletop world");
+    }
+    find_parts(world);
+    tabletop_reset(world, 0, 0);
+    *out = world;
+    return DEER_OK;
+}
+
+void tabletop_free(tabletop *world)
+{
+    if (!world)
+        return;
+    mj_deleteData(world->data);
+    mj_deleteModel(world->model);
+    free(world);
+}
+
+/* ---------------------------------------------------------------- motion ------------------- */
+
+static void apply_targets(tabletop *world)
+{
+    static const double hand_weight = 1.01 * 9.81 / 4000; /* offset that holds the hand's weight */
+    double             *ctrl = world->data->ctrl;
+
+    for (int i = 0; i < 4; i++)
+        ctrl[i] = world->target[i];
+    ctrl[2] += hand_weight;
+    ctrl[4] = ctrl[5] = world->open ? open_finger : closed_finger;
+}
+
+static void advance(tabletop *world)
+{
+    apply_targets(world);
+    for (int i = 0; i < physics_steps; i++)
+        mj_step(world->model, world->data);
+    if (world->data->qpos[world->button] < lamp_switch)
+        world->lamp = true;
+}
+
+static void colour_lamp(tabletop *world)
+{
+    float *rgba = world->model->geom_rgba + 4 * world->lamp_geom;
+
+    rgba[0] = rgba[1] = world->lamp ? 1.0f : 0.3f;
+    rgba[2] = world->lamp ? 0.2f : 0.3f;
+}
+
+void tabletop_step(tabletop *world, const float action[DEER_COMMAND])
+{
+    double move[4]; /* x, y, z, yaw */
+
+    for (int i = 0; i < 4; i++) {
+        double a = action[i < 3 ? i : 5];
+        move[i] = isnan(a) ? 0 : clamp(a, -1, 1);
+    }
+    for (int i = 0; i < 3; i++)
+        world->target[i] =
+            clamp(world->target[i] + TABLETOP_METRES * move[i], reach_low[i], reach_high[i]);
+    world->target[3] = clamp(world->target[3] + TABLETOP_RADIANS * move[3], -yaw_limit, yaw_limit);
+    world->open = action[6] > 0;
+    advance(world);
+    colour_lamp(world);
+}
+
+/* Half of the noise lasts: a push off the path that persists for a few steps teaches recovery. */
+void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND])
+{
+    static const int moving[4] = {0, 1, 2, 5};
+
+    for (int i = 0; i < 4; i++) {
+        double *n = &world->noise[moving[i]];
+        *n = 0.6 * *n + sigma * random_normal(&world->random);
+        action[moving[i]] = (float)clamp(action[moving[i]] + *n, -1, 1);
+    }
+}
+
+/* ---------------------------------------------------------------- reset -------------------- */
+
+/* Lighting within 15%, camera within 4 mm and 0.4 degrees: enough that pixels alone do not repeat. */
+static void vary_appearance(tabletop *world)
+{
+    mjModel *m = world->model;
+    double   light = random_uniform(&world->random, 0.85, 1.15);
+    double   turn[4] = {1, 0, 0, 0};
+
+    for (int i = 0; i < 3; i++) {
+        double tint = light * random_uniform(&world->random, 0.97, 1.03);
+        m->light_diffuse[3 * world->light + i] = (float)(world->light_diffuse[i] * tint);
+        m->vis.headlight.diffuse[i] = (float)(world->headlight[i] * tint);
+        m->cam_pos[3 * world->camera + i] =
+            world->camera_pos[i] + random_uniform(&world->random, -0.004, 0.004);
+        turn[1 + i] = random_uniform(&world->random, -0.0035, 0.0035);
+    }
+    mju_normalize4(turn);
+    mju_mulQuat(m->cam_quat + 4 * world->camera, world->camera_quat, turn);
+}
+
+static void place_hand(tabletop *world)
+{
+    double *qpos = world->data->qpos;
+
+    world->target[0] = random_uniform(&world->random, -0.08, 0.18);
+    world->target[1] = random_uniform(&world->random, -0.10, 0.10);
+    world->target[2] = random_uniform(&world->random, 0.14, 0.20);
+    world->target[3] = random_uniform(&world->random, -0.3, 0.3);
+    world->open = true;
+    for (int i = 0; i < 4; i++)
+        qpos[world->hand + i] = world->target[i];
+    qpos[world->finger] = qpos[world->finger + 1] = open_finger;
+}
+
+void tabletop_reset(tabletop *world, uint64_t seed, int task)
+{
+    uint64_t mix = (uint64_t)task;
+
+    world->random = seed ^ random_next(&mix);
+    world->task = task;
+    memset(world->noise, 0, sizeof world->noise);
+    mj_resetData(world->model, world->data);
+    vary_appearance(world);
+    place_hand(world);
+    task_start(world);
+    advance(world); /* lets everything settle */
+    colour_lamp(world);
+    if (world->block >= 0)
+        memcpy(world->start, world_block(world, world->block), sizeof world->start);
+}
+
+/* ---------------------------------------------------------------- queries ------------------ */
+
+int tabletop_task(const tabletop *world)
+{
+    return world->task;
+}
+
+const char *tabletop_instruction(const tabletop *world)
+{
+    return world->instruction;
+}
+
+const double *world_block(const tabletop *world, int block)
+{
+    return world->data->qpos + world->blocks[block];
+}
+
+double world_block_yaw(const tabletop *world, int block)
+{
+    const double *q = world_block(world, block) + 3;
+    double        yaw = atan2(2 * (q[0] * q[3] + q[1] * q[2]), 1 - 2 * (q[2] * q[2] + q[3] * q[3]));
+
+    return yaw - M_PI / 2 * round(yaw / (M_PI / 2));
+}
+
+const double *world_hand(const tabletop *world)
+{
+    return world->data->qpos + world->hand;
+}
+
+double world_width(const tabletop *world)
+{
+    return world->data->qpos[world->finger] + world->data->qpos[world->finger + 1];
+}
+
+double world_drawer(const tabletop *world)
+{
+    return world->data->qpos[world->drawer];
+}
+
+bool world_holds(const tabletop *world, int block)
+{
+    const double *b = world_block(world, block), *hand = world_hand(world);
+    double        x = b[0] - hand[0], y = b[1] - hand[1], z = b[2] - hand[2] - 0.01;
+
+    return !world->open && x * x + y * y + z * z < 0.03 * 0.03 && world_width(world) > 0.028 &&
+           world_width(world) < 0.056;
+}
+
+bool world_stacked(const tabletop *world, int block, int other)
+{
+    const double *b = world_block(world, block), *o = world_block(world, other);
+
+    return hypot(b[0] - o[0], b[1] - o[1]) < 0.02 && fabs(b[2] - o[2] - WORLD_BLOCK) < 0.006;
+}
+
+bool world_in_drawer(const tabletop *world, int block)
+{
+    const double *b = world_block(world, block);
+
+    return fabs(b[0] - WORLD_DRAWER_X) < 0.075 &&
+           fabs(b[1] - (WORLD_DRAWER_Y - world_drawer(world))) < 0.08 && b[2] > 0 && b[2] < 0.06;
+}
