@@ -71,8 +71,8 @@ void tabletop_expert(const tabletop *world, float action[DEER_COMMAND]);
  *   [19..20] xy of the place it should go to */
 void tabletop_objects(const tabletop *world, float out[TABLETOP_OBJECT_SIZE]);
 
-/* Autocorrelated noise for the executed action (labels stay clean): adds to the pose components
- * noise of standard deviation sigma from the world's own random stream. */
+/* Disturbs the executed action now and then (labels stay clean): kicks of three steps, whose components
+ * have standard deviation sigma, drawn from the world's own random stream. */
 void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND]);
 
 /* ---- drawing ---- */

@@ -148,16 +148,24 @@ void tabletop_step(tabletop *world, const float action[DEER_COMMAND])
     colour_lamp(world);
 }
 
-/* Half of the noise lasts: a push off the path that persists for a few steps teaches recovery. */
+/* Noise comes in kicks of a few steps with rest between them: a kick takes the hand off the path, the
+ * rest shows how the expert comes back. Noise at every step would only make precise work impossible. */
 void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND])
 {
-    static const int moving[4] = {0, 1, 2, 5};
+    static const int    moving[4] = {0, 1, 2, 5};
+    static const double kick_chance = 0.12;
+    static const int    kick_steps = 3;
 
-    for (int i = 0; i < 4; i++) {
-        double *n = &world->noise[moving[i]];
-        *n = 0.6 * *n + sigma * random_normal(&world->random);
-        action[moving[i]] = (float)clamp(action[moving[i]] + *n, -1, 1);
+    if (world->kick == 0 && random_uniform(&world->random, 0, 1) < kick_chance) {
+        world->kick = kick_steps;
+        for (int i = 0; i < 4; i++)
+            world->noise[i] = sigma * random_normal(&world->random);
     }
+    if (world->kick == 0)
+        return;
+    world->kick--;
+    for (int i = 0; i < 4; i++)
+        action[moving[i]] = (float)clamp(action[moving[i]] + world->noise[i], -1, 1);
 }
 
 /* ---------------------------------------------------------------- reset -------------------- */
@@ -201,7 +209,7 @@ void tabletop_reset(tabletop *world, uint64_t seed, int task)
 
     world->random = seed ^ random_next(&mix);
     world->task = task;
-    memset(world->noise, 0, sizeof world->noise);
+    world->kick = 0;
     mj_resetData(world->model, world->data);
     vary_appearance(world);
     place_hand(world);

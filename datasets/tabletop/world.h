@@ -35,7 +35,8 @@ struct tabletop {
     int      block; /* the block the instruction means, resolved at reset; -1 if none */
     double   start[3]; /* where that block stood at reset */
     double   target[4]; /* commanded hand x y z yaw */
-    double   noise[DEER_POSE];
+    double   noise[4]; /* of the present kick: x y z yaw */
+    int      kick;     /* steps it still lasts */
     bool     open;      /* gripper command */
     bool     lamp;
     char     instruction[128];
