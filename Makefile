@@ -33,6 +33,7 @@ objects    = $(patsubst %.c,$(BUILD)/%.o,$(1))
 RUNTIME   := $(call objects,$(call library,runtime))
 DATASETS  := $(call objects,$(call library,datasets))
 TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
+SIM       := $(call objects,$(wildcard datasets/sim/*.c))
 BUDGETS   := $(call objects,$(call library,budgets))
 CALIB     := $(call objects,$(call library,calib))
 TOOL      := $(BUILD)/runtime/tool.o
@@ -84,7 +85,7 @@ $(BUILD)/deer-run $(BUILD)/deer-model: $(BUILD)/deer-%: $(BUILD)/runtime/deer_%.
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-data: $(BUILD)/datasets/deer_data.o $(TOOL) $(LIBDATASETS) $(LIBDEER)
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(SIM) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)

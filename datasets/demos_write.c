@@ -1,0 +1,151 @@
+/* demos_write.c - recording demonstrations: whole episodes into a file that appears when finished. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "datasets/demos.h"
+#include "datasets/hdf5_io.h"
+#include "runtime/file.h"
+
+struct demos_writer {
+    char *path, *tmp;
+    hid_t file;
+    int   episodes;
+    long  steps;
+};
+
+deer_status demos_writer_open(const char *path, const char *env_args, demos_writer **out,
+                              deer_error *err)
+{
+    demos_writer *w = calloc(1, sizeof *w);
+    hid_t         group;
+
+    *out = NULL;
+    if (!w)
+        return deer_fail(err, "out of memory writing %s", path);
+    hdf5_quiet();
+    w->file = H5I_INVALID_HID;
+    w->path = strdup(path);
+    w->tmp = file_temporary(path, err);
+    if (w->path && w->tmp)
+        w->file = H5Fcreate(w->tmp, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    if (w->file < 0) {
+        demos_writer_abandon(w);
+        return deer_fail(err, "cannot create %s: does its folder exist, and may you write there?",
+                         path);
+    }
+    group = H5Gcreate2(w->file, "data", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    if (group < 0 || hdf5_text_set(group, "env_args", env_args, err)) {
+        H5Gclose(group);
+        demos_writer_abandon(w);
+        return deer_fail(err, "cannot write to %s; is the disk full?", path);
+    }
+    H5Gclose(group);
+    *out = w;
+    return DEER_OK;
+}
+
+static deer_status write_images(demos_writer *w, const char *name, const char *view, int steps,
+                                int height, int width, const uint8_t *rgb, deer_error *err)
+{
+    char          dataset[128];
+    const hsize_t size[4] = {(hsize_t)steps, (hsize_t)height, (hsize_t)width, 3};
+    hdf5_storage  storage = {{1, size[1], size[2], 3}, 1, false};
+
+    snprintf(dataset, sizeof dataset, "%s/obs/%s", name, view);
+    return hdf5_write(w->file, w->path, dataset, 4, size, H5T_NATIVE_UINT8, H5T_STD_U8LE, &storage,
+                      rgb, err);
+}
+
+static deer_status write_floats(demos_writer *w, const char *name, const char *what, int steps,
+                                int width, const float *data, deer_error *err)
+{
+    char          dataset[128];
+    const hsize_t size[2] = {(hsize_t)steps, (hsize_t)width};
+
+    snprintf(dataset, sizeof dataset, "%s/%s", name, what);
+    return hdf5_write(w->file, w->path, dataset, 2, size, H5T_NATIVE_FLOAT, H5T_IEEE_F32LE, NULL,
+                      data, err);
+}
+
+static deer_status write_attributes(demos_writer *w, const char *name, const demo_episode *e,
+                                    deer_error *err)
+{
+    hid_t       group = H5Gopen2(w->file, name, H5P_DEFAULT);
+    deer_status status = DEER_FAILED;
+
+    if (group < 0)
+        return deer_fail(err, "cannot write %s to %s; is the disk full?", name, w->path);
+    if (!hdf5_integer_set(group, "num_samples", (uint64_t)e->steps, err) &&
+        !hdf5_text_set(group, "language", e->instruction, err) &&
+        !hdf5_text_set(group, "task", e->task, err) &&
+        !hdf5_integer_set(group, "seed", e->seed, err))
+        status = DEER_OK;
+    H5Gclose(group);
+    return status;
+}
+
+deer_status demos_writer_add(demos_writer *w, const demo_episode *e, deer_error *err)
+{
+    char name[64];
+
+    if (e->steps < 1)
+        return deer_fail(err, "an episode without steps cannot be written to %s", w->path);
+    snprintf(name, sizeof name, "data/demo_%d", w->episodes);
+    if (write_images(w, name, "rgb_static", e->steps, e->static_height, e->static_width,
+                     e->static_rgb, err) ||
+        write_images(w, name, "rgb_gripper", e->steps, e->gripper_height, e->gripper_width,
+                     e->gripper_rgb, err) ||
+        write_floats(w, name, "actions", e->steps, DEMO_ACTION, e->actions, err) ||
+        (e->object_size &&
+         write_floats(w, name, "obs/object", e->steps, e->object_size, e->object, err)) ||
+        write_attributes(w, name, e, err))
+        return DEER_FAILED;
+    w->episodes++;
+    w->steps += e->steps;
+    return DEER_OK;
+}
+
+static deer_status close_file(demos_writer *w, deer_error *err)
+{
+    hid_t       group = H5Gopen2(w->file, "data", H5P_DEFAULT);
+    deer_status status = group < 0 ? DEER_FAILED
+                                   : hdf5_integer_set(group, "total", (uint64_t)w->steps, err);
+
+    if (group >= 0)
+        H5Gclose(group);
+    if (H5Fclose(w->file) < 0)
+        status = DEER_FAILED;
+    w->file = H5I_INVALID_HID;
+    return status ? deer_fail(err, "cannot finish %s; is the disk full?", w->path) : DEER_OK;
+}
+
+deer_status demos_writer_finish(demos_writer *w, deer_error *err)
+{
+    deer_status status;
+
+    if (w->episodes == 0) {
+        status = deer_fail(err, "no episode was recorded for %s", w->path);
+    } else {
+        status = close_file(w, err);
+        if (!status)
+            status = file_publish(w->tmp, w->path, err);
+    }
+    demos_writer_abandon(w);
+    return status;
+}
+
+void demos_writer_abandon(demos_writer *w)
+{
+    if (!w)
+        return;
+    if (w->file >= 0)
+        H5Fclose(w->file);
+    if (w->tmp)
+        unlink(w->tmp);
+    free(w->tmp);
+    free(w->path);
+    free(w);
+}

@@ -1,0 +1,14 @@
+/* commands.h - the sub-commands of deer-sim. */
+#ifndef SIM_COMMANDS_H
+#define SIM_COMMANDS_H
+
+int sim_record_main(int argc, char **argv);
+int sim_eval_main(int argc, char **argv);
+int sim_tasks_main(int argc, char **argv);
+int sim_picture_main(int argc, char **argv);
+
+/* Tasks by names, families or "all", separated by commas; returns how many, -1 for an unknown name
+ * (which is then in *unknown). */
+int sim_select_tasks(const char *names, int *tasks, const char **unknown);
+
+#endif

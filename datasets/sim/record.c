@@ -1,0 +1,158 @@
+/* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a policy's
+ * own path. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/sim/commands.h"
+#include "datasets/tabletop/parallel.h"
+#include "datasets/tabletop/rollout.h"
+#include "runtime/tool.h"
+
+enum { MAX_TASKS = 256, TRIES = 5 };
+
+typedef struct {
+    int               tasks[MAX_TASKS], n_tasks;
+    uint64_t          seed;
+    rollout_recording how;
+    bool              keep_failures;
+    deer_model       *model;
+    deer_thresholds   thresholds;
+    rollout_stage     stage;
+    demos_writer     *writer;
+    tool_progress     progress;
+    long              steps, dropped;
+} recording;
+
+static deer_status start(void *context, deer_error *err)
+{
+    recording *r = context;
+
+    return rollout_stage_open(&r->stage, r->model, &r->thresholds, err);
+}
+
+/* An episode as bytes: the structure, then its arrays. */
+static deer_status pack(const demo_episode *e, parallel_result *out, deer_error *err)
+{
+    size_t image = (size_t)e->steps * TABLETOP_IMAGE * TABLETOP_IMAGE * 3, n = (size_t)e->steps;
+
+    if (parallel_append(out, e, sizeof *e, err) || parallel_append(out, e->static_rgb, image, err) ||
+        parallel_append(out, e->gripper_rgb, image, err) ||
+        parallel_append(out, e->actions, n * DEMO_ACTION * sizeof(float), err) ||
+        parallel_append(out, e->object, n * TABLETOP_OBJECT_SIZE * sizeof(float), err))
+        return DEER_FAILED;
+    return DEER_OK;
+}
+
+/* Episode i: task i % n. An expert episode that fails is drawn anew; after TRIES there is none. */
+static deer_status job(void *context, int i, parallel_result *out, deer_error *err)
+{
+    recording   *r = context;
+    int          task = r->tasks[i % r->n_tasks];
+    demo_episode e;
+    bool         done = false;
+    deer_status  status = DEER_OK;
+
+    for (int attempt = 0; attempt < TRIES && !done && !status; attempt++) {
+        uint64_t seed = rollout_seed(r->seed + (uint64_t)attempt * 0x10001, i / r->n_tasks);
+        status = rollout_record(&r->stage, task, seed, &r->how, &e, &done, err);
+        done = done || r->keep_failures;
+        if (!status && done)
+            status = pack(&e, out, err);
+        demo_episode_free(&e);
+    }
+    return status;
+}
+
+static deer_status collect(void *context, int i, const void *data, size_t size, deer_error *err)
+{
+    recording   *r = context;
+    demo_episode e;
+    size_t       image;
+    uint8_t     *bytes = (uint8_t *)(uintptr_t)data; /* only read from */
+
+    tool_progress_update(&r->progress, i + 1);
+    if (size == 0) {
+        r->dropped++;
+        return DEER_OK;
+    }
+    memcpy(&e, bytes, sizeof e);
+    image = (size_t)e.steps * TABLETOP_IMAGE * TABLETOP_IMAGE * 3;
+    e.static_rgb = bytes + sizeof e;
+    e.gripper_rgb = e.static_rgb + image;
+    e.actions = (float *)(void *)(e.gripper_rgb + image);
+    e.object = e.actions + (size_t)e.steps * DEMO_ACTION;
+    r->steps += e.steps;
+    return demos_writer_add(r->writer, &e, err);
+}
+
+static deer_status record_all(recording *r, int episodes, int workers, const char *out,
+                              deer_error *err)
+{
+    if (demos_writer_open(out, "{\"env_name\":\"deer-tabletop\"}", &r->writer, err))
+        return DEER_FAILED;
+    tool_progress_start(&r->progress, "record", "episodes", episodes);
+    if (parallel_run(episodes, workers, start, job, collect, r, err)) {
+        tool_progress_end(&r->progress);
+        demos_writer_abandon(r->writer);
+        return DEER_FAILED;
+    }
+    tool_progress_end(&r->progress);
+    return demos_writer_finish(r->writer, err);
+}
+
+int sim_record_main(int argc, char **argv)
+{
+    const char       *tasks = "all", *out = NULL, *model = NULL, *unknown = NULL;
+    long              episodes = 10, seed = 0, workers = parallel_cores(), keep = 0, exit_index = -1;
+    double            noise = 0.7, started;
+    const tool_option options[] = {
+        {"out", TOOL_STRING, &out, "FILE", "demonstrations file to write (required)"},
+        {"tasks", TOOL_STRING, &tasks, "NAMES", "tasks or families, comma-separated (default all)"},
+        {"episodes", TOOL_INT, &episodes, "N", "episodes per task (default 10)"},
+        {"seed", TOOL_INT, &seed, "S", "everything random comes from it (default 0)"},
+        {"noise", TOOL_DOUBLE, &noise, "X", "disturbance of executed actions (default 0.7)"},
+        {"keep-steps", TOOL_INT, &keep, "N", "keep only the first N steps of each episode"},
+        {"policy", TOOL_STRING, &model, "FILE", "let this model act; labels stay the expert's"},
+        {"exit", TOOL_INT, &exit_index, "K", "exit at which that model acts (default its deepest)"},
+        {"workers", TOOL_INT, &workers, "N", "processes (default one per core)"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-sim record", "records demonstrations on the tabletop", "--out FILE [options]", options,
+        "deer-sim record --tasks all --episodes 20 --seed 1 --out demos.h5\n"
+        "deer-sim record --tasks lift,stack_red_on_blue --episodes 100 --out some.h5"};
+    recording  *r = calloc(1, sizeof *r);
+    deer_error  err;
+    deer_status status;
+    int         ended;
+
+    if (!r || tool_parse(&self, argc, argv, NULL, NULL, &ended)) {
+        free(r);
+        return r ? ended : DEER_FAILED;
+    }
+    r->n_tasks = sim_select_tasks(tasks, r->tasks, &unknown);
+    if (!out || r->n_tasks < 0 || episodes < 1 || episodes > 1000000 || workers < 1 || keep < 0) {
+        free(r);
+        return !out      ? tool_usage(&self, "--out FILE is required")
+               : unknown ? tool_usage(&self, "there is no task '%s'", unknown)
+                         : tool_usage(&self, "--episodes and --workers must be positive");
+    }
+    r->seed = (uint64_t)seed;
+    r->how = (rollout_recording){noise, (int)keep};
+    r->keep_failures = model || keep;
+    started = tool_seconds();
+    status = model ? deer_model_open(model, (int)exit_index, &r->model, &err) : DEER_OK;
+    if (r->model)
+        deer_thresholds_fixed(r->model, deer_model_max_exit(r->model), &r->thresholds);
+    if (!status)
+        status = record_all(r, (int)episodes * r->n_tasks, (int)workers, out, &err);
+    if (status)
+        tool_fail(&self, status, &err);
+    else
+        fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", out,
+                episodes * r->n_tasks - r->dropped, r->steps, tool_seconds() - started,
+                (double)r->steps / (tool_seconds() - started));
+    deer_model_close(r->model);
+    free(r);
+    return (int)status;
+}

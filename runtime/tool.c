@@ -1,0 +1,220 @@
+/* tool.c - options, messages and progress of the command-line programs. */
+#include "runtime/tool.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---------------------------------------------------------------- options ------------------ */
+
+static void print_option(const tool_option *o)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "",
+             o->argument ? o->argument : "");
+    printf("  %-26s %s\n", left, o->help);
+}
+
+static void print_help(const tool_command *command)
+{
+    printf("%s - %s\n\nusage: %s %s\n\n", command->name, command->summary, command->name,
+           command->usage);
+    for (const tool_option *o = command->options; o->name; o++)
+        print_option(o);
+    printf("  %-26s %s\n", "--help", "this text");
+    printf("  %-26s %s\n", "--version", "the version");
+    printf("\nexamples:\n");
+    for (const char *line = command->example; *line;) {
+        size_t n = strcspn(line, "\n");
+        printf("  %.*s\n", (int)n, line);
+        line += n + (line[n] == '\n');
+    }
+}
+
+static const tool_option *find_option(const tool_command *command, const char *name, size_t length)
+{
+    for (const tool_option *o = command->options; o->name; o++)
+        if (strlen(o->name) == length && !strncmp(o->name, name, length))
+            return o;
+    return NULL;
+}
+
+/* Stores a value; false when the text is not one of the option's type. */
+static bool store(const tool_option *o, const char *text)
+{
+    char  *end = NULL;
+    double number;
+
+    errno = 0;
+    switch (o->type) {
+    case TOOL_FLAG:
+        *(bool *)o->value = true;
+        return true;
+    case TOOL_STRING:
+        *(const char **)o->value = text;
+        return *text != 0;
+    case TOOL_INT:
+        *(long *)o->value = strtol(text, &end, 10);
+        return end != text && !*end && !errno;
+    case TOOL_DOUBLE:
+        number = strtod(text, &end);
+        *(double *)o->value = number;
+        return end != text && !*end && isfinite(number);
+    }
+    return false;
+}
+
+/* Parses argv[i] = "--name[=value]" and maybe its value behind; returns how many words it took, 0 on
+ * an error already printed. */
+static int parse_option(const tool_command *command, int argc, char **argv, int i)
+{
+    const char        *name = argv[i] + 2, *equals = strchr(name, '=');
+    size_t             length = equals ? (size_t)(equals - name) : strlen(name);
+    const tool_option *o = find_option(command, name, length);
+    const char        *value = equals ? equals + 1 : NULL;
+    int                taken = 1;
+
+    if (!o) {
+        tool_usage(command, "unknown option --%.*s", (int)length, name);
+        return 0;
+    }
+    if (o->type == TOOL_FLAG && value) {
+        tool_usage(command, "--%s takes no value", o->name);
+        return 0;
+    }
+    if (o->type != TOOL_FLAG && !value) {
+        if (i + 1 >= argc) {
+            tool_usage(command, "--%s needs a value: %s", o->name, o->argument);
+            return 0;
+        }
+        value = argv[i + 1];
+        taken = 2;
+    }
+    if (!store(o, value)) {
+        tool_usage(command, "'%s' is no value for --%s %s", value, o->name, o->argument);
+        return 0;
+    }
+    return taken;
+}
+
+bool tool_parse(const tool_command *command, int argc, char **argv, const char **rest, int *n_rest,
+                int *status)
+{
+    int count = 0;
+
+    *status = DEER_USAGE;
+    for (int i = 1; i < argc;) {
+        int taken = 1;
+        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+            print_help(command);
+            *status = DEER_OK;
+            return true;
+        }
+        if (!strcmp(argv[i], "--version")) {
+            printf("%s %s\n", command->name, DEER_VERSION);
+            *status = DEER_OK;
+            return true;
+        }
+        if (!strncmp(argv[i], "--", 2) && argv[i][2]) {
+            taken = parse_option(command, argc, argv, i);
+            if (!taken)
+                return true;
+        } else if (rest) {
+            rest[count++] = argv[i];
+        } else {
+            tool_usage(command, "unexpected argument '%s'", argv[i]);
+            return true;
+        }
+        i += taken;
+    }
+    if (n_rest)
+        *n_rest = count;
+    *status = DEER_OK;
+    return false;
+}
+
+int tool_fail(const tool_command *command, deer_status status, const deer_error *err)
+{
+    fprintf(stderr, "%s: %s\n", command->name, err->message);
+    return (int)status;
+}
+
+int tool_usage(const tool_command *command, const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "%s: ", command->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, " (see %s --help)\n", command->name);
+    return DEER_USAGE;
+}
+
+int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands, int argc,
+                  char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "--version")) {
+        printf("%s %s\n", program, DEER_VERSION);
+        return DEER_OK;
+    }
+    for (const tool_subcommand *c = commands; argc > 1 && c->name; c++)
+        if (!strcmp(argv[1], c->name))
+            return c->run(argc - 1, argv + 1);
+    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
+        printf("%s - %s\n\nusage: %s COMMAND [options]\n\n", program, summary, program);
+        for (const tool_subcommand *c = commands; c->name; c++)
+            printf("  %-10s %s\n", c->name, c->summary);
+        printf("\n'%s COMMAND --help' explains a command, with examples.\n", program);
+        return DEER_OK;
+    }
+    if (argc > 1)
+        fprintf(stderr, "%s: unknown command '%s' (see %s --help)\n", program, argv[1], program);
+    else
+        fprintf(stderr, "%s: which command? (see %s --help)\n", program, program);
+    return DEER_USAGE;
+}
+
+/* ---------------------------------------------------------------- progress ----------------- */
+
+double tool_seconds(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void tool_progress_start(tool_progress *p, const char *what, const char *unit, double total)
+{
+    *p = (tool_progress){.what = what, .unit = unit, .total = total, .started = tool_seconds(),
+                         .terminal = isatty(STDERR_FILENO)};
+}
+
+void tool_progress_update(tool_progress *p, double done)
+{
+    enum { WIDTH = 30 };
+    double now = tool_seconds(), elapsed = now - p->started;
+    double part = p->total > 0 ? done / p->total : 1, rate = elapsed > 0 ? done / elapsed : 0;
+    double left = rate > 0 ? (p->total - done) / rate : 0;
+    int    filled = (int)(part * WIDTH);
+
+    if (!p->terminal || (now - p->drawn < 0.1 && done < p->total))
+        return;
+    p->drawn = now;
+    fprintf(stderr, "\r%s [%.*s%*s] %3.0f%%  %.0f/%.0f %s  %.0f/s  ETA %.0f s \033[K", p->what, filled,
+            "##############################", WIDTH - filled, "", 100 * part, done, p->total, p->unit,
+            rate, left);
+}
+
+void tool_progress_end(tool_progress *p)
+{
+    if (p->terminal)
+        fprintf(stderr, "\r\033[K");
+}
