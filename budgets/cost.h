@@ -5,9 +5,11 @@
  *   printf("exit 2: %.3f GFLOPs\n", deer_gflops(cost.exit[2].total));
  *
  * MACs are exact counts of multiply-adds in matrix products (linear layers, attention scores and
- * weighted sums, convolutions). Normalisations, activations and softmax are not counted, as in the
- * tools the paper used (fvcore, thop). The paper reports one multiply-add as one FLOP; so does
- * every GFLOPs figure of this project. Hardware peak figures count two: deer_hardware_flops.
+ * weighted sums, convolutions). Biases, normalisations, activations, softmax, pooling and the
+ * resizing of images are not counted, as in the tools the paper used (fvcore, thop). Causal
+ * self-attention counts its full square, tokens x tokens. The paper reports one multiply-add as one
+ * FLOP; so does every GFLOPs figure of this project. Hardware peak figures count two:
+ * deer_hardware_flops.
  */
 #ifndef BUDGETS_COST_H
 #define BUDGETS_COST_H
@@ -18,34 +20,42 @@
 
 typedef enum { DEER_F32 = 4, DEER_BF16 = 2, DEER_Q8 = 1 } deer_dtype; /* value: bytes a weight */
 
-/* MACs of one step that takes a given exit. */
+/* MACs and bytes of one step that takes a given exit. */
 typedef struct {
     uint64_t vision;    /* both images */
     uint64_t resampler; /* both images */
     uint64_t llm;       /* decoder layers up to the exit with their cross-attention */
-    uint64_t head;      /* every head evaluation made: the pseudo exit and each exit up to this one */
+    uint64_t head; /* every head evaluation made: the pseudo exit and each exit up to this one */
     uint64_t total;
-    int      head_evaluations;
+    int head_evaluations;      /* exit index + 2 */
     uint64_t weight_bytes;     /* weights that must be resident for this to be the deepest exit */
     uint64_t activation_bytes; /* scratch and state of a session */
     uint64_t memory_bytes;     /* the two together */
 } deer_exit_cost;
 
 typedef struct {
-    int            tokens; /* text tokens of the instruction, <image> and the end marks included */
-    deer_dtype     dtype;
-    uint64_t       vision_per_image;
-    uint64_t       resampler_per_image;
-    uint64_t       layer_with_cross; /* one decoder layer that has cross-attention */
-    uint64_t       layer_without_cross;
-    uint64_t       head_evaluation;
-    int            exits;
+    int tokens; /* text tokens of the instruction, <image> and the end marks included */
+    deer_dtype dtype;
+    uint64_t vision_per_image;
+    uint64_t resampler_per_image;
+    uint64_t layer_with_cross; /* one decoder layer that has cross-attention */
+    uint64_t layer_without_cross;
+    uint64_t head_evaluation; /* one evaluation alone */
+    uint64_t head_recurrent;  /* its share W_hh h: computed once a step, for all evaluations */
+    int exits;
     deer_exit_cost exit[DEER_MAX_EXITS];
 } deer_cost;
 
-/* Fills cost for an instruction of `tokens` text tokens. Pure arithmetic; never fails for a
- * configuration that deer_model_open accepted. */
+/* Fills cost for an instruction of `tokens` text tokens (cut to config->max_text). Pure arithmetic;
+ * never fails for a configuration that deer_model_open accepted. */
 void deer_cost_of(const deer_config *config, int tokens, deer_dtype dtype, deer_cost *cost);
+
+/* MACs of all head evaluations of a step that makes n of them from the same recurrent state. */
+uint64_t deer_cost_head(const deer_cost *cost, int n);
+
+/* MACs of a step as it really ran: it took `exit` and evaluated the head as often as
+ * deer_action.head_evaluations says. */
+uint64_t deer_cost_step(const deer_cost *cost, int exit, int head_evaluations);
 
 /* GFLOPs as the paper counts them: MACs / 1e9. */
 double deer_gflops(uint64_t macs);

@@ -1,0 +1,184 @@
+/* modules.c - MACs and weights of each module, term by term. */
+#include "budgets/modules.h"
+
+enum { VIEWS = 2 }; /* static and wrist camera */
+
+/* Dimensions as factors of a product. */
+static uint64_t u(int dimension)
+{
+    return (uint64_t)dimension;
+}
+
+uint64_t module_patches(const deer_config *c)
+{
+    uint64_t side = u(c->image_size / c->patch_size);
+
+    return side * side;
+}
+
+bool module_has_cross(const deer_config *c, int layer)
+{
+    return (layer + 1) % c->cross_every == 0;
+}
+
+/* ---------------------------------------------------------------- MACs --------------------- */
+
+/* Scores and weighted sum: `inner` is heads * head dimension. */
+static uint64_t attention_macs(uint64_t queries, uint64_t keys, uint64_t inner)
+{
+    return queries * keys * inner    /* q k^T */
+           + queries * keys * inner; /* softmax(..) v */
+}
+
+uint64_t module_vision_macs(const deer_config *c)
+{
+    uint64_t w = u(c->vision_width), n = module_patches(c), t = n + 1 /* class token */;
+    uint64_t patch_embedding = n * w * 3 * u(c->patch_size) * u(c->patch_size);
+    uint64_t block = t * 3 * w * w                   /* q, k, v */
+                     + attention_macs(t, t, w)       /* scores, weighted sum */
+                     + t * w * w                     /* output projection */
+                     + 2 * t * w * u(c->vision_mlp); /* MLP */
+
+    return patch_embedding + u(c->vision_layers) * block;
+}
+
+uint64_t module_resampler_macs(const deer_config *c)
+{
+    uint64_t w = u(c->vision_width), n = module_patches(c), l = u(c->resampler_latents);
+    uint64_t inner = u(c->resampler_heads) * u(c->resampler_head_dim);
+    uint64_t layer = l * w * inner                      /* queries: the latents */
+                     + (n + l) * w * 2 * inner          /* keys, values: patches and latents */
+                     + attention_macs(l, n + l, inner)  /* scores, weighted sum */
+                     + l * inner * w                    /* output projection */
+                     + 2 * l * w * u(c->resampler_mlp); /* MLP */
+
+    return u(c->resampler_layers) * layer;
+}
+
+uint64_t module_cross_macs(const deer_config *c, int tokens)
+{
+    uint64_t d = u(c->d_model), t = u(tokens), media = VIEWS * u(c->resampler_latents);
+    uint64_t inner = u(c->cross_heads) * u(c->cross_head_dim);
+
+    return t * d * inner                            /* queries: the text */
+           + media * u(c->vision_width) * 2 * inner /* keys, values: media tokens of both images */
+           + attention_macs(t, media, inner)        /* scores, weighted sum */
+           + t * inner * d                          /* output projection */
+           + 2 * t * d * u(c->cross_mlp);           /* MLP */
+}
+
+uint64_t module_decoder_macs(const deer_config *c, int tokens)
+{
+    uint64_t d = u(c->d_model), t = u(tokens);
+
+    return t * 3 * d * d             /* q, k, v */
+           + attention_macs(t, t, d) /* the full square: masked products count */
+           + t * d * d               /* output projection */
+           + 2 * t * d * u(c->mlp);  /* MLP */
+}
+
+/* Width of what LSTM layer i reads. */
+static uint64_t lstm_input(const deer_config *c, int layer)
+{
+    return layer ? u(c->lstm_hidden) : u(c->d_model);
+}
+
+/* Hidden layers of the pose or the gripper MLP and its output layer. */
+static uint64_t head_mlp_macs(const deer_config *c, uint64_t outputs)
+{
+    uint64_t in = u(c->lstm_hidden), macs = 0;
+
+    for (int i = 0; i < c->head_mlp_layers; i++) {
+        macs += in * u(c->head_mlp[i]);
+        in = u(c->head_mlp[i]);
+    }
+    return macs + in * outputs;
+}
+
+uint64_t module_head_recurrent_macs(const deer_config *c)
+{
+    return u(c->lstm_layers) * 4 * u(c->lstm_hidden) * u(c->lstm_hidden);
+}
+
+uint64_t module_head_macs(const deer_config *c)
+{
+    uint64_t macs = module_head_recurrent_macs(c);
+
+    for (int i = 0; i < c->lstm_layers; i++)
+        macs += 4 * u(c->lstm_hidden) * lstm_input(c, i);
+    return macs + head_mlp_macs(c, DEER_POSE) + head_mlp_macs(c, 1);
+}
+
+/* ---------------------------------------------------------------- weights ------------------ */
+
+uint64_t module_vision_weights(const deer_config *c)
+{
+    uint64_t w = u(c->vision_width), m = u(c->vision_mlp), p = u(c->patch_size);
+    uint64_t block = 2 * w               /* ln_1 */
+                     + 3 * w * w + 3 * w /* q, k, v */
+                     + w * w + w         /* output projection */
+                     + 2 * w             /* ln_2 */
+                     + w * m + m + m * w + w;
+
+    return w * 3 * p * p                 /* patch embedding */
+           + w                           /* class token */
+           + (module_patches(c) + 1) * w /* positions */
+           + 2 * w                       /* ln_pre */
+           + u(c->vision_layers) * block;
+}
+
+uint64_t module_resampler_weights(const deer_config *c)
+{
+    uint64_t w = u(c->vision_width), m = u(c->resampler_mlp);
+    uint64_t inner = u(c->resampler_heads) * u(c->resampler_head_dim);
+    uint64_t layer = 4 * w           /* norms of media and latents */
+                     + inner * w     /* to_q */
+                     + 2 * inner * w /* to_kv */
+                     + w * inner     /* to_out */
+                     + 2 * w + 2 * w * m;
+
+    return u(c->resampler_latents) * w + u(c->resampler_layers) * layer + 2 * w /* last norm */;
+}
+
+uint64_t module_embedding_weights(const deer_config *c)
+{
+    return u(c->vocab) * u(c->d_model);
+}
+
+uint64_t module_cross_weights(const deer_config *c)
+{
+    uint64_t d = u(c->d_model), inner = u(c->cross_heads) * u(c->cross_head_dim);
+
+    return 2                                /* gates */
+           + 2 * d                          /* norm */
+           + inner * d                      /* to_q */
+           + 2 * inner * u(c->vision_width) /* to_kv */
+           + d * inner                      /* to_out */
+           + 2 * d + 2 * d * u(c->cross_mlp);
+}
+
+uint64_t module_decoder_weights(const deer_config *c)
+{
+    uint64_t d = u(c->d_model), qk_norms = c->block == DEER_BLOCK_MPT_1B ? 2 * d : 0;
+
+    return 2 * d + qk_norms + 3 * d * d + d * d + 2 * d * u(c->mlp);
+}
+
+static uint64_t head_mlp_weights(const deer_config *c, uint64_t outputs)
+{
+    uint64_t weights = head_mlp_macs(c, outputs) + outputs; /* matrices and the last bias */
+
+    for (int i = 0; i < c->head_mlp_layers; i++)
+        weights += u(c->head_mlp[i]) * (c->head_mlp_layernorm ? 3 : 1); /* bias, norm */
+    return weights;
+}
+
+uint64_t module_head_weights(const deer_config *c)
+{
+    uint64_t h = u(c->lstm_hidden), weights = 0;
+
+    for (int i = 0; i < c->lstm_layers; i++)
+        weights += 4 * h * (lstm_input(c, i) + h) + 8 * h /* b_ih, b_hh */
+                   + (c->lstm == DEER_LSTM_LAYERNORM ? 2 * h : 0);
+    return weights + head_mlp_weights(c, DEER_POSE) + head_mlp_weights(c, 1);
+}
