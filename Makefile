@@ -20,7 +20,7 @@ pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 RUNTIME_PC  := openblas jansson
 DATASETS_PC := hdf5 libxxhash
-TABLETOP_PC := egl
+TABLETOP_PC := egl libpng
 CALIB_PC    := nlopt
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -ffp-contract=off $(WARNINGS) \
@@ -35,6 +35,7 @@ DATASETS  := $(call objects,$(call library,datasets))
 TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
 SIM       := $(call objects,$(wildcard datasets/sim/*.c))
 BUDGETS   := $(call objects,$(call library,budgets))
+REPORTS   := $(call objects,$(call library,reports))
 CALIB     := $(call objects,$(call library,calib))
 TOOL      := $(BUILD)/runtime/tool.o
 RUNTIME   := $(filter-out $(TOOL),$(RUNTIME))
@@ -89,6 +90,9 @@ $(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(SIM) $(TOOL) $(LIBTABLETOP) $(
 	$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+
+$(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(REPORTS) $(TOOL) $(LIBDEER)
+	$(link) $(RUNTIME_LIBS)
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka

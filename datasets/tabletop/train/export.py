@@ -1,0 +1,41 @@
+#!/usr/bin/python3
+"""Writes a trained checkpoint as a deer model file (docs/model-file.md): python3 export.py policy.pt M"""
+import json
+import struct
+import sys
+
+import torch
+
+from data import tokenizer_json
+
+
+def execution_order(names, layers):
+    """Vision, resampler, embedding, head, then layer by layer: the prefix up to an exit is contiguous."""
+    def place(name):
+        for rank, start in enumerate(("vision_encoder.", "perceiver.", "lang_encoder.transformer.wte.",
+                                      "extra_exit.")):
+            if name.startswith(start):
+                return rank
+        return 4 + int(name.split(".")[3])
+    return sorted(names, key=place)  # stable: inside a part the order of the modules stays
+
+
+def main():
+    saved = torch.load(sys.argv[1], map_location="cpu")
+    weights, header, blob = saved["model"], {}, b""
+    header["__metadata__"] = {"format": "pt", "deer.config": json.dumps(saved["config"]),
+                              "deer.tokenizer": json.dumps(tokenizer_json(saved["words"]))}
+    for name in execution_order(weights, saved["config"]["layers"]):
+        data = weights[name].float().contiguous().numpy().tobytes()
+        header[name] = dict(dtype="F32", shape=list(weights[name].shape),
+                            data_offsets=[len(blob), len(blob) + len(data)])
+        blob += data
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 64)
+    with open(sys.argv[2], "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + blob)
+    print(f"{sys.argv[2]}: {len(weights)} tensors, {8 + len(text) + len(blob)} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+#!/usr/bin/python3
+"""Trains the tabletop policy from recorded demonstrations (development only; needs python3-torch).
+
+    python3 train.py --data demos.h5 scenes.h5 --valid valid.h5 --out policy.pt
+
+Two stages. *Ground*: single frames; read the scene from the media tokens, and from every exit's
+feature the thing the instruction is about and the place it should go to. Behaviour cloning alone
+never learns which block is meant. *Clone*: windows of consecutive steps; the shared action head is run
+over the features of every exit, over exits drawn at random step by step, and over runs of one exit
+(DeeR-VLA section 3.3), with auxiliary heads at every exit. Gradients are averaged over worker
+processes of one thread each. Killed, it goes on from its last checkpoint.
+"""
+import argparse
+import os
+import time
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+import torch.nn as nn
+import torch.nn.functional as F
+
+from data import Demos, encode, vocabulary
+from model import CONFIG, Policy
+
+WINDOW = 10
+STATE = 9          # subject xy, goal xy, hand xyz yaw, gripper width
+SCENE = 15         # blocks xyz, drawer, lamp, hand xyz yaw
+OBJECT_SCALE = torch.tensor([.1] * 9 + [.1, 1.] + [.1] * 3 + [.4] + [.05, 1.] + [.1] * 4)
+
+
+class Readouts(nn.Module):
+    """Auxiliary heads, thrown away after training."""
+
+    def __init__(self, c):
+        super().__init__()
+        self.scene = nn.Linear(2 * c["resampler_latents"] * c["vision_width"], SCENE)
+        self.exits = nn.ModuleList(nn.Linear(c["d_model"], STATE + 7) for _ in range(1 + c["exits"]))
+
+    def forward(self, features):
+        return torch.stack([r(f) for r, f in zip(self.exits, features.unbind(1))], 1)
+
+
+def state_of(objects):
+    o = objects / OBJECT_SCALE
+    return torch.cat([o[:, 17:21], o[:, 11:16]], 1)
+
+
+def scene_of(objects):
+    return (objects / OBJECT_SCALE)[:, :SCENE]
+
+
+def pose_loss(pose, action):
+    return F.smooth_l1_loss(pose, action[..., :6], beta=0.05, reduction="none").sum(-1)
+
+
+def grip_loss(logit, action):
+    return F.binary_cross_entropy_with_logits(logit, (action[..., 6] > 0).float(), reduction="none")
+
+
+class Trainer:
+    def __init__(self, options, rank):
+        self.o, self.rank = options, rank
+        torch.set_num_threads(1)
+        torch.manual_seed(options.seed)
+        self.rng = np.random.default_rng([options.seed, rank])
+        self.demos, self.valid = options.demos, options.valid_demos
+        self.model = Policy(options.config)
+        self.read = Readouts(options.config)
+        self.parameters = [*self.model.parameters(), *self.read.parameters()]
+        decay = [p for p in self.parameters if p.ndim > 1]
+        plain = [p for p in self.parameters if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW([dict(params=decay, weight_decay=0.02),
+                                            dict(params=plain, weight_decay=0)], 1e-3, (0.9, 0.98))
+        self.step, self.started, self.log = 0, time.time(), []
+        self.starts = torch.nonzero(self.demos.age == 0).squeeze(1).numpy()
+        self.early = torch.nonzero(self.demos.age < 2).squeeze(1).numpy()
+
+    # ---- batches ----
+
+    def inputs(self, index):
+        e = self.demos.episode[index]
+        return (self.demos.static[index], self.demos.gripper[index], self.o.ids[e], self.o.pad[e])
+
+    def forward(self, static, gripper, ids, pad):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            media = self.model.media(static, gripper)
+            features = self.model.features(media, ids, pad)
+        return media.float(), features.float()
+
+    # ---- losses ----
+
+    def ground(self):
+        n = self.o.frames
+        index = np.concatenate([self.rng.choice(self.early, n // 2),
+                                self.rng.integers(0, len(self.demos), n - n // 2)])
+        media, features = self.forward(*self.inputs(index))
+        objects = self.demos.object[index]
+        scene = (self.read.scene(media.flatten(1)) - scene_of(objects)).abs().mean()
+        told = self.read(features)[..., :STATE]
+        error = (told - state_of(objects).unsqueeze(1)).abs()
+        self.note(scene=scene, first=error[:, 1, :4].mean(), last=error[:, -1, :4].mean())
+        return scene + error.mean() + error[..., :4].mean()
+
+    def windows(self):
+        """Frame numbers [B, WINDOW] and which of them are real."""
+        b = self.o.windows
+        first = np.where(self.rng.random(b) < 0.3, self.rng.choice(self.starts, b),
+                         self.rng.integers(0, len(self.demos), b))
+        age, left = self.demos.age[first].numpy(), self.demos.left[first].numpy()
+        first = first - np.minimum(age, np.maximum(0, WINDOW - left))
+        left = self.demos.left[first].numpy()
+        offset = np.arange(WINDOW)
+        return first[:, None] + np.minimum(offset, left[:, None] - 1), offset < left[:, None]
+
+    def exit_runs(self, b):
+        """Which feature each step of each copy of the window uses: every exit throughout, exits drawn at
+        every step, runs of one exit, and the pseudo exit. [R, B, WINDOW]"""
+        k = self.o.config["exits"]
+        constant = np.broadcast_to(np.arange(k + 1)[:, None, None], (k + 1, b, WINDOW))
+        drawn = self.rng.integers(1, k + 1, (2, b, WINDOW))
+        runs = np.repeat(self.rng.integers(1, k + 1, (1, b, (WINDOW + 3) // 4)), 4, 2)[:, :, :WINDOW]
+        return torch.from_numpy(np.concatenate([constant, drawn, runs]))
+
+    def clone(self):
+        index, real = self.windows()
+        b = len(index)
+        real = torch.from_numpy(real).float()
+        flat = index.reshape(-1)
+        media, features = self.forward(*self.inputs(flat))
+        objects, action = self.demos.object[flat], self.demos.action[flat]
+        scene = (self.read.scene(media.flatten(1)) - scene_of(objects)).abs().mean()
+        told = self.read(features)
+        state = (told[..., :STATE] - state_of(objects).unsqueeze(1)).abs().mean()
+        wanted = action.unsqueeze(1).expand(-1, told.shape[1], -1)
+        aux = (0.5 * pose_loss(told[..., STATE:STATE + 6], wanted)
+               + 0.1 * grip_loss(told[..., -1], wanted)).mean()
+        runs = self.exit_runs(b)
+        d = features.shape[-1]
+        chosen = torch.gather(features.view(1, b, WINDOW, -1, d).expand(len(runs), -1, -1, -1, -1), 3,
+                              runs[..., None, None].expand(-1, -1, -1, 1, d)).squeeze(3)
+        pose, grip = self.model.extra_exit(chosen.flatten(0, 1))
+        pose, grip = pose.view(len(runs), b, WINDOW, 6), grip.view(len(runs), b, WINDOW)
+        action = action.view(1, b, WINDOW, 7).expand(len(runs), -1, -1, -1)
+        each = (0.5 * pose_loss(pose, action) + 0.1 * grip_loss(grip, action)) * real
+        each = each.sum((1, 2)) / real.sum()
+        weight = torch.ones(len(runs))
+        weight[0] = 0.3
+        head = (each * weight).sum() / weight.sum()
+        self.note(scene=scene, state=state, aux=aux, e1=each[1], e3=each[3], e6=each[6], mix=each[7])
+        return head + 0.2 * aux + self.o.state_weight * (state + scene)
+
+    # ---- running ----
+
+    def note(self, **values):
+        self.log.append({k: float(v) for k, v in values.items()})
+
+    def rate(self):
+        """Learning rate: warm-up, then in each stage constant and a cosine to nothing."""
+        s, total = self.step, self.o.ground_steps
+        if s >= total:
+            s, total = s - total, self.o.clone_steps
+        fall = max(0.0, s / total - 0.3) / 0.7
+        return self.o.lr * min(1, (s + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * fall)))
+
+    def average_gradients(self):
+        if self.o.workers == 1:
+            return
+        grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
+        flat = torch.cat([g.flatten() for g in grads])
+        dist.all_reduce(flat)
+        flat /= self.o.workers
+        for p, g in zip(self.parameters, flat.split([p.numel() for p in self.parameters])):
+            p.grad = g.view_as(p)
+
+    def run(self):
+        total = self.o.ground_steps + self.o.clone_steps
+        self.load()
+        while self.step < total:
+            grounding = self.step < self.o.ground_steps
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate()
+            self.optimizer.zero_grad(set_to_none=True)
+            (self.ground() if grounding else self.clone()).backward()
+            self.average_gradients()
+            nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.optimizer.step()
+            self.step += 1
+            if self.rank == 0 and (self.step % self.o.report == 0 or self.step == total):
+                self.report(grounding)
+                self.save()
+
+    def report(self, grounding):
+        keys = self.log[-1].keys()
+        rows = [r for r in self.log if r.keys() == keys]
+        mean = " ".join(f"{k} {np.mean([r[k] for r in rows]):.4f}" for k in keys)
+        print(f"{time.time() - self.started:6.0f} s  step {self.step}  {'ground' if grounding else 'clone'}"
+              f"  {mean}  {self.validate()}", flush=True)
+        self.log = []
+
+    def validate(self):
+        """Held out: whether the named block is the one read from the first frame, per exit; and the
+        pose error over whole episodes with every exit throughout."""
+        v = self.valid
+        self.model.eval()
+        with torch.no_grad():
+            features = torch.cat([self.forward(v.static[i], v.gripper[i], self.o.valid_ids[v.episode[i]],
+                                               self.o.valid_pad[v.episode[i]])[1]
+                                  for i in torch.arange(len(v)).split(256)])
+            first = torch.nonzero(v.age == 0).squeeze(1)
+            first = first[[any(c in v.task[e] for c in ("lift", "push", "stack", "store"))
+                           for e in v.episode[first].tolist()]]
+            blocks = v.object[first][:, :9].view(-1, 3, 3)[..., :2]
+            subject = v.object[first][:, 17:19]
+            want = (blocks - subject.unsqueeze(1)).norm(dim=-1).argmin(1)
+            told = self.read(features[first])[..., :2] * 0.1
+            got = (blocks.unsqueeze(1) - told.unsqueeze(2)).norm(dim=-1).argmin(-1)
+            right = (got == want.unsqueeze(1)).float().mean(0)
+            starts = torch.nonzero(v.age == 0).squeeze(1).tolist() + [len(v)]
+            error = torch.zeros(features.shape[1])
+            for a, b in zip(starts, starts[1:]):
+                pose, _ = self.model.extra_exit(features[a:b].transpose(0, 1))
+                error += (pose - v.action[a:b, :6]).pow(2).sum(-1).sqrt().sum(1)
+        self.model.train()
+        show = lambda t: " ".join(f"{x:.3f}" for x in t.tolist())
+        return f"subject {show(right)}  error {show(error / len(v))}"
+
+    def load(self):
+        path = self.o.out if os.path.exists(self.o.out) else self.o.init
+        if not path:
+            return
+        saved = torch.load(path)
+        self.model.load_state_dict(saved["model"])
+        self.read.load_state_dict(saved["read"])
+        if path == self.o.out:
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.step = saved["step"]
+
+    def save(self):
+        temporary = self.o.out + ".tmp"
+        torch.save(dict(model=self.model.state_dict(), read=self.read.state_dict(), step=self.step,
+                        optimizer=self.optimizer.state_dict(), config=self.o.config,
+                        words=self.o.words), temporary)
+        os.replace(temporary, self.o.out)
+
+
+def work(rank, options):
+    if options.workers > 1:
+        dist.init_process_group("gloo", f"file://{options.out}.workers", rank=rank,
+                                world_size=options.workers)
+    Trainer(options, rank).run()
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", nargs="+", required=True, help="demonstrations (deer-sim record)")
+    p.add_argument("--valid", nargs="+", required=True, help="held-out demonstrations")
+    p.add_argument("--out", required=True, help="checkpoint; training goes on from it if it exists")
+    p.add_argument("--init", default="", help="checkpoint whose weights to start from")
+    p.add_argument("--ground-steps", type=int, default=2500)
+    p.add_argument("--clone-steps", type=int, default=8000)
+    p.add_argument("--frames", type=int, default=64, help="frames a step and worker while grounding")
+    p.add_argument("--windows", type=int, default=12, help="windows a step and worker while cloning")
+    p.add_argument("--state-weight", type=float, default=0.3)
+    p.add_argument("--lr", type=float, default=1.5e-3)
+    p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--report", type=int, default=250)
+    p.add_argument("--seed", type=int, default=0)
+    o = p.parse_args()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    o.demos, o.valid_demos = Demos(o.data), Demos(o.valid)
+    known = torch.load(o.out)["words"] if os.path.exists(o.out) else \
+        torch.load(o.init)["words"] if o.init else None
+    o.words = known or vocabulary(o.demos.text + o.valid_demos.text)
+    o.config = dict(CONFIG, vocab=len(o.words), media_token=o.words.index("<image>"))
+    o.ids, o.pad = encode(o.words, o.demos.text)
+    o.valid_ids, o.valid_pad = encode(o.words, o.valid_demos.text)
+    for tensor in (o.demos.static, o.demos.gripper, o.demos.action, o.demos.object):
+        tensor.share_memory_()
+    print(f"{len(o.demos)} frames, {len(o.demos.text)} episodes, {len(o.words)} words", flush=True)
+    if os.path.exists(o.out + ".workers"):
+        os.unlink(o.out + ".workers")
+    if o.workers == 1:
+        work(0, o)
+    else:
+        mp.spawn(work, (o,), o.workers)
+
+
+if __name__ == "__main__":
+    main()

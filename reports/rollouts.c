@@ -1,0 +1,149 @@
+/* rollouts.c - deer-report rollouts: evaluations side by side. */
+#include "reports/rollouts.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/file.h"
+#include "runtime/tool.h"
+
+enum { MAX_FILE = 16 << 20 };
+
+/* What a row takes from an evaluation: name here, name there. */
+static const char *const fields[][2] = {
+    {"success", "success"},
+    {"success_low", "low"},
+    {"success_high", "high"},
+    {"rollouts", "rollouts"},
+    {"llm_gflops", "llm_gflops"},
+    {"total_gflops", "total_gflops"},
+    {"peak_gflops", "peak_llm_gflops"},
+    {"peak_total_gflops", "peak_total_gflops"},
+    {"memory_bytes", "memory_bytes"},
+    {"ms_per_step", "ms_per_step"},
+    {"exit_fractions", "exit_fractions"},
+};
+
+static json_t *load(const char *path, deer_error *err)
+{
+    char        *text;
+    size_t       size;
+    json_error_t problem;
+    json_t      *root;
+
+    if (file_read(path, MAX_FILE, &text, &size, err))
+        return NULL;
+    root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    free(text);
+    if (!root)
+        deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
+    return root;
+}
+
+static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
+{
+    const char *path = strchr(argument, '=') + 1;
+    json_t     *evaluation = load(path, err), *row;
+
+    if (!evaluation)
+        return DEER_FAILED;
+    row = json_object();
+    json_object_set_new(row, "name", json_stringn(argument, (size_t)(path - 1 - argument)));
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        json_t *value = json_object_get(evaluation, fields[i][1]);
+        bool    list = !strcmp(fields[i][0], "exit_fractions");
+        if (list ? !json_is_array(value) : !json_is_number(value)) {
+            json_decref(row);
+            json_decref(evaluation);
+            return deer_fail(err, "%s has no \"%s\"; is it from deer-sim eval --json?", path,
+                             fields[i][1]);
+        }
+        json_object_set(row, fields[i][0], value);
+    }
+    json_array_append_new(rows, row);
+    json_decref(evaluation);
+    return DEER_OK;
+}
+
+static double number(const json_t *row, const char *field)
+{
+    return json_number_value(json_object_get(row, field));
+}
+
+static double factor(const json_t *first, const json_t *row, const char *field)
+{
+    return number(first, field) / number(row, field);
+}
+
+static void print_table(const json_t *rows)
+{
+    const json_t *first = json_array_get(rows, 0), *row;
+    size_t        i;
+
+    printf("%-12s %8s %8s  %-14s %15s %15s %15s %13s\n", "", "rollouts", "success", "95% interval",
+           "LLM GFLOPs", "total GFLOPs", "peak LLM", "memory MB");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        printf("%-12s %8.0f %7.1f%%  [%5.1f, %5.1f] %8.5f %5.2fx %8.5f %5.2fx %8.5f %5.2fx %6.2f %5.2fx\n",
+               json_string_value(json_object_get(row, "name")), number(row, "rollouts"),
+               100 * number(row, "success"), 100 * number(row, "success_low"),
+               100 * number(row, "success_high"), number(row, "llm_gflops"),
+               factor(first, row, "llm_gflops"), number(row, "total_gflops"),
+               factor(first, row, "total_gflops"), number(row, "peak_gflops"),
+               factor(first, row, "peak_gflops"), number(row, "memory_bytes") / 1e6,
+               factor(first, row, "memory_bytes"));
+    }
+    printf("GFLOPs per action, one multiply-add counted as one FLOP; factors against '%s'\n",
+           json_string_value(json_object_get(first, "name")));
+}
+
+static deer_status save(json_t *rows, const char *out, deer_error *err)
+{
+    json_t     *root = json_pack("{s:O}", "rows", rows);
+    char       *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
+    deer_status status = text ? file_write(out, text, strlen(text), err)
+                              : deer_fail(err, "out of memory writing %s", out);
+
+    free(text);
+    json_decref(root);
+    return status;
+}
+
+int report_rollouts_main(int argc, char **argv)
+{
+    const char        *out = NULL;
+    const tool_option  options[] = {{"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+                                    {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-report rollouts", "compares closed-loop evaluations in one table",
+        "NAME=FILE ... [--out FILE]", options,
+        "deer-sim eval --model policy.safetensors --json > full.json\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
+        "deer-report rollouts full=full.json early=early.json --out summary.json"};
+    const char        *rest[64];
+    json_t            *rows;
+    deer_error         err;
+    deer_status        status = DEER_OK;
+    int                n = 0, ended;
+
+    if (argc > 64)
+        return tool_usage(&self, "too many arguments");
+    if (tool_parse(&self, argc, argv, rest, &n, &ended))
+        return ended;
+    for (int i = 0; i < n; i++)
+        if (!strchr(rest[i], '='))
+            return tool_usage(&self, "'%s' is not NAME=FILE", rest[i]);
+    if (n == 0)
+        return tool_usage(&self, "which evaluations? NAME=FILE ...");
+    rows = json_array();
+    for (int i = 0; i < n && !status; i++)
+        status = add_row(rows, rest[i], &err);
+    if (!status && out)
+        status = save(rows, out, &err);
+    if (!status)
+        print_table(rows);
+    json_decref(rows);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}
