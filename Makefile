@@ -54,8 +54,10 @@ LIBCALIB    := $(BUILD)/libcalib.a
 PROGRAMS := $(patsubst deer_%,$(BUILD)/deer-%,$(basename $(notdir $(foreach d,runtime datasets calib reports,$(call mains,$(d))))))
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 
-.PHONY: all libs tests
-all: $(PROGRAMS)
+.PHONY: all libs tests test demo bench asan install uninstall clean deps check-deps format help
+.DEFAULT_GOAL := all
+
+all: $(PROGRAMS) ## build the programs (build/deer-*)
 libs: $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
 tests: $(TESTS)
 
@@ -100,5 +102,56 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(TOOL) $(LIBCALIB) $(LIBTABLETOP
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
-clean:
+# ---- the one command each: `make test`, `make demo` ----
+
+# Built in a second make, so that packages installed by the first are seen by pkg-config.
+test: check-deps ## install what is missing, build, run every test
+	@$(MAKE) --no-print-directory run-tests
+
+demo: check-deps ## record, calibrate and run on the tabletop; build/demo/summary.json
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(BUILD) reports/demo.sh
+
+.PHONY: run-tests
+run-tests: all tests
+	@BUILD=$(BUILD) tests/run.sh
+
+bench: all ## latency and memory per exit, solver speed
+	@BUILD=$(BUILD) reports/bench.sh
+
+asan: ## every test under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests \
+	  EXTRA_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+
+install: all ## programs, library and header below PREFIX (default /usr/local)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/deer
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(LIBDEER) $(DESTDIR)$(PREFIX)/lib
+	install -m 644 runtime/deer.h $(DESTDIR)$(PREFIX)/include/deer
+
+uninstall: ## remove what install put there
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))
+	rm -f $(DESTDIR)$(PREFIX)/lib/libdeer.a $(DESTDIR)$(PREFIX)/include/deer/deer.h
+
+MISSING = $(shell dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
+            awk '/ok installed/ { have[$$1] } END { n = split("$(PACKAGES)", p); \
+                 for (i = 1; i <= n; i++) if (!(p[i] in have)) print p[i] }')
+SUDO    = $(if $(filter 0,$(shell id -u)),,sudo)
+
+deps: ## install the Debian packages that are missing
+	@missing="$(strip $(MISSING))"; if [ -n "$$missing" ]; then echo "installing $$missing"; \
+	  $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive \
+	  $(SUDO) apt-get install -q -y --no-install-recommends $$missing; \
+	else echo "every package is there"; fi
+
+check-deps:
+	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps
+
+format: ## clang-format every source file
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## remove everything built
 	rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile

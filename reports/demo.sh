@@ -1,0 +1,39 @@
+#!/bin/sh
+# The whole path on real input: record demonstrations in the simulator, replay them through the policy,
+# choose thresholds for 40% of the full cost, and drive the robot with them. BUILD: the build folder.
+set -eu
+BUILD=${BUILD:-build}
+out=$BUILD/demo
+model=datasets/tabletop/policy.safetensors
+episodes=${EPISODES:-6} # rollouts per task: 23 tasks
+unset OPENBLAS_CORETYPE
+export OPENBLAS_NUM_THREADS=1
+
+say() { printf '\n$ %s\n' "$*"; "$@"; }
+
+rm -rf "$out"
+mkdir -p "$out"
+say "$BUILD/deer-sim" record --tasks all --episodes 8 --seed 11 --out "$out/demos.h5"
+say "$BUILD/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
+say "$BUILD/deer-calib" solve --cache "$out/cache" --scope llm --avg-fraction 0.4 \
+    --method official-exp --out "$out/official.json"
+say "$BUILD/deer-calib" solve --cache "$out/cache" --scope llm --avg-fraction 0.4 \
+    --out "$out/optimized.json"
+say "$BUILD/deer-run" episode --model $model --thresholds "$out/optimized.json" \
+    --demos "$out/demos.h5" --demo demo_12
+
+evaluate() { # evaluate NAME OPTIONS...
+    name=$1
+    shift
+    printf '\n$ deer-sim eval --model %s %s\n' "$model" "$*"
+    "$BUILD/deer-sim" eval --model $model --episodes "$episodes" --seed 5000 --json "$@" \
+        >"$out/$name.rollouts.json"
+}
+evaluate full
+evaluate official --thresholds "$out/official.json"
+evaluate optimized --thresholds "$out/optimized.json"
+say "$BUILD/deer-report" rollouts full="$out/full.rollouts.json" \
+    official="$out/official.rollouts.json" optimized="$out/optimized.rollouts.json" \
+    --out "$out/summary.json"
+echo
+echo "wrote $out/summary.json"
