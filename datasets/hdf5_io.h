@@ -19,7 +19,8 @@ typedef struct {
     size_t      bytes; /* of one element */
 } hdf5_shape;
 
-/* Turns HDF5's own error printing off; harmless to repeat. */
+/* Turns off HDF5's own error printing and its exit handler (which crashes after a full disk). Call it
+ * before any other HDF5 function of the process; harmless to repeat. */
 void hdf5_quiet(void);
 
 /* Shape of a dataset; fails when it does not exist or has more than HDF5_IO_RANK dimensions. */
