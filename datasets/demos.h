@@ -12,9 +12,11 @@
  *
  * Layout: /data attributes total, env_args; /data/<demo> attributes num_samples, language, task,
  * seed; /data/<demo>/obs/rgb_static and rgb_gripper u8 [T,H,W,3], actions f32 [T,7] in -1..1
- * (xyz, euler angles, gripper +1 open / -1 closed), obs/object f32 [T,D] (simulator state, optional).
- * Images are compressed by gzip, one frame a chunk. Files of others open when they have the two
- * cameras under these names or under robomimic's and LIBERO's.
+ * (xyz, euler angles, gripper +1 open / -1 closed), obs/object f32 [T,D] (simulator state,
+ * optional). Images are compressed by gzip, one frame a chunk. Files of others open when they have
+ * the two cameras under these names or under robomimic's and LIBERO's (agentview_image or
+ * agentview_rgb, robot0_eye_in_hand_image or eye_in_hand_rgb). Values stay as recorded: a policy
+ * must have been trained on the same convention (robosuite's own gripper action is +1 for closed).
  */
 #ifndef DATASETS_DEMOS_H
 #define DATASETS_DEMOS_H
@@ -28,18 +30,18 @@
 /* One episode, all its steps. Arrays are owned by the episode (demo_episode_free) when read, and
  * by the caller when written. */
 typedef struct {
-    char     name[64];         /* "demo_12" */
-    char     instruction[256]; /* what the robot was told */
-    char     task[64];         /* task family, may be empty */
-    uint64_t seed;             /* of the simulator, 0 if unknown */
-    int      steps;            /* T */
-    int      static_height, static_width;
-    int      gripper_height, gripper_width;
+    char name[64];         /* "demo_12" */
+    char instruction[256]; /* what the robot was told */
+    char task[64];         /* task family, may be empty */
+    uint64_t seed;         /* of the simulator, 0 if unknown */
+    int steps;             /* T */
+    int static_height, static_width;
+    int gripper_height, gripper_width;
     uint8_t *static_rgb;  /* [T, static_height, static_width, 3] */
     uint8_t *gripper_rgb; /* [T, gripper_height, gripper_width, 3] */
-    float   *actions;     /* [T, 7] */
-    int      object_size; /* D, 0 if there is none */
-    float   *object;      /* [T, D] */
+    float *actions;       /* [T, 7] */
+    int object_size;      /* D, 0 if there is none */
+    float *object;        /* [T, D] */
 } demo_episode;
 
 void demo_episode_free(demo_episode *episode);
@@ -52,19 +54,28 @@ typedef struct demos demos;
 /* Opens a file for reading and checks its structure: every demonstration's datasets, ranks, types
  * and equal lengths. A file without demonstrations is an error. */
 deer_status demos_open(const char *path, demos **d, deer_error *err);
-void        demos_close(demos *d);
+void demos_close(demos *d);
 
-int         demos_count(const demos *d);
+int demos_count(const demos *d);
 const char *demos_name(const demos *d, int i);
-int         demos_steps(const demos *d, int i); /* steps of demonstration i */
-long        demos_total_steps(const demos *d);
+int demos_steps(const demos *d, int i); /* steps of demonstration i */
+long demos_total_steps(const demos *d);
 
 /* Index of the demonstration of that name, -1 if there is none. */
 int demos_find(const demos *d, const char *name);
 
-/* Identity of the contents (xxHash of instructions, actions and pixels as stored): 32 hex digits.
- * Depends on every byte that replay reads; computed once and kept. */
+/* Identity of the contents (xxHash of instructions, actions and pixels): 32 hex digits. Depends on
+ * every byte that replay reads, not on how they are compressed; reads the whole file the first
+ * time, then keeps the answer. */
 deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer_error *err);
+
+/* Fills everything of demonstration i but its arrays, which stay NULL. A text missing in the
+ * demonstration is taken from the file's JSON attributes (env_args, problem_info), or stays empty.
+ */
+void demos_describe(const demos *d, int i, demo_episode *episode);
+
+/* Reads the actions of demonstration i alone, [demos_steps(d, i), 7]. */
+deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err);
 
 /* Reads demonstration i whole. Actions must be finite and within -1..1 (1e-3 of slack). */
 deer_status demos_read(demos *d, int i, demo_episode *episode, deer_error *err);
@@ -76,7 +87,8 @@ typedef struct demos_writer demos_writer;
 deer_status demos_writer_open(const char *path, const char *env_args, demos_writer **w,
                               deer_error *err);
 
-/* Appends an episode as /data/demo_<n>; its name field is ignored. */
+/* Appends an episode as /data/demo_<n>; its name field is ignored. Refuses what demos_read would:
+ * empty episodes and images, actions that are not finite or not within -1..1. */
 deer_status demos_writer_add(demos_writer *w, const demo_episode *episode, deer_error *err);
 
 /* Flushes, fsyncs and renames into place. Frees the writer whatever happens. */

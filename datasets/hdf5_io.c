@@ -24,6 +24,7 @@ static deer_status shape_of_open(hid_t dataset, const char *path, const char *na
         H5Sget_simple_extent_dims(space, shape->size, NULL);
         shape->type = H5Tget_class(type);
         shape->bytes = H5Tget_size(type);
+        shape->stored = H5Dget_storage_size(dataset);
     }
     H5Tclose(type);
     H5Sclose(space);

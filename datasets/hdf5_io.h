@@ -16,7 +16,8 @@ typedef struct {
     int         rank;
     hsize_t     size[HDF5_IO_RANK];
     H5T_class_t type;
-    size_t      bytes; /* of one element */
+    size_t      bytes;  /* of one element */
+    uint64_t    stored; /* bytes of the file that hold it, compressed as they are */
 } hdf5_shape;
 
 /* Turns off HDF5's own error printing and its exit handler (which crashes after a full disk). Call it
