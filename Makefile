@@ -34,6 +34,7 @@ RUNTIME   := $(call objects,$(call library,runtime))
 DATASETS  := $(call objects,$(call library,datasets))
 TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
 SIM       := $(call objects,$(wildcard datasets/sim/*.c))
+DATA      := $(call objects,$(wildcard datasets/data/*.c))
 BUDGETS   := $(call objects,$(call library,budgets))
 REPORTS   := $(call objects,$(call library,reports))
 CALIB     := $(call objects,$(call library,calib))
@@ -86,8 +87,8 @@ link = $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
 $(BUILD)/deer-run $(BUILD)/deer-model: $(BUILD)/deer-%: $(BUILD)/runtime/deer_%.o $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-data: $(BUILD)/datasets/deer_data.o $(TOOL) $(LIBDATASETS) $(LIBDEER)
-	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-data: $(BUILD)/datasets/deer_data.o $(DATA) $(TOOL) $(LIBDATASETS) $(LIBDEER)
+	$(link) $(call pc_libs,libpng) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(SIM) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
