@@ -1,0 +1,276 @@
+/* safetensors.c - reading (checked, mapped) and writing model files. */
+#include "runtime/safetensors.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/file.h"
+
+enum { MAX_HEADER = 100 << 20 };
+
+/* ---------------------------------------------------------------- table -------------------- */
+
+/* Bytes of an element; 0 for a type that safetensors does not know. */
+static size_t element_size(const char *dtype)
+{
+    static const struct {
+        const char *name;
+        size_t      size;
+    } types[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2},
+                 {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"U16", 2}, {"U32", 4}, {"U64", 8}};
+
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (!strcmp(dtype, types[i].name))
+            return types[i].size;
+    return 0;
+}
+
+/* Product of the dimensions times the element size; false when negative or too large. */
+static bool byte_count(json_t *shape, size_t element, safetensor *t, size_t *bytes)
+{
+    size_t  i, total = element;
+    json_t *dimension;
+
+    json_array_foreach(shape, i, dimension)
+    {
+        json_int_t n = json_is_integer(dimension) ? json_integer_value(dimension) : -1;
+        if (n < 0 || __builtin_mul_overflow(total, (size_t)n, &total))
+            return false;
+        if (i < SAFETENSORS_RANK)
+            t->shape[i] = n;
+    }
+    t->rank = (int)json_array_size(shape);
+    *bytes = total;
+    return true;
+}
+
+static deer_status read_entry(const safetensors *file, const char *name, json_t *entry, safetensor *t,
+                              deer_error *err)
+{
+    const char *dtype = json_string_value(json_object_get(entry, "dtype"));
+    json_t     *shape = json_object_get(entry, "shape");
+    json_t     *offsets = json_object_get(entry, "data_offsets");
+    json_int_t  begin = -1, end = -1;
+    size_t      bytes;
+
+    if (!dtype || !json_is_array(shape) || json_unpack(offsets, "[I,I]", &begin, &end))
+        return deer_fail(err, "%s: the entry of tensor %s is malformed", file->path, name);
+    if (!element_size(dtype))
+        return deer_fail(err, "%s: tensor %s has the unknown type %s", file->path, name, dtype);
+    *t = (safetensor){.name = name, .f32 = !strcmp(dtype, "F32")};
+    if (!byte_count(shape, element_size(dtype), t, &bytes) || begin < 0 || end < begin ||
+        (size_t)(end - begin) != bytes)
+        return deer_fail(err, "%s: shape and byte range of tensor %s disagree", file->path, name);
+    if ((size_t)end > file->data_size)
+        return deer_fail(err, "%s: tensor %s lies beyond the end of the file; is it complete?",
+                         file->path, name);
+    t->begin = (size_t)begin;
+    t->end = (size_t)end;
+    return DEER_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const safetensor *)a)->name, ((const safetensor *)b)->name);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const safetensor *x = a, *y = b;
+
+    return x->begin != y->begin ? (x->begin > y->begin) - (x->begin < y->begin)
+                                : (x->end > y->end) - (x->end < y->end);
+}
+
+static deer_status read_table(safetensors *file, deer_error *err)
+{
+    const char *name;
+    json_t     *entry;
+    size_t      place = 0;
+
+    file->tensor = calloc(json_object_size(file->header) + 1, sizeof *file->tensor);
+    if (!file->tensor)
+        return deer_fail(err, "out of memory reading %s", file->path);
+    json_object_foreach(file->header, name, entry)
+    {
+        if (!strcmp(name, "__metadata__"))
+            continue;
+        if (read_entry(file, name, entry, &file->tensor[file->count], err))
+            return DEER_FAILED;
+        file->count++;
+    }
+    qsort(file->tensor, file->count, sizeof *file->tensor, by_place);
+    for (size_t i = 0; i < file->count; i++) {
+        if (file->tensor[i].begin < place)
+            return deer_fail(err, "%s: tensor %s overlaps another", file->path,
+                             file->tensor[i].name);
+        place = file->tensor[i].end;
+    }
+    qsort(file->tensor, file->count, sizeof *file->tensor, by_name);
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- opening ------------------ */
+
+static deer_status read_header(safetensors *file, size_t file_size, deer_error *err)
+{
+    uint64_t     length;
+    json_error_t problem;
+
+    if (file_size < 8 || pread(file->fd, &length, 8, 0) != 8)
+        return deer_fail(err, "%s is too short for a safetensors file", file->path);
+    length = le64toh(length);
+    if (length < 2 || length > MAX_HEADER || length > file_size - 8)
+        return deer_fail(err, "%s is not a safetensors file, or incomplete (header of %llu bytes)",
+                         file->path, (unsigned long long)length);
+    file->header_size = length;
+    file->data_offset = 8 + length;
+    file->data_size = file_size - file->data_offset;
+    file->header_text = malloc(length + 1);
+    if (!file->header_text)
+        return deer_fail(err, "out of memory reading %s", file->path);
+    if (pread(file->fd, file->header_text, length, 8) != (ssize_t)length)
+        return deer_fail(err, "cannot read %s: %s", file->path, strerror(errno));
+    file->header_text[length] = 0;
+    file->header = json_loadb(file->header_text, length, JSON_REJECT_DUPLICATES, &problem);
+    if (!json_is_object(file->header))
+        return deer_fail(err, "%s: the safetensors header is damaged (%s)", file->path, problem.text);
+    return read_table(file, err);
+}
+
+deer_status safetensors_open(const char *path, safetensors *file, deer_error *err)
+{
+    struct stat info;
+    deer_status status;
+
+    *file = (safetensors){.fd = open(path, O_RDONLY | O_CLOEXEC), .path = strdup(path)};
+    if (file->fd < 0)
+        status = deer_fail(err, "cannot open %s: %s", path, strerror(errno));
+    else if (fstat(file->fd, &info) || !S_ISREG(info.st_mode))
+        status = deer_fail(err, "%s is not a regular file", path);
+    else
+        status = read_header(file, (size_t)info.st_size, err);
+    if (status)
+        safetensors_close(file);
+    return status;
+}
+
+void safetensors_close(safetensors *file)
+{
+    if (file->mapping)
+        munmap(file->mapping, file->mapping_size);
+    if (file->fd >= 0)
+        close(file->fd);
+    json_decref(file->header);
+    free(file->header_text);
+    free(file->tensor);
+    free(file->path);
+    *file = (safetensors){.fd = -1};
+}
+
+const safetensor *safetensors_find(const safetensors *file, const char *name)
+{
+    safetensor key = {.name = name};
+
+    return bsearch(&key, file->tensor, file->count, sizeof key, by_name);
+}
+
+const char *safetensors_metadata(const safetensors *file, const char *key)
+{
+    return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
+}
+
+deer_status safetensors_map(safetensors *file, size_t size, deer_error *err)
+{
+    if (size > file->data_size)
+        return deer_fail(err, "%s ends before its weights do; is it complete?", file->path);
+    file->mapping_size = file->data_offset + size;
+    file->mapping = mmap(NULL, file->mapping_size, PROT_READ, MAP_SHARED, file->fd, 0);
+    if (file->mapping == MAP_FAILED) {
+        file->mapping = NULL;
+        return deer_fail(err, "cannot map %s: %s", file->path, strerror(errno));
+    }
+    file->data = (const uint8_t *)file->mapping + file->data_offset;
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- writing ------------------ */
+
+static size_t item_bytes(const safetensors_item *item)
+{
+    size_t bytes = sizeof(float);
+
+    for (int i = 0; i < item->rank; i++)
+        bytes *= (size_t)item->shape[i];
+    return bytes;
+}
+
+static char *header_for(const safetensors_item *items, size_t count, json_t *metadata)
+{
+    json_t *root = json_object();
+    size_t  place = 0;
+    char   *text;
+
+    json_object_set(root, "__metadata__", metadata);
+    for (size_t i = 0; i < count; i++) {
+        json_t *shape = json_array();
+        size_t  bytes = item_bytes(&items[i]);
+        for (int d = 0; d < items[i].rank; d++)
+            json_array_append_new(shape, json_integer(items[i].shape[d]));
+        json_object_set_new(root, items[i].name,
+                            json_pack("{s:s, s:o, s:[I,I]}", "dtype", "F32", "shape", shape,
+                                      "data_offsets", (json_int_t)place,
+                                      (json_int_t)(place + bytes)));
+        place += bytes;
+    }
+    text = json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text;
+}
+
+static bool write_parts(FILE *f, const char *header, const safetensors_item *items, size_t count)
+{
+    size_t   length = strlen(header), padding = (64 - length % 64) % 64; /* aligns the data */
+    uint64_t stored = htole64((uint64_t)(length + padding));
+    bool     ok = fwrite(&stored, 8, 1, f) == 1 && fwrite(header, 1, length, f) == length;
+
+    if (padding)
+        ok = fprintf(f, "%*s", (int)padding, "") == (int)padding && ok;
+    for (size_t i = 0; i < count && ok; i++) {
+        size_t bytes = item_bytes(&items[i]);
+        ok = fwrite(items[i].data, 1, bytes, f) == bytes;
+    }
+    return ok;
+}
+
+deer_status safetensors_write(const char *path, const safetensors_item *items, size_t count,
+                              json_t *metadata, deer_error *err)
+{
+    char       *header = header_for(items, count, metadata), *tmp = file_temporary(path, err);
+    FILE       *f = header && tmp ? fopen(tmp, "wbx") : NULL;
+    deer_status status = DEER_FAILED;
+    bool        ok;
+
+    if (!f) {
+        deer_fail(err, "cannot create %s: %s", path, strerror(errno));
+    } else {
+        ok = write_parts(f, header, items, count);
+        ok = fclose(f) == 0 && ok;
+        if (ok) {
+            status = file_publish(tmp, path, err);
+        } else {
+            deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+            unlink(tmp);
+        }
+    }
+    free(header);
+    free(tmp);
+    return status;
+}
