@@ -6,7 +6,8 @@
 
 #include "runtime/deer.h"
 
-/* 32-bit numbers in a session's scratch memory and recurrent state. */
+/* 32-bit numbers in a session's scratch memory and recurrent state. The tables for resizing camera
+ * images come on top: they depend on the cameras, and are small. */
 uint64_t activation_floats(const deer_config *c);
 
 #endif

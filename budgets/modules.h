@@ -13,7 +13,22 @@
 /* Patches of one image, the class token not included. */
 uint64_t module_patches(const deer_config *c);
 
-/* MACs. */
+/* One product of a module, for those who want to check the sum. */
+typedef struct {
+    const char *what;
+    uint64_t macs;
+} module_term;
+
+#define MODULE_TERMS 8
+
+/* The products of a module in order of computation; returns how many. */
+int module_vision_terms(const deer_config *c, module_term terms[MODULE_TERMS]);    /* one image */
+int module_resampler_terms(const deer_config *c, module_term terms[MODULE_TERMS]); /* one image */
+int module_cross_terms(const deer_config *c, int tokens, module_term terms[MODULE_TERMS]);
+int module_decoder_terms(const deer_config *c, int tokens, module_term terms[MODULE_TERMS]);
+int module_head_terms(const deer_config *c, module_term terms[MODULE_TERMS]); /* one evaluation */
+
+/* Their sums. */
 uint64_t module_vision_macs(const deer_config *c);              /* one image */
 uint64_t module_resampler_macs(const deer_config *c);           /* one image */
 uint64_t module_cross_macs(const deer_config *c, int tokens);   /* one layer's cross-attention */
