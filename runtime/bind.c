@@ -12,6 +12,8 @@ typedef struct {
     deer_status        status;
     deer_error        *err;
     char               prefix[128]; /* of the names that follow */
+    const safetensor **list;        /* where to note each tensor, or NULL */
+    size_t             count, room;
 } binder;
 
 static const float *bind_shape(binder *b, const char *name, int rank, const int64_t *shape)
@@ -38,6 +40,8 @@ static const float *bind_shape(binder *b, const char *name, int rank, const int6
     }
     if (t->end > b->end)
         b->end = t->end;
+    if (b->list && b->count < b->room)
+        b->list[b->count++] = t;
     return b->file->data ? (const float *)(const void *)(b->file->data + t->begin) : NULL;
 }
 
@@ -231,21 +235,38 @@ static void bind_mlp(binder *b, const deer_config *c, const char *part, int outp
     }
 }
 
-deer_status model_bind(deer_model *model, size_t *end, deer_error *err)
+/* Every tensor in order of execution. */
+static void bind_all(binder *b, deer_model *model)
 {
     const deer_config *c = &model->config;
-    binder             b = {.file = &model->file, .err = err};
 
-    bind_vision(&b, c, &model->vision);
-    bind_resampler(&b, c, &model->resampler);
-    under(&b, "lang_encoder.transformer.");
-    model->embedding = bind_matrix(&b, "wte.weight", c->vocab, c->d_model);
+    bind_vision(b, c, &model->vision);
+    bind_resampler(b, c, &model->resampler);
+    under(b, "lang_encoder.transformer.");
+    model->embedding = bind_matrix(b, "wte.weight", c->vocab, c->d_model);
     for (int i = 0; i < c->lstm_layers; i++)
-        bind_lstm(&b, c, i, &model->head.lstm[i]);
-    bind_mlp(&b, c, "actions", DEER_POSE, &model->head.pose);
-    bind_mlp(&b, c, "gripper", 1, &model->head.gripper);
+        bind_lstm(b, c, i, &model->head.lstm[i]);
+    bind_mlp(b, c, "actions", DEER_POSE, &model->head.pose);
+    bind_mlp(b, c, "gripper", 1, &model->head.gripper);
     for (int i = 0; i < model_layers_for(c, model->max_exit); i++)
-        bind_decoder(&b, c, i, &model->decoder[i]);
+        bind_decoder(b, c, i, &model->decoder[i]);
+}
+
+deer_status model_bind(deer_model *model, size_t *end, deer_error *err)
+{
+    binder b = {.file = &model->file, .err = err};
+
+    bind_all(&b, model);
     *end = b.end;
+    return b.status;
+}
+
+deer_status model_list(deer_model *model, const safetensor **list, size_t room, size_t *count,
+                       deer_error *err)
+{
+    binder b = {.file = &model->file, .err = err, .list = list, .room = room};
+
+    bind_all(&b, model);
+    *count = b.count;
     return b.status;
 }

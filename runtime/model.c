@@ -40,7 +40,7 @@ static deer_status read_tokenizer(deer_model *model, deer_error *err)
                 : DEER_OK;
 }
 
-static deer_status allocate(deer_model *model, deer_error *err)
+deer_status model_allocate(deer_model *model, deer_error *err)
 {
     const deer_config *c = &model->config;
 
@@ -96,7 +96,7 @@ static deer_status load(deer_model *model, int max_exit, deer_error *err)
     const char *path = model->file.path;
     size_t      first_exit_end, end;
 
-    if (read_config(model, err) || read_tokenizer(model, err) || allocate(model, err))
+    if (read_config(model, err) || read_tokenizer(model, err) || model_allocate(model, err))
         return DEER_FAILED;
     if (max_exit < DEER_ALL_EXITS || max_exit >= model->config.exits)
         return deer_fail_with(DEER_USAGE, err, "%s has exits 0 to %d; there is no exit %d", path,
@@ -130,16 +130,21 @@ deer_status deer_model_open(const char *path, int max_exit, deer_model **out, de
     return status;
 }
 
-void deer_model_close(deer_model *model)
+void model_free_weights(deer_model *model)
 {
-    if (!model)
-        return;
-    tokenizer_free(model->words);
     free(model->slopes);
     free(model->vision.block);
     free(model->resampler.layer);
     free(model->head.lstm);
     free(model->decoder);
+}
+
+void deer_model_close(deer_model *model)
+{
+    if (!model)
+        return;
+    tokenizer_free(model->words);
+    model_free_weights(model);
     if (model->file.path)
         safetensors_close(&model->file);
     free(model);

@@ -78,4 +78,12 @@ int model_layers_for(const deer_config *config, int exit);
  * file is mapped) points the weights at it. *end becomes the end of the last one in the data. */
 deer_status model_bind(deer_model *model, size_t *end, deer_error *err);
 
+/* The tensors that model_bind needs, in order of execution: at most room of them into list. */
+deer_status model_list(deer_model *model, const safetensor **list, size_t room, size_t *count,
+                       deer_error *err);
+
+/* The arrays that the weights are bound into, sized by model->config. model_free_weights frees them. */
+deer_status model_allocate(deer_model *model, deer_error *err);
+void        model_free_weights(deer_model *model);
+
 #endif
