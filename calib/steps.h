@@ -1,0 +1,73 @@
+/* steps.h - the calibration problem in memory: what every step would cost and lose at every exit.
+ *
+ *   steps s;
+ *   if (steps_alloc(n, exits, groups, &s, &err)) ...
+ *   ... fill s.delta, s.loss, s.cost, s.group, s.episode ...
+ *   if (steps_check(&s, &err)) ...
+ *   steps_evaluate(&s, tau, max_exit, &e);      // e.cost, e.loss, e.fraction
+ *   steps_free(&s);
+ *
+ * A step leaves at the first exit k with delta_k <= tau_k, and at max_exit whatever its delta is:
+ * the runtime's rule, in float32 like there. Columns lie one exit behind the other.
+ */
+#ifndef CALIB_STEPS_H
+#define CALIB_STEPS_H
+
+#include <stdint.h>
+
+#include "runtime/deer.h"
+
+#define STEPS_MAX ((int64_t)1 << 31) /* more steps than this are refused */
+#define STEPS_MAX_GROUPS 1024
+
+typedef struct {
+    int64_t n;    /* N, steps */
+    int exits;    /* K */
+    float *delta; /* [K, N], +infinity where an exit must not be taken; never NaN once checked */
+    float *loss;  /* [K, N], finite */
+
+    /* Steps of one group cost the same: a group is an instruction length in tokens. */
+    int groups;      /* G */
+    double *cost;    /* [G, K], finite, not falling from one exit to the next */
+    uint16_t *group; /* [N] */
+
+    int episodes;
+    int32_t *episode; /* [N], 0 .. episodes-1, each one's steps together and in time order */
+} steps;
+
+/* Allocates all columns, zeroed. Fails for sizes out of range (n, exits or groups below 1 or too
+ * many) and when out of memory. steps_free frees, also a zeroed struct. */
+deer_status steps_alloc(int64_t n, int exits, int groups, steps *s, deer_error *err);
+void steps_free(steps *s);
+
+/* Makes the columns fit their promises: NaN and infinite deltas become +infinity (such an exit is
+ * never taken, as in the runtime); a loss that is not finite, a cost that falls, a group or episode
+ * out of range is an error. */
+deer_status steps_check(steps *s, deer_error *err);
+
+/* What thresholds do on average over all steps. */
+typedef struct {
+    double cost, loss;               /* means over the steps */
+    double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
+    int64_t count[DEER_MAX_EXITS];   /* the same, counted */
+} evaluation;
+
+/* Evaluates tau [max_exit + 1] (the last is ignored) in one pass. */
+void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *e);
+
+/* The exit of every step, exit [N]. */
+void steps_exits(const steps *s, const float *tau, int max_exit, uint8_t *exit);
+
+/* Mean cost under another cost table [G, K] than s->cost (the other scope, say). */
+double steps_mean_cost(const steps *s, const double *cost, const float *tau, int max_exit);
+
+/* Cost of one step of the dearest group at exit k. */
+double steps_peak(const steps *s, int k);
+
+/* Mean cost when every step leaves at exit k. */
+double steps_fixed_cost(const steps *s, int k);
+
+/* A copy of the steps of the episodes with chosen[episode] set; episodes are renumbered. */
+deer_status steps_select(const steps *s, const bool *chosen, steps *part, deer_error *err);
+
+#endif
