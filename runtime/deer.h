@@ -149,6 +149,10 @@ int deer_model_max_exit(const deer_model *model);
 /* Identity of the weights and configuration: independent of path, dates and of max_exit. */
 const char *deer_model_fingerprint(const deer_model *model);
 
+/* Threads that matrix products may use, for the whole process; the default is one per core. Programs
+ * that run many small sessions side by side set 1. */
+void deer_set_threads(int threads);
+
 /* Bytes of the file mapped for the weights up to max_exit. */
 size_t deer_model_mapped_bytes(const deer_model *model);
 

@@ -12,6 +12,7 @@ deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
                                const deer_thresholds *thresholds, deer_error *err)
 {
     memset(stage, 0, sizeof *stage);
+    deer_set_threads(1); /* stages run side by side, one per core */
     if (tabletop_new(&stage->world, err) ||
         tabletop_renderer_new(stage->world, &stage->eye, err) ||
         (model && deer_session_new(model, thresholds, &stage->session, err))) {
