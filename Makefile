@@ -6,9 +6,15 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno
 ifdef CI
 WARNINGS += -Werror
 endif
-BUILD    ?= build
 PREFIX   ?= /usr/local
+
+# LEAN=1: deer-run alone, without `episode` and HDF5, for the robot (in its own folder).
 LEAN     ?= 0
+ifeq ($(LEAN),1)
+BUILD    ?= build/lean
+else
+BUILD    ?= build
+endif
 
 # Debian 12 packages: what the programs need, and what only development and drawing need.
 PACKAGES := build-essential pkg-config libopenblas-dev libnlopt-dev libhdf5-dev zlib1g-dev \
@@ -35,6 +41,7 @@ DATASETS  := $(call objects,$(call library,datasets))
 TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
 SIM       := $(call objects,$(wildcard datasets/sim/*.c))
 DATA      := $(call objects,$(wildcard datasets/data/*.c))
+RUN       := $(call objects,$(wildcard runtime/run/*.c))
 BUDGETS   := $(call objects,$(call library,budgets))
 REPORTS   := $(call objects,$(call library,reports))
 CALIB     := $(call objects,$(call library,calib))
@@ -53,6 +60,10 @@ LIBBUDGETS  := $(BUILD)/libbudgets.a
 LIBCALIB    := $(BUILD)/libcalib.a
 
 PROGRAMS := $(patsubst deer_%,$(BUILD)/deer-%,$(basename $(notdir $(foreach d,runtime datasets calib reports,$(call mains,$(d))))))
+ifeq ($(LEAN),1)
+PROGRAMS := $(BUILD)/deer-run
+PACKAGES := build-essential pkg-config libopenblas-dev libjansson-dev libxxhash-dev
+endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 
 .PHONY: all libs tests test demo bench asan install uninstall clean deps check-deps format help
@@ -85,8 +96,16 @@ $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB):
 
 link = $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
-$(BUILD)/deer-run $(BUILD)/deer-model: $(BUILD)/deer-%: $(BUILD)/runtime/deer_%.o $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/deer-model: $(BUILD)/runtime/deer_model.o $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+ifeq ($(LEAN),1)
+$(BUILD)/runtime/deer_run.o: ALL_CFLAGS += -DDEER_LEAN
+$(BUILD)/deer-run: $(BUILD)/runtime/deer_run.o $(filter-out %/episode.o %/played.o %/played_print.o,$(RUN)) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(RUNTIME_LIBS)
+else
+$(BUILD)/deer-run: $(BUILD)/runtime/deer_run.o $(RUN) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+endif
 $(BUILD)/deer-data: $(BUILD)/datasets/deer_data.o $(DATA) $(TOOL) $(LIBDATASETS) $(LIBDEER)
 	$(link) $(call pc_libs,libpng) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(SIM) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)

@@ -1,0 +1,230 @@
+/* bench.c - deer-run bench: latency and memory of each exit on this computer. */
+#include <cblas.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "budgets/cost.h"
+#include "runtime/run/commands.h"
+#include "runtime/run/policy.h"
+#include "runtime/run/statistics.h"
+#include "runtime/tool.h"
+
+enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096 };
+
+static const char instruction[] = "lift the red block";
+
+typedef struct {
+    const char *model;
+    long steps, side, tokens;
+    tool_progress progress;
+} bench;
+
+/* What one exit took. */
+typedef struct {
+    int exit, layer, tokens, threads;
+    double median, p10, p90; /* milliseconds a step */
+    double llm, total;       /* GFLOPs */
+    size_t model_bytes, session_bytes, process_bytes;
+} measurement;
+
+/* ---------------------------------------------------------------- measuring ---------------- */
+
+/* Random pixels from a fixed seed: [IMAGES, 2, side, side, 3]. */
+static uint8_t *random_images(long side)
+{
+    size_t n = IMAGES * 2 * (size_t)side * (size_t)side * 3;
+    uint8_t *pixels = malloc(n);
+    uint32_t state = 1;
+
+    for (size_t i = 0; pixels && i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        pixels[i] = (uint8_t)(state >> 24);
+    }
+    return pixels;
+}
+
+/* The instruction, or as many equal tokens where a number is asked or the model has no tokenizer.
+ */
+static deer_status instruct(const bench *b, const policy *p, deer_error *err)
+{
+    enum { MOST = 4096 };
+    static int32_t ids[MOST];
+    const deer_config *c = deer_model_config(p->model);
+
+    if (!b->tokens && !deer_session_set_instruction(p->session, instruction, err))
+        return DEER_OK;
+    for (int i = 0; i < MOST; i++)
+        ids[i] = i ? 0 : c->media_token;
+    return deer_session_set_tokens(p->session, ids, b->tokens ? (int)b->tokens : 8, err);
+}
+
+/* Times steps after a warm-up that touches every weight. */
+static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double *ms,
+                              deer_error *err)
+{
+    int side = (int)b->side;
+    size_t size = (size_t)side * (size_t)side * 3;
+    deer_action action;
+
+    for (long i = -WARM_UP; i < b->steps; i++) {
+        const uint8_t *at = pixels + (size_t)((i + WARM_UP) % IMAGES) * 2 * size;
+        deer_observation seen = {{at, side, side}, {at + size, side, side}};
+        double start = tool_seconds();
+        if (deer_step(p->session, &seen, &action, err))
+            return DEER_FAILED;
+        if (i >= 0)
+            ms[i] = 1e3 * (tool_seconds() - start);
+    }
+    return DEER_OK;
+}
+
+static void summarise(const bench *b, const policy *p, double *ms, measurement *m)
+{
+    const deer_config *c = deer_model_config(p->model);
+    deer_cost cost;
+
+    m->exit = deer_model_max_exit(p->model);
+    m->layer = c->exit_layers[m->exit];
+    m->tokens = deer_session_tokens(p->session);
+    m->threads = openblas_get_num_threads();
+    sort_numbers(ms, (size_t)b->steps);
+    m->median = quantile(ms, (size_t)b->steps, 0.5);
+    m->p10 = quantile(ms, (size_t)b->steps, 0.1);
+    m->p90 = quantile(ms, (size_t)b->steps, 0.9);
+    deer_cost_of(c, m->tokens, DEER_F32, &cost);
+    m->llm = deer_gflops(cost.exit[m->exit].llm);
+    m->total = deer_gflops(cost.exit[m->exit].total);
+    m->model_bytes = deer_model_mapped_bytes(p->model);
+    m->session_bytes = deer_session_bytes(p->session);
+    m->process_bytes = resident_bytes();
+}
+
+/* One exit, with the model mapped up to it. */
+static deer_status measure(bench *b, int exit, measurement *m, deer_error *err)
+{
+    policy p;
+    deer_status status = policy_open(b->model, NULL, exit, &p, err);
+    uint8_t *pixels;
+    double *ms;
+
+    if (status)
+        return status;
+    if (!b->side)
+        b->side = deer_model_config(p.model)->image_size;
+    pixels = random_images(b->side);
+    ms = malloc((size_t)b->steps * sizeof *ms);
+    if (!pixels || !ms)
+        status = deer_fail(err, "out of memory");
+    else if (!(status = instruct(b, &p, err)) && !(status = time_steps(b, &p, pixels, ms, err)))
+        summarise(b, &p, ms, m);
+    free(ms);
+    free(pixels);
+    policy_close(&p);
+    return status;
+}
+
+/* Number of exits of a model. */
+static deer_status count_exits(const char *path, int *exits, deer_error *err)
+{
+    deer_model *model;
+    deer_status status = deer_model_open(path, 0, &model, err);
+
+    if (!status)
+        *exits = deer_model_config(model)->exits;
+    deer_model_close(model);
+    return status;
+}
+
+/* ---------------------------------------------------------------- printing ----------------- */
+
+static void print_text(const bench *b, const measurement *m, int count)
+{
+    printf("%s: %d tokens, images of %ld x %ld, %ld steps an exit, %d threads\n\n", b->model,
+           m->tokens, b->side, b->side, b->steps, m->threads);
+    puts("              ms a step              GFLOPs a step            memory, MB\n"
+         "exit layer   median      p10      p90        llm      total    model  session  process");
+    for (; count-- > 0; m++)
+        printf("%4d %5d %8.3f %8.3f %8.3f %10.6f %10.6f %8.2f %8.2f %8.2f\n", m->exit, m->layer,
+               m->median, m->p10, m->p90, m->llm, m->total, (double)m->model_bytes / 1e6,
+               (double)m->session_bytes / 1e6, (double)m->process_bytes / 1e6);
+    puts("\nEach row opens the model up to that exit and never leaves before it.");
+}
+
+static void print_json(const bench *b, const measurement *m, int count)
+{
+    json_t *exits = json_array();
+    json_t *root = json_pack("{s:s*, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "tokens",
+                             m->tokens, "image_side", (json_int_t)b->side, "steps",
+                             (json_int_t)b->steps, "threads", m->threads, "exits", exits);
+
+    for (; count-- > 0; m++)
+        json_array_append_new(exits, json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
+                                               "exit", m->exit, "layer", m->layer, "ms_median",
+                                               m->median, "ms_p10", m->p10, "ms_p90", m->p90,
+                                               "llm_gflops", m->llm, "total_gflops", m->total,
+                                               "model_bytes", (json_int_t)m->model_bytes,
+                                               "session_bytes", (json_int_t)m->session_bytes,
+                                               "process_bytes", (json_int_t)m->process_bytes));
+    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(root);
+}
+
+/* ---------------------------------------------------------------- command ------------------ */
+
+static deer_status run(bench *b, long exit, bool json, deer_error *err)
+{
+    measurement m[DEER_MAX_EXITS];
+    int first = (int)exit, last = (int)exit, count = 0;
+    deer_status status = DEER_OK;
+
+    if (exit < 0) {
+        first = 0;
+        status = count_exits(b->model, &last, err);
+        last--;
+    }
+    tool_progress_start(&b->progress, "bench", "exits", last - first + 1);
+    for (int k = first; k <= last && !status; k++) {
+        status = measure(b, k, &m[count++], err);
+        tool_progress_update(&b->progress, count);
+    }
+    tool_progress_end(&b->progress);
+    if (!status)
+        (json ? print_json : print_text)(b, m, count);
+    return status;
+}
+
+int run_bench_main(int argc, char **argv)
+{
+    bench b = {.steps = 30};
+    long exit = -1;
+    bool json = false;
+    const tool_option options[] = {
+        {"model", TOOL_STRING, &b.model, "FILE", "policy to run (required)"},
+        {"exit", TOOL_INT, &exit, "K", "only this exit (default: every one)"},
+        {"steps", TOOL_INT, &b.steps, "N", "timed steps an exit (default 30)"},
+        {"side", TOOL_INT, &b.side, "PIXELS", "side of camera images (default the model's)"},
+        {"tokens", TOOL_INT, &b.tokens, "N", "length of the instruction (default a short one)"},
+        {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-run bench", "measures latency and memory of each exit", "--model FILE [options]",
+        options,
+        "deer-run bench --model policy.safetensors\n"
+        "OPENBLAS_NUM_THREADS=1 deer-run bench --model policy.safetensors --exit 2 --steps 200"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!b.model)
+        return tool_usage(&self, "--model FILE is required");
+    if (b.steps < 1 || b.steps > MAX_BENCH_STEPS || b.side < 0 || b.side > MAX_SIDE ||
+        b.tokens < 0 || b.tokens > 4096 || exit < -1 || exit >= DEER_MAX_EXITS)
+        return tool_usage(&self, "--exit, --steps, --side or --tokens is out of range");
+    status = run(&b, exit, json, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

@@ -1,0 +1,216 @@
+/* episode.c - deer-run episode: plays recorded observations through a policy.
+ *
+ * The policy sees what the demonstrator saw, so its actions can be compared with the demonstrated
+ * ones step by step; they do not move anything. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budgets/cost.h"
+#include "datasets/demos.h"
+#include "runtime/run/commands.h"
+#include "runtime/run/played.h"
+#include "runtime/run/policy.h"
+#include "runtime/run/statistics.h"
+#include "runtime/tool.h"
+
+typedef struct {
+    const char *model, *thresholds, *demos, *name, *instruction;
+    long exit;
+    bool all, steps, json;
+} request;
+
+/* ---------------------------------------------------------------- playing ------------------ */
+
+static double pose_error(const deer_action *action, const float demonstrated[DEMO_ACTION])
+{
+    double squares = 0;
+
+    for (int i = 0; i < DEER_POSE; i++) {
+        double d = (double)action->command[i] - (double)demonstrated[i];
+        squares += d * d;
+    }
+    return sqrt(squares / DEER_POSE);
+}
+
+static void note_step(const deer_cost *cost, const deer_action *a, const float *demonstrated,
+                      double seconds, played_step *s)
+{
+    s->exit = a->exit;
+    s->layer = a->exit_layer;
+    s->head_evaluations = a->head_evaluations;
+    s->llm = deer_gflops(cost->exit[a->exit].llm);
+    s->total = deer_gflops(deer_cost_step(cost, a->exit, a->head_evaluations));
+    s->ms = 1e3 * seconds;
+    s->delta = (double)a->delta[a->exit];
+    s->pose_error = pose_error(a, demonstrated);
+    s->gripper_agrees = (a->command[DEER_POSE] > 0) == (demonstrated[DEER_POSE] > 0);
+}
+
+/* The first step of a session touches weights and makes tables: not what a step takes. */
+static deer_status warm_up(policy *p, const demo_episode *e, deer_error *err)
+{
+    deer_observation seen = demo_episode_observation(e, 0);
+    deer_action action;
+
+    if (deer_step(p->session, &seen, &action, err))
+        return DEER_FAILED;
+    deer_session_reset(p->session);
+    return DEER_OK;
+}
+
+static deer_status play_steps(policy *p, const demo_episode *e, played_episode *out,
+                              deer_error *err)
+{
+    deer_cost cost;
+
+    out->tokens = deer_session_tokens(p->session);
+    deer_cost_of(deer_model_config(p->model), out->tokens, DEER_F32, &cost);
+    if (warm_up(p, e, err))
+        return DEER_FAILED;
+    for (int t = 0; t < e->steps; t++) {
+        deer_observation seen = demo_episode_observation(e, t);
+        deer_action action;
+        double start = tool_seconds();
+        if (deer_step(p->session, &seen, &action, err))
+            return DEER_FAILED;
+        note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, tool_seconds() - start,
+                  &out->step[t]);
+    }
+    return DEER_OK;
+}
+
+static deer_status play_episode(const request *r, policy *p, demos *d, int i, played_episode *out,
+                                deer_error *err)
+{
+    demo_episode e;
+    deer_status status;
+
+    if (demos_read(d, i, &e, err))
+        return DEER_FAILED;
+    if (r->instruction)
+        snprintf(e.instruction, sizeof e.instruction, "%s", r->instruction);
+    memcpy(out->name, e.name, sizeof out->name);
+    memcpy(out->instruction, e.instruction, sizeof out->instruction);
+    out->steps = e.steps;
+    out->step = calloc((size_t)e.steps, sizeof *out->step);
+    if (!out->step)
+        status = deer_fail(err, "out of memory playing %s", e.name);
+    else if (!*e.instruction)
+        status = deer_fail(err, "%s: %s has no instruction; give one by --instruction", r->demos,
+                           e.name);
+    else if (!(status = deer_session_set_instruction(p->session, e.instruction, err)))
+        status = play_steps(p, &e, out, err);
+    demo_episode_free(&e);
+    return status;
+}
+
+static deer_status play_all(const request *r, policy *p, demos *d, int first, int count,
+                            played *out, deer_error *err)
+{
+    tool_progress progress;
+    deer_status status = DEER_OK;
+
+    out->episode = calloc((size_t)count, sizeof *out->episode);
+    if (!out->episode)
+        return deer_fail(err, "out of memory for %d episodes", count);
+    tool_progress_start(&progress, "play", "episodes", count);
+    for (int i = 0; i < count && !status; i++) {
+        out->count = i + 1;
+        status = play_episode(r, p, d, first + i, &out->episode[i], err);
+        tool_progress_update(&progress, i + 1);
+    }
+    tool_progress_end(&progress);
+    return status;
+}
+
+/* ---------------------------------------------------------------- command ------------------ */
+
+static deer_status report(const request *r, const played *p, deer_error *err)
+{
+    played_summary all;
+    bool steps = r->steps || !r->all;
+
+    if (played_summarise(p, 0, p->count, &all, err))
+        return DEER_FAILED;
+    if (r->json)
+        return played_print_json(p, &all, steps, err);
+    for (int i = 0; i < p->count && steps; i++)
+        played_print_steps(&p->episode[i]);
+    if (r->all && played_print_episodes(p, err))
+        return DEER_FAILED;
+    played_print_totals(p, &all);
+    return DEER_OK;
+}
+
+static deer_status play_and_report(const request *r, policy *p, demos *d, deer_error *err)
+{
+    played result = {.config = deer_model_config(p->model),
+                     .thresholds = &p->thresholds,
+                     .fixed = !r->thresholds};
+    int first = r->name ? demos_find(d, r->name) : 0;
+    deer_status status;
+
+    if (first < 0)
+        return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos, r->name,
+                         demos_name(d, 0));
+    status = play_all(r, p, d, first, r->all ? demos_count(d) : 1, &result, err);
+    if (!status)
+        status = report(r, &result, err);
+    played_free(&result);
+    return status;
+}
+
+static deer_status run(const request *r, deer_error *err)
+{
+    policy p;
+    demos *d;
+    deer_status status;
+
+    if (demos_open(r->demos, &d, err))
+        return DEER_FAILED;
+    status = policy_open(r->model, r->thresholds, (int)r->exit, &p, err);
+    if (!status) {
+        status = play_and_report(r, &p, d, err);
+        policy_close(&p);
+    }
+    demos_close(d);
+    return status;
+}
+
+int run_episode_main(int argc, char **argv)
+{
+    request r = {.exit = DEER_ALL_EXITS};
+    const tool_option options[] = {
+        {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
+        {"demos", TOOL_STRING, &r.demos, "FILE", "demonstrations to play (required)"},
+        {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
+        {"exit", TOOL_INT, &r.exit, "K", "or: always this exit (default the deepest)"},
+        {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
+        {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
+        {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
+        {"instruction", TOOL_STRING, &r.instruction, "TEXT", "instead of the recorded one"},
+        {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-run episode", "plays recorded observations through a policy",
+        "--model FILE --demos FILE [options]", options,
+        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5\n"
+        "deer-run episode --model policy.safetensors --exit 2 --demos demos.h5 --all --json"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!r.model || !r.demos)
+        return tool_usage(&self, "--model and --demos are required");
+    if (r.thresholds && r.exit != DEER_ALL_EXITS)
+        return tool_usage(&self, "--thresholds and --exit exclude each other");
+    if (r.all && r.name)
+        return tool_usage(&self, "--all and --demo exclude each other");
+    if (r.exit < DEER_ALL_EXITS || r.exit >= DEER_MAX_EXITS)
+        return tool_usage(&self, "--exit must be 0 to %d", DEER_MAX_EXITS - 1);
+    status = run(&r, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

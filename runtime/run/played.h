@@ -1,0 +1,65 @@
+/* played.h - what happened when recorded observations were played through a policy. */
+#ifndef RUN_PLAYED_H
+#define RUN_PLAYED_H
+
+#include <stdio.h>
+
+#include "runtime/deer.h"
+
+/* One step. Costs in GFLOPs, a multiply-add counted as one. */
+typedef struct {
+    int exit, layer, head_evaluations;
+    double llm, total;
+    double ms;         /* latency of deer_step */
+    double delta;      /* criterion at the exit taken, NaN where it was not compared */
+    double pose_error; /* root mean square over the 6 pose dimensions to the demonstrated action */
+    bool gripper_agrees;
+} played_step;
+
+typedef struct {
+    char name[64], instruction[256];
+    int tokens, steps;
+    played_step *step;
+} played_episode;
+
+typedef struct {
+    const deer_config *config;
+    const deer_thresholds *thresholds;
+    bool fixed; /* no thresholds file: nothing was promised */
+    int count;
+    played_episode *episode; /* [count] */
+} played;
+
+/* Frees the episodes. */
+void played_free(played *p);
+
+/* Summary of some steps. */
+typedef struct {
+    long steps;
+    double llm, total;           /* averages */
+    double total_p50, total_p99; /* quantiles over the steps */
+    double peak_llm, peak_total; /* of the steps played */
+    double ms_p50, ms_p99, ms_most;
+    double pose_error;               /* root mean square over all steps */
+    double gripper;                  /* fraction of steps that agree */
+    double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
+} played_summary;
+
+/* Summarises episodes first..first+count-1. */
+deer_status played_summarise(const played *p, int first, int count, played_summary *s,
+                             deer_error *err);
+
+/* Prints every step of an episode as a table. */
+void played_print_steps(const played_episode *e);
+
+/* Prints one line for each episode. */
+deer_status played_print_episodes(const played *p, deer_error *err);
+
+/* Prints the totals beside what the thresholds promised. */
+void played_print_totals(const played *p, const played_summary *s);
+
+/* Prints everything as JSON; the steps only when asked. */
+deer_status played_print_json(const played *p, const played_summary *all, bool steps,
+                              deer_error *err);
+
+#endif

@@ -1,0 +1,19 @@
+/* policy.h - what the sub-commands run: a model under thresholds or at a fixed exit. */
+#ifndef RUN_POLICY_H
+#define RUN_POLICY_H
+
+#include "runtime/deer.h"
+
+typedef struct {
+    deer_model *model; /* mapped up to the deepest exit allowed, no further */
+    deer_thresholds thresholds;
+    deer_session *session;
+} policy;
+
+/* Opens a model and a session of it: under a thresholds file, or, when thresholds is NULL, always
+ * leaving at exit (DEER_ALL_EXITS: the deepest). */
+deer_status policy_open(const char *model, const char *thresholds, int exit, policy *p,
+                        deer_error *err);
+void policy_close(policy *p);
+
+#endif
