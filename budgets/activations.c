@@ -1,4 +1,4 @@
-/* activations.c - the memory a session holds besides the weights: the sizes its arena has. */
+/* activations.c - the memory a session holds besides the weights: the sizes of its arena. */
 #include "budgets/activations.h"
 
 #include "budgets/modules.h"
@@ -75,9 +75,18 @@ static uint64_t head_floats(const deer_config *c)
     return layers * 4 * h + 4 * h + h + 2 * layers * h + 2 * widest;
 }
 
-uint64_t activation_floats(const deer_config *c)
+/* Camera images being resized: after the first pass and after the second. */
+static uint64_t resizing_bytes(const deer_config *c)
+{
+    uint64_t image = 3 * u(c->image_size) * u(c->image_size);
+
+    return 2 * (image + image);
+}
+
+uint64_t activation_bytes(const deer_config *c)
 {
     uint64_t state = 2 * u(c->lstm_layers) * u(c->lstm_hidden);
+    uint64_t floats = state + u(c->d_model) + backbone_floats(c) + head_floats(c);
 
-    return state + u(c->d_model) + backbone_floats(c) + head_floats(c);
+    return 4 * floats + resizing_bytes(c);
 }

@@ -6,8 +6,8 @@
 
 #include "runtime/deer.h"
 
-/* 32-bit numbers in a session's scratch memory and recurrent state. The tables for resizing camera
- * images come on top: they depend on the cameras, and are small. */
-uint64_t activation_floats(const deer_config *c);
+/* Bytes of a session: scratch memory in 32-bit numbers, recurrent state, and what resizing images
+ * of the model's own size takes (cameras of another size change that part, which is small). */
+uint64_t activation_bytes(const deer_config *c);
 
 #endif

@@ -3,11 +3,15 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <cblas.h>
 #include <cmocka.h>
 
 #include "budgets/cost.h"
+#include "runtime/official.h"
 
 static void published(const char *name, int tokens, deer_config *config, deer_cost *cost)
 {
@@ -134,6 +138,125 @@ static void test_tokens_and_types(void **state)
     assert_false(deer_config_published("5b", &config));
 }
 
+/* ---------------------------------------------------------------- against the runtime ------ */
+
+/* Every product of the runtime is a call of one of these two; here they are plain loops that count.
+ */
+static uint64_t counted_macs;
+
+void cblas_sgemm(enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE trans_a, enum CBLAS_TRANSPOSE trans_b,
+                 blasint m, blasint n, blasint k, float alpha, const float *a, blasint lda,
+                 const float *b, blasint ldb, float beta, float *c, blasint ldc)
+{
+    assert_int_equal(order, CblasRowMajor);
+    assert_int_equal(trans_a, CblasNoTrans);
+    counted_macs += (uint64_t)m * (uint64_t)n * (uint64_t)k;
+    for (long i = 0; i < m; i++)
+        for (long j = 0; j < n; j++) {
+            float sum = 0;
+            for (long l = 0; l < k; l++)
+                sum += a[i * lda + l] * (trans_b == CblasTrans ? b[j * ldb + l] : b[l * ldb + j]);
+            c[i * ldc + j] = alpha * sum + (beta ? beta * c[i * ldc + j] : 0);
+        }
+}
+
+void cblas_sgemv(enum CBLAS_ORDER order, enum CBLAS_TRANSPOSE trans, blasint m, blasint n,
+                 float alpha, const float *a, blasint lda, const float *x, blasint incx, float beta,
+                 float *y, blasint incy)
+{
+    assert_int_equal(order, CblasRowMajor);
+    assert_int_equal(trans, CblasNoTrans);
+    counted_macs += (uint64_t)m * (uint64_t)n;
+    for (long i = 0; i < m; i++) {
+        float sum = 0;
+        for (long j = 0; j < n; j++)
+            sum += a[i * lda + j] * x[j * incx];
+        y[i * incy] = alpha * sum + (beta ? beta * y[i * incy] : 0);
+    }
+}
+
+/* What a step of a model opened up to exit k did and held. */
+typedef struct {
+    deer_config config;
+    deer_action action;
+    uint64_t macs;
+    size_t model_bytes, session_bytes;
+} measured;
+
+/* One step with images of the model's own size. */
+static void step_session(deer_session *session, measured *m)
+{
+    size_t side = (size_t)m->config.image_size;
+    uint8_t *pixels = calloc(3, side * side);
+    deer_image image = {pixels, m->config.image_size, m->config.image_size};
+    deer_observation seen = {image, image};
+    deer_error err;
+
+    counted_macs = 0;
+    if (deer_step(session, &seen, &m->action, &err))
+        fail_msg("%s", err.message);
+    m->macs = counted_macs;
+    m->session_bytes = deer_session_bytes(session);
+    free(pixels);
+}
+
+static void measure(const char *path, int k, const int32_t *ids, int tokens, measured *m)
+{
+    deer_error err;
+    deer_model *model;
+    deer_session *session;
+    deer_thresholds thresholds;
+
+    if (deer_model_open(path, k, &model, &err))
+        fail_msg("%s", err.message);
+    m->config = *deer_model_config(model);
+    m->model_bytes = deer_model_mapped_bytes(model);
+    deer_thresholds_fixed(model, k, &thresholds);
+    assert_int_equal(deer_session_new(model, &thresholds, &session, &err), DEER_OK);
+    assert_int_equal(deer_session_set_tokens(session, ids, tokens, &err), DEER_OK);
+    step_session(session, m);
+    deer_session_free(session);
+    deer_model_close(model);
+}
+
+/* What the cost says of exit k is what the runtime does: products exactly, memory within 5% (the
+ * file's header and a few tables come on top). */
+static void check_exit(const char *path, int k, int tokens)
+{
+    const int32_t ids[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+    const deer_exit_cost *e;
+    deer_cost cost;
+    measured m;
+
+    measure(path, k, ids, tokens, &m);
+    deer_cost_of(&m.config, tokens, DEER_F32, &cost);
+    e = &cost.exit[k];
+    assert_int_equal(m.action.exit, k);
+    assert_int_equal(m.action.head_evaluations, e->head_evaluations);
+    assert_int_equal(m.macs, e->total);
+    assert_in_range(m.model_bytes, e->weight_bytes, e->weight_bytes * 105 / 100);
+    assert_in_range(m.session_bytes, e->activation_bytes * 95 / 100,
+                    e->activation_bytes * 105 / 100);
+}
+
+static void test_runtime_does_what_is_counted(void **state)
+{
+    const char *const folders[] = {"tests/data/golden_a", "tests/data/golden_c"};
+    char path[] = "/tmp/test_cost.XXXXXX";
+    deer_error err;
+
+    (void)state;
+    close(mkstemp(path));
+    for (int i = 0; i < 2; i++) {
+        if (official_import(folders[i], path, &err))
+            fail_msg("%s", err.message);
+        for (int k = 0; k < 2; k++)
+            for (int tokens = 1; tokens <= 9; tokens += 4)
+                check_exit(path, k, tokens);
+    }
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_costs_grow_with_depth),
         cmocka_unit_test(test_head_shares_recurrent_product),
         cmocka_unit_test(test_tokens_and_types),
+        cmocka_unit_test(test_runtime_does_what_is_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
