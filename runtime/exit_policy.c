@@ -33,8 +33,7 @@ float deer_criterion_delta(deer_criterion criterion, const float p[DEER_POSE],
         float d = fabsf(p[i] - q[i]);
         squares += d * d;
         sum += d;
-        if (!(d <= largest)) /* keeps a NaN */
-            largest = d;
+        largest = isnan(d) || d > largest ? d : largest; /* keeps a NaN */
     }
     return criterion == DEER_CRITERION_L2     ? sqrtf(squares / DEER_POSE)
            : criterion == DEER_CRITERION_MEAN ? sum / DEER_POSE

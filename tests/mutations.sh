@@ -1,0 +1,45 @@
+#!/bin/sh
+# Shows that the golden tests notice mistakes: applies one mistake at a time to a copy of the sources and
+# expects test_golden to fail. Takes a minute; run by hand or by `make mutations`.
+set -eu
+BUILD=${BUILD:-build}
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+missed=0
+
+attempt() { # attempt NAME FILE SED-EXPRESSION
+    rm -rf "$copy/tree"
+    mkdir "$copy/tree"
+    cp -r Makefile runtime datasets budgets calib tests reports "$copy/tree"
+    sed -i "$3" "$copy/tree/$2"
+    if cmp -s "$2" "$copy/tree/$2"; then
+        echo "NOT APPLIED  $1"
+        missed=$((missed + 1))
+        return
+    fi
+    make -s -C "$copy/tree" BUILD="$copy/build" "$copy/build/tests/test_golden" >/dev/null 2>&1 ||
+        { echo "DOES NOT BUILD  $1"; missed=$((missed + 1)); return; }
+    if (cd "$copy/tree" && OPENBLAS_NUM_THREADS=1 "$copy/build/tests/test_golden" >/dev/null 2>&1); then
+        echo "NOT NOTICED  $1"
+        missed=$((missed + 1))
+    else
+        echo "noticed      $1"
+    fi
+}
+
+attempt "GELU by tanh" runtime/kernels.c \
+    's/x\[i\] \*= 0.5f \* (1 + erff(.*/x[i] *= 0.5f * (1 + tanhf(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));/'
+attempt "LayerNorm epsilon 1e-6" runtime/kernels.c 's/epsilon = 1e-5f/epsilon = 1e-6f/'
+attempt "ALiBi slopes" runtime/config.c 's/exp2(-8.0 \* (h + 1) \/ n)/exp2(-8.0 * h \/ n)/'
+attempt "ALiBi left out" runtime/kernels.c 's/row\[j\] += slope/row[j] += 0 * slope/'
+attempt "LSTM state kept from an exit not taken" runtime/session.c \
+    's/    if (exit_policy_stop(t, k, a->delta\[k\]))/    memcpy(s->c, s->head.c, sizeof(float));\n&/'
+attempt "LSTM state not reset" runtime/session.c 's/^    memset(s->[hc], 0, state);//'
+attempt "cameras swapped" runtime/session.c 's/{&o->static_view, &o->gripper_view}/{\&o->gripper_view, \&o->static_view}/'
+attempt "LayerNorm after the vision tower" runtime/vision.c \
+    's/^        vision_layer(c, &model->vision.block\[i\], s, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->vision.ln_pre.w, model->vision.ln_pre.b, 2 * (grid * grid + 1), c->vision_width);/'
+attempt "QuickGELU replaced" runtime/kernels.c 's/expf(-1.702f \* x\[i\])/expf(-1.6f * x[i])/'
+attempt "media normalised" runtime/decoder.c \
+    's/    linear(kv, s->media, x->to_kv.w/    layer_norm(s->media, s->media, model->resampler.norm.w, model->resampler.norm.b, media, w);\n&/'
+echo "$missed mistakes not noticed"
+[ "$missed" -eq 0 ]

@@ -1,0 +1,184 @@
+/* test_kernels.c - the fast kernels against the plain ones, and small facts that must hold. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/exit_policy.h"
+#include "runtime/half.h"
+#include "runtime/kernels.h"
+
+/* float32 sums of up to 300 values of size 1: relative noise about 300 * 6e-8. */
+static const float tolerance = 2e-5f;
+
+static uint64_t seed = 1;
+
+static float draw(void)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (float)((double)(seed >> 40) / (1 << 24) * 2 - 1);
+}
+
+static float *fill(float *x, int n)
+{
+    for (int i = 0; i < n; i++)
+        x[i] = draw();
+    return x;
+}
+
+static void assert_close(const float *a, const float *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (!(fabsf(a[i] - b[i]) <= tolerance * (1 + fabsf(b[i]))))
+            fail_msg("value %d: %.9g and %.9g", i, (double)a[i], (double)b[i]);
+}
+
+static float x[20000], w[90000], b[300], y[20000], z[20000];
+
+static void test_linear(void **state)
+{
+    static const int sizes[][3] = {{1, 1, 1}, {1, 300, 300}, {7, 33, 65}, {14, 256, 64}, {65, 1, 9}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        int m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
+        fill(x, m * k), fill(w, n * k), fill(b, n);
+        linear(y, x, w, b, m, n, k);
+        reference_linear(z, x, w, b, m, n, k);
+        assert_close(y, z, m * n);
+        linear_add(y, x, w, b, m, n, k); /* twice the same */
+        for (int j = 0; j < m * n; j++)
+            z[j] *= 2;
+        assert_close(y, z, m * n);
+        linear(y, x, w, NULL, m, n, k);
+        reference_linear(z, x, w, NULL, m, n, k);
+        assert_close(y, z, m * n);
+    }
+}
+
+static void test_layer_norm(void **state)
+{
+    (void)state;
+    fill(x, 5 * 77), fill(w, 77), fill(b, 77);
+    for (int i = 0; i < 77; i++)
+        x[i] = 1000 + x[i] * 0.01f; /* a large mean must not eat the variance */
+    layer_norm(y, x + 77, w, b, 4, 77);
+    reference_layer_norm(z, x + 77, w, b, 4, 77);
+    assert_close(y, z, 4 * 77);
+    layer_norm(y, x, w, NULL, 1, 77);
+    reference_layer_norm(z, x, w, NULL, 1, 77);
+    for (int i = 0; i < 77; i++)
+        assert_true(fabsf(y[i] - z[i]) < 2e-2f); /* inputs themselves are only good to 1000 * 6e-8 */
+}
+
+static void test_activations(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2000; i++)
+        x[i] = (float)(i - 1000) / 100;
+    memcpy(y, x, sizeof y), memcpy(z, x, sizeof z);
+    gelu(y, 2000), reference_gelu(z, 2000);
+    assert_close(y, z, 2000);
+    memcpy(y, x, sizeof y), memcpy(z, x, sizeof z);
+    quick_gelu(y, 2000), reference_quick_gelu(z, 2000);
+    assert_close(y, z, 2000);
+    y[0] = -1000, y[1] = 1000, y[2] = -0.0f;
+    quick_gelu(y, 3);
+    assert_true(y[0] == 0 && y[1] == 1000 && y[2] == 0);
+}
+
+static void test_attention(void **state)
+{
+    enum { T = 13, S = 29, HEADS = 3, DIM = 8, WIDTH = HEADS * DIM };
+    float slopes[HEADS] = {0.5f, 0.25f, 0.125f}, *scores = z + 10000;
+
+    (void)state;
+    fill(x, T * WIDTH), fill(w, S * 2 * WIDTH);
+    attention(y, x, WIDTH, w, w + WIDTH, 2 * WIDTH, T, S, HEADS, DIM, 0.35f, NULL, scores);
+    reference_attention(z, x, WIDTH, w, w + WIDTH, 2 * WIDTH, T, S, HEADS, DIM, 0.35f, NULL, scores);
+    assert_close(y, z, T * WIDTH);
+    fill(x, T * 3 * WIDTH);
+    attention(y, x, 3 * WIDTH, x + WIDTH, x + 2 * WIDTH, 3 * WIDTH, T, T, HEADS, DIM, 0.35f, slopes,
+              scores);
+    reference_attention(z, x, 3 * WIDTH, x + WIDTH, x + 2 * WIDTH, 3 * WIDTH, T, T, HEADS, DIM, 0.35f,
+                        slopes, scores);
+    assert_close(y, z, T * WIDTH);
+    assert_close(y, x + 2 * WIDTH, WIDTH); /* the first token sees itself alone: its own value */
+}
+
+static void test_max_pool(void **state)
+{
+    float rows[3][2] = {{1, -5}, {3, -7}, {2, -6}}, top[2];
+
+    (void)state;
+    max_pool(top, rows[0], 3, 2);
+    assert_true(top[0] == 3 && top[1] == -5);
+}
+
+/* Every half survives the way to float and back; rounding is to nearest, ties to even. */
+static void test_half(void **state)
+{
+    (void)state;
+    for (uint32_t h = 0; h < 65536; h++) {
+        float value = half_to_float((uint16_t)h);
+        if (isnan(value))
+            assert_true((half_from_float(value) & 0x7c00) == 0x7c00 && half_from_float(value) & 0x3ff);
+        else
+            assert_int_equal(half_from_float(value), h);
+    }
+    assert_int_equal(half_from_float(1 + 0x1p-11f), half_from_float(1));          /* tie: even */
+    assert_int_equal(half_from_float(1 + 0x3p-11f), half_from_float(1 + 0x2p-10f)); /* tie: even */
+    assert_int_equal(half_from_float(1 + 0x1.02p-11f), half_from_float(1 + 0x1p-10f));
+    assert_int_equal(half_from_float(65519), 0x7bff);
+    assert_int_equal(half_from_float(65520), 0x7c00);
+    assert_int_equal(half_from_float(0x1p-25f), 0);
+    assert_int_equal(half_from_float(0x1.8p-25f), 1);
+}
+
+static void test_criteria(void **state)
+{
+    float p[6] = {0.5f, 0, 0, 0, 0, 0}, q[6] = {0, 0, 0, 0, 0, 0.25f}, none[6] = {0};
+
+    (void)state;
+    assert_true(fabsf(deer_criterion_delta(DEER_CRITERION_L2, p, q) - sqrtf(0.3125f / 6)) < 1e-7f);
+    assert_true(fabsf(deer_criterion_delta(DEER_CRITERION_MEAN, p, q) - 0.125f) < 1e-7f);
+    assert_true(deer_criterion_delta(DEER_CRITERION_MAX, p, q) == 0.5f);
+    assert_true(fabsf(deer_criterion_delta(DEER_CRITERION_COSINE, p, q) - 1) < 1e-6f);
+    assert_true(fabsf(deer_criterion_delta(DEER_CRITERION_COSINE, p, p)) < 1e-6f);
+    assert_true(isfinite(deer_criterion_delta(DEER_CRITERION_COSINE, none, none)));
+    for (int c = 0; c < 4; c++) {
+        float bad[6] = {0.1f, 0.1f, NAN, 0.1f, 0.1f, 0.1f};
+        assert_true(isnan(deer_criterion_delta((deer_criterion)c, bad, q)));
+    }
+}
+
+/* float32 comparison, equality included; NaN never stops; the deepest exit always does. */
+static void test_exit_policy(void **state)
+{
+    deer_thresholds t = {.max_exit = 2, .tau = {0.1f, -INFINITY, INFINITY}};
+
+    (void)state;
+    assert_true(exit_policy_stop(&t, 0, (float)0.1));
+    assert_false(exit_policy_stop(&t, 0, nextafterf(0.1f, 1)));
+    assert_false(exit_policy_stop(&t, 0, NAN));
+    assert_false(exit_policy_stop(&t, 1, 0));
+    assert_true(exit_policy_stop(&t, 2, NAN));
+    assert_true(exit_policy_stop(&t, 2, INFINITY));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_linear),     cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_activations), cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_half),
+        cmocka_unit_test(test_criteria),   cmocka_unit_test(test_exit_policy),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
