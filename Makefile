@@ -66,7 +66,7 @@ PACKAGES := build-essential pkg-config libopenblas-dev libjansson-dev libxxhash-
 endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 
-.PHONY: all libs tests test demo bench asan install uninstall clean deps check-deps format help
+.PHONY: all libs tests test demo figure mutations bench asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
@@ -135,6 +135,12 @@ demo: check-deps ## record, calibrate and run on the tabletop; build/demo/summar
 .PHONY: run-tests
 run-tests: all tests
 	@BUILD=$(BUILD) tests/run.sh
+
+figure: all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
+	@BUILD=$(BUILD) reports/curve.sh
+
+mutations: ## show that the golden tests notice mistakes
+	@BUILD=$(BUILD) tests/mutations.sh
 
 bench: all ## latency and memory per exit, solver speed
 	@BUILD=$(BUILD) reports/bench.sh

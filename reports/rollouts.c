@@ -26,6 +26,10 @@ static const char *const fields[][2] = {
     {"exit_fractions", "exit_fractions"},
 };
 
+static const char *const csv_fields[] = {"rollouts",     "success",     "success_low",
+                                         "success_high", "llm_gflops",  "total_gflops",
+                                         "peak_gflops",  "memory_bytes", "ms_per_step"};
+
 static json_t *load(const char *path, deer_error *err)
 {
     char        *text;
@@ -111,14 +115,41 @@ static deer_status save(json_t *rows, const char *out, deer_error *err)
     return status;
 }
 
+static deer_status save_csv(const json_t *rows, const char *path, deer_error *err)
+{
+    static const char header[] = "name,rollouts,success,success_low,success_high,llm_gflops,"
+                                 "total_gflops,peak_gflops,memory_bytes,ms_per_step\n";
+    size_t            size = 0, i;
+    char             *text = NULL;
+    FILE             *f = open_memstream(&text, &size);
+    const json_t     *row;
+    deer_status       status;
+
+    if (!f)
+        return deer_fail(err, "out of memory writing %s", path);
+    fputs(header, f);
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        fputs(json_string_value(json_object_get(row, "name")), f);
+        for (size_t k = 0; k < sizeof csv_fields / sizeof *csv_fields; k++)
+            fprintf(f, ",%.8g", number(row, csv_fields[k]));
+        fputc('\n', f);
+    }
+    fclose(f);
+    status = file_write(path, text, size, err);
+    free(text);
+    return status;
+}
+
 int report_rollouts_main(int argc, char **argv)
 {
-    const char        *out = NULL;
+    const char        *out = NULL, *csv = NULL;
     const tool_option  options[] = {{"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+                                    {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
                                     {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",
-        "NAME=FILE ... [--out FILE]", options,
+        "NAME=FILE ... [--out FILE] [--csv FILE]", options,
         "deer-sim eval --model policy.safetensors --json > full.json\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
         "deer-report rollouts full=full.json early=early.json --out summary.json"};
@@ -142,6 +173,8 @@ int report_rollouts_main(int argc, char **argv)
         status = add_row(rows, rest[i], &err);
     if (!status && out)
         status = save(rows, out, &err);
+    if (!status && csv)
+        status = save_csv(rows, csv, &err);
     if (!status)
         print_table(rows);
     json_decref(rows);
