@@ -199,7 +199,7 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
 int run_bench_main(int argc, char **argv)
 {
     bench b = {.steps = 30};
-    long exit = -1;
+    long exit = -1, threads = 0;
     bool json = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &b.model, "FILE", "policy to run (required)"},
@@ -207,13 +207,14 @@ int run_bench_main(int argc, char **argv)
         {"steps", TOOL_INT, &b.steps, "N", "timed steps an exit (default 30)"},
         {"side", TOOL_INT, &b.side, "PIXELS", "side of camera images (default the model's)"},
         {"tokens", TOOL_INT, &b.tokens, "N", "length of the instruction (default a short one)"},
+        {"threads", TOOL_INT, &threads, "N", "for matrix products (default one per core)"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-run bench", "measures latency and memory of each exit", "--model FILE [options]",
         options,
         "deer-run bench --model policy.safetensors\n"
-        "OPENBLAS_NUM_THREADS=1 deer-run bench --model policy.safetensors --exit 2 --steps 200"};
+        "deer-run bench --model policy.safetensors --exit 2 --steps 200 --threads 1"};
     deer_error err;
     deer_status status;
     int ended;
@@ -223,8 +224,11 @@ int run_bench_main(int argc, char **argv)
     if (!b.model)
         return tool_usage(&self, "--model FILE is required");
     if (b.steps < 1 || b.steps > MAX_BENCH_STEPS || b.side < 0 || b.side > MAX_SIDE ||
-        b.tokens < 0 || b.tokens > 4096 || exit < -1 || exit >= DEER_MAX_EXITS)
-        return tool_usage(&self, "--exit, --steps, --side or --tokens is out of range");
+        b.tokens < 0 || b.tokens > 4096 || threads < 0 || threads > 1024 || exit < -1 ||
+        exit >= DEER_MAX_EXITS)
+        return tool_usage(&self, "--exit, --steps, --side, --tokens or --threads is out of range");
+    if (threads)
+        deer_set_threads((int)threads);
     status = run(&b, exit, json, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -16,7 +16,7 @@
 
 typedef struct {
     const char *model, *thresholds, *demos, *name, *instruction;
-    long exit;
+    long exit, threads;
     bool all, steps, json;
 } request;
 
@@ -155,6 +155,7 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
         return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos, r->name,
                          demos_name(d, 0));
     status = play_all(r, p, d, first, r->all ? demos_count(d) : 1, &result, err);
+    result.memory_bytes = deer_model_mapped_bytes(p->model) + deer_session_bytes(p->session);
     if (!status)
         status = report(r, &result, err);
     played_free(&result);
@@ -190,6 +191,7 @@ int run_episode_main(int argc, char **argv)
         {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
         {"instruction", TOOL_STRING, &r.instruction, "TEXT", "instead of the recorded one"},
+        {"threads", TOOL_INT, &r.threads, "N", "for matrix products (default one per core)"},
         {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
@@ -211,6 +213,10 @@ int run_episode_main(int argc, char **argv)
         return tool_usage(&self, "--all and --demo exclude each other");
     if (r.exit < DEER_ALL_EXITS || r.exit >= DEER_MAX_EXITS)
         return tool_usage(&self, "--exit must be 0 to %d", DEER_MAX_EXITS - 1);
+    if (r.threads < 0 || r.threads > 1024)
+        return tool_usage(&self, "--threads must be 1 to 1024");
+    if (r.threads)
+        deer_set_threads((int)r.threads);
     status = run(&r, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -25,7 +25,8 @@ typedef struct {
 typedef struct {
     const deer_config *config;
     const deer_thresholds *thresholds;
-    bool fixed; /* no thresholds file: nothing was promised */
+    bool fixed;          /* no thresholds file: nothing was promised */
+    size_t memory_bytes; /* mapped weights and the session */
     int count;
     played_episode *episode; /* [count] */
 } played;

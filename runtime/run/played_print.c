@@ -74,6 +74,7 @@ void played_print_totals(const played *p, const played_summary *s)
         snprintf(name, sizeof name, "exit %d (layer %d), %%", k, p->config->exit_layers[k]);
         print_pair(name, 100 * s->fraction[k], p->fixed ? NAN : 100 * promise->exit_fraction[k], 1);
     }
+    print_pair("memory, MB", (double)p->memory_bytes / 1e6, promise->memory_bytes / 1e6, 2);
     print_pair("latency p50, ms", s->ms_p50, NAN, 3);
     print_pair("latency p99, ms", s->ms_p99, NAN, 3);
     print_pair("latency longest, ms", s->ms_most, NAN, 3);
@@ -175,6 +176,7 @@ deer_status played_print_json(const played *p, const played_summary *all, bool s
     json_t *root = summary_json(all, p->thresholds->max_exit + 1), *list = json_array();
     deer_status status = DEER_OK;
 
+    json_object_set_new(root, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
     json_object_set_new(root, "promise", p->fixed ? json_null() : promise_json(p->thresholds));
     json_object_set_new(root, "episodes", list);
     for (int i = 0; i < p->count && !status; i++) {
