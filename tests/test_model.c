@@ -18,6 +18,25 @@
 #include "runtime/file.h"
 #include "runtime/official.h"
 
+/* Counts allocations, to show that a step makes none. The sanitizers bring their own malloc. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define COUNTS_ALLOCATIONS 0
+static long allocations;
+#else
+#define COUNTS_ALLOCATIONS 1
+static long  allocations;
+extern void *__libc_malloc(size_t);
+void        *malloc(size_t n);
+void        *malloc(size_t n)
+{
+    allocations++;
+    return __libc_malloc(n);
+}
+#endif
+
 static deer_error error;
 static char       folder[] = "/tmp/deer-model-XXXXXX", path[64], broken[64], thresholds_path[64];
 static char      *bytes; /* the good file */
@@ -287,6 +306,34 @@ static void test_state_comes_from_the_exit_taken(void **state)
     deer_model_close(model);
 }
 
+static void test_a_step_allocates_nothing(void **state)
+{
+    deer_model     *model;
+    deer_session   *session;
+    deer_thresholds t;
+    deer_action     action;
+    film            f;
+    int32_t         ids[] = {129, 3, 128};
+    long            before = 0;
+
+    (void)state;
+    shoot(&f, 3);
+    ok(deer_model_open(path, DEER_ALL_EXITS, &model, &error));
+    deer_thresholds_fixed(model, 1, &t);
+    ok(deer_session_new(model, &t, &session, &error));
+    ok(deer_session_set_tokens(session, ids, 3, &error));
+    for (int i = 0; i < STEPS; i++) {
+        deer_observation o = frame(&f, i);
+        if (i == 1) /* the first step of an image size prepares its resampling tables */
+            before = allocations;
+        ok(deer_step(session, &o, &action, &error));
+    }
+    assert_int_equal(allocations, before);
+    assert_true(!COUNTS_ALLOCATIONS || before > 0);
+    deer_session_free(session);
+    deer_model_close(model);
+}
+
 static void test_session_refuses(void **state)
 {
     deer_model      *model;
@@ -397,6 +444,7 @@ int main(void)
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_threads_share_a_model),
         cmocka_unit_test(test_state_comes_from_the_exit_taken),
+        cmocka_unit_test(test_a_step_allocates_nothing),
         cmocka_unit_test(test_session_refuses),
         cmocka_unit_test(test_thresholds_round_trip),
         cmocka_unit_test(test_thresholds_refused),

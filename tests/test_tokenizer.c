@@ -1,0 +1,82 @@
+/* test_tokenizer.c - instructions to ids: the official prompt, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "runtime/tokenizer.h"
+
+#define VOCAB                                                                                      \
+    "\"<|endoftext|>\": 0, \"<unk>\": 1, \"<|endofchunk|>\": 2, \"<image>\": 3, \"lift\": 4, "       \
+    "\"the\": 5, \"red\": 6"
+#define KIND(vocab, more)                                                                          \
+    "{\"normalizer\": {\"type\": \"Lowercase\"}, \"model\": {\"type\": \"WordLevel\", \"vocab\": {" vocab \
+    "}" more "}}"
+
+static deer_error error;
+
+static void expect(const tokenizer *t, const char *text, int room, const int32_t *ids, int count)
+{
+    int32_t got[16];
+
+    assert_int_equal(tokenizer_prompt(t, text, got, room, &error), count);
+    assert_memory_equal(got, ids, (size_t)count * sizeof *ids);
+}
+
+static void test_prompt(void **state)
+{
+    tokenizer *t;
+
+    (void)state;
+    assert_int_equal(tokenizer_new("m", KIND(VOCAB, ", \"unk_token\": \"<unk>\""), 7, &t, &error), 0);
+    expect(t, "lift the red", 16, (int32_t[]){3, 4, 5, 6, 2, 0}, 6);
+    expect(t, "  Lift\tTHE \n red  ", 16, (int32_t[]){3, 4, 5, 6, 2, 0}, 6); /* stripped, lower */
+    expect(t, "lift the moon", 16, (int32_t[]){3, 4, 5, 1, 2, 0}, 6);        /* unknown word */
+    expect(t, "", 16, (int32_t[]){3, 2, 0}, 3);
+    expect(t, "lift the red", 3, (int32_t[]){3, 4, 5}, 3); /* cut, as the official tokenizer cuts */
+    tokenizer_free(t);
+}
+
+static void test_unknown_word_without_unknown_token(void **state)
+{
+    tokenizer *t;
+    int32_t    ids[16];
+
+    (void)state;
+    assert_int_equal(tokenizer_new("m", KIND(VOCAB, ""), 7, &t, &error), 0);
+    assert_int_equal(tokenizer_prompt(t, "lift the moon", ids, 16, &error), -1);
+    assert_non_null(strstr(error.message, "'moon'"));
+    tokenizer_free(t);
+}
+
+static void refuse(const char *json, int vocab, const char *says)
+{
+    tokenizer *t;
+
+    assert_int_equal(tokenizer_new("m", json, vocab, &t, &error), DEER_FAILED);
+    assert_null(t);
+    assert_non_null(strstr(error.message, says));
+}
+
+static void test_refused(void **state)
+{
+    (void)state;
+    refuse("{", 7, "not JSON");
+    refuse("{\"model\": {\"type\": \"BPE\"}}", 7, "BPE");
+    refuse(KIND(VOCAB, ""), 6, "outside the vocabulary");
+    refuse(KIND("\"<image>\": 0", ""), 7, "lacks");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_unknown_word_without_unknown_token),
+        cmocka_unit_test(test_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
