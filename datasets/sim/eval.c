@@ -54,8 +54,11 @@ static deer_status job(void *context, int i, parallel_result *out, deer_error *e
 
 static const deer_cost *cost_of(evaluation *e, int tokens)
 {
-    deer_cost *c = &e->cost[tokens < MAX_TOKENS ? tokens : MAX_TOKENS - 1];
+    static const deer_cost nothing; /* the expert's */
+    deer_cost             *c = &e->cost[tokens < MAX_TOKENS ? tokens : MAX_TOKENS - 1];
 
+    if (!e->model)
+        return &nothing;
     if (!c->tokens)
         deer_cost_of(deer_model_config(e->model), tokens, DEER_F32, c);
     return c;
@@ -116,26 +119,35 @@ static json_t *tally_json(const tally *t)
                      t->total / (double)t->steps);
 }
 
-static void print_json(const evaluation *e)
+/* What only a policy has. */
+static void add_policy_json(const evaluation *e, json_t *root)
 {
     const deer_config *config = deer_model_config(e->model);
     const tally       *t = &e->all;
     deer_cost          deepest;
-    json_t            *root = tally_json(t), *tasks = json_object();
 
     deer_cost_of(config, config->max_text, DEER_F32, &deepest);
-    for (int i = 0; i < e->n_tasks; i++)
-        json_object_set_new(tasks, tabletop_task_name(e->tasks[i]), tally_json(&e->each[i]));
     json_object_set_new(root, "peak_llm_gflops", json_real(t->peak_llm));
     json_object_set_new(root, "peak_total_gflops", json_real(t->peak_total));
     json_object_set_new(
         root, "memory_bytes",
         json_integer((json_int_t)deepest.exit[e->thresholds.max_exit].memory_bytes));
     json_object_set_new(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
+    json_object_set_new(root, "exit_fractions", exit_fractions(t, config->exits));
+}
+
+static void print_json(const evaluation *e)
+{
+    const tally *t = &e->all;
+    json_t      *root = tally_json(t), *tasks = json_object();
+
+    for (int i = 0; i < e->n_tasks; i++)
+        json_object_set_new(tasks, tabletop_task_name(e->tasks[i]), tally_json(&e->each[i]));
     json_object_set_new(root, "mean_steps",
                         t->successes ? json_real((double)t->successful_steps / t->successes)
                                      : json_null());
-    json_object_set_new(root, "exit_fractions", exit_fractions(t, config->exits));
+    if (e->model)
+        add_policy_json(e, root);
     json_object_set_new(root, "tasks", tasks);
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
@@ -166,6 +178,8 @@ static void print_table(const evaluation *e)
     for (int i = 0; i < e->n_tasks; i++)
         print_row(tabletop_task_name(e->tasks[i]), &e->each[i]);
     print_row("all", t);
+    if (!e->model)
+        return;
     printf("\nexits taken:");
     for (int k = 0; k < deer_model_config(e->model)->exits; k++)
         printf("  layer %d %.1f%%", deer_model_config(e->model)->exit_layers[k],
@@ -201,9 +215,10 @@ int sim_eval_main(int argc, char **argv)
 {
     const char *model = NULL, *thresholds = NULL, *tasks = "all", *unknown = NULL;
     long        exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = parallel_cores();
-    bool        json = false;
+    bool        json = false, expert = false;
     const tool_option options[] = {
-        {"model", TOOL_STRING, &model, "FILE", "policy (required)"},
+        {"model", TOOL_STRING, &model, "FILE", "policy (required, unless --expert)"},
+        {"expert", TOOL_FLAG, &expert, NULL, "judge the scripted expert instead"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
         {"exit", TOOL_INT, &exit_index, "K", "always exit at the K-th exit, from 0 (default deepest)"},
         {"tasks", TOOL_STRING, &tasks, "NAMES", "tasks or families, comma-separated (default all)"},
@@ -224,8 +239,8 @@ int sim_eval_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!model)
-        return tool_usage(&self, "--model FILE is required");
+    if (!model == !expert)
+        return tool_usage(&self, "either --model FILE or --expert is required");
     if (thresholds && exit_index != DEER_ALL_EXITS)
         return tool_usage(&self, "--thresholds and --exit exclude each other");
     if (episodes < 1 || episodes > 1000000 || workers < 1)
@@ -239,7 +254,7 @@ int sim_eval_main(int argc, char **argv)
         free(e);
         return tool_usage(&self, "there is no task '%s'", unknown);
     }
-    status = open_policy(e, model, thresholds, exit_index, &err);
+    status = expert ? DEER_OK : open_policy(e, model, thresholds, exit_index, &err);
     if (!status)
         status = evaluate(e, (int)episodes * e->n_tasks, (int)workers, &err);
     if (status)

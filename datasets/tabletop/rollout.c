@@ -133,29 +133,41 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-deer_status rollout_judge(rollout_stage *stage, int task, uint64_t seed, rollout_outcome *outcome,
-                          deer_error *err)
+static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
 {
-    deer_action action;
+    deer_action action = {{0}};
+    double      started;
 
-    memset(outcome, 0, sizeof *outcome);
-    outcome->task = task;
-    tabletop_reset(stage->world, seed, task);
-    if (deer_session_set_instruction(stage->session, tabletop_instruction(stage->world), err))
-        return DEER_FAILED;
-    outcome->tokens = deer_session_tokens(stage->session);
-    while (!outcome->succeeded && outcome->steps < TABLETOP_MAX_STEPS) {
-        double started;
+    if (stage->session) {
         look(stage);
         started = seconds();
         if (act(stage, &action, err))
             return DEER_FAILED;
         outcome->policy_seconds += seconds() - started;
-        tabletop_step(stage->world, action.command);
-        outcome->steps++;
         outcome->exits[action.exit]++;
-        outcome->succeeded = tabletop_succeeded(stage->world);
+    } else {
+        tabletop_expert(stage->world, action.command);
     }
+    tabletop_step(stage->world, action.command);
+    outcome->steps++;
+    outcome->succeeded = tabletop_succeeded(stage->world);
+    return DEER_OK;
+}
+
+deer_status rollout_judge(rollout_stage *stage, int task, uint64_t seed, rollout_outcome *outcome,
+                          deer_error *err)
+{
+    memset(outcome, 0, sizeof *outcome);
+    outcome->task = task;
+    tabletop_reset(stage->world, seed, task);
+    if (stage->session) {
+        if (deer_session_set_instruction(stage->session, tabletop_instruction(stage->world), err))
+            return DEER_FAILED;
+        outcome->tokens = deer_session_tokens(stage->session);
+    }
+    while (!outcome->succeeded && outcome->steps < TABLETOP_MAX_STEPS)
+        if (judge_step(stage, outcome, err))
+            return DEER_FAILED;
     return DEER_OK;
 }
 

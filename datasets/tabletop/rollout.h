@@ -50,7 +50,7 @@ typedef struct {
     double policy_seconds;        /* inside deer_step */
 } rollout_outcome;
 
-/* One closed-loop rollout of the stage's session. */
+/* One closed-loop rollout of the stage's session, or of the expert where it has none. */
 deer_status rollout_judge(rollout_stage *stage, int task, uint64_t seed, rollout_outcome *outcome,
                           deer_error *err);
 
