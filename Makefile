@@ -58,6 +58,7 @@ LIBDATASETS := $(BUILD)/libdatasets.a
 LIBTABLETOP := $(BUILD)/libtabletop.a
 LIBBUDGETS  := $(BUILD)/libbudgets.a
 LIBCALIB    := $(BUILD)/libcalib.a
+LIBRUN      := $(BUILD)/librun.a
 
 PROGRAMS := $(patsubst deer_%,$(BUILD)/deer-%,$(basename $(notdir $(foreach d,runtime datasets calib reports,$(call mains,$(d))))))
 ifeq ($(LEAN),1)
@@ -90,7 +91,8 @@ $(LIBDATASETS): $(DATASETS)
 $(LIBTABLETOP): $(TABLETOP)
 $(LIBBUDGETS): $(BUDGETS)
 $(LIBCALIB): $(CALIB)
-$(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB):
+$(LIBRUN): $(RUN)
+$(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBRUN):
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -116,7 +118,7 @@ $(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(TOOL) $(LIBCALIB) $(LIBDATASE
 $(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(REPORTS) $(TOOL) $(LIBDEER)
 	$(link) $(RUNTIME_LIBS)
 
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 .SECONDARY:

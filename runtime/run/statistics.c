@@ -31,15 +31,6 @@ double quantile(const double *sorted, size_t n, double p)
                        : sorted[n - 1];
 }
 
-double mean(const double *x, size_t n)
-{
-    double sum = 0;
-
-    for (size_t i = 0; i < n; i++)
-        sum += x[i];
-    return n ? sum / (double)n : NAN;
-}
-
 size_t resident_bytes(void)
 {
     FILE *f = fopen("/proc/self/statm", "r");
