@@ -176,6 +176,8 @@ class Trainer:
 
     def run(self):
         total = self.o.ground_steps + self.o.clone_steps
+        if self.o.stop:
+            total = min(total, self.o.stop)
         self.load()
         while self.step < total:
             grounding = self.step < self.o.ground_steps
@@ -260,6 +262,7 @@ def main():
     p.add_argument("--init", default="", help="checkpoint whose weights to start from")
     p.add_argument("--ground-steps", type=int, default=2500)
     p.add_argument("--clone-steps", type=int, default=8000)
+    p.add_argument("--stop", type=int, default=0, help="end after this step, in mid-schedule")
     p.add_argument("--frames", type=int, default=64, help="frames a step and worker while grounding")
     p.add_argument("--windows", type=int, default=12, help="windows a step and worker while cloning")
     p.add_argument("--state-weight", type=float, default=0.3)
