@@ -1,6 +1,7 @@
 /* solve.c - choosing a method, and the path from a sample of the steps to all of them. */
 #include "calib/solve.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +60,7 @@ static double seconds_now(void)
 static void cheapest_thresholds(int max_exit, float *tau)
 {
     for (int k = 0; k < max_exit; k++)
-        tau[k] = 3.4028235e38f;
+        tau[k] = FLT_MAX;
     tau[max_exit] = INFINITY;
 }
 

@@ -1,0 +1,145 @@
+/* cache.h - the feature cache: what a model sees and says at every exit of every recorded step.
+ *
+ *   cache *c = NULL;
+ *   if (cache_open("cache", &c, &err)) ...
+ *   for (int e = 0; e < c->about.episodes; e++)
+ *       use(c->episode[e].first, c->episode[e].steps, c->delta, c->action);
+ *   if (cache_load_features(c, 0, c->about.shards, &err)) ...
+ *   const uint16_t *f = cache_features(c, e);
+ *   cache_close(c);
+ *
+ * A cache is a folder:
+ *   manifest.json   model and demonstrations it is of (fingerprints), configuration, episodes
+ *   shard-00000.h5  some whole episodes, written under a temporary name and renamed when whole
+ *   cache.h5        all shards as one file of virtual datasets, for other programs
+ *   lock            byte s is locked by the process that is writing shard s
+ * docs/calibration.md describes the datasets. Every dataset carries Fletcher-32 checksums in its
+ * chunks and an xxHash of its contents; what does not match is an error, never data.
+ */
+#ifndef CALIB_CACHE_H
+#define CALIB_CACHE_H
+
+#include <stdint.h>
+
+#include "runtime/deer.h"
+
+#define CACHE_ACTION 7 /* pose [6] and the gripper's probability of open */
+
+/* ---------------------------------------------------------------- manifest ----------------- */
+
+typedef struct {
+    char model[DEER_FINGERPRINT];
+    char demos[DEER_FINGERPRINT];
+    deer_config config;
+    int episodes;
+    int *episode_steps; /* [episodes] */
+    int per_shard;      /* episodes of a shard; the last may have fewer */
+    int shards;
+} cache_manifest;
+
+/* Takes ownership of nothing; episode_steps is copied. */
+deer_status cache_manifest_make(const deer_config *config, const char *model, const char *demos,
+                                int episodes, const int *episode_steps, int per_shard,
+                                cache_manifest *m, deer_error *err);
+void cache_manifest_free(cache_manifest *m);
+
+/* Makes dir the cache of m: creates the folder and the manifest, or checks that the manifest there
+ * is of the same model and demonstrations (the message says which is not). per_shard becomes that
+ * of an existing cache. */
+deer_status cache_manifest_settle(const char *dir, cache_manifest *m, deer_error *err);
+
+deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *err);
+
+/* Episodes first .. first + count - 1 are in this shard, and so many steps. */
+void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *count, int64_t *steps);
+
+/* ---------------------------------------------------------------- shards ------------------- */
+
+/* Texts and counts of one episode. */
+typedef struct {
+    char name[64], task[64], instruction[256];
+    int tokens; /* text tokens of the instruction: what its steps cost depends on it */
+    int steps;
+    int64_t first; /* row of its first step */
+} cache_episode;
+
+/* One shard in memory; the arrays are the holder's. K exits, row 0 the pseudo exit. */
+typedef struct {
+    int first_episode, episodes;
+    int64_t steps;
+    int exits, width;       /* K, d_model */
+    uint16_t *features;     /* [steps, 1 + K, width] float16 bits, pooled */
+    float *action;          /* [steps, 1 + K, 7] */
+    float *delta;           /* [steps, K], L2, exit k against the exit before */
+    float *demonstration;   /* [steps, 7] recorded action */
+    cache_episode *episode; /* [episodes]; first counts from the shard's start */
+} cache_shard;
+
+/* Allocates the arrays of shard `index`, zeroed, with the steps of each episode filled in. */
+deer_status cache_shard_alloc(const cache_manifest *m, int index, cache_shard *shard,
+                              deer_error *err);
+void cache_shard_free(cache_shard *shard);
+
+/* Whether the shard is there and of this cache. False without an error when it is not there; a file
+ * that is not this cache's shard is an error. Looks at attributes and shapes, not at the data. */
+deer_status cache_shard_exists(const char *dir, const cache_manifest *m, int index, bool *exists,
+                               deer_error *err);
+
+/* Writes the shard: temporary name, fsync, rename. */
+deer_status cache_shard_write(const char *dir, const cache_manifest *m, int index,
+                              const cache_shard *shard, deer_error *err);
+
+/* Reads all but the features, or the features alone, into an allocated shard, and checks them. */
+deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index,
+                             cache_shard *shard, deer_error *err);
+deer_status cache_shard_read_features(const char *dir, const cache_manifest *m, int index,
+                                      uint16_t *features, deer_error *err);
+
+/* Tries to become the writer of a shard (or, with index -1, of the manifest and the view: waits).
+ * *held is false when another process is writing it. cache_unlock gives it back; the end of the
+ * process does so too, however it ends. */
+deer_status cache_lock(const char *dir, int index, int *lock, bool *held, deer_error *err);
+void cache_unlock(int lock);
+
+/* Removes temporary files that a killed writer left behind; hold the lock. index -1: those of the
+ * manifest and the view. */
+void cache_sweep(const char *dir, int index);
+
+/* Writes cache.h5 over all shards, which must be there. */
+deer_status cache_view_write(const char *dir, const cache_manifest *m, deer_error *err);
+
+/* HDF5 is not safe in threads: hold this around every use of it, demonstrations included. The
+ * functions of this header take it themselves. */
+void cache_hdf5_enter(void);
+void cache_hdf5_leave(void);
+
+/* ---------------------------------------------------------------- reading ------------------ */
+
+/* A complete cache, all but the features in memory; rows in the order of the episodes. */
+typedef struct {
+    char *dir;
+    cache_manifest about;
+    int64_t steps;
+    int exits, width;
+    cache_episode *episode; /* [about.episodes] */
+    float *action;          /* [steps, 1 + K, 7] */
+    float *delta;           /* [steps, K] */
+    float *demonstration;   /* [steps, 7] */
+    uint16_t **features;    /* [shards], NULL where not loaded */
+} cache;
+
+/* Opens a complete cache; a missing shard is an error that says how to get it. */
+deer_status cache_open(const char *dir, cache **c, deer_error *err);
+void cache_close(cache *c);
+
+/* Loads the features of the shards from .. from + count - 1 that are not loaded; drops them. */
+deer_status cache_load_features(cache *c, int from, int count, deer_error *err);
+void cache_drop_features(cache *c, int from, int count);
+
+/* Bytes all features take in memory. */
+size_t cache_features_bytes(const cache *c);
+
+/* Pooled features of episode e, float16 bits [steps, 1 + K, width]; loaded before. */
+const uint16_t *cache_features(const cache *c, int e);
+
+#endif

@@ -1,0 +1,175 @@
+/* calibration.c - losses, deltas and costs of cached steps. */
+#include "calib/calibration.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budgets/cost.h"
+
+void calibration_actions_free(calibration_actions *a)
+{
+    free(a->row);
+    free(a->action);
+    *a = (calibration_actions){0};
+}
+
+void calibration_free(calibration *p)
+{
+    steps_free(&p->s);
+    free(p->llm);
+    free(p->total);
+    *p = (calibration){0};
+}
+
+/* ---------------------------------------------------------------- losses ------------------- */
+
+/* reference [7]: pose and gripper, open when above `half` (0.5 of a probability, 0 of a command).
+ */
+static float action_loss(const float *action, const float *reference, float half, double weight)
+{
+    double square = 0;
+
+    for (int i = 0; i < DEER_POSE; i++) {
+        double d = (double)action[i] - (double)reference[i];
+        square += d * d;
+    }
+    if ((action[DEER_POSE] > 0.5f) == (reference[DEER_POSE] > half))
+        weight = 0;
+    return (float)(sqrt(square / DEER_POSE) + weight);
+}
+
+static void fill_step(const cache *c, const calibration_spec *spec, const float *action,
+                      int64_t row, steps *s, int64_t i)
+{
+    const float *last = action + (spec->max_exit + 1) * CACHE_ACTION;
+    const float *demo = c->demonstration + row * CACHE_ACTION;
+
+    for (int k = 0; k <= spec->max_exit; k++) {
+        const float *here = action + (k + 1) * CACHE_ACTION;
+
+        s->delta[k * s->n + i] = deer_criterion_delta(spec->criterion, here, here - CACHE_ACTION);
+        s->loss[k * s->n + i] = spec->loss == LOSS_DEMO
+                                    ? action_loss(here, demo, 0.0f, spec->gripper_weight)
+                                    : action_loss(here, last, 0.5f, spec->gripper_weight);
+    }
+}
+
+/* ---------------------------------------------------------------- costs -------------------- */
+
+enum { NO_GROUP = -1 };
+
+/* Numbers the instruction lengths that occur: group_of [longest + 1]. Returns how many. */
+static int number_groups(const cache *c, int *group_of, int longest)
+{
+    int groups = 0;
+
+    for (int t = 0; t <= longest; t++)
+        group_of[t] = NO_GROUP;
+    for (int e = 0; e < c->about.episodes; e++)
+        group_of[c->episode[e].tokens] = 0;
+    for (int t = 0; t <= longest; t++)
+        if (group_of[t] != NO_GROUP)
+            group_of[t] = groups++;
+    return groups;
+}
+
+static void fill_costs(const cache *c, const int *group_of, int longest,
+                       const calibration_spec *spec, calibration *p)
+{
+    int exits = spec->max_exit + 1;
+
+    for (int t = 0; t <= longest; t++) {
+        deer_cost cost;
+
+        if (group_of[t] == NO_GROUP)
+            continue;
+        deer_cost_of(&c->about.config, t, DEER_F32, &cost);
+        for (int k = 0; k < exits; k++) {
+            double llm = deer_gflops(cost.exit[k].llm), total = deer_gflops(cost.exit[k].total);
+
+            p->llm[group_of[t] * exits + k] = llm;
+            p->total[group_of[t] * exits + k] = total;
+            p->peak_llm[k] = fmax(p->peak_llm[k], llm);
+            p->peak_total[k] = fmax(p->peak_total[k], total);
+            p->memory[k] = fmax(p->memory[k], (double)cost.exit[k].memory_bytes);
+        }
+    }
+    memcpy(p->s.cost, spec->scope_llm ? p->llm : p->total,
+           (size_t)(p->s.groups * exits) * sizeof *p->s.cost);
+}
+
+static int longest_instruction(const cache *c)
+{
+    int longest = 0;
+
+    for (int e = 0; e < c->about.episodes; e++)
+        longest = c->episode[e].tokens > longest ? c->episode[e].tokens : longest;
+    return longest;
+}
+
+static deer_status allocate(const cache *c, const calibration_spec *spec, int64_t n, int groups,
+                            calibration *p, deer_error *err)
+{
+    size_t table = (size_t)groups * (size_t)(spec->max_exit + 1);
+
+    if (steps_alloc(n, spec->max_exit + 1, groups, &p->s, err))
+        return DEER_FAILED;
+    p->s.episodes = c->about.episodes;
+    p->llm = malloc(table * sizeof *p->llm);
+    p->total = malloc(table * sizeof *p->total);
+    return p->llm && p->total ? DEER_OK
+                              : deer_fail(err, "out of memory for %lld steps", (long long)n);
+}
+
+/* ---------------------------------------------------------------- whole -------------------- */
+
+static void fill_steps(const cache *c, const calibration_spec *spec, const calibration_actions *a,
+                       const int *group_of, calibration *p)
+{
+    const float *action = a ? a->action : c->action;
+    size_t stride = (size_t)(1 + c->exits) * CACHE_ACTION;
+    int e = 0;
+
+    for (int64_t i = 0; i < p->s.n; i++) {
+        int64_t row = a && a->row ? a->row[i] : i;
+
+        while (row >= c->episode[e].first + c->episode[e].steps)
+            e++;
+        p->s.episode[i] = e;
+        p->s.group[i] = (uint16_t)group_of[c->episode[e].tokens];
+        fill_step(c, spec, action + (size_t)i * stride, row, &p->s, i);
+    }
+}
+
+deer_status calibration_make(const cache *c, const calibration_spec *spec,
+                             const calibration_actions *actions, calibration *p, deer_error *err)
+{
+    int longest = longest_instruction(c), groups;
+    int *group_of = malloc(((size_t)longest + 1) * sizeof *group_of);
+    deer_status status;
+
+    *p = (calibration){0};
+    if (!group_of)
+        return deer_fail(err, "out of memory for instructions of %d tokens", longest);
+    groups = number_groups(c, group_of, longest);
+    status = allocate(c, spec, actions ? actions->n : c->steps, groups, p, err);
+    if (!status) {
+        fill_costs(c, group_of, longest, spec, p);
+        fill_steps(c, spec, actions, group_of, p);
+        status = steps_check(&p->s, err);
+    }
+    free(group_of);
+    if (status)
+        calibration_free(p);
+    return status;
+}
+
+double calibration_fixed_cost(const calibration *p, const double *cost, int k)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < p->s.n; i++)
+        sum += cost[p->s.group[i] * p->s.exits + k];
+    return sum / (double)p->s.n;
+}

@@ -1,0 +1,165 @@
+/* onpolicy.c - solve, replay the head, solve again. */
+#include "calib/onpolicy.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void onpolicy_free(onpolicy_result *r)
+{
+    calibration_free(&r->problem);
+}
+
+static deer_status replayed_problem(cache *c, const deer_model *model, const calibration_spec *spec,
+                                    const history_rule *rule, int threads, calibration *p,
+                                    deer_error *err)
+{
+    calibration_actions a;
+    deer_status status;
+
+    if (history_replay(c, model, rule, threads, &a, err))
+        return DEER_FAILED;
+    status = calibration_make(c, spec, &a, p, err);
+    calibration_actions_free(&a);
+    return status;
+}
+
+deer_status onpolicy_judge(cache *c, const deer_model *model, const calibration_spec *spec,
+                           const float *tau, int threads, calibration *p, deer_error *err)
+{
+    history_rule rule = {.kind = HISTORY_ON_POLICY,
+                         .tau = tau,
+                         .max_exit = spec->max_exit,
+                         .criterion = spec->criterion};
+
+    if (!model)
+        return calibration_make(c, spec, NULL, p, err);
+    return replayed_problem(c, model, spec, &rule, threads, p, err);
+}
+
+/* The steps that the first solve sees. */
+static deer_status first_problem(cache *c, const deer_model *model, const onpolicy_spec *spec,
+                                 calibration *p, deer_error *err)
+{
+    history_rule rule = {
+        .kind = spec->history, .max_exit = spec->problem.max_exit, .seed = spec->solve.seed};
+    bool cached = spec->problem.max_exit == c->exits - 1 || !model;
+
+    if (spec->history != HISTORY_RANDOM && cached)
+        return calibration_make(c, &spec->problem, NULL, p, err);
+    if (spec->history == HISTORY_ON_POLICY)
+        rule.kind = HISTORY_FULL; /* full up to this deepest exit */
+    return replayed_problem(c, model, &spec->problem, &rule, spec->threads, p, err);
+}
+
+static deer_status solve_once(const onpolicy_spec *spec, const steps *s, double budget, solution *x,
+                              deer_error *err)
+{
+    solve_spec how = spec->solve;
+
+    how.budget = budget;
+    return spec->official_best ? solve_official_best(s, &how, x, err) : solve(s, &how, x, err);
+}
+
+static double largest_change(const evaluation *a, const evaluation *b)
+{
+    double change = 0;
+
+    for (int k = 0; k < DEER_MAX_EXITS; k++)
+        change = fmax(change, fabs(a->fraction[k] - b->fraction[k]));
+    return change;
+}
+
+/* ---------------------------------------------------------------- rounds ------------------- */
+
+/* Keeps x and its own problem p (taken over, or freed) when it is the best that fits the budget. */
+static void offer(onpolicy_result *r, bool *found, const solution *x, const evaluation *actual,
+                  calibration *p, double budget)
+{
+    if (actual->cost > budget || (*found && actual->loss >= r->actual.loss)) {
+        calibration_free(p);
+        return;
+    }
+    calibration_free(&r->problem);
+    r->problem = *p;
+    r->x = *x;
+    r->actual = *actual;
+    *found = true;
+}
+
+/* Judges x, and solves again on what its history gives, until it settles. *found: whether any
+ * round's thresholds fit the budget. */
+static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spec *spec,
+                           solution *x, onpolicy_result *r, bool *found, deer_error *err)
+{
+    double budget = spec->solve.budget, target = budget;
+    bool more = true;
+
+    for (r->rounds = 1; more; r->rounds++) {
+        calibration own;
+        evaluation actual;
+        solution y = {0};
+
+        if (onpolicy_judge(c, model, &spec->problem, x->tau, spec->threads, &own, err))
+            return DEER_FAILED;
+        steps_evaluate(&own.s, x->tau, x->max_exit, &actual);
+        if (r->rounds == 1)
+            r->first = actual;
+        r->settled = largest_change(&x->found, &actual) < ONPOLICY_SETTLED && actual.cost <= budget;
+        if (r->rounds > 1 && actual.cost > budget)
+            target -= actual.cost - budget; /* aim lower by what it was above */
+        more = !r->settled && r->rounds < ONPOLICY_ROUNDS &&
+               !solve_once(spec, &own.s, target, &y, err);
+        offer(r, found, x, &actual, &own, budget);
+        *x = y;
+    }
+    r->rounds--;
+    return DEER_OK;
+}
+
+/* Always the same exit: the history is then its own whatever the deltas are. The last resort. */
+static deer_status fixed_exit(cache *c, const deer_model *model, const onpolicy_spec *spec,
+                              onpolicy_result *r, deer_error *err)
+{
+    int last = spec->problem.max_exit, k = last;
+
+    if (calibration_make(c, &spec->problem, NULL, &r->problem, err))
+        return DEER_FAILED;
+    while (k > 0 && steps_fixed_cost(&r->problem.s, k) > spec->solve.budget)
+        k--;
+    calibration_free(&r->problem);
+    r->x = (solution){.max_exit = last, .parameter = NAN};
+    for (int i = 0; i < last; i++)
+        r->x.tau[i] = i < k ? -INFINITY : FLT_MAX;
+    r->x.tau[last] = INFINITY;
+    snprintf(r->x.solver, sizeof r->x.solver, "fixed exit %d", k);
+    if (onpolicy_judge(c, model, &spec->problem, r->x.tau, spec->threads, &r->problem, err))
+        return DEER_FAILED;
+    steps_evaluate(&r->problem.s, r->x.tau, last, &r->actual);
+    return DEER_OK;
+}
+
+deer_status onpolicy_solve(cache *c, const deer_model *model, const onpolicy_spec *spec,
+                           onpolicy_result *r, deer_error *err)
+{
+    solution x;
+    bool found = false;
+    deer_status status;
+
+    memset(r, 0, sizeof *r);
+    if (first_problem(c, model, spec, &r->problem, err))
+        return DEER_FAILED;
+    status = solve_once(spec, &r->problem.s, spec->solve.budget, &x, err);
+    r->predicted = r->first = r->actual = x.found;
+    r->x = x;
+    if (!status && spec->history == HISTORY_ON_POLICY) {
+        calibration_free(&r->problem);
+        status = iterate(c, model, spec, &x, r, &found, err);
+        if (!status && !found)
+            status = fixed_exit(c, model, spec, r, err);
+    }
+    if (status)
+        onpolicy_free(r);
+    return status;
+}
