@@ -66,13 +66,14 @@ PROGRAMS := $(BUILD)/deer-run
 PACKAGES := build-essential pkg-config libopenblas-dev libjansson-dev libxxhash-dev
 endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+HELPER   := $(BUILD)/tests/command_helper
 
 .PHONY: all libs tests test demo figure mutations bench asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
 libs: $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
-tests: $(TESTS)
+tests: $(TESTS) $(HELPER)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -120,6 +121,9 @@ $(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(REPORTS) $(TOOL) $(LIBDEE
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
+
+$(HELPER): $(BUILD)/tests/command_helper.o
+	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

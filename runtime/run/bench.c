@@ -1,9 +1,11 @@
 /* bench.c - deer-run bench: latency and memory of each exit on this computer. */
 #include <cblas.h>
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "budgets/cost.h"
 #include "runtime/run/commands.h"
@@ -193,6 +195,8 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     tool_progress_end(&b->progress);
     if (!status)
         (json ? print_json : print_text)(b, m, count);
+    if (!status && (fflush(stdout) || ferror(stdout)))
+        status = deer_fail(err, "cannot write to standard output: %s", strerror(errno));
     return status;
 }
 
