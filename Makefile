@@ -45,6 +45,7 @@ RUN       := $(call objects,$(wildcard runtime/run/*.c))
 BUDGETS   := $(call objects,$(call library,budgets))
 REPORTS   := $(call objects,$(call library,reports))
 CALIB     := $(call objects,$(call library,calib))
+CALIB_CMD := $(call objects,$(wildcard calib/commands/*.c))
 TOOL      := $(BUILD)/runtime/tool.o
 RUNTIME   := $(filter-out $(TOOL),$(RUNTIME))
 
@@ -113,7 +114,7 @@ $(BUILD)/deer-data: $(BUILD)/datasets/deer_data.o $(DATA) $(TOOL) $(LIBDATASETS)
 	$(link) $(call pc_libs,libpng) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(SIM) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(CALIB_CMD) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(REPORTS) $(TOOL) $(LIBDEER)

@@ -30,6 +30,7 @@
 typedef struct {
     char model[DEER_FINGERPRINT];
     char demos[DEER_FINGERPRINT];
+    char model_path[1024]; /* where the model was; empty when not known */
     deer_config config;
     int episodes;
     int *episode_steps; /* [episodes] */
@@ -45,7 +46,7 @@ void cache_manifest_free(cache_manifest *m);
 
 /* Makes dir the cache of m: creates the folder and the manifest, or checks that the manifest there
  * is of the same model and demonstrations (the message says which is not). per_shard becomes that
- * of an existing cache. */
+ * of an existing cache; a new model_path is written down. */
 deer_status cache_manifest_settle(const char *dir, cache_manifest *m, deer_error *err);
 
 deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *err);

@@ -134,6 +134,7 @@ static deer_status manifest_write(const char *path, const cache_manifest *m, dee
     json_object_set_new(json, "deer_cache", json_integer(CACHE_FORMAT));
     json_object_set_new(json, "model", json_string(m->model));
     json_object_set_new(json, "demos", json_string(m->demos));
+    json_object_set_new(json, "model_path", json_string(m->model_path));
     json_object_set_new(json, "config", config_to_json(&m->config));
     json_object_set_new(json, "episodes_per_shard", json_integer(m->per_shard));
     json_object_set_new(json, "episode_steps", list);
@@ -178,6 +179,7 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
                                   deer_error *err)
 {
     json_int_t per_shard = json_integer_value(json_object_get(json, "episodes_per_shard"));
+    const char *model_path = json_string_value(json_object_get(json, "model_path"));
 
     if (json_integer_value(json_object_get(json, "deer_cache")) != CACHE_FORMAT)
         return deer_fail(err, "%s is no manifest of a cache of format %d", path, CACHE_FORMAT);
@@ -185,6 +187,8 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
         per_shard < 1 || per_shard > 1000000 ||
         !take_steps(json_object_get(json, "episode_steps"), m))
         return deer_fail(err, "%s is damaged; delete the cache and replay again", path);
+    if (model_path && strlen(model_path) < sizeof m->model_path)
+        strcpy(m->model_path, model_path);
     m->per_shard = (int)per_shard;
     m->shards = (m->episodes + m->per_shard - 1) / m->per_shard;
     return config_from_json(path, json_object_get(json, "config"), &m->config, err);
@@ -256,6 +260,8 @@ static deer_status settle_locked(const char *dir, cache_manifest *m, deer_error 
         status = cache_manifest_load(dir, &there, err);
         if (!status)
             status = manifest_compare(dir, m, &there, err);
+        if (!status && strcmp(m->model_path, there.model_path))
+            status = manifest_write(path, m, err);
         cache_manifest_free(&there);
     }
     free(path);

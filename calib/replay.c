@@ -283,6 +283,16 @@ static deer_status run_threads(job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- whole -------------------- */
 
+/* Remembers where the model is, for the commands that replay its head. */
+static void note_path(const char *model, cache_manifest *m)
+{
+    char *path = realpath(model, NULL);
+
+    if (path && strlen(path) < sizeof m->model_path)
+        strcpy(m->model_path, path);
+    free(path);
+}
+
 /* Opens model and demonstrations, and makes the folder their cache. */
 static deer_status open_all(job *j, deer_error *err)
 {
@@ -305,6 +315,8 @@ static deer_status open_all(job *j, deer_error *err)
         cache_manifest_make(deer_model_config(j->model), deer_model_fingerprint(j->model),
                             fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
     free(episode_steps);
+    if (!status)
+        note_path(spec->model, &j->about);
     j->total = demos_total_steps(j->recorded);
     return status ? status : cache_manifest_settle(spec->cache, &j->about, err);
 }

@@ -1,0 +1,50 @@
+/* replay.c - deer-calib replay: demonstrations through a model into a feature cache. */
+#include <stdio.h>
+
+#include "calib/commands/commands.h"
+#include "calib/commands/run_replay.h"
+#include "calib/commands/settings.h"
+#include "runtime/tool.h"
+
+int calib_replay_main(int argc, char **argv)
+{
+    const char *model = NULL, *demos = NULL, *folder = NULL, *part = NULL;
+    long threads = settings_cores(), per_shard = REPLAY_PER_SHARD;
+    const tool_option options[] = {
+        {"model", TOOL_STRING, &model, "FILE", "policy to run (required)"},
+        {"demos", TOOL_STRING, &demos, "FILE", "recorded demonstrations (required)"},
+        {"cache", TOOL_STRING, &folder, "DIR", "feature cache to write or to go on with (required)"},
+        {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
+        {"shard-episodes", TOOL_INT, &per_shard, "N",
+         "episodes of a shard of a new cache (default 8)"},
+        {"part", TOOL_STRING, &part, "I/N", "write only every N-th shard, beginning with the I-th"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-calib replay", "runs a policy over demonstrations and caches what its exits see",
+        "--model FILE --demos FILE --cache DIR [options]", options,
+        "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache\n"
+        "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache --part 0/4"};
+    replay_spec spec = {0};
+    replay_report report;
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!model || !demos || !folder)
+        return tool_usage(&self, "--model, --demos and --cache are required");
+    if (threads < 1 || threads > 1024 || per_shard < 1 || per_shard > 1000000)
+        return tool_usage(&self, "--threads and --shard-episodes must be positive");
+    if (part && settings_part(part, &spec.part, &spec.parts, &err))
+        return tool_usage(&self, "%s", err.message);
+    spec.model = model;
+    spec.demos = demos;
+    spec.cache = folder;
+    spec.threads = (int)threads;
+    spec.per_shard = (int)per_shard;
+    status = run_replay(&spec, &report, &err);
+    if (status)
+        return tool_fail(&self, status, &err);
+    return DEER_OK;
+}
