@@ -8,6 +8,8 @@ model=${MODEL:-datasets/tabletop/policy.safetensors}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
+files=$work/files # what the programs read and write
+mkdir "$files"
 out=$work/stdout
 err=$work/stderr
 checks=0
@@ -66,10 +68,10 @@ json() { # json 'KEYS' COMMAND...: prints one JSON object with these keys, and n
 }
 
 nowhere() { # nowhere STATUS WORDS COMMAND...: fails and leaves the folder as it was
-    ls -A "$work" >"$work/.before"
+    ls -A "$files" >"$work/before"
     fails "$@"
-    ls -A "$work" >"$work/.after"
-    cmp -s "$work/.before" "$work/.after" || wrong "left behind: $(diff "$work/.before" "$work/.after")"
+    ls -A "$files" >"$work/after"
+    cmp -s "$work/before" "$work/after" || wrong "left behind: $(diff "$work/before" "$work/after")"
 }
 
 full_disk() { # full_disk KILOBYTES COMMAND...: as if the disk were full after so many kilobytes
@@ -100,7 +102,6 @@ check_program() {
     fails 2 'see .* --help' "$build/$1"
     fails 2 'see .* --help' "$build/$1" nonsense
     fails 2 'see .* --help' "$build/$1" --nonsense
-    fails 1 'standard output' full_stdout "$build/$1" --help
 }
 
 check_subcommand() { # check_subcommand PROGRAM COMMAND
@@ -118,6 +119,152 @@ for program in deer-sim deer-data deer-model deer-calib deer-run deer-report; do
         check_subcommand $program "$subcommand"
     done
 done
+
+# ---------------------------------------------------------------- model files ---------------------
+
+a=$files/a # small models of the architecture, without tokenizers
+c=$files/c
+
+damage() { # damage FROM TO OFFSET BYTES: a copy with other bytes at an offset (BYTES as for printf)
+    cp "$1" "$2"
+    # shellcheck disable=SC2059
+    printf "$4" | dd of="$2" bs=1 seek="$3" conv=notrunc 2>/dev/null
+}
+
+bad_models() { # bad_models COMMAND...: COMMAND refuses every model file that is none
+    fails 1 'No such file' "$@" "$files/missing"
+    fails 1 . "$@" "$files"
+    fails 1 "$files/empty" "$@" "$files/empty"
+    fails 1 "$files/text" "$@" "$files/text"
+    fails 1 "$files/long-header" "$@" "$files/long-header"
+    fails 1 "$files/bad-header" "$@" "$files/bad-header"
+    fails 1 "$files/truncated" "$@" "$files/truncated"
+    fails 1 'not finite' "$@" "$files/nan"
+}
+
+ok "$build/deer-model" import --official tests/data/golden_a --out "$a"
+ok "$build/deer-model" import --official tests/data/golden_c --out "$c"
+size=$(wc -c <"$a")
+: >"$files/empty"
+echo 'this is no model' >"$files/text"
+head -c $((size - 1)) "$a" >"$files/truncated"
+damage "$a" "$files/long-header" 0 '\377\377\377\377\377\377\377\177'
+damage "$a" "$files/bad-header" 8 'x'
+damage "$a" "$files/nan" $((size - 4)) '\377\377\377\177'
+
+json 'name fingerprint exits mapped_bytes' "$build/deer-model" info "$a" --json
+ok "$build/deer-model" info 3b --tokens 14 --explain
+grep -q '1\.341' "$out" || wrong "the explanation lacks the cost of a decoder layer"
+usage "$build/deer-model" info
+usage "$build/deer-model" info "$a" "$c"
+usage "$build/deer-model" info "$a" --tokens 0
+bad_models "$build/deer-model" info
+nowhere 1 'No such file' "$build/deer-model" import --official "$files/none" --out "$files/new"
+nowhere 1 . "$build/deer-model" import --official tests/data/golden_a --out "$files/none/new"
+nowhere 1 . full_disk 100 "$build/deer-model" import --official tests/data/golden_a --out "$files/new"
+
+# ---------------------------------------------------------------- demonstrations ------------------
+
+demos=$files/demos.h5
+record="$build/deer-sim record --tasks lift_red,press_button --episodes 2"
+
+# shellcheck disable=SC2086
+{
+    ok $record --seed 1 --out "$demos"
+    ok $record --seed 1 --out "$files/again.h5" --workers 1
+    nowhere 1 'disk full' full_disk 20 $record --out "$files/new.h5"
+    nowhere 1 . $record --out "$files/none/new.h5"
+    usage $record --out "$files/new.h5" --tasks juggle
+    usage $record --out "$files/new.h5" --episodes 0
+    usage $record
+}
+"$build/tests/command_helper" empty "$files/empty.h5"
+"$build/tests/command_helper" sightless "$files/sightless.h5"
+head -c 5000 "$demos" >"$files/truncated.h5"
+
+fingerprint() { # fingerprint FILE: of a demonstrations or a model file
+    case $1 in
+    *.h5) "$build/deer-data" info "$1" --json ;;
+    *) "$build/deer-model" info "$1" --json ;;
+    esac | sed -n 's/.*"fingerprint": "\([0-9a-f]*\)".*/\1/p'
+}
+
+bad_demos() { # bad_demos COMMAND...: COMMAND refuses every demonstrations file that is none
+    fails 1 'No such file' "$@" "$files/missing.h5"
+    fails 1 'no demonstrations' "$@" "$files/empty.h5"
+    fails 1 'camera' "$@" "$files/sightless.h5"
+    fails 1 'is it complete' "$@" "$files/truncated.h5"
+    fails 1 "$files/text" "$@" "$files/text"
+}
+
+json 'demonstrations steps fingerprint tasks actions' "$build/deer-data" info "$demos" --json
+[ "$("$build/tests/command_helper" number "$out" demonstrations)" = 4 ] || wrong "not 4 episodes"
+[ "$(fingerprint "$demos")" = "$(fingerprint "$files/again.h5")" ] ||
+    wrong "the same seed recorded something else"
+bad_demos "$build/deer-data" info
+fails 1 'standard output' full_stdout "$build/deer-data" info "$demos"
+ok "$build/deer-data" frame "$demos" --out "$files/frame.png"
+
+# ---------------------------------------------------------------- running -------------------------
+
+json 'exits threads steps' "$build/deer-run" bench --model "$a" --steps 2 --json
+fails 1 'standard output' full_stdout "$build/deer-run" bench --model "$a" --steps 2
+bad_models "$build/deer-run" bench --steps 2 --model
+bad_models "$build/deer-run" episode --demos "$demos" --model
+bad_demos "$build/deer-run" episode --model "$a" --demos
+bad_models "$build/deer-sim" eval --tasks lift_red --episodes 1 --model
+
+# Thresholds for golden_a, as text.
+cat >"$files/a.json" <<END
+{"deer_thresholds": 1, "model_fingerprint": "$(fingerprint "$a")", "criterion": "l2",
+ "exit_layers": [1, 3, 5], "tau": [0.05, 0.05, null], "steps_per_stage": 1, "promise": {}}
+END
+sed 's/0\.05/"x"/' "$files/a.json" >"$files/no-number.json"
+sed 's/1, 3, 5/1, 2, 5/' "$files/a.json" >"$files/other-layers.json"
+sed 's/: 1,/: 9,/' "$files/a.json" >"$files/future.json"
+head -c 60 "$files/a.json" >"$files/truncated.json"
+head -c 100 /dev/zero >"$files/zeros.json"
+
+bad_thresholds() { # bad_thresholds COMMAND...: COMMAND refuses thresholds that are none
+    fails 1 'No such file' "$@" "$files/missing.json"
+    for bad in no-number other-layers future truncated zeros; do
+        fails 1 "$files/$bad.json" "$@" "$files/$bad.json"
+    done
+}
+
+bad_thresholds "$build/deer-run" episode --model "$a" --demos "$demos" --thresholds
+fails 1 'another model' "$build/deer-run" episode --model "$c" --demos "$demos" \
+    --thresholds "$files/a.json"
+fails 1 'another model' "$build/deer-sim" eval --model "$c" --thresholds "$files/a.json"
+
+# ---------------------------------------------------------------- the shipped policy --------------
+
+if [ -e "$model" ]; then
+    cache=$files/cache
+    calib="$build/deer-calib"
+    json 'average_llm_gflops exit_fraction memory_bytes episodes' \
+        "$build/deer-run" episode --model "$model" --demos "$demos" --all --json
+    fails 1 'another model' "$build/deer-run" episode --model "$model" --demos "$demos" \
+        --thresholds "$files/a.json"
+    json 'success low high rollouts exit_fractions' "$build/deer-sim" eval --model "$model" \
+        --tasks press_button --episodes 2 --json
+    bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
+    bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model
+    ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache"
+    ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache" # nothing left to do
+    fails 1 . "$calib" replay --model "$a" --demos "$demos" --cache "$cache"
+    ok "$calib" solve --cache "$cache" --avg-fraction 0.6 --out "$files/t.json"
+    json 'deer_thresholds tau promise' cat "$files/t.json"
+    json '' "$calib" solve --cache "$cache" --avg-fraction 0.6 --out "$files/t.json" --json
+    json '' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
+    nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
+    nowhere 1 . "$calib" solve --cache "$cache" --avg-fraction 0.6 --out "$files/none/new.json"
+    fails 1 . "$calib" solve --cache "$files/none" --avg-fraction 0.6 --out "$files/new.json"
+    bad_thresholds "$calib" check --cache "$cache" --thresholds
+    fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
+    json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
+        --thresholds "$files/t.json" --json
+fi
 
 echo "$checks checks, $failures failed"
 [ "$failures" -eq 0 ]
