@@ -253,13 +253,13 @@ if [ -e "$model" ]; then
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache"
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache" # nothing left to do
     fails 1 . "$calib" replay --model "$a" --demos "$demos" --cache "$cache"
-    ok "$calib" solve --cache "$cache" --avg-fraction 0.6 --out "$files/t.json"
+    ok "$calib" solve --cache "$cache" --scope llm --avg-fraction 0.6 --out "$files/t.json"
     json 'deer_thresholds tau promise' cat "$files/t.json"
-    json '' "$calib" solve --cache "$cache" --avg-fraction 0.6 --out "$files/t.json" --json
+    json '' "$calib" solve --cache "$cache" --scope llm --avg-fraction 0.6 --out "$files/t.json" --json
     json '' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
-    nowhere 1 . "$calib" solve --cache "$cache" --avg-fraction 0.6 --out "$files/none/new.json"
-    fails 1 . "$calib" solve --cache "$files/none" --avg-fraction 0.6 --out "$files/new.json"
+    nowhere 1 . "$calib" solve --cache "$cache" --scope llm --avg-fraction 0.6 --out "$files/none/new.json"
+    fails 1 . "$calib" solve --cache "$files/none" --scope llm --avg-fraction 0.6 --out "$files/new.json"
     bad_thresholds "$calib" check --cache "$cache" --thresholds
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
