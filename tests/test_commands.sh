@@ -1,6 +1,6 @@
 #!/bin/sh
-# The manners of every program: help, version, exit statuses, one clear line for each failure, JSON that
-# parses, and nothing half-written. BUILD: the build folder; MODEL: the policy to try them with.
+# The manners of every program: help, version, exit statuses, one clear line for each failure, JSON
+# that parses, and nothing half-written. BUILD: the build folder; MODEL: the policy to try them with.
 set -u
 export LC_ALL=C OPENBLAS_NUM_THREADS=1
 build=${BUILD:-build}
@@ -161,7 +161,8 @@ usage "$build/deer-model" info "$a" --tokens 0
 bad_models "$build/deer-model" info
 nowhere 1 'No such file' "$build/deer-model" import --official "$files/none" --out "$files/new"
 nowhere 1 . "$build/deer-model" import --official tests/data/golden_a --out "$files/none/new"
-nowhere 1 . full_disk 100 "$build/deer-model" import --official tests/data/golden_a --out "$files/new"
+nowhere 1 . full_disk 100 \
+    "$build/deer-model" import --official tests/data/golden_a --out "$files/new"
 
 # ---------------------------------------------------------------- demonstrations ------------------
 
@@ -239,9 +240,11 @@ fails 1 'another model' "$build/deer-sim" eval --model "$c" --thresholds "$files
 
 # ---------------------------------------------------------------- the shipped policy --------------
 
+# shellcheck disable=SC2086
 if [ -e "$model" ]; then
     cache=$files/cache
     calib="$build/deer-calib"
+    budget='--scope llm --avg-fraction 0.6'
     json 'average_llm_gflops exit_fraction memory_bytes episodes' \
         "$build/deer-run" episode --model "$model" --demos "$demos" --all --json
     fails 1 'another model' "$build/deer-run" episode --model "$model" --demos "$demos" \
@@ -253,13 +256,13 @@ if [ -e "$model" ]; then
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache"
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache" # nothing left to do
     fails 1 . "$calib" replay --model "$a" --demos "$demos" --cache "$cache"
-    ok "$calib" solve --cache "$cache" --scope llm --avg-fraction 0.6 --out "$files/t.json"
+    ok "$calib" solve --cache "$cache" $budget --out "$files/t.json"
     json 'deer_thresholds tau promise' cat "$files/t.json"
-    json '' "$calib" solve --cache "$cache" --scope llm --avg-fraction 0.6 --out "$files/t.json" --json
+    json '' "$calib" solve --cache "$cache" $budget --out "$files/t.json" --json
     json '' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
-    nowhere 1 . "$calib" solve --cache "$cache" --scope llm --avg-fraction 0.6 --out "$files/none/new.json"
-    fails 1 . "$calib" solve --cache "$files/none" --scope llm --avg-fraction 0.6 --out "$files/new.json"
+    nowhere 1 . "$calib" solve --cache "$cache" $budget --out "$files/none/new.json"
+    fails 1 . "$calib" solve --cache "$files/none" $budget --out "$files/new.json"
     bad_thresholds "$calib" check --cache "$cache" --thresholds
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
