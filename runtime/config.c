@@ -1,6 +1,7 @@
 /* config.c - the model's dimensions: JSON, checks. */
 #include "runtime/config.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -106,8 +107,27 @@ static deer_status read_choice(const char *where, const json_t *json, const char
     return DEER_OK;
 }
 
+/* Matrices are indexed by int where their rows and columns are: none may have more elements. */
+static bool fits_in_int(const deer_config *c)
+{
+    int64_t grid = c->image_size / c->patch_size, rows = 2 * (grid * grid + 1);
+    int64_t vision = 3 * (int64_t)c->vision_width, widest = vision;
+    int64_t inner = (int64_t)c->resampler_heads * c->resampler_head_dim;
+    int64_t cross = (int64_t)c->cross_heads * c->cross_head_dim;
+
+    widest = c->vision_mlp > widest ? c->vision_mlp : widest;
+    widest = 2 * inner > widest ? 2 * inner : widest;
+    rows = rows > 2 * (int64_t)c->resampler_latents ? rows : 2 * (int64_t)c->resampler_latents;
+    return rows * (widest > rows ? widest : rows) <= INT_MAX &&
+           2 * cross * c->resampler_latents * 2 <= INT_MAX && c->max_text * cross <= INT_MAX &&
+           (int64_t)c->max_text * c->mlp <= INT_MAX;
+}
+
 static deer_status check(const char *where, const deer_config *c, deer_error *err)
 {
+    if (!fits_in_int(c))
+        return deer_fail(err, "%s: the configuration describes matrices of more than 2^31 elements",
+                         where);
     if (c->image_size % c->patch_size)
         return deer_fail(err, "%s: image_size is no multiple of patch_size", where);
     if (c->vision_width % c->vision_heads || c->d_model % c->heads)
@@ -162,11 +182,12 @@ static json_t *floats_json(const float *values, int count)
     return list;
 }
 
-static json_t *ints_json(const int *values, int count)
+/* A count that is out of range is written as it is, for config_from_json to refuse. */
+static json_t *ints_json(const int *values, int count, int room)
 {
     json_t *list = json_array();
 
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count && i < room; i++)
         json_array_append_new(list, json_integer(values[i]));
     return list;
 }
@@ -181,8 +202,8 @@ json_t *config_to_json(const deer_config *c)
     json_object_set_new(json, "image_mean", floats_json(c->image_mean, 3));
     json_object_set_new(json, "image_std", floats_json(c->image_std, 3));
     json_object_set_new(json, "action_scale", floats_json(c->action_scale, DEER_POSE));
-    json_object_set_new(json, "head_mlp", ints_json(c->head_mlp, c->head_mlp_layers));
-    json_object_set_new(json, "exit_layers", ints_json(c->exit_layers, c->exits));
+    json_object_set_new(json, "head_mlp", ints_json(c->head_mlp, c->head_mlp_layers, DEER_MAX_MLP_LAYERS));
+    json_object_set_new(json, "exit_layers", ints_json(c->exit_layers, c->exits, DEER_MAX_EXITS));
     json_object_set_new(json, "block",
                         json_string(c->block == DEER_BLOCK_MPT_7B ? "mpt-7b" : "mpt-1b"));
     json_object_set_new(json, "lstm",

@@ -1,6 +1,7 @@
 /* head.c - the action head, and the batched stand-alone head for replaying features. */
 #include "runtime/head.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,12 +39,11 @@ void head_begin(const deer_model *model, head_scratch *s, int n, const float *h)
     for (int l = 0; l < layers; l++) {
         const lstm_weights *w = &model->head.lstm[l];
         float              *to = s->recurrent + (size_t)l * (size_t)n * 4 * (size_t)hidden;
-        for (int i = 0; i < n; i++, to += 4 * hidden) {
-            linear(to, h + ((size_t)i * (size_t)layers + (size_t)l) * (size_t)hidden, w->w_hh, w->b_hh,
-                   1, 4 * hidden, hidden);
+        linear_strided(to, h + (size_t)l * (size_t)hidden, layers * hidden, w->w_hh, w->b_hh, n,
+                       4 * hidden, hidden);
+        for (int i = 0; i < n; i++, to += 4 * hidden)
             for (int j = 0; j < 4 * hidden; j++)
                 to[j] += w->b_ih[j];
-        }
     }
 }
 
@@ -133,7 +133,7 @@ deer_status deer_head_new(const deer_model *model, int batch, deer_head **out, d
     size_t     floats;
 
     *out = NULL;
-    if (!head || batch < 1) {
+    if (!head || batch < 1 || batch > INT_MAX / (4 * widest_mlp(&model->config))) {
         free(head);
         return deer_fail(err, "cannot make an action head for %d rows", batch);
     }

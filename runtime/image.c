@@ -27,16 +27,13 @@ static void weigh(image_axis *axis, int x)
     double support = 2 * stretch, centre = (x + 0.5) * scale, sum = 0;
     int    first = (int)(centre - support + 0.5), last = (int)(centre + support + 0.5);
     int   *weight = axis->weight + (size_t)x * (size_t)axis->taps;
-    double value[axis->taps];
 
     first = first < 0 ? 0 : first;
     last = last > axis->in ? axis->in : last;
+    for (int k = 0; k < last - first; k++)
+        sum += bicubic((k + first - centre + 0.5) / stretch);
     for (int k = 0; k < last - first; k++) {
-        value[k] = bicubic((k + first - centre + 0.5) / stretch);
-        sum += value[k];
-    }
-    for (int k = 0; k < last - first; k++) {
-        double w = value[k] / sum * (1 << FRACTION_BITS);
+        double w = bicubic((k + first - centre + 0.5) / stretch) / sum * (1 << FRACTION_BITS);
         weight[k] = (int)(w < 0 ? w - 0.5 : w + 0.5);
     }
     axis->first[x] = first;

@@ -19,19 +19,27 @@ static void fill_bias(float *y, const float *b, int m, int n)
         memcpy(y + (long)i * n, b, (size_t)n * sizeof *y);
 }
 
-static void product(float *y, const float *x, const float *w, int m, int n, int k, float beta)
+static void product(float *y, const float *x, int x_stride, const float *w, int m, int n, int k,
+                    float beta)
 {
     if (m == 1)
         cblas_sgemv(CblasRowMajor, CblasNoTrans, n, k, 1, w, k, x, 1, beta, y, 1);
     else
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, x, k, w, k, beta, y, n);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, x, x_stride, w, k, beta, y,
+                    n);
+}
+
+void linear_strided(float *y, const float *x, int x_stride, const float *w, const float *b, int m,
+                    int n, int k)
+{
+    if (b)
+        fill_bias(y, b, m, n);
+    product(y, x, x_stride, w, m, n, k, b ? 1 : 0);
 }
 
 void linear(float *y, const float *x, const float *w, const float *b, int m, int n, int k)
 {
-    if (b)
-        fill_bias(y, b, m, n);
-    product(y, x, w, m, n, k, b ? 1 : 0);
+    linear_strided(y, x, k, w, b, m, n, k);
 }
 
 void linear_add(float *y, const float *x, const float *w, const float *b, int m, int n, int k)
@@ -40,7 +48,7 @@ void linear_add(float *y, const float *x, const float *w, const float *b, int m,
         for (int i = 0; i < m; i++)
             for (int j = 0; j < n; j++)
                 y[(long)i * n + j] += b[j];
-    product(y, x, w, m, n, k, 1);
+    product(y, x, k, w, m, n, k, 1);
 }
 
 /* Two passes: the variance of centred values does not cancel. */

@@ -7,6 +7,9 @@
 
 /* y[M, N] = x[M, K] w[N, K]^T + b[N]; b may be NULL. */
 void linear(float *y, const float *x, const float *w, const float *b, int m, int n, int k);
+/* The same for rows of x that lie x_stride floats apart. */
+void linear_strided(float *y, const float *x, int x_stride, const float *w, const float *b, int m,
+                    int n, int k);
 /* y[M, N] += x[M, K] w[N, K]^T + b[N]; b may be NULL. */
 void linear_add(float *y, const float *x, const float *w, const float *b, int m, int n, int k);
 

@@ -57,7 +57,7 @@ deer_status model_allocate(deer_model *model, deer_error *err)
 }
 
 /* A weight that is not finite spoils every action silently; refuse it by name. */
-static deer_status check_finite(const deer_model *model, size_t end, deer_error *err)
+deer_status model_check_finite(const deer_model *model, size_t end, deer_error *err)
 {
     for (size_t i = 0; i < model->file.count; i++) {
         const safetensor *t = &model->file.tensor[i];
@@ -79,14 +79,13 @@ static deer_status check_finite(const deer_model *model, size_t end, deer_error 
  * prefix has the identity of the whole. */
 static void fingerprint(deer_model *model, size_t first_exit_end)
 {
-    XXH3_state_t *state = XXH3_createState();
+    XXH3_state_t  state;
     XXH128_hash_t hash;
 
-    XXH3_128bits_reset(state);
-    XXH3_128bits_update(state, model->file.header_text, model->file.header_size);
-    XXH3_128bits_update(state, model->file.data, first_exit_end);
-    hash = XXH3_128bits_digest(state);
-    XXH3_freeState(state);
+    XXH3_128bits_reset(&state);
+    XXH3_128bits_update(&state, model->file.header_text, model->file.header_size);
+    XXH3_128bits_update(&state, model->file.data, first_exit_end);
+    hash = XXH3_128bits_digest(&state);
     snprintf(model->fingerprint, sizeof model->fingerprint, "%016llx%016llx",
              (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
@@ -106,7 +105,7 @@ static deer_status load(deer_model *model, int max_exit, deer_error *err)
         return DEER_FAILED;
     model->max_exit = max_exit == DEER_ALL_EXITS ? model->config.exits - 1 : max_exit;
     if (model_bind(model, &end, err) || safetensors_map(&model->file, end, err) ||
-        model_bind(model, &end, err) || check_finite(model, end, err))
+        model_bind(model, &end, err) || model_check_finite(model, end, err))
         return DEER_FAILED;
     fingerprint(model, first_exit_end);
     return DEER_OK;

@@ -82,6 +82,9 @@ deer_status model_bind(deer_model *model, size_t *end, deer_error *err);
 deer_status model_list(deer_model *model, const safetensor **list, size_t room, size_t *count,
                        deer_error *err);
 
+/* Fails, naming the tensor, when a weight within the first `end` bytes of the data is not finite. */
+deer_status model_check_finite(const deer_model *model, size_t end, deer_error *err);
+
 /* The arrays that the weights are bound into, sized by model->config. model_free_weights frees them. */
 deer_status model_allocate(deer_model *model, deer_error *err);
 void        model_free_weights(deer_model *model);

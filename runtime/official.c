@@ -8,7 +8,7 @@
 #include "runtime/file.h"
 #include "runtime/model.h"
 
-enum { MAX_TENSORS = 65536, MAX_CONFIG = 1 << 20 };
+enum { MAX_TENSORS = 65536, MAX_LAYERS = 1024, MAX_CONFIG = 1 << 20 };
 
 static int field(const json_t *json, const char *name)
 {
@@ -28,7 +28,7 @@ static int rows_of_layer(const safetensors *file, const char *prefix, int count,
 {
     char name[192];
 
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count && i < MAX_LAYERS; i++) {
         snprintf(name, sizeof name, "%s%d%s", prefix, i, suffix);
         if (safetensors_find(file, name))
             return rows_of(file, name);
@@ -56,6 +56,13 @@ static void read_head_mlp(const safetensors *file, deer_config *c)
     c->head_mlp_layers = linear - 1; /* the last one is the output */
 }
 
+/* MPT-7B files call the first LayerNorm of a block norm_1, MPT-1B files ln_1. */
+static bool is_mpt_7b(const safetensors *file)
+{
+    return safetensors_find(file,
+                            "lang_encoder.transformer.blocks.0.decoder_layer.norm_1.weight") != NULL;
+}
+
 static void read_lstm(const safetensors *file, deer_config *c)
 {
     const char *format;
@@ -77,8 +84,7 @@ static void read_dimensions(const safetensors *file, const json_t *json, deer_co
 {
     static const char blocks[] = "lang_encoder.transformer.blocks.";
     static const char vision[] = "vision_encoder.visual.transformer.resblocks.";
-    const char       *llm = json_string_value(json_object_get(json, "llm"));
-    bool              big = llm && strstr(llm, "7b");
+    bool              big = is_mpt_7b(file);
 
     c->image_size = field(json, "image_size");
     c->patch_size = field(json, "patch");
@@ -148,7 +154,7 @@ static deer_status write_model(deer_model *model, const safetensor **list, safet
         return DEER_FAILED;
     for (size_t i = 0; i < count; i++)
         end = list[i]->end > end ? list[i]->end : end;
-    if (safetensors_map(&model->file, end, err))
+    if (safetensors_map(&model->file, end, err) || model_check_finite(model, end, err))
         return DEER_FAILED;
     for (size_t i = 0; i < count; i++) {
         items[i] = (safetensors_item){list[i]->name, list[i]->rank, {0},

@@ -77,7 +77,11 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
     if (t->max_exit < 0 || t->max_exit > s->model->max_exit || t->steps_per_stage < 1)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",
                          t->max_exit, s->model->max_exit);
+    if ((unsigned)t->criterion > DEER_CRITERION_COSINE)
+        return deer_fail(err, "the thresholds name no criterion that exists");
     s->thresholds = *t;
+    if (s->last_exit > t->max_exit)
+        s->last_exit = t->max_exit; /* until the next decision: never deeper than allowed */
     return DEER_OK;
 }
 
@@ -154,6 +158,8 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
 
     if (s->tokens == 0)
         return deer_fail(err, "the session has no instruction yet");
+    if (!view[0]->rgb || !view[1]->rgb)
+        return deer_fail(err, "an observation lacks an image");
     for (int i = 0; i < 2; i++) {
         if (image_plan_prepare(&s->plan[i], view[i]->height, view[i]->width, c->image_size, err))
             return DEER_FAILED;
@@ -222,6 +228,16 @@ static void finish_action(const deer_config *c, deer_action *a)
     a->exit_layer = c->exit_layers[a->exit];
 }
 
+/* Finite weights can still overflow; a robot must not be sent there. */
+static bool is_finite(const deer_action *a)
+{
+    bool finite = isfinite(a->gripper_probability);
+
+    for (int i = 0; i < DEER_POSE; i++)
+        finite = finite && isfinite(a->pose[i]);
+    return finite;
+}
+
 deer_status deer_step(deer_session *s, const deer_observation *observation, deer_action *a,
                       deer_error *err)
 {
@@ -238,6 +254,8 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
         decide(s, a);
     else
         repeat_exit(s, a);
+    if (!is_finite(a))
+        return deer_fail(err, "the policy's action is not finite; its state is left as it was");
     /* The state kept is the one made by the exit's feature alone. */
     memcpy(s->h, s->head.h, state);
     memcpy(s->c, s->head.c, state);

@@ -10,8 +10,6 @@
 
 enum { FORMAT_VERSION = 1, MAX_FILE = 16 << 20 };
 
-static const char *const criteria[] = {"l2", "mean", "max", "cosine"};
-
 void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *t)
 {
     memset(t, 0, sizeof *t);
@@ -31,21 +29,38 @@ void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *t
 
 /* ---------------------------------------------------------------- writing ------------------ */
 
-/* NaN (not known) is null; JSON has no infinities, so never (-infinity) is the text "never". */
+/* NaN (not known) is null. */
 static json_t *number_json(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+/* JSON has no infinities; the official code writes -1e8 for an exit that is never taken. */
 static json_t *tau_json(const deer_thresholds *t)
 {
     json_t *list = json_array();
 
     for (int k = 0; k <= t->max_exit; k++)
         json_array_append_new(list, k == t->max_exit     ? json_null()
-                                    : t->tau[k] < -1e7f ? json_string("never")
+                                    : t->tau[k] < -1e7f  ? json_string("never")
+                                    : isinf(t->tau[k]) ? json_string("always")
                                                         : json_real((double)t->tau[k]));
     return list;
+}
+
+/* What the caller filled in by hand may not make a file that nothing can read. */
+static deer_status check(const char *path, const deer_config *config, const deer_thresholds *t,
+                         deer_error *err)
+{
+    if (t->max_exit < 0 || t->max_exit >= config->exits || t->exits != t->max_exit + 1)
+        return deer_fail(err, "cannot write %s: thresholds up to exit %d of %d", path, t->max_exit,
+                         config->exits);
+    if ((unsigned)t->criterion > DEER_CRITERION_COSINE || t->steps_per_stage < 1)
+        return deer_fail(err, "cannot write %s: criterion or steps_per_stage out of range", path);
+    for (int k = 0; k < t->max_exit; k++)
+        if (isnan(t->tau[k]))
+            return deer_fail(err, "cannot write %s: threshold %d is not a number", path, k);
+    return DEER_OK;
 }
 
 static json_t *promise_json(const deer_thresholds *t)
@@ -73,7 +88,7 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
         json_array_append_new(layers, json_integer(config->exit_layers[k]));
     json_object_set_new(json, "deer_thresholds", json_integer(FORMAT_VERSION));
     json_object_set_new(json, "model_fingerprint", json_string(t->model_fingerprint));
-    json_object_set_new(json, "criterion", json_string(criteria[t->criterion]));
+    json_object_set_new(json, "criterion", json_string(deer_criterion_name(t->criterion)));
     json_object_set_new(json, "exit_layers", layers);
     json_object_set_new(json, "tau", tau_json(t));
     json_object_set_new(json, "steps_per_stage", json_integer(t->steps_per_stage));
@@ -92,11 +107,16 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
 deer_status deer_thresholds_save(const char *path, const deer_config *config,
                                  const deer_thresholds *t, deer_error *err)
 {
-    json_t     *json = thresholds_json(config, t);
-    char       *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    deer_status status = text ? file_write(path, text, strlen(text), err)
-                              : deer_fail(err, "out of memory writing %s", path);
+    json_t     *json;
+    char       *text;
+    deer_status status;
 
+    if (check(path, config, t, err))
+        return DEER_FAILED;
+    json = thresholds_json(config, t);
+    text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    status = text ? file_write(path, text, strlen(text), err)
+                  : deer_fail(err, "out of memory writing %s", path);
     free(text);
     json_decref(json);
     return status;
@@ -104,11 +124,25 @@ deer_status deer_thresholds_save(const char *path, const deer_config *config,
 
 /* ---------------------------------------------------------------- reading ------------------ */
 
+static double finite_or_nan(const json_t *value)
+{
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
 static double number_of(const json_t *json, const char *name)
 {
-    const json_t *value = json_object_get(json, name);
+    return finite_or_nan(json_object_get(json, name));
+}
 
-    return json_is_number(value) ? json_number_value(value) : NAN;
+/* One threshold; false when it is nothing of the kind. */
+static bool read_threshold(const json_t *value, float *tau)
+{
+    const char *word = json_string_value(value);
+    double      number = json_number_value(value);
+
+    *tau = word ? (strcmp(word, "never") ? INFINITY : -INFINITY) : (float)number;
+    return word ? !strcmp(word, "never") || !strcmp(word, "always")
+                : json_is_number(value) && fabs(number) < FLT_MAX;
 }
 
 static deer_status read_tau(const char *path, const json_t *json, deer_thresholds *t, deer_error *err)
@@ -122,14 +156,9 @@ static deer_status read_tau(const char *path, const json_t *json, deer_threshold
     t->exits = (int)n;
     t->max_exit = (int)n - 1;
     t->tau[t->max_exit] = INFINITY;
-    for (int k = 0; k < t->max_exit; k++) {
-        const json_t *value = json_array_get(list, (size_t)k);
-        const char   *word = json_string_value(value);
-        double        number = json_number_value(value);
-        if (!(word && !strcmp(word, "never")) && !(json_is_number(value) && fabs(number) < FLT_MAX))
+    for (int k = 0; k < t->max_exit; k++)
+        if (!read_threshold(json_array_get(list, (size_t)k), &t->tau[k]))
             return deer_fail(err, "%s: threshold %d is neither a number nor \"never\"", path, k);
-        t->tau[k] = word ? -INFINITY : (float)number;
-    }
     return DEER_OK;
 }
 
@@ -160,8 +189,8 @@ static deer_status read_criterion(const char *path, const json_t *json, deer_thr
 {
     const char *name = json_string_value(json_object_get(json, "criterion"));
 
-    for (int i = 0; name && i < 4; i++)
-        if (!strcmp(name, criteria[i])) {
+    for (int i = 0; name && i <= DEER_CRITERION_COSINE; i++)
+        if (!strcmp(name, deer_criterion_name((deer_criterion)i))) {
             t->criterion = (deer_criterion)i;
             return DEER_OK;
         }
@@ -180,7 +209,7 @@ static void read_promise(const json_t *json, deer_thresholds *t)
     t->promise.memory_bytes = number_of(p, "memory_bytes");
     t->promise.loss = number_of(p, "loss");
     for (int k = 0; k < t->exits; k++)
-        t->promise.exit_fraction[k] = json_number_value(json_array_get(fractions, (size_t)k));
+        t->promise.exit_fraction[k] = finite_or_nan(json_array_get(fractions, (size_t)k));
 }
 
 static void read_origin(const json_t *json, deer_thresholds *t)

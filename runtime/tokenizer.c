@@ -23,6 +23,22 @@ static int find(const tokenizer *t, const char *word)
     return id ? (int)json_integer_value(id) : -1;
 }
 
+/* A special token is a word of the vocabulary, or only an added token of the file. */
+static int find_special(const tokenizer *t, const char *word)
+{
+    json_t *list = json_object_get(t->json, "added_tokens"), *token;
+    int     id = find(t, word);
+    size_t  i;
+
+    json_array_foreach(list, i, token)
+    {
+        const char *content = json_string_value(json_object_get(token, "content"));
+        if (id < 0 && content && !strcmp(content, word))
+            id = (int)json_integer_value(json_object_get(token, "id"));
+    }
+    return id;
+}
+
 static deer_status check_words(const char *where, const tokenizer *t, int vocab, deer_error *err)
 {
     const char *word;
@@ -34,6 +50,8 @@ static deer_status check_words(const char *where, const tokenizer *t, int vocab,
             return deer_fail(err, "%s: the tokenizer's id of '%s' lies outside the vocabulary", where,
                              word);
     }
+    if (t->image >= vocab || t->end_of_chunk >= vocab || t->end_of_text >= vocab)
+        return deer_fail(err, "%s: the id of a special token lies outside the vocabulary", where);
     if (t->image < 0 || t->end_of_chunk < 0 || t->end_of_text < 0)
         return deer_fail(err, "%s: the tokenizer lacks <image>, <|endofchunk|> or <|endoftext|>",
                          where);
@@ -54,9 +72,9 @@ static deer_status read_model(const char *where, tokenizer *t, int vocab, deer_e
     t->words = json_object_get(model, "vocab");
     t->lowercase = normalizer && !strcmp(normalizer, "Lowercase");
     t->unknown = unknown ? find(t, unknown) : -1;
-    t->image = find(t, "<image>");
-    t->end_of_chunk = find(t, "<|endofchunk|>");
-    t->end_of_text = find(t, "<|endoftext|>");
+    t->image = find_special(t, "<image>");
+    t->end_of_chunk = find_special(t, "<|endofchunk|>");
+    t->end_of_text = find_special(t, "<|endoftext|>");
     return check_words(where, t, vocab, err);
 }
 
