@@ -1,6 +1,7 @@
 /* backbone.h - what runs before the head: vision tower, resampler, decoder layers.
  *
- * All work happens in a scratch memory that is sized once for a model; nothing is allocated here. */
+ * All work happens in a scratch memory that is sized once for a model; nothing is allocated here.
+ */
 #ifndef RUNTIME_BACKBONE_H
 #define RUNTIME_BACKBONE_H
 
@@ -23,8 +24,8 @@ typedef struct {
 /* Floats that the scratch of this model needs; with base, points the slices into it. */
 size_t backbone_layout(const deer_config *config, backbone_scratch *scratch, float *base);
 
-/* pixels -> tokens: CLIP's vision transformer on both images as one batch. The class token is dropped
- * later and ln_post is not applied. Source: open_clip 2.20.0 VisionTransformer. */
+/* pixels -> tokens: CLIP's vision transformer on both images as one batch. The class token is
+ * dropped later and ln_post is not applied. Source: open_clip 2.20.0 VisionTransformer. */
 void vision_run(const deer_model *model, backbone_scratch *s);
 
 /* tokens -> media: static camera first. Source: OpenFlamingo PerceiverResampler. */
@@ -33,10 +34,10 @@ void resampler_run(const deer_model *model, backbone_scratch *s);
 /* hidden = embeddings of the tokens. */
 void decoder_start(const deer_model *model, backbone_scratch *s, const int32_t *ids, int count);
 
-/* One layer: gated cross-attention where it has one, then the MPT block; hidden in place. The layer's
- * media keys and values are computed here, so only for layers that run.
- *   ids  decide which tokens see the media: those with exactly one <image> at or before them
- * Source: OpenFlamingo GatedCrossAttentionBlock; MPT GPTBlock. */
+/* One layer: gated cross-attention where it has one, then the MPT block; hidden in place. The
+ * layer's media keys and values are computed here, so only for layers that run. ids  decide which
+ * tokens see the media: those with exactly one <image> at or before them Source: OpenFlamingo
+ * GatedCrossAttentionBlock; MPT GPTBlock. */
 void decoder_layer(const deer_model *model, backbone_scratch *s, int layer, const int32_t *ids,
                    int count);
 

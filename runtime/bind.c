@@ -8,17 +8,17 @@
 /* Goes through the tensors; the first failure sticks. */
 typedef struct {
     const safetensors *file;
-    size_t             end;
-    deer_status        status;
-    deer_error        *err;
-    char               prefix[128]; /* of the names that follow */
-    const safetensor **list;        /* where to note each tensor, or NULL */
-    size_t             count, room;
+    size_t end;
+    deer_status status;
+    deer_error *err;
+    char prefix[128];        /* of the names that follow */
+    const safetensor **list; /* where to note each tensor, or NULL */
+    size_t count, room;
 } binder;
 
 static const float *bind_shape(binder *b, const char *name, int rank, const int64_t *shape)
 {
-    char              full[256];
+    char full[256];
     const safetensor *t;
 
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
@@ -34,8 +34,9 @@ static const float *bind_shape(binder *b, const char *name, int rank, const int6
         return NULL;
     }
     if (t->rank != rank || memcmp(t->shape, shape, (size_t)rank * sizeof *shape)) {
-        b->status = deer_fail(b->err, "%s: tensor %s does not have the shape the configuration says",
-                              b->file->path, full);
+        b->status =
+            deer_fail(b->err, "%s: tensor %s does not have the shape the configuration says",
+                      b->file->path, full);
         return NULL;
     }
     if (t->end > b->end)
@@ -57,7 +58,7 @@ static const float *bind_matrix(binder *b, const char *name, int rows, int colum
 
 static affine bind_norm(binder *b, const char *name, int n, bool has_bias)
 {
-    char   full[128];
+    char full[128];
     affine a = {NULL, NULL};
 
     snprintf(full, sizeof full, "%s.weight", name);
@@ -70,7 +71,7 @@ static affine bind_norm(binder *b, const char *name, int n, bool has_bias)
 
 static affine bind_linear(binder *b, const char *name, int out, int in, bool has_bias)
 {
-    char   full[128];
+    char full[128];
     affine a = {NULL, NULL};
 
     snprintf(full, sizeof full, "%s.weight", name);
@@ -94,7 +95,7 @@ __attribute__((format(printf, 2, 3))) static void under(binder *b, const char *f
 
 static void bind_vision(binder *b, const deer_config *c, vision_weights *v)
 {
-    int     w = c->vision_width, grid = c->image_size / c->patch_size;
+    int w = c->vision_width, grid = c->image_size / c->patch_size;
     int64_t kernel[4] = {w, 3, c->patch_size, c->patch_size};
 
     under(b, "vision_encoder.visual.");
@@ -155,7 +156,7 @@ static void bind_cross(binder *b, const deer_config *c, int i, cross_weights *x)
 static void bind_decoder(binder *b, const deer_config *c, int i, decoder_weights *l)
 {
     bool small = c->block == DEER_BLOCK_MPT_1B;
-    int  d = c->d_model;
+    int d = c->d_model;
 
     l->has_cross = config_has_cross(c, i);
     if (l->has_cross)
@@ -176,7 +177,7 @@ static void bind_decoder(binder *b, const deer_config *c, int i, decoder_weights
 static void bind_lstm(binder *b, const deer_config *c, int i, lstm_weights *l)
 {
     bool plain = c->lstm == DEER_LSTM_PLAIN;
-    int  h = c->lstm_hidden, in = i ? h : c->d_model, k = plain ? i : 0;
+    int h = c->lstm_hidden, in = i ? h : c->d_model, k = plain ? i : 0;
     char name[64];
 
     if (plain)
@@ -197,11 +198,12 @@ static void bind_lstm(binder *b, const deer_config *c, int i, lstm_weights *l)
         l->norm = bind_norm(b, name, h, true);
 }
 
-/* The next Sequential index >= *at that has a weight of this rank; dropout decides where they lie. */
+/* The next Sequential index >= *at that has a weight of this rank; dropout decides where they lie.
+ */
 static bool next_index(const binder *b, int rank, int *at)
 {
     for (; *at < 64; ++*at) {
-        char              name[192];
+        char name[192];
         const safetensor *t;
         snprintf(name, sizeof name, "%s%d.weight", b->prefix, *at);
         t = safetensors_find(b->file, name);
@@ -213,12 +215,12 @@ static bool next_index(const binder *b, int rank, int *at)
 
 static void bind_mlp(binder *b, const deer_config *c, const char *part, int outputs, mlp_weights *m)
 {
-    int  in = c->lstm_hidden, at = 0;
+    int in = c->lstm_hidden, at = 0;
     char name[16];
 
     under(b, "extra_exit.%s.mlp.", part);
     for (int i = 0; i <= c->head_mlp_layers; i++) {
-        int  out = i < c->head_mlp_layers ? c->head_mlp[i] : outputs;
+        int out = i < c->head_mlp_layers ? c->head_mlp[i] : outputs;
         bool found = next_index(b, 2, &at);
         snprintf(name, sizeof name, "%d", at++);
         if (!found && !b->status)

@@ -9,10 +9,13 @@
 /* Every count of deer_config with its range. One table serves reading, checking and writing. */
 static const struct {
     const char *name;
-    size_t      offset;
-    int         low, high;
+    size_t offset;
+    int low, high;
 } counts[] = {
-#define COUNT(field, low, high) {#field, offsetof(deer_config, field), low, high}
+#define COUNT(field, low, high)                                                                    \
+    {                                                                                              \
+#field, offsetof(deer_config, field), low, high                                            \
+    }
     COUNT(image_size, 1, 4096),
     COUNT(patch_size, 1, 1024),
     COUNT(vision_width, 1, 16384),
@@ -51,14 +54,15 @@ static int *count_at(const deer_config *config, int i)
 
 /* ---------------------------------------------------------------- reading ------------------ */
 
-static deer_status read_counts(const char *where, const json_t *json, deer_config *c, deer_error *err)
+static deer_status read_counts(const char *where, const json_t *json, deer_config *c,
+                               deer_error *err)
 {
     for (int i = 0; i < COUNTS; i++) {
         const json_t *value = json_object_get(json, counts[i].name);
-        json_int_t    n = json_integer_value(value);
+        json_int_t n = json_integer_value(value);
         if (!json_is_integer(value) || n < counts[i].low || n > counts[i].high)
-            return deer_fail(err, "%s: configuration field %s must be an integer from %d to %d", where,
-                             counts[i].name, counts[i].low, counts[i].high);
+            return deer_fail(err, "%s: configuration field %s must be an integer from %d to %d",
+                             where, counts[i].name, counts[i].low, counts[i].high);
         *count_at(c, i) = (int)n;
     }
     return DEER_OK;
@@ -71,7 +75,7 @@ static deer_status read_ints(const char *where, const json_t *json, const char *
 
     for (int i = 0; i < count; i++) {
         const json_t *value = json_array_get(list, (size_t)i);
-        json_int_t    n = json_integer_value(value);
+        json_int_t n = json_integer_value(value);
         if (!json_is_integer(value) || n < low || n > high)
             return deer_fail(err, "%s: configuration field %s must hold %d integers from %d to %d",
                              where, name, count, low, high);
@@ -101,8 +105,8 @@ static deer_status read_choice(const char *where, const json_t *json, const char
     const char *value = json_string_value(json_object_get(json, name));
 
     if (!value || (strcmp(value, zero) && strcmp(value, one)))
-        return deer_fail(err, "%s: configuration field %s must be \"%s\" or \"%s\"", where, name, zero,
-                         one);
+        return deer_fail(err, "%s: configuration field %s must be \"%s\" or \"%s\"", where, name,
+                         zero, one);
     *out = !strcmp(value, one);
     return DEER_OK;
 }
@@ -147,7 +151,7 @@ deer_status config_from_json(const char *where, const json_t *json, deer_config 
 {
     const char *name = json_string_value(json_object_get(json, "name"));
     const json_t *layernorm = json_object_get(json, "head_mlp_layernorm");
-    int           block = 0, lstm = 0;
+    int block = 0, lstm = 0;
 
     memset(c, 0, sizeof *c);
     if (!json_is_object(json))
@@ -202,7 +206,8 @@ json_t *config_to_json(const deer_config *c)
     json_object_set_new(json, "image_mean", floats_json(c->image_mean, 3));
     json_object_set_new(json, "image_std", floats_json(c->image_std, 3));
     json_object_set_new(json, "action_scale", floats_json(c->action_scale, DEER_POSE));
-    json_object_set_new(json, "head_mlp", ints_json(c->head_mlp, c->head_mlp_layers, DEER_MAX_MLP_LAYERS));
+    json_object_set_new(json, "head_mlp",
+                        ints_json(c->head_mlp, c->head_mlp_layers, DEER_MAX_MLP_LAYERS));
     json_object_set_new(json, "exit_layers", ints_json(c->exit_layers, c->exits, DEER_MAX_EXITS));
     json_object_set_new(json, "block",
                         json_string(c->block == DEER_BLOCK_MPT_7B ? "mpt-7b" : "mpt-1b"));

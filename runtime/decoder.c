@@ -62,8 +62,8 @@ static void add_gated(float *hidden, const float *x, float gate, int n)
         hidden[i] += scale * x[i];
 }
 
-/* Tokens before the first <image> see nothing; tokens behind a second one see every key alike, because
- * the official mask then fills a whole row with the same number. */
+/* Tokens before the first <image> see nothing; tokens behind a second one see every key alike,
+ * because the official mask then fills a whole row with the same number. */
 static void mask_media(const deer_config *c, float *mixed, const float *v, int kv_stride, int media,
                        const int32_t *ids, int count)
 {
@@ -85,8 +85,8 @@ static void cross_attention(const deer_model *model, const cross_weights *x, bac
                             const int32_t *ids, int count)
 {
     const deer_config *c = &model->config;
-    int    d = c->d_model, inner = c->cross_heads * c->cross_head_dim, w = c->vision_width;
-    int    media = 2 * c->resampler_latents;
+    int d = c->d_model, inner = c->cross_heads * c->cross_head_dim, w = c->vision_width;
+    int media = 2 * c->resampler_latents;
     float *kv = s->wide, *q = s->wide + (long)media * 2 * inner;
 
     layer_norm(s->normed, s->hidden, x->norm.w, x->norm.b, count, d);
@@ -117,7 +117,7 @@ static void self_block(const deer_model *model, const decoder_weights *l, backbo
                        int count)
 {
     const deer_config *c = &model->config;
-    int                d = c->d_model, dim = d / c->heads;
+    int d = c->d_model, dim = d / c->heads;
 
     layer_norm(s->normed, s->hidden, l->norm_1.w, NULL, count, d);
     linear(s->wide, s->normed, l->qkv.w, NULL, count, 3 * d, d);

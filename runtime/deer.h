@@ -40,9 +40,9 @@ extern "C" {
 
 /* What every function that can fail returns. The values are also the tools' exit statuses. */
 typedef enum {
-    DEER_OK         = 0,
-    DEER_FAILED     = 1, /* a file, the system or the data */
-    DEER_USAGE      = 2, /* the caller's arguments */
+    DEER_OK = 0,
+    DEER_FAILED = 1,     /* a file, the system or the data */
+    DEER_USAGE = 2,      /* the caller's arguments */
     DEER_INFEASIBLE = 3, /* a budget that nothing can meet */
 } deer_status;
 
@@ -84,12 +84,12 @@ typedef enum {
 typedef struct {
     char name[64];
 
-    int   image_size;    /* side of the square the images are resized to, pixels */
-    int   patch_size;    /* side of a patch, pixels */
-    int   vision_width;  /* also the width of the media tokens */
-    int   vision_layers;
-    int   vision_heads;
-    int   vision_mlp;    /* hidden width of the vision MLP */
+    int image_size;   /* side of the square the images are resized to, pixels */
+    int patch_size;   /* side of a patch, pixels */
+    int vision_width; /* also the width of the media tokens */
+    int vision_layers;
+    int vision_heads;
+    int vision_mlp;      /* hidden width of the vision MLP */
     float image_mean[3]; /* RGB, of values in 0..1 */
     float image_std[3];
 
@@ -100,13 +100,13 @@ typedef struct {
     int resampler_mlp;
 
     deer_block block;
-    int        d_model;
-    int        heads;
-    int        layers; /* decoder layers in the file */
-    int        mlp;    /* hidden width of the decoder MLP */
-    int        vocab;  /* rows of the embedding table */
-    int        max_text; /* tokens an instruction is cut to */
-    int        media_token; /* id of <image> */
+    int d_model;
+    int heads;
+    int layers;      /* decoder layers in the file */
+    int mlp;         /* hidden width of the decoder MLP */
+    int vocab;       /* rows of the embedding table */
+    int max_text;    /* tokens an instruction is cut to */
+    int media_token; /* id of <image> */
 
     int cross_every; /* layer i has cross-attention when (i + 1) % cross_every == 0 */
     int cross_heads;
@@ -114,14 +114,15 @@ typedef struct {
     int cross_mlp;
 
     deer_lstm lstm;
-    int       lstm_layers;
-    int       lstm_hidden;
-    int       head_mlp_layers;                  /* hidden layers of the pose and gripper MLPs */
-    int       head_mlp[DEER_MAX_MLP_LAYERS];    /* their widths */
-    bool      head_mlp_layernorm;
+    int lstm_layers;
+    int lstm_hidden;
+    int head_mlp_layers;               /* hidden layers of the pose and gripper MLPs */
+    int head_mlp[DEER_MAX_MLP_LAYERS]; /* their widths */
+    bool head_mlp_layernorm;
 
     int exits;                       /* how many */
-    int exit_layers[DEER_MAX_EXITS]; /* 0-based decoder layers after which an exit sits, ascending */
+    int exit_layers[DEER_MAX_EXITS]; /* 0-based decoder layers after which an exit sits, ascending
+                                      */
 
     float action_scale[DEER_POSE]; /* physical size of a pose component of 1: metres, radians */
 } deer_config;
@@ -138,7 +139,7 @@ typedef struct deer_model deer_model;
  * Every header field is checked against the file size and every mapped weight for NaN and infinity.
  * On success *model is the caller's, to close; on failure it is NULL. */
 deer_status deer_model_open(const char *path, int max_exit, deer_model **model, deer_error *err);
-void        deer_model_close(deer_model *model);
+void deer_model_close(deer_model *model);
 
 /* The model's dimensions; lives as long as the model. */
 const deer_config *deer_model_config(const deer_model *model);
@@ -149,8 +150,8 @@ int deer_model_max_exit(const deer_model *model);
 /* Identity of the weights and configuration: independent of path, dates and of max_exit. */
 const char *deer_model_fingerprint(const deer_model *model);
 
-/* Threads that matrix products may use, for the whole process; the default is one per core. Programs
- * that run many small sessions side by side set 1. */
+/* Threads that matrix products may use, for the whole process; the default is one per core.
+ * Programs that run many small sessions side by side set 1. */
 void deer_set_threads(int threads);
 
 /* Bytes of the file mapped for the weights up to max_exit. */
@@ -184,19 +185,19 @@ typedef struct {
 /* Exit thresholds of one model. Plain data: initialise it by deer_thresholds_load or
  * deer_thresholds_fixed, or fill every field. */
 typedef struct {
-    char           model_fingerprint[DEER_FINGERPRINT];
+    char model_fingerprint[DEER_FINGERPRINT];
     deer_criterion criterion;
-    int            exits;                 /* thresholds up to and including max_exit */
-    int            max_exit;              /* index of the deepest exit allowed */
-    int            steps_per_stage;       /* decide anew only every so many steps; 1 = always */
-    float          tau[DEER_MAX_EXITS];   /* tau[max_exit] is +infinity: always exit */
-    deer_promise   promise;
-    char           solver[64];            /* what made them */
-    double         budget_gflops;         /* the average budget asked, NaN if none */
-    bool           budget_is_llm;         /* its scope: llm, else total */
-    long           calibration_episodes;
-    long           calibration_steps;
-    unsigned long  seed;
+    int exits;                 /* thresholds up to and including max_exit */
+    int max_exit;              /* index of the deepest exit allowed */
+    int steps_per_stage;       /* decide anew only every so many steps; 1 = always */
+    float tau[DEER_MAX_EXITS]; /* tau[max_exit] is +infinity: always exit */
+    deer_promise promise;
+    char solver[64];      /* what made them */
+    double budget_gflops; /* the average budget asked, NaN if none */
+    bool budget_is_llm;   /* its scope: llm, else total */
+    long calibration_episodes;
+    long calibration_steps;
+    unsigned long seed;
 } deer_thresholds;
 
 /* Always exits at the given exit: tau is -infinity before it. */
@@ -218,8 +219,8 @@ typedef struct deer_session deer_session;
 /* An RGB image: rgb[height][width][3], rows from the top. */
 typedef struct {
     const uint8_t *rgb;
-    int            height;
-    int            width;
+    int height;
+    int width;
 } deer_image;
 
 /* What the policy sees at one step. The pixels are read during the step only. */
@@ -234,16 +235,16 @@ typedef struct {
                                     official code does before it moves the robot */
     float pose[DEER_POSE];       /* before rounding */
     float gripper_probability;   /* of open */
-    int   exit;                  /* index of the exit taken */
-    int   exit_layer;            /* its decoder layer */
-    int   head_evaluations;      /* LSTM and MLPs, counted once each time they ran */
+    int exit;                    /* index of the exit taken */
+    int exit_layer;              /* its decoder layer */
+    int head_evaluations;        /* LSTM and MLPs, counted once each time they ran */
     float delta[DEER_MAX_EXITS]; /* criterion at each exit tested, NaN where not evaluated */
 } deer_action;
 
 /* A session of a model under thresholds (copied). The model must outlive it. */
 deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,
                              deer_session **session, deer_error *err);
-void        deer_session_free(deer_session *session);
+void deer_session_free(deer_session *session);
 
 /* Replaces the thresholds between two steps; the recurrent state stays. */
 deer_status deer_session_set_thresholds(deer_session *session, const deer_thresholds *thresholds,
@@ -269,7 +270,8 @@ int deer_session_tokens(const deer_session *session);
 deer_status deer_step(deer_session *session, const deer_observation *observation,
                       deer_action *action, deer_error *err);
 
-/* Recurrent state [lstm_layers, lstm_hidden] each, owned by the session: what the next step sees. */
+/* Recurrent state [lstm_layers, lstm_hidden] each, owned by the session: what the next step sees.
+ */
 const float *deer_session_lstm_h(const deer_session *session);
 const float *deer_session_lstm_c(const deer_session *session);
 
@@ -292,7 +294,7 @@ typedef struct deer_head deer_head;
 /* A stand-alone action head of the model for up to `batch` rows at once; the model must outlive it.
  * For replaying cached features under any history. */
 deer_status deer_head_new(const deer_model *model, int batch, deer_head **head, deer_error *err);
-void        deer_head_free(deer_head *head);
+void deer_head_free(deer_head *head);
 
 /* Evaluates the head for n <= batch rows, from given states to new ones.
  *   pooled          [n, d_model]

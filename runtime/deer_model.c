@@ -24,14 +24,15 @@ static json_t *exit_json(const deer_config *c, const deer_cost *cost, int k)
 static void print_json(const deer_model *model, const deer_cost *cost)
 {
     const deer_config *c = deer_model_config(model);
-    json_t            *exits = json_array(), *root;
+    json_t *exits = json_array(), *root;
 
     for (int k = 0; k < c->exits; k++)
         json_array_append_new(exits, exit_json(c, cost, k));
-    root = json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:I, s:o}", "name", c->name, "fingerprint",
-                     deer_model_fingerprint(model), "image_size", c->image_size, "d_model",
-                     c->d_model, "layers", c->layers, "vocab", c->vocab, "tokens", cost->tokens,
-                     "mapped_bytes", (json_int_t)deer_model_mapped_bytes(model), "exits", exits);
+    root =
+        json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:I, s:o}", "name", c->name, "fingerprint",
+                  deer_model_fingerprint(model), "image_size", c->image_size, "d_model", c->d_model,
+                  "layers", c->layers, "vocab", c->vocab, "tokens", cost->tokens, "mapped_bytes",
+                  (json_int_t)deer_model_mapped_bytes(model), "exits", exits);
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(root);
@@ -51,9 +52,8 @@ static void print_dimensions(const deer_model *model)
     printf("decoder      %s: %d layers, width %d, %d heads, MLP %d, %d words; media in %s\n",
            c->block == DEER_BLOCK_MPT_1B ? "MPT-1B" : "MPT-7B", c->layers, c->d_model, c->heads,
            c->mlp, c->vocab, c->cross_every == 1 ? "every layer" : "some layers");
-    printf("head         %s LSTM: %d layers of %d; MLP", c->lstm == DEER_LSTM_PLAIN ? "plain"
-                                                                                    : "layer-normed",
-           c->lstm_layers, c->lstm_hidden);
+    printf("head         %s LSTM: %d layers of %d; MLP",
+           c->lstm == DEER_LSTM_PLAIN ? "plain" : "layer-normed", c->lstm_layers, c->lstm_hidden);
     for (int i = 0; i < c->head_mlp_layers; i++)
         printf(" %d", c->head_mlp[i]);
     printf("\nweights      %.2f MB mapped\n", (double)deer_model_mapped_bytes(model) / 1e6);
@@ -67,30 +67,31 @@ static void print_exits(const deer_config *c, const deer_cost *cost)
         printf("%4d  %5d  %10.5f  %12.5f  %9.2f\n", k, c->exit_layers[k],
                deer_gflops(cost->exit[k].llm), deer_gflops(cost->exit[k].total),
                (double)cost->exit[k].memory_bytes / 1e6);
-    printf("one multiply-add counts as one FLOP, as in the paper; --explain says how they come about\n");
+    printf("one multiply-add counts as one FLOP, as in the paper; --explain says how they come "
+           "about\n");
 }
 
 static int info(int argc, char **argv)
 {
-    bool              json = false, explain = false;
-    long              tokens = 12;
+    bool json = false, explain = false;
+    long tokens = 12;
     const tool_option options[] = {
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {"explain", TOOL_FLAG, &explain, NULL, "say how FLOPs are counted, product by product"},
         {"tokens", TOOL_INT, &tokens, "N", "text tokens of the instruction (default 12)"},
         {NULL, 0, NULL, NULL, NULL}};
-    const tool_command self = {
-        "deer-model info", "shows a model's dimensions and what its exits cost", "FILE|3b|9b [options]",
-        options,
-        "deer-model info datasets/tabletop/policy.safetensors\n"
-        "deer-model info 3b --tokens 14 --explain"};
+    const tool_command self = {"deer-model info",
+                               "shows a model's dimensions and what its exits cost",
+                               "FILE|3b|9b [options]", options,
+                               "deer-model info datasets/tabletop/policy.safetensors\n"
+                               "deer-model info 3b --tokens 14 --explain"};
     const char *rest[256];
     deer_model *model;
     deer_config published;
-    deer_cost   cost;
-    deer_error  err;
+    deer_cost cost;
+    deer_error err;
     deer_status status;
-    int         n = 0, ended;
+    int n = 0, ended;
 
     if (argc > 256)
         return tool_usage(&self, "too many arguments");
@@ -128,18 +129,19 @@ static int info(int argc, char **argv)
 
 static int import(int argc, char **argv)
 {
-    const char       *official = NULL, *out = NULL;
+    const char *official = NULL, *out = NULL;
     const tool_option options[] = {
         {"official", TOOL_STRING, &official, "DIR",
          "folder with config.json and weights.safetensors under official names (required)"},
         {"out", TOOL_STRING, &out, "FILE", "model file to write (required)"},
         {NULL, 0, NULL, NULL, NULL}};
-    const tool_command self = {"deer-model import", "makes a model file from official weights",
-                               "--official DIR --out FILE", options,
-                               "deer-model import --official tests/data/golden_a --out a.safetensors"};
-    deer_error         err;
-    deer_status        status;
-    int                ended;
+    const tool_command self = {
+        "deer-model import", "makes a model file from official weights",
+        "--official DIR --out FILE", options,
+        "deer-model import --official tests/data/golden_a --out a.safetensors"};
+    deer_error err;
+    deer_status status;
+    int ended;
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;

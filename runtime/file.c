@@ -56,7 +56,7 @@ static deer_status write_new(const char *tmp, const char *path, const void *data
                              deer_error *err)
 {
     FILE *f = fopen(tmp, "wbx");
-    bool  bad;
+    bool bad;
 
     if (!f)
         return deer_fail(err, "cannot create %s: %s", path, strerror(errno));
@@ -71,7 +71,7 @@ static deer_status write_new(const char *tmp, const char *path, const void *data
 
 deer_status file_write(const char *path, const void *data, size_t size, deer_error *err)
 {
-    char       *tmp = file_temporary(path, err);
+    char *tmp = file_temporary(path, err);
     deer_status status;
 
     if (!tmp)
@@ -106,7 +106,7 @@ static deer_status read_open(FILE *f, const char *path, size_t limit, char **dat
 
 deer_status file_read(const char *path, size_t limit, char **data, size_t *size, deer_error *err)
 {
-    FILE       *f = fopen(path, "rb");
+    FILE *f = fopen(path, "rb");
     deer_status status;
 
     *data = NULL;

@@ -31,7 +31,7 @@ static inline float half_to_float(uint16_t half)
 {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, bits;
     uint32_t fraction = half & 0x3ff;
-    float    value;
+    float value;
 
     if (exponent == 0) { /* zero or subnormal: fraction * 2^-24 */
         value = (float)fraction * 0x1p-24f;

@@ -19,9 +19,10 @@ static int widest_mlp(const deer_config *c)
 
 size_t head_layout(const deer_config *c, int rows, head_scratch *s, float *base)
 {
-    size_t  n = (size_t)rows, h = (size_t)c->lstm_hidden, layers = (size_t)c->lstm_layers, total = 0;
-    size_t  mlp = n * (size_t)widest_mlp(c);
-    size_t  sizes[7] = {layers * n * 4 * h, n * 4 * h, n * h, n * layers * h, n * layers * h, mlp, mlp};
+    size_t n = (size_t)rows, h = (size_t)c->lstm_hidden, layers = (size_t)c->lstm_layers, total = 0;
+    size_t mlp = n * (size_t)widest_mlp(c);
+    size_t sizes[7] = {layers * n * 4 * h, n * 4 * h, n * h, n * layers * h,
+                       n * layers * h,     mlp,       mlp};
     float **slices[7] = {&s->recurrent, &s->gates, &s->out, &s->h, &s->c, &s->mlp[0], &s->mlp[1]};
 
     for (int i = 0; i < 7; i++) {
@@ -34,11 +35,11 @@ size_t head_layout(const deer_config *c, int rows, head_scratch *s, float *base)
 void head_begin(const deer_model *model, head_scratch *s, int n, const float *h)
 {
     const deer_config *c = &model->config;
-    int                hidden = c->lstm_hidden, layers = c->lstm_layers;
+    int hidden = c->lstm_hidden, layers = c->lstm_layers;
 
     for (int l = 0; l < layers; l++) {
         const lstm_weights *w = &model->head.lstm[l];
-        float              *to = s->recurrent + (size_t)l * (size_t)n * 4 * (size_t)hidden;
+        float *to = s->recurrent + (size_t)l * (size_t)n * 4 * (size_t)hidden;
         linear_strided(to, h + (size_t)l * (size_t)hidden, layers * hidden, w->w_hh, w->b_hh, n,
                        4 * hidden, hidden);
         for (int i = 0; i < n; i++, to += 4 * hidden)
@@ -86,7 +87,7 @@ static const float *mlp_run(const deer_config *c, const mlp_weights *m, head_scr
                             int outputs)
 {
     const float *in = s->out;
-    int          width = c->lstm_hidden;
+    int width = c->lstm_hidden;
 
     for (int i = 0; i < c->head_mlp_layers; i++) {
         float *to = s->mlp[i & 1];
@@ -106,10 +107,11 @@ void head_run(const deer_model *model, head_scratch *s, int n, const float *pool
               float *pose, float *gripper)
 {
     const deer_config *config = &model->config;
-    const float       *y;
+    const float *y;
 
     for (int l = 0; l < config->lstm_layers; l++)
-        lstm_layer(model, s, n, l, l ? s->out : pooled, l ? config->lstm_hidden : config->d_model, c);
+        lstm_layer(model, s, n, l, l ? s->out : pooled, l ? config->lstm_hidden : config->d_model,
+                   c);
     y = mlp_run(config, &model->head.pose, s, n, DEER_POSE);
     for (int i = 0; i < n * DEER_POSE; i++)
         pose[i] = tanhf(y[i]);
@@ -122,15 +124,15 @@ void head_run(const deer_model *model, head_scratch *s, int n, const float *pool
 
 struct deer_head {
     const deer_model *model;
-    int               batch;
-    head_scratch      scratch;
-    float            *arena;
+    int batch;
+    head_scratch scratch;
+    float *arena;
 };
 
 deer_status deer_head_new(const deer_model *model, int batch, deer_head **out, deer_error *err)
 {
     deer_head *head = calloc(1, sizeof *head);
-    size_t     floats;
+    size_t floats;
 
     *out = NULL;
     if (!head || batch < 1 || batch > INT_MAX / (4 * widest_mlp(&model->config))) {

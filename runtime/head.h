@@ -1,8 +1,8 @@
 /* head.h - the action head shared by all exits: LSTM, then MLPs for pose and gripper.
  *
  * One evaluation for n rows (robots, or replayed steps). The part that depends on the previous step
- * alone (W_hh h + biases, of every LSTM layer) is computed once and shared by all exits' evaluations.
- * Source: official DeterministicDecoder; PyTorch LSTM, gate order i, f, g, o. */
+ * alone (W_hh h + biases, of every LSTM layer) is computed once and shared by all exits'
+ * evaluations. Source: official DeterministicDecoder; PyTorch LSTM, gate order i, f, g, o. */
 #ifndef RUNTIME_HEAD_H
 #define RUNTIME_HEAD_H
 
@@ -22,8 +22,8 @@ size_t head_layout(const deer_config *config, int rows, head_scratch *scratch, f
 /* Prepares the evaluations of a step from the state before it, h [n, N, H]. */
 void head_begin(const deer_model *model, head_scratch *s, int n, const float *h);
 
-/* pooled [n, d] and the c [n, N, H] before the step -> pose [n, 6], gripper [n] (probability of open);
- * the state after it is left in s->h and s->c. */
+/* pooled [n, d] and the c [n, N, H] before the step -> pose [n, 6], gripper [n] (probability of
+ * open); the state after it is left in s->h and s->c. */
 void head_run(const deer_model *model, head_scratch *s, int n, const float *pooled, const float *c,
               float *pose, float *gripper);
 

@@ -25,8 +25,8 @@ static void weigh(image_axis *axis, int x)
 {
     double scale = (double)axis->in / axis->out, stretch = fmax(scale, 1);
     double support = 2 * stretch, centre = (x + 0.5) * scale, sum = 0;
-    int    first = (int)(centre - support + 0.5), last = (int)(centre + support + 0.5);
-    int   *weight = axis->weight + (size_t)x * (size_t)axis->taps;
+    int first = (int)(centre - support + 0.5), last = (int)(centre + support + 0.5);
+    int *weight = axis->weight + (size_t)x * (size_t)axis->taps;
 
     first = first < 0 ? 0 : first;
     last = last > axis->in ? axis->in : last;
@@ -80,7 +80,8 @@ size_t image_plan_bytes(const image_plan *plan)
            3 * across * ((size_t)plan->height + down);
 }
 
-/* The shorter side becomes `side`, the longer one keeps the proportion, rounded down (torchvision). */
+/* The shorter side becomes `side`, the longer one keeps the proportion, rounded down (torchvision).
+ */
 deer_status image_plan_prepare(image_plan *plan, int height, int width, int side, deer_error *err)
 {
     int shorter = height < width ? height : width, out_height, out_width;
@@ -115,7 +116,7 @@ static void resize_across(const image_axis *axis, const uint8_t *in, uint8_t *ou
     for (int y = 0; y < rows; y++, in += (size_t)axis->in * 3)
         for (int x = 0; x < axis->out; x++, out += 3) {
             const int *w = axis->weight + (size_t)x * (size_t)axis->taps;
-            int        sum[3] = {1 << 21, 1 << 21, 1 << 21};
+            int sum[3] = {1 << 21, 1 << 21, 1 << 21};
             for (int k = 0; k < axis->count[x]; k++)
                 for (int c = 0; c < 3; c++)
                     sum[c] += in[3 * (axis->first[x] + k) + c] * w[k];
@@ -127,7 +128,7 @@ static void resize_across(const image_axis *axis, const uint8_t *in, uint8_t *ou
 static void resize_down(const image_axis *axis, const uint8_t *in, uint8_t *out, int row)
 {
     for (int y = 0; y < axis->out; y++, out += row) {
-        const int     *w = axis->weight + (size_t)y * (size_t)axis->taps;
+        const int *w = axis->weight + (size_t)y * (size_t)axis->taps;
         const uint8_t *from = in + (size_t)axis->first[y] * (size_t)row;
         for (int i = 0; i < row; i++) {
             int sum = 1 << 21;
@@ -158,7 +159,7 @@ void image_preprocess(image_plan *plan, const deer_image *image, int side, const
                       const float std[3], float *out)
 {
     const uint8_t *rgb = resize(plan, image->rgb);
-    int            width = plan->across.out, height = plan->down.out;
+    int width = plan->across.out, height = plan->down.out;
     /* torchvision centres by rounding half to even */
     int left = (int)nearbyint((width - side) / 2.0), top = (int)nearbyint((height - side) / 2.0);
 

@@ -10,25 +10,25 @@
 
 /* Filter weights for one input size; kept between steps, as cameras keep their size. */
 typedef struct {
-    int   in, out;  /* pixels along this axis; in 0: empty */
-    int   taps;     /* most input pixels an output pixel needs */
-    int  *first;    /* [out] first input pixel */
-    int  *count;    /* [out] how many */
-    int  *weight;   /* [out, taps], fixed point with 22 fractional bits */
+    int in, out; /* pixels along this axis; in 0: empty */
+    int taps;    /* most input pixels an output pixel needs */
+    int *first;  /* [out] first input pixel */
+    int *count;  /* [out] how many */
+    int *weight; /* [out, taps], fixed point with 22 fractional bits */
 } image_axis;
 
 /* Everything that turning images of one size into S x S needs. */
 typedef struct {
-    int        height, width; /* of the input these are for */
+    int height, width; /* of the input these are for */
     image_axis across, down;
-    uint8_t   *rows;    /* [height, out width, 3] after the horizontal pass */
-    uint8_t   *resized; /* [out height, out width, 3] */
+    uint8_t *rows;    /* [height, out width, 3] after the horizontal pass */
+    uint8_t *resized; /* [out height, out width, 3] */
 } image_plan;
 
 /* Makes the plan fit images of this size; does nothing when it does already. */
 deer_status image_plan_prepare(image_plan *plan, int height, int width, int side, deer_error *err);
-void        image_plan_free(image_plan *plan);
-size_t      image_plan_bytes(const image_plan *plan);
+void image_plan_free(image_plan *plan);
+size_t image_plan_bytes(const image_plan *plan);
 
 /* out [3, side, side]: the normalised image. The plan must be prepared for the image's size. */
 void image_preprocess(image_plan *plan, const deer_image *image, int side, const float mean[3],

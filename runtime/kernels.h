@@ -35,7 +35,8 @@ void attention(float *out, const float *q, int q_stride, const float *k, const f
 /* Elementwise maximum over the rows of x[M, N]. */
 void max_pool(float *y, const float *x, int m, int n);
 
-void reference_linear(float *y, const float *x, const float *w, const float *b, int m, int n, int k);
+void reference_linear(float *y, const float *x, const float *w, const float *b, int m, int n,
+                      int k);
 void reference_layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n);
 void reference_quick_gelu(float *x, int n);
 void reference_gelu(float *x, int n);

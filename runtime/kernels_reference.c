@@ -46,7 +46,7 @@ void reference_attention(float *out, const float *q, int q_stride, const float *
 {
     for (int h = 0; h < heads; h++)
         for (int i = 0; i < tq; i++) {
-            int    seen = slopes ? i + 1 : tk;
+            int seen = slopes ? i + 1 : tk;
             double sum = 0;
             for (int j = 0; j < seen; j++) {
                 double dot = 0;

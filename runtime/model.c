@@ -16,14 +16,14 @@ int model_layers_for(const deer_config *config, int exit)
 
 static deer_status read_config(deer_model *model, deer_error *err)
 {
-    const char  *path = model->file.path, *text = safetensors_metadata(&model->file, "deer.config");
+    const char *path = model->file.path, *text = safetensors_metadata(&model->file, "deer.config");
     json_error_t problem;
-    json_t      *json;
-    deer_status  status;
+    json_t *json;
+    deer_status status;
 
     if (!text)
-        return deer_fail(err, "%s holds no deer.config; is it a deer model? (see deer-model import)",
-                         path);
+        return deer_fail(
+            err, "%s holds no deer.config; is it a deer model? (see deer-model import)", path);
     json = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
     if (!json)
         return deer_fail(err, "%s: deer.config is not JSON: %s", path, problem.text);
@@ -46,7 +46,8 @@ deer_status model_allocate(deer_model *model, deer_error *err)
 
     model->slopes = calloc((size_t)c->heads, sizeof *model->slopes);
     model->vision.block = calloc((size_t)c->vision_layers + 1, sizeof *model->vision.block);
-    model->resampler.layer = calloc((size_t)c->resampler_layers + 1, sizeof *model->resampler.layer);
+    model->resampler.layer =
+        calloc((size_t)c->resampler_layers + 1, sizeof *model->resampler.layer);
     model->head.lstm = calloc((size_t)c->lstm_layers, sizeof *model->head.lstm);
     model->decoder = calloc((size_t)c->layers, sizeof *model->decoder);
     if (!model->slopes || !model->vision.block || !model->resampler.layer || !model->head.lstm ||
@@ -61,8 +62,8 @@ deer_status model_check_finite(const deer_model *model, size_t end, deer_error *
 {
     for (size_t i = 0; i < model->file.count; i++) {
         const safetensor *t = &model->file.tensor[i];
-        const float      *w = (const float *)(const void *)(model->file.data + t->begin);
-        size_t            n = (t->end - t->begin) / sizeof *w, bad = 0;
+        const float *w = (const float *)(const void *)(model->file.data + t->begin);
+        size_t n = (t->end - t->begin) / sizeof *w, bad = 0;
         if (t->end > end || !t->f32 || (model->file.data_offset + t->begin) % sizeof *w)
             continue;
         for (size_t j = 0; j < n; j++)
@@ -74,12 +75,12 @@ deer_status model_check_finite(const deer_model *model, size_t end, deer_error *
     return DEER_OK;
 }
 
-/* Who the model is: its header (configuration, tokenizer, tensor table) and the weights that are mapped
- * whatever the deepest exit. Layers behind the first exit count through the header alone, so that a
- * prefix has the identity of the whole. */
+/* Who the model is: its header (configuration, tokenizer, tensor table) and the weights that are
+ * mapped whatever the deepest exit. Layers behind the first exit count through the header alone, so
+ * that a prefix has the identity of the whole. */
 static void fingerprint(deer_model *model, size_t first_exit_end)
 {
-    XXH3_state_t  state;
+    XXH3_state_t state;
     XXH128_hash_t hash;
 
     XXH3_128bits_reset(&state);
@@ -93,7 +94,7 @@ static void fingerprint(deer_model *model, size_t first_exit_end)
 static deer_status load(deer_model *model, int max_exit, deer_error *err)
 {
     const char *path = model->file.path;
-    size_t      first_exit_end, end;
+    size_t first_exit_end, end;
 
     if (read_config(model, err) || read_tokenizer(model, err) || model_allocate(model, err))
         return DEER_FAILED;

@@ -15,8 +15,8 @@ typedef struct {
 } vision_block;
 
 typedef struct {
-    const float  *class_embedding, *positional_embedding, *conv1;
-    affine        ln_pre;
+    const float *class_embedding, *positional_embedding, *conv1;
+    affine ln_pre;
     vision_block *block; /* [vision_layers] */
 } vision_weights;
 
@@ -25,25 +25,25 @@ typedef struct {
 } resampler_layer;
 
 typedef struct {
-    const float     *latents;
+    const float *latents;
     resampler_layer *layer; /* [resampler_layers] */
-    affine           norm;
+    affine norm;
 } resampler_weights;
 
 typedef struct {
     const float *attn_gate, *ff_gate;
-    affine       norm, to_q, to_kv, to_out, ff_norm, ff_up, ff_down;
+    affine norm, to_q, to_kv, to_out, ff_norm, ff_up, ff_down;
 } cross_weights;
 
 typedef struct {
-    bool          has_cross;
+    bool has_cross;
     cross_weights cross;
-    affine        norm_1, qkv, q_ln, k_ln, out_proj, norm_2, up, down;
+    affine norm_1, qkv, q_ln, k_ln, out_proj, norm_2, up, down;
 } decoder_weights;
 
 typedef struct {
     const float *w_ih, *w_hh, *b_ih, *b_hh;
-    affine       norm; /* w NULL for the plain LSTM */
+    affine norm; /* w NULL for the plain LSTM */
 } lstm_weights;
 
 /* [Linear -> (LayerNorm) -> ReLU] x head_mlp_layers -> Linear */
@@ -54,39 +54,42 @@ typedef struct {
 
 typedef struct {
     lstm_weights *lstm; /* [lstm_layers] */
-    mlp_weights   pose, gripper;
+    mlp_weights pose, gripper;
 } head_weights;
 
 struct deer_model {
-    safetensors       file;
-    deer_config       config;
-    int               max_exit;
-    char              fingerprint[DEER_FINGERPRINT];
-    float            *slopes; /* ALiBi, [heads] */
-    tokenizer        *words;  /* NULL when the file has none */
-    vision_weights    vision;
+    safetensors file;
+    deer_config config;
+    int max_exit;
+    char fingerprint[DEER_FINGERPRINT];
+    float *slopes;    /* ALiBi, [heads] */
+    tokenizer *words; /* NULL when the file has none */
+    vision_weights vision;
     resampler_weights resampler;
-    const float      *embedding; /* [vocab, d_model] */
-    head_weights      head;
-    decoder_weights  *decoder; /* [layers up to the deepest exit] */
+    const float *embedding; /* [vocab, d_model] */
+    head_weights head;
+    decoder_weights *decoder; /* [layers up to the deepest exit] */
 };
 
 /* Decoder layers that run for this exit. */
 int model_layers_for(const deer_config *config, int exit);
 
-/* Finds every tensor the model needs up to model->max_exit, checks its type and shape, and (once the
- * file is mapped) points the weights at it. *end becomes the end of the last one in the data. */
+/* Finds every tensor the model needs up to model->max_exit, checks its type and shape, and (once
+ * the file is mapped) points the weights at it. *end becomes the end of the last one in the data.
+ */
 deer_status model_bind(deer_model *model, size_t *end, deer_error *err);
 
 /* The tensors that model_bind needs, in order of execution: at most room of them into list. */
 deer_status model_list(deer_model *model, const safetensor **list, size_t room, size_t *count,
                        deer_error *err);
 
-/* Fails, naming the tensor, when a weight within the first `end` bytes of the data is not finite. */
+/* Fails, naming the tensor, when a weight within the first `end` bytes of the data is not finite.
+ */
 deer_status model_check_finite(const deer_model *model, size_t end, deer_error *err);
 
-/* The arrays that the weights are bound into, sized by model->config. model_free_weights frees them. */
+/* The arrays that the weights are bound into, sized by model->config. model_free_weights frees
+ * them. */
 deer_status model_allocate(deer_model *model, deer_error *err);
-void        model_free_weights(deer_model *model);
+void model_free_weights(deer_model *model);
 
 #endif

@@ -40,7 +40,7 @@ static int rows_of_layer(const safetensors *file, const char *prefix, int count,
 static void read_head_mlp(const safetensors *file, deer_config *c)
 {
     char name[64];
-    int  linear = 0;
+    int linear = 0;
 
     for (int i = 0; i < 64; i++) {
         const safetensor *t;
@@ -59,14 +59,14 @@ static void read_head_mlp(const safetensors *file, deer_config *c)
 /* MPT-7B files call the first LayerNorm of a block norm_1, MPT-1B files ln_1. */
 static bool is_mpt_7b(const safetensors *file)
 {
-    return safetensors_find(file,
-                            "lang_encoder.transformer.blocks.0.decoder_layer.norm_1.weight") != NULL;
+    return safetensors_find(
+               file, "lang_encoder.transformer.blocks.0.decoder_layer.norm_1.weight") != NULL;
 }
 
 static void read_lstm(const safetensors *file, deer_config *c)
 {
     const char *format;
-    char        name[64];
+    char name[64];
 
     c->lstm = safetensors_find(file, "extra_exit.rnn.weight_ih_l0") ? DEER_LSTM_PLAIN
                                                                     : DEER_LSTM_LAYERNORM;
@@ -84,7 +84,7 @@ static void read_dimensions(const safetensors *file, const json_t *json, deer_co
 {
     static const char blocks[] = "lang_encoder.transformer.blocks.";
     static const char vision[] = "vision_encoder.visual.transformer.resblocks.";
-    bool              big = is_mpt_7b(file);
+    bool big = is_mpt_7b(file);
 
     c->image_size = field(json, "image_size");
     c->patch_size = field(json, "patch");
@@ -125,7 +125,7 @@ static void read_official(const safetensors *file, const json_t *json, deer_conf
 {
     static const float mean[3] = {0.48145466f, 0.4578275f, 0.40821073f};
     static const float std[3] = {0.26862954f, 0.26130258f, 0.27577711f};
-    const char        *name = json_string_value(json_object_get(json, "llm_name"));
+    const char *name = json_string_value(json_object_get(json, "llm_name"));
 
     memset(c, 0, sizeof *c);
     strncpy(c->name, name ? name : "official", sizeof c->name - 1);
@@ -145,9 +145,9 @@ static void read_official(const safetensors *file, const json_t *json, deer_conf
 static deer_status write_model(deer_model *model, const safetensor **list, safetensors_item *items,
                                const char *out, deer_error *err)
 {
-    size_t      count, end = 0;
-    char       *text;
-    json_t     *metadata, *config;
+    size_t count, end = 0;
+    char *text;
+    json_t *metadata, *config;
     deer_status status;
 
     if (model_list(model, list, MAX_TENSORS, &count, err))
@@ -157,8 +157,11 @@ static deer_status write_model(deer_model *model, const safetensor **list, safet
     if (safetensors_map(&model->file, end, err) || model_check_finite(model, end, err))
         return DEER_FAILED;
     for (size_t i = 0; i < count; i++) {
-        items[i] = (safetensors_item){list[i]->name, list[i]->rank, {0},
-                                      (const float *)(const void *)(model->file.data + list[i]->begin)};
+        items[i] =
+            (safetensors_item){list[i]->name,
+                               list[i]->rank,
+                               {0},
+                               (const float *)(const void *)(model->file.data + list[i]->begin)};
         memcpy(items[i].shape, list[i]->shape, sizeof items[i].shape);
     }
     config = config_to_json(&model->config);
@@ -175,9 +178,9 @@ static deer_status write_model(deer_model *model, const safetensor **list, safet
 static deer_status convert(deer_model *model, const char *out, deer_error *err)
 {
     const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
-    safetensors_item  *items = calloc(MAX_TENSORS, sizeof *items);
-    json_t            *json = config_to_json(&model->config);
-    deer_status        status = DEER_FAILED;
+    safetensors_item *items = calloc(MAX_TENSORS, sizeof *items);
+    json_t *json = config_to_json(&model->config);
+    deer_status status = DEER_FAILED;
 
     if (!list || !items || !json)
         deer_fail(err, "out of memory importing %s", model->file.path);
@@ -194,10 +197,10 @@ static deer_status convert(deer_model *model, const char *out, deer_error *err)
 
 static json_t *load_config(const char *folder, deer_error *err)
 {
-    char         path[4096], *text;
-    size_t       size;
+    char path[4096], *text;
+    size_t size;
     json_error_t problem;
-    json_t      *json;
+    json_t *json;
 
     snprintf(path, sizeof path, "%s/config.json", folder);
     if (file_read(path, MAX_CONFIG, &text, &size, err))
@@ -211,9 +214,9 @@ static json_t *load_config(const char *folder, deer_error *err)
 
 deer_status official_import(const char *folder, const char *out, deer_error *err)
 {
-    char        path[4096];
-    json_t     *json = load_config(folder, err);
-    deer_model  model = {.max_exit = 0};
+    char path[4096];
+    json_t *json = load_config(folder, err);
+    deer_model model = {.max_exit = 0};
     deer_status status;
 
     if (!json)

@@ -22,9 +22,10 @@ static size_t element_size(const char *dtype)
 {
     static const struct {
         const char *name;
-        size_t      size;
-    } types[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2},
-                 {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"U16", 2}, {"U32", 4}, {"U64", 8}};
+        size_t size;
+    } types[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
+                 {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1},
+                 {"U16", 2}, {"U32", 4}, {"U64", 8}};
 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(dtype, types[i].name))
@@ -35,7 +36,7 @@ static size_t element_size(const char *dtype)
 /* Product of the dimensions times the element size; false when negative or too large. */
 static bool byte_count(json_t *shape, size_t element, safetensor *t, size_t *bytes)
 {
-    size_t  i, total = element;
+    size_t i, total = element;
     json_t *dimension;
 
     json_array_foreach(shape, i, dimension)
@@ -51,14 +52,14 @@ static bool byte_count(json_t *shape, size_t element, safetensor *t, size_t *byt
     return true;
 }
 
-static deer_status read_entry(const safetensors *file, const char *name, json_t *entry, safetensor *t,
-                              deer_error *err)
+static deer_status read_entry(const safetensors *file, const char *name, json_t *entry,
+                              safetensor *t, deer_error *err)
 {
     const char *dtype = json_string_value(json_object_get(entry, "dtype"));
-    json_t     *shape = json_object_get(entry, "shape");
-    json_t     *offsets = json_object_get(entry, "data_offsets");
-    json_int_t  begin = -1, end = -1;
-    size_t      bytes;
+    json_t *shape = json_object_get(entry, "shape");
+    json_t *offsets = json_object_get(entry, "data_offsets");
+    json_int_t begin = -1, end = -1;
+    size_t bytes;
 
     if (!dtype || !json_is_array(shape) || json_unpack(offsets, "[I,I]", &begin, &end))
         return deer_fail(err, "%s: the entry of tensor %s is malformed", file->path, name);
@@ -92,8 +93,8 @@ static int by_place(const void *a, const void *b)
 static deer_status read_table(safetensors *file, deer_error *err)
 {
     const char *name;
-    json_t     *entry;
-    size_t      place = 0;
+    json_t *entry;
+    size_t place = 0;
 
     file->tensor = calloc(json_object_size(file->header) + 1, sizeof *file->tensor);
     if (!file->tensor)
@@ -121,7 +122,7 @@ static deer_status read_table(safetensors *file, deer_error *err)
 
 static deer_status read_header(safetensors *file, size_t file_size, deer_error *err)
 {
-    uint64_t     length;
+    uint64_t length;
     json_error_t problem;
 
     if (file_size < 8 || pread(file->fd, &length, 8, 0) != 8)
@@ -141,7 +142,8 @@ static deer_status read_header(safetensors *file, size_t file_size, deer_error *
     file->header_text[length] = 0;
     file->header = json_loadb(file->header_text, length, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(file->header))
-        return deer_fail(err, "%s: the safetensors header is damaged (%s)", file->path, problem.text);
+        return deer_fail(err, "%s: the safetensors header is damaged (%s)", file->path,
+                         problem.text);
     return read_table(file, err);
 }
 
@@ -215,13 +217,13 @@ static size_t item_bytes(const safetensors_item *item)
 static char *header_for(const safetensors_item *items, size_t count, json_t *metadata)
 {
     json_t *root = json_object();
-    size_t  place = 0;
-    char   *text;
+    size_t place = 0;
+    char *text;
 
     json_object_set(root, "__metadata__", metadata);
     for (size_t i = 0; i < count; i++) {
         json_t *shape = json_array();
-        size_t  bytes = item_bytes(&items[i]);
+        size_t bytes = item_bytes(&items[i]);
         for (int d = 0; d < items[i].rank; d++)
             json_array_append_new(shape, json_integer(items[i].shape[d]));
         json_object_set_new(root, items[i].name,
@@ -237,9 +239,9 @@ static char *header_for(const safetensors_item *items, size_t count, json_t *met
 
 static bool write_parts(FILE *f, const char *header, const safetensors_item *items, size_t count)
 {
-    size_t   length = strlen(header), padding = (64 - length % 64) % 64; /* aligns the data */
+    size_t length = strlen(header), padding = (64 - length % 64) % 64; /* aligns the data */
     uint64_t stored = htole64((uint64_t)(length + padding));
-    bool     ok = fwrite(&stored, 8, 1, f) == 1 && fwrite(header, 1, length, f) == length;
+    bool ok = fwrite(&stored, 8, 1, f) == 1 && fwrite(header, 1, length, f) == length;
 
     if (padding)
         ok = fprintf(f, "%*s", (int)padding, "") == (int)padding && ok;
@@ -253,10 +255,10 @@ static bool write_parts(FILE *f, const char *header, const safetensors_item *ite
 deer_status safetensors_write(const char *path, const safetensors_item *items, size_t count,
                               json_t *metadata, deer_error *err)
 {
-    char       *header = header_for(items, count, metadata), *tmp = file_temporary(path, err);
-    FILE       *f = header && tmp ? fopen(tmp, "wbx") : NULL;
+    char *header = header_for(items, count, metadata), *tmp = file_temporary(path, err);
+    FILE *f = header && tmp ? fopen(tmp, "wbx") : NULL;
     deer_status status = DEER_FAILED;
-    bool        ok;
+    bool ok;
 
     if (!f) {
         deer_fail(err, "cannot create %s: %s", path, strerror(errno));

@@ -7,8 +7,8 @@
  *   floats = (const float *)(file.data + t->begin);
  *   safetensors_close(&file);
  *
- * Format: u64 little-endian header length, JSON object, data; tensors are contiguous, without holes.
- * Source: https://github.com/huggingface/safetensors (README, "Format").
+ * Format: u64 little-endian header length, JSON object, data; tensors are contiguous, without
+ * holes. Source: https://github.com/huggingface/safetensors (README, "Format").
  */
 #ifndef RUNTIME_SAFETENSORS_H
 #define RUNTIME_SAFETENSORS_H
@@ -21,31 +21,31 @@
 
 typedef struct {
     const char *name; /* lives in the header */
-    bool        f32;  /* the only type the runtime reads so far */
-    int         rank;
-    int64_t     shape[SAFETENSORS_RANK];
-    size_t      begin, end; /* bytes, from the start of the data */
+    bool f32;         /* the only type the runtime reads so far */
+    int rank;
+    int64_t shape[SAFETENSORS_RANK];
+    size_t begin, end; /* bytes, from the start of the data */
 } safetensor;
 
 typedef struct {
-    char          *path;
-    int            fd;
-    json_t        *header;
-    char          *header_text; /* as in the file, header_size bytes */
-    size_t         header_size;
-    size_t         data_offset; /* of the data in the file */
-    size_t         data_size;
-    safetensor    *tensor; /* sorted by name */
-    size_t         count;
-    void          *mapping;
-    size_t         mapping_size;
+    char *path;
+    int fd;
+    json_t *header;
+    char *header_text; /* as in the file, header_size bytes */
+    size_t header_size;
+    size_t data_offset; /* of the data in the file */
+    size_t data_size;
+    safetensor *tensor; /* sorted by name */
+    size_t count;
+    void *mapping;
+    size_t mapping_size;
     const uint8_t *data; /* NULL until mapped */
 } safetensors;
 
-/* Reads the header and checks every entry against the file's size: types, shapes whose product is the
- * byte range, ranges inside the data and not overlapping. */
+/* Reads the header and checks every entry against the file's size: types, shapes whose product is
+ * the byte range, ranges inside the data and not overlapping. */
 deer_status safetensors_open(const char *path, safetensors *file, deer_error *err);
-void        safetensors_close(safetensors *file);
+void safetensors_close(safetensors *file);
 
 /* NULL when there is no tensor of that name. */
 const safetensor *safetensors_find(const safetensors *file, const char *name);
@@ -58,9 +58,9 @@ deer_status safetensors_map(safetensors *file, size_t size, deer_error *err);
 
 /* One tensor to write; data is float32. */
 typedef struct {
-    const char  *name;
-    int          rank;
-    int64_t      shape[SAFETENSORS_RANK];
+    const char *name;
+    int rank;
+    int64_t shape[SAFETENSORS_RANK];
     const float *data;
 } safetensors_item;
 

@@ -88,7 +88,7 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
 void deer_session_reset(deer_session *s)
 {
     const deer_config *c = &s->model->config;
-    size_t             state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
+    size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
 
     memset(s->h, 0, state);
     memset(s->c, 0, state);
@@ -153,8 +153,8 @@ size_t deer_session_bytes(const deer_session *s)
 deer_status session_see(deer_session *s, const deer_observation *o, deer_error *err)
 {
     const deer_config *c = &s->model->config;
-    const deer_image  *view[2] = {&o->static_view, &o->gripper_view};
-    size_t             pixels = 3 * (size_t)c->image_size * (size_t)c->image_size;
+    const deer_image *view[2] = {&o->static_view, &o->gripper_view};
+    size_t pixels = 3 * (size_t)c->image_size * (size_t)c->image_size;
 
     if (s->tokens == 0)
         return deer_fail(err, "the session has no instruction yet");
@@ -187,13 +187,14 @@ static void evaluate(deer_session *s, deer_action *a, float pose[DEER_POSE])
     a->head_evaluations++;
 }
 
-/* Runs layers and compares exits until two agree; leaves the last evaluation in the head's scratch. */
+/* Runs layers and compares exits until two agree; leaves the last evaluation in the head's scratch.
+ */
 static void decide(deer_session *s, deer_action *a)
 {
-    const deer_config     *c = &s->model->config;
+    const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
-    float                  previous[DEER_POSE];
-    int                    layer = 0;
+    float previous[DEER_POSE];
+    int layer = 0;
 
     for (; layer < c->exit_layers[0]; layer++)
         run_layer(s, layer);
@@ -242,7 +243,7 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
                       deer_error *err)
 {
     const deer_config *c = &s->model->config;
-    size_t             state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
+    size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
 
     *a = (deer_action){0};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
@@ -269,7 +270,7 @@ deer_status deer_step_features(deer_session *s, const deer_observation *observat
                                deer_error *err)
 {
     const deer_config *c = &s->model->config;
-    int                last = s->model->max_exit, next = 0;
+    int last = s->model->max_exit, next = 0;
 
     if (session_see(s, observation, err))
         return DEER_FAILED;

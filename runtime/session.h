@@ -8,18 +8,18 @@
 
 struct deer_session {
     const deer_model *model;
-    deer_thresholds   thresholds;
-    int32_t          *ids; /* [max_text] */
-    int               tokens;
-    long              step;      /* steps since the last reset */
-    int               last_exit; /* taken at the last step */
-    float            *h, *c;     /* [lstm_layers, lstm_hidden] */
-    float            *pooled;    /* [d_model] */
-    backbone_scratch  backbone;
-    head_scratch      head;
-    float            *arena;
-    size_t            arena_bytes;
-    image_plan        plan[2]; /* static, gripper */
+    deer_thresholds thresholds;
+    int32_t *ids; /* [max_text] */
+    int tokens;
+    long step;     /* steps since the last reset */
+    int last_exit; /* taken at the last step */
+    float *h, *c;  /* [lstm_layers, lstm_hidden] */
+    float *pooled; /* [d_model] */
+    backbone_scratch backbone;
+    head_scratch head;
+    float *arena;
+    size_t arena_bytes;
+    image_plan plan[2]; /* static, gripper */
 
     /* Tests look at intermediate results: called after every decoder layer. */
     void (*observe)(void *context, int layer, const float *hidden);
@@ -27,6 +27,7 @@ struct deer_session {
 };
 
 /* Images -> media tokens. */
-deer_status session_see(deer_session *session, const deer_observation *observation, deer_error *err);
+deer_status session_see(deer_session *session, const deer_observation *observation,
+                        deer_error *err);
 
 #endif

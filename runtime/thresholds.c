@@ -41,9 +41,9 @@ static json_t *tau_json(const deer_thresholds *t)
     json_t *list = json_array();
 
     for (int k = 0; k <= t->max_exit; k++)
-        json_array_append_new(list, k == t->max_exit     ? json_null()
-                                    : t->tau[k] < -1e7f  ? json_string("never")
-                                    : isinf(t->tau[k]) ? json_string("always")
+        json_array_append_new(list, k == t->max_exit    ? json_null()
+                                    : t->tau[k] < -1e7f ? json_string("never")
+                                    : isinf(t->tau[k])  ? json_string("always")
                                                         : json_real((double)t->tau[k]));
     return list;
 }
@@ -66,7 +66,7 @@ static deer_status check(const char *path, const deer_config *config, const deer
 static json_t *promise_json(const deer_thresholds *t)
 {
     const deer_promise *p = &t->promise;
-    json_t             *json = json_object(), *fractions = json_array();
+    json_t *json = json_object(), *fractions = json_array();
 
     for (int k = 0; k <= t->max_exit; k++)
         json_array_append_new(fractions, number_json(p->exit_fraction[k]));
@@ -107,8 +107,8 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
 deer_status deer_thresholds_save(const char *path, const deer_config *config,
                                  const deer_thresholds *t, deer_error *err)
 {
-    json_t     *json;
-    char       *text;
+    json_t *json;
+    char *text;
     deer_status status;
 
     if (check(path, config, t, err))
@@ -138,17 +138,18 @@ static double number_of(const json_t *json, const char *name)
 static bool read_threshold(const json_t *value, float *tau)
 {
     const char *word = json_string_value(value);
-    double      number = json_number_value(value);
+    double number = json_number_value(value);
 
     *tau = word ? (strcmp(word, "never") ? INFINITY : -INFINITY) : (float)number;
     return word ? !strcmp(word, "never") || !strcmp(word, "always")
                 : json_is_number(value) && fabs(number) < FLT_MAX;
 }
 
-static deer_status read_tau(const char *path, const json_t *json, deer_thresholds *t, deer_error *err)
+static deer_status read_tau(const char *path, const json_t *json, deer_thresholds *t,
+                            deer_error *err)
 {
     const json_t *list = json_object_get(json, "tau");
-    size_t        n = json_array_size(list);
+    size_t n = json_array_size(list);
 
     if (n < 1 || n > DEER_MAX_EXITS || !json_is_null(json_array_get(list, n - 1)))
         return deer_fail(err, "%s: tau must be a list of 1 to %d entries that ends in null", path,
@@ -165,7 +166,7 @@ static deer_status read_tau(const char *path, const json_t *json, deer_threshold
 static deer_status read_exits(const char *path, const json_t *json, const deer_model *model,
                               const deer_thresholds *t, deer_error *err)
 {
-    const json_t      *layers = json_object_get(json, "exit_layers");
+    const json_t *layers = json_object_get(json, "exit_layers");
     const deer_config *c = model ? deer_model_config(model) : NULL;
 
     if (json_array_size(layers) != (size_t)t->exits)
@@ -173,11 +174,12 @@ static deer_status read_exits(const char *path, const json_t *json, const deer_m
     if (!model)
         return DEER_OK;
     if (strcmp(t->model_fingerprint, deer_model_fingerprint(model)))
-        return deer_fail(err, "%s is for another model (%.12s..., this is %.12s...); calibrate anew",
+        return deer_fail(err,
+                         "%s is for another model (%.12s..., this is %.12s...); calibrate anew",
                          path, t->model_fingerprint, deer_model_fingerprint(model));
     if (t->max_exit > deer_model_max_exit(model))
-        return deer_fail(err, "%s needs exit %d; the model is opened up to exit %d", path, t->max_exit,
-                         deer_model_max_exit(model));
+        return deer_fail(err, "%s needs exit %d; the model is opened up to exit %d", path,
+                         t->max_exit, deer_model_max_exit(model));
     for (int k = 0; k < t->exits; k++)
         if (json_integer_value(json_array_get(layers, (size_t)k)) != c->exit_layers[k])
             return deer_fail(err, "%s: exit layers differ from the model's", path);
@@ -216,8 +218,8 @@ static void read_origin(const json_t *json, deer_thresholds *t)
 {
     const json_t *budget = json_object_get(json, "budget");
     const json_t *origin = json_object_get(json, "calibration");
-    const char   *scope = json_string_value(json_object_get(budget, "scope"));
-    const char   *solver = json_string_value(json_object_get(origin, "solver"));
+    const char *scope = json_string_value(json_object_get(budget, "scope"));
+    const char *solver = json_string_value(json_object_get(origin, "solver"));
 
     t->budget_gflops = number_of(budget, "average_gflops");
     t->budget_is_llm = scope && !strcmp(scope, "llm");
@@ -230,9 +232,9 @@ static void read_origin(const json_t *json, deer_thresholds *t)
 static deer_status read_all(const char *path, const json_t *json, const deer_model *model,
                             deer_thresholds *t, deer_error *err)
 {
-    const char   *fingerprint = json_string_value(json_object_get(json, "model_fingerprint"));
+    const char *fingerprint = json_string_value(json_object_get(json, "model_fingerprint"));
     const json_t *version = json_object_get(json, "deer_thresholds");
-    json_int_t    stage = json_integer_value(json_object_get(json, "steps_per_stage"));
+    json_int_t stage = json_integer_value(json_object_get(json, "steps_per_stage"));
 
     if (!json_is_integer(version))
         return deer_fail(err, "%s is not a thresholds file", path);
@@ -256,11 +258,11 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
 deer_status deer_thresholds_load(const char *path, const deer_model *model, deer_thresholds *t,
                                  deer_error *err)
 {
-    char        *text;
-    size_t       size;
+    char *text;
+    size_t size;
     json_error_t problem;
-    json_t      *json;
-    deer_status  status;
+    json_t *json;
+    deer_status status;
 
     memset(t, 0, sizeof *t);
     if (file_read(path, MAX_FILE, &text, &size, err))

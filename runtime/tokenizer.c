@@ -11,9 +11,9 @@ enum { MAX_WORD = 255 };
 struct tokenizer {
     json_t *json;
     json_t *words; /* word -> id, borrowed from json */
-    bool    lowercase;
-    int     unknown; /* -1: none */
-    int     image, end_of_chunk, end_of_text;
+    bool lowercase;
+    int unknown; /* -1: none */
+    int image, end_of_chunk, end_of_text;
 };
 
 static int find(const tokenizer *t, const char *word)
@@ -27,8 +27,8 @@ static int find(const tokenizer *t, const char *word)
 static int find_special(const tokenizer *t, const char *word)
 {
     json_t *list = json_object_get(t->json, "added_tokens"), *token;
-    int     id = find(t, word);
-    size_t  i;
+    int id = find(t, word);
+    size_t i;
 
     json_array_foreach(list, i, token)
     {
@@ -42,13 +42,13 @@ static int find_special(const tokenizer *t, const char *word)
 static deer_status check_words(const char *where, const tokenizer *t, int vocab, deer_error *err)
 {
     const char *word;
-    json_t     *id;
+    json_t *id;
 
     json_object_foreach(t->words, word, id)
     {
         if (!json_is_integer(id) || json_integer_value(id) < 0 || json_integer_value(id) >= vocab)
-            return deer_fail(err, "%s: the tokenizer's id of '%s' lies outside the vocabulary", where,
-                             word);
+            return deer_fail(err, "%s: the tokenizer's id of '%s' lies outside the vocabulary",
+                             where, word);
     }
     if (t->image >= vocab || t->end_of_chunk >= vocab || t->end_of_text >= vocab)
         return deer_fail(err, "%s: the id of a special token lies outside the vocabulary", where);
@@ -60,7 +60,7 @@ static deer_status check_words(const char *where, const tokenizer *t, int vocab,
 
 static deer_status read_model(const char *where, tokenizer *t, int vocab, deer_error *err)
 {
-    json_t     *model = json_object_get(t->json, "model");
+    json_t *model = json_object_get(t->json, "model");
     const char *type = json_string_value(json_object_get(model, "type"));
     const char *unknown = json_string_value(json_object_get(model, "unk_token"));
     const char *normalizer =
@@ -82,7 +82,7 @@ deer_status tokenizer_new(const char *where, const char *text, int vocab, tokeni
                           deer_error *err)
 {
     json_error_t problem;
-    tokenizer   *t = calloc(1, sizeof *t);
+    tokenizer *t = calloc(1, sizeof *t);
 
     *out = NULL;
     if (!t)
@@ -112,7 +112,7 @@ void tokenizer_free(tokenizer *t)
 static int word_id(const tokenizer *t, const char *start, size_t length, deer_error *err)
 {
     char word[MAX_WORD + 1];
-    int  id = -1;
+    int id = -1;
 
     if (length <= MAX_WORD) {
         for (size_t i = 0; i < length; i++)
@@ -131,14 +131,14 @@ int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, 
                      deer_error *err)
 {
     static const char space[] = " \t\r\n\v\f";
-    int               n = 0;
+    int n = 0;
 
     if (n < room)
         ids[n++] = t->image;
     for (const char *p = instruction + strspn(instruction, space); *p && n < room;
          p += strspn(p, space)) {
         size_t length = strcspn(p, space);
-        int    id = word_id(t, p, length, err);
+        int id = word_id(t, p, length, err);
         if (id < 0)
             return -1;
         ids[n++] = id;

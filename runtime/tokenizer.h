@@ -1,7 +1,7 @@
 /* tokenizer.h - instructions to token ids, from a Hugging Face tokenizer.json.
  *
- * The word-level kind: text is lower-cased if the normalizer says so, split at white space, each word
- * looked up. Source of the prompt: official preprocess_text_calvin (eos is <|endoftext|>). */
+ * The word-level kind: text is lower-cased if the normalizer says so, split at white space, each
+ * word looked up. Source of the prompt: official preprocess_text_calvin (eos is <|endoftext|>). */
 #ifndef RUNTIME_TOKENIZER_H
 #define RUNTIME_TOKENIZER_H
 
@@ -12,11 +12,11 @@ typedef struct tokenizer tokenizer;
 /* Reads tokenizer.json from text; every id must lie below vocab. `where` starts the messages. */
 deer_status tokenizer_new(const char *where, const char *text, int vocab, tokenizer **out,
                           deer_error *err);
-void        tokenizer_free(tokenizer *t);
+void tokenizer_free(tokenizer *t);
 
 /* The official prompt "<image>" + instruction + "<|endofchunk|>" + "<|endoftext|>" as ids, cut to
- * `room`. Returns how many. Words that are not known become the unknown token; without one they fail,
- * naming the word. Returns -1 then. */
+ * `room`. Returns how many. Words that are not known become the unknown token; without one they
+ * fail, naming the word. Returns -1 then. */
 int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, int room,
                      deer_error *err);
 

@@ -48,7 +48,7 @@ static const tool_option *find_option(const tool_command *command, const char *n
 /* Stores a value; false when the text is not one of the option's type. */
 static bool store(const tool_option *o, const char *text)
 {
-    char  *end = NULL;
+    char *end = NULL;
     double number;
 
     errno = 0;
@@ -70,15 +70,15 @@ static bool store(const tool_option *o, const char *text)
     return false;
 }
 
-/* Parses argv[i] = "--name[=value]" and maybe its value behind; returns how many words it took, 0 on
- * an error already printed. */
+/* Parses argv[i] = "--name[=value]" and maybe its value behind; returns how many words it took, 0
+ * on an error already printed. */
 static int parse_option(const tool_command *command, int argc, char **argv, int i)
 {
-    const char        *name = argv[i] + 2, *equals = strchr(name, '=');
-    size_t             length = equals ? (size_t)(equals - name) : strlen(name);
+    const char *name = argv[i] + 2, *equals = strchr(name, '=');
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
     const tool_option *o = find_option(command, name, length);
-    const char        *value = equals ? equals + 1 : NULL;
-    int                taken = 1;
+    const char *value = equals ? equals + 1 : NULL;
+    int taken = 1;
 
     if (!o) {
         tool_usage(command, "unknown option --%.*s", (int)length, name);
@@ -157,8 +157,8 @@ int tool_usage(const tool_command *command, const char *format, ...)
     return DEER_USAGE;
 }
 
-int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands, int argc,
-                  char **argv)
+int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
+                  int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--version")) {
         printf("%s %s\n", program, DEER_VERSION);
@@ -193,7 +193,10 @@ double tool_seconds(void)
 
 void tool_progress_start(tool_progress *p, const char *what, const char *unit, double total)
 {
-    *p = (tool_progress){.what = what, .unit = unit, .total = total, .started = tool_seconds(),
+    *p = (tool_progress){.what = what,
+                         .unit = unit,
+                         .total = total,
+                         .started = tool_seconds(),
                          .terminal = isatty(STDERR_FILENO)};
 }
 
@@ -203,14 +206,14 @@ void tool_progress_update(tool_progress *p, double done)
     double now = tool_seconds(), elapsed = now - p->started;
     double part = p->total > 0 ? done / p->total : 1, rate = elapsed > 0 ? done / elapsed : 0;
     double left = rate > 0 ? (p->total - done) / rate : 0;
-    int    filled = (int)(part * WIDTH);
+    int filled = (int)(part * WIDTH);
 
     if (!p->terminal || (now - p->drawn < 0.1 && done < p->total))
         return;
     p->drawn = now;
-    fprintf(stderr, "\r%s [%.*s%*s] %3.0f%%  %.0f/%.0f %s  %.0f/s  ETA %.0f s \033[K", p->what, filled,
-            "##############################", WIDTH - filled, "", 100 * part, done, p->total, p->unit,
-            rate, left);
+    fprintf(stderr, "\r%s [%.*s%*s] %3.0f%%  %.0f/%.0f %s  %.0f/s  ETA %.0f s \033[K", p->what,
+            filled, "##############################", WIDTH - filled, "", 100 * part, done,
+            p->total, p->unit, rate, left);
 }
 
 void tool_progress_end(tool_progress *p)

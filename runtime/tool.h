@@ -9,9 +9,9 @@
  *       {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
  *       {NULL}};
  *   const tool_command self = {"deer-calib solve", "chooses thresholds under budgets", "[options]",
- *                              options, "deer-calib solve --cache c --avg-gflops 0.01 --out t.json"};
- *   if (tool_parse(&self, argc, argv, &rest, &status))
- *       return status;   // --help, --version or wrong usage; already printed
+ *                              options, "deer-calib solve --cache c --avg-gflops 0.01 --out
+ * t.json"}; if (tool_parse(&self, argc, argv, &rest, &status)) return status;   // --help,
+ * --version or wrong usage; already printed
  */
 #ifndef RUNTIME_TOOL_H
 #define RUNTIME_TOOL_H
@@ -27,18 +27,18 @@ typedef enum {
 
 typedef struct {
     const char *name; /* without the dashes; a NULL name ends the table */
-    tool_type   type;
-    void       *value;    /* holds the default until parsed */
+    tool_type type;
+    void *value;          /* holds the default until parsed */
     const char *argument; /* placeholder shown by --help, NULL for flags */
     const char *help;
 } tool_option;
 
 typedef struct {
-    const char        *name;    /* "deer-calib solve": starts every message */
-    const char        *summary; /* one line */
-    const char        *usage;   /* what follows the name, e.g. "M [options]" */
+    const char *name;    /* "deer-calib solve": starts every message */
+    const char *summary; /* one line */
+    const char *usage;   /* what follows the name, e.g. "M [options]" */
     const tool_option *options;
-    const char        *example; /* one or more lines, shown by --help */
+    const char *example; /* one or more lines, shown by --help */
 } tool_command;
 
 /* Parses options from argv[1..]; --name value and --name=value. Positional arguments are collected
@@ -63,16 +63,16 @@ typedef struct {
     int (*run)(int argc, char **argv);
 } tool_subcommand;
 
-int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands, int argc,
-                  char **argv);
+int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
+                  int argc, char **argv);
 
 /* A progress bar with rate and ETA on stderr; silent when stderr is not a terminal. */
 typedef struct {
     const char *what; /* "replay" */
     const char *unit; /* "frames" */
-    double      total;
-    double      started, drawn; /* seconds */
-    bool        terminal;
+    double total;
+    double started, drawn; /* seconds */
+    bool terminal;
 } tool_progress;
 
 void tool_progress_start(tool_progress *p, const char *what, const char *unit, double total);

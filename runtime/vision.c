@@ -21,10 +21,10 @@ static void cut_patches(const deer_config *c, const float *pixels, float *patche
 
 static void embed_patches(const deer_model *model, backbone_scratch *s)
 {
-    const deer_config    *c = &model->config;
+    const deer_config *c = &model->config;
     const vision_weights *v = &model->vision;
-    int                   w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
-    int                   values = 3 * c->patch_size * c->patch_size;
+    int w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
+    int values = 3 * c->patch_size * c->patch_size;
 
     cut_patches(c, s->pixels, s->patches);
     for (int image = 0; image < 2; image++) {
@@ -39,7 +39,7 @@ static void embed_patches(const deer_model *model, backbone_scratch *s)
 
 static void vision_layer(const deer_config *c, const vision_block *b, backbone_scratch *s, int n)
 {
-    int   w = c->vision_width, dim = w / c->vision_heads, rows = 2 * n;
+    int w = c->vision_width, dim = w / c->vision_heads, rows = 2 * n;
     float scale = 1 / sqrtf((float)dim);
 
     layer_norm(s->normed, s->tokens, b->ln_1.w, b->ln_1.b, rows, w);
@@ -59,7 +59,7 @@ static void vision_layer(const deer_config *c, const vision_block *b, backbone_s
 void vision_run(const deer_model *model, backbone_scratch *s)
 {
     const deer_config *c = &model->config;
-    int                grid = c->image_size / c->patch_size;
+    int grid = c->image_size / c->patch_size;
 
     embed_patches(model, s);
     for (int i = 0; i < c->vision_layers; i++)
@@ -72,8 +72,8 @@ void vision_run(const deer_model *model, backbone_scratch *s)
 static void resample_layer(const deer_config *c, const resampler_layer *r, backbone_scratch *s,
                            const float *patches, int n, float *latents)
 {
-    int    w = c->vision_width, count = c->resampler_latents;
-    int    inner = c->resampler_heads * c->resampler_head_dim;
+    int w = c->vision_width, count = c->resampler_latents;
+    int inner = c->resampler_heads * c->resampler_head_dim;
     float *seen = s->normed, *own = s->normed + (long)n * w;
     float *kv = s->wide, *q = s->wide + (long)(n + count) * 2 * inner;
 
@@ -92,14 +92,15 @@ static void resample_layer(const deer_config *c, const resampler_layer *r, backb
 
 void resampler_run(const deer_model *model, backbone_scratch *s)
 {
-    const deer_config       *c = &model->config;
+    const deer_config *c = &model->config;
     const resampler_weights *r = &model->resampler;
-    int  w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
+    int w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
     long size = (long)c->resampler_latents * w;
 
     for (int image = 0; image < 2; image++) {
-        const float *patches = s->tokens + ((long)image * (n + 1) + 1) * w; /* behind the class token */
-        float       *latents = s->media + image * size;
+        const float *patches =
+            s->tokens + ((long)image * (n + 1) + 1) * w; /* behind the class token */
+        float *latents = s->media + image * size;
         memcpy(latents, r->latents, (size_t)size * sizeof *latents);
         for (int i = 0; i < c->resampler_layers; i++)
             resample_layer(c, &r->layer[i], s, patches, n, latents);

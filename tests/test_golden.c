@@ -2,9 +2,10 @@
  *
  *   test_golden [DIR ...]     default: the two sets in tests/data
  *
- * DIR holds config.json, weights.safetensors (official names) and golden.h5. Everything is taken from
- * there, so any set of that layout works. Preprocessing is compared bit for bit, exits exactly, the rest
- * within tolerances that lie above float32 noise (1e-5) and below what mistakes cause (1e-4). */
+ * DIR holds config.json, weights.safetensors (official names) and golden.h5. Everything is taken
+ * from there, so any set of that layout works. Preprocessing is compared bit for bit, exits
+ * exactly, the rest within tolerances that lie above float32 noise (1e-5) and below what mistakes
+ * cause (1e-4). */
 #include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
@@ -26,7 +27,7 @@
 static const double hidden_tolerance = 5e-5, pose_tolerance = 3e-5;
 
 static const char *const *folders;
-static int                n_folders;
+static int n_folders;
 
 static deer_error error;
 
@@ -39,16 +40,16 @@ static void ok(deer_status status)
 /* ---------------------------------------------------------------- reading ------------------ */
 
 typedef struct {
-    float  *data;
+    float *data;
     hsize_t size[4];
-    int     rank;
-    size_t  row; /* elements per first index */
+    int rank;
+    size_t row; /* elements per first index */
 } array;
 
 static bool read_floats(hid_t file, const char *path, const char *name, array *a)
 {
     hdf5_shape shape;
-    size_t     count = 1;
+    size_t count = 1;
 
     if (hdf5_shape_of(file, path, name, &shape, NULL))
         return false;
@@ -64,7 +65,7 @@ static bool read_floats(hid_t file, const char *path, const char *name, array *a
 
 static array floats_at(hid_t file, const char *path, const char *episode, const char *name)
 {
-    char  full[160];
+    char full[160];
     array a = {0};
 
     snprintf(full, sizeof full, "%s/%s", episode, name);
@@ -73,11 +74,12 @@ static array floats_at(hid_t file, const char *path, const char *episode, const 
     return a;
 }
 
-static int attribute_numbers(hid_t file, const char *episode, const char *name, double *out, int room)
+static int attribute_numbers(hid_t file, const char *episode, const char *name, double *out,
+                             int room)
 {
-    hid_t   attribute = H5Aopen_by_name(file, episode, name, H5P_DEFAULT, H5P_DEFAULT);
-    hid_t   space = H5Aget_space(attribute);
-    int     n = (int)H5Sget_simple_extent_npoints(space);
+    hid_t attribute = H5Aopen_by_name(file, episode, name, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t space = H5Aget_space(attribute);
+    int n = (int)H5Sget_simple_extent_npoints(space);
 
     assert_true(attribute >= 0 && n >= 1 && n <= room);
     H5Aread(attribute, H5T_NATIVE_DOUBLE, out);
@@ -90,8 +92,8 @@ static int attribute_numbers(hid_t file, const char *episode, const char *name, 
 
 typedef struct {
     const char *what;
-    double      largest, tolerance;
-    long        values;
+    double largest, tolerance;
+    long values;
 } comparison;
 
 enum { PIXELS, VISION, MEDIA, HIDDEN, POOLED, POSE, DELTA, STATE, GROUPS };
@@ -115,20 +117,20 @@ static void compare(int group, const float *mine, const float *official, size_t 
 /* ---------------------------------------------------------------- one episode -------------- */
 
 typedef struct {
-    const deer_model  *model;
+    const deer_model *model;
     const deer_config *config;
-    hid_t              file;
-    char               path[512], name[64];
-    deer_session      *acting, *looking; /* under thresholds; through every layer */
-    deer_head         *head;
-    array              hidden; /* official hidden states, for the observer */
-    int                t;
+    hid_t file;
+    char path[512], name[64];
+    deer_session *acting, *looking; /* under thresholds; through every layer */
+    deer_head *head;
+    array hidden; /* official hidden states, for the observer */
+    int t;
 } episode;
 
 static void observe(void *context, int layer, const float *hidden)
 {
     episode *e = context;
-    size_t   per_layer = e->hidden.row / e->hidden.size[1];
+    size_t per_layer = e->hidden.row / e->hidden.size[1];
 
     if ((hsize_t)layer < e->hidden.size[1])
         compare(HIDDEN, hidden,
@@ -139,7 +141,7 @@ static void observe(void *context, int layer, const float *hidden)
 static void read_thresholds(episode *e, deer_thresholds *t)
 {
     double tau[DEER_MAX_EXITS], stages;
-    int    n = attribute_numbers(e->file, e->name, "thresholds", tau, DEER_MAX_EXITS);
+    int n = attribute_numbers(e->file, e->name, "thresholds", tau, DEER_MAX_EXITS);
 
     attribute_numbers(e->file, e->name, "steps_per_stage", &stages, 1);
     deer_thresholds_fixed(e->model, n - 1, t);
@@ -150,7 +152,7 @@ static void read_thresholds(episode *e, deer_thresholds *t)
 
 static void set_tokens(episode *e)
 {
-    array   ids = floats_at(e->file, e->path, e->name, "inputs/input_ids");
+    array ids = floats_at(e->file, e->path, e->name, "inputs/input_ids");
     int32_t tokens[512];
 
     assert_true(ids.size[0] <= 512);
@@ -163,7 +165,7 @@ static void set_tokens(episode *e)
 
 static uint8_t *pixels_of(const array *a)
 {
-    size_t   n = a->row * a->size[0];
+    size_t n = a->row * a->size[0];
     uint8_t *pixels = malloc(n);
 
     for (size_t i = 0; i < n; i++)
@@ -175,10 +177,11 @@ static uint8_t *pixels_of(const array *a)
 static void compare_backbone(episode *e, const array *vit, const array *media)
 {
     const backbone_scratch *s = &e->looking->backbone;
-    const float            *class_token = s->tokens;
+    const float *class_token = s->tokens;
 
     for (int view = 0; view < 2; view++) {
-        const float *tokens = class_token + (size_t)view * (vit[view].row + (size_t)e->config->vision_width);
+        const float *tokens =
+            class_token + (size_t)view * (vit[view].row + (size_t)e->config->vision_width);
         compare(VISION, tokens + e->config->vision_width,
                 vit[view].data + (size_t)e->t * vit[view].row, vit[view].row);
     }
@@ -186,13 +189,14 @@ static void compare_backbone(episode *e, const array *vit, const array *media)
 }
 
 /* Every exit's pose and delta from the state before this step. */
-static void compare_full_depth(episode *e, const float *pooled, const array *pose, const array *delta,
-                               const array *prev, const array *official_pooled)
+static void compare_full_depth(episode *e, const float *pooled, const array *pose,
+                               const array *delta, const array *prev, const array *official_pooled)
 {
-    int   exits = e->config->exits, d = e->config->d_model;
+    int exits = e->config->exits, d = e->config->d_model;
     float previous[DEER_POSE], mine[DEER_POSE], gripper, distance;
 
-    deer_head_evaluate(e->head, 1, pooled, e->acting->h, e->acting->c, NULL, NULL, previous, &gripper);
+    deer_head_evaluate(e->head, 1, pooled, e->acting->h, e->acting->c, NULL, NULL, previous,
+                       &gripper);
     compare(POSE, previous, prev->data + (size_t)e->t * DEER_POSE, DEER_POSE);
     for (int k = 0; k < exits; k++) {
         deer_head_evaluate(e->head, 1, pooled + (k + 1) * d, e->acting->h, e->acting->c, NULL, NULL,
@@ -219,8 +223,9 @@ static void compare_outputs(episode *e, const deer_action *a, const array *out)
     compare(STATE, deer_session_lstm_h(e->acting), out[4].data + t * state, state);
     compare(STATE, deer_session_lstm_c(e->acting), out[5].data + t * state, state);
     for (int i = 0; i < DEER_COMMAND; i++)
-        assert_true(fabs((double)a->command[i] - (double)out[3].data[t * DEER_COMMAND + (size_t)i]) <=
-                    1e-3); /* float16 of poses that differ by pose_tolerance: at most one unit */
+        assert_true(
+            fabs((double)a->command[i] - (double)out[3].data[t * DEER_COMMAND + (size_t)i]) <=
+            1e-3); /* float16 of poses that differ by pose_tolerance: at most one unit */
     for (size_t k = 0; k < out[6].row; k++)
         assert_int_equal(isnan(a->delta[k]), isnan(out[6].data[t * out[6].row + k]));
     compare(DELTA, a->delta, out[6].data + t * out[6].row, out[6].row);
@@ -229,7 +234,7 @@ static void compare_outputs(episode *e, const deer_action *a, const array *out)
 static bool full_depth_exits_are_the_models(const episode *e)
 {
     double list[DEER_MAX_EXITS];
-    int    n = attribute_numbers(e->file, e->name, "exit_list", list, DEER_MAX_EXITS);
+    int n = attribute_numbers(e->file, e->name, "exit_list", list, DEER_MAX_EXITS);
 
     if (n != e->config->exits)
         return false;
@@ -241,13 +246,13 @@ static bool full_depth_exits_are_the_models(const episode *e)
 
 static void run_steps(episode *e)
 {
-    static const char *const names[] = {"exit_layer", "pose", "gripper_prob", "action",
-                                        "lstm_h", "lstm_c", "delta_evaluated"};
-    array    out[7], views[2], vit[2], media, pose, delta, prev, pooled_official;
+    static const char *const names[] = {"exit_layer", "pose",   "gripper_prob",   "action",
+                                        "lstm_h",     "lstm_c", "delta_evaluated"};
+    array out[7], views[2], vit[2], media, pose, delta, prev, pooled_official;
     uint8_t *rgb[2];
-    float   *pooled = malloc((size_t)(e->config->exits + 1) * (size_t)e->config->d_model * 4);
-    bool     comparable = full_depth_exits_are_the_models(e);
-    char     name[64];
+    float *pooled = malloc((size_t)(e->config->exits + 1) * (size_t)e->config->d_model * 4);
+    bool comparable = full_depth_exits_are_the_models(e);
+    char name[64];
 
     for (int i = 0; i < 7; i++) {
         snprintf(name, sizeof name, "outputs/%s", names[i]);
@@ -265,7 +270,7 @@ static void run_steps(episode *e)
     rgb[0] = pixels_of(&views[0]);
     rgb[1] = pixels_of(&views[1]);
     for (e->t = 0; (hsize_t)e->t < out[0].size[0]; e->t++) {
-        size_t           t = (size_t)e->t;
+        size_t t = (size_t)e->t;
         deer_observation seen = {
             {rgb[0] + t * views[0].row, (int)views[0].size[1], (int)views[0].size[2]},
             {rgb[1] + t * views[1].row, (int)views[1].size[1], (int)views[1].size[2]}};
@@ -294,7 +299,7 @@ static void run_steps(episode *e)
 
 static void run_episode(const deer_model *model, hid_t file, const char *path, const char *name)
 {
-    episode         e = {.model = model, .config = deer_model_config(model), .file = file};
+    episode e = {.model = model, .config = deer_model_config(model), .file = file};
     deer_thresholds thresholds;
 
     snprintf(e.path, sizeof e.path, "%s", path);
@@ -322,14 +327,14 @@ static void compare_pixels(const deer_model *model, hid_t file, const char *path
     static const char *const inputs[2] = {"inputs/static_u8", "inputs/gripper_u8"};
     static const char *const wanted[2] = {"intermediates/step0/vit_in_static",
                                           "intermediates/step0/vit_in_gripper"};
-    const deer_config       *c = deer_model_config(model);
+    const deer_config *c = deer_model_config(model);
 
     for (int view = 0; view < 2; view++) {
-        array      rgb = floats_at(file, path, "episode0", inputs[view]);
-        array      official = floats_at(file, path, "episode0", wanted[view]);
-        uint8_t   *bytes = pixels_of(&rgb);
-        size_t     n = official.row * official.size[0];
-        float     *mine = malloc(n * sizeof *mine);
+        array rgb = floats_at(file, path, "episode0", inputs[view]);
+        array official = floats_at(file, path, "episode0", wanted[view]);
+        uint8_t *bytes = pixels_of(&rgb);
+        size_t n = official.row * official.size[0];
+        float *mine = malloc(n * sizeof *mine);
         image_plan plan = {0};
         deer_image image = {bytes, (int)rgb.size[1], (int)rgb.size[2]};
         assert_int_equal(n, 3 * c->image_size * c->image_size);
@@ -361,13 +366,16 @@ static herr_t each_episode(hid_t root, const char *name, const H5L_info_t *info,
 
 static void start_groups(void)
 {
-    static const char *const names[GROUPS] = {"pixels", "vision tokens", "media tokens",
-                                              "hidden states", "pooled features", "poses", "deltas",
-                                              "LSTM states"};
+    static const char *const names[GROUPS] = {"pixels",        "vision tokens",   "media tokens",
+                                              "hidden states", "pooled features", "poses",
+                                              "deltas",        "LSTM states"};
 
     for (int i = 0; i < GROUPS; i++)
-        groups[i] = (comparison){names[i], 0, i == PIXELS ? 0 : i < POSE ? hidden_tolerance
-                                                                         : pose_tolerance, 0};
+        groups[i] = (comparison){names[i], 0,
+                                 i == PIXELS ? 0
+                                 : i < POSE  ? hidden_tolerance
+                                             : pose_tolerance,
+                                 0};
 }
 
 static void print_groups(const char *folder)
@@ -381,11 +389,11 @@ static void print_groups(const char *folder)
 static void test_set(void **state)
 {
     const char *folder = folders[(intptr_t)*state];
-    char        model_path[] = "/tmp/deer-golden-XXXXXX", golden[512];
+    char model_path[] = "/tmp/deer-golden-XXXXXX", golden[512];
     deer_model *model;
-    hid_t       file;
-    int         episodes = 0;
-    void       *context[3];
+    hid_t file;
+    int episodes = 0;
+    void *context[3];
 
     close(mkstemp(model_path));
     ok(official_import(folder, model_path, &error));
@@ -415,7 +423,7 @@ static void test_set(void **state)
 int main(int argc, char **argv)
 {
     static const char *const shipped[] = {"tests/data/golden_a", "tests/data/golden_c"};
-    struct CMUnitTest        tests[16] = {{0}};
+    struct CMUnitTest tests[16] = {{0}};
 
     folders = argc > 1 ? (const char *const *)(argv + 1) : shipped;
     n_folders = argc > 1 ? argc - 1 : 2;

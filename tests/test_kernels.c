@@ -42,7 +42,8 @@ static float x[20000], w[90000], b[300], y[20000], z[20000];
 
 static void test_linear(void **state)
 {
-    static const int sizes[][3] = {{1, 1, 1}, {1, 300, 300}, {7, 33, 65}, {14, 256, 64}, {65, 1, 9}};
+    static const int sizes[][3] = {
+        {1, 1, 1}, {1, 300, 300}, {7, 33, 65}, {14, 256, 64}, {65, 1, 9}};
 
     (void)state;
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
@@ -73,7 +74,8 @@ static void test_layer_norm(void **state)
     layer_norm(y, x, w, NULL, 1, 77);
     reference_layer_norm(z, x, w, NULL, 1, 77);
     for (int i = 0; i < 77; i++)
-        assert_true(fabsf(y[i] - z[i]) < 2e-2f); /* inputs themselves are only good to 1000 * 6e-8 */
+        assert_true(fabsf(y[i] - z[i]) <
+                    2e-2f); /* inputs themselves are only good to 1000 * 6e-8 */
 }
 
 static void test_activations(void **state)
@@ -100,13 +102,14 @@ static void test_attention(void **state)
     (void)state;
     fill(x, T * WIDTH), fill(w, S * 2 * WIDTH);
     attention(y, x, WIDTH, w, w + WIDTH, 2 * WIDTH, T, S, HEADS, DIM, 0.35f, NULL, scores);
-    reference_attention(z, x, WIDTH, w, w + WIDTH, 2 * WIDTH, T, S, HEADS, DIM, 0.35f, NULL, scores);
+    reference_attention(z, x, WIDTH, w, w + WIDTH, 2 * WIDTH, T, S, HEADS, DIM, 0.35f, NULL,
+                        scores);
     assert_close(y, z, T * WIDTH);
     fill(x, T * 3 * WIDTH);
     attention(y, x, 3 * WIDTH, x + WIDTH, x + 2 * WIDTH, 3 * WIDTH, T, T, HEADS, DIM, 0.35f, slopes,
               scores);
-    reference_attention(z, x, 3 * WIDTH, x + WIDTH, x + 2 * WIDTH, 3 * WIDTH, T, T, HEADS, DIM, 0.35f,
-                        slopes, scores);
+    reference_attention(z, x, 3 * WIDTH, x + WIDTH, x + 2 * WIDTH, 3 * WIDTH, T, T, HEADS, DIM,
+                        0.35f, slopes, scores);
     assert_close(y, z, T * WIDTH);
     assert_close(y, x + 2 * WIDTH, WIDTH); /* the first token sees itself alone: its own value */
 }
@@ -127,11 +130,12 @@ static void test_half(void **state)
     for (uint32_t h = 0; h < 65536; h++) {
         float value = half_to_float((uint16_t)h);
         if (isnan(value))
-            assert_true((half_from_float(value) & 0x7c00) == 0x7c00 && half_from_float(value) & 0x3ff);
+            assert_true((half_from_float(value) & 0x7c00) == 0x7c00 &&
+                        half_from_float(value) & 0x3ff);
         else
             assert_int_equal(half_from_float(value), h);
     }
-    assert_int_equal(half_from_float(1 + 0x1p-11f), half_from_float(1));          /* tie: even */
+    assert_int_equal(half_from_float(1 + 0x1p-11f), half_from_float(1));            /* tie: even */
     assert_int_equal(half_from_float(1 + 0x3p-11f), half_from_float(1 + 0x2p-10f)); /* tie: even */
     assert_int_equal(half_from_float(1 + 0x1.02p-11f), half_from_float(1 + 0x1p-10f));
     assert_int_equal(half_from_float(65519), 0x7bff);
@@ -174,10 +178,10 @@ static void test_exit_policy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),     cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_linear),      cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_activations), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_max_pool),   cmocka_unit_test(test_half),
-        cmocka_unit_test(test_criteria),   cmocka_unit_test(test_exit_policy),
+        cmocka_unit_test(test_max_pool),    cmocka_unit_test(test_half),
+        cmocka_unit_test(test_criteria),    cmocka_unit_test(test_exit_policy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -27,10 +27,10 @@
 static long allocations;
 #else
 #define COUNTS_ALLOCATIONS 1
-static long  allocations;
+static long allocations;
 extern void *__libc_malloc(size_t);
-void        *malloc(size_t n);
-void        *malloc(size_t n)
+void *malloc(size_t n);
+void *malloc(size_t n)
 {
     allocations++;
     return __libc_malloc(n);
@@ -38,9 +38,9 @@ void        *malloc(size_t n)
 #endif
 
 static deer_error error;
-static char       folder[] = "/tmp/deer-model-XXXXXX", path[64], broken[64], thresholds_path[64];
-static char      *bytes; /* the good file */
-static size_t     size;
+static char folder[] = "/tmp/deer-model-XXXXXX", path[64], broken[64], thresholds_path[64];
+static char *bytes; /* the good file */
+static size_t size;
 
 static void ok(deer_status status)
 {
@@ -74,7 +74,7 @@ static int remove_model(void **state)
 static void assert_refused(const char *contents, size_t length, const char *says)
 {
     deer_model *model;
-    FILE       *f = fopen(broken, "wb");
+    FILE *f = fopen(broken, "wb");
 
     fwrite(contents, 1, length, f);
     fclose(f);
@@ -146,17 +146,18 @@ static void test_not_finite_weights(void **state)
     free(copy);
 }
 
-/* Whatever byte of the header is changed, opening ends in success or in one line, never in a crash. */
+/* Whatever byte of the header is changed, opening ends in success or in one line, never in a crash.
+ */
 static void test_any_header_byte(void **state)
 {
-    char    *copy = malloc(size);
+    char *copy = malloc(size);
     uint64_t header;
 
     (void)state;
     memcpy(&header, bytes, 8);
     for (size_t i = 0; i < 8 + header; i += 3) {
         deer_model *model;
-        FILE       *f = fopen(broken, "wb");
+        FILE *f = fopen(broken, "wb");
         memcpy(copy, bytes, size);
         copy[i] = (char)(copy[i] ^ (1 << i % 7));
         fwrite(copy, 1, size, f);
@@ -174,7 +175,8 @@ static void test_missing_file(void **state)
     deer_model *model;
 
     (void)state;
-    assert_int_equal(deer_model_open("/nowhere/model", DEER_ALL_EXITS, &model, &error), DEER_FAILED);
+    assert_int_equal(deer_model_open("/nowhere/model", DEER_ALL_EXITS, &model, &error),
+                     DEER_FAILED);
     assert_non_null(strstr(error.message, "/nowhere/model"));
     assert_int_equal(deer_model_open(folder, DEER_ALL_EXITS, &model, &error), DEER_FAILED);
     assert_int_equal(deer_model_open(path, 7, &model, &error), DEER_USAGE);
@@ -218,17 +220,17 @@ static deer_observation frame(const film *f, int t)
 
 typedef struct {
     const deer_model *model;
-    film              seen;
-    deer_action       actions[STEPS];
+    film seen;
+    deer_action actions[STEPS];
 } play;
 
 static void *run(void *argument)
 {
-    play           *p = argument;
-    deer_session   *session;
+    play *p = argument;
+    deer_session *session;
     deer_thresholds t;
-    int32_t         ids[] = {129, 5, 9, 128};
-    deer_error      err;
+    int32_t ids[] = {129, 5, 9, 128};
+    deer_error err;
 
     deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &t);
     t.tau[0] = 0.05f;
@@ -248,9 +250,9 @@ static void *run(void *argument)
 static void test_threads_share_a_model(void **state)
 {
     deer_model *model;
-    play       *alone = calloc(2, sizeof *alone), *together = calloc(2, sizeof *together);
-    pthread_t   thread[2];
-    void       *failed;
+    play *alone = calloc(2, sizeof *alone), *together = calloc(2, sizeof *together);
+    pthread_t thread[2];
+    void *failed;
 
     (void)state;
     ok(deer_model_open(path, DEER_ALL_EXITS, &model, &error));
@@ -275,12 +277,12 @@ static void test_threads_share_a_model(void **state)
 /* Deciding is free of side effects: the state after a step depends on the exit taken alone. */
 static void test_state_comes_from_the_exit_taken(void **state)
 {
-    deer_model     *model;
-    deer_session   *tested, *fixed;
+    deer_model *model;
+    deer_session *tested, *fixed;
     deer_thresholds free_choice, always_last;
-    deer_action     a, b;
-    film            f;
-    int32_t         ids[] = {129, 3, 128};
+    deer_action a, b;
+    film f;
+    int32_t ids[] = {129, 3, 128};
 
     (void)state;
     shoot(&f, 7);
@@ -308,13 +310,13 @@ static void test_state_comes_from_the_exit_taken(void **state)
 
 static void test_a_step_allocates_nothing(void **state)
 {
-    deer_model     *model;
-    deer_session   *session;
+    deer_model *model;
+    deer_session *session;
     deer_thresholds t;
-    deer_action     action;
-    film            f;
-    int32_t         ids[] = {129, 3, 128};
-    long            before = 0;
+    deer_action action;
+    film f;
+    int32_t ids[] = {129, 3, 128};
+    long before = 0;
 
     (void)state;
     shoot(&f, 3);
@@ -336,13 +338,13 @@ static void test_a_step_allocates_nothing(void **state)
 
 static void test_session_refuses(void **state)
 {
-    deer_model      *model;
-    deer_session    *session;
-    deer_thresholds  t;
-    deer_action      action;
-    film             f;
+    deer_model *model;
+    deer_session *session;
+    deer_thresholds t;
+    deer_action action;
+    film f;
     deer_observation o = frame(&f, 0);
-    int32_t          outside[] = {131}, fine[] = {129};
+    int32_t outside[] = {131}, fine[] = {129};
 
     (void)state;
     shoot(&f, 1);
@@ -372,7 +374,7 @@ static void write_text(const char *text)
 
 static void test_thresholds_round_trip(void **state)
 {
-    deer_model     *model;
+    deer_model *model;
     deer_thresholds t, u;
 
     (void)state;
@@ -414,19 +416,23 @@ static void test_thresholds_refused(void **state)
     refuse_thresholds(model, "{}", "not a thresholds file");
     refuse_thresholds(model, "{\"deer_thresholds\": 2}", "version 2");
     refuse_thresholds(model,
-                      "{\"deer_thresholds\": 1, " SOMEBODY ", \"criterion\": \"l2\", \"tau\": [0.1, "
+                      "{\"deer_thresholds\": 1, " SOMEBODY
+                      ", \"criterion\": \"l2\", \"tau\": [0.1, "
                       "null], \"exit_layers\": [1, 3], \"steps_per_stage\": 1}",
                       "another model");
     refuse_thresholds(NULL,
-                      "{\"deer_thresholds\": 1, " SOMEBODY ", \"criterion\": \"l2\", \"tau\": [1e99, "
+                      "{\"deer_thresholds\": 1, " SOMEBODY
+                      ", \"criterion\": \"l2\", \"tau\": [1e99, "
                       "null], \"exit_layers\": [1, 3], \"steps_per_stage\": 1}",
                       "threshold 0");
     refuse_thresholds(NULL,
-                      "{\"deer_thresholds\": 1, " SOMEBODY ", \"criterion\": \"l2\", \"tau\": [0.1], "
+                      "{\"deer_thresholds\": 1, " SOMEBODY
+                      ", \"criterion\": \"l2\", \"tau\": [0.1], "
                       "\"exit_layers\": [1], \"steps_per_stage\": 1}",
                       "ends in null");
     refuse_thresholds(NULL,
-                      "{\"deer_thresholds\": 1, " SOMEBODY ", \"criterion\": \"l3\", \"tau\": [null], "
+                      "{\"deer_thresholds\": 1, " SOMEBODY
+                      ", \"criterion\": \"l3\", \"tau\": [null], "
                       "\"exit_layers\": [1], \"steps_per_stage\": 1}",
                       "criterion");
     deer_model_close(model);

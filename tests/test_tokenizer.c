@@ -10,11 +10,11 @@
 #include "runtime/tokenizer.h"
 
 #define VOCAB                                                                                      \
-    "\"<|endoftext|>\": 0, \"<unk>\": 1, \"<|endofchunk|>\": 2, \"<image>\": 3, \"lift\": 4, "       \
+    "\"<|endoftext|>\": 0, \"<unk>\": 1, \"<|endofchunk|>\": 2, \"<image>\": 3, \"lift\": 4, "     \
     "\"the\": 5, \"red\": 6"
 #define KIND(vocab, more)                                                                          \
-    "{\"normalizer\": {\"type\": \"Lowercase\"}, \"model\": {\"type\": \"WordLevel\", \"vocab\": {" vocab \
-    "}" more "}}"
+    "{\"normalizer\": {\"type\": \"Lowercase\"}, \"model\": {\"type\": \"WordLevel\", \"vocab\": " \
+    "{" vocab "}" more "}}"
 
 static deer_error error;
 
@@ -31,7 +31,8 @@ static void test_prompt(void **state)
     tokenizer *t;
 
     (void)state;
-    assert_int_equal(tokenizer_new("m", KIND(VOCAB, ", \"unk_token\": \"<unk>\""), 7, &t, &error), 0);
+    assert_int_equal(tokenizer_new("m", KIND(VOCAB, ", \"unk_token\": \"<unk>\""), 7, &t, &error),
+                     0);
     expect(t, "lift the red", 16, (int32_t[]){3, 4, 5, 6, 2, 0}, 6);
     expect(t, "  Lift\tTHE \n red  ", 16, (int32_t[]){3, 4, 5, 6, 2, 0}, 6); /* stripped, lower */
     expect(t, "lift the moon", 16, (int32_t[]){3, 4, 5, 1, 2, 0}, 6);        /* unknown word */
@@ -43,7 +44,7 @@ static void test_prompt(void **state)
 static void test_unknown_word_without_unknown_token(void **state)
 {
     tokenizer *t;
-    int32_t    ids[16];
+    int32_t ids[16];
 
     (void)state;
     assert_int_equal(tokenizer_new("m", KIND(VOCAB, ""), 7, &t, &error), 0);
