@@ -225,6 +225,7 @@ static void answer(coordinate *c, int k, double budget, candidate *x)
     cost = x->cost * n;
     exits_from(g, x->cut, 0, c->reach);
     exits_from(g, x->cut, k + 1, c->next);
+    c->passes += 2;
     level_changes(c, k);
     sums_without(c, x->cut[k], &loss, &cost);
     x->cut[k] = best_affordable(c, k, budget * n, x->cut[k], &loss, &cost);
@@ -237,19 +238,35 @@ static bool is_better(const candidate *x, const candidate *than, double budget)
            (x->loss < than->loss || (x->loss == than->loss && x->cost < than->cost));
 }
 
-/* Tries coarse cuts of exit j, each answered by exit k. */
+enum { TRY_ALL = 256 };
+
+/* Cuts of exit j worth trying from where it is: all when they are few, else those at distances 1,
+ * 2, 4, .. levels both ways. Returns how many; cuts has room for TRY_ALL + 1. */
+static int cuts_to_try(const grid *g, int j, int now, int *cuts)
+{
+    int n = 0;
+
+    for (int cut = 0; g->levels[j] <= TRY_ALL && cut <= g->levels[j]; cut++)
+        cuts[n++] = cut;
+    for (int distance = 1; g->levels[j] > TRY_ALL && distance <= g->levels[j]; distance *= 2) {
+        if (now >= distance)
+            cuts[n++] = now - distance;
+        if (now + distance <= g->levels[j])
+            cuts[n++] = now + distance;
+    }
+    return n;
+}
+
+/* Tries cuts of exit j, each answered by exit k. */
 static bool improve_pair(coordinate *c, int j, int k, double budget, candidate *x)
 {
-    static const double shift[] = {-1, -0.3, -0.1, -0.03, -0.01, 0.01, 0.03, 0.1, 0.3, 1};
     candidate best = *x;
-    double at = grid_cut_quantile(c->g, j, x->cut[j]);
+    int cuts[TRY_ALL + 1], n = cuts_to_try(c->g, j, x->cut[j], cuts);
 
-    for (size_t i = 0; i < sizeof shift / sizeof *shift; i++) {
+    for (int i = 0; i < n; i++) {
         candidate y = *x;
 
-        y.cut[j] = grid_quantile_cut(c->g, j, fmin(fmax(at + shift[i], 0), 1));
-        if (y.cut[j] == x->cut[j])
-            continue;
+        y.cut[j] = cuts[i];
         answer(c, k, budget, &y);
         if (is_better(&y, &best, budget))
             best = y;
@@ -260,16 +277,29 @@ static bool improve_pair(coordinate *c, int j, int k, double budget, candidate *
     return true;
 }
 
-void coordinate_pairs(coordinate *c, double budget, int rounds, candidate *x)
+/* One round over all pairs `apart` exits apart, while there is work left. */
+static bool improve_pairs_apart(coordinate *c, int apart, double budget, long last_pass,
+                                candidate *x)
 {
+    bool improved = false;
+
+    for (int j = 0; j + apart < c->g->exits - 1 && c->passes < last_pass; j++) {
+        improved |= improve_pair(c, j, j + apart, budget, x);
+        improved |= improve_pair(c, j + apart, j, budget, x);
+    }
+    return improved;
+}
+
+void coordinate_pairs(coordinate *c, double budget, double work, candidate *x)
+{
+    double pass = (double)c->g->n * c->g->exits;
+    long last_pass = c->passes + (long)fmin(work / pass, 1e9);
     bool improved = true;
 
-    for (int round = 0; round < rounds && improved; round++) {
+    while (improved && c->passes < last_pass) {
         improved = false;
-        for (int j = 0; j < c->g->exits - 1; j++)
-            for (int k = 0; k < c->g->exits - 1; k++)
-                if (j != k && improve_pair(c, j, k, budget, x))
-                    improved = true;
+        for (int apart = 1; apart < c->g->exits - 1; apart++)
+            improved |= improve_pairs_apart(c, apart, budget, last_pass, x);
     }
 }
 

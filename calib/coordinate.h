@@ -32,9 +32,10 @@ void coordinate_descend(coordinate *c, double lambda, int sweeps, candidate *x);
 /* Sweeps until no single cut lowers the loss within cost <= budget; x must keep the budget. */
 void coordinate_fill(coordinate *c, double budget, int sweeps, candidate *x);
 
-/* Moves two cuts at once: for each exit a coarse choice of cuts, with the best answer of another
- * exit within the budget. Improves x until nothing does or `rounds` are over. */
-void coordinate_pairs(coordinate *c, double budget, int rounds, candidate *x);
+/* Moves two cuts at once: one goes up or down by 1, 2, 4, .. levels, another answers with its best
+ * within the budget. Neighbouring exits first; until nothing improves, or `work` (steps times exits
+ * looked at) is used up. */
+void coordinate_pairs(coordinate *c, double budget, double work, candidate *x);
 
 /* The whole search within cost <= budget. best holds the start, which must keep the budget, and is
  * only ever replaced by something better. starts [n_starts] seed the descents besides.

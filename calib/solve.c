@@ -13,9 +13,12 @@
 #include "calib/oracle.h"
 #include "calib/solve_official.h"
 
-/* Searches run on at most about this many steps, evenly taken; the answer is then refined on all.
- */
-enum { SAMPLE = 32768, REFINE_SWEEPS = 6, PAIR_ROUNDS = 4 };
+/* Searches run on a sample of evenly taken steps with about this many step-exit pairs; the answer
+ * is then refined on all steps. */
+enum { SAMPLE = 196608, REFINE_SWEEPS = 6 };
+
+/* Step-exit pairs that moving two thresholds at once may look at. */
+static const double pair_work = 8e8;
 
 static const char *const method_names[] = {"best",         "coordinate",     "nlopt",
                                            "official-exp", "official-gauss", "official-gamma"};
@@ -177,7 +180,7 @@ static deer_status search_grid(job *j, const grid *g, candidate *best, deer_erro
         int n = make_starts(j, g, starts);
 
         price = coordinate_search(c, spec->budget, starts, n, best);
-        coordinate_pairs(c, spec->budget, PAIR_ROUNDS, best);
+        coordinate_pairs(c, spec->budget, pair_work, best);
     }
     if (spec->method != SOLVE_COORDINATE && spec->budget < INFINITY) {
         nlopt_search_spec how = {spec->budget, price, spec->seed, spec->evaluations};
@@ -190,7 +193,7 @@ static deer_status search_grid(job *j, const grid *g, candidate *best, deer_erro
     }
     if (spec->method == SOLVE_BEST) {
         coordinate_fill(c, spec->budget, REFINE_SWEEPS, best);
-        coordinate_pairs(c, spec->budget, 1, best);
+        coordinate_pairs(c, spec->budget, pair_work / 2, best);
     }
     j->evaluations += coordinate_passes(c);
     coordinate_free(c);
@@ -268,7 +271,7 @@ static deer_status search_sampled(job *j, int64_t stride, const grid *whole, can
 
 static deer_status run_search(job *j, solution *x, deer_error *err)
 {
-    int64_t stride = j->s->n / SAMPLE + (j->s->n < SAMPLE);
+    int64_t stride = j->s->n * (j->spec->max_exit + 1) / SAMPLE;
     grid whole;
     candidate best;
     deer_status status;

@@ -8,9 +8,9 @@
 static void parameter_range(official_distribution distribution, int exits, double *low,
                             double *high)
 {
-    *low = distribution == OFFICIAL_GAUSS ? -4 : 1e-3;
+    *low = distribution == OFFICIAL_GAUSS ? -12 : 1e-3;
     *high = distribution == OFFICIAL_EXP     ? 1e3
-            : distribution == OFFICIAL_GAUSS ? exits + 4
+            : distribution == OFFICIAL_GAUSS ? exits + 12
                                              : 4 * exits + 8;
 }
 
@@ -45,7 +45,7 @@ bool solve_official(const steps *s, official_sorted *sorted, official_distributi
         found = true;
         low = high;
     }
-    for (int i = 0; i < 48 && high - low > 1e-9 * fabs(high); i++) {
+    for (int i = 0; i < 34 && high - low > 1e-9 * fabs(high); i++) {
         double parameter = middle(distribution, low, high);
 
         try_parameter(s, sorted, distribution, parameter, &y);
