@@ -1,6 +1,4 @@
 /* deer_data.c - looks into demonstrations. */
-#include <signal.h>
-
 #include "datasets/data/commands.h"
 #include "runtime/tool.h"
 
@@ -11,6 +9,5 @@ int main(int argc, char **argv)
         {"frame", "one camera image as a PNG", data_frame_main},
         {NULL, NULL, NULL}};
 
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit then fails the write, which says so */
     return tool_dispatch("deer-data", "looks into recorded demonstrations", commands, argc, argv);
 }

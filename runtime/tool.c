@@ -3,12 +3,43 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+/* ---------------------------------------------------------------- program ------------------ */
+
+static const char *program_name;
+static bool failed; /* a message says so already */
+
+/* Runs at exit: what was printed must have arrived, or a full disk looks like success. */
+static void close_output(void)
+{
+    bool lost;
+
+    errno = 0;
+    lost = ferror(stdout);
+    lost = fflush(stdout) || lost;
+    if (!lost || failed)
+        return;
+    fprintf(stderr, "%s: cannot write to standard output: %s\n", program_name,
+            errno ? strerror(errno) : "output was lost");
+    _exit(DEER_FAILED);
+}
+
+/* What every program does first; harmless to repeat. */
+static void start_program(const char *name)
+{
+    if (!program_name) {
+        atexit(close_output);
+        signal(SIGXFSZ, SIG_IGN); /* a file-size limit then fails the write, which says so */
+    }
+    program_name = name;
+}
 
 /* ---------------------------------------------------------------- options ------------------ */
 
@@ -108,6 +139,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
 {
     int count = 0;
 
+    start_program(command->name);
     *status = DEER_USAGE;
     for (int i = 1; i < argc;) {
         int taken = 1;
@@ -141,6 +173,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
 
 int tool_fail(const tool_command *command, deer_status status, const deer_error *err)
 {
+    failed = true;
     fprintf(stderr, "%s: %s\n", command->name, err->message);
     return (int)status;
 }
@@ -149,6 +182,7 @@ int tool_usage(const tool_command *command, const char *format, ...)
 {
     va_list args;
 
+    failed = true;
     fprintf(stderr, "%s: ", command->name);
     va_start(args, format);
     vfprintf(stderr, format, args);
@@ -160,6 +194,7 @@ int tool_usage(const tool_command *command, const char *format, ...)
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv)
 {
+    start_program(program);
     if (argc > 1 && !strcmp(argv[1], "--version")) {
         printf("%s %s\n", program, DEER_VERSION);
         return DEER_OK;

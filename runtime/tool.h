@@ -12,6 +12,9 @@
  *                              options, "deer-calib solve --cache c --avg-gflops 0.01 --out
  * t.json"}; if (tool_parse(&self, argc, argv, &rest, &status)) return status;   // --help,
  * --version or wrong usage; already printed
+ *
+ * A program that parsed or dispatched ends with status 1 and a message when its standard output
+ * could not be written (a full disk), and meets a file-size limit as a failing write, not a signal.
  */
 #ifndef RUNTIME_TOOL_H
 #define RUNTIME_TOOL_H

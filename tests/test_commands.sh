@@ -78,7 +78,6 @@ full_disk() { # full_disk KILOBYTES COMMAND...: as if the disk were full after s
     kilobytes=$1
     shift
     (
-        trap '' XFSZ # the write fails, as on a full disk, instead of killing the program
         ulimit -f $((2 * kilobytes))
         exec "$@"
     )
@@ -102,6 +101,7 @@ check_program() {
     fails 2 'see .* --help' "$build/$1"
     fails 2 'see .* --help' "$build/$1" nonsense
     fails 2 'see .* --help' "$build/$1" --nonsense
+    fails 1 'standard output' full_stdout "$build/$1" --help
 }
 
 check_subcommand() { # check_subcommand PROGRAM COMMAND
@@ -111,6 +111,7 @@ check_subcommand() { # check_subcommand PROGRAM COMMAND
     ok "$build/$1" "$2" --version
     usage "$build/$1" "$2" --nonsense
     usage "$build/$1" "$2" --nonsense=1
+    fails 1 'standard output' full_stdout "$build/$1" "$2" --help
 }
 
 for program in deer-sim deer-data deer-model deer-calib deer-run deer-report; do
@@ -153,6 +154,7 @@ damage "$a" "$files/bad-header" 8 'x'
 damage "$a" "$files/nan" $((size - 4)) '\377\377\377\177'
 
 json 'name fingerprint exits mapped_bytes' "$build/deer-model" info "$a" --json
+fails 1 'standard output' full_stdout "$build/deer-model" info "$a" --json
 ok "$build/deer-model" info 3b --tokens 14 --explain
 grep -q '1\.341' "$out" || wrong "the explanation lacks the cost of a decoder layer"
 usage "$build/deer-model" info

@@ -1,5 +1,4 @@
 /* info.c - deer-data info: what a demonstrations file holds. */
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -231,8 +230,6 @@ static deer_status run(const char *path, bool json, deer_error *err)
     status = gather(&s, d, err);
     if (!status)
         (json ? print_json : print_text)(&s);
-    if (!status && (fflush(stdout) || ferror(stdout)))
-        status = deer_fail(err, "cannot write to standard output: %s", strerror(errno));
     demos_close(d);
     free(s.line);
     return status;
