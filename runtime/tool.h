@@ -8,10 +8,11 @@
  *       {"avg-gflops", TOOL_DOUBLE, &budget, "X", "average budget, GFLOPs a step"},
  *       {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
  *       {NULL}};
- *   const tool_command self = {"deer-calib solve", "chooses thresholds under budgets", "[options]",
- *                              options, "deer-calib solve --cache c --avg-gflops 0.01 --out
- * t.json"}; if (tool_parse(&self, argc, argv, &rest, &status)) return status;   // --help,
- * --version or wrong usage; already printed
+ *   const tool_command self = {"deer-calib solve", "chooses thresholds under budgets",
+ *                              "[options]", options,
+ *                              "deer-calib solve --cache c --avg-gflops 0.01 --out t.json"};
+ *   if (tool_parse(&self, argc, argv, &rest, &n_rest, &status))
+ *       return status; // --help, --version or wrong usage; already printed
  *
  * A program that parsed or dispatched ends with status 1 and a message when its standard output
  * could not be written (a full disk), and meets a file-size limit as a failing write, not a signal.
