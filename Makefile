@@ -29,7 +29,7 @@ DATASETS_PC := hdf5 libxxhash
 TABLETOP_PC := egl libpng
 CALIB_PC    := nlopt
 
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -ffp-contract=off $(WARNINGS) \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
              $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC)) $(CFLAGS) $(EXTRA_CFLAGS)
 
 # A folder's mains are deer_<tool>.c; everything else in it is its library.

@@ -1,17 +1,14 @@
-/* kernels.c - the fast versions: OpenBLAS for products, plain loops the compiler vectorises. */
+/* kernels.c - products and attention on OpenBLAS. */
 #include "runtime/kernels.h"
 #include "runtime/deer.h"
 
 #include <cblas.h>
-#include <math.h>
 #include <string.h>
 
 void deer_set_threads(int threads)
 {
     openblas_set_num_threads(threads);
 }
-
-static const float epsilon = 1e-5f; /* of every LayerNorm */
 
 static void fill_bias(float *y, const float *b, int m, int n)
 {
@@ -49,57 +46,6 @@ void linear_add(float *y, const float *x, const float *w, const float *b, int m,
             for (int j = 0; j < n; j++)
                 y[(long)i * n + j] += b[j];
     product(y, x, k, w, m, n, k, 1);
-}
-
-/* Two passes: the variance of centred values does not cancel. */
-void layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n)
-{
-    for (int i = 0; i < m; i++, x += n, y += n) {
-        float mean = 0, variance = 0, scale;
-        for (int j = 0; j < n; j++)
-            mean += x[j];
-        mean /= (float)n;
-        for (int j = 0; j < n; j++)
-            variance += (x[j] - mean) * (x[j] - mean);
-        scale = 1 / sqrtf(variance / (float)n + epsilon);
-        for (int j = 0; j < n; j++)
-            y[j] = (x[j] - mean) * scale * w[j] + (b ? b[j] : 0);
-    }
-}
-
-void quick_gelu(float *x, int n)
-{
-    for (int i = 0; i < n; i++)
-        x[i] /= 1 + expf(-1.702f * x[i]);
-}
-
-void gelu(float *x, int n)
-{
-    for (int i = 0; i < n; i++)
-        x[i] *= 0.5f * (1 + erff(x[i] * (float)M_SQRT1_2));
-}
-
-void relu(float *x, int n)
-{
-    for (int i = 0; i < n; i++)
-        x[i] = x[i] > 0 ? x[i] : 0;
-}
-
-/* Softmax of the first `used` of `row` scores; the others become 0. */
-static void softmax(float *row, int used, int n)
-{
-    float top = row[0], sum = 0;
-
-    for (int j = 1; j < used; j++)
-        top = row[j] > top ? row[j] : top;
-    for (int j = 0; j < used; j++) {
-        row[j] = expf(row[j] - top);
-        sum += row[j];
-    }
-    for (int j = 0; j < used; j++)
-        row[j] /= sum;
-    for (int j = used; j < n; j++)
-        row[j] = 0;
 }
 
 static void add_alibi(float *row, float slope, int n)

@@ -1,7 +1,7 @@
 /* kernels.h - the arithmetic of a step. Row-major float32 everywhere; weights are [out, in].
  *
- * kernels.c holds the fast versions, kernels_reference.c a plain version of each under the name
- * reference_*, against which the tests hold the fast ones. */
+ * kernels.c (products, attention) and elementwise.c hold the fast versions, kernels_reference.c a
+ * plain version of each under the name reference_*, against which the tests hold the fast ones. */
 #ifndef RUNTIME_KERNELS_H
 #define RUNTIME_KERNELS_H
 
@@ -21,6 +21,9 @@ void layer_norm(float *y, const float *x, const float *w, const float *b, int m,
 void quick_gelu(float *x, int n);
 void gelu(float *x, int n);
 void relu(float *x, int n);
+
+/* Softmax of the first `used` of n scores, in place; the others become 0. */
+void softmax(float *row, int used, int n);
 
 /* Multi-head attention: out[Tq, heads * dim] of q[Tq, ...], k[Tk, ...], v[Tk, ...], whose rows lie
  * q_stride, kv_stride floats apart, head h at h * dim.

@@ -27,9 +27,9 @@ attempt() { # attempt NAME FILE SED-EXPRESSION
     fi
 }
 
-attempt "GELU by tanh" runtime/kernels.c \
-    's/x\[i\] \*= 0.5f \* (1 + erff(.*/x[i] *= 0.5f * (1 + tanhf(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));/'
-attempt "LayerNorm epsilon 1e-6" runtime/kernels.c 's/epsilon = 1e-5f/epsilon = 1e-6f/'
+attempt "GELU by tanh" runtime/elementwise.c \
+    's/x\[i\] \*= x\[i\] > 0 ? 1 - tail : tail;/x[i] *= 0.5f * (1 + tanhf(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));/'
+attempt "LayerNorm epsilon 1e-6" runtime/elementwise.c 's/epsilon = 1e-5f/epsilon = 1e-6f/'
 attempt "ALiBi slopes" runtime/config.c 's/exp2(-8.0 \* (h + 1) \/ n)/exp2(-8.0 * h \/ n)/'
 attempt "ALiBi left out" runtime/kernels.c 's/row\[j\] += slope/row[j] += 0 * slope/'
 attempt "LSTM state kept from an exit not taken" runtime/session.c \
@@ -38,7 +38,7 @@ attempt "LSTM state not reset" runtime/session.c 's/^    memset(s->[hc], 0, stat
 attempt "cameras swapped" runtime/session.c 's/{&o->static_view, &o->gripper_view}/{\&o->gripper_view, \&o->static_view}/'
 attempt "LayerNorm after the vision tower" runtime/vision.c \
     's/^        vision_layer(c, &model->vision.block\[i\], s, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->vision.ln_pre.w, model->vision.ln_pre.b, 2 * (grid * grid + 1), c->vision_width);/'
-attempt "QuickGELU replaced" runtime/kernels.c 's/expf(-1.702f \* x\[i\])/expf(-1.6f * x[i])/'
+attempt "QuickGELU replaced" runtime/elementwise.c 's/fabsf(1.702f/fabsf(1.6f/'
 attempt "media normalised" runtime/decoder.c \
     's/    linear(kv, s->media, x->to_kv.w/    layer_norm(s->media, s->media, model->resampler.norm.w, model->resampler.norm.b, media, w);\n&/'
 echo "$missed mistakes not noticed"

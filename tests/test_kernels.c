@@ -52,6 +52,10 @@ static void test_linear(void **state)
         linear(y, x, w, b, m, n, k);
         reference_linear(z, x, w, b, m, n, k);
         assert_close(y, z, m * n);
+        linear_strided(y, x, 2 * k, w, b, (m + 1) / 2, n, k); /* every second row */
+        for (int j = 0; j < (m + 1) / 2; j++)
+            assert_close(y + j * n, z + 2 * j * n, n);
+        linear(y, x, w, b, m, n, k);
         linear_add(y, x, w, b, m, n, k); /* twice the same */
         for (int j = 0; j < m * n; j++)
             z[j] *= 2;
@@ -68,6 +72,12 @@ static void test_layer_norm(void **state)
     fill(x, 5 * 77), fill(w, 77), fill(b, 77);
     for (int i = 0; i < 77; i++)
         x[i] = 1000 + x[i] * 0.01f; /* a large mean must not eat the variance */
+    for (int n = 1; n < 77; n++) {
+        layer_norm(y, x + n, w, b, 1, n);
+        reference_layer_norm(z, x + n, w, b, 1, n);
+        for (int i = 0; i < n; i++)
+            assert_true(fabsf(y[i] - z[i]) < 2e-2f); /* inputs are only good to 1000 * 6e-8 */
+    }
     layer_norm(y, x + 77, w, b, 4, 77);
     reference_layer_norm(z, x + 77, w, b, 4, 77);
     assert_close(y, z, 4 * 77);
@@ -78,20 +88,47 @@ static void test_layer_norm(void **state)
                     2e-2f); /* inputs themselves are only good to 1000 * 6e-8 */
 }
 
+/* Over the whole range, in units of the argument's own rounding; far out they are 0 and x exactly.
+ */
 static void test_activations(void **state)
 {
     (void)state;
-    for (int i = 0; i < 2000; i++)
-        x[i] = (float)(i - 1000) / 100;
+    for (int i = 0; i < 20000; i++)
+        x[i] = (float)(i - 10000) / 1000;
     memcpy(y, x, sizeof y), memcpy(z, x, sizeof z);
-    gelu(y, 2000), reference_gelu(z, 2000);
-    assert_close(y, z, 2000);
+    gelu(y, 20000), reference_gelu(z, 20000);
+    for (int i = 0; i < 20000; i++)
+        assert_true(fabsf(y[i] - z[i]) <= 3e-7f * fabsf(x[i]));
     memcpy(y, x, sizeof y), memcpy(z, x, sizeof z);
-    quick_gelu(y, 2000), reference_quick_gelu(z, 2000);
-    assert_close(y, z, 2000);
-    y[0] = -1000, y[1] = 1000, y[2] = -0.0f;
-    quick_gelu(y, 3);
-    assert_true(y[0] == 0 && y[1] == 1000 && y[2] == 0);
+    quick_gelu(y, 20000), reference_quick_gelu(z, 20000);
+    for (int i = 0; i < 20000; i++)
+        assert_true(fabsf(y[i] - z[i]) <= 3e-7f * fabsf(x[i]));
+    for (int which = 0; which < 2; which++) {
+        float far[6] = {-1e30f, -1000, 1000, 1e30f, -0.0f, NAN};
+        (which ? gelu : quick_gelu)(far, 6);
+        assert_true(far[0] == 0 && far[1] == 0 && far[2] == 1000 && far[3] == 1e30f && far[4] == 0);
+        assert_true(isnan(far[5]));
+    }
+}
+
+static void test_softmax(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 70; n++) {
+        int used = (n + 1) / 2;
+        double sum = 0;
+        fill(x, n);
+        for (int j = 0; j < n; j++)
+            y[j] = x[j] = j % 7 == 3 ? x[j] * 200 : x[j] * 5 + 1000;
+        for (int j = 0; j < used; j++)
+            sum += exp((double)x[j] - 1000);
+        softmax(y, used, n);
+        for (int j = 0; j < n; j++)
+            assert_true(fabs(y[j] - (j < used ? exp((double)x[j] - 1000) / sum : 0)) < 1e-6);
+    }
+    y[0] = 1, y[1] = NAN, y[2] = 2;
+    softmax(y, 3, 3);
+    assert_true(isnan(y[0]) && isnan(y[1]) && isnan(y[2])); /* never hides a NaN */
 }
 
 static void test_attention(void **state)
@@ -179,9 +216,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_linear),      cmocka_unit_test(test_layer_norm),
-        cmocka_unit_test(test_activations), cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_max_pool),    cmocka_unit_test(test_half),
-        cmocka_unit_test(test_criteria),    cmocka_unit_test(test_exit_policy),
+        cmocka_unit_test(test_activations), cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_attention),   cmocka_unit_test(test_max_pool),
+        cmocka_unit_test(test_half),        cmocka_unit_test(test_criteria),
+        cmocka_unit_test(test_exit_policy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
