@@ -5,53 +5,64 @@
  * compiler makes vector code of it. */
 #include <string.h>
 
+#include "calib/blocks.h"
 #include "calib/steps.h"
-
-enum { BLOCK = 4096 };
 
 /* chosen[i] = first exit of step i that passes, i < m; columns begin at `from`. */
 static void block_exits(const steps *s, const float *tau, int max_exit, int64_t from, int m,
-                        int32_t *restrict chosen)
+                        uint16_t *restrict chosen)
 {
+    int32_t wide[BLOCK];
+
     for (int i = 0; i < m; i++)
-        chosen[i] = max_exit;
+        wide[i] = max_exit;
     for (int k = max_exit - 1; k >= 0; k--) {
         const float *restrict delta = s->delta + k * s->n + from;
         float threshold = tau[k];
 
         for (int i = 0; i < m; i++)
-            chosen[i] = delta[i] <= threshold ? k : chosen[i];
+            wide[i] = delta[i] <= threshold ? k : wide[i];
     }
+    for (int i = 0; i < m; i++)
+        chosen[i] = (uint16_t)wide[i];
 }
 
-static void block_counts(const int32_t *restrict chosen, int m, int max_exit, int64_t *count)
+void block_add_counts(const uint16_t *restrict chosen, int m, int exits, int64_t *count)
 {
-    for (int k = 0; k <= max_exit; k++) {
-        int32_t sum = 0;
+    for (int k = 0; k < exits; k++) {
+        uint16_t exit = (uint16_t)k, sum = 0;
 
         for (int i = 0; i < m; i++)
-            sum += chosen[i] == k;
+            sum += chosen[i] == exit;
         count[k] += sum;
     }
 }
 
-static double block_loss(const steps *s, const int32_t *chosen, int64_t from, int m)
+double block_sum_loss(const float *loss, int64_t n, int64_t from, const uint16_t *restrict chosen,
+                      int m, int exits)
 {
+    const float *row[DEER_MAX_EXITS];
     double sum[4] = {0, 0, 0, 0};
+    int i = 0;
 
-    for (int i = 0; i < m; i++)
-        sum[i & 3] += (double)s->loss[chosen[i] * s->n + from + i];
+    for (int k = 0; k < exits; k++)
+        row[k] = loss + k * n + from;
+    for (; i + 4 <= m; i += 4)
+        for (int j = 0; j < 4; j++)
+            sum[j] += (double)row[chosen[i + j]][i + j];
+    for (; i < m; i++)
+        sum[0] += (double)row[chosen[i]][i];
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-static double block_cost(const steps *s, const double *cost, const int32_t *chosen, int64_t from,
-                         int m)
+double block_sum_cost(const double *cost, const uint16_t *group, int exits,
+                      const uint16_t *restrict chosen, int m)
 {
-    double sum = 0;
+    double sum[2] = {0, 0};
 
     for (int i = 0; i < m; i++)
-        sum += cost[s->group[from + i] * s->exits + chosen[i]];
-    return sum;
+        sum[i & 1] += cost[group[i] * exits + chosen[i]];
+    return sum[0] + sum[1];
 }
 
 static int block_size(const steps *s, int64_t from)
@@ -61,7 +72,7 @@ static int block_size(const steps *s, int64_t from)
 
 void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *e)
 {
-    int32_t chosen[BLOCK];
+    uint16_t chosen[BLOCK];
     double loss = 0, cost = 0;
 
     memset(e, 0, sizeof *e);
@@ -69,10 +80,10 @@ void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *
         int m = block_size(s, from);
 
         block_exits(s, tau, max_exit, from, m, chosen);
-        block_counts(chosen, m, max_exit, e->count);
-        loss += block_loss(s, chosen, from, m);
+        block_add_counts(chosen, m, max_exit + 1, e->count);
+        loss += block_sum_loss(s->loss, s->n, from, chosen, m, max_exit + 1);
         if (s->groups > 1)
-            cost += block_cost(s, s->cost, chosen, from, m);
+            cost += block_sum_cost(s->cost, s->group + from, s->exits, chosen, m);
     }
     for (int k = 0; k <= max_exit; k++) {
         e->fraction[k] = (double)e->count[k] / (double)s->n;
@@ -85,7 +96,7 @@ void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *
 
 void steps_exits(const steps *s, const float *tau, int max_exit, uint8_t *exit)
 {
-    int32_t chosen[BLOCK];
+    uint16_t chosen[BLOCK];
 
     for (int64_t from = 0; from < s->n; from += BLOCK) {
         int m = block_size(s, from);
@@ -98,14 +109,14 @@ void steps_exits(const steps *s, const float *tau, int max_exit, uint8_t *exit)
 
 double steps_mean_cost(const steps *s, const double *cost, const float *tau, int max_exit)
 {
-    int32_t chosen[BLOCK];
+    uint16_t chosen[BLOCK];
     double sum = 0;
 
     for (int64_t from = 0; from < s->n; from += BLOCK) {
         int m = block_size(s, from);
 
         block_exits(s, tau, max_exit, from, m, chosen);
-        sum += block_cost(s, cost, chosen, from, m);
+        sum += block_sum_cost(cost, s->group + from, s->exits, chosen, m);
     }
     return sum / (double)s->n;
 }

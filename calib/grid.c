@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/blocks.h"
 #include "calib/order.h"
-
-enum { BLOCK = 4096 };
 
 /* ---------------------------------------------------------------- levels ------------------- */
 
@@ -151,19 +150,23 @@ static void block_exits(const grid *g, const int *cut, int64_t from, int m,
 void grid_evaluate(const grid *g, const int *cut, double *loss, double *cost)
 {
     uint16_t chosen[BLOCK];
-    double losses[2] = {0, 0}, costs[2] = {0, 0};
+    int64_t count[DEER_MAX_EXITS] = {0};
+    double losses = 0, costs = 0;
 
     for (int64_t from = 0; from < g->n; from += BLOCK) {
         int m = (int)(g->n - from < BLOCK ? g->n - from : BLOCK);
 
         block_exits(g, cut, from, m, chosen);
-        for (int i = 0; i < m; i++) {
-            losses[i & 1] += (double)g->loss[chosen[i] * g->n + from + i];
-            costs[i & 1] += g->cost[g->group[from + i] * g->exits + chosen[i]];
-        }
+        losses += block_sum_loss(g->loss, g->n, from, chosen, m, g->exits);
+        if (g->groups > 1)
+            costs += block_sum_cost(g->cost, g->group + from, g->exits, chosen, m);
+        else
+            block_add_counts(chosen, m, g->exits, count);
     }
-    *loss = (losses[0] + losses[1]) / (double)g->n;
-    *cost = (costs[0] + costs[1]) / (double)g->n;
+    for (int k = 0; g->groups == 1 && k < g->exits; k++)
+        costs += (double)count[k] * g->cost[k];
+    *loss = losses / (double)g->n;
+    *cost = costs / (double)g->n;
 }
 
 /* ---------------------------------------------------------------- cuts and thresholds ------ */
