@@ -35,6 +35,10 @@ attempt "ALiBi left out" runtime/kernels.c 's/row\[j\] += slope/row[j] += 0 * sl
 attempt "LSTM state kept from an exit not taken" runtime/session.c \
     's/    if (exit_policy_stop(t, k, a->delta\[k\]))/    memcpy(s->c, s->head.c, sizeof(float));\n&/'
 attempt "LSTM state not reset" runtime/session.c 's/^    memset(s->[hc], 0, state);//'
+attempt "interleaved ALiBi slopes in order" runtime/config.c 's/h < power \/ 2 ? 2 \* h + 1 : .*;/h;/'
+attempt "a second image looked at" runtime/decoder.c 's/        if (images == 1)/        if (images)/'
+attempt "text before the image sees it" runtime/decoder.c 's/        if (images == 1)/        if (images < 2)/'
+attempt "steps counted on across episodes" runtime/session.c 's/^    s->step = 0;//'
 attempt "cameras swapped" runtime/session.c 's/{&o->static_view, &o->gripper_view}/{\&o->gripper_view, \&o->static_view}/'
 attempt "LayerNorm after the vision tower" runtime/vision.c \
     's/^        vision_layer(c, &model->vision.block\[i\], s, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->vision.ln_pre.w, model->vision.ln_pre.b, 2 * (grid * grid + 1), c->vision_width);/'
