@@ -61,7 +61,7 @@ static deer_status read_entry(const safetensors *file, const char *name, json_t 
     json_int_t begin = -1, end = -1;
     size_t bytes;
 
-    if (!dtype || !json_is_array(shape) || json_unpack(offsets, "[I,I]", &begin, &end))
+    if (!dtype || !json_is_array(shape) || json_unpack(offsets, "[I,I!]", &begin, &end))
         return deer_fail(err, "%s: the entry of tensor %s is malformed", file->path, name);
     if (!element_size(dtype))
         return deer_fail(err, "%s: tensor %s has the unknown type %s", file->path, name, dtype);
