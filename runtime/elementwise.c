@@ -124,7 +124,7 @@ void gelu(float *x, int n)
 void relu(float *x, int n)
 {
     for (int i = 0; i < n; i++)
-        x[i] = x[i] > 0 ? x[i] : 0;
+        x[i] = x[i] < 0 ? 0 : x[i]; /* keeps a NaN */
 }
 
 void softmax(float *row, int used, int n)

@@ -3,6 +3,7 @@
 #include "runtime/deer.h"
 
 #include <cblas.h>
+#include <math.h>
 #include <string.h>
 
 void deer_set_threads(int threads)
@@ -78,6 +79,6 @@ void max_pool(float *y, const float *x, int m, int n)
     memcpy(y, x, (size_t)n * sizeof *y);
     for (int i = 1; i < m; i++)
         for (int j = 0; j < n; j++)
-            if (x[(long)i * n + j] > y[j])
+            if (x[(long)i * n + j] > y[j] || isnan(x[(long)i * n + j])) /* keeps a NaN */
                 y[j] = x[(long)i * n + j];
 }

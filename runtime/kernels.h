@@ -35,7 +35,7 @@ void attention(float *out, const float *q, int q_stride, const float *k, const f
                int kv_stride, int tq, int tk, int heads, int dim, float scale, const float *slopes,
                float *scores);
 
-/* Elementwise maximum over the rows of x[M, N]. */
+/* Elementwise maximum over the rows of x[M, N]. Like every kernel here it hands a NaN on. */
 void max_pool(float *y, const float *x, int m, int n);
 
 void reference_linear(float *y, const float *x, const float *w, const float *b, int m, int n,

@@ -158,6 +158,11 @@ static void test_max_pool(void **state)
     (void)state;
     max_pool(top, rows[0], 3, 2);
     assert_true(top[0] == 3 && top[1] == -5);
+    rows[1][0] = NAN, rows[0][1] = NAN;
+    max_pool(top, rows[0], 3, 2);
+    assert_true(isnan(top[0]) && isnan(top[1]));
+    relu(rows[0], 6);
+    assert_true(rows[0][0] == 1 && isnan(rows[0][1]) && isnan(rows[1][0]) && rows[1][1] == 0);
 }
 
 /* Every half survives the way to float and back; rounding is to nearest, ties to even. */
