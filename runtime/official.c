@@ -1,6 +1,7 @@
 /* official.c - import of weights under official names. */
 #include "runtime/official.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,13 @@
 
 enum { MAX_TENSORS = 65536, MAX_LAYERS = 1024, MAX_CONFIG = 1 << 20 };
 
+/* -1, which no range allows, when the field is missing or no integer an int can hold. */
 static int field(const json_t *json, const char *name)
 {
-    return (int)json_integer_value(json_object_get(json, name));
+    const json_t *value = json_object_get(json, name);
+    json_int_t n = json_is_integer(value) ? json_integer_value(value) : -1;
+
+    return n >= 0 && n <= INT_MAX ? (int)n : -1;
 }
 
 /* Rows of a tensor, 0 when it is missing. */

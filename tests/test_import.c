@@ -1,0 +1,309 @@
+/* test_import.c - folders of official weights: what becomes of good ones and of hostile ones. */
+#include "tests/small_model.h"
+
+#include <jansson.h>
+#include <math.h>
+
+#include "runtime/file.h"
+#include "runtime/safetensors.h"
+
+static small_model small; /* its folder also holds the folder to import from */
+static char weights_path[96], config_path[96], out[64];
+static char *weights, *config;
+static size_t weights_size, config_size;
+
+/* The source's files lie beside the model: DIR/config.json, DIR/weights.safetensors. */
+static int start(void **state)
+{
+    (void)state;
+    small_model_make(&small);
+    snprintf(weights_path, sizeof weights_path, "%s/weights.safetensors", small.folder);
+    snprintf(config_path, sizeof config_path, "%s/config.json", small.folder);
+    snprintf(out, sizeof out, "%s/out", small.folder);
+    ok(file_read("tests/data/golden_c/weights.safetensors", 1 << 28, &weights, &weights_size,
+                 &error));
+    ok(file_read("tests/data/golden_c/config.json", 1 << 20, &config, &config_size, &error));
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    free(weights);
+    free(config);
+    small_model_remove(&small);
+    return 0;
+}
+
+static void put_good_files(void)
+{
+    ok(file_write(weights_path, weights, weights_size, &error));
+    ok(file_write(config_path, config, config_size, &error));
+}
+
+/* The folder as it is now is refused, and nothing is written. */
+static void refuse(const char *words)
+{
+    int files = small_model_files(&small);
+
+    error.message[0] = 0;
+    assert_int_equal(official_import(small.folder, out, &error), DEER_FAILED);
+    says(words);
+    assert_int_equal(small_model_files(&small), files);
+}
+
+/* ---------------------------------------------------------------- good --------------------- */
+
+static bool is_used(const safetensors *model, const char *name)
+{
+    return safetensors_find(model, name) != NULL;
+}
+
+/* Every weight under its own name, bit for bit; what never runs is left out; prefixes nest. */
+static void test_contents(void **state)
+{
+    safetensors from, to;
+
+    (void)state;
+    ok(safetensors_open("tests/data/golden_c/weights.safetensors", &from, &error));
+    ok(safetensors_open(small.path, &to, &error));
+    ok(safetensors_map(&from, from.data_size, &error));
+    ok(safetensors_map(&to, to.data_size, &error));
+    for (size_t i = 0; i < to.count; i++) {
+        const safetensor *t = &to.tensor[i], *u = safetensors_find(&from, t->name);
+        assert_non_null(u);
+        assert_int_equal(t->end - t->begin, u->end - u->begin);
+        assert_memory_equal(to.data + t->begin, from.data + u->begin, t->end - t->begin);
+        assert_int_equal((to.data_offset + t->begin) % 4, 0);
+    }
+    assert_false(is_used(&to, "vision_encoder.visual.ln_post.weight"));
+    assert_false(is_used(&to, "vision_encoder.visual.proj"));
+    safetensors_close(&from);
+    safetensors_close(&to);
+}
+
+/* In order of execution: each part begins where the one before it ends. */
+static void test_order(void **state)
+{
+    static const char *const parts[] = {"vision_encoder.",
+                                        "perceiver.",
+                                        "lang_encoder.transformer.wte.",
+                                        "extra_exit.",
+                                        "lang_encoder.transformer.blocks.0.",
+                                        "lang_encoder.transformer.blocks.1.",
+                                        "lang_encoder.transformer.blocks.2.",
+                                        "lang_encoder.transformer.blocks.3."};
+    safetensors file;
+    size_t place = 0;
+
+    (void)state;
+    ok(safetensors_open(small.path, &file, &error));
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+        size_t begin = SIZE_MAX, last = 0;
+        for (size_t i = 0; i < file.count; i++) {
+            if (strncmp(file.tensor[i].name, parts[p], strlen(parts[p])))
+                continue;
+            begin = file.tensor[i].begin < begin ? file.tensor[i].begin : begin;
+            last = file.tensor[i].end > last ? file.tensor[i].end : last;
+        }
+        assert_int_equal(begin, place);
+        place = last;
+    }
+    assert_int_equal(place, file.data_size);
+    safetensors_close(&file);
+}
+
+/* The same source makes the same file, and so the same fingerprint. */
+static void test_reproducible(void **state)
+{
+    char *a, *b;
+    size_t a_size, b_size;
+
+    (void)state;
+    put_good_files();
+    ok(official_import(small.folder, out, &error));
+    ok(file_read(small.path, 1 << 28, &a, &a_size, &error));
+    ok(file_read(out, 1 << 28, &b, &b_size, &error));
+    assert_int_equal(a_size, b_size);
+    assert_memory_equal(a, b, a_size);
+    free(a);
+    free(b);
+    unlink(out);
+}
+
+static void test_dimensions(void **state)
+{
+    deer_model *model = small_model_open(&small, DEER_ALL_EXITS);
+    const deer_config *c = deer_model_config(model);
+
+    (void)state;
+    assert_string_equal(c->name, "mpt_dolly_3b");
+    assert_true(c->image_size == 28 && c->patch_size == 14 && c->vision_width == 32);
+    assert_true(c->vision_layers == 2 && c->vision_heads == 2 && c->vision_mlp == 128);
+    assert_true(c->resampler_layers == 1 && c->resampler_heads == 2 && c->resampler_head_dim == 16);
+    assert_true(c->resampler_latents == 4 && c->resampler_mlp == 128);
+    assert_true(c->block == DEER_BLOCK_MPT_1B && c->d_model == 48 && c->heads == 3);
+    assert_true(c->layers == 4 && c->mlp == 192 && c->vocab == 131 && c->max_text == 32);
+    assert_true(c->media_token == 129 && c->cross_every == 1 && c->cross_heads == 2);
+    assert_true(c->cross_head_dim == 16 && c->cross_mlp == 192);
+    assert_true(c->lstm == DEER_LSTM_PLAIN && c->lstm_layers == 4 && c->lstm_hidden == 24);
+    assert_true(c->head_mlp_layers == 3 && !c->head_mlp_layernorm);
+    assert_true(c->head_mlp[0] == 32 && c->head_mlp[1] == 24 && c->head_mlp[2] == 16);
+    assert_true(c->exits == 2 && c->exit_layers[0] == 1 && c->exit_layers[1] == 3);
+    deer_model_close(model);
+}
+
+/* ---------------------------------------------------------------- refused ------------------ */
+
+static void refuse_field(const char *name, json_t *value, const char *words)
+{
+    json_t *json = json_loadb(config, config_size, 0, NULL);
+
+    put_good_files();
+    assert_non_null(json_object_get(json, name));
+    if (value)
+        json_object_set_new(json, name, value);
+    else
+        json_object_del(json, name);
+    json_dump_file(json, config_path, 0);
+    json_decref(json);
+    refuse(words);
+}
+
+static json_t *numbers(int count)
+{
+    json_t *list = json_array();
+
+    for (int i = 1; i <= count; i++)
+        json_array_append_new(list, json_integer(i));
+    return list;
+}
+
+static void test_configuration_refused(void **state)
+{
+    static const char *const needed[] = {
+        "image_size",    "patch",          "vit_layers", "vit_heads",  "perc_heads",
+        "perc_dim_head", "d_model",        "n_heads",    "n_layers",   "xattn_every",
+        "xattn_heads",   "xattn_dim_head", "media_id",   "perc_depth", "exit_ids"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        refuse_field(needed[i], NULL, "weights.safetensors");
+        refuse_field(needed[i], json_string("x"), "weights.safetensors");
+        refuse_field(needed[i], json_integer(2147483647), "weights.safetensors");
+        refuse_field(needed[i], json_integer(-1), "weights.safetensors");
+    }
+    refuse_field("exit_ids", numbers(40), "exits");
+    refuse_field("exit_ids", json_pack("[i,i]", 3, 9), "exit_layers");
+    refuse_field("d_model", json_integer(45), "shape");
+    refuse_field("exit_ids", json_pack("[i,i]", 1, 4), "exit_layers");
+    refuse_field("n_layers", json_integer(3), "exit_layers");
+}
+
+static void test_files_refused(void **state)
+{
+    (void)state;
+    put_good_files();
+    unlink(weights_path);
+    refuse("weights.safetensors: No such file");
+    put_good_files();
+    unlink(config_path);
+    refuse("config.json: No such file");
+    put_good_files();
+    ok(file_write(config_path, "{", 1, &error));
+    refuse("not JSON");
+    put_good_files();
+    ok(file_write(weights_path, weights, weights_size / 2, &error));
+    refuse("beyond the end of the file");
+}
+
+/* The good weights with one name in their header spelled differently, at the same length. */
+static void refuse_renamed(const char *from, const char *to, const char *words)
+{
+    char *copy = malloc(weights_size), *at;
+
+    assert_int_equal(strlen(from), strlen(to));
+    put_good_files();
+    memcpy(copy, weights, weights_size);
+    while ((at = memmem(copy, weights_size, from, strlen(from))))
+        memcpy(at, to, strlen(to));
+    ok(file_write(weights_path, copy, weights_size, &error));
+    refuse(words);
+    free(copy);
+}
+
+static void test_weights_refused(void **state)
+{
+    (void)state;
+    refuse_renamed("perceiver.latents", "perceiver.latentz", "resampler_latents");
+    refuse_renamed("perceiver.norm.bias", "perceiver.norm.bia5", "perceiver.norm.bias is missing");
+    refuse_renamed("extra_exit.rnn", "extra_exit.rnm", "lstm");
+    refuse_renamed("extra_exit.actions", "extra_exit.actionz", "head_mlp_layers");
+    refuse_renamed("extra_exit.gripper", "extra_exit.grippez", "extra_exit.gripper.mlp");
+}
+
+/* A pose MLP with more layers than the runtime has room for. */
+static void test_too_many_head_layers(void **state)
+{
+    enum { LINEAR = 20 };
+    safetensors_item items[LINEAR];
+    char names[LINEAR][64];
+    static const float one[1] = {1};
+    json_t *metadata = json_object();
+
+    (void)state;
+    put_good_files();
+    for (int i = 0; i < LINEAR; i++) {
+        snprintf(names[i], sizeof names[i], "extra_exit.actions.mlp.%d.weight", i);
+        items[i] = (safetensors_item){names[i], 2, {1, 1}, one};
+    }
+    ok(safetensors_write(weights_path, items, LINEAR, metadata, &error));
+    json_decref(metadata);
+    refuse("weights.safetensors");
+}
+
+/* Refused when made, not later on the robot. */
+static void test_not_finite(void **state)
+{
+    const float bad = NAN;
+    safetensors file;
+    const safetensor *t;
+    char *copy = malloc(weights_size);
+
+    (void)state;
+    put_good_files();
+    ok(safetensors_open("tests/data/golden_c/weights.safetensors", &file, &error));
+    t = safetensors_find(&file, "perceiver.latents");
+    memcpy(copy, weights, weights_size);
+    memcpy(copy + file.data_offset + t->begin, &bad, 4);
+    ok(file_write(weights_path, copy, weights_size, &error));
+    refuse("perceiver.latents holds 1 value");
+    safetensors_close(&file);
+    free(copy);
+}
+
+static void test_unwritable(void **state)
+{
+    (void)state;
+    put_good_files();
+    assert_int_equal(official_import(small.folder, "/nowhere/model", &error), DEER_FAILED);
+    says("cannot create /nowhere/model: No such file");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_contents),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_reproducible),
+        cmocka_unit_test(test_dimensions),
+        cmocka_unit_test(test_configuration_refused),
+        cmocka_unit_test(test_files_refused),
+        cmocka_unit_test(test_weights_refused),
+        cmocka_unit_test(test_too_many_head_layers),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_unwritable),
+    };
+
+    return cmocka_run_group_tests(tests, start, end);
+}
