@@ -200,7 +200,7 @@ typedef struct {
     unsigned long seed;
 } deer_thresholds;
 
-/* Always exits at the given exit: tau is -infinity before it. */
+/* Always exits at the given exit, 0 <= exit <= deer_model_max_exit: tau is -infinity before it. */
 void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *thresholds);
 
 /* Reads a thresholds file. When model is not NULL the file must be for that model (fingerprint and
@@ -246,7 +246,8 @@ deer_status deer_session_new(const deer_model *model, const deer_thresholds *thr
                              deer_session **session, deer_error *err);
 void deer_session_free(deer_session *session);
 
-/* Replaces the thresholds between two steps; the recurrent state stays. */
+/* Replaces the thresholds between two steps; the recurrent state stays. A lower deepest exit binds at
+ * the next step, also in the middle of a stage. On failure the old thresholds stay. */
 deer_status deer_session_set_thresholds(deer_session *session, const deer_thresholds *thresholds,
                                         deer_error *err);
 
@@ -266,6 +267,8 @@ void deer_session_reset(deer_session *session);
 int deer_session_tokens(const deer_session *session);
 
 /* One control step: stops at the first exit whose action agrees with the previous exit's.
+ * On failure (no instruction, an image that cannot be used, an action that is not finite) the
+ * recurrent state is as it was and the robot should not move.
  * Source: official ModelWrapper.step, ExitController.forward. */
 deer_status deer_step(deer_session *session, const deer_observation *observation,
                       deer_action *action, deer_error *err);

@@ -426,7 +426,7 @@ static void test_set(void **state)
 {
     const char *folder = folders[(intptr_t)*state];
     char model_path[] = "/tmp/deer-golden-XXXXXX", golden[512];
-    deer_model *model;
+    deer_model *model = NULL;
     hid_t file;
     deer_status status;
     int episodes = 0;

@@ -41,6 +41,46 @@ static void test_prompt(void **state)
     tokenizer_free(t);
 }
 
+/* Special tokens that are added tokens only, as tokenizers of pre-trained models have them. */
+static void test_added_tokens(void **state)
+{
+    static const char json[] =
+        "{\"added_tokens\": [{\"id\": 4, \"content\": \"<image>\"}, 7, {\"id\": 5}, {\"id\": 3, "
+        "\"content\": \"<|endofchunk|>\"}], \"model\": {\"type\": \"WordLevel\", \"vocab\": "
+        "{\"<|endoftext|>\": 0, \"Lift\": 1}}}";
+    tokenizer *t;
+
+    (void)state;
+    assert_int_equal(tokenizer_new("m", json, 5, &t, &error), 0);
+    expect(t, "Lift", 16, (int32_t[]){4, 1, 3, 0}, 4); /* no normalizer: case counts */
+    tokenizer_free(t);
+    assert_int_equal(tokenizer_new("m", json, 4, &t, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "special token lies outside"));
+}
+
+/* Words of any length and any bytes: looked up or refused, never cut short into another word. */
+static void test_strange_words(void **state)
+{
+    char text[1001];
+    int32_t ids[16];
+    tokenizer *t;
+
+    (void)state;
+    assert_int_equal(tokenizer_new("m", KIND(VOCAB, ", \"unk_token\": \"<unk>\""), 7, &t, &error),
+                     0);
+    memset(text, 'a', 1000);
+    text[1000] = 0;
+    expect(t, text, 16, (int32_t[]){3, 1, 2, 0}, 4);
+    expect(t, "l\xc3\xa9ger \xff\xfe", 16, (int32_t[]){3, 1, 1, 2, 0}, 5);
+    assert_int_equal(tokenizer_prompt(t, "lift", ids, 0, &error), 0);
+    tokenizer_free(t);
+    assert_int_equal(tokenizer_new("m", KIND(VOCAB, ""), 7, &t, &error), 0);
+    assert_int_equal(tokenizer_prompt(t, text, ids, 16, &error), -1);
+    assert_int_equal(tokenizer_prompt(t, "\x1b[31m\x7f", ids, 16, &error), -1);
+    assert_null(strpbrk(error.message, "\x1b\x7f\n"));
+    tokenizer_free(t);
+}
+
 static void test_unknown_word_without_unknown_token(void **state)
 {
     tokenizer *t;
@@ -69,12 +109,19 @@ static void test_refused(void **state)
     refuse("{\"model\": {\"type\": \"BPE\"}}", 7, "BPE");
     refuse(KIND(VOCAB, ""), 6, "outside the vocabulary");
     refuse(KIND("\"<image>\": 0", ""), 7, "lacks");
+    refuse("[]", 7, "(none)");
+    refuse("{\"model\": {\"type\": \"WordLevel\", \"vocab\": 3}}", 7, "lacks");
+    refuse(KIND("\"<image>\": \"x\"", ""), 7, "outside the vocabulary");
+    refuse(KIND("\"<image>\": -1", ""), 7, "outside the vocabulary");
+    refuse(KIND("\"<image>\": 4294967296", ""), 7, "outside the vocabulary");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prompt),
+        cmocka_unit_test(test_added_tokens),
+        cmocka_unit_test(test_strange_words),
         cmocka_unit_test(test_unknown_word_without_unknown_token),
         cmocka_unit_test(test_refused),
     };
