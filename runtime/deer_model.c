@@ -1,10 +1,10 @@
 /* deer_model.c - model files: what is in them, what they cost, where they come from. */
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "budgets/cost.h"
 #include "budgets/explain.h"
+#include "budgets/modules.h"
 #include "runtime/official.h"
 #include "runtime/tool.h"
 
@@ -21,64 +21,157 @@ static json_t *exit_json(const deer_config *c, const deer_cost *cost, int k)
                      deer_gflops(e->head), "memory_bytes", (json_int_t)e->memory_bytes);
 }
 
-static void print_json(const deer_model *model, const deer_cost *cost)
+/* What is shown: a model file, or the published dimensions of one that is not here. */
+typedef struct {
+    const deer_config *config;
+    const deer_model *model; /* NULL: published dimensions alone */
+    deer_cost cost;
+} subject;
+
+/* Numbers in each part of the model, biases and norms included. */
+typedef struct {
+    uint64_t vision, resampler, embedding, head, decoder;
+} parameters;
+
+static parameters count_parameters(const deer_config *c)
 {
-    const deer_config *c = deer_model_config(model);
+    parameters p = {module_vision_weights(c), module_resampler_weights(c),
+                    module_embedding_weights(c), module_head_weights(c), 0};
+
+    for (int i = 0; i <= c->exit_layers[c->exits - 1]; i++)
+        p.decoder +=
+            module_decoder_weights(c) + (module_has_cross(c, i) ? module_cross_weights(c) : 0);
+    return p;
+}
+
+static json_t *parameters_json(const deer_config *c)
+{
+    parameters p = count_parameters(c);
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}", "vision", (json_int_t)p.vision, "resampler",
+                     (json_int_t)p.resampler, "embedding", (json_int_t)p.embedding, "head",
+                     (json_int_t)p.head, "decoder", (json_int_t)p.decoder);
+}
+
+static void print_json(const subject *s)
+{
+    const deer_config *c = s->config;
     json_t *exits = json_array(), *root;
 
     for (int k = 0; k < c->exits; k++)
-        json_array_append_new(exits, exit_json(c, cost, k));
-    root =
-        json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:I, s:o}", "name", c->name, "fingerprint",
-                  deer_model_fingerprint(model), "image_size", c->image_size, "d_model", c->d_model,
-                  "layers", c->layers, "vocab", c->vocab, "tokens", cost->tokens, "mapped_bytes",
-                  (json_int_t)deer_model_mapped_bytes(model), "exits", exits);
+        json_array_append_new(exits, exit_json(c, &s->cost, k));
+    root = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "name", c->name, "image_size",
+                     c->image_size, "d_model", c->d_model, "layers", c->layers, "vocab", c->vocab,
+                     "tokens", s->cost.tokens, "parameters", parameters_json(c), "exits", exits);
+    if (s->model) {
+        json_object_set_new(root, "fingerprint", json_string(deer_model_fingerprint(s->model)));
+        json_object_set_new(root, "mapped_bytes",
+                            json_integer((json_int_t)deer_model_mapped_bytes(s->model)));
+    }
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(root);
 }
 
-static void print_dimensions(const deer_model *model)
+static void print_head(const deer_config *c)
 {
-    const deer_config *c = deer_model_config(model);
+    printf("head         %s LSTM: %d layers of %d; MLP",
+           c->lstm == DEER_LSTM_PLAIN ? "plain" : "layer-normed", c->lstm_layers, c->lstm_hidden);
+    for (int i = 0; i < c->head_mlp_layers; i++)
+        printf(" %d", c->head_mlp[i]);
+    putchar('\n');
+}
 
-    printf("model        %s (%s)\n", c->name, deer_model_fingerprint(model));
+static void print_parameters(const deer_config *c)
+{
+    parameters p = count_parameters(c);
+
+    printf("parameters   vision %.3f M, resampler %.3f M, embedding %.3f M, head %.3f M, "
+           "decoder %.3f M\n",
+           (double)p.vision / 1e6, (double)p.resampler / 1e6, (double)p.embedding / 1e6,
+           (double)p.head / 1e6, (double)p.decoder / 1e6);
+}
+
+static void print_dimensions(const subject *s)
+{
+    const deer_config *c = s->config;
+
+    printf("model        %s (%s)\n", c->name,
+           s->model ? deer_model_fingerprint(s->model) : "published dimensions, no file");
     printf("vision       %d x %d pixels, patches of %d; %d layers, width %d, %d heads, MLP %d\n",
            c->image_size, c->image_size, c->patch_size, c->vision_layers, c->vision_width,
            c->vision_heads, c->vision_mlp);
     printf("resampler    %d latents an image; %d layers, %d heads of %d, MLP %d\n",
            c->resampler_latents, c->resampler_layers, c->resampler_heads, c->resampler_head_dim,
            c->resampler_mlp);
-    printf("decoder      %s: %d layers, width %d, %d heads, MLP %d, %d words; media in %s\n",
+    printf("decoder      %s: %d layers, width %d, %d heads, MLP %d, %d words; media in ",
            c->block == DEER_BLOCK_MPT_1B ? "MPT-1B" : "MPT-7B", c->layers, c->d_model, c->heads,
-           c->mlp, c->vocab, c->cross_every == 1 ? "every layer" : "some layers");
-    printf("head         %s LSTM: %d layers of %d; MLP",
-           c->lstm == DEER_LSTM_PLAIN ? "plain" : "layer-normed", c->lstm_layers, c->lstm_hidden);
-    for (int i = 0; i < c->head_mlp_layers; i++)
-        printf(" %d", c->head_mlp[i]);
-    printf("\nweights      %.2f MB mapped\n", (double)deer_model_mapped_bytes(model) / 1e6);
+           c->mlp, c->vocab);
+    printf(c->cross_every == 1 ? "every layer\n" : "one layer of %d\n", c->cross_every);
+    print_head(c);
+    print_parameters(c);
+    if (s->model)
+        printf("weights      %.2f MB mapped\n", (double)deer_model_mapped_bytes(s->model) / 1e6);
 }
 
-static void print_exits(const deer_config *c, const deer_cost *cost)
+static void print_exits(const subject *s)
 {
     printf("\nexit  layer  LLM GFLOPs  total GFLOPs  memory MB   (a step with %d text tokens)\n",
-           cost->tokens);
-    for (int k = 0; k < c->exits; k++)
-        printf("%4d  %5d  %10.5f  %12.5f  %9.2f\n", k, c->exit_layers[k],
-               deer_gflops(cost->exit[k].llm), deer_gflops(cost->exit[k].total),
-               (double)cost->exit[k].memory_bytes / 1e6);
+           s->cost.tokens);
+    for (int k = 0; k < s->config->exits; k++)
+        printf("%4d  %5d  %10.5f  %12.5f  %9.2f\n", k, s->config->exit_layers[k],
+               deer_gflops(s->cost.exit[k].llm), deer_gflops(s->cost.exit[k].total),
+               (double)s->cost.exit[k].memory_bytes / 1e6);
     printf("one multiply-add counts as one FLOP, as in the paper; --explain says how they come "
            "about\n");
 }
 
+typedef struct {
+    bool json, explain;
+    long tokens;
+} shown_as;
+
+static void show(const deer_config *config, const deer_model *model, const shown_as *as)
+{
+    subject s = {.config = config, .model = model};
+
+    deer_cost_of(config, (int)as->tokens, DEER_F32, &s.cost);
+    if (as->json) {
+        print_json(&s);
+    } else if (as->explain) {
+        deer_cost_explain(config, (int)as->tokens, stdout);
+    } else {
+        print_dimensions(&s);
+        print_exits(&s);
+    }
+}
+
+/* A published model's name, or a model file. */
+static deer_status show_named(const char *name, const shown_as *as, deer_error *err)
+{
+    deer_config published;
+    deer_model *model;
+    deer_status status;
+
+    if (deer_config_published(name, &published)) {
+        show(&published, NULL, as);
+        return DEER_OK;
+    }
+    status = deer_model_open(name, DEER_ALL_EXITS, &model, err);
+    if (!status)
+        show(deer_model_config(model), model, as);
+    if (!status)
+        deer_model_close(model);
+    return status;
+}
+
 static int info(int argc, char **argv)
 {
-    bool json = false, explain = false;
-    long tokens = 12;
+    shown_as as = {.tokens = 12};
     const tool_option options[] = {
-        {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
-        {"explain", TOOL_FLAG, &explain, NULL, "say how FLOPs are counted, product by product"},
-        {"tokens", TOOL_INT, &tokens, "N", "text tokens of the instruction (default 12)"},
+        {"json", TOOL_FLAG, &as.json, NULL, "print JSON on standard output"},
+        {"explain", TOOL_FLAG, &as.explain, NULL, "say how FLOPs are counted, product by product"},
+        {"tokens", TOOL_INT, &as.tokens, "N", "text tokens of the instruction (default 12)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-model info",
                                "shows a model's dimensions and what its exits cost",
@@ -86,9 +179,6 @@ static int info(int argc, char **argv)
                                "deer-model info datasets/tabletop/policy.safetensors\n"
                                "deer-model info 3b --tokens 14 --explain"};
     const char *rest[256];
-    deer_model *model;
-    deer_config published;
-    deer_cost cost;
     deer_error err;
     deer_status status;
     int n = 0, ended;
@@ -99,30 +189,10 @@ static int info(int argc, char **argv)
         return ended;
     if (n != 1)
         return tool_usage(&self, "which model file?");
-    if (tokens < 1 || tokens > 100000)
-        return tool_usage(&self, "--tokens must be positive");
-    if (deer_config_published(rest[0], &published)) {
-        deer_cost_of(&published, (int)tokens, DEER_F32, &cost);
-        if (explain)
-            deer_cost_explain(&published, (int)tokens, stdout);
-        else
-            print_exits(&published, &cost);
-        return DEER_OK;
-    }
-    status = deer_model_open(rest[0], DEER_ALL_EXITS, &model, &err);
-    if (status)
-        return tool_fail(&self, status, &err);
-    deer_cost_of(deer_model_config(model), (int)tokens, DEER_F32, &cost);
-    if (json) {
-        print_json(model, &cost);
-    } else if (explain) {
-        deer_cost_explain(deer_model_config(model), (int)tokens, stdout);
-    } else {
-        print_dimensions(model);
-        print_exits(deer_model_config(model), &cost);
-    }
-    deer_model_close(model);
-    return DEER_OK;
+    if (as.tokens < 1 || as.tokens > 100000)
+        return tool_usage(&self, "--tokens must lie between 1 and 100000");
+    status = show_named(rest[0], &as, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
 
 /* ---------------------------------------------------------------- import ------------------- */
