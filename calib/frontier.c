@@ -48,14 +48,13 @@ static candidate cheapest(const grid *g)
     return x;
 }
 
-/* The dearest shift of `from` within the budget; the cheapest thresholds when no shift is. */
+/* The dearest shift of `from` within the budget, towards cheaper or dearer; the cheapest thresholds
+ * when no shift is. */
 static candidate shift_into(const grid *g, const candidate *from, double budget)
 {
     candidate best = cheapest(g), x = *from;
-    double low = 0, high = 12;
+    double low = from->cost <= budget ? -12 : 0, high = from->cost <= budget ? 0 : 12;
 
-    if (from->cost <= budget)
-        return *from;
     for (int i = 0; i < 24; i++) {
         double middle = (low + high) / 2;
 
@@ -67,7 +66,21 @@ static candidate shift_into(const grid *g, const candidate *from, double budget)
             low = middle;
         }
     }
-    return best;
+    return best.cost < from->cost && from->cost <= budget ? *from : best;
+}
+
+/* From x to a budget: shifted, and as it is when it fits; the better after filling up. */
+static candidate step_to(const grid *g, coordinate *c, const candidate *x, double budget)
+{
+    candidate shifted = shift_into(g, x, budget), filled = *x;
+
+    if (shifted.cost > budget)
+        return shifted;
+    coordinate_fill(c, budget, 3, &shifted);
+    if (filled.cost > budget)
+        return shifted;
+    coordinate_fill(c, budget, 3, &filled);
+    return filled.loss < shifted.loss ? filled : shifted;
 }
 
 static void walk(const grid *g, coordinate *c, const candidate *start, const double *budgets, int n,
@@ -78,17 +91,11 @@ static void walk(const grid *g, coordinate *c, const candidate *start, const dou
 
     while (above < n && budgets[above] < start->cost)
         above++;
-    for (int i = above - 1; i >= 0; i--) { /* downwards from the start */
-        x = shift_into(g, &x, budgets[i]);
-        if (x.cost <= budgets[i])
-            coordinate_fill(c, budgets[i], 3, &x);
-        points[i] = x;
-    }
+    for (int i = above - 1; i >= 0; i--)
+        points[i] = x = step_to(g, c, &x, budgets[i]);
     x = *start;
-    for (int i = above; i < n; i++) { /* and upwards */
-        coordinate_fill(c, budgets[i], 3, &x);
-        points[i] = x;
-    }
+    for (int i = above; i < n; i++)
+        points[i] = x = step_to(g, c, &x, budgets[i]);
 }
 
 deer_status frontier_path(const steps *s, int max_exit, const float *tau, const double *budgets,
@@ -116,5 +123,40 @@ deer_status frontier_path(const steps *s, int max_exit, const float *tau, const 
     }
     coordinate_free(c);
     grid_free(&g);
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- budget for a loss -------- */
+
+deer_status frontier_budget_for_loss(const steps *s, const solve_spec *spec, double limit,
+                                     double *budget, deer_error *err)
+{
+    double low = steps_fixed_cost(s, 0), high = steps_fixed_cost(s, spec->max_exit);
+    double range = high - low;
+    solve_spec how = *spec;
+    solution x;
+
+    how.budget = INFINITY;
+    how.method = SOLVE_COORDINATE;
+    if (solve(s, &how, &x, err))
+        return DEER_FAILED;
+    if (x.found.loss > limit)
+        return deer_fail_with(DEER_INFEASIBLE, err,
+                              "no thresholds keep a mean loss of %.6g: the least there is is %.6g",
+                              limit, x.found.loss);
+    high = x.found.cost;
+    while (high - low > 1e-3 * range) {
+        deer_status status;
+
+        how.budget = (low + high) / 2;
+        status = solve(s, &how, &x, err);
+        if (status && status != DEER_INFEASIBLE)
+            return status;
+        if (status || x.found.loss > limit)
+            low = how.budget;
+        else
+            high = how.budget;
+    }
+    *budget = high;
     return DEER_OK;
 }

@@ -25,4 +25,9 @@ typedef struct {
 deer_status frontier_path(const steps *s, int max_exit, const float *tau, const double *budgets,
                           int n, frontier_point *path, deer_error *err);
 
+/* The least budget whose answer keeps a mean loss of `limit` on s, to a thousandth of the range of
+ * costs; DEER_INFEASIBLE when even the dearest thresholds lose more. */
+deer_status frontier_budget_for_loss(const steps *s, const solve_spec *spec, double limit,
+                                     double *budget, deer_error *err);
+
 #endif

@@ -303,9 +303,10 @@ static deer_status refuse(job *j, const entry *surest, deer_error *err)
     return deer_fail_with(
         DEER_INFEASIBLE, err,
         "%d episodes are too few to promise this with confidence %g; about %.0f would "
-        "be needed",
+        "be needed%s",
         j->episodes, j->spec->confidence,
-        ceil(fmax(needed / (1 - j->spec->share), j->episodes + 1.0)));
+        ceil(fmax(needed / (1 - j->spec->share), j->episodes + 1.0)),
+        isfinite(j->spec->deviation) ? " (fewer, if no step can lose so much)" : "");
 }
 
 static void state(const job *j, guarantee *g)
@@ -313,7 +314,8 @@ static void state(const job *j, guarantee *g)
     char what[160] = "";
 
     if (isfinite(g->budget))
-        snprintf(what, sizeof what, "an average cost of at most %.6g a step", g->budget);
+        snprintf(what, sizeof what, "an average cost of at most %.6g%s a step", g->budget,
+                 j->spec->unit ? j->spec->unit : "");
     if (isfinite(g->deviation))
         snprintf(what + strlen(what), sizeof what - strlen(what),
                  "%san average loss of at most %.6g a step", *what ? " and " : "", g->deviation);
@@ -323,7 +325,6 @@ static void state(const job *j, guarantee *g)
         "%s bound on %d held-out episodes, after solving on %d others",
         what, g->longest, 1 - g->confidence, g->bound == BOUND_T ? " approximately" : "",
         bound_name(g->bound), g->tested_on, g->solved_on);
-    (void)j;
 }
 
 /* ---------------------------------------------------------------- entry -------------------- */

@@ -31,6 +31,7 @@ typedef struct {
     int longest;         /* steps an episode can have at most; 0: a quarter more than seen */
     double share;        /* of the episodes to solve on, 0..1 */
     uint64_t seed;
+    const char *unit;   /* behind the budget in the statement, " GFLOPs" say; may be NULL */
     const int *stratum; /* [episodes] kinds that both parts get their share of; NULL: one kind */
 } guarantee_spec;
 

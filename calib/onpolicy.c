@@ -38,6 +38,20 @@ deer_status onpolicy_judge(cache *c, const deer_model *model, const calibration_
     return replayed_problem(c, model, spec, &rule, threads, p, err);
 }
 
+/* Keeps the steps of the episodes to solve on. */
+static deer_status restrict_to(const bool *episodes, calibration *p, deer_error *err)
+{
+    steps part;
+
+    if (!episodes)
+        return DEER_OK;
+    if (steps_select(&p->s, episodes, &part, err))
+        return DEER_FAILED;
+    steps_free(&p->s);
+    p->s = part;
+    return DEER_OK;
+}
+
 /* The steps that the first solve sees. */
 static deer_status first_problem(cache *c, const deer_model *model, const onpolicy_spec *spec,
                                  calibration *p, deer_error *err)
@@ -88,6 +102,18 @@ static void offer(onpolicy_result *r, bool *found, const solution *x, const eval
     *found = true;
 }
 
+/* What tau does under its own history in the episodes to solve on. */
+static deer_status judge_part(cache *c, const deer_model *model, const onpolicy_spec *spec,
+                              const float *tau, calibration *p, deer_error *err)
+{
+    if (onpolicy_judge(c, model, &spec->problem, tau, spec->threads, p, err))
+        return DEER_FAILED;
+    if (!restrict_to(spec->episodes, p, err))
+        return DEER_OK;
+    calibration_free(p);
+    return DEER_FAILED;
+}
+
 /* Judges x, and solves again on what its history gives, until it settles. *found: whether any
  * round's thresholds fit the budget. */
 static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spec *spec,
@@ -101,7 +127,7 @@ static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spe
         evaluation actual;
         solution y = {0};
 
-        if (onpolicy_judge(c, model, &spec->problem, x->tau, spec->threads, &own, err))
+        if (judge_part(c, model, spec, x->tau, &own, err))
             return DEER_FAILED;
         steps_evaluate(&own.s, x->tau, x->max_exit, &actual);
         if (r->rounds == 1)
@@ -134,7 +160,7 @@ static deer_status fixed_exit(cache *c, const deer_model *model, const onpolicy_
         r->x.tau[i] = i < k ? -INFINITY : FLT_MAX;
     r->x.tau[last] = INFINITY;
     snprintf(r->x.solver, sizeof r->x.solver, "fixed exit %d", k);
-    if (onpolicy_judge(c, model, &spec->problem, r->x.tau, spec->threads, &r->problem, err))
+    if (judge_part(c, model, spec, r->x.tau, &r->problem, err))
         return DEER_FAILED;
     steps_evaluate(&r->problem.s, r->x.tau, last, &r->actual);
     return DEER_OK;
@@ -148,8 +174,11 @@ deer_status onpolicy_solve(cache *c, const deer_model *model, const onpolicy_spe
     deer_status status;
 
     memset(r, 0, sizeof *r);
-    if (first_problem(c, model, spec, &r->problem, err))
+    if (first_problem(c, model, spec, &r->problem, err) ||
+        restrict_to(spec->episodes, &r->problem, err)) {
+        onpolicy_free(r);
         return DEER_FAILED;
+    }
     status = solve_once(spec, &r->problem.s, spec->solve.budget, &x, err);
     r->predicted = r->first = r->actual = x.found;
     r->x = x;

@@ -24,6 +24,7 @@ typedef struct {
     solve_spec solve;     /* budget in GFLOPs of problem's scope */
     bool official_best;   /* solve by the best of the official heuristics instead */
     history_kind history; /* full and random: one solve, judged as it is */
+    const bool *episodes; /* [about.episodes] those to solve on; NULL: all */
     int threads;
 } onpolicy_spec;
 

@@ -77,7 +77,7 @@ static deer_status check_feasible(const steps *s, const solve_spec *spec, deer_e
                               s->exits);
     cheapest_thresholds(spec->max_exit, tau);
     steps_evaluate(s, tau, spec->max_exit, &cheapest);
-    if (cheapest.cost <= spec->budget)
+    if (cheapest.cost <= spec->budget * (1 + 1e-12)) /* sums of the same costs may round apart */
         return DEER_OK;
     return deer_fail_with(DEER_INFEASIBLE, err,
                           "no thresholds keep an average of %.9g: always taking the first exit "

@@ -97,7 +97,8 @@ static void print_people(const job *j, const char *thresholds)
     printf("%s on %s: %d episodes, %lld steps; made by %s\n\n", thresholds, j->c->dir,
            j->c->about.episodes, (long long)j->p.s.n, j->t.solver);
     table_print(stdout, rows, 2, last + 1, calibration_fixed_cost(&j->p, j->p.llm, j->t.max_exit),
-                calibration_fixed_cost(&j->p, j->p.total, j->t.max_exit), j->t.budget_is_llm);
+                calibration_fixed_cost(&j->p, j->p.total, j->t.max_exit),
+                j->t.budget_is_llm ? "llm" : "total");
     printf("\nper-step oracle at this cost: loss %.5f; dearest episode %.6g GFLOPs a step (%s)\n",
            j->oracle_loss, j->worst_episode, j->t.budget_is_llm ? "llm" : "total");
     if (isfinite(budget))

@@ -13,7 +13,8 @@ int calib_replay_main(int argc, char **argv)
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &demos, "FILE", "recorded demonstrations (required)"},
-        {"cache", TOOL_STRING, &folder, "DIR", "feature cache to write or to go on with (required)"},
+        {"cache", TOOL_STRING, &folder, "DIR",
+         "feature cache to write or to go on with (required)"},
         {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
         {"shard-episodes", TOOL_INT, &per_shard, "N",
          "episodes of a shard of a new cache (default 8)"},

@@ -10,21 +10,24 @@ void table_row_of(const calibration *p, const char *name, const float *tau, int 
     evaluation e;
 
     steps_evaluate(&p->s, tau, max_exit, &e);
-    *row = (table_row){.max_exit = max_exit,
-                       .llm = steps_mean_cost(&p->s, p->llm, tau, max_exit),
-                       .total = steps_mean_cost(&p->s, p->total, tau, max_exit),
-                       .peak_llm = p->peak_llm[max_exit],
-                       .peak_total = p->peak_total[max_exit],
-                       .loss = e.loss};
+    *row =
+        (table_row){.max_exit = max_exit,
+                    .llm = p->llm ? steps_mean_cost(&p->s, p->llm, tau, max_exit) : NAN,
+                    .total = p->total ? steps_mean_cost(&p->s, p->total, tau, max_exit) : e.cost,
+                    .peak_llm = p->llm ? p->peak_llm[max_exit] : NAN,
+                    .peak_total = p->total ? p->peak_total[max_exit] : steps_peak(&p->s, max_exit),
+                    .loss = e.loss};
     snprintf(row->name, sizeof row->name, "%s", name);
     memcpy(row->fraction, e.fraction, sizeof row->fraction);
     memcpy(row->tau, tau, (size_t)(max_exit + 1) * sizeof *tau);
 }
 
-static void print_row(FILE *out, const table_row *r, int exits, double share)
+static void print_row(FILE *out, const table_row *r, int exits, double share, bool table)
 {
-    fprintf(out, "%-16s %10.5f %10.5f %6.1f%% %9.5f ", r->name, r->llm, r->total, 100 * share,
-            r->loss);
+    fprintf(out, "%-16s ", r->name);
+    if (!table)
+        fprintf(out, "%10.5f ", r->llm);
+    fprintf(out, "%10.5f %6.1f%% %9.5f ", r->total, 100 * share, r->loss);
     for (int k = 0; k < exits; k++)
         if (k <= r->max_exit)
             fprintf(out, " %5.1f", 100 * r->fraction[k]);
@@ -34,16 +37,24 @@ static void print_row(FILE *out, const table_row *r, int exits, double share)
 }
 
 void table_print(FILE *out, const table_row *rows, int n, int exits, double full_llm,
-                 double full_total, bool llm)
+                 double full_total, const char *scope)
 {
-    fprintf(out, "%-16s %10s %10s %7s %9s  %% of steps leaving at exit\n", "", "llm", "total",
-            llm ? "of llm" : "of all", "loss");
-    fprintf(out, "%-16s %10s %10s %7s %9s ", "", "GFLOPs", "GFLOPs", "", "");
+    bool llm = !strcmp(scope, "llm"), table = !strcmp(scope, "cost");
+
+    if (table)
+        fprintf(out, "%-16s %10s %7s %9s  %% of steps leaving at exit\n", "", "cost", "of full",
+                "loss");
+    else
+        fprintf(out, "%-16s %10s %10s %7s %9s  %% of steps leaving at exit\n", "", "llm", "total",
+                llm ? "of llm" : "of all", "loss");
+    fprintf(out, table ? "%-16s %10s %7s %9s " : "%-16s %10s     GFLOPs %7s %9s ", "",
+            table ? "" : "GFLOPs", "", "");
     for (int k = 0; k < exits; k++)
         fprintf(out, " %5d", k);
     fprintf(out, "\n");
     for (int i = 0; i < n; i++)
-        print_row(out, &rows[i], exits, llm ? rows[i].llm / full_llm : rows[i].total / full_total);
+        print_row(out, &rows[i], exits, llm ? rows[i].llm / full_llm : rows[i].total / full_total,
+                  table);
 }
 
 static json_t *number(double value)

@@ -18,13 +18,14 @@ typedef struct {
     float tau[DEER_MAX_EXITS];
 } table_row;
 
-/* What tau does on the steps of p. */
+/* What tau does on the steps of p; p->llm and p->total NULL: s.cost is all there is. */
 void table_row_of(const calibration *p, const char *name, const float *tau, int max_exit,
                   table_row *row);
 
-/* full_llm, full_total: what 100% is. llm: the percentage column is of that scope. */
+/* scope: "llm", "total", or "cost" for a table's problem, whose cost is in `total` and which has no
+ * llm. full_llm, full_total: what 100% of a scope is. */
 void table_print(FILE *out, const table_row *rows, int n, int exits, double full_llm,
-                 double full_total, bool llm);
+                 double full_total, const char *scope);
 
 /* A new JSON object; tau is null at the last exit and "never" for -infinity. */
 json_t *table_row_json(const table_row *row);

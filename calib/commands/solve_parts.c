@@ -1,0 +1,125 @@
+/* solve_parts.c - limits, delivery, frontiers. */
+#include "calib/commands/solve_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/file.h"
+#include "runtime/tool.h"
+
+/* ---------------------------------------------------------------- limits ------------------- */
+
+deer_status limits_deepest(const limits *asked, const double *peak, const double *memory, int exits,
+                           int *deepest, deer_error *err)
+{
+    *deepest = solve_deepest(peak, memory, exits, asked->peak, asked->memory);
+    if (*deepest >= 0)
+        return DEER_OK;
+    if (peak[0] > asked->peak)
+        return deer_fail_with(DEER_INFEASIBLE, err,
+                              "no exit keeps a peak of %.6g%s: the first one costs %.6g",
+                              asked->peak, asked->unit, peak[0]);
+    return deer_fail_with(DEER_INFEASIBLE, err,
+                          "no exit fits into %.0f bytes: the first one needs %.0f", asked->memory,
+                          memory[0]);
+}
+
+deer_status limits_average(const limits *asked, const steps *whole, double *budget, deer_error *err)
+{
+    double full = steps_fixed_cost(whole, whole->exits - 1), least = steps_fixed_cost(whole, 0);
+
+    *budget = !isnan(asked->average)    ? asked->average
+              : !isnan(asked->fraction) ? asked->fraction * full
+                                        : INFINITY;
+    if (*budget >= least)
+        return DEER_OK;
+    return deer_fail_with(DEER_INFEASIBLE, err,
+                          "an average of %.6g%s cannot be met: always taking the first exit costs "
+                          "%.6g, %.1f%% of full depth",
+                          *budget, asked->unit, least, 100 * least / full);
+}
+
+void limits_never(int max_exit, float *tau)
+{
+    for (int k = 0; k < max_exit; k++)
+        tau[k] = -INFINITY;
+    tau[max_exit] = INFINITY;
+}
+
+/* ---------------------------------------------------------------- delivery ----------------- */
+
+void outcome_deliver(const solve_arguments *a, const outcome *o)
+{
+    if (a->json) {
+        json_t *json = outcome_json(o);
+
+        json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+        printf("\n");
+        json_decref(json);
+    } else if (!a->print_official) {
+        outcome_print(stdout, o);
+    }
+    if (a->print_official)
+        outcome_print_official(a->json ? stderr : stdout, o);
+}
+
+/* ---------------------------------------------------------------- frontier ----------------- */
+
+static deer_status write_json(const char *path, json_t *json, deer_error *err)
+{
+    char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(12));
+    deer_status status;
+
+    if (!text)
+        return deer_fail(err, "out of memory writing %s", path);
+    status = file_write(path, text, strlen(text), err);
+    free(text);
+    return status;
+}
+
+static json_t *point_json(const table_row *row, double budget)
+{
+    json_t *json = table_row_json(row);
+
+    json_object_set_new(json, "budget", json_real(budget));
+    return json;
+}
+
+static deer_status solve_points(int points, const steps *whole, frontier_solver solver,
+                                void *context, json_t *list, deer_error *err)
+{
+    double low = steps_fixed_cost(whole, 0), high = steps_fixed_cost(whole, whole->exits - 1);
+    table_row row = {.loss = INFINITY}, next;
+    tool_progress bar;
+    deer_status status = DEER_OK;
+
+    tool_progress_start(&bar, "frontier", "budgets", points);
+    for (int i = 0; i < points && !status; i++) {
+        double budget = i == points - 1 ? high : low + (high - low) * i / (points - 1);
+
+        status = solver(context, budget, &next, err);
+        if (status)
+            break;
+        row = next.loss <= row.loss ? next : row;
+        json_array_append_new(list, point_json(&row, budget));
+        tool_progress_update(&bar, i + 1);
+    }
+    tool_progress_end(&bar);
+    return status;
+}
+
+deer_status frontier_write(const char *path, int points, const steps *whole, const char *scope,
+                           frontier_solver solver, void *context, deer_error *err)
+{
+    json_t *json = json_object(), *list = json_array();
+    deer_status status = solve_points(points, whole, solver, context, list, err);
+
+    json_object_set_new(json, "deer_frontier", json_integer(1));
+    json_object_set_new(json, "scope", json_string(scope));
+    json_object_set_new(json, "points", list);
+    if (!status)
+        status = write_json(path, json, err);
+    json_decref(json);
+    return status;
+}
