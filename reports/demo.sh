@@ -5,7 +5,7 @@ set -eu
 BUILD=${BUILD:-build}
 out=$BUILD/demo
 model=datasets/tabletop/policy.safetensors
-episodes=${EPISODES:-6} # rollouts per task: 23 tasks
+episodes=${EPISODES:-10} # rollouts per task: 23 tasks
 unset OPENBLAS_CORETYPE
 export OPENBLAS_NUM_THREADS=1
 
