@@ -18,6 +18,7 @@ int main(int argc, char **argv)
         {"replay", "run a policy over demonstrations into a feature cache", calib_replay_main},
         {"solve", "choose thresholds under budgets from a cache", calib_solve_main},
         {"check", "judge a thresholds file on a cache", calib_check_main},
+        {"bench", "measure the solvers on made-up problems", calib_bench_main},
         {NULL, NULL, NULL}};
 
     signal(SIGXFSZ, SIG_IGN); /* a file-size limit then fails the write, which says so */

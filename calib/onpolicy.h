@@ -1,7 +1,10 @@
 /* onpolicy.h - thresholds that keep their budget under the history they make themselves.
  *
- *   onpolicy_spec   spec = {.problem = problem_spec, .solve = solve_spec, .history =
- * HISTORY_ON_POLICY}; onpolicy_result r; if (onpolicy_solve(cache, model, &spec, &r, &err)) ...
+ *   onpolicy_spec spec = {.problem = what, .solve = how, .history = HISTORY_ON_POLICY};
+ *   onpolicy_result r;
+ *
+ *   if (onpolicy_solve(cache, model, &spec, &r, &err))
+ *       return DEER_FAILED;
  *   use(r.x.tau, r.actual.cost);
  *   onpolicy_free(&r);
  *

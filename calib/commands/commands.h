@@ -5,6 +5,7 @@
 int calib_replay_main(int argc, char **argv);
 int calib_solve_main(int argc, char **argv);
 int calib_check_main(int argc, char **argv);
+int calib_bench_main(int argc, char **argv);
 
 /* "deer-calib --model M --demos D --avg-gflops X --out T": replay and solve in one. */
 int calib_short_main(int argc, char **argv);
