@@ -47,7 +47,8 @@ static deer_status job(void *context, int i, parallel_result *out, deer_error *e
     rollout_outcome outcome;
     uint64_t        seed = rollout_seed(e->seed, i / e->n_tasks);
 
-    if (rollout_judge(&e->stage, e->tasks[i % e->n_tasks], seed, &outcome, err))
+    tabletop_reset(e->stage.world, seed, e->tasks[i % e->n_tasks], TABLETOP_SEEN);
+    if (rollout_judge(&e->stage, &outcome, err))
         return DEER_FAILED;
     return parallel_append(out, &outcome, sizeof outcome, err);
 }

@@ -21,7 +21,7 @@ static deer_status draw(int task, uint64_t seed, int moments, int steps, uint8_t
 
     if (rollout_stage_open(&stage, NULL, NULL, err))
         return DEER_FAILED;
-    tabletop_reset(stage.world, seed, task);
+    tabletop_reset(stage.world, seed, task, TABLETOP_SEEN);
     for (int m = 0; m < moments; m++) {
         for (int camera = 0; camera < 2; camera++) {
             tabletop_render(stage.eye, stage.world, (tabletop_camera)camera, SIDE, view);

@@ -40,6 +40,12 @@ int sim_select_tasks(const char *names, int *tasks, const char **unknown)
     return count;
 }
 
+deer_status sim_split(const char *name, tabletop_split *split)
+{
+    *split = strcmp(name, "unseen") ? TABLETOP_SEEN : TABLETOP_UNSEEN;
+    return *split == TABLETOP_SEEN && strcmp(name, "seen") ? DEER_FAILED : DEER_OK;
+}
+
 int sim_tasks_main(int argc, char **argv)
 {
     const tool_option  options[] = {{NULL, 0, NULL, NULL, NULL}};

@@ -33,6 +33,20 @@ static double away(const tabletop *world, double x, double y)
     return hypot(world_hand(world)[0] - x, world_hand(world)[1] - y);
 }
 
+/* As go, for the way to where a skill begins: a hand that is low somewhere else rises first, with its
+ * fingers as they are, so that it neither drags along nor knocks over what is around it. */
+static void approach(const tabletop *world, double x, double y, double z, double yaw, double grip,
+                     float *action)
+{
+    const double *hand = world_hand(world);
+
+    if (hand[2] < 0.085 && away(world, x, y) > 0.03)
+        go(world, hand[0], hand[1], 0.115, world->target[3], world->open ? open_grip : closed_grip,
+           action);
+    else
+        go(world, x, y, z, yaw, grip, action);
+}
+
 /* Moves towards holding the block; true once it is held (action is then the caller's to choose). */
 static bool grasp(const tabletop *world, int block, float *action)
 {
@@ -50,7 +64,7 @@ static bool grasp(const tabletop *world, int block, float *action)
     else if (error < 0.05)
         go(world, b[0], b[1], low + 0.08, yaw, open_grip, action);
     else
-        go(world, b[0], b[1], hand[2] < low + 0.07 ? low + 0.14 : low + 0.09, yaw, open_grip, action);
+        approach(world, b[0], b[1], low + 0.09, yaw, open_grip, action);
     return false;
 }
 
@@ -65,7 +79,7 @@ static void lift(const tabletop *world, float *action)
 static void push(const tabletop *world, float *action)
 {
     const double *b = world_block(world, world->block), *hand = world_hand(world);
-    int           direction = task_of(world)->direction;
+    int           direction = task_of(world->task)->direction;
     double        behind = b[0] - 0.052 * direction, gap = (b[0] - hand[0]) * direction;
 
     if (hand[2] < 0.035 && gap > 0.025 && fabs(hand[1] - b[1]) < 0.014 && fabs(hand[3]) < 0.2)
@@ -73,7 +87,7 @@ static void push(const tabletop *world, float *action)
     else if (away(world, behind, b[1]) < 0.012 && fabs(hand[3]) < 0.12)
         go(world, behind, b[1], 0.014, 0, closed_grip, action);
     else
-        go(world, behind, b[1], travel, 0, closed_grip, action);
+        approach(world, behind, b[1], travel, 0, closed_grip, action);
 }
 
 /* Hooks the closed fingers between the drawer's front and its handle, and pulls. */
@@ -88,7 +102,7 @@ static void open_drawer(const tabletop *world, float *action)
     else if (away(world, WORLD_DRAWER_X, hook) < 0.010 && fabs(hand[3]) < 0.15)
         go(world, WORLD_DRAWER_X, hook, 0.040, 0, closed_grip, action);
     else
-        go(world, WORLD_DRAWER_X, hook, 0.11, 0, closed_grip, action);
+        approach(world, WORLD_DRAWER_X, hook, 0.11, 0, closed_grip, action);
 }
 
 static void close_drawer(const tabletop *world, float *action)
@@ -101,14 +115,14 @@ static void close_drawer(const tabletop *world, float *action)
     else if (away(world, WORLD_DRAWER_X, front) < 0.012)
         go(world, WORLD_DRAWER_X, front, 0.040, 0, closed_grip, action);
     else
-        go(world, WORLD_DRAWER_X, front, 0.11, 0, closed_grip, action);
+        approach(world, WORLD_DRAWER_X, front, 0.11, 0, closed_grip, action);
 }
 
 static void press_button(const tabletop *world, float *action)
 {
     double z = away(world, WORLD_BUTTON_X, WORLD_BUTTON_Y) < 0.012 ? 0.010 : 0.09;
 
-    go(world, WORLD_BUTTON_X, WORLD_BUTTON_Y, z, 0, closed_grip, action);
+    approach(world, WORLD_BUTTON_X, WORLD_BUTTON_Y, z, 0, closed_grip, action);
 }
 
 static void retreat(const tabletop *world, float *action)
@@ -138,7 +152,7 @@ static void store(const tabletop *world, float *action)
 
 static void stack(const tabletop *world, float *action)
 {
-    int           block = world->block, other = task_of(world)->other;
+    int           block = world->block, other = world->other;
     const double *b = world_block(world, block), *o = world_block(world, other);
     const double *hand = world_hand(world);
     double        dx = o[0] - b[0], dy = o[1] - b[1], error = hypot(dx, dy);
@@ -162,18 +176,76 @@ static void stack(const tabletop *world, float *action)
            action);
 }
 
+/* ---------------------------------------------------------------- what is left over -------- */
+
+/* Nothing but what is held within reach of a block set down there. */
+static bool is_free(const tabletop *world, double x, double y, int held)
+{
+    for (int i = 0; i < WORLD_OBJECTS; i++) {
+        const double *o = world_block(world, i);
+        if (i != held && o[2] > 0 && hypot(o[0] - x, o[1] - y) < 0.095)
+            return false;
+    }
+    return true;
+}
+
+/* The free place nearest the hand to put a block down. */
+static void free_place(const tabletop *world, int held, double *x, double *y)
+{
+    double nearest = INFINITY;
+
+    *x = world_hand(world)[0];
+    *y = world_hand(world)[1];
+    for (int i = 0; i < 8; i++)
+        for (int j = 0; j < 8; j++) {
+            double px = -0.03 + 0.035 * i, py = -0.16 + 0.035 * j, d = away(world, px, py);
+            if (d < nearest && is_free(world, px, py, held)) {
+                nearest = d;
+                *x = px;
+                *y = py;
+            }
+        }
+}
+
+/* Puts down what a task before has left in the hand. */
+static void put_down(const tabletop *world, int held, float *action)
+{
+    const double *hand = world_hand(world), *b = world_block(world, held);
+    double x, y;
+
+    free_place(world, held, &x, &y);
+    if (away(world, x, y) > 0.02)
+        go(world, b[2] < 0.09 ? hand[0] : x, b[2] < 0.09 ? hand[1] : y, 0.13, 0, closed_grip, action);
+    else
+        go(world, x, y, hand[2] - b[2] + WORLD_BLOCK / 2, 0, b[2] < 0.026 ? open_grip : closed_grip,
+           action);
+}
+
+static bool wants_in_hand(const tabletop *world, int block)
+{
+    task_family family = task_of(world->task)->family;
+
+    return block == world->block &&
+           (family == FAMILY_LIFT || family == FAMILY_STACK || family == FAMILY_STORE);
+}
+
 void tabletop_expert(const tabletop *world, float action[DEER_COMMAND])
 {
-    switch (task_of(world)->family) {
+    int held = world_held(world);
+
+    if (held >= 0 && !wants_in_hand(world, held)) {
+        put_down(world, held, action);
+        return;
+    }
+    switch (task_of(world->task)->family) {
     case FAMILY_LIFT:
         lift(world, action);
         break;
     case FAMILY_PUSH:
-    case FAMILY_PUSH_NEAREST:
         push(world, action);
         break;
     case FAMILY_DRAWER:
-        if (task_of(world)->direction > 0)
+        if (task_of(world->task)->direction > 0)
             open_drawer(world, action);
         else
             close_drawer(world, action);

@@ -92,9 +92,8 @@ static deer_status record_step(rollout_stage *stage, double noise, demo_episode 
     return DEER_OK;
 }
 
-deer_status rollout_record(rollout_stage *stage, int task, uint64_t seed,
-                           const rollout_recording *how, demo_episode *e, bool *succeeded,
-                           deer_error *err)
+deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_recording *how,
+                           demo_episode *e, bool *succeeded, deer_error *err)
 {
     static const double levels[3] = {0, 0.5, 1};
     uint64_t            draw = seed;
@@ -105,9 +104,8 @@ deer_status rollout_record(rollout_stage *stage, int task, uint64_t seed,
     *succeeded = false;
     if (episode_allocate(e, err))
         return DEER_FAILED;
-    tabletop_reset(stage->world, seed, task);
     strncpy(e->instruction, tabletop_instruction(stage->world), sizeof e->instruction - 1);
-    strncpy(e->task, tabletop_task_name(task), sizeof e->task - 1);
+    strncpy(e->task, tabletop_task_name(tabletop_task(stage->world)), sizeof e->task - 1);
     e->seed = seed;
     if (stage->session && deer_session_set_instruction(stage->session, e->instruction, err)) {
         demo_episode_free(e);
@@ -154,12 +152,10 @@ static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, de
     return DEER_OK;
 }
 
-deer_status rollout_judge(rollout_stage *stage, int task, uint64_t seed, rollout_outcome *outcome,
-                          deer_error *err)
+deer_status rollout_judge(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
 {
     memset(outcome, 0, sizeof *outcome);
-    outcome->task = task;
-    tabletop_reset(stage->world, seed, task);
+    outcome->task = tabletop_task(stage->world);
     if (stage->session) {
         if (deer_session_set_instruction(stage->session, tabletop_instruction(stage->world), err))
             return DEER_FAILED;

@@ -1,7 +1,8 @@
 /* rollout.h - episodes on the tabletop: recorded demonstrations and judged rollouts of a policy.
  *
- * Every episode is named by (seed, task, number); what happens in it does not depend on the number
- * of workers, nor on the other episodes.
+ * The caller begins a task in stage->world (tabletop_reset, tabletop_ask or chain_begin); these functions act
+ * until it is done. What happens depends on the seeds given there alone, not on the number of workers
+ * nor on other episodes.
  */
 #ifndef TABLETOP_ROLLOUT_H
 #define TABLETOP_ROLLOUT_H
@@ -33,12 +34,11 @@ typedef struct {
     int    keep_steps; /* record only the first so many steps, 0: until success */
 } rollout_recording;
 
-/* Records one episode into `episode` (freed by demo_episode_free). Labels are always the expert's
- * clean action; what is executed is the session's action where the stage has one, else the expert's
- * with noise. *succeeded says whether the task was done within TABLETOP_MAX_STEPS. */
-deer_status rollout_record(rollout_stage *stage, int task, uint64_t seed,
-                           const rollout_recording *how, demo_episode *episode, bool *succeeded,
-                           deer_error *err);
+/* Records the task that stage->world was given into `episode` (freed by demo_episode_free). Labels are
+ * always the expert's clean action; what is executed is the session's action where the stage has one, else
+ * the expert's with noise. *succeeded says whether the task was done within TABLETOP_MAX_STEPS. */
+deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_recording *how,
+                           demo_episode *episode, bool *succeeded, deer_error *err);
 
 /* How one rollout of a policy went. Plain data, sent between processes. */
 typedef struct {
@@ -50,9 +50,8 @@ typedef struct {
     double policy_seconds;        /* inside deer_step */
 } rollout_outcome;
 
-/* One closed-loop rollout of the stage's session, or of the expert where it has none. */
-deer_status rollout_judge(rollout_stage *stage, int task, uint64_t seed, rollout_outcome *outcome,
-                          deer_error *err);
+/* Lets the stage's session, or the expert where it has none, do the task that stage->world was given. */
+deer_status rollout_judge(rollout_stage *stage, rollout_outcome *outcome, deer_error *err);
 
 /* Wilson score interval of a proportion at 95%. */
 void wilson_interval(int successes, int trials, double *low, double *high);

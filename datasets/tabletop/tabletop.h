@@ -4,14 +4,16 @@
  *   tabletop_renderer *eye;
  *   tabletop_new(&world, &err);
  *   tabletop_renderer_new(world, &eye, &err);
- *   tabletop_reset(world, seed, task);
+ *   tabletop_reset(world, seed, task, TABLETOP_SEEN);
  *   while (!tabletop_succeeded(world) && steps++ < TABLETOP_MAX_STEPS) {
  *       tabletop_render(eye, world, TABLETOP_STATIC, pixels);
  *       tabletop_expert(world, action);       // or a policy's action
  *       tabletop_step(world, action);
  *   }
  *
- * Everything random comes from the seed of tabletop_reset; the same seed and actions give the same
+ * Several instructions in a row without a reset: tabletop_ask for the next one (chain.h draws such rows).
+ *
+ * Everything random comes from the seeds of tabletop_reset and tabletop_ask; the same seed and actions give the same
  * states and pixels bit for bit on one machine. A world belongs to one thread at a time. A renderer
  * holds the calling thread's OpenGL context; it can draw any world of this module.
  */
@@ -32,6 +34,10 @@
 
 typedef enum { TABLETOP_STATIC, TABLETOP_GRIPPER } tabletop_camera;
 
+/* Seen: what demonstrations are recorded from. Unseen: other wordings of the same instructions, and the
+ * block that the instruction means starts where in seen layouts no block ever starts. */
+typedef enum { TABLETOP_SEEN, TABLETOP_UNSEEN } tabletop_split;
+
 typedef struct tabletop          tabletop;
 typedef struct tabletop_renderer tabletop_renderer;
 
@@ -39,7 +45,8 @@ typedef struct tabletop_renderer tabletop_renderer;
 
 int         tabletop_tasks(void);
 const char *tabletop_task_name(int task);   /* "lift_red", "stack_blue_on_green", "open_drawer" */
-const char *tabletop_task_family(int task); /* "lift", "stack", "drawer", ... */
+const char *tabletop_task_family(int task); /* "lift", "stack", ...; "relation" where a block is
+                                               named by its place */
 int         tabletop_task_find(const char *name); /* -1 if there is none */
 
 /* ---- a world ---- */
@@ -47,9 +54,16 @@ int         tabletop_task_find(const char *name); /* -1 if there is none */
 deer_status tabletop_new(tabletop **world, deer_error *err);
 void        tabletop_free(tabletop *world);
 
-/* A new episode: block poses, drawer, lamp, hand, lighting, camera and phrasing drawn from the seed so
- * that the task can be done. */
-void tabletop_reset(tabletop *world, uint64_t seed, int task);
+/* A new episode: block poses, distractors, drawer, lamp, hand, lighting, camera and wording drawn from
+ * the seed so that the task can be done. */
+void tabletop_reset(tabletop *world, uint64_t seed, int task, tabletop_split split);
+
+/* Whether the task could be begun in the present state: it is not done yet, the blocks it means are clear,
+ * within reach, and there is room for it. */
+bool tabletop_possible(const tabletop *world, int task);
+
+/* The next instruction, in the state as it is. */
+void tabletop_ask(tabletop *world, uint64_t seed, int task, tabletop_split split);
 
 int         tabletop_task(const tabletop *world);
 const char *tabletop_instruction(const tabletop *world);

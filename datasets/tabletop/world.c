@@ -49,11 +49,11 @@ static int joint_position(const mjModel *model, const char *joint)
 
 static void find_parts(tabletop *world)
 {
-    static const char *const colours[TABLETOP_BLOCKS] = {"red", "green", "blue"};
-    const mjModel           *m = world->model;
+    static const char *const names[WORLD_OBJECTS] = {"red", "green", "blue", "can", "brick"};
+    const mjModel *m = world->model;
 
-    for (int i = 0; i < TABLETOP_BLOCKS; i++)
-        world->blocks[i] = m->jnt_qposadr[m->body_jntadr[mj_name2id(m, mjOBJ_BODY, colours[i])]];
+    for (int i = 0; i < WORLD_OBJECTS; i++)
+        world->objects[i] = m->jnt_qposadr[m->body_jntadr[mj_name2id(m, mjOBJ_BODY, names[i])]];
     world->hand = joint_position(m, "hand_x");
     world->finger = joint_position(m, "finger_left");
     world->drawer = joint_position(m, "drawer");
@@ -87,7 +87,7 @@ deer_status tabletop_new(tabletop **out, deer_error *err)
         return deer_fail(err, "out of memory for a tabletop world");
     }
     find_parts(world);
-    tabletop_reset(world, 0, 0);
+    tabletop_reset(world, 0, 0, TABLETOP_SEEN);
     *out = world;
     return DEER_OK;
 }
@@ -170,15 +170,15 @@ void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND])
 
 /* ---------------------------------------------------------------- reset -------------------- */
 
-/* Lighting within 15%, camera within 4 mm and 0.4 degrees: enough that pixels alone do not repeat. */
+/* Lighting within 25%, camera within 4 mm and 0.4 degrees: enough that pixels alone do not repeat. */
 static void vary_appearance(tabletop *world)
 {
     mjModel *m = world->model;
-    double   light = random_uniform(&world->random, 0.85, 1.15);
+    double   light = random_uniform(&world->random, 0.75, 1.25);
     double   turn[4] = {1, 0, 0, 0};
 
     for (int i = 0; i < 3; i++) {
-        double tint = light * random_uniform(&world->random, 0.97, 1.03);
+        double tint = light * random_uniform(&world->random, 0.95, 1.05);
         m->light_diffuse[3 * world->light + i] = (float)(world->light_diffuse[i] * tint);
         m->vis.headlight.diffuse[i] = (float)(world->headlight[i] * tint);
         m->cam_pos[3 * world->camera + i] =
@@ -203,21 +203,26 @@ static void place_hand(tabletop *world)
     qpos[world->finger] = qpos[world->finger + 1] = open_finger;
 }
 
-void tabletop_reset(tabletop *world, uint64_t seed, int task)
+void tabletop_reset(tabletop *world, uint64_t seed, int task, tabletop_split split)
 {
     uint64_t mix = (uint64_t)task;
 
     world->random = seed ^ random_next(&mix);
-    world->task = task;
     world->kick = 0;
     mj_resetData(world->model, world->data);
     vary_appearance(world);
     place_hand(world);
-    task_start(world);
+    layout_draw(world, task, split);
     advance(world); /* lets everything settle */
     colour_lamp(world);
-    if (world->block >= 0)
-        memcpy(world->start, world_block(world, world->block), sizeof world->start);
+    task_begin(world, task, split);
+}
+
+void tabletop_ask(tabletop *world, uint64_t seed, int task, tabletop_split split)
+{
+    world->random = seed;
+    world->kick = 0;
+    task_begin(world, task, split);
 }
 
 /* ---------------------------------------------------------------- queries ------------------ */
@@ -234,7 +239,7 @@ const char *tabletop_instruction(const tabletop *world)
 
 const double *world_block(const tabletop *world, int block)
 {
-    return world->data->qpos + world->blocks[block];
+    return world->data->qpos + world->objects[block];
 }
 
 double world_block_yaw(const tabletop *world, int block)
@@ -267,6 +272,14 @@ bool world_holds(const tabletop *world, int block)
 
     return !world->open && x * x + y * y + z * z < 0.03 * 0.03 && world_width(world) > 0.028 &&
            world_width(world) < 0.056;
+}
+
+int world_held(const tabletop *world)
+{
+    for (int i = 0; i < TABLETOP_BLOCKS; i++)
+        if (world_holds(world, i))
+            return i;
+    return -1;
 }
 
 bool world_stacked(const tabletop *world, int block, int other)

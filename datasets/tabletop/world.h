@@ -16,15 +16,35 @@
 #define WORLD_BUTTON_Y 0.20
 #define WORLD_BLOCK 0.04 /* edge of a block */
 
-typedef enum { FAMILY_LIFT, FAMILY_PUSH, FAMILY_DRAWER, FAMILY_BUTTON, FAMILY_STACK, FAMILY_STORE,
-               FAMILY_PUSH_NEAREST } task_family;
+#define WORLD_OBJECTS (TABLETOP_BLOCKS + 2) /* the blocks, then the distractors */
+
+typedef enum {
+    FAMILY_LIFT,
+    FAMILY_PUSH,
+    FAMILY_DRAWER,
+    FAMILY_BUTTON,
+    FAMILY_STACK,
+    FAMILY_STORE
+} task_family;
+
+/* How an instruction names a block: by its colour, or by where it is among the others. */
+typedef enum {
+    NAMED_RED,
+    NAMED_GREEN,
+    NAMED_BLUE,
+    NAMED_LEFTMOST,
+    NAMED_MIDDLE,
+    NAMED_RIGHTMOST,
+    NAMED_NEAREST, /* to the button */
+    NAMED_NOTHING
+} block_name;
 
 typedef struct {
     task_family family;
-    int         block;     /* the block it is about, -1: none, or found by a relation */
-    int         other;     /* stack: the block below */
-    int         direction; /* push: -1 left, +1 right; drawer: +1 open, -1 close */
-    char        name[32];
+    block_name subject; /* the block it is about */
+    block_name other;   /* stack: the block below */
+    int direction;      /* push: -1 left, +1 right; drawer: +1 open, -1 close */
+    char name[32];
 } task_spec;
 
 struct tabletop {
@@ -32,8 +52,9 @@ struct tabletop {
     mjData  *data;
     uint64_t random;
     int      task;
-    int      block; /* the block the instruction means, resolved at reset; -1 if none */
-    double   start[3]; /* where that block stood at reset */
+    int      block; /* the block the instruction means, -1 if none */
+    int      other; /* stack: the block below, else -1 */
+    double   start[3]; /* where `block` stood when the instruction was given */
     double   target[4]; /* commanded hand x y z yaw */
     double   noise[4]; /* of the present kick: x y z yaw */
     int      kick;     /* steps it still lasts */
@@ -44,14 +65,14 @@ struct tabletop {
     int hand;   /* qpos index of x, y, z, yaw */
     int finger; /* qpos index of the two fingers */
     int drawer, button;
-    int blocks[TABLETOP_BLOCKS];
+    int objects[WORLD_OBJECTS]; /* qpos index of each */
     int lamp_geom, light, camera;
     double light_diffuse[3], headlight[3], camera_pos[3], camera_quat[4]; /* as in scene.xml */
 };
 
-const task_spec *task_of(const tabletop *world);
+const task_spec *task_of(int task);
 
-/* xyz of a block: a pointer into the state. */
+/* xyz of a block (or, from TABLETOP_BLOCKS on, a distractor): a pointer into the state. */
 const double *world_block(const tabletop *world, int block);
 /* Yaw of a block folded into -45..45 degrees: the fingers fit either way. */
 double world_block_yaw(const tabletop *world, int block);
@@ -62,12 +83,20 @@ double world_width(const tabletop *world);
 double world_drawer(const tabletop *world);
 /* Whether the closed gripper holds the block. */
 bool world_holds(const tabletop *world, int block);
+/* The block that the hand holds, -1 if none. */
+int world_held(const tabletop *world);
 /* Whether block stands on other, released or not. */
 bool world_stacked(const tabletop *world, int block, int other);
 /* Whether the block lies inside the drawer. */
 bool world_in_drawer(const tabletop *world, int block);
 
-/* Sets up the state in which the task of `world` starts, and its instruction (tasks.c). */
-void task_start(tabletop *world);
+/* The block that a name means in the present state; -1 where it is not clear which (within 3 cm). */
+int world_find(const tabletop *world, block_name name);
+
+/* Gives the world its next task in the present state: who is meant, and the wording (tasks.c). */
+void task_begin(tabletop *world, int task, tabletop_split split);
+
+/* Draws where everything stands so that the task is possible (layout.c). */
+void layout_draw(tabletop *world, int task, tabletop_split split);
 
 #endif
