@@ -100,3 +100,25 @@ void tabletop_objects(const tabletop *world, float out[TABLETOP_OBJECT_SIZE])
     subject_of(world, out + 17);
     goal_of(world, out + 17, out + 19);
 }
+
+/* ---------------------------------------------------------------- phases ------------------- */
+
+tabletop_phase tabletop_phase_of(const tabletop *world)
+{
+    static const double near = 0.05; /* metres, horizontally */
+    const double *hand = world_hand(world);
+    float subject[2], goal[2];
+
+    subject_of(world, subject);
+    goal_of(world, subject, goal);
+    if (world->block >= 0 && world_holds(world, world->block))
+        return hypot(hand[0] - goal[0], hand[1] - goal[1]) > near ? TABLETOP_CARRY : TABLETOP_PLACE;
+    return hypot(hand[0] - subject[0], hand[1] - subject[1]) > near ? TABLETOP_REACH : TABLETOP_ENGAGE;
+}
+
+const char *tabletop_phase_name(tabletop_phase phase)
+{
+    static const char *const names[TABLETOP_PHASES] = {"reach", "engage", "carry", "place"};
+
+    return names[phase];
+}

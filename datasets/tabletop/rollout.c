@@ -12,6 +12,7 @@ deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
                                const deer_thresholds *thresholds, deer_error *err)
 {
     memset(stage, 0, sizeof *stage);
+    stage->model = model;
     deer_set_threads(1); /* stages run side by side, one per core */
     if (tabletop_new(&stage->world, err) ||
         tabletop_renderer_new(stage->world, &stage->eye, err) ||
@@ -131,6 +132,19 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* The control that shows what choosing the moment is worth: the same shares of exits, chosen blindly. */
+static deer_status draw_exit(rollout_stage *stage, deer_error *err)
+{
+    double x = random_uniform(&stage->random, 0, 1);
+    int exit = 0, last = deer_model_max_exit(stage->model);
+    deer_thresholds fixed;
+
+    while (exit < last && x >= stage->random_exits[exit])
+        x -= stage->random_exits[exit++];
+    deer_thresholds_fixed(stage->model, exit, &fixed);
+    return deer_session_set_thresholds(stage->session, &fixed, err);
+}
+
 static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
 {
     deer_action action = {{0}};
@@ -138,11 +152,13 @@ static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, de
 
     if (stage->session) {
         look(stage);
+        if (stage->random_exits && draw_exit(stage, err))
+            return DEER_FAILED;
         started = seconds();
         if (act(stage, &action, err))
             return DEER_FAILED;
         outcome->policy_seconds += seconds() - started;
-        outcome->exits[action.exit]++;
+        outcome->exits[tabletop_phase_of(stage->world)][action.exit]++;
     } else {
         tabletop_expert(stage->world, action.command);
     }
@@ -156,6 +172,7 @@ deer_status rollout_judge(rollout_stage *stage, rollout_outcome *outcome, deer_e
 {
     memset(outcome, 0, sizeof *outcome);
     outcome->task = tabletop_task(stage->world);
+    stage->random = tabletop_draw(stage->world);
     if (stage->session) {
         if (deer_session_set_instruction(stage->session, tabletop_instruction(stage->world), err))
             return DEER_FAILED;

@@ -15,6 +15,9 @@ typedef struct {
     tabletop          *world;
     tabletop_renderer *eye;
     deer_session      *session; /* NULL: the expert acts */
+    const deer_model *model;
+    const double *random_exits; /* NULL, or probabilities with which each step's exit is drawn */
+    uint64_t random;            /* for that */
     uint8_t            static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
     uint8_t            gripper_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
 } rollout_stage;
@@ -46,7 +49,7 @@ typedef struct {
     bool   succeeded;
     int    steps;
     int    tokens;                /* of the instruction */
-    int    exits[DEER_MAX_EXITS]; /* how often each exit was taken */
+    int exits[TABLETOP_PHASES][DEER_MAX_EXITS]; /* steps by phase and exit taken */
     double policy_seconds;        /* inside deer_step */
 } rollout_outcome;
 

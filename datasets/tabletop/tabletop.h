@@ -89,6 +89,17 @@ void tabletop_objects(const tabletop *world, float out[TABLETOP_OBJECT_SIZE]);
  * have standard deviation sigma, drawn from the world's own random stream. */
 void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND]);
 
+/* What the hand is about: far from the thing that the instruction is about; at it; moving what it holds;
+ * at the place where that should go. A function of the state, for reports. */
+typedef enum { TABLETOP_REACH, TABLETOP_ENGAGE, TABLETOP_CARRY, TABLETOP_PLACE } tabletop_phase;
+#define TABLETOP_PHASES 4
+
+tabletop_phase tabletop_phase_of(const tabletop *world);
+const char *tabletop_phase_name(tabletop_phase phase); /* "reach", "engage", "carry", "place" */
+
+/* A number from the world's own random stream, to seed somebody else's. */
+uint64_t tabletop_draw(tabletop *world);
+
 /* ---- drawing ---- */
 
 /* An off-screen OpenGL context (EGL, no display needed) bound to the calling thread. */

@@ -97,7 +97,7 @@ static const wording open_words = {{"open the drawer", "pull the drawer open", "
                                    {"pull open the drawer", "slide the drawer open"}};
 static const wording close_words = {
     {"close the drawer", "push the drawer closed", "push the drawer to close it"},
-    {"slide the drawer closed", "push the drawer to the closed side"}};
+    {"slide the drawer closed", "slide the drawer to close it"}};
 
 static const char *const block_words[] = {
     [NAMED_RED] = "red block",           [NAMED_GREEN] = "green block",

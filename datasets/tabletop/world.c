@@ -225,6 +225,11 @@ void tabletop_ask(tabletop *world, uint64_t seed, int task, tabletop_split split
     task_begin(world, task, split);
 }
 
+uint64_t tabletop_draw(tabletop *world)
+{
+    return random_next(&world->random);
+}
+
 /* ---------------------------------------------------------------- queries ------------------ */
 
 int tabletop_task(const tabletop *world)

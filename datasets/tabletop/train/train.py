@@ -3,6 +3,9 @@
 
     python3 train.py --data demos.h5 scenes.h5 --valid valid.h5 --out policy.pt
 
+The decoder learns for its deep exits: of what exit k's losses ask of it, it hears --share of k. The first
+exit reads what happens to be there, as an exit given to an existing policy does.
+
 Two stages. *Ground*: single frames; read the scene from the media tokens, and from every exit's
 feature the thing the instruction is about and the place it should go to. Behaviour cloning alone
 never learns which block is meant. *Clone*: windows of consecutive steps; the shared action head is run
@@ -84,10 +87,12 @@ class Trainer:
         return (self.demos.static[index], self.demos.gripper[index], self.o.ids[e], self.o.pad[e])
 
     def forward(self, static, gripper, ids, pad):
+        """Media tokens and features; of a feature's gradient the decoder gets only that exit's share."""
         with torch.autocast("cpu", dtype=torch.bfloat16):
             media = self.model.media(static, gripper)
-            features = self.model.features(media, ids, pad)
-        return media.float(), features.float()
+            features = self.model.features(media, ids, pad).float()
+        share = self.o.share.view(1, -1, 1)
+        return media.float(), share * features + (1 - share) * features.detach()
 
     # ---- losses ----
 
@@ -266,6 +271,8 @@ def main():
     p.add_argument("--frames", type=int, default=64, help="frames a step and worker while grounding")
     p.add_argument("--windows", type=int, default=12, help="windows a step and worker while cloning")
     p.add_argument("--state-weight", type=float, default=0.3)
+    p.add_argument("--share", type=float, nargs="+", default=[0, 0, 0.3, 1, 1, 1, 1],
+                   help="of the gradient of the pseudo exit and each exit, what reaches the decoder")
     p.add_argument("--lr", type=float, default=1.5e-3)
     p.add_argument("--workers", type=int, default=2)
     p.add_argument("--report", type=int, default=250)
@@ -277,6 +284,7 @@ def main():
         torch.load(o.init)["words"] if o.init else None
     o.words = known or vocabulary(o.demos.text + o.valid_demos.text)
     o.config = dict(CONFIG, vocab=len(o.words), media_token=o.words.index("<image>"))
+    o.share = torch.tensor(o.share)
     o.ids, o.pad = encode(o.words, o.demos.text)
     o.valid_ids, o.valid_pad = encode(o.words, o.valid_demos.text)
     for tensor in (o.demos.static, o.demos.gripper, o.demos.action, o.demos.object):
