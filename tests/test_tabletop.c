@@ -4,11 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#include "datasets/tabletop/chain.h"
 #include "datasets/tabletop/parallel.h"
 #include "datasets/tabletop/rollout.h"
 
@@ -32,11 +34,11 @@ static tabletop *new_world(void)
     return world;
 }
 
-static bool expert_succeeds(tabletop *world, int task, uint64_t seed, double noise)
+/* Lets the expert do what the world was asked for. */
+static bool expert_does(tabletop *world, double noise)
 {
     float action[DEER_COMMAND];
 
-    tabletop_reset(world, seed, task);
     for (int i = 0; i < TABLETOP_MAX_STEPS && !tabletop_succeeded(world); i++) {
         tabletop_expert(world, action);
         if (noise > 0)
@@ -44,6 +46,12 @@ static bool expert_succeeds(tabletop *world, int task, uint64_t seed, double noi
         tabletop_step(world, action);
     }
     return tabletop_succeeded(world);
+}
+
+static bool expert_succeeds(tabletop *world, int task, uint64_t seed, double noise)
+{
+    tabletop_reset(world, seed, task, seed & 1 ? TABLETOP_SEEN : TABLETOP_UNSEEN);
+    return expert_does(world, noise);
 }
 
 static void test_expert_does_every_task(void **state)
@@ -83,7 +91,7 @@ static void test_nothing_is_done_by_doing_nothing(void **state)
 
     (void)state;
     for (int task = 0; task < tabletop_tasks(); task++) {
-        tabletop_reset(world, 7, task);
+        tabletop_reset(world, 7, task, TABLETOP_SEEN);
         for (int i = 0; i < 10; i++) {
             assert_false(tabletop_succeeded(world));
             tabletop_step(world, still);
@@ -99,7 +107,7 @@ static void test_hostile_actions_are_harmless(void **state)
     float     objects[TABLETOP_OBJECT_SIZE];
 
     (void)state;
-    tabletop_reset(world, 1, 0);
+    tabletop_reset(world, 1, 0, TABLETOP_SEEN);
     for (int i = 0; i < 20; i++)
         tabletop_step(world, action);
     tabletop_objects(world, objects);
@@ -113,7 +121,8 @@ static void record(rollout_stage *stage, int task, uint64_t seed, demo_episode *
     rollout_recording how = {0.7, 0};
     bool              done;
 
-    assert_ok(rollout_record(stage, task, seed, &how, e, &done, &error));
+    tabletop_reset(stage->world, seed, task, TABLETOP_SEEN);
+    assert_ok(rollout_record(stage, seed, &how, e, &done, &error));
 }
 
 static void assert_same_episode(const demo_episode *a, const demo_episode *b)
@@ -148,6 +157,103 @@ static void test_a_seed_is_an_episode(void **state)
     demo_episode_free(&a);
     demo_episode_free(&b);
     demo_episode_free(&other);
+}
+
+/* ---------------------------------------------------------------- rows and splits ---------- */
+
+/* A row holds different tasks, is the same for the same seed, and the expert does all of it. */
+static void test_rows_can_be_done(void **state)
+{
+    tabletop *world = new_world();
+    chain row, again;
+
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        tabletop_split split = i & 1 ? TABLETOP_UNSEEN : TABLETOP_SEEN;
+        chain_draw(world, rollout_seed(17, i), -1, TABLETOP_CHAIN, split, &row);
+        chain_draw(world, rollout_seed(17, i), -1, TABLETOP_CHAIN, split, &again);
+        assert_memory_equal(row.tasks, again.tasks, sizeof row.tasks);
+        assert_true(row.seed == again.seed);
+        for (int n = 0; n < row.length; n++) {
+            for (int m = 0; m < n; m++)
+                assert_int_not_equal(row.tasks[m], row.tasks[n]);
+            chain_begin(world, &row, n);
+            assert_false(tabletop_succeeded(world));
+            if (!expert_does(world, 0))
+                fail_msg("row %d: %s fails", i, tabletop_task_name(row.tasks[n]));
+        }
+    }
+    tabletop_free(world);
+}
+
+static bool in_kept_place(const float *xy)
+{
+    return xy[0] > 0.068 && xy[0] < 0.132 && xy[1] > -0.092 && xy[1] < -0.028;
+}
+
+/* No block starts in the place kept back, except the one that an unseen layout is about. */
+static void test_layouts_keep_to_their_split(void **state)
+{
+    tabletop *world = new_world();
+    float objects[TABLETOP_OBJECT_SIZE];
+    int lift = tabletop_task_find("lift_middle"), kept = 0;
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        tabletop_reset(world, rollout_seed(3, i), lift, TABLETOP_UNSEEN);
+        tabletop_objects(world, objects);
+        assert_true(in_kept_place(objects + 17));
+        tabletop_reset(world, rollout_seed(3, i), lift, TABLETOP_SEEN);
+        tabletop_objects(world, objects);
+        for (int b = 0; b < TABLETOP_BLOCKS; b++)
+            kept += objects[3 * b] > 0.072 && objects[3 * b] < 0.128 && objects[3 * b + 1] > -0.088 &&
+                    objects[3 * b + 1] < -0.032;
+    }
+    assert_int_equal(kept, 0);
+    tabletop_free(world);
+}
+
+/* Every word of an instruction, marked in known (or looked up there). */
+static bool words_known(const char *instruction, char *known, size_t size, bool learn)
+{
+    char copy[160], *save, *word;
+
+    snprintf(copy, sizeof copy, "%s", instruction);
+    for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        char entry[40];
+        snprintf(entry, sizeof entry, "|%s|", word);
+        if (strstr(known, entry))
+            continue;
+        if (!learn || strlen(known) + strlen(entry) >= size)
+            return false;
+        strcat(known, entry);
+    }
+    return true;
+}
+
+/* Unseen wordings are new sentences made of words that seen ones have. */
+static void test_unseen_wordings_use_seen_words(void **state)
+{
+    static char known[2000], sentences[80000];
+    tabletop *world = new_world();
+
+    (void)state;
+    for (int task = 0; task < tabletop_tasks(); task++)
+        for (int i = 0; i < 24; i++) {
+            tabletop_reset(world, rollout_seed(8, i), task, TABLETOP_SEEN);
+            assert_true(words_known(tabletop_instruction(world), known, sizeof known, true));
+            strcat(strcat(strcat(sentences, "|"), tabletop_instruction(world)), "|");
+        }
+    for (int task = 0; task < tabletop_tasks(); task++)
+        for (int i = 0; i < 8; i++) {
+            char sentence[160];
+            tabletop_reset(world, rollout_seed(9, i), task, TABLETOP_UNSEEN);
+            snprintf(sentence, sizeof sentence, "|%s|", tabletop_instruction(world));
+            assert_null(strstr(sentences, sentence));
+            if (!words_known(tabletop_instruction(world), known, sizeof known, false))
+                fail_msg("a word of '%s' is in no seen instruction", tabletop_instruction(world));
+        }
+    tabletop_free(world);
 }
 
 /* ---------------------------------------------------------------- workers ------------------ */
@@ -235,6 +341,9 @@ int main(void)
         cmocka_unit_test(test_nothing_is_done_by_doing_nothing),
         cmocka_unit_test(test_hostile_actions_are_harmless),
         cmocka_unit_test(test_a_seed_is_an_episode),
+        cmocka_unit_test(test_rows_can_be_done),
+        cmocka_unit_test(test_layouts_keep_to_their_split),
+        cmocka_unit_test(test_unseen_wordings_use_seen_words),
         cmocka_unit_test(test_workers_answer_in_order),
         cmocka_unit_test(test_a_failing_job_ends_the_run),
         cmocka_unit_test(test_a_dying_worker_is_noticed),
