@@ -19,14 +19,14 @@ endif
 # Debian 12 packages: what the programs need, and what only development and drawing need.
 PACKAGES := build-essential pkg-config libopenblas-dev libnlopt-dev libhdf5-dev zlib1g-dev \
             libjansson-dev libxxhash-dev libcmocka-dev libmujoco-dev libegl-dev libgl1-mesa-dri \
-            libpng-dev gnuplot-nox
+            libpng-dev libwebp-dev gnuplot-nox
 
 pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 RUNTIME_PC  := openblas jansson
 DATASETS_PC := hdf5 libxxhash
-TABLETOP_PC := egl libpng
+TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \

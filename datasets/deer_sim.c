@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         {"record", "record demonstrations by the scripted expert", sim_record_main},
         {"eval", "judge a policy by closed-loop rollouts", sim_eval_main},
         {"tasks", "list the tasks", sim_tasks_main},
+        {"watch", "draw a rollout with the exit taken at each step", sim_watch_main},
         {"picture", "draw a scene as the cameras see it", sim_picture_main},
         {NULL, NULL, NULL}};
 

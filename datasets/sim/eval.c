@@ -112,14 +112,14 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
 
 /* ---------------------------------------------------------------- command ------------------ */
 
-static deer_status open_policy(evaluation *e, const char *model, const char *thresholds, long exit_index,
-                               deer_error *err)
+deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
+                            deer_model **model, deer_thresholds *thresholds, deer_error *err)
 {
-    if (deer_model_open(model, thresholds ? DEER_ALL_EXITS : (int)exit_index, &e->model, err))
+    if (deer_model_open(model_path, thresholds_path ? DEER_ALL_EXITS : (int)exit_index, model, err))
         return DEER_FAILED;
-    if (thresholds)
-        return deer_thresholds_load(thresholds, e->model, &e->thresholds, err);
-    deer_thresholds_fixed(e->model, deer_model_max_exit(e->model), &e->thresholds);
+    if (thresholds_path)
+        return deer_thresholds_load(thresholds_path, *model, thresholds, err);
+    deer_thresholds_fixed(*model, deer_model_max_exit(*model), thresholds);
     return DEER_OK;
 }
 
@@ -210,7 +210,8 @@ int sim_eval_main(int argc, char **argv)
         return unknown ? tool_usage(&self, "there is no task '%s'", unknown)
                        : tool_usage(&self, "--split is seen or unseen; --chains draws its tasks itself");
     }
-    status = expert ? DEER_OK : open_policy(e, model, thresholds, exit_index, &err);
+    status = expert ? DEER_OK
+                    : sim_open_policy(model, thresholds, exit_index, &e->model, &e->thresholds, &err);
     if (!status && random)
         status = load_fractions(e, random, &err);
     if (!status)

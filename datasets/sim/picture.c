@@ -1,12 +1,10 @@
 /* picture.c - deer-sim picture: what the two cameras see, as a PNG. */
-#include <png.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "datasets/png_file.h"
 #include "datasets/sim/commands.h"
 #include "datasets/tabletop/rollout.h"
-#include "runtime/file.h"
 #include "runtime/tool.h"
 
 enum { SIDE = 256 };
@@ -36,26 +34,6 @@ static deer_status draw(int task, uint64_t seed, int moments, int steps, uint8_t
     }
     rollout_stage_close(&stage);
     return DEER_OK;
-}
-
-static deer_status write_png(const char *path, int width, int height, const uint8_t *rgb,
-                             deer_error *err)
-{
-    png_image   image = {.version = PNG_IMAGE_VERSION, .width = (png_uint_32)width,
-                         .height = (png_uint_32)height, .format = PNG_FORMAT_RGB};
-    char       *tmp = file_temporary(path, err);
-    deer_status status = DEER_FAILED;
-
-    if (!tmp)
-        return DEER_FAILED;
-    if (png_image_write_to_file(&image, tmp, 0, rgb, 0, NULL)) {
-        status = file_publish(tmp, path, err);
-    } else {
-        deer_fail(err, "cannot write %s: %s", path, image.message);
-        unlink(tmp);
-    }
-    free(tmp);
-    return status;
 }
 
 int sim_picture_main(int argc, char **argv)
@@ -90,7 +68,7 @@ int sim_picture_main(int argc, char **argv)
         return tool_fail(&self, deer_fail(&err, "out of memory"), &err);
     status = draw(tabletop_task_find(task), (uint64_t)seed, (int)moments, (int)steps, rgb, &err);
     if (!status)
-        status = write_png(out, (int)moments * SIDE, 2 * SIDE, rgb, &err);
+        status = png_file_write(out, (int)moments * SIDE, 2 * SIDE, rgb, &err);
     free(rgb);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -89,14 +89,12 @@ void tabletop_renderer_free(tabletop_renderer *eye)
     free(eye);
 }
 
-void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, int side,
-                     uint8_t *rgb)
+/* Draws into the off-screen buffer. */
+static void draw(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, mjrRect area)
 {
     static const char *const names[] = {[TABLETOP_STATIC] = "static", [TABLETOP_GRIPPER] = "gripper"};
-    mjrRect                  area = {0, 0, side, side};
-    mjvOption                option;
-    mjvCamera                view;
-    size_t                   row = (size_t)side * 3;
+    mjvOption option;
+    mjvCamera view;
 
     mjv_defaultOption(&option);
     mjv_defaultCamera(&view);
@@ -104,7 +102,34 @@ void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_cam
     view.fixedcamid = mj_name2id(world->model, mjOBJ_CAMERA, names[camera]);
     mjv_updateScene(world->model, world->data, &option, NULL, &view, mjCAT_ALL, &eye->scene);
     mjr_render(area, &eye->scene, &eye->gl);
+}
+
+/* Reads it back, first row on top. */
+static void read_back(tabletop_renderer *eye, mjrRect area, uint8_t *rgb)
+{
+    size_t row = (size_t)area.width * 3;
+
     mjr_readPixels(eye->flipped, NULL, area, &eye->gl);
-    for (int y = 0; y < side; y++)
-        memcpy(rgb + (size_t)y * row, eye->flipped + (size_t)(side - 1 - y) * row, row);
+    for (int y = 0; y < area.height; y++)
+        memcpy(rgb + (size_t)y * row, eye->flipped + (size_t)(area.height - 1 - y) * row, row);
+}
+
+void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, int side,
+                     uint8_t *rgb)
+{
+    mjrRect area = {0, 0, side, side};
+
+    draw(eye, world, camera, area);
+    read_back(eye, area, rgb);
+}
+
+void tabletop_render_captioned(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera,
+                               int side, const char *top, const char *bottom, uint8_t *rgb)
+{
+    mjrRect area = {0, 0, side, side};
+
+    draw(eye, world, camera, area);
+    mjr_overlay(mjFONT_NORMAL, mjGRID_TOPLEFT, area, top, NULL, &eye->gl);
+    mjr_overlay(mjFONT_NORMAL, mjGRID_BOTTOMLEFT, area, bottom, NULL, &eye->gl);
+    read_back(eye, area, rgb);
 }

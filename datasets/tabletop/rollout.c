@@ -54,6 +54,12 @@ static deer_status act(rollout_stage *stage, deer_action *action, deer_error *er
     return deer_step(stage->session, &seen, action, err);
 }
 
+deer_status rollout_act(rollout_stage *stage, deer_action *action, deer_error *err)
+{
+    look(stage);
+    return act(stage, action, err);
+}
+
 /* ---------------------------------------------------------------- recording ---------------- */
 
 static deer_status episode_allocate(demo_episode *e, deer_error *err)

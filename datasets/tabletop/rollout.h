@@ -28,6 +28,9 @@ deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
                                const deer_thresholds *thresholds, deer_error *err);
 void        rollout_stage_close(rollout_stage *stage);
 
+/* What the stage's session does in the present state: draws both cameras and steps it. */
+deer_status rollout_act(rollout_stage *stage, deer_action *action, deer_error *err);
+
 /* The seed of the world for episode `number` of a task under a base seed. */
 uint64_t rollout_seed(uint64_t seed, int number);
 

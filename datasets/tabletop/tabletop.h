@@ -110,4 +110,8 @@ void        tabletop_renderer_free(tabletop_renderer *eye);
 void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, int side,
                      uint8_t *rgb);
 
+/* The same with a line of text in its upper and its lower left corner; side at least 128. */
+void tabletop_render_captioned(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera,
+                               int side, const char *top, const char *bottom, uint8_t *rgb);
+
 #endif
