@@ -5,7 +5,7 @@ set -eu
 BUILD=${BUILD:-build}
 out=$BUILD/demo
 model=datasets/tabletop/policy.safetensors
-episodes=${EPISODES:-10} # rollouts per task: 23 tasks
+episodes=${EPISODES:-8} # rollouts per task: 29 tasks
 unset OPENBLAS_CORETYPE
 export OPENBLAS_NUM_THREADS=1
 
@@ -13,7 +13,7 @@ say() { printf '\n$ %s\n' "$*"; "$@"; }
 
 rm -rf "$out"
 mkdir -p "$out"
-say "$BUILD/deer-sim" record --tasks all --episodes 8 --seed 11 --out "$out/demos.h5"
+say "$BUILD/deer-sim" record --episodes 6 --seed 11 --out "$out/demos.h5"
 say "$BUILD/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
 say "$BUILD/deer-calib" solve --cache "$out/cache" --scope llm --avg-fraction 0.4 \
     --method official-exp --out "$out/official.json"

@@ -26,6 +26,10 @@ static const char *const fields[][2] = {
     {"exit_fractions", "exit_fractions"},
 };
 
+/* Only where rows of instructions were judged (eval --chains). */
+static const char *const chain_fields[] = {"chains", "in_a_row", "avg_length", "avg_length_low",
+                                           "avg_length_high"};
+
 static const char *const csv_fields[] = {"rollouts",     "success",     "success_low",
                                          "success_high", "llm_gflops",  "total_gflops",
                                          "peak_gflops",  "memory_bytes", "ms_per_step"};
@@ -66,6 +70,9 @@ static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
         }
         json_object_set(row, fields[i][0], value);
     }
+    for (size_t i = 0; i < sizeof chain_fields / sizeof *chain_fields; i++)
+        if (json_object_get(evaluation, chain_fields[i]))
+            json_object_set(row, chain_fields[i], json_object_get(evaluation, chain_fields[i]));
     json_array_append_new(rows, row);
     json_decref(evaluation);
     return DEER_OK;
@@ -103,6 +110,27 @@ static void print_table(const json_t *rows)
            json_string_value(json_object_get(first, "name")));
 }
 
+/* As papers on CALVIN print it: instructions done in a row, and how many on average. */
+static void print_chains(const json_t *rows)
+{
+    const json_t *row;
+    size_t i;
+
+    if (!json_object_get(json_array_get(rows, 0), "avg_length"))
+        return;
+    printf("\n%-12s %8s %7s %7s %7s %7s %7s %15s\n", "", "chains", "1", "2", "3", "4", "5",
+           "average length");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        printf("%-12s %8.0f", json_string_value(json_object_get(row, "name")), number(row, "chains"));
+        for (size_t n = 0; n < 5; n++)
+            printf(" %6.1f%%", 100 * json_number_value(json_array_get(
+                                         json_object_get(row, "in_a_row"), n)));
+        printf("  %.2f [%.2f, %.2f]\n", number(row, "avg_length"), number(row, "avg_length_low"),
+               number(row, "avg_length_high"));
+    }
+}
+
 static deer_status save(json_t *rows, const char *out, deer_error *err)
 {
     json_t     *root = json_pack("{s:O}", "rows", rows);
@@ -118,7 +146,8 @@ static deer_status save(json_t *rows, const char *out, deer_error *err)
 static deer_status save_csv(const json_t *rows, const char *path, deer_error *err)
 {
     static const char header[] = "name,rollouts,success,success_low,success_high,llm_gflops,"
-                                 "total_gflops,peak_gflops,memory_bytes,ms_per_step\n";
+                                 "total_gflops,peak_gflops,memory_bytes,ms_per_step,avg_length,"
+                                 "avg_length_low,avg_length_high\n";
     size_t            size = 0, i;
     char             *text = NULL;
     FILE             *f = open_memstream(&text, &size);
@@ -133,6 +162,11 @@ static deer_status save_csv(const json_t *rows, const char *path, deer_error *er
         fputs(json_string_value(json_object_get(row, "name")), f);
         for (size_t k = 0; k < sizeof csv_fields / sizeof *csv_fields; k++)
             fprintf(f, ",%.8g", number(row, csv_fields[k]));
+        for (size_t k = 2; k < sizeof chain_fields / sizeof *chain_fields; k++)
+            if (json_object_get(row, chain_fields[k]))
+                fprintf(f, ",%.8g", number(row, chain_fields[k]));
+            else
+                fputc(',', f);
         fputc('\n', f);
     }
     fclose(f);
@@ -177,6 +211,7 @@ int report_rollouts_main(int argc, char **argv)
         status = save_csv(rows, csv, &err);
     if (!status)
         print_table(rows);
+        print_chains(rows);
     json_decref(rows);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

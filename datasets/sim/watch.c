@@ -69,12 +69,30 @@ static void draw_view(film *f, tabletop_camera camera, const char *top, const ch
         memcpy(frame + 3 * (y * WIDTH + (int)camera * VIEW), view + 3 * y * VIEW, 3 * VIEW);
 }
 
+/* Breaks a sentence into lines that fit a view. */
+static void wrap(char *text)
+{
+    enum { LINE = 30 };
+    int length = 0;
+
+    for (char *p = text, *space = NULL; *p; p++) {
+        if (*p == ' ')
+            space = p;
+        if (++length > LINE && space) {
+            *space = '\n';
+            length = (int)(p - space);
+            space = NULL;
+        }
+    }
+}
+
 static void draw_frame(film *f, const deer_action *action, uint8_t *frame)
 {
     const deer_config *config = deer_model_config(f->model);
     char top[160], taken[80], delta[80] = "";
 
     snprintf(top, sizeof top, "%s", tabletop_instruction(f->stage.world));
+    wrap(top);
     snprintf(taken, sizeof taken, "step %d: %s", f->steps,
              tabletop_phase_name(tabletop_phase_of(f->stage.world)));
     if (isfinite(action->delta[action->exit]))
