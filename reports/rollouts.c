@@ -209,9 +209,10 @@ int report_rollouts_main(int argc, char **argv)
         status = save(rows, out, &err);
     if (!status && csv)
         status = save_csv(rows, csv, &err);
-    if (!status)
+    if (!status) {
         print_table(rows);
         print_chains(rows);
+    }
     json_decref(rows);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
