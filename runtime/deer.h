@@ -182,6 +182,37 @@ typedef struct {
     double exit_fraction[DEER_MAX_EXITS];
 } deer_promise;
 
+/* What holds on unseen episodes drawn like those that were calibrated on, except with probability
+ * 1 - confidence. Made by deer-calib solve --confidence; docs/calibration.md says how. */
+typedef struct {
+    double confidence;    /* 0: nothing is guaranteed */
+    double budget_gflops; /* of a step on average, in the scope of the thresholds; NaN: not bounded */
+    double loss;          /* of a step on average; NaN: not bounded */
+    long solved_on, tested_on; /* episodes */
+    char bound[16];            /* "betting", or "t" (approximate) */
+    char statement[400];       /* the same in words */
+} deer_guarantee;
+
+#define DEER_MAX_POINTS 32
+
+/* Other thresholds over the same exits, for another average budget. */
+typedef struct {
+    double budget_gflops; /* in the scope of the thresholds */
+    float tau[DEER_MAX_EXITS];
+    deer_promise promise;
+} deer_point;
+
+#define DEER_MAX_REFERENCE 256
+
+/* How the calibration episodes went under these thresholds, each as two numbers: what drift.h compares
+ * new episodes with. */
+typedef struct {
+    int episodes; /* 0: nothing to compare with */
+    uint32_t kind[DEER_MAX_REFERENCE];    /* deer_drift_kind of the task */
+    float mean_exit[DEER_MAX_REFERENCE];  /* exit taken, averaged over the steps of an episode */
+    float mean_delta[DEER_MAX_REFERENCE]; /* criterion at the first exit, likewise */
+} deer_reference;
+
 /* Exit thresholds of one model. Plain data: initialise it by deer_thresholds_load or
  * deer_thresholds_fixed, or fill every field. */
 typedef struct {
@@ -192,6 +223,10 @@ typedef struct {
     int steps_per_stage;       /* decide anew only every so many steps; 1 = always */
     float tau[DEER_MAX_EXITS]; /* tau[max_exit] is +infinity: always exit */
     deer_promise promise;
+    deer_guarantee guarantee;
+    deer_reference reference;
+    int points; /* 0: no dial; else budgets to switch between, ascending */
+    deer_point point[DEER_MAX_POINTS];
     char solver[64];      /* what made them */
     double budget_gflops; /* the average budget asked, NaN if none */
     bool budget_is_llm;   /* its scope: llm, else total */
@@ -207,6 +242,12 @@ void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *t
  * exit layers) and its deepest exit must be mapped. */
 deer_status deer_thresholds_load(const char *path, const deer_model *model,
                                  deer_thresholds *thresholds, deer_error *err);
+
+/* Turns the dial: takes the thresholds and the promise of the point with the largest budget that is not above
+ * average_gflops. The guarantee and the reference, which are of other thresholds, are dropped. DEER_INFEASIBLE
+ * (and nothing changed) when the cheapest point needs more, DEER_USAGE when there are no points. */
+deer_status deer_thresholds_set_budget(deer_thresholds *thresholds, double average_gflops,
+                                       deer_error *err);
 
 /* Writes a thresholds file atomically (temporary name, fsync, rename). config names the exits. */
 deer_status deer_thresholds_save(const char *path, const deer_config *config,
@@ -250,6 +291,10 @@ void deer_session_free(deer_session *session);
  * the next step, also in the middle of a stage. On failure the old thresholds stay. */
 deer_status deer_session_set_thresholds(deer_session *session, const deer_thresholds *thresholds,
                                         deer_error *err);
+
+/* Turns the dial of the session's thresholds between two steps, as deer_thresholds_set_budget does: for a
+ * robot whose battery runs low. The recurrent state stays; no memory is allocated. */
+deer_status deer_session_set_budget(deer_session *session, double average_gflops, deer_error *err);
 
 /* Starts a new (sub-)task: tokenizes the instruction with the official prompt
  * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. */

@@ -85,6 +85,11 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
     return DEER_OK;
 }
 
+deer_status deer_session_set_budget(deer_session *s, double average_gflops, deer_error *err)
+{
+    return deer_thresholds_set_budget(&s->thresholds, average_gflops, err);
+}
+
 void deer_session_reset(deer_session *s)
 {
     const deer_config *c = &s->model->config;

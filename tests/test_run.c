@@ -123,8 +123,8 @@ static void test_only_what_runs_is_mapped(void **state)
 
     (void)state;
     save_thresholds(model_a, 1);
-    assert_int_equal(policy_open(model_a, thresholds, DEER_ALL_EXITS, &shallow, &err), DEER_OK);
-    assert_int_equal(policy_open(model_a, NULL, DEER_ALL_EXITS, &deep, &err), DEER_OK);
+    assert_int_equal(policy_open(model_a, thresholds, DEER_ALL_EXITS, NAN, &shallow, &err), DEER_OK);
+    assert_int_equal(policy_open(model_a, NULL, DEER_ALL_EXITS, NAN, &deep, &err), DEER_OK);
     assert_int_equal(deer_model_max_exit(shallow.model), 1);
     assert_int_equal(deer_model_max_exit(deep.model), 2);
     assert_true(deer_model_mapped_bytes(shallow.model) < deer_model_mapped_bytes(deep.model));
@@ -138,7 +138,7 @@ static void assert_refused(const char *model, const char *with, int exit, int st
     deer_error err = {""};
     policy p;
 
-    assert_int_equal(policy_open(model, with, exit, &p, &err), status);
+    assert_int_equal(policy_open(model, with, exit, NAN, &p, &err), status);
     assert_null(p.model);
     assert_null(p.session);
     if (!strstr(err.message, words))

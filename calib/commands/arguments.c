@@ -46,6 +46,9 @@ static deer_status check_numbers(const solve_arguments *a, deer_error *err)
     if (a->threads < 1 || a->threads > 1024 || a->points < 2 || a->points > 200)
         return deer_fail_with(DEER_USAGE, err,
                               "--threads is 1 to 1024, --frontier-points 2 to 200");
+    if (a->frontier && a->out && !a->table && a->points > DEER_MAX_POINTS)
+        return deer_fail_with(DEER_USAGE, err, "a thresholds file holds at most %d frontier points",
+                              DEER_MAX_POINTS);
     if (a->confidence <= 0 || a->confidence >= 1)
         return deer_fail_with(DEER_USAGE, err, "--confidence lies between 0 and 1, 0.9 say");
     return DEER_OK;
@@ -172,7 +175,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"longest-episode", TOOL_INT, &a->longest, "N",
          "steps an episode can have (default seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},
-        {"frontier", TOOL_STRING, &a->frontier, "FILE", "solve a range of budgets too, into JSON"},
+        {"frontier", TOOL_STRING, &a->frontier, "FILE", "solve a range of budgets too; --out can switch between them"},
         {"frontier-points", TOOL_INT, &a->points, "N", "how many (default 16)"},
         {"seed", TOOL_INT, &a->seed, "S", "of everything random (default 1)"},
         {"evaluations", TOOL_INT, &a->evaluations, "N", "of the global search (default by size)"},

@@ -12,6 +12,7 @@
 #include "calib/commands/temporary.h"
 #include "calib/frontier.h"
 #include "calib/oracle.h"
+#include "runtime/drift.h"
 #include "runtime/tool.h"
 
 /* Everything one solve has in hand. */
@@ -27,6 +28,7 @@ typedef struct {
     guarantee promised;
     calibration final; /* all episodes under the chosen thresholds' history */
     float tau[DEER_MAX_EXITS];
+    frontier_row *rows; /* [a->points], NULL without a frontier */
 } job;
 
 /* ---------------------------------------------------------------- budgets ------------------ */
@@ -228,6 +230,73 @@ static void make_outcome(const job *j, outcome *o)
         j->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, best.loss) : NAN;
 }
 
+static deer_promise promise_of(const job *j, const table_row *row)
+{
+    deer_promise p = {.average_llm_gflops = row->llm,
+                      .average_total_gflops = row->total,
+                      .peak_llm_gflops = row->peak_llm,
+                      .peak_total_gflops = row->peak_total,
+                      .memory_bytes = j->final.memory[row->max_exit],
+                      .loss = row->loss};
+
+    memcpy(p.exit_fraction, row->fraction, sizeof row->fraction);
+    return p;
+}
+
+static void fill_guarantee(const guarantee *from, deer_guarantee *g)
+{
+    *g = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
+    if (!from->given)
+        return;
+    g->confidence = from->confidence;
+    g->budget_gflops = isfinite(from->budget) ? from->budget : NAN;
+    g->loss = isfinite(from->deviation) ? from->deviation : NAN;
+    g->solved_on = from->solved_on;
+    g->tested_on = from->tested_on;
+    snprintf(g->bound, sizeof g->bound, "%s", bound_name(from->bound));
+    snprintf(g->statement, sizeof g->statement, "%s", from->statement);
+}
+
+/* The dial: every point of the frontier that costs more than the one before. */
+static void fill_points(const job *j, deer_thresholds *t)
+{
+    for (int i = 0; j->rows && i < j->a->points && t->points < DEER_MAX_POINTS; i++) {
+        deer_point *p = &t->point[t->points++];
+        p->budget_gflops = j->rows[i].budget;
+        memcpy(p->tau, j->rows[i].row.tau, sizeof p->tau);
+        p->tau[t->max_exit] = INFINITY;
+        p->promise = promise_of(j, &j->rows[i].row);
+    }
+}
+
+/* Every episode's mean exit and mean first delta; where there are more than fit, every so many. */
+static void fill_reference(const job *j, const table_row *row, deer_reference *r)
+{
+    const steps *s = &j->final.s;
+    int every = (s->episodes + DEER_MAX_REFERENCE - 1) / DEER_MAX_REFERENCE;
+
+    for (int64_t i = 0; i < s->n;) {
+        int episode = s->episode[i], finite = 0;
+        double exits = 0, delta = 0;
+        int64_t first = i;
+        for (; i < s->n && s->episode[i] == episode; i++) {
+            int k = 0;
+            while (k < row->max_exit && !(s->delta[(int64_t)k * s->n + i] <= row->tau[k]))
+                k++;
+            exits += k;
+            if (isfinite(s->delta[i])) {
+                delta += (double)s->delta[i];
+                finite++;
+            }
+        }
+        if (episode % every || !finite)
+            continue;
+        r->kind[r->episodes] = deer_drift_kind(j->c->episode[episode].task);
+        r->mean_exit[r->episodes] = (float)(exits / (double)(i - first));
+        r->mean_delta[r->episodes++] = (float)(delta / finite);
+    }
+}
+
 static void fill_thresholds(const job *j, const table_row *row, const solution *x,
                             deer_thresholds *t)
 {
@@ -241,13 +310,10 @@ static void fill_thresholds(const job *j, const table_row *row, const solution *
     t->steps_per_stage = 1;
     memcpy(t->tau, row->tau, sizeof t->tau);
     t->tau[last] = INFINITY;
-    t->promise = (deer_promise){.average_llm_gflops = row->llm,
-                                .average_total_gflops = row->total,
-                                .peak_llm_gflops = row->peak_llm,
-                                .peak_total_gflops = row->peak_total,
-                                .memory_bytes = j->final.memory[last],
-                                .loss = row->loss};
-    memcpy(t->promise.exit_fraction, row->fraction, sizeof row->fraction);
+    t->promise = promise_of(j, row);
+    fill_guarantee(&j->promised, &t->guarantee);
+    fill_points(j, t);
+    fill_reference(j, row, &t->reference);
     snprintf(t->solver, sizeof t->solver, "%s", x->solver);
     t->budget_gflops = isfinite(j->set->spec.solve.budget) ? j->set->spec.solve.budget : NAN;
     t->budget_is_llm = j->set->spec.problem.scope_llm;
@@ -271,7 +337,7 @@ static deer_status deliver(const job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- frontier ----------------- */
 
-static deer_status frontier_row(void *context, double budget, table_row *row, deer_error *err)
+static deer_status solve_for(void *context, double budget, table_row *row, deer_error *err)
 {
     job *j = context;
     onpolicy_spec spec = j->set->spec;
@@ -286,6 +352,18 @@ static deer_status frontier_row(void *context, double budget, table_row *row, de
     return status;
 }
 
+static deer_status make_frontier(job *j, deer_error *err)
+{
+    int points = (int)j->a->points;
+    deer_status status;
+
+    j->rows = calloc((size_t)points, sizeof *j->rows);
+    if (!j->rows)
+        return deer_fail(err, "out of memory for a frontier");
+    status = frontier_make(points, &j->whole.s, solve_for, j, j->rows, err);
+    return status ? status : frontier_write(j->a->frontier, j->rows, points, j->a->scope, err);
+}
+
 /* ---------------------------------------------------------------- entry -------------------- */
 
 static deer_status run_open(job *j, deer_error *err)
@@ -296,8 +374,7 @@ static deer_status run_open(job *j, deer_error *err)
     if (!status && j->set->spec.history != HISTORY_FULL)
         status = settings_open_model(j->c, a->model, &j->model, err);
     if (!status && a->frontier)
-        status = frontier_write(a->frontier, (int)a->points, &j->whole.s, a->scope, frontier_row, j,
-                                err);
+        status = make_frontier(j, err);
     if (!status && (!a->frontier || isfinite(j->set->spec.solve.budget) || a->out)) {
         status = solve_all(j, err);
         if (!status)
@@ -322,6 +399,7 @@ static deer_status run(const solve_arguments *a, solve_settings *set, deer_error
     calibration_free(&j->final);
     onpolicy_free(&j->found);
     onpolicy_free(&j->official);
+    free(j->rows);
     deer_model_close(j->model);
     cache_close(j->c);
     free(j);

@@ -78,48 +78,40 @@ static deer_status write_json(const char *path, json_t *json, deer_error *err)
     return status;
 }
 
-static json_t *point_json(const table_row *row, double budget)
-{
-    json_t *json = table_row_json(row);
-
-    json_object_set_new(json, "budget", json_real(budget));
-    return json;
-}
-
-static deer_status solve_points(int points, const steps *whole, frontier_solver solver,
-                                void *context, json_t *list, deer_error *err)
+deer_status frontier_make(int points, const steps *whole, frontier_solver solver, void *context,
+                          frontier_row *rows, deer_error *err)
 {
     double low = steps_fixed_cost(whole, 0), high = steps_fixed_cost(whole, whole->exits - 1);
-    table_row row = {.loss = INFINITY}, next;
     tool_progress bar;
     deer_status status = DEER_OK;
 
     tool_progress_start(&bar, "frontier", "budgets", points);
     for (int i = 0; i < points && !status; i++) {
-        double budget = i == points - 1 ? high : low + (high - low) * i / (points - 1);
-
-        status = solver(context, budget, &next, err);
-        if (status)
-            break;
-        row = next.loss <= row.loss ? next : row;
-        json_array_append_new(list, point_json(&row, budget));
+        rows[i].budget = i == points - 1 ? high : low + (high - low) * i / (points - 1);
+        status = solver(context, rows[i].budget, &rows[i].row, err);
+        if (!status && i && rows[i - 1].row.loss < rows[i].row.loss)
+            rows[i].row = rows[i - 1].row;
         tool_progress_update(&bar, i + 1);
     }
     tool_progress_end(&bar);
     return status;
 }
 
-deer_status frontier_write(const char *path, int points, const steps *whole, const char *scope,
-                           frontier_solver solver, void *context, deer_error *err)
+deer_status frontier_write(const char *path, const frontier_row *rows, int points, const char *scope,
+                           deer_error *err)
 {
     json_t *json = json_object(), *list = json_array();
-    deer_status status = solve_points(points, whole, solver, context, list, err);
+    deer_status status;
 
+    for (int i = 0; i < points; i++) {
+        json_t *point = table_row_json(&rows[i].row);
+        json_object_set_new(point, "budget", json_real(rows[i].budget));
+        json_array_append_new(list, point);
+    }
     json_object_set_new(json, "deer_frontier", json_integer(1));
     json_object_set_new(json, "scope", json_string(scope));
     json_object_set_new(json, "points", list);
-    if (!status)
-        status = write_json(path, json, err);
+    status = write_json(path, json, err);
     json_decref(json);
     return status;
 }

@@ -25,12 +25,22 @@ void limits_never(int max_exit, float *tau);
 /* Prints an outcome as the arguments ask. */
 void outcome_deliver(const solve_arguments *a, const outcome *o);
 
-/* Solves for `points` budgets from the cheapest exit's cost to the deepest's and writes them, as
- * JSON, atomically; a point that loses more than a cheaper one is replaced by that one. */
+/* An answer and the budget it was solved for. */
+typedef struct {
+    double budget;
+    table_row row;
+} frontier_row;
+
+/* Solves for `points` budgets from the cheapest exit's cost to the deepest's: rows [points], ascending; an
+ * answer that loses more than a cheaper one is replaced by that one. */
 typedef deer_status (*frontier_solver)(void *context, double budget, table_row *row,
                                        deer_error *err);
-deer_status frontier_write(const char *path, int points, const steps *whole, const char *scope,
-                           frontier_solver solver, void *context, deer_error *err);
+deer_status frontier_make(int points, const steps *whole, frontier_solver solver, void *context,
+                          frontier_row *rows, deer_error *err);
+
+/* Writes them as JSON, atomically. */
+deer_status frontier_write(const char *path, const frontier_row *rows, int points, const char *scope,
+                           deer_error *err);
 
 /* deer-calib solve --table. */
 deer_status solve_table(const solve_arguments *a, solve_settings *set, deer_error *err);

@@ -174,7 +174,7 @@ static deer_status deliver(const job *j, deer_error *err)
     return DEER_OK;
 }
 
-static deer_status frontier_row(void *context, double budget, table_row *row, deer_error *err)
+static deer_status solve_for(void *context, double budget, table_row *row, deer_error *err)
 {
     job *j = context;
     const calibration view = {.s = j->t.s};
@@ -189,13 +189,26 @@ static deer_status frontier_row(void *context, double budget, table_row *row, de
     return status;
 }
 
+static deer_status write_frontier(job *j, deer_error *err)
+{
+    int points = (int)j->a->points;
+    frontier_row *rows = calloc((size_t)points, sizeof *rows);
+    deer_status status = rows ? frontier_make(points, &j->t.s, solve_for, j, rows, err)
+                              : deer_fail(err, "out of memory for a frontier");
+
+    if (!status)
+        status = frontier_write(j->a->frontier, rows, points, "cost", err);
+    free(rows);
+    return status;
+}
+
 static deer_status run(job *j, deer_error *err)
 {
     const solve_arguments *a = j->a;
     deer_status status = choose_budgets(j, err);
 
     if (!status && a->frontier)
-        status = frontier_write(a->frontier, (int)a->points, &j->t.s, "cost", frontier_row, j, err);
+        status = write_frontier(j, err);
     if (!status && (!a->frontier || isfinite(j->set->spec.solve.budget) || a->out)) {
         status = solve_all(j, err);
         if (!status)

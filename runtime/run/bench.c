@@ -105,7 +105,7 @@ static void summarise(const bench *b, const policy *p, double *ms, measurement *
 static deer_status measure(bench *b, int exit, measurement *m, deer_error *err)
 {
     policy p;
-    deer_status status = policy_open(b->model, NULL, exit, &p, err);
+    deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
     uint8_t *pixels;
     double *ms;
 

@@ -18,6 +18,7 @@
 typedef struct {
     const char *model, *thresholds, *demos, *name, *instruction;
     long exit, threads;
+    double budget;
     bool all, steps, json;
 } request;
 
@@ -60,8 +61,9 @@ static deer_status warm_up(policy *p, const demo_episode *e, deer_error *err)
     return DEER_OK;
 }
 
-static deer_status play_steps(policy *p, const demo_episode *e, played_episode *out,
-                              deer_error *err)
+/* watch may be NULL. */
+static deer_status play_steps(policy *p, const demo_episode *e, deer_drift *watch,
+                              played_episode *out, deer_error *err)
 {
     deer_cost cost;
 
@@ -75,14 +77,16 @@ static deer_status play_steps(policy *p, const demo_episode *e, played_episode *
         double start = tool_seconds();
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
+        if (watch)
+            deer_drift_step(watch, &action);
         note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, tool_seconds() - start,
                   &out->step[t]);
     }
     return DEER_OK;
 }
 
-static deer_status play_episode(const request *r, policy *p, demos *d, int i, played_episode *out,
-                                deer_error *err)
+static deer_status play_episode(const request *r, policy *p, demos *d, int i, deer_drift *watch,
+                                deer_drift_report *drift, played_episode *out, deer_error *err)
 {
     demo_episode e;
     deer_status status;
@@ -101,7 +105,9 @@ static deer_status play_episode(const request *r, policy *p, demos *d, int i, pl
         status = deer_fail(err, "%s: %s has no instruction; give one by --instruction", r->demos,
                            e.name);
     else if (!(status = deer_session_set_instruction(p->session, e.instruction, err)))
-        status = play_steps(p, &e, out, err);
+        status = play_steps(p, &e, watch, out, err);
+    if (!status && watch)
+        status = deer_drift_end_episode(watch, deer_drift_kind(e.task), drift, err);
     demo_episode_free(&e);
     return status;
 }
@@ -109,19 +115,24 @@ static deer_status play_episode(const request *r, policy *p, demos *d, int i, pl
 static deer_status play_all(const request *r, policy *p, demos *d, int first, int count,
                             played *out, deer_error *err)
 {
+    deer_drift *watch = NULL;
     tool_progress progress;
     deer_status status = DEER_OK;
 
     out->episode = calloc((size_t)count, sizeof *out->episode);
     if (!out->episode)
         return deer_fail(err, "out of memory for %d episodes", count);
+    out->watched = r->all && p->thresholds.reference.episodes;
+    if (out->watched && deer_drift_new(&p->thresholds, &watch, err))
+        return DEER_FAILED;
     tool_progress_start(&progress, "play", "episodes", count);
     for (int i = 0; i < count && !status; i++) {
         out->count = i + 1;
-        status = play_episode(r, p, d, first + i, &out->episode[i], err);
+        status = play_episode(r, p, d, first + i, watch, &out->drift, &out->episode[i], err);
         tool_progress_update(&progress, i + 1);
     }
     tool_progress_end(&progress);
+    deer_drift_free(watch);
     return status;
 }
 
@@ -171,7 +182,7 @@ static deer_status run(const request *r, deer_error *err)
 
     if (demos_open(r->demos, &d, err))
         return DEER_FAILED;
-    status = policy_open(r->model, r->thresholds, (int)r->exit, &p, err);
+    status = policy_open(r->model, r->thresholds, (int)r->exit, r->budget, &p, err);
     if (!status) {
         status = play_and_report(r, &p, d, err);
         policy_close(&p);
@@ -182,12 +193,13 @@ static deer_status run(const request *r, deer_error *err)
 
 int run_episode_main(int argc, char **argv)
 {
-    request r = {.exit = DEER_ALL_EXITS};
+    request r = {.exit = DEER_ALL_EXITS, .budget = NAN};
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &r.demos, "FILE", "demonstrations to play (required)"},
         {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
         {"exit", TOOL_INT, &r.exit, "K", "or: always this exit (default the deepest)"},
+        {"budget", TOOL_DOUBLE, &r.budget, "X", "turn the thresholds' dial to X GFLOPs a step"},
         {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
         {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
@@ -210,6 +222,8 @@ int run_episode_main(int argc, char **argv)
         return tool_usage(&self, "--model and --demos are required");
     if (r.thresholds && r.exit != DEER_ALL_EXITS)
         return tool_usage(&self, "--thresholds and --exit exclude each other");
+    if (!isnan(r.budget) && !r.thresholds)
+        return tool_usage(&self, "--budget needs --thresholds");
     if (r.all && r.name)
         return tool_usage(&self, "--all and --demo exclude each other");
     if (r.exit < DEER_ALL_EXITS || r.exit >= DEER_MAX_EXITS)

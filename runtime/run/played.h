@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "runtime/deer.h"
+#include "runtime/drift.h"
 
 /* One step. Costs in GFLOPs, a multiply-add counted as one. */
 typedef struct {
@@ -29,6 +29,8 @@ typedef struct {
     size_t memory_bytes; /* mapped weights and the session */
     int count;
     played_episode *episode; /* [count] */
+    bool watched;            /* drift says whether the episodes look like the calibration's */
+    deer_drift_report drift;
 } played;
 
 /* Frees the episodes. */

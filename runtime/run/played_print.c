@@ -58,6 +58,19 @@ static void print_pair(const char *what, double measured, double promised, int d
     putchar('\n');
 }
 
+/* What was guaranteed, and whether the world still looks as it did then. */
+static void print_trust(const played *p)
+{
+    if (*p->thresholds->guarantee.statement)
+        printf("\nguarantee: %s\n", p->thresholds->guarantee.statement);
+    if (p->watched)
+        printf("\ndrift: %s; evidence %.3g after %ld episodes (alarm at %g), stability index of the "
+               "exits %.3f\n",
+               p->drift.drifted ? "these episodes do NOT look like the calibration's, calibrate anew"
+                                : "none seen",
+               p->drift.most, p->drift.episodes, 1 / DEER_DRIFT_LEVEL, p->drift.stability);
+}
+
 void played_print_totals(const played *p, const played_summary *s)
 {
     const deer_promise *promise = &p->thresholds->promise;
@@ -80,6 +93,7 @@ void played_print_totals(const played *p, const played_summary *s)
     print_pair("latency longest, ms", s->ms_most, NAN, 3);
     print_pair("pose error (RMS)", s->pose_error, NAN, 5);
     print_pair("gripper agrees, %", 100 * s->gripper, NAN, 1);
+    print_trust(p);
 }
 
 /* ---------------------------------------------------------------- JSON --------------------- */
@@ -178,6 +192,11 @@ deer_status played_print_json(const played *p, const played_summary *all, bool s
 
     json_object_set_new(root, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
     json_object_set_new(root, "promise", p->fixed ? json_null() : promise_json(p->thresholds));
+    if (p->watched)
+        json_object_set_new(root, "drift",
+                            json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted, "evidence",
+                                      p->drift.evidence, "most", p->drift.most, "stability_index",
+                                      number(p->drift.stability)));
     json_object_set_new(root, "episodes", list);
     for (int i = 0; i < p->count && !status; i++) {
         json_t *episode = episode_json(p, i, steps, err);

@@ -1,6 +1,7 @@
 /* policy.c - a model under thresholds or at a fixed exit. */
 #include "runtime/run/policy.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The deepest exit is in the thresholds file, and decides how much of the model is mapped; the file
@@ -19,8 +20,8 @@ static deer_status open_under_thresholds(const char *model, const char *path, po
     return status ? status : deer_thresholds_load(path, p->model, &p->thresholds, err);
 }
 
-deer_status policy_open(const char *model, const char *thresholds, int exit, policy *p,
-                        deer_error *err)
+deer_status policy_open(const char *model, const char *thresholds, int exit, double budget,
+                        policy *p, deer_error *err)
 {
     deer_status status;
 
@@ -31,6 +32,8 @@ deer_status policy_open(const char *model, const char *thresholds, int exit, pol
         status = deer_model_open(model, exit, &p->model, err);
     if (!status && !thresholds)
         deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &p->thresholds);
+    if (!status && !isnan(budget))
+        status = deer_thresholds_set_budget(&p->thresholds, budget, err);
     if (!status)
         status = deer_session_new(p->model, &p->thresholds, &p->session, err);
     if (status)

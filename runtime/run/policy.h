@@ -10,10 +10,10 @@ typedef struct {
     deer_session *session;
 } policy;
 
-/* Opens a model and a session of it: under a thresholds file, or, when thresholds is NULL, always
+/* budget: NaN, or the dial's setting in GFLOPs. Opens a model and a session of it: under a thresholds file, or, when thresholds is NULL, always
  * leaving at exit (DEER_ALL_EXITS: the deepest). */
-deer_status policy_open(const char *model, const char *thresholds, int exit, policy *p,
-                        deer_error *err);
+deer_status policy_open(const char *model, const char *thresholds, int exit, double budget,
+                        policy *p, deer_error *err);
 void policy_close(policy *p);
 
 #endif

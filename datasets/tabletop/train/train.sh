@@ -18,13 +18,14 @@ record() { # record NAME OPTIONS...
     "$BUILD/deer-sim" record "$@" --out "$folder/$name.h5"
 }
 
-train() { # train STOP FILES...: up to step STOP of the schedule, on these demonstrations
-    stop=$1
-    shift
+train() { # train CLONE STOP FILES...: up to step STOP of a schedule of CLONE cloning steps
+    clone=$1
+    stop=$2
+    shift 2
     data=""
     for name in "$@"; do data="$data $folder/$name.h5"; done
     /usr/bin/python3 $here/train.py --data $data --valid "$folder/valid.h5" --out "$folder/policy.pt" \
-        --ground-steps 2500 --clone-steps 6000 --report 500 --stop "$stop" >>"$folder/log.txt" 2>&1
+        --ground-steps 2500 --clone-steps "$clone" --report 500 --stop "$stop" >>"$folder/log.txt" 2>&1
     (cd $here && /usr/bin/python3 export.py "$folder/policy.pt" "$folder/policy.safetensors")
 }
 
@@ -45,13 +46,16 @@ relabel() { # relabel NAME OPTIONS...: the policy as it is now acts, the expert 
 record valid --episodes 4 --row 2 --seed 77
 record scenes --episodes 600 --keep-steps 2 --noise 1.5 --seed 2
 record train --episodes 80 --row 3 --seed 1
-train 5000 train scenes
+train 6000 5000 train scenes
 success 5000
 relabel own-1 --row 2 --episodes 16 --seed 201
 relabel own-2 --row 2 --episodes 8 --exit 1 --seed 202
-train 7000 train scenes own-1 own-2
+train 6000 7000 train scenes own-1 own-2
 success 7000
 relabel own-3 --row 2 --episodes 16 --seed 301
 relabel own-4 --row 2 --episodes 8 --exit 0 --seed 302
-train 8500 train scenes own-1 own-2 own-3 own-4
+train 6000 8500 train scenes own-1 own-2 own-3 own-4
 success 8500
+# Once more with a higher learning rate that falls again.
+train 7500 10000 train scenes own-1 own-2 own-3 own-4
+success 10000

@@ -1,0 +1,248 @@
+/* thresholds_read.c - reading the thresholds file (docs/thresholds-file.md). */
+#include <float.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/deer.h"
+#include "runtime/file.h"
+#include "runtime/thresholds_format.h"
+
+enum { MAX_FILE = 16 << 20 };
+
+static double finite_or_nan(const json_t *value)
+{
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static double number_of(const json_t *json, const char *name)
+{
+    return finite_or_nan(json_object_get(json, name));
+}
+
+/* The largest float, written with nine digits, is a little more than itself. */
+static const double largest = (double)FLT_MAX * (1 + 1e-8);
+
+/* One threshold; false when it is nothing of the kind. */
+static bool read_threshold(const json_t *value, float *tau)
+{
+    const char *word = json_string_value(value);
+    double number = json_number_value(value);
+
+    *tau = word ? (strcmp(word, "never") ? INFINITY : -INFINITY) : (float)number;
+    return word ? !strcmp(word, "never") || !strcmp(word, "always")
+                : json_is_number(value) && fabs(number) < largest;
+}
+
+/* A list of thresholds that ends in null; how many there are, 0 when it is nothing of the kind. */
+static int read_tau_list(const json_t *list, float *tau)
+{
+    size_t n = json_array_size(list);
+
+    if (n < 1 || n > DEER_MAX_EXITS || !json_is_null(json_array_get(list, n - 1)))
+        return 0;
+    for (size_t k = 0; k + 1 < n; k++)
+        if (!read_threshold(json_array_get(list, k), &tau[k]))
+            return 0;
+    tau[n - 1] = INFINITY;
+    return (int)n;
+}
+
+static deer_status read_tau(const char *path, const json_t *json, deer_thresholds *t, deer_error *err)
+{
+    t->exits = read_tau_list(json_object_get(json, "tau"), t->tau);
+    t->max_exit = t->exits - 1;
+    if (!t->exits)
+        return deer_fail(err,
+                         "%s: tau must be a list of up to %d numbers (or \"never\", \"always\"), the "
+                         "last null",
+                         path, DEER_MAX_EXITS);
+    return DEER_OK;
+}
+
+static deer_status read_exits(const char *path, const json_t *json, const deer_model *model,
+                              const deer_thresholds *t, deer_error *err)
+{
+    const json_t *layers = json_object_get(json, "exit_layers");
+    const deer_config *c = model ? deer_model_config(model) : NULL;
+
+    if (json_array_size(layers) != (size_t)t->exits)
+        return deer_fail(err, "%s: exit_layers and tau differ in length", path);
+    if (!model)
+        return DEER_OK;
+    if (strcmp(t->model_fingerprint, deer_model_fingerprint(model)))
+        return deer_fail(err,
+                         "%s is for another model (%.12s..., this is %.12s...); calibrate anew",
+                         path, t->model_fingerprint, deer_model_fingerprint(model));
+    if (t->max_exit > deer_model_max_exit(model))
+        return deer_fail(err, "%s needs exit %d; the model is opened up to exit %d", path,
+                         t->max_exit, deer_model_max_exit(model));
+    for (int k = 0; k < t->exits; k++)
+        if (json_integer_value(json_array_get(layers, (size_t)k)) != c->exit_layers[k])
+            return deer_fail(err, "%s: exit layers differ from the model's", path);
+    return DEER_OK;
+}
+
+static deer_status read_criterion(const char *path, const json_t *json, deer_thresholds *t,
+                                  deer_error *err)
+{
+    const char *name = json_string_value(json_object_get(json, "criterion"));
+
+    for (int i = 0; name && i <= DEER_CRITERION_COSINE; i++)
+        if (!strcmp(name, deer_criterion_name((deer_criterion)i))) {
+            t->criterion = (deer_criterion)i;
+            return DEER_OK;
+        }
+    return deer_fail(err, "%s: unknown criterion '%s'", path, name ? name : "(none)");
+}
+
+static void read_promise(const json_t *p, int exits, deer_promise *promise)
+{
+    const json_t *fractions = json_object_get(p, "exit_fraction");
+
+    promise->average_llm_gflops = number_of(p, "average_llm_gflops");
+    promise->average_total_gflops = number_of(p, "average_total_gflops");
+    promise->peak_llm_gflops = number_of(p, "peak_llm_gflops");
+    promise->peak_total_gflops = number_of(p, "peak_total_gflops");
+    promise->memory_bytes = number_of(p, "memory_bytes");
+    promise->loss = number_of(p, "loss");
+    for (int k = 0; k < exits; k++)
+        promise->exit_fraction[k] = finite_or_nan(json_array_get(fractions, (size_t)k));
+}
+
+static void read_text(const json_t *json, const char *name, char *text, size_t size)
+{
+    const char *value = json_string_value(json_object_get(json, name));
+
+    strncpy(text, value ? value : "", size - 1);
+}
+
+static deer_status read_guarantee(const char *path, const json_t *json, deer_guarantee *g, deer_error *err)
+{
+    const json_t *from = json_object_get(json, "guarantee");
+
+    g->budget_gflops = number_of(from, "average_gflops");
+    g->loss = number_of(from, "loss");
+    if (!from)
+        return DEER_OK;
+    g->confidence = number_of(from, "confidence");
+    if (!(g->confidence > 0 && g->confidence < 1))
+        return deer_fail(err, "%s: the guarantee's confidence must lie between 0 and 1", path);
+    g->solved_on = (long)json_integer_value(json_object_get(from, "solved_on_episodes"));
+    g->tested_on = (long)json_integer_value(json_object_get(from, "tested_on_episodes"));
+    read_text(from, "bound", g->bound, sizeof g->bound);
+    read_text(from, "statement", g->statement, sizeof g->statement);
+    return DEER_OK;
+}
+
+static deer_status read_dial(const char *path, const json_t *json, deer_thresholds *t, deer_error *err)
+{
+    const json_t *list = json_object_get(json, "dial");
+
+    if (!list)
+        return DEER_OK;
+    if (!json_is_array(list) || json_array_size(list) > DEER_MAX_POINTS)
+        return deer_fail(err, "%s: the dial must be a list of up to %d points", path, DEER_MAX_POINTS);
+    t->points = (int)json_array_size(list);
+    for (int i = 0; i < t->points; i++) {
+        const json_t *from = json_array_get(list, (size_t)i);
+        deer_point *p = &t->point[i];
+        p->budget_gflops = number_of(from, "average_gflops");
+        if (read_tau_list(json_object_get(from, "tau"), p->tau) != t->exits ||
+            !(p->budget_gflops > (i ? t->point[i - 1].budget_gflops : 0)))
+            return deer_fail(err, "%s: point %d of the dial needs %d thresholds and a budget above the "
+                             "one before", path, i, t->exits);
+        read_promise(json_object_get(from, "promise"), t->exits, &p->promise);
+    }
+    return DEER_OK;
+}
+
+static deer_status read_reference(const char *path, const json_t *json, deer_reference *r,
+                                  deer_error *err)
+{
+    const json_t *from = json_object_get(json, "reference");
+    const json_t *exits = json_object_get(from, "mean_exit");
+    const json_t *deltas = json_object_get(from, "mean_delta");
+    const json_t *kinds = json_object_get(from, "kind");
+    size_t n = json_array_size(exits);
+
+    if (!from)
+        return DEER_OK;
+    if (!n || n > DEER_MAX_REFERENCE || json_array_size(deltas) != n ||
+        json_array_size(kinds) != n)
+        return deer_fail(err, "%s: reference must have 1 to %d episodes", path, DEER_MAX_REFERENCE);
+    r->episodes = (int)n;
+    for (size_t i = 0; i < n; i++) {
+        r->kind[i] = (uint32_t)json_integer_value(json_array_get(kinds, i));
+        r->mean_exit[i] = (float)finite_or_nan(json_array_get(exits, i));
+        r->mean_delta[i] = (float)finite_or_nan(json_array_get(deltas, i));
+        if (!isfinite(r->mean_exit[i]) || !isfinite(r->mean_delta[i]))
+            return deer_fail(err, "%s: reference episode %zu is not a number", path, i);
+    }
+    return DEER_OK;
+}
+
+static void read_origin(const json_t *json, deer_thresholds *t)
+{
+    const json_t *budget = json_object_get(json, "budget");
+    const json_t *origin = json_object_get(json, "calibration");
+    const char *scope = json_string_value(json_object_get(budget, "scope"));
+
+    t->budget_gflops = number_of(budget, "average_gflops");
+    t->budget_is_llm = scope && !strcmp(scope, "llm");
+    read_text(origin, "solver", t->solver, sizeof t->solver);
+    t->calibration_episodes = (long)json_integer_value(json_object_get(origin, "episodes"));
+    t->calibration_steps = (long)json_integer_value(json_object_get(origin, "steps"));
+    t->seed = (unsigned long)json_integer_value(json_object_get(origin, "seed"));
+}
+
+static deer_status read_all(const char *path, const json_t *json, const deer_model *model,
+                            deer_thresholds *t, deer_error *err)
+{
+    const char *fingerprint = json_string_value(json_object_get(json, "model_fingerprint"));
+    const json_t *version = json_object_get(json, "deer_thresholds");
+    json_int_t stage = json_integer_value(json_object_get(json, "steps_per_stage"));
+
+    if (!json_is_integer(version))
+        return deer_fail(err, "%s is not a thresholds file", path);
+    if (json_integer_value(version) != THRESHOLDS_VERSION)
+        return deer_fail(err, "%s has format version %lld; this program reads version %d", path,
+                         (long long)json_integer_value(version), THRESHOLDS_VERSION);
+    if (!fingerprint || strlen(fingerprint) != DEER_FINGERPRINT - 1)
+        return deer_fail(err, "%s: model_fingerprint is missing or malformed", path);
+    strcpy(t->model_fingerprint, fingerprint);
+    if (stage < 1 || stage > 1000000)
+        return deer_fail(err, "%s: steps_per_stage must be 1 or more", path);
+    t->steps_per_stage = (int)stage;
+    if (read_criterion(path, json, t, err) || read_tau(path, json, t, err) ||
+        read_exits(path, json, model, t, err))
+        return DEER_FAILED;
+    read_promise(json_object_get(json, "promise"), t->exits, &t->promise);
+    read_origin(json, t);
+    if (read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
+        read_reference(path, json, &t->reference, err))
+        return DEER_FAILED;
+    return DEER_OK;
+}
+
+deer_status deer_thresholds_load(const char *path, const deer_model *model, deer_thresholds *t,
+                                 deer_error *err)
+{
+    char *text;
+    size_t size;
+    json_error_t problem;
+    json_t *json;
+    deer_status status;
+
+    memset(t, 0, sizeof *t);
+    if (file_read(path, MAX_FILE, &text, &size, err))
+        return DEER_FAILED;
+    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    free(text);
+    if (!json)
+        return deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
+    status = read_all(path, json, model, t, err);
+    json_decref(json);
+    return status;
+}
