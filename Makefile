@@ -153,7 +153,8 @@ bench: all ## latency and memory per exit, solver speed
 	@BUILD=$(BUILD) reports/bench.sh
 
 asan: ## every test under the address and undefined-behaviour sanitizers
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests \
+	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
+	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests \
 	  EXTRA_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
 install: all ## programs, library and header below PREFIX (default /usr/local)

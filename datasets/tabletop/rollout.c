@@ -103,8 +103,9 @@ deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_re
                            demo_episode *e, bool *succeeded, deer_error *err)
 {
     static const double levels[3] = {0, 0.5, 1};
-    uint64_t            draw = seed;
-    double              noise = how->noise * levels[random_below(&draw, 3)];
+    /* Of the task, too: episodes of one number share their seed, and should have nothing else in common. */
+    uint64_t draw = rollout_seed(seed, tabletop_task(stage->world));
+    double noise = how->noise * levels[random_below(&draw, 3)];
     int                 limit = how->keep_steps > 0 ? how->keep_steps : TABLETOP_MAX_STEPS;
 
     memset(e, 0, sizeof *e);

@@ -30,11 +30,14 @@ train() { # train CLONE STOP FILES...: up to step STOP of a schedule of CLONE cl
 }
 
 success() { # success STOP: closed loop, on seeds of their own, at three exits
+    [ -s "$folder/success-$1.txt" ] && return
     for exit in 0 2 5; do
         printf 'step %s, exit %s: ' "$1" $exit
         "$BUILD/deer-sim" eval --model "$folder/policy.safetensors" --exit $exit --episodes 4 --seed 5000 |
-            grep '^all'
-    done >>"$folder/log.txt"
+            grep '^all.*\['
+    done >"$folder/success.part"
+    cat "$folder/success.part" >>"$folder/log.txt"
+    mv "$folder/success.part" "$folder/success-$1.txt"
 }
 
 relabel() { # relabel NAME OPTIONS...: the policy as it is now acts, the expert labels
