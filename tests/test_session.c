@@ -283,6 +283,38 @@ static void test_stages(void **state)
     deer_session_free(session);
 }
 
+/* The dial turned in mid-episode: other exits from the next step on, the recurrent state goes on, as if the
+ * thresholds had been replaced. */
+static void test_dial_turns_in_mid_episode(void **state)
+{
+    deer_thresholds t = up_to(model, LAST, -INFINITY), cheap = up_to(model, LAST, INFINITY);
+    deer_session *turned, *replaced;
+    film f;
+
+    (void)state;
+    shoot(&f, 12);
+    t.points = 2;
+    t.point[0] = (deer_point){.budget_gflops = 1};
+    memcpy(t.point[0].tau, cheap.tau, sizeof cheap.tau);
+    t.point[1] = (deer_point){.budget_gflops = 2};
+    memcpy(t.point[1].tau, t.tau, sizeof t.tau);
+    turned = session_of(model, &t);
+    replaced = session_of(model, &t);
+    for (int i = 0; i < STEPS; i++) {
+        deer_action a = step(turned, &f, i), b = step(replaced, &f, i);
+        assert_int_equal(a.exit, i < 2 ? LAST : 0);
+        assert_memory_equal(a.command, b.command, sizeof a.command);
+        if (i == 1) {
+            ok(deer_session_set_budget(turned, 1.5, &error));
+            ok(deer_session_set_thresholds(replaced, &cheap, &error));
+        }
+    }
+    assert_int_equal(deer_session_set_budget(turned, 0.5, &error), DEER_INFEASIBLE);
+    says("below the dial's least");
+    deer_session_free(turned);
+    deer_session_free(replaced);
+}
+
 /* ---------------------------------------------------------------- calibration -------------- */
 
 /* What deer_step_features returns, put through the head, is what the step does. */
@@ -487,6 +519,7 @@ int main(void)
         cmocka_unit_test(test_image_sizes_change),
         cmocka_unit_test(test_prefix_acts_the_same),
         cmocka_unit_test(test_stages),
+        cmocka_unit_test(test_dial_turns_in_mid_episode),
         cmocka_unit_test(test_features_are_what_a_step_sees),
         cmocka_unit_test(test_batched_head),
         cmocka_unit_test(test_a_step_allocates_nothing),

@@ -76,6 +76,66 @@ static void test_every_field(void **state)
     assert_true(u.calibration_episodes == 184 && u.calibration_steps == 3690);
 }
 
+/* What came later into the format. */
+static void test_guarantee_dial_and_reference(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.guarantee = (deer_guarantee){.confidence = 0.9,
+                                   .budget_gflops = 1.5,
+                                   .loss = NAN,
+                                   .solved_on = 60,
+                                   .tested_on = 120,
+                                   .bound = "betting",
+                                   .statement = "an average of \"1.5\""};
+    t.points = 2;
+    for (int i = 0; i < 2; i++)
+        t.point[i] = (deer_point){.budget_gflops = 1 + i,
+                                  .tau = {0.25f * (float)i, INFINITY},
+                                  .promise = {.average_llm_gflops = 0.5, .loss = 0.125 * i}};
+    t.reference.episodes = 1;
+    t.reference.kind[0] = 4000000000u;
+    t.reference.mean_exit[0] = 0.5f;
+    t.reference.mean_delta[0] = 0.1f;
+    u = round_trip(&t);
+    assert_true(u.guarantee.confidence == 0.9 && u.guarantee.budget_gflops == 1.5);
+    assert_true(isnan(u.guarantee.loss) && u.guarantee.solved_on == 60 && u.guarantee.tested_on == 120);
+    assert_string_equal(u.guarantee.bound, "betting");
+    assert_string_equal(u.guarantee.statement, t.guarantee.statement);
+    assert_true(u.points == 2 && u.point[1].budget_gflops == 2 && u.point[1].tau[0] == 0.25f);
+    assert_true(u.point[0].tau[0] == 0 && u.point[1].tau[1] == INFINITY);
+    assert_true(u.point[1].promise.loss == 0.125 && u.point[1].promise.average_llm_gflops == 0.5);
+    assert_true(u.reference.episodes == 1 && u.reference.kind[0] == 4000000000u);
+    assert_true(u.reference.mean_exit[0] == 0.5f && u.reference.mean_delta[0] == 0.1f);
+}
+
+/* The dial takes the dearest point that can be paid; what belonged to other thresholds goes. */
+static void test_dial(void **state)
+{
+    deer_thresholds t;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    assert_int_equal(deer_thresholds_set_budget(&t, 1, &error), DEER_USAGE);
+    t.guarantee.confidence = 0.9;
+    t.reference.episodes = 1;
+    t.points = 3;
+    for (int i = 0; i < 3; i++)
+        t.point[i] = (deer_point){.budget_gflops = 1 + i, .tau = {0.5f * (float)i, INFINITY}};
+    assert_int_equal(deer_thresholds_set_budget(&t, 0.99, &error), DEER_INFEASIBLE);
+    assert_int_equal(deer_thresholds_set_budget(&t, NAN, &error), DEER_INFEASIBLE);
+    assert_true(t.tau[0] == -INFINITY && t.guarantee.confidence == 0.9);
+    ok(deer_thresholds_set_budget(&t, 2.5, &error));
+    assert_true(t.tau[0] == 0.5f && t.budget_gflops == 2);
+    assert_true(t.guarantee.confidence == 0 && t.reference.episodes == 0);
+    ok(deer_thresholds_set_budget(&t, INFINITY, &error));
+    assert_true(t.tau[0] == 1 && t.budget_gflops == 3);
+    ok(deer_thresholds_set_budget(&t, 1, &error));
+    assert_true(t.tau[0] == 0 && t.tau[1] == INFINITY);
+}
+
 /* Decisions are made in float32: every float must come back as it was. */
 static void test_thresholds_bit_for_bit(void **state)
 {
@@ -138,7 +198,7 @@ static void refuse_field(const char *field, const char *value, const char *words
     deer_thresholds_fixed(model, 1, &t);
     ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
     json = json_load_file(path, 0, NULL);
-    assert_non_null(json_object_get(json, field));
+    assert_true(value || json_object_get(json, field));
     if (value)
         json_object_set_new(json, field, json_loads(value, JSON_DECODE_ANY, NULL));
     else
@@ -170,11 +230,20 @@ static void test_fields_refused(void **state)
     refuse_field("exit_layers", "[\"1\", 3]", "exit layers differ");
     refuse_field("tau", NULL, "tau");
     refuse_field("tau", "[]", "tau");
-    refuse_field("tau", "[0.1, 0.1]", "ends in null");
+    refuse_field("tau", "[0.1, 0.1]", "the last null");
     refuse_field("tau", "[null]", "differ in length");
-    refuse_field("tau", "[null, null]", "threshold 0");
-    refuse_field("tau", "[1e99, null]", "threshold 0");
-    refuse_field("tau", "[\"sometimes\", null]", "threshold 0");
+    refuse_field("tau", "[null, null]", "the last null");
+    refuse_field("tau", "[1e99, null]", "the last null");
+    refuse_field("tau", "[\"sometimes\", null]", "the last null");
+    refuse_field("guarantee", "{\"confidence\": 1.5}", "between 0 and 1");
+    refuse_field("dial", "{}", "list of up to");
+    refuse_field("dial", "[{\"average_gflops\": 1, \"tau\": [null]}]", "point 0 of the dial");
+    refuse_field("dial", "[{\"tau\": [1, null]}]", "point 0 of the dial");
+    refuse_field("dial",
+                 "[{\"average_gflops\": 2, \"tau\": [1, null]}, {\"average_gflops\": 2, \"tau\": [1, null]}]",
+                 "point 1 of the dial");
+    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [1, 2], \"kind\": [1]}", "reference");
+    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [null], \"kind\": [1]}", "episode 0");
     refuse_field("steps_per_stage", NULL, "steps_per_stage");
     refuse_field("steps_per_stage", "0", "steps_per_stage");
     refuse_field("steps_per_stage", "1.5", "steps_per_stage");
@@ -190,7 +259,7 @@ static void test_too_many_exits(void **state)
         strcat(layers, "1,");
     }
     strcat(tau, "null]");
-    refuse_field("tau", tau, "1 to 32");
+    refuse_field("tau", tau, "up to 32");
     refuse_field("tau", "[0.1, 0.1, null]", "differ in length");
 }
 
@@ -311,6 +380,8 @@ static void test_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_guarantee_dial_and_reference),
+        cmocka_unit_test(test_dial),
         cmocka_unit_test(test_every_field),    cmocka_unit_test(test_thresholds_bit_for_bit),
         cmocka_unit_test(test_criteria),       cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_fields_refused), cmocka_unit_test(test_too_many_exits),
