@@ -60,5 +60,5 @@ relabel own-4 --row 2 --episodes 8 --exit 0 --seed 302
 train 6000 8500 train scenes own-1 own-2 own-3 own-4
 success 8500
 # Once more with a higher learning rate that falls again.
-train 7500 10000 train scenes own-1 own-2 own-3 own-4
-success 10000
+train 7000 9500 train scenes own-1 own-2 own-3 own-4
+success 9500
