@@ -162,10 +162,11 @@ install: all ## programs, library and header below PREFIX (default /usr/local)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBDEER) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 runtime/deer.h $(DESTDIR)$(PREFIX)/include/deer
+	sed 's|"runtime/deer.h"|<deer/deer.h>|' runtime/drift.h >$(DESTDIR)$(PREFIX)/include/deer/drift.h
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))
-	rm -f $(DESTDIR)$(PREFIX)/lib/libdeer.a $(DESTDIR)$(PREFIX)/include/deer/deer.h
+	rm -f $(DESTDIR)$(PREFIX)/lib/libdeer.a $(DESTDIR)$(PREFIX)/include/deer/deer.h $(DESTDIR)$(PREFIX)/include/deer/drift.h
 
 MISSING = $(shell dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
             awk '/ok installed/ { have[$$1] } END { n = split("$(PACKAGES)", p); \

@@ -22,11 +22,13 @@ train() { # train CLONE STOP FILES...: up to step STOP of a schedule of CLONE cl
     clone=$1
     stop=$2
     shift 2
+    [ -e "$folder/trained-$stop" ] && return
     data=""
     for name in "$@"; do data="$data $folder/$name.h5"; done
     /usr/bin/python3 $here/train.py --data $data --valid "$folder/valid.h5" --out "$folder/policy.pt" \
         --ground-steps 2500 --clone-steps "$clone" --report 500 --stop "$stop" >>"$folder/log.txt" 2>&1
     (cd $here && /usr/bin/python3 export.py "$folder/policy.pt" "$folder/policy.safetensors")
+    touch "$folder/trained-$stop"
 }
 
 success() { # success STOP: closed loop, on seeds of their own, at three exits
