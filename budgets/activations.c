@@ -88,5 +88,6 @@ uint64_t activation_bytes(const deer_config *c)
     uint64_t state = 2 * u(c->lstm_layers) * u(c->lstm_hidden);
     uint64_t floats = state + u(c->d_model) + backbone_floats(c) + head_floats(c);
 
-    return 4 * floats + resizing_bytes(c);
+    /* A session keeps its thresholds, with all they carry. */
+    return 4 * floats + resizing_bytes(c) + sizeof(deer_thresholds);
 }
