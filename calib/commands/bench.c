@@ -1,10 +1,11 @@
 /* bench.c - deer-calib bench: the solver's speed, its methods compared, and the coverage of
- * promises. */
+ * promises, and which signals would help. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/commands/bench_signals.h"
 #include "calib/commands/commands.h"
 #include "calib/grid.h"
 #include "calib/guarantee.h"
@@ -256,18 +257,20 @@ static deer_status bench_coverage(int draws, deer_error *err)
 
 int calib_bench_main(int argc, char **argv)
 {
-    const char *what = "speed", *save = NULL;
+    const char *what = "speed", *save = NULL, *cache = NULL;
     long draws = 300;
     const tool_option options[] = {
-        {"what", TOOL_STRING, &what, "W", "speed (default), methods or coverage"},
+        {"what", TOOL_STRING, &what, "W", "speed (default), methods, coverage or signals"},
         {"draws", TOOL_INT, &draws, "N", "draws for coverage (default 300)"},
+        {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
         {"save", TOOL_STRING, &save, "FILE", "speed: keep the smallest problem as a table"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-calib bench", "measures the solvers on made-up problems",
                                "[options]", options,
                                "deer-calib bench\n"
                                "deer-calib bench --what methods\n"
-                               "deer-calib bench --what coverage --draws 60"};
+                               "deer-calib bench --what coverage --draws 60\n"
+                               "deer-calib bench --what signals --cache cache"};
     deer_error err;
     deer_status status;
     int ended;
@@ -282,8 +285,13 @@ int calib_bench_main(int argc, char **argv)
         status = bench_methods(&err);
     else if (!strcmp(what, "coverage"))
         status = bench_coverage((int)draws, &err);
+    else if (!strcmp(what, "signals") && !cache)
+        return tool_usage(&self, "--what signals needs --cache");
+    else if (!strcmp(what, "signals"))
+        status = bench_signals(cache, &err);
     else
-        return tool_usage(&self, "'%s' is no value for --what; there are: speed, methods, coverage",
-                          what);
+        return tool_usage(
+            &self, "'%s' is no value for --what; there are: speed, methods, coverage, signals",
+            what);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -17,12 +17,17 @@ typedef struct {
     table_row full, official, found;
     bool has_official;
     double oracle_loss, gap_closed; /* gap NaN when there is none */
+    double rule_loss, rule_gap;     /* of the best rule fitted to the same deltas; NaN likewise */
     const calibration_spec *problem;
     bool has_history; /* the following three; not of tables */
     history_kind history;
     const onpolicy_result *rounds;
     guarantee promised;
 } outcome;
+
+/* Fills in the oracle, the fitted rule and the gaps, of steps under found's thresholds, whose
+ * average cost in the unit of s->cost is `cost`. found and official are there already. */
+void outcome_judge(outcome *o, const steps *s, double cost);
 
 void outcome_print(FILE *out, const outcome *o);
 

@@ -11,7 +11,6 @@
 #include "calib/commands/solve_parts.h"
 #include "calib/commands/temporary.h"
 #include "calib/frontier.h"
-#include "calib/oracle.h"
 #include "runtime/drift.h"
 #include "runtime/tool.h"
 
@@ -195,7 +194,6 @@ static void make_outcome(const job *j, outcome *o)
     const onpolicy_spec *spec = &j->set->spec;
     int last = spec->problem.max_exit;
     float never[DEER_MAX_EXITS];
-    oracle best;
 
     limits_never(last, never);
     *o = (outcome){.source = j->a->cache,
@@ -224,10 +222,7 @@ static void make_outcome(const job *j, outcome *o)
     if (j->has_official)
         snprintf(o->official.name, sizeof o->official.name, "%.*s",
                  (int)strcspn(j->official.x.solver, " "), j->official.x.solver);
-    best = oracle_solve(&j->final.s, last, spec->problem.scope_llm ? o->found.llm : o->found.total);
-    o->oracle_loss = best.loss;
-    o->gap_closed =
-        j->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, best.loss) : NAN;
+    outcome_judge(o, &j->final.s, spec->problem.scope_llm ? o->found.llm : o->found.total);
 }
 
 static deer_promise promise_of(const job *j, const table_row *row)

@@ -6,7 +6,6 @@
 
 #include "calib/commands/solve_parts.h"
 #include "calib/frontier.h"
-#include "calib/oracle.h"
 #include "calib/table_file.h"
 #include "runtime/file.h"
 
@@ -145,9 +144,7 @@ static void make_outcome(const job *j, outcome *o)
     if (j->has_official)
         snprintf(o->official.name, sizeof o->official.name, "%.*s",
                  (int)strcspn(j->official.solver, " "), j->official.solver);
-    o->oracle_loss = oracle_solve(&j->t.s, last, o->found.total).loss;
-    o->gap_closed =
-        j->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
+    outcome_judge(o, &j->t.s, o->found.total);
 }
 
 /* The result as JSON: a table's thresholds belong to no model that the runtime knows. */
