@@ -69,7 +69,7 @@ endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPER   := $(BUILD)/tests/command_helper
 
-.PHONY: all libs tests test demo figure mutations bench asan install uninstall clean deps check-deps format help
+.PHONY: all libs tests test demo figure mutations bench bench-coverage asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
@@ -149,8 +149,11 @@ figure: all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
 mutations: ## show that the golden tests notice mistakes
 	@BUILD=$(BUILD) tests/mutations.sh
 
-bench: all ## latency and memory per exit, solver speed
+bench: all ## latency and memory per exit, speed of recording and of the solvers
 	@BUILD=$(BUILD) reports/bench.sh
+
+bench-coverage: all ## how often promises break, 300 draws a row (about 8 minutes)
+	$(BUILD)/deer-calib bench --what coverage
 
 asan: ## every test under the address and undefined-behaviour sanitizers
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
@@ -189,4 +192,4 @@ clean: ## remove everything built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile

@@ -10,8 +10,8 @@
 
 #include "calib/grid.h"
 #include "calib/oracle.h"
+#include "calib/score.h"
 #include "calib/solve.h"
-#include "calib/stopping.h"
 #include "calib/synthetic.h"
 
 static deer_error err;
@@ -438,68 +438,50 @@ static void test_deepest_exit_by_peak_and_memory(void **state)
     assert_int_equal(solve_deepest(peak, memory, 3, 5, 50), -1);
 }
 
-/* ---------------------------------------------------------------- fitted rules ------------- */
+/* ---------------------------------------------------------------- fitted criterion --------- */
 
-static void test_fitted_rule(void **state)
+static void test_fitted_criterion_that_sees_the_loss(void **state)
+{
+    steps s = synthetic(4, 400, 0, 12);
+    score_verdict v;
+
+    (void)state;
+    ok(score_judge(&s, s.loss, 1, 3, 0.5, &v, &err));
+    assert_true(v.delta < 0.5);
+    assert_true(v.score > v.delta + 0.2);
+    steps_free(&s);
+}
+
+static void test_fitted_criterion_of_deltas(void **state)
 {
     (void)state;
-    for (int exits = 2; exits <= 12; exits += 5) {
-        steps s = synthetic(exits, 300, 0.2, 11);
-        stopping_curve curve;
+    for (int exits = 2; exits <= 24; exits += 11) {
+        steps s = synthetic(exits, 300, 0.4, 13);
+        score_verdict v;
 
-        ok(stopping_fit(&s, NULL, 0, exits - 1, &curve, &err));
-        for (int tenth = 6; tenth <= 9; tenth++) {
-            double budget = tenth / 10.0, oracle_loss = oracle_solve(&s, exits - 1, budget).loss;
-            double lost = stopping_at(&curve, budget), way = (budget - s.cost[0]) / (1 - s.cost[0]);
-            double chance = (1 - way) * curve.loss[0] + way * curve.loss[curve.points - 1];
-
-            assert_true(lost >= oracle_loss);
-            assert_true(lost < chance);
-            /* what thresholds on the same deltas reach */
-            assert_true(lost - solved(&s, budget, SOLVE_BEST).found.loss <
-                        0.1 * (chance - oracle_loss));
-        }
+        ok(score_judge(&s, NULL, 0, exits - 1, 0.6, &v, &err));
+        assert_true(v.score > v.delta - 0.1); /* it sees delta, too */
+        assert_true(v.score < 1 && v.delta < 1);
         steps_free(&s);
     }
 }
 
-static void test_fitted_rule_that_sees_the_loss(void **state)
+static void test_fitted_criterion_of_odd_problems(void **state)
 {
-    steps s = synthetic(4, 400, 0, 12);
-    stopping_curve blind, seeing;
-    double oracle_loss = oracle_solve(&s, 3, 0.5).loss;
-    float *signal = malloc(2 * (size_t)(4 * s.n) * sizeof *signal);
+    steps one = blank(1, 1), flat = synthetic(3, 4, 0, 1);
+    score_verdict v;
 
     (void)state;
-    assert_non_null(signal);
-    memcpy(signal, s.delta, (size_t)(4 * s.n) * sizeof *signal);
-    memcpy(signal + 4 * s.n, s.loss, (size_t)(4 * s.n) * sizeof *signal);
-    ok(stopping_fit(&s, NULL, 0, 3, &blind, &err));
-    ok(stopping_fit(&s, signal, 2, 3, &seeing, &err));
-    assert_true(stopping_at(&seeing, 0.5) - oracle_loss <
-                0.5 * (stopping_at(&blind, 0.5) - oracle_loss));
-    free(signal);
-    steps_free(&s);
-}
-
-static void test_fitted_rule_of_odd_problems(void **state)
-{
-    steps one = blank(1, 1), flat = blank(40, 3);
-    stopping_curve curve;
-
-    (void)state;
-    ok(stopping_fit(&one, NULL, 0, 0, &curve, &err));
-    assert_float_equal(stopping_at(&curve, 1), 0, 0);
-    assert_true(isinf(stopping_at(&curve, 0.5)));
-    ok(stopping_fit(&flat, NULL, 0, 2, &curve, &err)); /* all losses equal: stop at once */
-    assert_int_equal(curve.points, 1);
-    assert_float_equal(curve.cost[0], 1, 1e-12);
-    for (int64_t i = 0; i < flat.n; i++) {
-        flat.loss[i] = 1;
-        flat.delta[i] = flat.delta[flat.n + i] = INFINITY; /* may not stop before the last */
+    ok(score_judge(&one, NULL, 0, 0, 1, &v, &err)); /* nothing to choose */
+    assert_true(isnan(v.delta) && isnan(v.score));
+    for (int64_t i = 0; i < 3 * flat.n; i++) {
+        flat.loss[i] = 0;
+        flat.delta[i] = INFINITY;
     }
-    ok(stopping_fit(&flat, NULL, 0, 2, &curve, &err));
-    assert_float_equal(stopping_at(&curve, 2), 0.5, 1e-6); /* drawing between first and last */
+    ok(score_judge(&flat, NULL, 0, 2, 0.1, &v, &err)); /* infeasible */
+    assert_true(isnan(v.delta) && isnan(v.score));
+    ok(score_judge(&flat, NULL, 0, 2, 1, &v, &err)); /* no gap */
+    assert_true(isnan(v.delta) && isnan(v.score));
     steps_free(&one);
     steps_free(&flat);
 }
@@ -524,9 +506,9 @@ int main(void)
         cmocka_unit_test(test_equal_losses_and_deltas),
         cmocka_unit_test(test_budgets_out_of_range),
         cmocka_unit_test(test_deepest_exit_by_peak_and_memory),
-        cmocka_unit_test(test_fitted_rule),
-        cmocka_unit_test(test_fitted_rule_that_sees_the_loss),
-        cmocka_unit_test(test_fitted_rule_of_odd_problems),
+        cmocka_unit_test(test_fitted_criterion_that_sees_the_loss),
+        cmocka_unit_test(test_fitted_criterion_of_deltas),
+        cmocka_unit_test(test_fitted_criterion_of_odd_problems),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

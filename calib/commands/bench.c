@@ -10,6 +10,7 @@
 #include "calib/grid.h"
 #include "calib/guarantee.h"
 #include "calib/oracle.h"
+#include "calib/score.h"
 #include "calib/solve.h"
 #include "calib/synthetic.h"
 #include "calib/table_file.h"
@@ -120,8 +121,10 @@ static deer_status compare_at(const steps *seen, const steps *unseen, double bud
     solve_spec spec = {.budget = budget, .max_exit = seen->exits - 1, .seed = 1};
     double bound = oracle_solve(seen, spec.max_exit, budget).loss;
     solution official, x;
+    score_verdict fitted;
 
-    if (solve_official_best(seen, &spec, &official, err))
+    if (solve_official_best(seen, &spec, &official, err) ||
+        score_judge(seen, NULL, 0, spec.max_exit, budget, &fitted, err))
         return DEER_FAILED;
     printf("%6d %7.1f", seen->exits, budget);
     for (int m = SOLVE_BEST; m <= SOLVE_NLOPT; m++) {
@@ -132,7 +135,7 @@ static deer_status compare_at(const steps *seen, const steps *unseen, double bud
                100 * oracle_gap_closed(official.found.loss, x.found.loss, bound),
                100 * unseen_gap(unseen, &x));
     }
-    printf("\n");
+    printf("   %5.1f\n", 100 * fitted.score);
     return DEER_OK;
 }
 
@@ -160,9 +163,11 @@ static deer_status bench_methods(deer_error *err)
 
     for (int useless = 0; useless <= 1; useless++) {
         printf(
-            "%s: gap to the oracle closed from the best official heuristic, %% (solved / unseen)\n",
+            "%s: gap to the oracle closed from the best official heuristic, %% (solved / unseen;\n"
+            "fitted: thresholds on the loss fitted to all deltas so far, unseen)\n",
             useless ? "40% of the exits are useless" : "every exit is useful");
-        printf("%6s %7s %15s %15s %15s\n", "exits", "budget", "best", "coordinate", "nlopt");
+        printf("%6s %7s %15s %15s %15s %7s\n", "exits", "budget", "best", "coordinate", "nlopt",
+               "fitted");
         for (size_t i = 0; i < 3; i++)
             if (compare_world(exits[i], useless ? 0.4 : 0, err))
                 return DEER_FAILED;

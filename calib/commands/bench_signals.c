@@ -6,12 +6,11 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "calib/calibration.h"
 #include "calib/commands/bench_signals.h"
-#include "calib/oracle.h"
-#include "calib/solve.h"
-#include "calib/stopping.h"
+#include "calib/score.h"
 #include "runtime/half.h"
 
 enum {
@@ -96,40 +95,18 @@ static void fill_signals(const cache *c, const steps *s, float *signal)
 enum { BUDGETS = 6 };
 static const double shares[BUDGETS] = {0.2, 0.25, 0.3, 0.4, 0.5, 0.6};
 
-typedef struct {
-    double budget, official, oracle;
-} yardstick;
-
-static deer_status measure_sticks(const steps *s, yardstick *stick, deer_error *err)
+static deer_status print_rule(const steps *s, const char *name, const float *signal, int count,
+                              deer_error *err)
 {
-    int last = s->exits - 1;
-
-    for (int b = 0; b < BUDGETS; b++) {
-        solve_spec spec = {.budget = shares[b] * steps_fixed_cost(s, last), .max_exit = last};
-        solution x;
-        deer_status status = solve_official_best(s, &spec, &x, err);
-
-        stick[b].budget = spec.budget;
-        if (status)
-            return status;
-        stick[b].official = x.found.loss;
-        stick[b].oracle = oracle_solve(s, last, spec.budget).loss;
-    }
-    return DEER_OK;
-}
-
-static deer_status print_rule(const steps *s, const yardstick *stick, const char *name,
-                              const float *signal, int count, deer_error *err)
-{
-    stopping_curve curve;
-
-    if (stopping_fit(s, signal, count, s->exits - 1, &curve, err))
-        return DEER_FAILED;
     printf("%-28s", name);
-    for (int b = 0; b < BUDGETS; b++)
-        printf(" %6.1f%%",
-               100 * oracle_gap_closed(stick[b].official, stopping_at(&curve, stick[b].budget),
-                                       stick[b].oracle));
+    for (int b = 0; b < BUDGETS; b++) {
+        score_verdict v;
+        double budget = shares[b] * steps_fixed_cost(s, s->exits - 1);
+
+        if (score_judge(s, signal, count, s->exits - 1, budget, &v, err))
+            return DEER_FAILED;
+        printf(" %6.1f%%", 100 * (count ? v.score : v.delta));
+    }
     printf("\n");
     fflush(stdout);
     return DEER_OK;
@@ -138,29 +115,24 @@ static deer_status print_rule(const steps *s, const yardstick *stick, const char
 static deer_status compare(const steps *s, float *signal, float *pair, deer_error *err)
 {
     size_t column = (size_t)s->exits * (size_t)s->n;
-    yardstick stick[BUDGETS];
-    deer_status status = measure_sticks(s, stick, err);
     char name[64];
+    deer_status status;
 
-    if (status)
-        return status;
-    printf("%lld steps of %d episodes: gap from the best official heuristic to the oracle that a\n"
-           "fitted rule closes on episodes it was not fitted on, by budget (share of the LLM)\n\n"
+    printf("%lld steps of %d episodes: gap from the best official heuristic to the oracle that\n"
+           "thresholds close on episodes not solved on, by budget (share of the LLM's cost)\n\n"
            "%-28s",
-           (long long)s->n, s->episodes, "the rule sees");
+           (long long)s->n, s->episodes, "thresholds on");
     for (int b = 0; b < BUDGETS; b++)
         printf(" %7.2f", shares[b]);
     printf("\n");
-    for (size_t i = 0; i < column; i++)
-        pair[i] = signal[i];
-    status = print_rule(s, stick, names[DELTA], signal, 1, err);
+    status = print_rule(s, "delta", NULL, 0, err);
+    memcpy(pair, signal, column * sizeof *pair);
     for (int j = 1; j < SIGNALS && !status; j++) {
-        for (size_t i = 0; i < column; i++)
-            pair[column + i] = signal[(size_t)j * column + i];
+        memcpy(pair + column, signal + (size_t)j * column, column * sizeof *pair);
         snprintf(name, sizeof name, "delta, %s", names[j]);
-        status = print_rule(s, stick, name, pair, 2, err);
+        status = print_rule(s, name, pair, 2, err);
     }
-    return status ? status : print_rule(s, stick, "all of them", signal, SIGNALS, err);
+    return status ? status : print_rule(s, "all of them", signal, SIGNALS, err);
 }
 
 deer_status bench_signals(const char *dir, deer_error *err)

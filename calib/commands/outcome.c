@@ -5,7 +5,6 @@
 
 #include "calib/commands/settings.h"
 #include "calib/oracle.h"
-#include "calib/stopping.h"
 
 /* ---------------------------------------------------------------- people ------------------- */
 
@@ -33,38 +32,28 @@ static void print_history(FILE *out, const outcome *o)
             r->rounds == 1 ? "" : "s");
 }
 
-static double gap_of(const outcome *o, double loss)
-{
-    return o->has_official && isfinite(loss)
-               ? oracle_gap_closed(o->official.loss, loss, o->oracle_loss)
-               : NAN;
-}
-
 void outcome_judge(outcome *o, const steps *s, double cost)
 {
-    stopping_curve curve;
     deer_error ignored;
 
     o->oracle_loss = oracle_solve(s, o->found.max_exit, cost).loss;
-    o->gap_closed = gap_of(o, o->found.loss);
-    o->rule_loss = NAN;
-    if (!stopping_fit(s, NULL, 0, o->found.max_exit, &curve, &ignored))
-        o->rule_loss = stopping_at(&curve, cost);
-    o->rule_gap = gap_of(o, o->rule_loss);
+    o->gap_closed =
+        o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
+    score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, &ignored);
 }
 
-/* How far the heuristic is from the oracle, and which part of that better thresholds could close.
- */
+/* How far the heuristic is from the oracle, and how much of that a criterion could close. */
 static void print_gap(FILE *out, const outcome *o)
 {
     fprintf(out, "\nper-step oracle: loss %.5g", o->oracle_loss);
     if (!isnan(o->gap_closed))
         fprintf(out, "; %.0f%% of the way there from the official heuristic", 100 * o->gap_closed);
-    if (isfinite(o->rule_loss))
-        fprintf(out, "\nbest rule fitted to the same deltas, cross-validated: loss %.5g",
-                o->rule_loss);
-    if (!isnan(o->rule_gap))
-        fprintf(out, "; %.0f%% of the way", 100 * o->rule_gap);
+    if (isfinite(o->held_out.delta) && isfinite(o->held_out.score))
+        fprintf(
+            out,
+            "\non episodes held out: %.0f%%; with thresholds on the loss fitted to all deltas so "
+            "far %.0f%%",
+            100 * o->held_out.delta, 100 * o->held_out.score);
     fprintf(out, "\n");
 }
 
@@ -174,8 +163,8 @@ json_t *outcome_json(const outcome *o)
                         o->has_official ? real_or_null(o->official.loss) : json_null());
     json_object_set_new(json, "oracle_loss", real_or_null(o->oracle_loss));
     json_object_set_new(json, "gap_closed", real_or_null(o->gap_closed));
-    json_object_set_new(json, "best_rule_loss", real_or_null(o->rule_loss));
-    json_object_set_new(json, "best_rule_gap_closed", real_or_null(o->rule_gap));
+    json_object_set_new(json, "held_out_gap_closed", real_or_null(o->held_out.delta));
+    json_object_set_new(json, "fitted_criterion_gap_closed", real_or_null(o->held_out.score));
     json_object_set_new(json, "evaluations", json_integer(o->x.evaluations));
     json_object_set_new(json, "seconds", json_real(o->x.seconds));
     json_object_set_new(json, "guarantee", guarantee_json(&o->promised));

@@ -4,6 +4,7 @@
 
 #include "calib/commands/arguments.h"
 #include "calib/commands/table.h"
+#include "calib/score.h"
 
 typedef struct {
     const char *source; /* folder or file */
@@ -17,7 +18,7 @@ typedef struct {
     table_row full, official, found;
     bool has_official;
     double oracle_loss, gap_closed; /* gap NaN when there is none */
-    double rule_loss, rule_gap;     /* of the best rule fitted to the same deltas; NaN likewise */
+    score_verdict held_out; /* the same on episodes not solved on, and for another criterion */
     const calibration_spec *problem;
     bool has_history; /* the following three; not of tables */
     history_kind history;
@@ -25,8 +26,8 @@ typedef struct {
     guarantee promised;
 } outcome;
 
-/* Fills in the oracle, the fitted rule and the gaps, of steps under found's thresholds, whose
- * average cost in the unit of s->cost is `cost`. found and official are there already. */
+/* Fills in the oracle and the gaps, of steps under found's thresholds, whose average cost in the
+ * unit of s->cost is `cost`. found and official are there already. */
 void outcome_judge(outcome *o, const steps *s, double cost);
 
 void outcome_print(FILE *out, const outcome *o);

@@ -1,0 +1,282 @@
+/* score.c - the loss of stopping, fitted to signals, as a criterion. */
+#include "calib/score.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/oracle.h"
+#include "calib/solve.h"
+
+#define LOOK_AT 20000
+#define ROUNDS 25
+#define RIDGE 3.0 /* steps' worth of "no influence" for every coefficient */
+#define MOST (1 + 2 * SCORE_MAX_SIGNALS)
+
+/* One half of the episodes. */
+typedef struct {
+    steps s;
+    int64_t *row; /* [s.n] of the whole */
+} half;
+
+/* Coefficients of one exit. */
+typedef struct {
+    double mean[SCORE_MAX_SIGNALS], spread[SCORE_MAX_SIGNALS], weight[MOST];
+} formula;
+
+typedef struct {
+    const steps *whole;
+    const float *signal; /* NULL: deltas */
+    int count, max_exit;
+} view;
+
+static int signals_of(const view *v)
+{
+    if (v->signal)
+        return v->count;
+    return v->max_exit < SCORE_MAX_SIGNALS ? v->max_exit : SCORE_MAX_SIGNALS;
+}
+
+/* Logarithm of signal j at exit k. */
+static double look(const view *v, int j, int k, int64_t row)
+{
+    const steps *s = v->whole;
+    float x = v->signal ? v->signal[((int64_t)j * s->exits + k) * s->n + row]
+                        : s->delta[(k > j ? k - j : 0) * s->n + row];
+
+    return isfinite(x) ? log(fmax((double)x, 1e-9)) : 0;
+}
+
+/* ---------------------------------------------------------------- regression --------------- */
+
+/* Solves a x = b in place for a symmetric positive definite a [m, m]: Cholesky. */
+static void solve_normal(double *a, double *x, int m)
+{
+    for (int j = 0; j < m; j++)
+        for (int i = j; i < m; i++) {
+            double sum = a[i * m + j];
+
+            for (int k = 0; k < j; k++)
+                sum -= a[i * m + k] * a[j * m + k];
+            a[i * m + j] = i == j ? sqrt(sum) : sum / a[j * m + j];
+        }
+    for (int i = 0; i < m; i++) {
+        for (int k = 0; k < i; k++)
+            x[i] -= a[i * m + k] * x[k];
+        x[i] /= a[i * m + i];
+    }
+    for (int i = m - 1; i >= 0; i--) {
+        for (int k = i + 1; k < m; k++)
+            x[i] -= a[k * m + i] * x[k];
+        x[i] /= a[i * m + i];
+    }
+}
+
+static void standardise(const view *v, const half *h, int k, formula *f)
+{
+    for (int j = 0; j < signals_of(v); j++) {
+        double sum = 0, square = 0;
+
+        for (int64_t i = 0; i < h->s.n; i++) {
+            double x = look(v, j, k, h->row[i]);
+            sum += x;
+            square += x * x;
+        }
+        f->mean[j] = sum / (double)h->s.n;
+        f->spread[j] = sqrt(fmax(1e-12, square / (double)h->s.n - f->mean[j] * f->mean[j]));
+    }
+}
+
+/* 1, and each signal's standardised logarithm and its square; limited to 4 spreads. Returns m. */
+static int terms(const view *v, const formula *f, int k, int64_t row, double *term)
+{
+    int m = 0;
+
+    term[m++] = 1;
+    for (int j = 0; j < signals_of(v); j++) {
+        double z = (look(v, j, k, row) - f->mean[j]) / f->spread[j];
+
+        z = fmax(-4, fmin(4, z));
+        term[m++] = z;
+        term[m++] = z * z;
+    }
+    return m;
+}
+
+static double predicted(const formula *f, const double *term, int m)
+{
+    double sum = 0;
+
+    for (int a = 0; a < m; a++)
+        sum += f->weight[a] * term[a];
+    return sum;
+}
+
+/* Gamma regression with log link of the loss at exit k: Fisher scoring, whose weights are all 1. */
+static void regress(const view *v, const half *h, int k, formula *f)
+{
+    const float *loss = h->s.loss + k * h->s.n;
+    double normal[MOST * MOST], right[MOST], term[MOST], floor = 0, mean = 0;
+    int m = 1 + 2 * signals_of(v);
+
+    *f = (formula){0};
+    standardise(v, h, k, f);
+    for (int64_t i = 0; i < h->s.n; i++)
+        floor = fmin(floor, (double)loss[i]);
+    for (int64_t i = 0; i < h->s.n; i++)
+        mean += ((double)loss[i] - floor) / (double)h->s.n;
+    f->weight[0] = log(fmax(mean, 1e-12));
+    for (int round = 0; round < ROUNDS; round++) {
+        double moved = 0;
+
+        memset(normal, 0, sizeof normal);
+        memset(right, 0, sizeof right);
+        for (int a = 0; a < m; a++) {
+            normal[a * m + a] = a ? RIDGE : 1e-9;
+            right[a] = a ? -RIDGE * f->weight[a] : 0;
+        }
+        for (int64_t i = 0; i < h->s.n; i++) {
+            double fitted, rest;
+
+            terms(v, f, k, h->row[i], term);
+            fitted = predicted(f, term, m);
+            rest = fmin(10, ((double)loss[i] - floor + 1e-9) / exp(fitted) - 1);
+            for (int a = 0; a < m; a++) {
+                right[a] += term[a] * rest;
+                for (int b = 0; b <= a; b++)
+                    normal[a * m + b] += term[a] * term[b];
+            }
+        }
+        solve_normal(normal, right, m);
+        for (int a = 0; a < m; a++) {
+            f->weight[a] += fmax(-1, fmin(1, right[a]));
+            moved = fmax(moved, fabs(right[a]));
+        }
+        if (moved < 1e-4)
+            break;
+    }
+}
+
+/* ---------------------------------------------------------------- judging ------------------ */
+
+/* Copies h with its deltas replaced by the fitted losses. */
+static deer_status rescore(const view *v, const half *h, const formula *f, steps *scored,
+                           deer_error *err)
+{
+    bool *every = malloc((size_t)h->s.episodes * sizeof *every);
+    double term[MOST];
+    deer_status status;
+
+    if (!every)
+        return deer_fail(err, "out of memory for %d episodes", h->s.episodes);
+    memset(every, 1, (size_t)h->s.episodes * sizeof *every);
+    status = steps_select(&h->s, every, scored, err);
+    free(every);
+    for (int k = 0; k < v->max_exit && !status; k++)
+        for (int64_t i = 0; i < h->s.n; i++) {
+            int m = terms(v, &f[k], k, h->row[i], term);
+            float *delta = &scored->delta[k * h->s.n + i];
+
+            if (isfinite(*delta))
+                *delta = (float)exp(fmin(60, predicted(&f[k], term, m)));
+        }
+    return status;
+}
+
+/* Thresholds solved on `seen`, judged on `unseen`: share of the gap closed. Its heuristic uses the
+ * deltas of `plain`, the same steps. */
+static deer_status closed(const steps *seen, const steps *unseen, const steps *plain, int max_exit,
+                          double budget, double *share, deer_error *err)
+{
+    solve_spec spec = {.budget = budget, .max_exit = max_exit, .method = SOLVE_COORDINATE};
+    solution x, official;
+    evaluation e;
+    deer_status status = solve(seen, &spec, &x, err);
+
+    *share = NAN;
+    if (status)
+        return status;
+    steps_evaluate(unseen, x.tau, max_exit, &e);
+    spec.budget = e.cost;
+    if (!solve_official_best(plain, &spec, &official, err))
+        *share = oracle_gap_closed(official.found.loss, e.loss,
+                                   oracle_solve(plain, max_exit, e.cost).loss);
+    return DEER_OK;
+}
+
+static deer_status judge_on(const view *v, const half *seen, const half *unseen, double budget,
+                            score_verdict *verdict, deer_error *err)
+{
+    formula f[DEER_MAX_EXITS];
+    steps a = {0}, b = {0};
+    deer_status status;
+
+    for (int k = 0; k < v->max_exit; k++)
+        regress(v, seen, k, &f[k]);
+    status = rescore(v, seen, f, &a, err);
+    if (!status)
+        status = rescore(v, unseen, f, &b, err);
+    if (!status)
+        status =
+            closed(&seen->s, &unseen->s, &unseen->s, v->max_exit, budget, &verdict->delta, err);
+    if (!status)
+        status = closed(&a, &b, &unseen->s, v->max_exit, budget, &verdict->score, err);
+    steps_free(&a);
+    steps_free(&b);
+    return status;
+}
+
+/* ---------------------------------------------------------------- halves ------------------- */
+
+static void half_free(half *h)
+{
+    steps_free(&h->s);
+    free(h->row);
+}
+
+/* Every other of the episodes looked at: those with number 2 i + which. */
+static deer_status half_of(const steps *s, int which, half *h, deer_error *err)
+{
+    int64_t stride = 1 + s->n / LOOK_AT, n = 0;
+    bool *chosen = calloc((size_t)s->episodes, sizeof *chosen);
+    deer_status status;
+
+    *h = (half){0};
+    h->row = malloc((size_t)s->n * sizeof *h->row);
+    if (!chosen || !h->row) {
+        free(chosen);
+        return deer_fail(err, "out of memory for %lld steps", (long long)s->n);
+    }
+    for (int e = 0; e < s->episodes; e++)
+        chosen[e] = e % 2 == which && e / 2 % stride == 0;
+    for (int64_t i = 0; i < s->n; i++)
+        if (chosen[s->episode[i]])
+            h->row[n++] = i;
+    status = steps_select(s, chosen, &h->s, err);
+    free(chosen);
+    return status;
+}
+
+deer_status score_judge(const steps *s, const float *signal, int count, int max_exit, double budget,
+                        score_verdict *verdict, deer_error *err)
+{
+    const view v = {s, signal, count, max_exit};
+    half h[2] = {{{0}, NULL}, {{0}, NULL}};
+    score_verdict one, other;
+    deer_status status = DEER_OK;
+
+    *verdict = (score_verdict){NAN, NAN};
+    if (s->episodes < 2 || max_exit < 1 || !isfinite(budget))
+        return DEER_OK;
+    for (int i = 0; i < 2 && !status; i++)
+        status = half_of(s, i, &h[i], err);
+    if (!status)
+        status = judge_on(&v, &h[0], &h[1], budget, &one, err);
+    if (!status)
+        status = judge_on(&v, &h[1], &h[0], budget, &other, err);
+    if (!status)
+        *verdict = (score_verdict){(one.delta + other.delta) / 2, (one.score + other.score) / 2};
+    half_free(&h[0]);
+    half_free(&h[1]);
+    return status == DEER_INFEASIBLE ? DEER_OK : status; /* of one half alone */
+}
