@@ -1,8 +1,8 @@
 /* bench_signals.c - deer-calib bench --what signals: would another signal than delta decide better?
  *
- * Stopping rules are fitted (calib/stopping.h) that see delta_k, delta_k and one thing more that
- * the runtime has anyway, or all of them, and compared with the oracle on episodes they were not
- * fitted on. The history is the cache's, the deepest exit at every step. */
+ * Thresholds on delta against thresholds on a loss fitted (calib/score.h) to delta and one thing
+ * more that the runtime has anyway, and to all of them. The history is the cache's, the deepest exit
+ * at every step. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
