@@ -5,16 +5,39 @@
 
 #include "runtime/model.h"
 
-/* Goes through the tensors; the first failure sticks. */
+/* Goes through the tensors and notes everything that is wrong. */
 typedef struct {
     const safetensors *file;
     size_t end;
     deer_status status;
     deer_error *err;
+    int unsaid;              /* problems the message had no room for */
     char prefix[128];        /* of the names that follow */
     const safetensor **list; /* where to note each tensor, or NULL */
     size_t count, room;
 } binder;
+
+/* One more thing that is wrong with tensor `name`. */
+static void complain(binder *b, const char *name, const char *problem)
+{
+    size_t used = strlen(b->err->message), room = sizeof b->err->message - 32;
+
+    if (!b->status)
+        b->status = deer_fail(b->err, "%s: tensor %s %s", b->file->path, name, problem);
+    else if (used + strlen(name) + strlen(problem) + 3 < room)
+        snprintf(b->err->message + used, room - used, "; %s %s", name, problem);
+    else
+        b->unsaid++;
+}
+
+static deer_status verdict(binder *b)
+{
+    size_t used = strlen(b->err->message);
+
+    if (b->status && b->unsaid)
+        snprintf(b->err->message + used, sizeof b->err->message - used, "; and %d more", b->unsaid);
+    return b->status;
+}
 
 static const float *bind_shape(binder *b, const char *name, int rank, const int64_t *shape)
 {
@@ -23,20 +46,16 @@ static const float *bind_shape(binder *b, const char *name, int rank, const int6
 
     snprintf(full, sizeof full, "%s%s", b->prefix, name);
     t = safetensors_find(b->file, full);
-    if (b->status)
-        return NULL;
     if (!t) {
-        b->status = deer_fail(b->err, "%s: tensor %s is missing", b->file->path, full);
+        complain(b, full, "is missing");
         return NULL;
     }
-    if (!t->f32 || (b->file->data_offset + t->begin) % sizeof(float)) {
-        b->status = deer_fail(b->err, "%s: tensor %s is not aligned float32", b->file->path, full);
+    if (!safetensors_is_f32(t) || (b->file->data_offset + t->begin) % sizeof(float)) {
+        complain(b, full, "is not aligned float32");
         return NULL;
     }
     if (t->rank != rank || memcmp(t->shape, shape, (size_t)rank * sizeof *shape)) {
-        b->status =
-            deer_fail(b->err, "%s: tensor %s does not have the shape the configuration says",
-                      b->file->path, full);
+        complain(b, full, "does not have the shape the configuration says");
         return NULL;
     }
     if (t->end > b->end)
@@ -223,16 +242,16 @@ static void bind_mlp(binder *b, const deer_config *c, const char *part, int outp
         int out = i < c->head_mlp_layers ? c->head_mlp[i] : outputs;
         bool found = next_index(b, 2, &at);
         snprintf(name, sizeof name, "%d", at++);
-        if (!found && !b->status)
-            b->status = deer_fail(b->err, "%s: %s lacks a linear layer", b->file->path, b->prefix);
+        if (!found)
+            complain(b, b->prefix, "lacks a linear layer");
         m->linear[i] = bind_linear(b, name, out, in, true);
         in = out;
         if (i == c->head_mlp_layers || !c->head_mlp_layernorm)
             continue;
         found = next_index(b, 1, &at);
         snprintf(name, sizeof name, "%d", at++);
-        if (!found && !b->status)
-            b->status = deer_fail(b->err, "%s: %s lacks a LayerNorm", b->file->path, b->prefix);
+        if (!found)
+            complain(b, b->prefix, "lacks a LayerNorm");
         m->norm[i] = bind_norm(b, name, out, true);
     }
 }
@@ -260,7 +279,7 @@ deer_status model_bind(deer_model *model, size_t *end, deer_error *err)
 
     bind_all(&b, model);
     *end = b.end;
-    return b.status;
+    return verdict(&b);
 }
 
 deer_status model_list(deer_model *model, const safetensor **list, size_t room, size_t *count,
@@ -270,5 +289,5 @@ deer_status model_list(deer_model *model, const safetensor **list, size_t room, 
 
     bind_all(&b, model);
     *count = b.count;
-    return b.status;
+    return verdict(&b);
 }

@@ -199,15 +199,26 @@ static int info(int argc, char **argv)
 
 static int import(int argc, char **argv)
 {
-    const char *official = NULL, *out = NULL;
+    const char *folder = NULL, *out = NULL;
+    official_sources from = {NULL};
     const tool_option options[] = {
-        {"official", TOOL_STRING, &official, "DIR",
-         "folder with config.json and weights.safetensors under official names (required)"},
+        {"checkpoint", TOOL_STRING, &from.checkpoint, "FILE",
+         "DeeR checkpoint: .pth, .safetensors or an .index.json of shards"},
+        {"flamingo", TOOL_STRING, &from.flamingo, "FILE", "OpenFlamingo's checkpoint.pt"},
+        {"llm", TOOL_STRING, &from.llm, "FILE", "MPT's pytorch_model.bin or .index.json"},
+        {"vision", TOOL_STRING, &from.vision, "FILE", "CLIP ViT-L/14 as open_clip names it"},
+        {"config", TOOL_STRING, &from.config, "FILE",
+         "dimensions as JSON (default: a published model's)"},
+        {"official", TOOL_STRING, &folder, "DIR",
+         "instead: a folder with config.json and weights.safetensors"},
         {"out", TOOL_STRING, &out, "FILE", "model file to write (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-model import", "makes a model file from official weights",
-        "--official DIR --out FILE", options,
+        "--checkpoint FILE [options] --out FILE", options,
+        "deer-model import --checkpoint deer.pth --flamingo checkpoint.pt --llm pytorch_model.bin "
+        "\\\n"
+        "      --vision open_clip_pytorch_model.bin --out deer.safetensors\n"
         "deer-model import --official tests/data/golden_a --out a.safetensors"};
     deer_error err;
     deer_status status;
@@ -215,9 +226,10 @@ static int import(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!official || !out)
-        return tool_usage(&self, "--official DIR and --out FILE are required");
-    status = official_import(official, out, &err);
+    if ((!folder && !from.checkpoint) || !out || (folder && from.checkpoint))
+        return tool_usage(&self,
+                          "--checkpoint FILE (or --official DIR) and --out FILE are required");
+    status = folder ? official_import_folder(folder, out, &err) : official_import(&from, out, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
 

@@ -1,6 +1,8 @@
 /* official.c - import of weights under official names. */
 #include "runtime/official.h"
 
+#include <math.h>
+
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +10,7 @@
 
 #include "runtime/file.h"
 #include "runtime/model.h"
+#include "runtime/weights.h"
 
 enum { MAX_TENSORS = 65536, MAX_LAYERS = 1024, MAX_CONFIG = 1 << 20 };
 
@@ -145,69 +148,360 @@ static void read_official(const safetensors *file, const json_t *json, deer_conf
     read_exits(json, c);
 }
 
-/* ---------------------------------------------------------------- writing ------------------ */
+/* ---------------------------------------------------------------- dimensions of files ------ */
 
-static deer_status write_model(deer_model *model, const safetensor **list, safetensors_item *items,
-                               const char *out, deer_error *err)
+static int64_t extent(const safetensors *file, const char *name, int dimension)
 {
-    size_t count, end = 0;
-    char *text;
-    json_t *metadata, *config;
-    deer_status status;
+    const safetensor *t = safetensors_find(file, name);
 
-    if (model_list(model, list, MAX_TENSORS, &count, err))
-        return DEER_FAILED;
-    for (size_t i = 0; i < count; i++)
-        end = list[i]->end > end ? list[i]->end : end;
-    if (safetensors_map(&model->file, end, err) || model_check_finite(model, end, err))
-        return DEER_FAILED;
-    for (size_t i = 0; i < count; i++) {
-        items[i] =
-            (safetensors_item){list[i]->name,
-                               list[i]->rank,
-                               {0},
-                               (const float *)(const void *)(model->file.data + list[i]->begin)};
-        memcpy(items[i].shape, list[i]->shape, sizeof items[i].shape);
-    }
-    config = config_to_json(&model->config);
-    text = json_dumps(config, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    metadata = json_pack("{s:s, s:s}", "format", "pt", "deer.config", text);
-    status = safetensors_write(out, items, count, metadata, err);
-    json_decref(metadata);
-    json_decref(config);
-    free(text);
-    return status;
+    return t && dimension < t->rank ? t->shape[dimension] : 0;
 }
 
-/* Checks the configuration as a model file's is checked, then writes. */
-static deer_status convert(deer_model *model, const char *out, deer_error *err)
+/* How many of <prefix>0<suffix>, <prefix>1<suffix>, .. there are. */
+static int count_layers(const safetensors *file, const char *prefix, const char *suffix)
 {
-    const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
-    safetensors_item *items = calloc(MAX_TENSORS, sizeof *items);
-    json_t *json = config_to_json(&model->config);
-    deer_status status = DEER_FAILED;
+    char name[192];
+    int n = 0;
 
-    if (!list || !items || !json)
-        deer_fail(err, "out of memory importing %s", model->file.path);
-    else if (!config_from_json(model->file.path, json, &model->config, err) &&
-             !model_allocate(model, err)) {
-        model->max_exit = model->config.exits - 1;
-        status = write_model(model, list, items, out, err);
+    do
+        snprintf(name, sizeof name, "%s%d%s", prefix, n, suffix);
+    while (n < MAX_LAYERS && safetensors_find(file, name) && ++n);
+    return n;
+}
+
+static int64_t integer_of(const pickle_value *checkpoint, const char *key, int64_t otherwise)
+{
+    const pickle_value *v = checkpoint ? pickle_get(checkpoint, key) : NULL;
+
+    return v && v->kind == PICKLE_INT ? v->as.integer : otherwise;
+}
+
+static int first_cross_layer(const safetensors *file, int layers)
+{
+    char name[128];
+
+    for (int i = 0; i < layers; i++) {
+        snprintf(name, sizeof name,
+                 "lang_encoder.transformer.blocks.%d.gated_cross_attn_layer.attn_gate", i);
+        if (safetensors_find(file, name))
+            return i;
     }
+    return 0;
+}
+
+/* Exits at every interval-th layer and at the last. Source: official get_all_exit_idx. */
+static json_t *exits_of(int64_t interval, int layers)
+{
+    json_t *ids = json_array();
+
+    for (int64_t i = interval - 1; interval > 0 && i < layers - 1 && i < MAX_LAYERS; i += interval)
+        json_array_append_new(ids, json_integer(i));
+    json_array_append_new(ids, json_integer(layers - 1));
+    return ids;
+}
+
+/* What config.json would say of a published model: from the checkpoint's own fields and the shapes,
+ * and, for numbers of heads and ids, what OpenFlamingo, MPT and ViT-L/14 always have. */
+static json_t *published_config(const safetensors *file, const pickle_value *checkpoint,
+                                deer_error *err)
+{
+    static const char blocks[] = "lang_encoder.transformer.blocks.";
+    int layers = count_layers(file, blocks, ".decoder_layer.attn.Wqkv.weight");
+    int64_t early = integer_of(checkpoint, "early_exit_layer", -1);
+    int64_t d = extent(file, "lang_encoder.transformer.wte.weight", 1);
+    int64_t patch = extent(file, "vision_encoder.visual.conv1.weight", 2);
+    int64_t places = extent(file, "vision_encoder.visual.positional_embedding", 0);
+    json_t *config = NULL;
+
+    if (early >= 0 && early + 1 < layers)
+        layers = (int)early + 1;
+    if ((d != 2048 && d != 4096) ||
+        extent(file, "lang_encoder.transformer.wte.weight", 0) != 50280 ||
+        extent(file, "perceiver.layers.0.0.to_q.weight", 0) != 512)
+        deer_fail(err,
+                  "%s has not the dimensions of a published model (MPT-1B or MPT-7B with "
+                  "OpenFlamingo's 50280 tokens): say them with --config",
+                  file->path);
+    else
+        config = json_pack(
+            "{s:s, s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:o}",
+            "llm_name", d == 2048 ? "mpt_dolly_3b" : "mpt_9b", "image_size",
+            patch * (json_int_t)lround(sqrt((double)(places - 1))), "patch", patch, "vit_layers",
+            count_layers(file, "vision_encoder.visual.transformer.resblocks.", ".ln_1.weight"),
+            "vit_heads", extent(file, "vision_encoder.visual.class_embedding", 0) / 64,
+            "perc_depth", count_layers(file, "perceiver.layers.", ".0.to_q.weight"), "perc_heads",
+            8, "perc_dim_head", 64, "n_layers", layers, "d_model", d, "n_heads",
+            d == 2048 ? 16 : 32, "media_id", 50278, "xattn_every",
+            first_cross_layer(file, layers) + 1, "xattn_heads", 8, "exit_ids",
+            exits_of(integer_of(checkpoint, "exit_interval", 1), layers));
+    if (config)
+        json_object_set_new(config, "xattn_dim_head", json_integer(64));
+    return config;
+}
+
+/* ---------------------------------------------------------------- sources ------------------ */
+
+enum { CHECKPOINT, FLAMINGO, LLM, VISION, SOURCES };
+
+/* All files as if they were one, under the names of the checkpoint without "module.". */
+typedef struct {
+    weights file[SOURCES];
+    bool given[SOURCES];
+    safetensors all; /* not a file: names and shapes, sorted; begin says which origin */
+    struct {
+        int source;
+        size_t index;
+    } * origin;
+    char **names;
+} collection;
+
+static size_t origin_of(const safetensor *t)
+{
+    return t->begin / sizeof(float);
+}
+
+static const char *after(const char *text, const char *start)
+{
+    size_t n = strlen(start);
+
+    return strncmp(text, start, n) ? NULL : text + n;
+}
+
+/* The checkpoint's name for a tensor of a source; false when the runtime has no use for it. */
+static bool official_name(int source, const char *given, char *name, size_t room)
+{
+    const char *rest, *dot;
+
+    while ((rest = after(given, "module.")))
+        given = rest;
+    if (source == VISION) {
+        rest = after(given, "vision_encoder.");
+        rest = rest ? rest : given;
+        return after(rest, "visual.") &&
+               (size_t)snprintf(name, room, "vision_encoder.%s", rest) < room;
+    }
+    if (source == LLM && after(given, "transformer."))
+        snprintf(name, room, "lang_encoder.%s", given);
+    else
+        snprintf(name, room, "%s", given);
+    given = strdup(name); /* the same tensors under second names */
+    if (!given)
+        return false;
+    if ((rest = after(given, "lang_encoder.old_decoder_blocks.")) && (dot = strchr(rest, '.')))
+        snprintf(name, room, "lang_encoder.transformer.blocks.%.*s.decoder_layer%s",
+                 (int)(dot - rest), rest, dot);
+    else if ((rest = after(given, "lang_encoder.gated_cross_attn_layers.")) &&
+             (dot = strchr(rest, '.')))
+        snprintf(name, room, "lang_encoder.transformer.blocks.%.*s.gated_cross_attn_layer%s",
+                 (int)(dot - rest), rest, dot);
+    else if (source == LLM && (rest = after(given, "lang_encoder.transformer.blocks.")) &&
+             (dot = strchr(rest, '.')) && !after(dot, ".decoder_layer."))
+        snprintf(name, room, "lang_encoder.transformer.blocks.%.*s.decoder_layer%s",
+                 (int)(dot - rest), rest, dot);
+    free((char *)(uintptr_t)given);
+    return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const safetensor *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+
+    return order ? order : (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+/* Of tensors of one name the first source's stays; in one source they must be the same. */
+static deer_status drop_duplicates(collection *c, deer_error *err)
+{
+    safetensor *t = c->all.tensor;
+    size_t kept = 0;
+
+    qsort(t, c->all.count, sizeof *t, by_name);
+    for (size_t i = 0; i < c->all.count; i++) {
+        const safetensor *had = kept ? &t[kept - 1] : NULL;
+
+        if (!had || strcmp(had->name, t[i].name)) {
+            t[kept++] = t[i];
+            continue;
+        }
+        if (c->origin[origin_of(had)].source == c->origin[origin_of(&t[i])].source &&
+            (had->rank != t[i].rank || memcmp(had->shape, t[i].shape, sizeof had->shape)))
+            return deer_fail(err, "%s has %s twice, in two shapes", c->all.path, had->name);
+    }
+    c->all.count = kept;
+    return DEER_OK;
+}
+
+static deer_status list_tensors(collection *c, deer_error *err)
+{
+    size_t total = 1, n = 0;
+    char name[640];
+
+    for (int s = 0; s < SOURCES; s++)
+        total += c->given[s] ? c->file[s].count : 0;
+    if (total > MAX_TENSORS)
+        return deer_fail(err, "%s and what comes with it have more than %d tensors", c->all.path,
+                         MAX_TENSORS);
+    c->all.tensor = calloc(total, sizeof *c->all.tensor);
+    c->origin = calloc(total, sizeof *c->origin);
+    c->names = calloc(total, sizeof *c->names);
+    if (!c->all.tensor || !c->origin || !c->names)
+        return deer_fail(err, "out of memory importing %s", c->all.path);
+    for (int s = 0; s < SOURCES; s++)
+        for (size_t i = 0; c->given[s] && i < c->file[s].count; i++) {
+            const weights_tensor *t = &c->file[s].tensor[i];
+            safetensor *to = &c->all.tensor[n];
+
+            if (t->rank > SAFETENSORS_RANK || !official_name(s, t->name, name, sizeof name))
+                continue;
+            c->names[n] = strdup(name);
+            if (!c->names[n])
+                return deer_fail(err, "out of memory importing %s", c->all.path);
+            *to = (safetensor){
+                .name = c->names[n], .readable = true, .type = NUMBER_F32, .rank = t->rank};
+            memcpy(to->shape, t->shape, sizeof to->shape);
+            c->origin[n].source = s;
+            c->origin[n++].index = i;
+        }
+    c->all.count = n;
+    for (size_t i = 0; i < n; i++) /* no place in a file, but aligned like one */
+        c->all.tensor[i].begin = i * sizeof(float);
+    return drop_duplicates(c, err);
+}
+
+static deer_status collect(const official_sources *from, collection *c, deer_error *err)
+{
+    const char *path[SOURCES] = {from->checkpoint, from->flamingo, from->llm, from->vision};
+
+    *c = (collection){.all = {.fd = -1}};
+    c->all.path = strdup(from->checkpoint);
+    if (!c->all.path)
+        return deer_fail(err, "out of memory importing %s", from->checkpoint);
+    for (int s = 0; s < SOURCES; s++) {
+        if (path[s] && weights_open(path[s], &c->file[s], err))
+            return DEER_FAILED;
+        c->given[s] = path[s] != NULL;
+    }
+    return list_tensors(c, err);
+}
+
+static void collection_free(collection *c)
+{
+    for (size_t i = 0; c->names && c->names[i]; i++)
+        free(c->names[i]);
+    free(c->names);
+    free(c->origin);
+    for (int s = 0; s < SOURCES; s++)
+        if (c->given[s])
+            weights_close(&c->file[s]);
+    safetensors_close(&c->all);
+}
+
+/* ---------------------------------------------------------------- writing ------------------ */
+
+typedef struct {
+    const collection *c;
+    const safetensor **list;
+} reading;
+
+static deer_status read_tensor(void *context, size_t i, float *room, const float **data,
+                               deer_error *err)
+{
+    const reading *r = context;
+    const collection *c = r->c;
+    size_t at = origin_of(r->list[i]), n, bad = 0;
+    const weights *file = &c->file[c->origin[at].source];
+
+    if (weights_read(file, c->origin[at].index, room, err))
+        return DEER_FAILED;
+    n = weights_elements(file, c->origin[at].index);
+    for (size_t k = 0; k < n; k++)
+        bad += !isfinite(room[k]);
+    if (bad)
+        return deer_fail(err, "%s: %s holds %zu value%s that %s not finite", file->path,
+                         r->list[i]->name, bad, bad == 1 ? "" : "s", bad == 1 ? "is" : "are");
+    *data = room;
+    return DEER_OK;
+}
+
+static deer_status write_model(const collection *c, const deer_config *config,
+                               const safetensor **list, size_t count, const char *out,
+                               deer_error *err)
+{
+    safetensors_item *items = calloc(count + 1, sizeof *items);
+    json_t *json = config_to_json(config);
+    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_t *metadata = text ? json_pack("{s:s, s:s}", "format", "pt", "deer.config", text) : NULL;
+    reading r = {c, list};
+    deer_status status =
+        items && metadata ? DEER_OK : deer_fail(err, "out of memory importing %s", c->all.path);
+
+    for (size_t i = 0; i < count && !status; i++) {
+        items[i] = (safetensors_item){list[i]->name, list[i]->rank, {0}};
+        memcpy(items[i].shape, list[i]->shape, sizeof items[i].shape);
+    }
+    if (!status)
+        status = safetensors_write(out, items, count, metadata, read_tensor, &r, err);
+    json_decref(metadata);
     json_decref(json);
-    free(list);
+    free(text);
     free(items);
     return status;
 }
 
-static json_t *load_config(const char *folder, deer_error *err)
+/* Whole parts that are missing, with where they come from. */
+static deer_status check_parts(const collection *c, deer_error *err)
 {
-    char path[4096], *text;
+    static const struct {
+        const char *tensor, *advice;
+    } parts[] = {
+        {"extra_exit.actions.mlp.", "the exits' action head: is it a DeeR checkpoint?"},
+        {"lang_encoder.transformer.wte.weight", "the token embedding: is it a DeeR checkpoint?"},
+        {"vision_encoder.visual.class_embedding", "the vision tower: give CLIP's with --vision"},
+        {"perceiver.latents", "the resampler: give OpenFlamingo's with --flamingo"},
+        {"lang_encoder.transformer.blocks.0.decoder_layer.",
+         "the language model: give MPT's with --llm"}};
+
+    for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
+        bool there = false;
+
+        for (size_t i = 0; i < c->all.count && !there; i++)
+            there = after(c->all.tensor[i].name, parts[p].tensor) != NULL;
+        if (!there)
+            return deer_fail(err, "%s lacks %s", c->all.path, parts[p].advice);
+    }
+    return DEER_OK;
+}
+
+/* Checks the configuration as a model file's is checked, finds every tensor, then writes. */
+static deer_status convert(const collection *c, deer_model *model, const char *out, deer_error *err)
+{
+    const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
+    json_t *json = config_to_json(&model->config);
+    deer_status status = DEER_FAILED;
+    size_t count;
+
+    if (!list || !json)
+        deer_fail(err, "out of memory importing %s", c->all.path);
+    else if (!config_from_json(c->all.path, json, &model->config, err) &&
+             !model_allocate(model, err)) {
+        model->max_exit = model->config.exits - 1;
+        status = model_list(model, list, MAX_TENSORS, &count, err);
+        if (!status)
+            status = write_model(c, &model->config, list, count, out, err);
+    }
+    json_decref(json);
+    free(list);
+    return status;
+}
+
+static json_t *load_config(const char *path, deer_error *err)
+{
+    char *text;
     size_t size;
     json_error_t problem;
     json_t *json;
 
-    snprintf(path, sizeof path, "%s/config.json", folder);
     if (file_read(path, MAX_CONFIG, &text, &size, err))
         return NULL;
     json = json_loadb(text, size, 0, &problem);
@@ -217,23 +511,40 @@ static json_t *load_config(const char *folder, deer_error *err)
     return json;
 }
 
-deer_status official_import(const char *folder, const char *out, deer_error *err)
+deer_status official_import(const official_sources *from, const char *out, deer_error *err)
 {
-    char path[4096];
-    json_t *json = load_config(folder, err);
+    collection c;
     deer_model model = {.max_exit = 0};
-    deer_status status;
+    json_t *config = NULL;
+    deer_status status = collect(from, &c, err);
 
-    if (!json)
-        return DEER_FAILED;
-    snprintf(path, sizeof path, "%s/weights.safetensors", folder);
-    status = safetensors_open(path, &model.file, err);
+    if (!status)
+        status = check_parts(&c, err);
     if (!status) {
-        read_official(&model.file, json, &model.config);
-        status = convert(&model, out, err);
-        model_free_weights(&model);
-        safetensors_close(&model.file);
+        config = from->config
+                     ? load_config(from->config, err)
+                     : published_config(&c.all, weights_checkpoint(&c.file[CHECKPOINT]), err);
+        status = config ? DEER_OK : DEER_FAILED;
     }
-    json_decref(json);
+    if (!status) {
+        read_official(&c.all, config, &model.config);
+        model.file = c.all; /* borrowed */
+        status = convert(&c, &model, out, err);
+        model_free_weights(&model);
+    }
+    json_decref(config);
+    collection_free(&c);
     return status;
+}
+
+deer_status official_import_folder(const char *folder, const char *out, deer_error *err)
+{
+    char config[4096], weights_file[4096];
+    official_sources from = {.checkpoint = weights_file, .config = config};
+
+    if (strlen(folder) > 4000)
+        return deer_fail(err, "the name of the folder is too long");
+    snprintf(config, sizeof config, "%s/config.json", folder);
+    snprintf(weights_file, sizeof weights_file, "%s/weights.safetensors", folder);
+    return official_import(&from, out, err);
 }

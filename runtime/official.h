@@ -1,16 +1,32 @@
 /* official.h - weights under the official code's names to a deer model file.
  *
- *   official_import("golden_a", "golden_a.deer", &err);
+ *   official_sources from = {.checkpoint = "deer.pth", .flamingo = "checkpoint.pt",
+ *                            .llm = "pytorch_model.bin", .vision = "open_clip_pytorch_model.bin"};
+ *   official_import(&from, "deer.safetensors", &err);
  *
- * The folder holds config.json (the reference sets' dimensions) and weights.safetensors (official
- * names without "module."). Widths come from the tensors themselves wherever they can. */
+ * A DeeR model comes in up to four files: the checkpoint (what was trained, and, under second
+ * names, the frozen language model), OpenFlamingo, MPT, CLIP. Each may be safetensors or a PyTorch
+ * checkpoint, sharded or not (weights.h). A tensor that several have is taken from the first that
+ * has it, in that order, as the official code's loading order has it. Tensors are converted to
+ * float32 one at a time: memory is that of the largest.
+ */
 #ifndef RUNTIME_OFFICIAL_H
 #define RUNTIME_OFFICIAL_H
 
 #include "runtime/deer.h"
 
-/* Reads FOLDER/config.json and FOLDER/weights.safetensors and writes a model file without
- * tokenizer. Tensors the runtime never uses (ln_post, proj, lm_head, ...) are left out. */
-deer_status official_import(const char *folder, const char *out, deer_error *err);
+typedef struct {
+    const char *checkpoint; /* required; the rest may be NULL */
+    const char *flamingo, *llm, *vision;
+    const char *config; /* JSON with the dimensions; NULL: a published model's, from the files */
+} official_sources;
+
+/* Writes a model file without tokenizer. Tensors that the runtime never uses (ln_post, lm_head,
+ * auxiliary exits, layers behind the last exit, ...) are left out; every one that is missing or of
+ * another shape is named. */
+deer_status official_import(const official_sources *from, const char *out, deer_error *err);
+
+/* The same from FOLDER/config.json and FOLDER/weights.safetensors. */
+deer_status official_import_folder(const char *folder, const char *out, deer_error *err);
 
 #endif

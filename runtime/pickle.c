@@ -29,8 +29,18 @@ typedef struct {
 
 /* ---------------------------------------------------------------- names -------------------- */
 
-enum { REBUILD_TENSOR, REBUILD_PARAMETER, SIZE, ORDERED_DICT, DTYPE, NDARRAY, SCALAR, RECONSTRUCT,
-       ENCODE, FIRST_STORAGE };
+enum {
+    REBUILD_TENSOR,
+    REBUILD_PARAMETER,
+    SIZE,
+    ORDERED_DICT,
+    DTYPE,
+    NDARRAY,
+    SCALAR,
+    RECONSTRUCT,
+    ENCODE,
+    FIRST_STORAGE
+};
 
 static const struct {
     const char *module, *name;
@@ -47,24 +57,17 @@ static const struct {
     {"numpy.core.multiarray", "_reconstruct", RECONSTRUCT},
     {"numpy._core.multiarray", "_reconstruct", RECONSTRUCT},
     {"_codecs", "encode", ENCODE},
-    {"torch", "FloatStorage", FIRST_STORAGE + PICKLE_F32},
-    {"torch", "DoubleStorage", FIRST_STORAGE + PICKLE_F64},
-    {"torch", "HalfStorage", FIRST_STORAGE + PICKLE_F16},
-    {"torch", "BFloat16Storage", FIRST_STORAGE + PICKLE_BF16},
-    {"torch", "LongStorage", FIRST_STORAGE + PICKLE_I64},
-    {"torch", "IntStorage", FIRST_STORAGE + PICKLE_I32},
-    {"torch", "ShortStorage", FIRST_STORAGE + PICKLE_I16},
-    {"torch", "CharStorage", FIRST_STORAGE + PICKLE_I8},
-    {"torch", "ByteStorage", FIRST_STORAGE + PICKLE_U8},
-    {"torch", "BoolStorage", FIRST_STORAGE + PICKLE_BOOLEAN},
+    {"torch", "FloatStorage", FIRST_STORAGE + NUMBER_F32},
+    {"torch", "DoubleStorage", FIRST_STORAGE + NUMBER_F64},
+    {"torch", "HalfStorage", FIRST_STORAGE + NUMBER_F16},
+    {"torch", "BFloat16Storage", FIRST_STORAGE + NUMBER_BF16},
+    {"torch", "LongStorage", FIRST_STORAGE + NUMBER_I64},
+    {"torch", "IntStorage", FIRST_STORAGE + NUMBER_I32},
+    {"torch", "ShortStorage", FIRST_STORAGE + NUMBER_I16},
+    {"torch", "CharStorage", FIRST_STORAGE + NUMBER_I8},
+    {"torch", "ByteStorage", FIRST_STORAGE + NUMBER_U8},
+    {"torch", "BoolStorage", FIRST_STORAGE + NUMBER_BOOL},
 };
-
-size_t pickle_type_size(pickle_type type)
-{
-    static const uint8_t size[] = {4, 8, 2, 2, 8, 4, 2, 1, 1, 1};
-
-    return size[type];
-}
 
 /* ---------------------------------------------------------------- machine ------------------ */
 
@@ -178,8 +181,8 @@ static bool pop_mark(machine *m, pickle_value ***items, size_t *n)
 static bool append(machine *m, pickle_value *v, pickle_value **items, size_t n)
 {
     if (v->as.many.count + n > v->as.many.room) {
-        size_t room = v->as.many.room * 2 > v->as.many.count + n ? v->as.many.room * 2
-                                                                 : v->as.many.count + n;
+        size_t room =
+            v->as.many.room * 2 > v->as.many.count + n ? v->as.many.room * 2 : v->as.many.count + n;
         pickle_value **grown = realloc(v->as.many.item, room * sizeof *grown);
 
         if (!grown)
@@ -357,7 +360,8 @@ static bool push_name(machine *m, const char *module, size_t module_size, const 
         if (same(module, module_size, known[i].module) && same(name, name_size, known[i].name))
             return push_integer(m, PICKLE_NAME, known[i].which);
     return bad(m, "%s refers to %s.%s, which a checkpoint has no need of: refused", m->path,
-               printable(module, module_size, a, sizeof a), printable(name, name_size, b, sizeof b));
+               printable(module, module_size, a, sizeof a),
+               printable(name, name_size, b, sizeof b));
 }
 
 static bool integers(const pickle_value *v, int64_t *out, int *n)
@@ -418,10 +422,10 @@ static bool call_dtype(machine *m, const pickle_value *arguments)
 {
     static const struct {
         const char *name;
-        pickle_type type;
-    } types[] = {{"f4", PICKLE_F32}, {"f8", PICKLE_F64}, {"f2", PICKLE_F16}, {"i8", PICKLE_I64},
-                 {"i4", PICKLE_I32}, {"i2", PICKLE_I16}, {"i1", PICKLE_I8},  {"u1", PICKLE_U8},
-                 {"b1", PICKLE_BOOLEAN}};
+        number_type type;
+    } types[] = {{"f4", NUMBER_F32}, {"f8", NUMBER_F64}, {"f2", NUMBER_F16},
+                 {"i8", NUMBER_I64}, {"i4", NUMBER_I32}, {"i2", NUMBER_I16},
+                 {"i1", NUMBER_I8},  {"u1", NUMBER_U8},  {"b1", NUMBER_BOOL}};
     char room[16];
 
     if (arguments->as.many.count < 1 || arguments->as.many.item[0]->kind != PICKLE_TEXT)
@@ -483,22 +487,22 @@ static int64_t read_integer(const uint8_t *p, size_t size, bool is_signed)
 static bool call_scalar(machine *m, const pickle_value *arguments)
 {
     pickle_value **a = arguments->as.many.item, *v;
-    pickle_type type;
+    number_type type;
     const uint8_t *p;
 
     if (arguments->as.many.count != 2 || a[0]->kind != PICKLE_DTYPE || a[1]->kind != PICKLE_BYTES)
         return broken(m);
-    type = (pickle_type)a[0]->as.integer;
+    type = (number_type)a[0]->as.integer;
     p = (const uint8_t *)a[1]->as.text.at;
-    if (a[1]->as.text.size != pickle_type_size(type) || type == PICKLE_F16)
+    if (a[1]->as.text.size != number_size(type) || type == NUMBER_F16)
         return broken(m);
-    if (type != PICKLE_F32 && type != PICKLE_F64)
-        return push_integer(m, type == PICKLE_BOOLEAN ? PICKLE_BOOL : PICKLE_INT,
-                            read_integer(p, pickle_type_size(type), type != PICKLE_U8));
+    if (type != NUMBER_F32 && type != NUMBER_F64)
+        return push_integer(m, type == NUMBER_BOOL ? PICKLE_BOOL : PICKLE_INT,
+                            read_integer(p, number_size(type), type != NUMBER_U8));
     v = new_value(m, PICKLE_FLOAT);
-    if (v && type == PICKLE_F64)
+    if (v && type == NUMBER_F64)
         memcpy(&v->as.number, p, 8);
-    if (v && type == PICKLE_F32) {
+    if (v && type == NUMBER_F32) {
         float number;
 
         memcpy(&number, p, 4);
@@ -551,7 +555,7 @@ static bool build_array(machine *m, pickle_value *array, const pickle_value *sta
         a[3]->kind != PICKLE_BOOL || a[4]->kind != PICKLE_BYTES ||
         !integers(a[1], array->as.tensor.shape, &array->as.tensor.rank))
         return broken(m);
-    array->as.tensor.type = (pickle_type)a[2]->as.integer;
+    array->as.tensor.type = (number_type)a[2]->as.integer;
     array->as.tensor.from = a[4];
     for (int j = 0; j < array->as.tensor.rank; j++) {
         int i = a[3]->as.integer ? j : array->as.tensor.rank - 1 - j;
@@ -561,7 +565,7 @@ static bool build_array(machine *m, pickle_value *array, const pickle_value *sta
             return broken(m);
     }
     if ((uint64_t)elements > SIZE_MAX / 8 ||
-        (size_t)elements * pickle_type_size(array->as.tensor.type) != a[4]->as.text.size)
+        (size_t)elements * number_size(array->as.tensor.type) != a[4]->as.text.size)
         return bad(m, "%s has a numpy array whose data has another size", m->path);
     return true;
 }
@@ -599,7 +603,7 @@ static bool persistent(machine *m)
         return bad(m, "%s refers to something outside that is no tensor's storage", m->path);
     v = new_value(m, PICKLE_STORAGE);
     if (v) {
-        v->as.storage.type = (pickle_type)(a[1]->as.integer - FIRST_STORAGE);
+        v->as.storage.type = (number_type)(a[1]->as.integer - FIRST_STORAGE);
         v->as.storage.key = a[2];
         v->as.storage.count = a[4]->as.integer;
     }
@@ -692,8 +696,8 @@ static bool execute(machine *m, int code, size_t *memoized)
     case 0x80: /* PROTO */
         if (!take_number(m, 1, &n))
             return false;
-        return n <= 5 || bad(m, "%s has a pickle of protocol %d; 5 is the newest read", m->path,
-                             (int)n);
+        return n <= 5 ||
+               bad(m, "%s has a pickle of protocol %d; 5 is the newest read", m->path, (int)n);
     case 0x95: /* FRAME: a hint */
         return take_number(m, 8, &n);
     case 'N':
@@ -769,7 +773,8 @@ static bool execute(machine *m, int code, size_t *memoized)
     case 'Q':
         return persistent(m);
     default:
-        return bad(m, "%s uses pickle instruction 0x%02x, which a checkpoint has no need of: refused",
+        return bad(m,
+                   "%s uses pickle instruction 0x%02x, which a checkpoint has no need of: refused",
                    m->path, (unsigned)code);
     }
 }

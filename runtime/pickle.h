@@ -17,6 +17,7 @@
 #define RUNTIME_PICKLE_H
 
 #include "runtime/deer.h"
+#include "runtime/number.h"
 
 #define PICKLE_LARGEST (64u << 20) /* bytes of input; the tensors' data lies elsewhere */
 #define PICKLE_RANK 8
@@ -38,19 +39,6 @@ typedef enum {
     PICKLE_ARRAY, /* numpy's: a tensor with its data in the pickle */
 } pickle_kind;
 
-typedef enum {
-    PICKLE_F32,
-    PICKLE_F64,
-    PICKLE_F16,
-    PICKLE_BF16,
-    PICKLE_I64,
-    PICKLE_I32,
-    PICKLE_I16,
-    PICKLE_I8,
-    PICKLE_U8,
-    PICKLE_BOOLEAN,
-} pickle_type;
-
 typedef struct pickle_value pickle_value;
 
 struct pickle_value {
@@ -67,13 +55,13 @@ struct pickle_value {
             size_t count, room;
         } many;
         struct {
-            pickle_type type;
+            number_type type;
             const pickle_value *key; /* text: which entry of the archive */
             int64_t count;           /* elements */
         } storage;
         struct {
             const pickle_value *from; /* a storage, or bytes of an array */
-            pickle_type type;
+            number_type type;
             int rank;
             int64_t offset; /* elements */
             int64_t shape[PICKLE_RANK], stride[PICKLE_RANK];
@@ -99,7 +87,5 @@ bool pickle_is_text(const pickle_value *v, const char *text);
 
 /* Elements of a tensor or array. */
 int64_t pickle_elements(const pickle_value *tensor);
-
-size_t pickle_type_size(pickle_type type);
 
 #endif

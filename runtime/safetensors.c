@@ -18,19 +18,23 @@ enum { MAX_HEADER = 100 << 20 };
 /* ---------------------------------------------------------------- table -------------------- */
 
 /* Bytes of an element; 0 for a type that safetensors does not know. */
-static size_t element_size(const char *dtype)
+static size_t element_size(const char *dtype, safetensor *t)
 {
     static const struct {
         const char *name;
-        size_t size;
-    } types[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
-                 {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1},
-                 {"U16", 2}, {"U32", 4}, {"U64", 8}};
+        number_type type;
+    } types[] = {{"F32", NUMBER_F32},   {"F64", NUMBER_F64}, {"F16", NUMBER_F16},
+                 {"BF16", NUMBER_BF16}, {"I64", NUMBER_I64}, {"I32", NUMBER_I32},
+                 {"I16", NUMBER_I16},   {"I8", NUMBER_I8},   {"U8", NUMBER_U8},
+                 {"BOOL", NUMBER_BOOL}};
 
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!strcmp(dtype, types[i].name))
-            return types[i].size;
-    return 0;
+        if (!strcmp(dtype, types[i].name)) {
+            t->readable = true;
+            t->type = types[i].type;
+            return number_size(t->type);
+        }
+    return !strcmp(dtype, "U16") ? 2 : !strcmp(dtype, "U32") ? 4 : !strcmp(dtype, "U64") ? 8 : 0;
 }
 
 /* Product of the dimensions times the element size; false when negative or too large. */
@@ -59,14 +63,15 @@ static deer_status read_entry(const safetensors *file, const char *name, json_t 
     json_t *shape = json_object_get(entry, "shape");
     json_t *offsets = json_object_get(entry, "data_offsets");
     json_int_t begin = -1, end = -1;
-    size_t bytes;
+    size_t bytes, element;
 
+    *t = (safetensor){.name = name};
     if (!dtype || !json_is_array(shape) || json_unpack(offsets, "[I,I!]", &begin, &end))
         return deer_fail(err, "%s: the entry of tensor %s is malformed", file->path, name);
-    if (!element_size(dtype))
+    element = element_size(dtype, t);
+    if (!element)
         return deer_fail(err, "%s: tensor %s has the unknown type %s", file->path, name, dtype);
-    *t = (safetensor){.name = name, .f32 = !strcmp(dtype, "F32")};
-    if (!byte_count(shape, element_size(dtype), t, &bytes) || begin < 0 || end < begin ||
+    if (!byte_count(shape, element, t, &bytes) || begin < 0 || end < begin ||
         (size_t)(end - begin) != bytes)
         return deer_fail(err, "%s: shape and byte range of tensor %s disagree", file->path, name);
     if ((size_t)end > file->data_size)
@@ -237,7 +242,7 @@ static char *header_for(const safetensors_item *items, size_t count, json_t *met
     return text;
 }
 
-static bool write_parts(FILE *f, const char *header, const safetensors_item *items, size_t count)
+static deer_status write_header(FILE *f, const char *path, const char *header, deer_error *err)
 {
     size_t length = strlen(header), padding = (64 - length % 64) % 64; /* aligns the data */
     uint64_t stored = htole64((uint64_t)(length + padding));
@@ -245,32 +250,54 @@ static bool write_parts(FILE *f, const char *header, const safetensors_item *ite
 
     if (padding)
         ok = fprintf(f, "%*s", (int)padding, "") == (int)padding && ok;
-    for (size_t i = 0; i < count && ok; i++) {
+    return ok ? DEER_OK : deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+}
+
+static deer_status write_items(FILE *f, const char *path, const safetensors_item *items,
+                               size_t count, safetensors_source source, void *context,
+                               deer_error *err)
+{
+    size_t largest = 0;
+    const float *data;
+    float *room;
+    deer_status status = DEER_OK;
+
+    for (size_t i = 0; i < count; i++)
+        largest = item_bytes(&items[i]) > largest ? item_bytes(&items[i]) : largest;
+    room = malloc(largest + 1);
+    if (!room)
+        return deer_fail(err, "out of memory writing %s", path);
+    for (size_t i = 0; i < count && !status; i++) {
         size_t bytes = item_bytes(&items[i]);
-        ok = fwrite(items[i].data, 1, bytes, f) == bytes;
+
+        status = source(context, i, room, &data, err);
+        if (!status && fwrite(data, 1, bytes, f) != bytes)
+            status = deer_fail(err, "cannot write %s: %s", path, strerror(errno));
     }
-    return ok;
+    free(room);
+    return status;
 }
 
 deer_status safetensors_write(const char *path, const safetensors_item *items, size_t count,
-                              json_t *metadata, deer_error *err)
+                              json_t *metadata, safetensors_source source, void *context,
+                              deer_error *err)
 {
     char *header = header_for(items, count, metadata), *tmp = file_temporary(path, err);
-    FILE *f = header && tmp ? fopen(tmp, "wbx") : NULL;
+    FILE *f = header && tmp ? fopen(tmp, "wbxe") : NULL;
     deer_status status = DEER_FAILED;
-    bool ok;
 
     if (!f) {
         deer_fail(err, "cannot create %s: %s", path, strerror(errno));
     } else {
-        ok = write_parts(f, header, items, count);
-        ok = fclose(f) == 0 && ok;
-        if (ok) {
+        status = write_header(f, path, header, err);
+        if (!status)
+            status = write_items(f, path, items, count, source, context, err);
+        if (fclose(f) && !status)
+            status = deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+        if (!status)
             status = file_publish(tmp, path, err);
-        } else {
-            deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+        else
             unlink(tmp);
-        }
     }
     free(header);
     free(tmp);

@@ -16,12 +16,14 @@
 #include <jansson.h>
 
 #include "runtime/deer.h"
+#include "runtime/number.h"
 
 #define SAFETENSORS_RANK 4
 
 typedef struct {
     const char *name; /* lives in the header */
-    bool f32;         /* the only type the runtime reads so far */
+    bool readable;    /* of a type that number.h knows: `type` */
+    number_type type; /* the runtime reads float32 */
     int rank;
     int64_t shape[SAFETENSORS_RANK];
     size_t begin, end; /* bytes, from the start of the data */
@@ -50,22 +52,32 @@ void safetensors_close(safetensors *file);
 /* NULL when there is no tensor of that name. */
 const safetensor *safetensors_find(const safetensors *file, const char *name);
 
+static inline bool safetensors_is_f32(const safetensor *t)
+{
+    return t->readable && t->type == NUMBER_F32;
+}
+
 /* A text of the header's __metadata__, NULL when missing. */
 const char *safetensors_metadata(const safetensors *file, const char *key);
 
 /* Maps the first `size` bytes of the data (and the header before them). */
 deer_status safetensors_map(safetensors *file, size_t size, deer_error *err);
 
-/* One tensor to write; data is float32. */
+/* One tensor to write, float32. */
 typedef struct {
     const char *name;
     int rank;
     int64_t shape[SAFETENSORS_RANK];
-    const float *data;
 } safetensors_item;
 
-/* Writes a file of float32 tensors in the given order, atomically. metadata: an object of texts. */
+/* Gives item i's numbers: room has space for the largest item; *data may point elsewhere. */
+typedef deer_status (*safetensors_source)(void *context, size_t i, float *room, const float **data,
+                                          deer_error *err);
+
+/* Writes a file of float32 tensors in the given order, one in memory at a time, atomically.
+ * metadata: an object of texts. */
 deer_status safetensors_write(const char *path, const safetensors_item *items, size_t count,
-                              json_t *metadata, deer_error *err);
+                              json_t *metadata, safetensors_source source, void *context,
+                              deer_error *err);
 
 #endif

@@ -6,8 +6,8 @@
  *   if (e && e->stored) use(e->data, e->size);
  *   zip_close(&archive);
  *
- * Everything is checked before it is believed: ranges inside the file, local headers that agree with
- * the central directory, names that occur once, entries that do not overlap. Encrypted and
+ * Everything is checked before it is believed: ranges inside the file, local headers that agree
+ * with the central directory, names that occur once, entries that do not overlap. Encrypted and
  * multi-volume archives are refused. Format: PKWARE APPNOTE 6.3.10, sections 4.3 and 4.5.3.
  */
 #ifndef RUNTIME_ZIP_H

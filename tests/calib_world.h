@@ -131,7 +131,7 @@ static void world_make(world *w, const char *golden, int episodes)
     assert_non_null(mkdtemp(w->folder));
     snprintf(w->model, sizeof w->model, "%s/model", w->folder);
     snprintf(w->demos, sizeof w->demos, "%s/demos.h5", w->folder);
-    world_ok(official_import(golden, w->model, &world_error));
+    world_ok(official_import_folder(golden, w->model, &world_error));
     world_edit_model(w->model, NULL);
     world_write_demos(w->demos, episodes, 1);
 }

@@ -50,7 +50,7 @@ static inline void small_model_make(small_model *m)
     strcpy(m->folder, "/tmp/deer-test-XXXXXX");
     assert_non_null(mkdtemp(m->folder));
     snprintf(m->path, sizeof m->path, "%s/model", m->folder);
-    ok(official_import("tests/data/golden_c", m->path, &error));
+    ok(official_import_folder("tests/data/golden_c", m->path, &error));
 }
 
 /* Files in the folder. */

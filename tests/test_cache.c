@@ -302,7 +302,7 @@ static void test_other_model_or_demos(void **state)
 
     (void)state;
     snprintf(w.model, sizeof w.model, "%s/other-model", w.folder);
-    ok(official_import("tests/data/golden_c", w.model, &err));
+    ok(official_import_folder("tests/data/golden_c", w.model, &err));
     world_edit_model(w.model, "other");
     assert_refused(whole, "is of another model");
     w = other;

@@ -248,7 +248,7 @@ static void test_runtime_does_what_is_counted(void **state)
     (void)state;
     close(mkstemp(path));
     for (int i = 0; i < 2; i++) {
-        if (official_import(folders[i], path, &err))
+        if (official_import_folder(folders[i], path, &err))
             fail_msg("%s", err.message);
         for (int k = 0; k < 2; k++)
             for (int tokens = 1; tokens <= 9; tokens += 4)

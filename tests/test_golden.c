@@ -433,7 +433,7 @@ static void test_set(void **state)
     void *context[3];
 
     close(mkstemp(model_path));
-    status = official_import(folder, model_path, &error) ||
+    status = official_import_folder(folder, model_path, &error) ||
              deer_model_open(model_path, DEER_ALL_EXITS, &model, &error);
     unlink(model_path);
     ok(status);

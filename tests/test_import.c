@@ -47,7 +47,7 @@ static void refuse(const char *words)
     int files = small_model_files(&small);
 
     error.message[0] = 0;
-    assert_int_equal(official_import(small.folder, out, &error), DEER_FAILED);
+    assert_int_equal(official_import_folder(small.folder, out, &error), DEER_FAILED);
     says(words);
     assert_int_equal(small_model_files(&small), files);
 }
@@ -121,7 +121,7 @@ static void test_reproducible(void **state)
 
     (void)state;
     put_good_files();
-    ok(official_import(small.folder, out, &error));
+    ok(official_import_folder(small.folder, out, &error));
     ok(file_read(small.path, 1 << 28, &a, &a_size, &error));
     ok(file_read(out, 1 << 28, &b, &b_size, &error));
     assert_int_equal(a_size, b_size);
@@ -235,11 +235,22 @@ static void refuse_renamed(const char *from, const char *to, const char *words)
 static void test_weights_refused(void **state)
 {
     (void)state;
-    refuse_renamed("perceiver.latents", "perceiver.latentz", "resampler_latents");
+    refuse_renamed("perceiver.latents", "perceiver.latentz", "lacks the resampler");
     refuse_renamed("perceiver.norm.bias", "perceiver.norm.bia5", "perceiver.norm.bias is missing");
     refuse_renamed("extra_exit.rnn", "extra_exit.rnm", "lstm");
-    refuse_renamed("extra_exit.actions", "extra_exit.actionz", "head_mlp_layers");
+    refuse_renamed("extra_exit.actions", "extra_exit.actionz", "lacks the exits' action head");
     refuse_renamed("extra_exit.gripper", "extra_exit.grippez", "extra_exit.gripper.mlp");
+}
+
+static deer_status give_one(void *context, size_t i, float *room, const float **data,
+                            deer_error *err)
+{
+    (void)context;
+    (void)i;
+    (void)err;
+    room[0] = 1;
+    *data = room;
+    return DEER_OK;
 }
 
 /* A pose MLP with more layers than the runtime has room for. */
@@ -248,16 +259,15 @@ static void test_too_many_head_layers(void **state)
     enum { LINEAR = 20 };
     safetensors_item items[LINEAR];
     char names[LINEAR][64];
-    static const float one[1] = {1};
     json_t *metadata = json_object();
 
     (void)state;
     put_good_files();
     for (int i = 0; i < LINEAR; i++) {
         snprintf(names[i], sizeof names[i], "extra_exit.actions.mlp.%d.weight", i);
-        items[i] = (safetensors_item){names[i], 2, {1, 1}, one};
+        items[i] = (safetensors_item){names[i], 2, {1, 1}};
     }
-    ok(safetensors_write(weights_path, items, LINEAR, metadata, &error));
+    ok(safetensors_write(weights_path, items, LINEAR, metadata, give_one, NULL, &error));
     json_decref(metadata);
     refuse("weights.safetensors");
 }
@@ -282,11 +292,81 @@ static void test_not_finite(void **state)
     free(copy);
 }
 
+/* The checkpoint, with or without the files it was trained from, gives the same model. */
+static void test_sources(void **state)
+{
+    official_sources from = {.checkpoint = "tests/data/golden_c/deer_ckpt.pth",
+                             .config = "tests/data/golden_c/config.json",
+                             .vision = "tests/data/golden_c/sources/open_clip_pytorch_model.bin"};
+    char *expected, *got;
+    size_t expected_size, got_size;
+
+    (void)state;
+    ok(file_read(small.path, 1 << 28, &expected, &expected_size, &error));
+    for (int all = 0; all < 2; all++) {
+        ok(official_import(&from, out, &error));
+        ok(file_read(out, 1 << 28, &got, &got_size, &error));
+        assert_int_equal(got_size, expected_size);
+        assert_memory_equal(got, expected, got_size);
+        free(got);
+        from.flamingo = "tests/data/golden_c/sources/openflamingo_checkpoint.pt";
+        from.llm = "tests/data/golden_c/sources/mpt_pytorch_model.bin";
+    }
+    free(expected);
+    assert_int_equal(unlink(out), 0);
+}
+
+static void test_missing_parts(void **state)
+{
+    official_sources from = {.checkpoint = "tests/data/golden_c/deer_ckpt.pth",
+                             .config = "tests/data/golden_c/config.json"};
+
+    (void)state;
+    assert_int_equal(official_import(&from, out, &error), DEER_FAILED);
+    says("lacks the vision tower: give CLIP's with --vision");
+    from.vision = "tests/data/golden_c/sources/open_clip_pytorch_model.bin";
+    from.config = NULL;
+    assert_int_equal(official_import(&from, out, &error), DEER_FAILED);
+    says("say them with --config");
+    from.checkpoint = from.vision;
+    assert_int_equal(official_import(&from, out, &error), DEER_FAILED);
+    says("is it a DeeR checkpoint?");
+}
+
+/* Shards beside an index, and indexes that lead elsewhere. */
+static void test_shards(void **state)
+{
+    static const char good[] = "{\"weight_map\": {\"a\": \"weights.safetensors\", \"b\": "
+                               "\"weights.safetensors\"}}";
+    static const char *const bad[][2] = {
+        {"{\"weight_map\": {\"a\": \"../weights.safetensors\"}}", "outside of its folder"},
+        {"{\"weight_map\": {\"a\": 1}}", "is no file name"},
+        {"{\"weight_map\": {\"a\": \"gone.safetensors\"}}", "cannot open"},
+        {"{\"weight_map\": {}}", "names no shards"},
+        {"{\"weights\": {}}", "has no weight_map"},
+        {"{", "has no weight_map"}};
+    char index[96];
+    official_sources from = {.checkpoint = index, .config = config_path};
+
+    (void)state;
+    put_good_files();
+    snprintf(index, sizeof index, "%s/model.safetensors.index.json", small.folder);
+    ok(file_write(index, good, strlen(good), &error));
+    ok(official_import(&from, out, &error));
+    assert_int_equal(unlink(out), 0);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        ok(file_write(index, bad[i][0], strlen(bad[i][0]), &error));
+        assert_int_equal(official_import(&from, out, &error), DEER_FAILED);
+        says(bad[i][1]);
+    }
+    assert_int_equal(unlink(index), 0);
+}
+
 static void test_unwritable(void **state)
 {
     (void)state;
     put_good_files();
-    assert_int_equal(official_import(small.folder, "/nowhere/model", &error), DEER_FAILED);
+    assert_int_equal(official_import_folder(small.folder, "/nowhere/model", &error), DEER_FAILED);
     says("cannot create /nowhere/model: No such file");
 }
 
@@ -302,6 +382,9 @@ int main(void)
         cmocka_unit_test(test_weights_refused),
         cmocka_unit_test(test_too_many_head_layers),
         cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_missing_parts),
+        cmocka_unit_test(test_shards),
         cmocka_unit_test(test_unwritable),
     };
 

@@ -271,7 +271,7 @@ static void test_history_needs_the_right_model(void **state)
 
     (void)state;
     snprintf(path, sizeof path, "%s/other", w.folder);
-    ok(official_import("tests/data/golden_c", path, &err));
+    ok(official_import_folder("tests/data/golden_c", path, &err));
     ok(deer_model_open(path, DEER_ALL_EXITS, &other, &err));
     assert_int_equal(history_replay(cached, other, &rule, 1, &a, &err), DEER_FAILED);
     assert_non_null(strstr(err.message, "not the one"));

@@ -87,8 +87,8 @@ static int make_models(void **state)
     snprintf(model_a, sizeof model_a, "%s/a", folder);
     snprintf(model_c, sizeof model_c, "%s/c", folder);
     snprintf(thresholds, sizeof thresholds, "%s/t.json", folder);
-    return official_import("tests/data/golden_a", model_a, &err) ||
-           official_import("tests/data/golden_c", model_c, &err);
+    return official_import_folder("tests/data/golden_a", model_a, &err) ||
+           official_import_folder("tests/data/golden_c", model_c, &err);
 }
 
 static int remove_models(void **state)

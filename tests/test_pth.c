@@ -1,0 +1,536 @@
+/* test_pth.c - PyTorch checkpoints: what is read from good ones, and hostile ones refused. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/weights.h"
+
+static deer_error error;
+static char folder[32], path[64];
+
+static int start(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/deer-test-XXXXXX");
+    snprintf(path, sizeof path, "%s/x.pth", mkdtemp(folder));
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(folder);
+}
+
+/* ---------------------------------------------------------------- archives ----------------- */
+
+typedef struct {
+    const char *name;
+    const void *data;
+    size_t size;
+} member;
+
+typedef struct {
+    uint8_t bytes[1 << 16];
+    size_t size;
+} buffer;
+
+static void put(buffer *b, const void *data, size_t size)
+{
+    assert_true(b->size + size <= sizeof b->bytes);
+    if (size)
+        memcpy(b->bytes + b->size, data, size);
+    b->size += size;
+}
+
+static void put_number(buffer *b, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        b->bytes[b->size + i] = (uint8_t)(value >> 8 * i);
+    b->size += size;
+}
+
+/* A stored zip archive; zip64: with a zip64 end, and offsets in extra fields. */
+static void make_zip(const member *m, size_t n, bool zip64, buffer *b)
+{
+    size_t offset[16], begin, length;
+
+    b->size = 0;
+    for (size_t i = 0; i < n; i++) {
+        offset[i] = b->size;
+        put_number(b, 0x04034b50, 4);
+        put_number(b, 0, 14);
+        put_number(b, m[i].size, 4);
+        put_number(b, m[i].size, 4);
+        put_number(b, strlen(m[i].name), 2);
+        put_number(b, 0, 2);
+        put(b, m[i].name, strlen(m[i].name));
+        put(b, m[i].data, m[i].size);
+    }
+    begin = b->size;
+    for (size_t i = 0; i < n; i++) {
+        put_number(b, 0x02014b50, 4);
+        put_number(b, 0, 16);
+        put_number(b, zip64 ? 0xffffffff : m[i].size, 4);
+        put_number(b, zip64 ? 0xffffffff : m[i].size, 4);
+        put_number(b, strlen(m[i].name), 2);
+        put_number(b, zip64 ? 28 : 0, 2);
+        put_number(b, 0, 10);
+        put_number(b, zip64 ? 0xffffffff : offset[i], 4);
+        put(b, m[i].name, strlen(m[i].name));
+        if (zip64) {
+            put_number(b, 1, 2);
+            put_number(b, 24, 2);
+            put_number(b, m[i].size, 8);
+            put_number(b, m[i].size, 8);
+            put_number(b, offset[i], 8);
+        }
+    }
+    length = b->size - begin;
+    if (zip64) {
+        size_t at = b->size;
+
+        put_number(b, 0x06064b50, 4);
+        put_number(b, 44, 8);
+        put_number(b, 0, 12);
+        put_number(b, n, 8);
+        put_number(b, n, 8);
+        put_number(b, length, 8);
+        put_number(b, begin, 8);
+        put_number(b, 0x07064b50, 4);
+        put_number(b, 0, 4);
+        put_number(b, at, 8);
+        put_number(b, 1, 4);
+    }
+    put_number(b, 0x06054b50, 4);
+    put_number(b, 0, 4);
+    put_number(b, n, 2);
+    put_number(b, n, 2);
+    put_number(b, zip64 ? 0xffffffff : length, 4);
+    put_number(b, zip64 ? 0xffffffff : begin, 4);
+    put_number(b, 0, 2);
+}
+
+static const float numbers[6] = {1, 2, 3, 4, 5, 6};
+
+/* A checkpoint whose program is `text`, with six floats as storage 0. */
+static void make_checkpoint(const void *text, size_t size, bool zip64, buffer *b)
+{
+    const member m[] = {{"x/data.pkl", text, size},
+                        {"x/byteorder", "little", 6},
+                        {"x/data/0", numbers, sizeof numbers}};
+
+    make_zip(m, 3, zip64, b);
+}
+
+static void save(const buffer *b)
+{
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(b->bytes, 1, b->size, f), b->size);
+    assert_int_equal(fclose(f), 0);
+}
+
+static deer_status open_it(weights *w)
+{
+    error.message[0] = 0;
+    return weights_open(path, w, &error);
+}
+
+static void refused(const buffer *b, const char *words)
+{
+    weights w;
+
+    save(b);
+    if (!open_it(&w))
+        fail_msg("accepted, but should say '%s'", words);
+    assert_null(strchr(error.message, '\n'));
+    assert_non_null(strstr(error.message, path));
+    if (!strstr(error.message, words))
+        fail_msg("'%s' does not say '%s'", error.message, words);
+}
+
+/* ---------------------------------------------------------------- programs ----------------- */
+
+/* Pieces of pickles, protocol 2, as torch.save writes them. */
+#define DICT "\200\2}q\x01"
+#define KEY(name, length) "X" length "\0\0\0" name
+#define STORAGE(type, count)                                                                       \
+    "(X\7\0\0\0storagectorch\n" type "\nX\1\0\0\0000X\3\0\0\0cpuK" count "tQ"
+#define REBUILD "ctorch._utils\n_rebuild_tensor_v2\n("
+#define HOOKS                                                                                      \
+    "\x89"                                                                                         \
+    "ccollections\nOrderedDict\n)R"
+#define TENSOR(type, count, offset, shape, stride)                                                 \
+    REBUILD STORAGE(type, count) "K" offset shape stride HOOKS "tR"
+#define SHAPE(a, b) "K" a "K" b "\x86"
+#define GOOD TENSOR("FloatStorage", "\6", "\0", SHAPE("\2", "\3"), SHAPE("\3", "\1"))
+#define STATE(tensor) DICT KEY("a", "\1") tensor "s."
+
+typedef struct {
+    const char *text;
+    size_t size;
+    const char *says;
+} program;
+
+#define PROGRAM(text, says)                                                                        \
+    {                                                                                              \
+        text, sizeof(text) - 1, says                                                               \
+    }
+
+static void expect(const char *text, size_t size, bool zip64, const float *values, int n)
+{
+    buffer *b = malloc(sizeof *b);
+    float got[16];
+    weights w;
+
+    make_checkpoint(text, size, zip64, b);
+    save(b);
+    if (open_it(&w))
+        fail_msg("%s", error.message);
+    assert_int_equal(w.count, 1);
+    assert_string_equal(w.tensor[0].name, "a");
+    assert_int_equal(weights_elements(&w, 0), n);
+    assert_int_equal(weights_read(&w, 0, got, &error), DEER_OK);
+    assert_memory_equal(got, values, (size_t)n * sizeof *got);
+    weights_close(&w);
+    free(b);
+}
+
+#define EXPECT(text, zip64, ...)                                                                   \
+    expect(text, sizeof(text) - 1, zip64, (const float[]){__VA_ARGS__},                            \
+           (int)(sizeof((const float[]){__VA_ARGS__}) / sizeof(float)))
+
+static void test_good(void **state)
+{
+    (void)state;
+    EXPECT(STATE(GOOD), false, 1, 2, 3, 4, 5, 6);
+    EXPECT(STATE(GOOD), true, 1, 2, 3, 4, 5, 6);
+    /* transposed, shifted, one number repeated, a scalar */
+    EXPECT(STATE(TENSOR("FloatStorage", "\6", "\0", SHAPE("\3", "\2"), SHAPE("\1", "\3"))), false,
+           1, 4, 2, 5, 3, 6);
+    EXPECT(STATE(TENSOR("FloatStorage", "\6", "\2", SHAPE("\2", "\2"), SHAPE("\2", "\1"))), false,
+           3, 4, 5, 6);
+    EXPECT(STATE(TENSOR("FloatStorage", "\6", "\1", SHAPE("\2", "\2"), SHAPE("\0", "\0"))), false,
+           2, 2, 2, 2);
+    EXPECT(STATE(TENSOR("FloatStorage", "\6", "\5", ")", ")")), false, 6);
+    /* as a parameter; below model_state_dict, beside other values */
+    EXPECT(STATE("ctorch._utils\n_rebuild_parameter\n(" GOOD HOOKS "tR"), false, 1, 2, 3, 4, 5, 6);
+    EXPECT(DICT KEY("epoch", "\5") "K\7s" KEY("model_state_dict", "\20") DICT KEY("a", "\1") GOOD
+           "ss.",
+           false, 1, 2, 3, 4, 5, 6);
+}
+
+static void test_types(void **state)
+{
+    static const double f64[3] = {1, 2.5, -3};
+    static const uint16_t half[3] = {0x3c00, 0x4100, 0xc200}, bf16[3] = {0x3f80, 0x4020, 0xc040};
+    static const int64_t i64[3] = {1, 2, -3};
+    static const int32_t i32[3] = {1, 2, -3};
+    static const int16_t i16[3] = {1, 2, -3};
+    static const int8_t i8[3] = {1, 2, -3};
+    static const struct {
+        number_type type;
+        const void *data;
+        float second;
+    } cases[] = {{NUMBER_F64, f64, 2.5f}, {NUMBER_F16, half, 2.5f}, {NUMBER_BF16, bf16, 2.5f},
+                 {NUMBER_I64, i64, 2},    {NUMBER_I32, i32, 2},     {NUMBER_I16, i16, 2},
+                 {NUMBER_I8, i8, 2}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        float got[3];
+
+        number_to_float(cases[i].type, cases[i].data, 1, 3, got);
+        assert_float_equal(got[0], 1, 0);
+        assert_float_equal(got[1], cases[i].second, 0);
+        assert_float_equal(got[2], -3, 0);
+    }
+}
+
+static void test_refused_programs(void **state)
+{
+    static const program programs[] = {
+        /* calls of anything */
+        PROGRAM("\200\2"
+                "cos\nsystem\nX\2\0\0\0id\x85R.",
+                "refers to os.system"),
+        PROGRAM("\200\2"
+                "cposix\nsystem\nX\2\0\0\0id\x85R.",
+                "refers to posix.system"),
+        PROGRAM("\200\2"
+                "cbuiltins\neval\nX\1\0\0\0001\x85R.",
+                "refers to builtins.eval"),
+        PROGRAM("\200\2"
+                "c__builtin__\nexec\nX\1\0\0\0001\x85R.",
+                "refers to __builtin__.exec"),
+        PROGRAM("\200\2"
+                "cbuiltins\ngetattr\n(ctorch\nSize\nX\1\0\0\0atR.",
+                "builtins.getattr"),
+        PROGRAM("\200\2"
+                "csubprocess\nPopen\n)R.",
+                "refers to subprocess.Popen"),
+        PROGRAM("\200\2"
+                "ctorch\nload\n)R.",
+                "refers to torch.load"),
+        PROGRAM("\200\2"
+                "ctorch.utils.data\nDataset\n)\x81.",
+                "torch.utils.data.Dataset"),
+        PROGRAM("\200\4\x8c\2os\x8c\6system\x93.", "refers to os.system"),
+        PROGRAM("\200\4\x8c\13collections\x8c\20OrderedDict.evil\x93.", "OrderedDict.evil"),
+        PROGRAM("\200\2"
+                "cos\x1b[2J\nsystem\n.",
+                "refers to os?[2J.system"),
+        PROGRAM("\200\2"
+                "ios\nsystem\n.",
+                "instruction 0x69"),
+        PROGRAM("\200\2(cos\nsystem\no.", "refers to os.system"),
+        PROGRAM("\200\2"
+                "ctorch\nSize\n)\x81.",
+                "instruction 0x81"),
+        PROGRAM("\200\2\x82\1.", "instruction 0x82"),
+        PROGRAM("\200\2P0\n.", "instruction 0x50"),
+        PROGRAM("\200\2ctorch\nFloatStorage\n)R.", "broken pickle"),
+        PROGRAM("\200\2K\1)R.", "broken pickle"),
+        PROGRAM("\200\2"
+                "ccollections\nOrderedDict\nK\1\x85R.",
+                "broken pickle"),
+        PROGRAM("\200\2"
+                "ctorch\nSize\nK\1\x85R.",
+                "broken pickle"),
+        PROGRAM("\200\2"
+                "ctorch._utils\n_rebuild_parameter\n)R.",
+                "broken pickle"),
+        PROGRAM("\200\2"
+                "ctorch._utils\n_rebuild_tensor_v2\n)R.",
+                "tensor of unknown form"),
+        /* broken machines */
+        PROGRAM("\200\11.", "protocol 9"),
+        PROGRAM("\200\2.", "broken pickle"),
+        PROGRAM("\200\2K\1K\2.", "broken pickle"),
+        PROGRAM("\200\2(.", "broken pickle"),
+        PROGRAM("\200\2t.", "broken pickle"),
+        PROGRAM("\200\2(K\1"
+                "0"
+                "0.",
+                "broken pickle"),
+        PROGRAM("\200\2"
+                "0.",
+                "broken pickle"),
+        PROGRAM("\200\2R.", "broken pickle"),
+        PROGRAM("\200\2"
+                "a.",
+                "broken pickle"),
+        PROGRAM("\200\2}K\1s.", "broken pickle"),
+        PROGRAM("\200\2}(K\1u.", "broken pickle"),
+        PROGRAM("\200\2](K\1K\2u.", "broken pickle"),
+        PROGRAM("\200\2K\1K\2"
+                "a.",
+                "broken pickle"),
+        PROGRAM("\200\2(K\1"
+                "d.",
+                "broken pickle"),
+        PROGRAM("\200\2h\1.", "broken pickle"),
+        PROGRAM("\200\2j\xff\xff\xff\xff.", "broken pickle"),
+        PROGRAM("\200\2}r\xff\xff\xff\x7f.", "remembers more than"),
+        PROGRAM("\200\2q\1.", "broken pickle"),
+        PROGRAM("\200\2}b.", "broken pickle"),
+        PROGRAM("\200\2}K\1b.", "broken pickle"),
+        PROGRAM("\200\2K\1}b.", "broken pickle"),
+        PROGRAM("\200\2X\xff\xff\xff\xff"
+                "a.",
+                "cut off"),
+        PROGRAM("\200\2\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "cut off"),
+        PROGRAM("\200\2\x8a\11123456789.", "more than 64 bits"),
+        PROGRAM("\200\2"
+                "ctorch",
+                "cut off"),
+        PROGRAM("\200\2}", "cut off"),
+        PROGRAM("", "cut off"),
+        PROGRAM("\200\2K\1.", "holds no state dict"),
+        PROGRAM("\200\2].", "holds no state dict"),
+        /* tensors that lie */
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\1", SHAPE("\2", "\3"), SHAPE("\3", "\1"))),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", SHAPE("\2", "\3"), SHAPE("\4", "\1"))),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", SHAPE("\2", "\3"), "K\1\x85")),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "J\xff\xff\xff\xff\x85", "K\1\x85")),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "K\1\x85", "J\xff\xff\xff\xff\x85")),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0",
+                             "\x8a\10\xff\xff\xff\xff\xff\xff\xff\x7f\x85", "K\1\x85")),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0",
+                             "\x8a\10\xff\xff\xff\xff\xff\xff\xff\x7f\x85", "K\0\x85")),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t",
+                             "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t")),
+                "beyond its storage"),
+        PROGRAM(STATE(TENSOR("ComplexFloatStorage", "\6", "\0", ")", ")")),
+                "refers to torch.ComplexFloatStorage"),
+        PROGRAM(STATE(REBUILD "K\1K\0))" HOOKS "tR"), "tensor of unknown form"),
+        PROGRAM("\200\2(X\7\0\0\0storageK\1K\1K\1K\1tQ.", "no tensor's storage"),
+        PROGRAM("\200\2(X\5\0\0\0otherctorch\nFloatStorage\nX\1\0\0\0000K\1K\1tQ.",
+                "no tensor's storage"),
+        PROGRAM("\200\2K\1Q.", "no tensor's storage"),
+        /* numpy */
+        PROGRAM("\200\2"
+                "cnumpy\ndtype\nX\2\0\0\0O8\x85R.",
+                "of type O8"),
+        PROGRAM("\200\2"
+                "cnumpy\ndtype\nX\2\0\0\0f4\x85R(K\3X\1\0\0\0>tb.",
+                "big-endian"),
+        PROGRAM("\200\2"
+                "c_codecs\nencode\nX\1\0\0\0aX\5\0\0\0utf-8\x86R.",
+                "broken pickle"),
+        PROGRAM("\200\2"
+                "cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\2\0\0\0f8\x85R"
+                "c_codecs\nencode\nX\1\0\0\0aX\6\0\0\0latin1\x86R\x86R.",
+                "broken pickle"),
+    };
+    buffer *b = malloc(sizeof *b);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        make_checkpoint(programs[i].text, programs[i].size, false, b);
+        refused(b, programs[i].says);
+    }
+    free(b);
+}
+
+static void test_missing_data(void **state)
+{
+    static const char good[] = STATE(GOOD);
+    static const char more[] =
+        STATE(TENSOR("FloatStorage", "\7", "\0", SHAPE("\2", "\3"), SHAPE("\3", "\1")));
+    const member alone[] = {{"x/data.pkl", good, sizeof good - 1}};
+    buffer *b = malloc(sizeof *b);
+    float got[6];
+    weights w;
+
+    (void)state;
+    make_zip(alone, 1, false, b);
+    save(b);
+    assert_int_equal(open_it(&w), DEER_OK);
+    assert_int_equal(weights_read(&w, 0, got, &error), DEER_FAILED);
+    weights_close(&w);
+    make_checkpoint(more, sizeof more - 1, false, b);
+    save(b);
+    assert_int_equal(open_it(&w), DEER_OK);
+    assert_int_equal(weights_read(&w, 0, got, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "missing or too short"));
+    weights_close(&w);
+    free(b);
+}
+
+static void test_refused_archives(void **state)
+{
+    static const char good[] = STATE(GOOD);
+    const size_t n = sizeof good - 1;
+    const struct {
+        member m[3];
+        size_t count;
+        const char *says;
+    } cases[] = {
+        {{{"x/data.txt", good, n}}, 1, "no data.pkl in it"},
+        {{{"data.pkl", good, n}}, 1, "no data.pkl in it"},
+        {{{"x/data.pkl", good, n}, {"y/data.pkl", good, n}}, 2, "more than one checkpoint"},
+        {{{"x/data.pkl", good, n}, {"x/data.pkl", good, n}}, 2, "two entries called"},
+        {{{"x/data.pkl", good, n}, {"x/byteorder", "big", 3}}, 2, "big-endian machine"},
+        {{{"x/data.pkl", good, n}, {"x/constants.pkl", "", 0}}, 2, "TorchScript"},
+        {{{"", good, n}}, 1, "without a proper name"},
+    };
+    buffer *b = malloc(sizeof *b), *c = malloc(sizeof *c);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        make_zip(cases[i].m, cases[i].count, false, b);
+        refused(b, cases[i].says);
+    }
+    make_checkpoint(good, n, false, b);
+    for (size_t at = 0; at + 4 <= b->size; at++) { /* the central directory */
+        static const struct {
+            int offset, value;
+            const char *says;
+        } lies[] = {{8, 1, "is encrypted"},          {10, 8, "is compressed"},
+                    {20, 0xff, "two sizes"},         {28, 0xff, "cut off"},
+                    {42, 3, "does not begin where"}, {46, 'y', "another name"}};
+
+        if (memcmp(b->bytes + at, "PK\1\2", 4) != 0)
+            continue;
+        for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+            *c = *b;
+            c->bytes[at + (size_t)lies[i].offset] = (uint8_t)lies[i].value;
+            refused(c, lies[i].says);
+        }
+        break;
+    }
+    memcpy(b->bytes, "\200\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20", 10);
+    refused(b, "before PyTorch 1.6");
+    free(b);
+    free(c);
+}
+
+/* Cut off anywhere, it is refused; changed anywhere, it is read or refused, and nothing breaks. */
+static void test_damage(void **state)
+{
+    static const char good[] = STATE(GOOD);
+    buffer *b = malloc(sizeof *b), *c = malloc(sizeof *c);
+    uint32_t random = 1;
+    weights w;
+
+    (void)state;
+    for (int zip64 = 0; zip64 < 2; zip64++) {
+        make_checkpoint(good, sizeof good - 1, zip64, b);
+        for (size_t size = 1; size < b->size; size++) {
+            *c = *b;
+            c->size = size;
+            save(c);
+            assert_int_not_equal(open_it(&w), DEER_OK);
+        }
+        for (int i = 0; i < 4000; i++) {
+            float got[1 << 10];
+
+            *c = *b;
+            for (int flips = 1 + i % 3; flips > 0; flips--) {
+                random = random * 1664525u + 1013904223u;
+                c->bytes[(random >> 8) % c->size] ^= (uint8_t)(1u << (random >> 5 & 7));
+            }
+            save(c);
+            if (open_it(&w))
+                continue;
+            for (size_t t = 0; t < w.count; t++)
+                if (weights_elements(&w, t) <= 1 << 10)
+                    (void)weights_read(&w, t, got, &error);
+            weights_close(&w);
+        }
+    }
+    free(b);
+    free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_refused_programs),
+        cmocka_unit_test(test_missing_data),
+        cmocka_unit_test(test_refused_archives),
+        cmocka_unit_test(test_damage),
+    };
+
+    return cmocka_run_group_tests(tests, start, end);
+}
