@@ -11,7 +11,8 @@ static const char examples[] =
     "deer-calib solve --cache cache --avg-fraction 0.7 --out thresholds.json\n"
     "deer-calib solve --cache cache --scope llm --avg-gflops 0.005 --peak-gflops 0.011 --json\n"
     "deer-calib solve --cache cache --scope llm --avg-fraction 0.4 --confidence 0.9 --out t.json\n"
-    "deer-calib solve --table anyones-model.h5 --avg-cost 3.5 --json";
+    "deer-calib solve --table anyones-model.h5 --avg-cost 3.5 --json\n"
+    "deer-calib solve --official deer.pth --avg-gflops 6 --print-official";
 static const char short_examples[] =
     "deer-calib --model policy.safetensors --demos demos.h5 --avg-fraction 0.7 --out t.json";
 
@@ -83,9 +84,14 @@ static deer_status check_source(const solve_arguments *a, bool with_replay, deer
         return deer_fail_with(DEER_USAGE, err, "--model and --demos are required");
     if (a->demos && !a->model)
         return deer_fail_with(DEER_USAGE, err, "--demos needs --model");
-    if (a->table && (a->cache || a->demos))
-        return deer_fail_with(DEER_USAGE, err, "--table stands for --cache");
-    if (!a->table && !a->cache && !a->demos)
+    if (!!a->table + !!a->official + (a->cache || a->demos) > 1)
+        return deer_fail_with(DEER_USAGE, err, "--table and --official stand for --cache");
+    if (a->official && (a->out || a->frontier || !isnan(a->confidence) || !isnan(a->peak) ||
+                        a->memory || !isnan(a->deviation)))
+        return deer_fail_with(DEER_USAGE, err,
+                              "a checkpoint's values have no losses and no episodes: --official "
+                              "takes an average budget only");
+    if (!a->table && !a->cache && !a->demos && !a->official)
         return deer_fail_with(DEER_USAGE, err, "--cache is required");
     return DEER_OK;
 }
@@ -151,6 +157,8 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          with_replay ? "recorded demonstrations (required)" : "replay these first"},
         {"table", TOOL_STRING, &a->table, "FILE",
          "solve for any model: HDF5 delta, loss, cost, episode"},
+        {"official", TOOL_STRING, &a->official, "FILE",
+         "the official heuristic on the values in a DeeR checkpoint"},
         {"out", TOOL_STRING, &a->out, "FILE", "thresholds file to write"},
         {"avg-gflops", TOOL_DOUBLE, &a->average, "X", "average budget, GFLOPs a step"},
         {"avg-fraction", TOOL_DOUBLE, &a->fraction, "F", "the same as a share of full depth, 0..1"},
@@ -175,7 +183,8 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"longest-episode", TOOL_INT, &a->longest, "N",
          "steps an episode can have (default seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},
-        {"frontier", TOOL_STRING, &a->frontier, "FILE", "solve a range of budgets too; --out can switch between them"},
+        {"frontier", TOOL_STRING, &a->frontier, "FILE",
+         "solve a range of budgets too; --out can switch between them"},
         {"frontier-points", TOOL_INT, &a->points, "N", "how many (default 16)"},
         {"seed", TOOL_INT, &a->seed, "S", "of everything random (default 1)"},
         {"evaluations", TOOL_INT, &a->evaluations, "N", "of the global search (default by size)"},

@@ -7,7 +7,7 @@
 
 /* As given; numbers that were not are NaN. */
 typedef struct {
-    const char *cache, *model, *demos, *table, *out, *frontier;
+    const char *cache, *model, *demos, *table, *official, *out, *frontier;
     const char *memory, *scope, *method, *criterion, *history, *loss, *bound;
     double average, fraction, peak, average_cost, peak_cost;
     double gripper_weight, confidence, deviation, largest_loss;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "calib/commands/commands.h"
+#include "calib/commands/official_values.h"
 #include "calib/commands/settings.h"
 #include "calib/commands/table.h"
 #include "calib/oracle.h"
@@ -131,13 +132,16 @@ static void print_machines(const job *j)
 int calib_check_main(int argc, char **argv)
 {
     const char *folder = NULL, *thresholds = NULL, *model = NULL, *history = "on-policy";
+    const char *official = NULL;
     const char *loss = "deepest";
     double weight = LOSS_GRIPPER_WEIGHT;
     long threads = settings_cores();
     bool json = false;
     const tool_option options[] = {
-        {"cache", TOOL_STRING, &folder, "DIR", "feature cache, of other episodes say (required)"},
+        {"cache", TOOL_STRING, &folder, "DIR", "feature cache, of other episodes say"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "thresholds file to judge (required)"},
+        {"official", TOOL_STRING, &official, "FILE",
+         "instead of a cache: the values in a DeeR checkpoint; --thresholds are numbers then"},
         {"model", TOOL_STRING, &model, "FILE",
          "the cache's policy, when it is no longer where it was"},
         {"history", TOOL_STRING, &history, "H", "on-policy (default) or full"},
@@ -146,10 +150,11 @@ int calib_check_main(int argc, char **argv)
         {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
-    const tool_command self = {"deer-calib check",
-                               "judges a thresholds file on a cache, against its promises",
-                               "--cache DIR --thresholds FILE [options]", options,
-                               "deer-calib check --cache held-out --thresholds thresholds.json"};
+    const tool_command self = {
+        "deer-calib check", "judges a thresholds file on a cache, against its promises",
+        "--cache DIR --thresholds FILE [options]", options,
+        "deer-calib check --cache held-out --thresholds thresholds.json\n"
+        "deer-calib check --official deer.pth --thresholds \"0.02 0.01 100000\""};
     job j = {.c = NULL};
     history_kind kind;
     deer_error err;
@@ -158,8 +163,20 @@ int calib_check_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!folder || !thresholds)
-        return tool_usage(&self, "--cache and --thresholds are required");
+    if ((!folder && !official) || (folder && official) || !thresholds)
+        return tool_usage(&self, "--cache (or --official) and --thresholds are required");
+    if (official) {
+        const official_request request = {.path = official,
+                                          .average = NAN,
+                                          .fraction = NAN,
+                                          .thresholds = thresholds,
+                                          .json = json};
+
+        status = official_values(&request, &err);
+        return status == DEER_USAGE ? tool_usage(&self, "%s", err.message)
+               : status             ? tool_fail(&self, status, &err)
+                                    : DEER_OK;
+    }
     if (settings_history(history, &kind, &err) || settings_loss(loss, &j.spec.loss, &err))
         return tool_usage(&self, "%s", err.message);
     if (kind == HISTORY_RANDOM || weight < 0 || threads < 1 || threads > 1024)

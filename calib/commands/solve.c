@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "calib/commands/commands.h"
+#include "calib/commands/official_values.h"
 #include "calib/commands/outcome.h"
 #include "calib/commands/run_replay.h"
 #include "calib/commands/settings.h"
@@ -426,6 +427,20 @@ static deer_status replay_and_run(solve_arguments *a, solve_settings *set, deer_
     return status;
 }
 
+/* From the values that a checkpoint of the official code holds. */
+static deer_status solve_values(const solve_arguments *a, const solve_settings *set,
+                                deer_error *err)
+{
+    const official_request request = {.path = a->official,
+                                      .average = a->average,
+                                      .fraction = a->fraction,
+                                      .method = set->spec.solve.method,
+                                      .json = a->json,
+                                      .print_official = a->print_official};
+
+    return official_values(&request, err);
+}
+
 static int solve_main(int argc, char **argv, bool with_replay)
 {
     const tool_command self = {.name = with_replay ? "deer-calib" : "deer-calib solve"};
@@ -437,9 +452,10 @@ static int solve_main(int argc, char **argv, bool with_replay)
 
     if (solve_arguments_parse(argc, argv, with_replay, &a, &set, &ended))
         return ended;
-    status = a.table   ? solve_table(&a, &set, &err)
-             : a.demos ? replay_and_run(&a, &set, &err)
-                       : run(&a, &set, &err);
+    status = a.table      ? solve_table(&a, &set, &err)
+             : a.official ? solve_values(&a, &set, &err)
+             : a.demos    ? replay_and_run(&a, &set, &err)
+                          : run(&a, &set, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
 
