@@ -240,6 +240,24 @@ fails 1 'another model' "$build/deer-run" episode --model "$c" --demos "$demos" 
     --thresholds "$files/a.json"
 fails 1 'another model' "$build/deer-sim" eval --model "$c" --thresholds "$files/a.json"
 
+# ---------------------------------------------------------------- official checkpoints ------------
+
+set=tests/data/golden_c
+ok "$build/deer-model" import --checkpoint $set/deer_ckpt.pth --config $set/config.json \
+    --vision $set/sources/open_clip_pytorch_model.bin --out "$files/imported.m"
+ok cmp "$files/imported.m" "$c"
+nowhere 1 'with --vision' "$build/deer-model" import --checkpoint $set/deer_ckpt.pth \
+    --config $set/config.json --out "$files/new.m"
+json 'tau exit_fraction samples' "$build/deer-calib" solve --official $set/deer_ckpt.pth \
+    --avg-fraction 0.6 --json
+json 'tau share_of_full_depth' "$build/deer-calib" check --official $set/deer_ckpt.pth \
+    --thresholds '0.05 100000.0' --json
+fails 3 'already costs 0.5' "$build/deer-calib" solve --official $set/deer_ckpt.pth --avg-fraction 0.1
+fails 2 'use --avg-fraction' "$build/deer-calib" solve --official $set/deer_ckpt.pth --avg-gflops 3
+fails 2 '2 numbers, one per exit' "$build/deer-calib" check --official $set/deer_ckpt.pth \
+    --thresholds '0.1 0.2 0.3'
+fails 1 'no zip archive' "$build/deer-calib" solve --official $set/config.json --avg-fraction 0.6
+
 # ---------------------------------------------------------------- the shipped policy --------------
 
 # shellcheck disable=SC2086
