@@ -18,13 +18,13 @@ endif
 
 # Debian 12 packages: what the programs need, and what only development and drawing need.
 PACKAGES := build-essential pkg-config libopenblas-dev libnlopt-dev libhdf5-dev zlib1g-dev \
-            libjansson-dev libxxhash-dev libcmocka-dev libmujoco-dev libegl-dev libgl1-mesa-dri \
+            libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev libmujoco-dev libegl-dev libgl1-mesa-dri \
             libpng-dev libwebp-dev gnuplot-nox
 
 pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
-RUNTIME_PC  := openblas jansson
+RUNTIME_PC  := openblas jansson libpcre2-8 libutf8proc
 DATASETS_PC := hdf5 libxxhash
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
@@ -64,7 +64,7 @@ LIBRUN      := $(BUILD)/librun.a
 PROGRAMS := $(patsubst deer_%,$(BUILD)/deer-%,$(basename $(notdir $(foreach d,runtime datasets calib reports,$(call mains,$(d))))))
 ifeq ($(LEAN),1)
 PROGRAMS := $(BUILD)/deer-run
-PACKAGES := build-essential pkg-config libopenblas-dev libjansson-dev libxxhash-dev
+PACKAGES := build-essential pkg-config libopenblas-dev libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
 endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPER   := $(BUILD)/tests/command_helper

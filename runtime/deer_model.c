@@ -207,6 +207,8 @@ static int import(int argc, char **argv)
         {"flamingo", TOOL_STRING, &from.flamingo, "FILE", "OpenFlamingo's checkpoint.pt"},
         {"llm", TOOL_STRING, &from.llm, "FILE", "MPT's pytorch_model.bin or .index.json"},
         {"vision", TOOL_STRING, &from.vision, "FILE", "CLIP ViT-L/14 as open_clip names it"},
+        {"tokenizer", TOOL_STRING, &from.tokenizer, "FILE",
+         "tokenizer.json (GPT-NeoX's for a published model)"},
         {"config", TOOL_STRING, &from.config, "FILE",
          "dimensions as JSON (default: a published model's)"},
         {"official", TOOL_STRING, &folder, "DIR",
@@ -218,7 +220,8 @@ static int import(int argc, char **argv)
         "--checkpoint FILE [options] --out FILE", options,
         "deer-model import --checkpoint deer.pth --flamingo checkpoint.pt --llm pytorch_model.bin "
         "\\\n"
-        "      --vision open_clip_pytorch_model.bin --out deer.safetensors\n"
+        "      --vision open_clip_pytorch_model.bin --tokenizer tokenizer.json --out "
+        "deer.safetensors\n"
         "deer-model import --official tests/data/golden_a --out a.safetensors"};
     deer_error err;
     deer_status status;

@@ -12,7 +12,7 @@
 #include "runtime/model.h"
 #include "runtime/weights.h"
 
-enum { MAX_TENSORS = 65536, MAX_LAYERS = 1024, MAX_CONFIG = 1 << 20 };
+enum { MAX_TENSORS = 65536, MAX_LAYERS = 1024, MAX_CONFIG = 1 << 20, MAX_TOKENIZER = 64 << 20 };
 
 /* -1, which no range allows, when the field is missing or no integer an int can hold. */
 static int field(const json_t *json, const char *name)
@@ -424,7 +424,26 @@ static deer_status read_tensor(void *context, size_t i, float *room, const float
     return DEER_OK;
 }
 
-static deer_status write_model(const collection *c, const deer_config *config,
+/* The file's tokenizer, checked against the model's vocabulary; the caller frees *text. */
+static deer_status read_tokenizer(const char *path, int vocab, char **text, deer_error *err)
+{
+    char *plain;
+    size_t size;
+    tokenizer *t;
+    deer_status status;
+
+    if (file_read(path, MAX_TOKENIZER, &plain, &size, err))
+        return DEER_FAILED;
+    status = tokenizer_complete(path, plain, text, err);
+    free(plain);
+    if (status)
+        return status;
+    status = tokenizer_new(path, *text, vocab, &t, err);
+    tokenizer_free(t);
+    return status;
+}
+
+static deer_status write_model(const collection *c, const deer_config *config, const char *words,
                                const safetensor **list, size_t count, const char *out,
                                deer_error *err)
 {
@@ -436,6 +455,8 @@ static deer_status write_model(const collection *c, const deer_config *config,
     deer_status status =
         items && metadata ? DEER_OK : deer_fail(err, "out of memory importing %s", c->all.path);
 
+    if (!status && words)
+        json_object_set_new(metadata, "deer.tokenizer", json_string(words));
     for (size_t i = 0; i < count && !status; i++) {
         items[i] = (safetensors_item){list[i]->name, list[i]->rank, {0}};
         memcpy(items[i].shape, list[i]->shape, sizeof items[i].shape);
@@ -474,11 +495,13 @@ static deer_status check_parts(const collection *c, deer_error *err)
 }
 
 /* Checks the configuration as a model file's is checked, finds every tensor, then writes. */
-static deer_status convert(const collection *c, deer_model *model, const char *out, deer_error *err)
+static deer_status convert(const collection *c, deer_model *model, const char *tokens,
+                           const char *out, deer_error *err)
 {
     const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
     json_t *json = config_to_json(&model->config);
     deer_status status = DEER_FAILED;
+    char *words = NULL;
     size_t count;
 
     if (!list || !json)
@@ -487,9 +510,12 @@ static deer_status convert(const collection *c, deer_model *model, const char *o
              !model_allocate(model, err)) {
         model->max_exit = model->config.exits - 1;
         status = model_list(model, list, MAX_TENSORS, &count, err);
+        if (!status && tokens)
+            status = read_tokenizer(tokens, model->config.vocab, &words, err);
         if (!status)
-            status = write_model(c, &model->config, list, count, out, err);
+            status = write_model(c, &model->config, words, list, count, out, err);
     }
+    free(words);
     json_decref(json);
     free(list);
     return status;
@@ -529,7 +555,7 @@ deer_status official_import(const official_sources *from, const char *out, deer_
     if (!status) {
         read_official(&c.all, config, &model.config);
         model.file = c.all; /* borrowed */
-        status = convert(&c, &model, out, err);
+        status = convert(&c, &model, from->tokenizer, out, err);
         model_free_weights(&model);
     }
     json_decref(config);

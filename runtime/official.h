@@ -18,10 +18,12 @@
 typedef struct {
     const char *checkpoint; /* required; the rest may be NULL */
     const char *flamingo, *llm, *vision;
+    const char
+        *tokenizer;     /* tokenizer.json to put into the model; NULL: the model takes ids only */
     const char *config; /* JSON with the dimensions; NULL: a published model's, from the files */
 } official_sources;
 
-/* Writes a model file without tokenizer. Tensors that the runtime never uses (ln_post, lm_head,
+/* Writes a model file. Tensors that the runtime never uses (ln_post, lm_head,
  * auxiliary exits, layers behind the last exit, ...) are left out; every one that is missing or of
  * another shape is named. */
 deer_status official_import(const official_sources *from, const char *out, deer_error *err);

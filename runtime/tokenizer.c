@@ -1,4 +1,4 @@
-/* tokenizer.c - word-level tokenizer. */
+/* tokenizer.c - the official prompt, and the word-level tokenizer. */
 #include "runtime/tokenizer.h"
 
 #include <ctype.h>
@@ -6,10 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/bpe.h"
+
 enum { MAX_WORD = 255 };
+
+static const char space[] = " \t\r\n\v\f";
 
 struct tokenizer {
     json_t *json;
+    bpe *bpe;      /* NULL: word-level */
     json_t *words; /* word -> id, borrowed from json */
     bool lowercase;
     int unknown; /* -1: none */
@@ -66,9 +71,11 @@ static deer_status read_model(const char *where, tokenizer *t, int vocab, deer_e
     const char *normalizer =
         json_string_value(json_object_get(json_object_get(t->json, "normalizer"), "type"));
 
-    if (!type || strcmp(type, "WordLevel"))
-        return deer_fail(err, "%s: tokenizer of type %s; WordLevel is supported", where,
+    if (!type || (strcmp(type, "WordLevel") && strcmp(type, "BPE")))
+        return deer_fail(err, "%s: tokenizer of type %s; WordLevel and BPE are supported", where,
                          type ? type : "(none)");
+    if (!strcmp(type, "BPE") && bpe_new(where, t->json, vocab, &t->bpe, err))
+        return DEER_FAILED;
     t->words = json_object_get(model, "vocab");
     t->lowercase = normalizer && !strcmp(normalizer, "Lowercase");
     t->unknown = unknown ? find(t, unknown) : -1;
@@ -100,11 +107,60 @@ deer_status tokenizer_new(const char *where, const char *text, int vocab, tokeni
     return DEER_OK;
 }
 
+/* The id behind the last of both lists. */
+static json_int_t next_id(const tokenizer *t)
+{
+    json_t *list = json_object_get(t->json, "added_tokens"), *entry;
+    const char *word;
+    json_int_t last = -1;
+    size_t i;
+
+    json_object_foreach(t->words, word, entry)
+    {
+        if (json_integer_value(entry) > last)
+            last = json_integer_value(entry);
+    }
+    json_array_foreach(list, i, entry)
+    {
+        if (json_integer_value(json_object_get(entry, "id")) > last)
+            last = json_integer_value(json_object_get(entry, "id"));
+    }
+    return last + 1;
+}
+
+deer_status tokenizer_complete(const char *where, const char *text, char **completed,
+                               deer_error *err)
+{
+    static const char *const needed[] = {"<|endofchunk|>", "<image>", "<PAD>"};
+    json_error_t problem;
+    tokenizer t = {.json = json_loads(text, 0, &problem)};
+
+    *completed = NULL;
+    if (!json_is_object(t.json)) {
+        json_decref(t.json);
+        return deer_fail(err, "%s is no tokenizer.json: %s", where, problem.text);
+    }
+    if (!json_is_array(json_object_get(t.json, "added_tokens")))
+        json_object_set_new(t.json, "added_tokens", json_array());
+    t.words = json_object_get(json_object_get(t.json, "model"), "vocab");
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+        if (find_special(&t, needed[i]) < 0)
+            json_array_append_new(json_object_get(t.json, "added_tokens"),
+                                  json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id",
+                                            next_id(&t), "content", needed[i], "special", 1,
+                                            "single_word", 0, "lstrip", 0, "rstrip", 0,
+                                            "normalized", 0));
+    *completed = json_dumps(t.json, JSON_COMPACT);
+    json_decref(t.json);
+    return *completed ? DEER_OK : deer_fail(err, "out of memory reading %s", where);
+}
+
 void tokenizer_free(tokenizer *t)
 {
     if (!t)
         return;
     json_decref(t->json);
+    bpe_free(t->bpe);
     free(t);
 }
 
@@ -127,23 +183,40 @@ static int word_id(const tokenizer *t, const char *start, size_t length, deer_er
     return id;
 }
 
-int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, int room,
-                     deer_error *err)
+/* The words of an instruction; how many ids, -1 on failure. */
+static int encode_words(const tokenizer *t, const char *text, int32_t *ids, int room,
+                        deer_error *err)
 {
-    static const char space[] = " \t\r\n\v\f";
     int n = 0;
 
-    if (n < room)
-        ids[n++] = t->image;
-    for (const char *p = instruction + strspn(instruction, space); *p && n < room;
-         p += strspn(p, space)) {
+    for (const char *p = text; *p && n < room; p += strspn(p, space)) {
         size_t length = strcspn(p, space);
         int id = word_id(t, p, length, err);
+
         if (id < 0)
             return -1;
         ids[n++] = id;
         p += length;
     }
+    return n;
+}
+
+int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, int room,
+                     deer_error *err)
+{
+    const char *text = instruction + strspn(instruction, space);
+    size_t length = strlen(text);
+    int n = 0, used;
+
+    while (length && strchr(space, text[length - 1])) /* Python's strip() */
+        length--;
+    if (n < room)
+        ids[n++] = t->image;
+    used = t->bpe ? bpe_encode(t->bpe, text, length, ids + n, room - n, err)
+                  : encode_words(t, text, ids + n, room - n, err);
+    if (used < 0)
+        return -1;
+    n += used;
     if (n < room)
         ids[n++] = t->end_of_chunk;
     if (n < room)

@@ -1,7 +1,8 @@
 /* tokenizer.h - instructions to token ids, from a Hugging Face tokenizer.json.
  *
- * The word-level kind: text is lower-cased if the normalizer says so, split at white space, each
- * word looked up. Source of the prompt: official preprocess_text_calvin (eos is <|endoftext|>). */
+ * Two kinds. Word-level: text is lower-cased if the normalizer says so, split at white space, each
+ * word looked up. Byte-level BPE (GPT-NeoX): bpe.h. Source of the prompt: official
+ * preprocess_text_calvin (eos is <|endoftext|>). */
 #ifndef RUNTIME_TOKENIZER_H
 #define RUNTIME_TOKENIZER_H
 
@@ -13,6 +14,11 @@ typedef struct tokenizer tokenizer;
 deer_status tokenizer_new(const char *where, const char *text, int vocab, tokenizer **out,
                           deer_error *err);
 void tokenizer_free(tokenizer *t);
+
+/* The text of a tokenizer.json with the tokens the official code adds where the file lacks them, at
+ * the ids it gives them (behind the last): <|endofchunk|>, <image>, <PAD>. The caller frees. */
+deer_status tokenizer_complete(const char *where, const char *text, char **completed,
+                               deer_error *err);
 
 /* The official prompt "<image>" + instruction + "<|endofchunk|>" + "<|endoftext|>" as ids, cut to
  * `room`. Returns how many. Words that are not known become the unknown token; without one they
