@@ -26,7 +26,7 @@ evaluate() { # evaluate NAME OPTIONS...
     name=$1
     shift
     printf '\n$ deer-sim eval --model %s %s\n' "$model" "$*"
-    "$BUILD/deer-sim" eval --model $model --episodes "$episodes" --seed 5000 --json "$@" \
+    "$BUILD/deer-sim" eval --model $model --episodes "$episodes" --seed 7000 --json "$@" \
         >"$out/$name.rollouts.json"
 }
 evaluate full

@@ -1,5 +1,9 @@
 #!/usr/bin/python3
-"""Writes a trained checkpoint as a deer model file (docs/model-file.md): python3 export.py policy.pt M"""
+"""Writes a trained checkpoint, or the weighted mean of several, as a deer model file (docs/model-file.md):
+
+    python3 export.py policy.pt MODEL
+    python3 export.py early.pt:0.7 late.pt:0.3 MODEL
+"""
 import json
 import struct
 import sys
@@ -20,8 +24,17 @@ def execution_order(names, layers):
     return sorted(names, key=place)  # stable: inside a part the order of the modules stays
 
 
+def mean_of(parts):
+    """The first checkpoint, its weights replaced by the mean of all. parts: "path" or "path:share"."""
+    paths, shares = zip(*[(p.rsplit(":", 1) + ["1"])[:2] for p in parts])
+    loaded = [torch.load(p, map_location="cpu") for p in paths]
+    weights = {name: sum(float(s) * c["model"][name].float() for s, c in zip(shares, loaded))
+               for name in loaded[0]["model"]}
+    return dict(loaded[0], model=weights)
+
+
 def main():
-    saved = torch.load(sys.argv[1], map_location="cpu")
+    saved, out = mean_of(sys.argv[1:-1]), sys.argv[-1]
     weights, header, blob = saved["model"], {}, b""
     header["__metadata__"] = {"format": "pt", "deer.config": json.dumps(saved["config"]),
                               "deer.tokenizer": json.dumps(tokenizer_json(saved["words"]))}
@@ -32,9 +45,9 @@ def main():
         blob += data
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 64)
-    with open(sys.argv[2], "wb") as f:
+    with open(out, "wb") as f:
         f.write(struct.pack("<Q", len(text)) + text + blob)
-    print(f"{sys.argv[2]}: {len(weights)} tensors, {8 + len(text) + len(blob)} bytes")
+    print(f"{out}: {len(weights)} tensors, {8 + len(text) + len(blob)} bytes")
 
 
 if __name__ == "__main__":

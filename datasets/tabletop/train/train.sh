@@ -66,6 +66,7 @@ train 6000 8500 train scenes own-1 own-2 own-3 own-4
 success 8500
 # Once more, with a higher learning rate that falls again.
 train 7000 9000 train scenes own-1 own-2 own-3 own-4
+[ -e "$folder/early.pt" ] || cp "$folder/policy.pt" "$folder/early.pt"
 success 9000
 # Whole chains, and now the first exits may ask a little of the decoder too.
 relabel own-5 --row 5 --episodes 9 --seed 401
@@ -73,3 +74,6 @@ relabel own-6 --row 5 --episodes 5 --exit 1 --seed 402
 share="0 0.1 0.6 1 1 1 1"
 train 10000 12500 train scenes own-1 own-2 own-3 own-4 own-5 own-6
 success 12500
+# The mean of both stages is better than either.
+(cd $here && /usr/bin/python3 export.py "$folder/early.pt:0.7" "$folder/policy.pt:0.3" "$folder/policy.safetensors")
+success mean
