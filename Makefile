@@ -25,7 +25,7 @@ pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
 RUNTIME_PC  := openblas jansson libpcre2-8 libutf8proc
-DATASETS_PC := hdf5 libxxhash
+DATASETS_PC := hdf5 libxxhash zlib
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OBJECTS = 100 }; /* numpy's dtype "O8", beside those of number_type */
+
 enum { BLOCK = 4096, DEEPEST_STACK = 1 << 20, LONGEST_MEMO = 1 << 22 };
 
 typedef struct block {
@@ -428,6 +430,8 @@ static bool call_dtype(machine *m, const pickle_value *arguments)
                  {"i1", NUMBER_I8},  {"u1", NUMBER_U8},  {"b1", NUMBER_BOOL}};
     char room[16];
 
+    if (arguments->as.many.count && pickle_is_text(arguments->as.many.item[0], "O8"))
+        return push_integer(m, PICKLE_DTYPE, OBJECTS);
     if (arguments->as.many.count < 1 || arguments->as.many.item[0]->kind != PICKLE_TEXT)
         return broken(m);
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
@@ -490,7 +494,8 @@ static bool call_scalar(machine *m, const pickle_value *arguments)
     number_type type;
     const uint8_t *p;
 
-    if (arguments->as.many.count != 2 || a[0]->kind != PICKLE_DTYPE || a[1]->kind != PICKLE_BYTES)
+    if (arguments->as.many.count != 2 || a[0]->kind != PICKLE_DTYPE || a[1]->kind != PICKLE_BYTES ||
+        a[0]->as.integer == OBJECTS)
         return broken(m);
     type = (number_type)a[0]->as.integer;
     p = (const uint8_t *)a[1]->as.text.at;
@@ -551,7 +556,13 @@ static bool build_array(machine *m, pickle_value *array, const pickle_value *sta
     pickle_value **a = state->as.many.item;
     int64_t elements = 1;
 
+    if (state->kind == PICKLE_TUPLE && state->as.many.count == 5 && a[2]->kind == PICKLE_DTYPE &&
+        a[2]->as.integer == OBJECTS && a[4]->kind == PICKLE_LIST && a[4] != array) {
+        *array = (pickle_value){.kind = PICKLE_LIST};
+        return append(m, array, a[4]->as.many.item, a[4]->as.many.count);
+    }
     if (state->kind != PICKLE_TUPLE || state->as.many.count != 5 || a[2]->kind != PICKLE_DTYPE ||
+        a[2]->as.integer == OBJECTS ||
         a[3]->kind != PICKLE_BOOL || a[4]->kind != PICKLE_BYTES ||
         !integers(a[1], array->as.tensor.shape, &array->as.tensor.rank))
         return broken(m);

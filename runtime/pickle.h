@@ -36,7 +36,7 @@ typedef enum {
     PICKLE_STORAGE, /* where a tensor's data lies */
     PICKLE_TENSOR,
     PICKLE_DTYPE, /* numpy's */
-    PICKLE_ARRAY, /* numpy's: a tensor with its data in the pickle */
+    PICKLE_ARRAY, /* numpy's: a tensor with its data in the pickle (one of objects is a list) */
 } pickle_kind;
 
 typedef struct pickle_value pickle_value;

@@ -218,6 +218,13 @@ int tool_dispatch(const char *program, const char *summary, const tool_subcomman
 
 /* ---------------------------------------------------------------- progress ----------------- */
 
+long tool_cores(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return cores > 0 ? cores : 1;
+}
+
 double tool_seconds(void)
 {
     struct timespec t;

@@ -139,7 +139,7 @@ static void set_defaults(solve_arguments *a)
                            .deviation = NAN,
                            .largest_loss = NAN,
                            .seed = 1,
-                           .threads = settings_cores(),
+                           .threads = tool_cores(),
                            .points = 16};
 }
 

@@ -1,8 +1,8 @@
 /* bench_signals.c - deer-calib bench --what signals: would another signal than delta decide better?
  *
  * Thresholds on delta against thresholds on a loss fitted (calib/score.h) to delta and one thing
- * more that the runtime has anyway, and to all of them. The history is the cache's, the deepest exit
- * at every step. */
+ * more that the runtime has anyway, and to all of them. The history is the cache's, the deepest
+ * exit at every step. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

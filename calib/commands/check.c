@@ -135,7 +135,7 @@ int calib_check_main(int argc, char **argv)
     const char *official = NULL;
     const char *loss = "deepest";
     double weight = LOSS_GRIPPER_WEIGHT;
-    long threads = settings_cores();
+    long threads = tool_cores();
     bool json = false;
     const tool_option options[] = {
         {"cache", TOOL_STRING, &folder, "DIR", "feature cache, of other episodes say"},

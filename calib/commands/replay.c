@@ -9,7 +9,7 @@
 int calib_replay_main(int argc, char **argv)
 {
     const char *model = NULL, *demos = NULL, *folder = NULL, *part = NULL;
-    long threads = settings_cores(), per_shard = REPLAY_PER_SHARD;
+    long threads = tool_cores(), per_shard = REPLAY_PER_SHARD;
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &demos, "FILE", "recorded demonstrations (required)"},

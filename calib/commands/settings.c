@@ -129,10 +129,3 @@ deer_status settings_open_model(const cache *c, const char *path, deer_model **m
     *model = NULL;
     return DEER_FAILED;
 }
-
-long settings_cores(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-    return cores > 0 ? cores : 1;
-}

@@ -25,7 +25,4 @@ const char *settings_loss_name(loss_reference loss);
 deer_status settings_open_model(const cache *c, const char *path, deer_model **model,
                                 deer_error *err);
 
-/* One thread per core. */
-long settings_cores(void);
-
 #endif

@@ -97,8 +97,8 @@ deer_status frontier_make(int points, const steps *whole, frontier_solver solver
     return status;
 }
 
-deer_status frontier_write(const char *path, const frontier_row *rows, int points, const char *scope,
-                           deer_error *err)
+deer_status frontier_write(const char *path, const frontier_row *rows, int points,
+                           const char *scope, deer_error *err)
 {
     json_t *json = json_object(), *list = json_array();
     deer_status status;

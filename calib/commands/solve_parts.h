@@ -31,16 +31,16 @@ typedef struct {
     table_row row;
 } frontier_row;
 
-/* Solves for `points` budgets from the cheapest exit's cost to the deepest's: rows [points], ascending; an
- * answer that loses more than a cheaper one is replaced by that one. */
+/* Solves for `points` budgets from the cheapest exit's cost to the deepest's: rows [points],
+ * ascending; an answer that loses more than a cheaper one is replaced by that one. */
 typedef deer_status (*frontier_solver)(void *context, double budget, table_row *row,
                                        deer_error *err);
 deer_status frontier_make(int points, const steps *whole, frontier_solver solver, void *context,
                           frontier_row *rows, deer_error *err);
 
 /* Writes them as JSON, atomically. */
-deer_status frontier_write(const char *path, const frontier_row *rows, int points, const char *scope,
-                           deer_error *err);
+deer_status frontier_write(const char *path, const frontier_row *rows, int points,
+                           const char *scope, deer_error *err);
 
 /* deer-calib solve --table. */
 deer_status solve_table(const solve_arguments *a, solve_settings *set, deer_error *err);

@@ -4,5 +4,6 @@
 
 int data_info_main(int argc, char **argv);
 int data_frame_main(int argc, char **argv);
+int data_import_main(int argc, char **argv);
 
 #endif
