@@ -387,8 +387,8 @@ static void test_refused_programs(void **state)
         PROGRAM("\200\2K\1Q.", "no tensor's storage"),
         /* numpy */
         PROGRAM("\200\2"
-                "cnumpy\ndtype\nX\2\0\0\0O8\x85R.",
-                "of type O8"),
+                "cnumpy\ndtype\nX\2\0\0\0V8\x85R.",
+                "of type V8"),
         PROGRAM("\200\2"
                 "cnumpy\ndtype\nX\2\0\0\0f4\x85R(K\3X\1\0\0\0>tb.",
                 "big-endian"),

@@ -106,7 +106,8 @@ static void test_refused(void **state)
 {
     (void)state;
     refuse("{", 7, "not JSON");
-    refuse("{\"model\": {\"type\": \"BPE\"}}", 7, "BPE");
+    refuse("{\"model\": {\"type\": \"Unigram\"}}", 7, "WordLevel and BPE are supported");
+    refuse("{\"model\": {\"type\": \"BPE\"}}", 7, "not plain ByteLevel");
     refuse(KIND(VOCAB, ""), 6, "outside the vocabulary");
     refuse(KIND("\"<image>\": 0", ""), 7, "lacks");
     refuse("[]", 7, "(none)");
