@@ -59,6 +59,21 @@ void number_to_float(number_type type, const void *from, ptrdiff_t stride, size_
         memcpy(to, from, n * sizeof *to);
         return;
     }
+    if (stride == 1 && (type == NUMBER_F16 || type == NUMBER_BF16)) { /* large weights: no switch inside */
+        for (size_t i = 0; i < n; i++) {
+            uint16_t half;
+
+            memcpy(&half, p + 2 * i, sizeof half);
+            if (type == NUMBER_F16) {
+                to[i] = half_to_float(half);
+            } else {
+                uint32_t bits = (uint32_t)half << 16;
+
+                memcpy(&to[i], &bits, sizeof bits);
+            }
+        }
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         to[i] = one(type, p + (ptrdiff_t)i * stride * (ptrdiff_t)number_size(type));
 }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "runtime/file.h"
+
 /* ---------------------------------------------------------------- opening ------------------ */
 
 static deer_status map(pth *file, deer_error *err)
@@ -205,5 +207,8 @@ deer_status pth_read(const pth *file, const pickle_value *tensor, float *out, de
                         1, (size_t)pickle_elements(tensor), out);
     else
         gather(tensor, data, 0, tensor->as.tensor.offset, out);
+    if (tensor->kind == PICKLE_TENSOR)
+        file_forget(data, (size_t)tensor->as.tensor.from->as.storage.count *
+                              number_size(tensor->as.tensor.from->as.storage.type));
     return DEER_OK;
 }

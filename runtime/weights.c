@@ -242,6 +242,7 @@ deer_status weights_read(const weights *w, size_t i, float *out, deer_error *err
         return deer_fail(err, "%s: tensor %s has a type that is not read", w->path, t->name);
     number_to_float(own->type, w->safetensors[t->part].data + own->begin, 1, weights_elements(w, i),
                     out);
+    file_forget(w->safetensors[t->part].data + own->begin, own->end - own->begin);
     return DEER_OK;
 }
 

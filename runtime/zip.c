@@ -122,7 +122,7 @@ static deer_status copy_name(const directory *d, const uint8_t *text, size_t len
 /* The entry's data behind its local header. */
 static deer_status locate(const directory *d, uint64_t offset, zip_entry *e, deer_error *err)
 {
-    const uint8_t *local = d->data + offset;
+    const uint8_t *local = d->data + (offset < d->begin ? offset : 0);
     uint64_t head;
 
     if (offset > d->begin || d->begin - offset < LOCAL_SIZE || u32(local) != LOCAL_MARK)

@@ -54,7 +54,7 @@ static void put(buffer *b, const void *data, size_t size)
 static void put_number(buffer *b, uint64_t value, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        b->bytes[b->size + i] = (uint8_t)(value >> 8 * i);
+        b->bytes[b->size + i] = i < 8 ? (uint8_t)(value >> 8 * i) : 0;
     b->size += size;
 }
 
