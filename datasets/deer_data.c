@@ -10,5 +10,6 @@ int main(int argc, char **argv)
         {"import", "demonstrations from a CALVIN dataset", data_import_main},
         {NULL, NULL, NULL}};
 
-    return tool_dispatch("deer-data", "recorded demonstrations: look into them, import them", commands, argc, argv);
+    return tool_dispatch("deer-data", "recorded demonstrations: look into them, import them",
+                         commands, argc, argv);
 }

@@ -12,12 +12,12 @@ void hdf5_quiet(void)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
-static deer_status shape_of_open(hid_t dataset, const char *path, const char *name, hdf5_shape *shape,
-                                 deer_error *err)
+static deer_status shape_of_open(hid_t dataset, const char *path, const char *name,
+                                 hdf5_shape *shape, deer_error *err)
 {
     hid_t space = H5Dget_space(dataset), type = H5Dget_type(dataset);
-    int   rank = H5Sget_simple_extent_ndims(space);
-    bool  fits = rank >= 1 && rank <= HDF5_IO_RANK;
+    int rank = H5Sget_simple_extent_ndims(space);
+    bool fits = rank >= 1 && rank <= HDF5_IO_RANK;
 
     shape->rank = rank;
     if (fits) {
@@ -29,14 +29,14 @@ static deer_status shape_of_open(hid_t dataset, const char *path, const char *na
     H5Tclose(type);
     H5Sclose(space);
     return fits ? DEER_OK
-                : deer_fail(err, "%s: dataset %s has %d dimensions; 1 to %d are expected", path, name,
-                            rank, HDF5_IO_RANK);
+                : deer_fail(err, "%s: dataset %s has %d dimensions; 1 to %d are expected", path,
+                            name, rank, HDF5_IO_RANK);
 }
 
 deer_status hdf5_shape_of(hid_t file, const char *path, const char *name, hdf5_shape *shape,
                           deer_error *err)
 {
-    hid_t       dataset = H5Dopen2(file, name, H5P_DEFAULT);
+    hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
     deer_status status;
 
     if (dataset < 0)
@@ -50,7 +50,7 @@ deer_status hdf5_read(hid_t file, const char *path, const char *name, hid_t type
                       deer_error *err)
 {
     hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
-    bool  failed;
+    bool failed;
 
     if (dataset < 0)
         return deer_fail(err, "%s: there is no dataset %s", path, name);
@@ -75,25 +75,23 @@ static hid_t creation_properties(int rank, const hdf5_storage *storage)
     return properties;
 }
 
-deer_status hdf5_write(hid_t file, const char *path, const char *name, int rank, const hsize_t *size,
-                       hid_t memory_type, hid_t file_type, const hdf5_storage *storage,
-                       const void *data, deer_error *err)
+deer_status hdf5_write(hid_t file, const char *path, const char *name, int rank,
+                       const hsize_t *size, hid_t memory_type, hid_t file_type,
+                       const hdf5_storage *storage, const void *data, deer_error *err)
 {
     hid_t links = H5Pcreate(H5P_LINK_CREATE), properties = creation_properties(rank, storage);
     hid_t space = H5Screate_simple(rank, size, NULL), dataset;
-    bool  ok;
+    bool ok;
 
     H5Pset_create_intermediate_group(links, 1);
     dataset = H5Dcreate2(file, name, file_type, space, links, properties, H5P_DEFAULT);
-    ok = dataset >= 0 &&
-         H5Dwrite(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    ok = dataset >= 0 && H5Dwrite(dataset, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
     if (dataset >= 0)
         ok = H5Dclose(dataset) >= 0 && ok;
     H5Sclose(space);
     H5Pclose(properties);
     H5Pclose(links);
-    return ok ? DEER_OK
-              : deer_fail(err, "cannot write %s to %s; is the disk full?", name, path);
+    return ok ? DEER_OK : deer_fail(err, "cannot write %s to %s; is the disk full?", name, path);
 }
 
 /* ---------------------------------------------------------------- attributes --------------- */
@@ -101,7 +99,7 @@ deer_status hdf5_write(hid_t file, const char *path, const char *name, int rank,
 static bool read_variable_text(hid_t attribute, hid_t type, char *text, size_t room)
 {
     char *value = NULL;
-    bool  ok = H5Aread(attribute, type, &value) >= 0 && value;
+    bool ok = H5Aread(attribute, type, &value) >= 0 && value;
 
     if (ok)
         snprintf(text, room, "%s", value);
@@ -112,8 +110,8 @@ static bool read_variable_text(hid_t attribute, hid_t type, char *text, size_t r
 static bool read_fixed_text(hid_t attribute, hid_t type, char *text, size_t room)
 {
     size_t size = H5Tget_size(type);
-    char  *value = size < (1u << 24) ? calloc(1, size + 1) : NULL;
-    bool   ok = value && H5Aread(attribute, type, value) >= 0;
+    char *value = size < (1u << 24) ? calloc(1, size + 1) : NULL;
+    bool ok = value && H5Aread(attribute, type, value) >= 0;
 
     if (ok)
         snprintf(text, room, "%s", value);
@@ -124,7 +122,7 @@ static bool read_fixed_text(hid_t attribute, hid_t type, char *text, size_t room
 bool hdf5_text_get(hid_t object, const char *name, char *text, size_t room)
 {
     hid_t attribute, type, space;
-    bool  ok = false;
+    bool ok = false;
 
     if (H5Aexists(object, name) <= 0)
         return false;
@@ -143,7 +141,7 @@ bool hdf5_text_get(hid_t object, const char *name, char *text, size_t room)
 bool hdf5_integer_get(hid_t object, const char *name, uint64_t *value)
 {
     hid_t attribute, type, space;
-    bool  ok;
+    bool ok;
 
     if (H5Aexists(object, name) <= 0)
         return false;
@@ -163,7 +161,7 @@ static deer_status set_attribute(hid_t object, const char *name, hid_t type, con
 {
     hid_t space = H5Screate(H5S_SCALAR);
     hid_t attribute = H5Acreate2(object, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    bool  ok = attribute >= 0 && H5Awrite(attribute, type, value) >= 0;
+    bool ok = attribute >= 0 && H5Awrite(attribute, type, value) >= 0;
 
     if (attribute >= 0)
         ok = H5Aclose(attribute) >= 0 && ok;
@@ -173,7 +171,7 @@ static deer_status set_attribute(hid_t object, const char *name, hid_t type, con
 
 deer_status hdf5_text_set(hid_t object, const char *name, const char *text, deer_error *err)
 {
-    hid_t       type = H5Tcopy(H5T_C_S1);
+    hid_t type = H5Tcopy(H5T_C_S1);
     deer_status status;
 
     H5Tset_size(type, strlen(text) + 1);

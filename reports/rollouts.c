@@ -30,16 +30,16 @@ static const char *const fields[][2] = {
 static const char *const chain_fields[] = {"chains", "in_a_row", "avg_length", "avg_length_low",
                                            "avg_length_high"};
 
-static const char *const csv_fields[] = {"rollouts",     "success",     "success_low",
-                                         "success_high", "llm_gflops",  "total_gflops",
+static const char *const csv_fields[] = {"rollouts",     "success",      "success_low",
+                                         "success_high", "llm_gflops",   "total_gflops",
                                          "peak_gflops",  "memory_bytes", "ms_per_step"};
 
 static json_t *load(const char *path, deer_error *err)
 {
-    char        *text;
-    size_t       size;
+    char *text;
+    size_t size;
     json_error_t problem;
-    json_t      *root;
+    json_t *root;
 
     if (file_read(path, MAX_FILE, &text, &size, err))
         return NULL;
@@ -53,7 +53,7 @@ static json_t *load(const char *path, deer_error *err)
 static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
 {
     const char *path = strchr(argument, '=') + 1;
-    json_t     *evaluation = load(path, err), *row;
+    json_t *evaluation = load(path, err), *row;
 
     if (!evaluation)
         return DEER_FAILED;
@@ -61,7 +61,7 @@ static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
     json_object_set_new(row, "name", json_stringn(argument, (size_t)(path - 1 - argument)));
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         json_t *value = json_object_get(evaluation, fields[i][1]);
-        bool    list = !strcmp(fields[i][0], "exit_fractions");
+        bool list = !strcmp(fields[i][0], "exit_fractions");
         if (list ? !json_is_array(value) : !json_is_number(value)) {
             json_decref(row);
             json_decref(evaluation);
@@ -91,13 +91,14 @@ static double factor(const json_t *first, const json_t *row, const char *field)
 static void print_table(const json_t *rows)
 {
     const json_t *first = json_array_get(rows, 0), *row;
-    size_t        i;
+    size_t i;
 
     printf("%-12s %8s %8s  %-14s %15s %15s %15s %13s\n", "", "rollouts", "success", "95% interval",
            "LLM GFLOPs", "total GFLOPs", "peak LLM", "memory MB");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
     {
-        printf("%-12s %8.0f %7.1f%%  [%5.1f, %5.1f] %8.5f %5.2fx %8.5f %5.2fx %8.5f %5.2fx %6.2f %5.2fx\n",
+        printf("%-12s %8.0f %7.1f%%  [%5.1f, %5.1f] %8.5f %5.2fx %8.5f %5.2fx %8.5f %5.2fx %6.2f "
+               "%5.2fx\n",
                json_string_value(json_object_get(row, "name")), number(row, "rollouts"),
                100 * number(row, "success"), 100 * number(row, "success_low"),
                100 * number(row, "success_high"), number(row, "llm_gflops"),
@@ -122,10 +123,11 @@ static void print_chains(const json_t *rows)
            "average length");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
     {
-        printf("%-12s %8.0f", json_string_value(json_object_get(row, "name")), number(row, "chains"));
+        printf("%-12s %8.0f", json_string_value(json_object_get(row, "name")),
+               number(row, "chains"));
         for (size_t n = 0; n < 5; n++)
-            printf(" %6.1f%%", 100 * json_number_value(json_array_get(
-                                         json_object_get(row, "in_a_row"), n)));
+            printf(" %6.1f%%",
+                   100 * json_number_value(json_array_get(json_object_get(row, "in_a_row"), n)));
         printf("  %.2f [%.2f, %.2f]\n", number(row, "avg_length"), number(row, "avg_length_low"),
                number(row, "avg_length_high"));
     }
@@ -133,8 +135,8 @@ static void print_chains(const json_t *rows)
 
 static deer_status save(json_t *rows, const char *out, deer_error *err)
 {
-    json_t     *root = json_pack("{s:O}", "rows", rows);
-    char       *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
+    json_t *root = json_pack("{s:O}", "rows", rows);
+    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
     deer_status status = text ? file_write(out, text, strlen(text), err)
                               : deer_fail(err, "out of memory writing %s", out);
 
@@ -148,11 +150,11 @@ static deer_status save_csv(const json_t *rows, const char *path, deer_error *er
     static const char header[] = "name,rollouts,success,success_low,success_high,llm_gflops,"
                                  "total_gflops,peak_gflops,memory_bytes,ms_per_step,avg_length,"
                                  "avg_length_low,avg_length_high\n";
-    size_t            size = 0, i;
-    char             *text = NULL;
-    FILE             *f = open_memstream(&text, &size);
-    const json_t     *row;
-    deer_status       status;
+    size_t size = 0, i;
+    char *text = NULL;
+    FILE *f = open_memstream(&text, &size);
+    const json_t *row;
+    deer_status status;
 
     if (!f)
         return deer_fail(err, "out of memory writing %s", path);
@@ -177,21 +179,21 @@ static deer_status save_csv(const json_t *rows, const char *path, deer_error *er
 
 int report_rollouts_main(int argc, char **argv)
 {
-    const char        *out = NULL, *csv = NULL;
-    const tool_option  options[] = {{"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
-                                    {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
-                                    {NULL, 0, NULL, NULL, NULL}};
+    const char *out = NULL, *csv = NULL;
+    const tool_option options[] = {{"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+                                   {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
+                                   {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",
         "NAME=FILE ... [--out FILE] [--csv FILE]", options,
         "deer-sim eval --model policy.safetensors --json > full.json\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
         "deer-report rollouts full=full.json early=early.json --out summary.json"};
-    const char        *rest[64];
-    json_t            *rows;
-    deer_error         err;
-    deer_status        status = DEER_OK;
-    int                n = 0, ended;
+    const char *rest[64];
+    json_t *rows;
+    deer_error err;
+    deer_status status = DEER_OK;
+    int n = 0, ended;
 
     if (argc > 64)
         return tool_usage(&self, "too many arguments");

@@ -186,7 +186,7 @@ typedef struct {
  * 1 - confidence. Made by deer-calib solve --confidence; docs/calibration.md says how. */
 typedef struct {
     double confidence;    /* 0: nothing is guaranteed */
-    double budget_gflops; /* of a step on average, in the scope of the thresholds; NaN: not bounded */
+    double budget_gflops; /* of a step on average, in the thresholds' scope; NaN: not bounded */
     double loss;          /* of a step on average; NaN: not bounded */
     long solved_on, tested_on; /* episodes */
     char bound[16];            /* "betting", or "t" (approximate) */
@@ -204,10 +204,10 @@ typedef struct {
 
 #define DEER_MAX_REFERENCE 256
 
-/* How the calibration episodes went under these thresholds, each as two numbers: what drift.h compares
- * new episodes with. */
+/* How the calibration episodes went under these thresholds, each as two numbers: what drift.h
+ * compares new episodes with. */
 typedef struct {
-    int episodes; /* 0: nothing to compare with */
+    int episodes;                         /* 0: nothing to compare with */
     uint32_t kind[DEER_MAX_REFERENCE];    /* deer_drift_kind of the task */
     float mean_exit[DEER_MAX_REFERENCE];  /* exit taken, averaged over the steps of an episode */
     float mean_delta[DEER_MAX_REFERENCE]; /* criterion at the first exit, likewise */
@@ -243,9 +243,10 @@ void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *t
 deer_status deer_thresholds_load(const char *path, const deer_model *model,
                                  deer_thresholds *thresholds, deer_error *err);
 
-/* Turns the dial: takes the thresholds and the promise of the point with the largest budget that is not above
- * average_gflops. The guarantee and the reference, which are of other thresholds, are dropped. DEER_INFEASIBLE
- * (and nothing changed) when the cheapest point needs more, DEER_USAGE when there are no points. */
+/* Turns the dial: takes the thresholds and the promise of the point with the largest budget that is
+ * not above average_gflops. The guarantee and the reference, which are of other thresholds, are
+ * dropped. DEER_INFEASIBLE (and nothing changed) when the cheapest point needs more, DEER_USAGE
+ * when there are no points. */
 deer_status deer_thresholds_set_budget(deer_thresholds *thresholds, double average_gflops,
                                        deer_error *err);
 
@@ -287,13 +288,13 @@ deer_status deer_session_new(const deer_model *model, const deer_thresholds *thr
                              deer_session **session, deer_error *err);
 void deer_session_free(deer_session *session);
 
-/* Replaces the thresholds between two steps; the recurrent state stays. A lower deepest exit binds at
- * the next step, also in the middle of a stage. On failure the old thresholds stay. */
+/* Replaces the thresholds between two steps; the recurrent state stays. A lower deepest exit binds
+ * at the next step, also in the middle of a stage. On failure the old thresholds stay. */
 deer_status deer_session_set_thresholds(deer_session *session, const deer_thresholds *thresholds,
                                         deer_error *err);
 
-/* Turns the dial of the session's thresholds between two steps, as deer_thresholds_set_budget does: for a
- * robot whose battery runs low. The recurrent state stays; no memory is allocated. */
+/* Turns the dial of the session's thresholds between two steps, as deer_thresholds_set_budget does:
+ * for a robot whose battery runs low. The recurrent state stays; no memory is allocated. */
 deer_status deer_session_set_budget(deer_session *session, double average_gflops, deer_error *err);
 
 /* Starts a new (sub-)task: tokenizes the instruction with the official prompt

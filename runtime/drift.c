@@ -55,7 +55,8 @@ deer_status deer_drift_new(const deer_thresholds *t, deer_drift **out, deer_erro
 
     *out = NULL;
     if (t->reference.episodes < 1)
-        return deer_fail_with(DEER_USAGE, err, "these thresholds carry no episodes to compare with");
+        return deer_fail_with(DEER_USAGE, err,
+                              "these thresholds carry no episodes to compare with");
     d = calloc(1, sizeof *d);
     if (!d)
         return deer_fail(err, "out of memory for a drift watch");
@@ -196,7 +197,7 @@ deer_status deer_drift_end_episode(deer_drift *d, uint32_t kind, deer_drift_repo
     evidence = (wealth_of(&d->by[0]) + wealth_of(&d->by[1])) / SCORES;
     d->most = fmax(d->most, evidence);
     if (report)
-        *report = (deer_drift_report){d->episodes, d->steps, stability(d), evidence, d->most,
-                                      d->most >= 1 / DEER_DRIFT_LEVEL};
+        *report = (deer_drift_report){d->episodes, d->steps, stability(d),
+                                      evidence,    d->most,  d->most >= 1 / DEER_DRIFT_LEVEL};
     return DEER_OK;
 }

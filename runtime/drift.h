@@ -11,13 +11,14 @@
  *       puts("calibrate anew");
  *   deer_drift_free(watch);
  *
- * An episode is summed up in two numbers: the exit taken on average, and the criterion at the first exit on
- * average. Where a new episode's number ranks among those of the same kind of task, of calibration and
- * since, gives a p-value, uniform while nothing has changed; a gambler bets that it is not. Whatever the
- * numbers' distribution, in whatever order the tasks come and however often one looks, the gambler's wealth
- * ever reaches 1 / level with probability at most `level`: a conformal test martingale (Vovk, Gammerman and
- * Shafer, "Algorithmic Learning in a Random World", chapters 4 and 8; bets by the Simple Jumper). It holds
- * as long as a kind's episodes are exchangeable with those it was calibrated on.
+ * An episode is summed up in two numbers: the exit taken on average, and the criterion at the first
+ * exit on average. Where a new episode's number ranks among those of the same kind of task, of
+ * calibration and since, gives a p-value, uniform while nothing has changed; a gambler bets that it
+ * is not. Whatever the numbers' distribution, in whatever order the tasks come and however often
+ * one looks, the gambler's wealth ever reaches 1 / level with probability at most `level`: a
+ * conformal test martingale (Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World",
+ * chapters 4 and 8; bets by the Simple Jumper). It holds as long as a kind's episodes are
+ * exchangeable with those it was calibrated on.
  */
 #ifndef DEER_DRIFT_H
 #define DEER_DRIFT_H
@@ -30,8 +31,9 @@ typedef struct deer_drift deer_drift;
 
 typedef struct {
     long episodes, steps;
-    double stability; /* population stability index of the exits taken against the calibration's: below
-                         0.1 little, above 0.25 much has changed; a description, not a test. NaN: no steps */
+    double stability; /* population stability index of the exits taken against the calibration's:
+                         below 0.1 little, above 0.25 much has changed; a description, not a test.
+                         NaN: no steps */
     double evidence;  /* the gambler's wealth now, begun with 1 */
     double most;      /* the largest it has been */
     bool drifted;     /* most >= 1 / DEER_DRIFT_LEVEL */
@@ -48,9 +50,9 @@ void deer_drift_step(deer_drift *watch, const deer_action *action);
 /* A kind of task by its name, as demonstrations call it. */
 uint32_t deer_drift_kind(const char *task);
 
-/* Ends an episode (one without steps counts as none) and says where things stand; report may be NULL. An
- * episode of a kind that calibration has not seen is compared with those of its kind since. Fails only
- * when out of memory. */
+/* Ends an episode (one without steps counts as none) and says where things stand; report may be
+ * NULL. An episode of a kind that calibration has not seen is compared with those of its kind
+ * since. Fails only when out of memory. */
 deer_status deer_drift_end_episode(deer_drift *watch, uint32_t kind, deer_drift_report *report,
                                    deer_error *err);
 

@@ -64,7 +64,8 @@ deer_status model_check_finite(const deer_model *model, size_t end, deer_error *
         const safetensor *t = &model->file.tensor[i];
         const float *w = (const float *)(const void *)(model->file.data + t->begin);
         size_t n = (t->end - t->begin) / sizeof *w, bad = 0;
-        if (t->end > end || !safetensors_is_f32(t) || (model->file.data_offset + t->begin) % sizeof *w)
+        if (t->end > end || !safetensors_is_f32(t) ||
+            (model->file.data_offset + t->begin) % sizeof *w)
             continue;
         for (size_t j = 0; j < n; j++)
             bad += !isfinite(w[j]);

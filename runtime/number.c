@@ -59,7 +59,8 @@ void number_to_float(number_type type, const void *from, ptrdiff_t stride, size_
         memcpy(to, from, n * sizeof *to);
         return;
     }
-    if (stride == 1 && (type == NUMBER_F16 || type == NUMBER_BF16)) { /* large weights: no switch inside */
+    if (stride == 1 &&
+        (type == NUMBER_F16 || type == NUMBER_BF16)) { /* large weights: no switch inside */
         for (size_t i = 0; i < n; i++) {
             uint16_t half;
 

@@ -562,8 +562,7 @@ static bool build_array(machine *m, pickle_value *array, const pickle_value *sta
         return append(m, array, a[4]->as.many.item, a[4]->as.many.count);
     }
     if (state->kind != PICKLE_TUPLE || state->as.many.count != 5 || a[2]->kind != PICKLE_DTYPE ||
-        a[2]->as.integer == OBJECTS ||
-        a[3]->kind != PICKLE_BOOL || a[4]->kind != PICKLE_BYTES ||
+        a[2]->as.integer == OBJECTS || a[3]->kind != PICKLE_BOOL || a[4]->kind != PICKLE_BYTES ||
         !integers(a[1], array->as.tensor.shape, &array->as.tensor.rank))
         return broken(m);
     array->as.tensor.type = (number_type)a[2]->as.integer;

@@ -28,7 +28,8 @@ deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops
     int i = t->points - 1;
 
     if (t->points < 1)
-        return deer_fail_with(DEER_USAGE, err, "these thresholds have no dial; solve with --frontier");
+        return deer_fail_with(DEER_USAGE, err,
+                              "these thresholds have no dial; solve with --frontier");
     while (i >= 0 && !(t->point[i].budget_gflops <= average_gflops))
         i--;
     if (i < 0)

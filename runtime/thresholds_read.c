@@ -49,15 +49,17 @@ static int read_tau_list(const json_t *list, float *tau)
     return (int)n;
 }
 
-static deer_status read_tau(const char *path, const json_t *json, deer_thresholds *t, deer_error *err)
+static deer_status read_tau(const char *path, const json_t *json, deer_thresholds *t,
+                            deer_error *err)
 {
     t->exits = read_tau_list(json_object_get(json, "tau"), t->tau);
     t->max_exit = t->exits - 1;
     if (!t->exits)
-        return deer_fail(err,
-                         "%s: tau must be a list of up to %d numbers (or \"never\", \"always\"), the "
-                         "last null",
-                         path, DEER_MAX_EXITS);
+        return deer_fail(
+            err,
+            "%s: tau must be a list of up to %d numbers (or \"never\", \"always\"), the "
+            "last null",
+            path, DEER_MAX_EXITS);
     return DEER_OK;
 }
 
@@ -118,7 +120,8 @@ static void read_text(const json_t *json, const char *name, char *text, size_t s
     strncpy(text, value ? value : "", size - 1);
 }
 
-static deer_status read_guarantee(const char *path, const json_t *json, deer_guarantee *g, deer_error *err)
+static deer_status read_guarantee(const char *path, const json_t *json, deer_guarantee *g,
+                                  deer_error *err)
 {
     const json_t *from = json_object_get(json, "guarantee");
 
@@ -136,14 +139,16 @@ static deer_status read_guarantee(const char *path, const json_t *json, deer_gua
     return DEER_OK;
 }
 
-static deer_status read_dial(const char *path, const json_t *json, deer_thresholds *t, deer_error *err)
+static deer_status read_dial(const char *path, const json_t *json, deer_thresholds *t,
+                             deer_error *err)
 {
     const json_t *list = json_object_get(json, "dial");
 
     if (!list)
         return DEER_OK;
     if (!json_is_array(list) || json_array_size(list) > DEER_MAX_POINTS)
-        return deer_fail(err, "%s: the dial must be a list of up to %d points", path, DEER_MAX_POINTS);
+        return deer_fail(err, "%s: the dial must be a list of up to %d points", path,
+                         DEER_MAX_POINTS);
     t->points = (int)json_array_size(list);
     for (int i = 0; i < t->points; i++) {
         const json_t *from = json_array_get(list, (size_t)i);
@@ -151,8 +156,10 @@ static deer_status read_dial(const char *path, const json_t *json, deer_threshol
         p->budget_gflops = number_of(from, "average_gflops");
         if (read_tau_list(json_object_get(from, "tau"), p->tau) != t->exits ||
             !(p->budget_gflops > (i ? t->point[i - 1].budget_gflops : 0)))
-            return deer_fail(err, "%s: point %d of the dial needs %d thresholds and a budget above the "
-                             "one before", path, i, t->exits);
+            return deer_fail(err,
+                             "%s: point %d of the dial needs %d thresholds and a budget above the "
+                             "one before",
+                             path, i, t->exits);
         read_promise(json_object_get(from, "promise"), t->exits, &p->promise);
     }
     return DEER_OK;
@@ -169,8 +176,7 @@ static deer_status read_reference(const char *path, const json_t *json, deer_ref
 
     if (!from)
         return DEER_OK;
-    if (!n || n > DEER_MAX_REFERENCE || json_array_size(deltas) != n ||
-        json_array_size(kinds) != n)
+    if (!n || n > DEER_MAX_REFERENCE || json_array_size(deltas) != n || json_array_size(kinds) != n)
         return deer_fail(err, "%s: reference must have 1 to %d episodes", path, DEER_MAX_REFERENCE);
     r->episodes = (int)n;
     for (size_t i = 0; i < n; i++) {

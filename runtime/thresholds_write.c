@@ -20,7 +20,7 @@ static json_t *tau_json(const float *tau, int max_exit)
     json_t *list = json_array();
 
     for (int k = 0; k <= max_exit; k++)
-        json_array_append_new(list, k == max_exit      ? json_null()
+        json_array_append_new(list, k == max_exit    ? json_null()
                                     : tau[k] < -1e7f ? json_string("never")
                                     : isinf(tau[k])  ? json_string("always")
                                                      : json_real((double)tau[k]));

@@ -17,7 +17,8 @@ enum { REFERENCE = 120, KINDS = 6, STEPS = 15 };
 static deer_error error;
 static uint64_t randomness;
 
-/* An episode's difficulty: kinds differ, tails are heavy, everything is `shift` higher in a changed world. */
+/* An episode's difficulty: kinds differ, tails are heavy, everything is `shift` higher in a changed
+ * world. */
 static double difficulty(int kind, double shift)
 {
     return exp(0.5 * kind + shift + 0.4 * random_normal(&randomness));
@@ -71,7 +72,8 @@ static void calibrate(deer_thresholds *t)
     }
 }
 
-/* Episodes until the alarm, -1 when there is none. Kinds come in long runs: their order may not matter. */
+/* Episodes until the alarm, -1 when there is none. Kinds come in long runs: their order may not
+ * matter. */
 static int alarm_after(int episodes, double shift)
 {
     deer_thresholds t;

@@ -123,7 +123,8 @@ static void test_only_what_runs_is_mapped(void **state)
 
     (void)state;
     save_thresholds(model_a, 1);
-    assert_int_equal(policy_open(model_a, thresholds, DEER_ALL_EXITS, NAN, &shallow, &err), DEER_OK);
+    assert_int_equal(policy_open(model_a, thresholds, DEER_ALL_EXITS, NAN, &shallow, &err),
+                     DEER_OK);
     assert_int_equal(policy_open(model_a, NULL, DEER_ALL_EXITS, NAN, &deep, &err), DEER_OK);
     assert_int_equal(deer_model_max_exit(shallow.model), 1);
     assert_int_equal(deer_model_max_exit(deep.model), 2);

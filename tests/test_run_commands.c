@@ -148,7 +148,8 @@ static int make_files(void **state)
     (void)state;
     setenv("OPENBLAS_NUM_THREADS", "1", 1);
     strcpy(folder, "/tmp/test_run_commands.XXXXXX");
-    if (!mkdtemp(folder) || official_import_folder("tests/data/golden_a", in_folder("mute"), &err) ||
+    if (!mkdtemp(folder) ||
+        official_import_folder("tests/data/golden_a", in_folder("mute"), &err) ||
         official_import_folder("tests/data/golden_c", in_folder("other"), &err))
         return -1;
     add_tokenizer(in_folder("mute"), in_folder("model"));

@@ -283,8 +283,8 @@ static void test_stages(void **state)
     deer_session_free(session);
 }
 
-/* The dial turned in mid-episode: other exits from the next step on, the recurrent state goes on, as if the
- * thresholds had been replaced. */
+/* The dial turned in mid-episode: other exits from the next step on, the recurrent state goes on,
+ * as if the thresholds had been replaced. */
 static void test_dial_turns_in_mid_episode(void **state)
 {
     deer_thresholds t = up_to(model, LAST, -INFINITY), cheap = up_to(model, LAST, INFINITY);

@@ -73,7 +73,7 @@ static void test_expert_does_every_task(void **state)
 static void test_expert_recovers_from_kicks(void **state)
 {
     tabletop *world = new_world();
-    int       done = 0, trials = 0;
+    int done = 0, trials = 0;
 
     (void)state;
     for (int task = 0; task < tabletop_tasks(); task++)
@@ -87,7 +87,7 @@ static void test_expert_recovers_from_kicks(void **state)
 static void test_nothing_is_done_by_doing_nothing(void **state)
 {
     tabletop *world = new_world();
-    float     still[DEER_COMMAND] = {0, 0, 0, 0, 0, 0, 1};
+    float still[DEER_COMMAND] = {0, 0, 0, 0, 0, 0, 1};
 
     (void)state;
     for (int task = 0; task < tabletop_tasks(); task++) {
@@ -103,8 +103,8 @@ static void test_nothing_is_done_by_doing_nothing(void **state)
 static void test_hostile_actions_are_harmless(void **state)
 {
     tabletop *world = new_world();
-    float     action[DEER_COMMAND] = {NAN, INFINITY, -INFINITY, NAN, NAN, 1e30f, NAN};
-    float     objects[TABLETOP_OBJECT_SIZE];
+    float action[DEER_COMMAND] = {NAN, INFINITY, -INFINITY, NAN, NAN, 1e30f, NAN};
+    float objects[TABLETOP_OBJECT_SIZE];
 
     (void)state;
     tabletop_reset(world, 1, 0, TABLETOP_SEEN);
@@ -119,7 +119,7 @@ static void test_hostile_actions_are_harmless(void **state)
 static void record(rollout_stage *stage, int task, uint64_t seed, demo_episode *e)
 {
     rollout_recording how = {0.7, 0};
-    bool              done;
+    bool done;
 
     tabletop_reset(stage->world, seed, task, TABLETOP_SEEN);
     assert_ok(rollout_record(stage, seed, &how, e, &done, &error));
@@ -140,7 +140,7 @@ static void assert_same_episode(const demo_episode *a, const demo_episode *b)
 static void test_a_seed_is_an_episode(void **state)
 {
     rollout_stage one, two;
-    demo_episode  a, b, other;
+    demo_episode a, b, other;
 
     (void)state;
     assert_ok(rollout_stage_open(&one, NULL, NULL, &error));
@@ -206,8 +206,8 @@ static void test_layouts_keep_to_their_split(void **state)
         tabletop_reset(world, rollout_seed(3, i), lift, TABLETOP_SEEN);
         tabletop_objects(world, objects);
         for (int b = 0; b < TABLETOP_BLOCKS; b++)
-            kept += objects[3 * b] > 0.072 && objects[3 * b] < 0.128 && objects[3 * b + 1] > -0.088 &&
-                    objects[3 * b + 1] < -0.032;
+            kept += objects[3 * b] > 0.072 && objects[3 * b] < 0.128 &&
+                    objects[3 * b + 1] > -0.088 && objects[3 * b + 1] < -0.032;
     }
     assert_int_equal(kept, 0);
     tabletop_free(world);

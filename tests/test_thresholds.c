@@ -101,7 +101,8 @@ static void test_guarantee_dial_and_reference(void **state)
     t.reference.mean_delta[0] = 0.1f;
     u = round_trip(&t);
     assert_true(u.guarantee.confidence == 0.9 && u.guarantee.budget_gflops == 1.5);
-    assert_true(isnan(u.guarantee.loss) && u.guarantee.solved_on == 60 && u.guarantee.tested_on == 120);
+    assert_true(isnan(u.guarantee.loss) && u.guarantee.solved_on == 60 &&
+                u.guarantee.tested_on == 120);
     assert_string_equal(u.guarantee.bound, "betting");
     assert_string_equal(u.guarantee.statement, t.guarantee.statement);
     assert_true(u.points == 2 && u.point[1].budget_gflops == 2 && u.point[1].tau[0] == 0.25f);
@@ -240,10 +241,13 @@ static void test_fields_refused(void **state)
     refuse_field("dial", "[{\"average_gflops\": 1, \"tau\": [null]}]", "point 0 of the dial");
     refuse_field("dial", "[{\"tau\": [1, null]}]", "point 0 of the dial");
     refuse_field("dial",
-                 "[{\"average_gflops\": 2, \"tau\": [1, null]}, {\"average_gflops\": 2, \"tau\": [1, null]}]",
+                 "[{\"average_gflops\": 2, \"tau\": [1, null]}, {\"average_gflops\": 2, \"tau\": "
+                 "[1, null]}]",
                  "point 1 of the dial");
-    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [1, 2], \"kind\": [1]}", "reference");
-    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [null], \"kind\": [1]}", "episode 0");
+    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [1, 2], \"kind\": [1]}",
+                 "reference");
+    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [null], \"kind\": [1]}",
+                 "episode 0");
     refuse_field("steps_per_stage", NULL, "steps_per_stage");
     refuse_field("steps_per_stage", "0", "steps_per_stage");
     refuse_field("steps_per_stage", "1.5", "steps_per_stage");
@@ -382,11 +386,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guarantee_dial_and_reference),
         cmocka_unit_test(test_dial),
-        cmocka_unit_test(test_every_field),    cmocka_unit_test(test_thresholds_bit_for_bit),
-        cmocka_unit_test(test_criteria),       cmocka_unit_test(test_fixed),
-        cmocka_unit_test(test_fields_refused), cmocka_unit_test(test_too_many_exits),
-        cmocka_unit_test(test_files_refused),  cmocka_unit_test(test_truncated),
-        cmocka_unit_test(test_saving_refused), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_thresholds_bit_for_bit),
+        cmocka_unit_test(test_criteria),
+        cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_fields_refused),
+        cmocka_unit_test(test_too_many_exits),
+        cmocka_unit_test(test_files_refused),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_saving_refused),
+        cmocka_unit_test(test_full_disk),
     };
 
     return cmocka_run_group_tests(tests, start, end);

@@ -17,7 +17,8 @@ int sim_select_tasks(const char *names, int *tasks, const char **unknown);
 /* The split called "seen" or "unseen"; DEER_FAILED for another name. */
 deer_status sim_split(const char *name, tabletop_split *split);
 
-/* Opens a policy with the thresholds of a file, or fixed at an exit (DEER_ALL_EXITS: the deepest). */
+/* Opens a policy with the thresholds of a file, or fixed at an exit (DEER_ALL_EXITS: the deepest).
+ */
 deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
                             deer_model **model, deer_thresholds *thresholds, deer_error *err);
 

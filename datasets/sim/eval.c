@@ -1,4 +1,5 @@
-/* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every setting. */
+/* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
+ * setting. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -127,7 +128,8 @@ deer_status sim_open_policy(const char *model_path, const char *thresholds_path,
 static deer_status load_fractions(evaluation *e, const char *path, deer_error *err)
 {
     json_error_t problem;
-    json_t *root = json_load_file(path, 0, &problem), *list = json_object_get(root, "exit_fractions");
+    json_t *root = json_load_file(path, 0, &problem),
+           *list = json_object_get(root, "exit_fractions");
     int exits = deer_model_config(e->model)->exits;
     double sum = 0;
 
@@ -139,8 +141,8 @@ static deer_status load_fractions(evaluation *e, const char *path, deer_error *e
     }
     if ((int)json_array_size(list) != exits || !(fabs(sum - 1) < 1e-3)) {
         json_decref(root);
-        return deer_fail(err, "%s: no exit_fractions of %d exits; give what eval --json printed", path,
-                         exits);
+        return deer_fail(err, "%s: no exit_fractions of %d exits; give what eval --json printed",
+                         path, exits);
     }
     json_decref(root);
     e->random = true;
@@ -153,8 +155,7 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
     deer_status status;
 
     tool_progress_start(&e->progress, "eval", e->chains ? "chains" : "rollouts", jobs);
-    status =
-        parallel_run(jobs, workers, start, e->chains ? chain_job : task_job, collect, e, err);
+    status = parallel_run(jobs, workers, start, e->chains ? chain_job : task_job, collect, e, err);
     tool_progress_end(&e->progress);
     return status;
 }
@@ -163,13 +164,15 @@ int sim_eval_main(int argc, char **argv)
 {
     const char *model = NULL, *thresholds = NULL, *tasks = "all", *unknown = NULL, *split = "seen";
     const char *random = NULL;
-    long exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = parallel_cores(), chains = 0;
+    long exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = parallel_cores(),
+         chains = 0;
     bool json = false, expert = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "policy (required, unless --expert)"},
         {"expert", TOOL_FLAG, &expert, NULL, "judge the scripted expert instead"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
-        {"exit", TOOL_INT, &exit_index, "K", "always exit at the K-th exit, from 0 (default deepest)"},
+        {"exit", TOOL_INT, &exit_index, "K",
+         "always exit at the K-th exit, from 0 (default deepest)"},
         {"random-exits", TOOL_STRING, &random, "FILE",
          "control: draw exits at random, as often as in this --json result"},
         {"tasks", TOOL_STRING, &tasks, "NAMES", "tasks or families, comma-separated (default all)"},
@@ -208,10 +211,12 @@ int sim_eval_main(int argc, char **argv)
     if (e->n_tasks < 0 || sim_split(split, &e->split) || (chains && strcmp(tasks, "all"))) {
         free(e);
         return unknown ? tool_usage(&self, "there is no task '%s'", unknown)
-                       : tool_usage(&self, "--split is seen or unseen; --chains draws its tasks itself");
+                       : tool_usage(&self,
+                                    "--split is seen or unseen; --chains draws its tasks itself");
     }
-    status = expert ? DEER_OK
-                    : sim_open_policy(model, thresholds, exit_index, &e->model, &e->thresholds, &err);
+    status = expert
+                 ? DEER_OK
+                 : sim_open_policy(model, thresholds, exit_index, &e->model, &e->thresholds, &err);
     if (!status && random)
         status = load_fractions(e, random, &err);
     if (!status)

@@ -196,8 +196,8 @@ static void print_row(const char *name, const tally *t)
     double low, high;
 
     wilson_interval(t->successes, t->rollouts, &low, &high);
-    printf("%-28s %6d   %5.1f%%  [%5.1f, %5.1f]   %5.1f   %5.2f   %8.5f   %8.5f\n", name, t->rollouts,
-           100.0 * t->successes / t->rollouts, 100 * low, 100 * high,
+    printf("%-28s %6d   %5.1f%%  [%5.1f, %5.1f]   %5.1f   %5.2f   %8.5f   %8.5f\n", name,
+           t->rollouts, 100.0 * t->successes / t->rollouts, 100 * low, 100 * high,
            t->successes ? (double)t->successful_steps / t->successes : NAN, mean_exit_of(t),
            t->llm / (double)t->steps, t->total / (double)t->steps);
 }

@@ -10,12 +10,13 @@
 enum { SIDE = 256 };
 
 /* Moments of one expert episode side by side: the static camera above, the wrist camera below. */
-static deer_status draw(int task, uint64_t seed, int moments, int steps, uint8_t *rgb, deer_error *err)
+static deer_status draw(int task, uint64_t seed, int moments, int steps, uint8_t *rgb,
+                        deer_error *err)
 {
     rollout_stage stage;
-    size_t        stride = (size_t)moments * SIDE * 3;
-    uint8_t       view[SIDE * SIDE * 3];
-    float         action[DEER_COMMAND];
+    size_t stride = (size_t)moments * SIDE * 3;
+    uint8_t view[SIDE * SIDE * 3];
+    float action[DEER_COMMAND];
 
     if (rollout_stage_open(&stage, NULL, NULL, err))
         return DEER_FAILED;
@@ -38,8 +39,8 @@ static deer_status draw(int task, uint64_t seed, int moments, int steps, uint8_t
 
 int sim_picture_main(int argc, char **argv)
 {
-    const char       *out = NULL, *task = "stack_red_on_blue";
-    long              seed = 0, moments = 4, steps = 6;
+    const char *out = NULL, *task = "stack_red_on_blue";
+    long seed = 0, moments = 4, steps = 6;
     const tool_option options[] = {
         {"out", TOOL_STRING, &out, "FILE", "PNG file to write (required)"},
         {"task", TOOL_STRING, &task, "NAME", "what the expert does (default stack_red_on_blue)"},
@@ -50,10 +51,10 @@ int sim_picture_main(int argc, char **argv)
     const tool_command self = {"deer-sim picture", "draws moments of an expert episode",
                                "--out FILE [options]", options,
                                "deer-sim picture --task store_green --seed 3 --out scene.png"};
-    deer_error         err;
-    deer_status        status;
-    uint8_t           *rgb;
-    int                ended;
+    deer_error err;
+    deer_status status;
+    uint8_t *rgb;
+    int ended;
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;

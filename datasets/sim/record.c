@@ -1,5 +1,5 @@
-/* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a policy's
- * own path. */
+/* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
+ * policy's own path. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,16 +13,16 @@
 enum { MAX_TASKS = 256, TRIES = 5 };
 
 typedef struct {
-    int               tasks[MAX_TASKS], n_tasks;
-    uint64_t          seed;
+    int tasks[MAX_TASKS], n_tasks;
+    uint64_t seed;
     rollout_recording how;
-    bool              keep_failures;
-    deer_model       *model;
-    deer_thresholds   thresholds;
-    rollout_stage     stage;
-    demos_writer     *writer;
-    tool_progress     progress;
-    long              steps, episodes;
+    bool keep_failures;
+    deer_model *model;
+    deer_thresholds thresholds;
+    rollout_stage stage;
+    demos_writer *writer;
+    tool_progress progress;
+    long steps, episodes;
     tabletop_split split;
     int row; /* tasks in a row from one reset */
 } recording;
@@ -39,7 +39,8 @@ static deer_status pack(const demo_episode *e, parallel_result *out, deer_error 
 {
     size_t image = (size_t)e->steps * TABLETOP_IMAGE * TABLETOP_IMAGE * 3, n = (size_t)e->steps;
 
-    if (parallel_append(out, e, sizeof *e, err) || parallel_append(out, e->static_rgb, image, err) ||
+    if (parallel_append(out, e, sizeof *e, err) ||
+        parallel_append(out, e->static_rgb, image, err) ||
         parallel_append(out, e->gripper_rgb, image, err) ||
         parallel_append(out, e->actions, n * DEMO_ACTION * sizeof(float), err) ||
         parallel_append(out, e->object, n * TABLETOP_OBJECT_SIZE * sizeof(float), err))
@@ -47,8 +48,8 @@ static deer_status pack(const demo_episode *e, parallel_result *out, deer_error 
     return DEER_OK;
 }
 
-/* One attempt at row i: its tasks in a row, until one fails. Expert episodes that fail are left out,
- * a policy's are kept, for that is what its labels are recorded for. */
+/* One attempt at row i: its tasks in a row, until one fails. Expert episodes that fail are left
+ * out, a policy's are kept, for that is what its labels are recorded for. */
 static deer_status record_row(recording *r, const chain *row, int *kept, parallel_result *out,
                               deer_error *err)
 {
@@ -68,8 +69,8 @@ static deer_status record_row(recording *r, const chain *row, int *kept, paralle
     return status;
 }
 
-/* Row i begins with task i % n. If not even the first task succeeds, it is drawn anew; after TRIES there is
- * none. */
+/* Row i begins with task i % n. If not even the first task succeeds, it is drawn anew; after TRIES
+ * there is none. */
 static deer_status job(void *context, int i, parallel_result *out, deer_error *err)
 {
     recording *r = context;
@@ -116,8 +117,7 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
     return DEER_OK;
 }
 
-static deer_status record_all(recording *r, int rows, int workers, const char *out,
-                              deer_error *err)
+static deer_status record_all(recording *r, int rows, int workers, const char *out, deer_error *err)
 {
     if (demos_writer_open(out, "{\"env_name\":\"deer-tabletop\"}", &r->writer, err))
         return DEER_FAILED;
@@ -133,10 +133,10 @@ static deer_status record_all(recording *r, int rows, int workers, const char *o
 
 int sim_record_main(int argc, char **argv)
 {
-    const char       *tasks = "all", *out = NULL, *model = NULL, *unknown = NULL;
+    const char *tasks = "all", *out = NULL, *model = NULL, *unknown = NULL;
     const char *split = "seen";
     long episodes = 10, seed = 0, workers = parallel_cores(), keep = 0, exit_index = -1, row = 1;
-    double            noise = 0.7, started;
+    double noise = 0.7, started;
     const tool_option options[] = {
         {"out", TOOL_STRING, &out, "FILE", "demonstrations file to write (required)"},
         {"tasks", TOOL_STRING, &tasks, "NAMES", "tasks or families, comma-separated (default all)"},
@@ -152,14 +152,15 @@ int sim_record_main(int argc, char **argv)
         {"workers", TOOL_INT, &workers, "N", "processes (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
-        "deer-sim record", "records demonstrations on the tabletop", "--out FILE [options]", options,
+        "deer-sim record", "records demonstrations on the tabletop", "--out FILE [options]",
+        options,
         "deer-sim record --tasks all --episodes 20 --seed 1 --out demos.h5\n"
         "deer-sim record --tasks lift,stack_red_on_blue --episodes 100 --out some.h5\n"
         "deer-sim record --episodes 50 --row 3 --seed 2 --out rows.h5"};
-    recording  *r = calloc(1, sizeof *r);
-    deer_error  err;
+    recording *r = calloc(1, sizeof *r);
+    deer_error err;
     deer_status status;
-    int         ended;
+    int ended;
 
     if (!r || tool_parse(&self, argc, argv, NULL, NULL, &ended)) {
         free(r);
@@ -189,9 +190,8 @@ int sim_record_main(int argc, char **argv)
     if (status)
         tool_fail(&self, status, &err);
     else
-        fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", out,
-                r->episodes, r->steps, tool_seconds() - started,
-                (double)r->steps / (tool_seconds() - started));
+        fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", out, r->episodes,
+                r->steps, tool_seconds() - started, (double)r->steps / (tool_seconds() - started));
     deer_model_close(r->model);
     free(r);
     return (int)status;

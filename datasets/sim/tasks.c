@@ -18,11 +18,11 @@ static bool matches(int task, const char *name, size_t length)
 int sim_select_tasks(const char *names, int *tasks, const char **unknown)
 {
     bool chosen[256] = {false};
-    int  count = 0;
+    int count = 0;
 
     for (const char *p = names; *p;) {
         size_t length = strcspn(p, ",");
-        int    found = 0;
+        int found = 0;
         for (int t = 0; t < tabletop_tasks(); t++)
             if (matches(t, p, length)) {
                 chosen[t] = true;
@@ -48,9 +48,9 @@ deer_status sim_split(const char *name, tabletop_split *split)
 
 int sim_tasks_main(int argc, char **argv)
 {
-    const tool_option  options[] = {{NULL, 0, NULL, NULL, NULL}};
+    const tool_option options[] = {{NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-sim tasks", "lists the tasks", "", options, "deer-sim tasks"};
-    int                status;
+    int status;
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &status))
         return status;

@@ -1,4 +1,5 @@
-/* watch.c - deer-sim watch: one rollout as an animated picture, with the exit taken drawn on each frame. */
+/* watch.c - deer-sim watch: one rollout as an animated picture, with the exit taken drawn on each
+ * frame. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +13,15 @@
 #include "runtime/file.h"
 #include "runtime/tool.h"
 
-/* A frame: both cameras, below them the strip with one column of boxes a step: as many filled boxes as exits
- * were looked at. */
-enum { VIEW = 256, WIDTH = 2 * VIEW, STRIP = 64, HEIGHT = VIEW + STRIP, PIXELS = WIDTH * HEIGHT * 3 };
+/* A frame: both cameras, below them the strip with one column of boxes a step: as many filled boxes
+ * as exits were looked at. */
+enum {
+    VIEW = 256,
+    WIDTH = 2 * VIEW,
+    STRIP = 64,
+    HEIGHT = VIEW + STRIP,
+    PIXELS = WIDTH * HEIGHT * 3
+};
 
 typedef struct {
     const deer_model *model;
@@ -122,7 +129,8 @@ static deer_status run(film *f, deer_error *err)
 
 /* ---------------------------------------------------------------- files -------------------- */
 
-static deer_status add_frame(WebPAnimEncoder *encoder, const uint8_t *rgb, int time, deer_error *err)
+static deer_status add_frame(WebPAnimEncoder *encoder, const uint8_t *rgb, int time,
+                             deer_error *err)
 {
     WebPConfig config;
     WebPPicture picture;
@@ -156,7 +164,8 @@ static deer_status encode(const film *f, int frame_ms, WebPData *data, deer_erro
     /* The last frame stays for two seconds. */
     if (!status && (!WebPAnimEncoderAdd(encoder, NULL, (f->steps - 1) * frame_ms + 2000, NULL) ||
                     !WebPAnimEncoderAssemble(encoder, data)))
-        status = deer_fail(err, "cannot encode the animation: %s", WebPAnimEncoderGetError(encoder));
+        status =
+            deer_fail(err, "cannot encode the animation: %s", WebPAnimEncoderGetError(encoder));
     WebPAnimEncoderDelete(encoder);
     return status;
 }
@@ -177,7 +186,8 @@ static deer_status write_animation(const film *f, int frame_ms, const char *out,
 /* Every n-th frame, three in a row. */
 static deer_status write_sheet(const film *f, int every, const char *out, deer_error *err)
 {
-    int count = (f->steps + every - 1) / every, rows = (count + 2) / 3, columns = count < 3 ? count : 3;
+    int count = (f->steps + every - 1) / every, rows = (count + 2) / 3,
+        columns = count < 3 ? count : 3;
     size_t stride = (size_t)columns * WIDTH * 3;
     uint8_t *rgb = calloc((size_t)rows * HEIGHT, stride);
     deer_status status;
@@ -206,7 +216,8 @@ static deer_status shoot(film *f, const deer_thresholds *thresholds, int task, u
     if (rollout_stage_open(&f->stage, f->model, thresholds, err))
         return DEER_FAILED;
     tabletop_reset(f->stage.world, seed, task, split);
-    return deer_session_set_instruction(f->stage.session, tabletop_instruction(f->stage.world), err) ||
+    return deer_session_set_instruction(f->stage.session, tabletop_instruction(f->stage.world),
+                                        err) ||
                    run(f, err)
                ? DEER_FAILED
                : DEER_OK;
@@ -222,11 +233,13 @@ int sim_watch_main(int argc, char **argv)
         {"out", TOOL_STRING, &out, "FILE", "animated WebP picture to write"},
         {"sheet", TOOL_STRING, &sheet, "FILE", "and/or a PNG with every few frames side by side"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
-        {"exit", TOOL_INT, &exit_index, "K", "always exit at the K-th exit, from 0 (default deepest)"},
+        {"exit", TOOL_INT, &exit_index, "K",
+         "always exit at the K-th exit, from 0 (default deepest)"},
         {"task", TOOL_STRING, &task, "NAME", "what is asked for (default stack_red_on_blue)"},
         {"split", TOOL_STRING, &split_name, "NAME", "seen (default) or unseen wording and layout"},
         {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
-        {"fps", TOOL_INT, &fps, "N", "frames a second, 1 to 50 (default 5; the robot acts at 10 Hz)"},
+        {"fps", TOOL_INT, &fps, "N",
+         "frames a second, 1 to 50 (default 5; the robot acts at 10 Hz)"},
         {"every", TOOL_INT, &every, "N", "frames between those on the sheet (default 3)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
@@ -250,8 +263,9 @@ int sim_watch_main(int argc, char **argv)
         return tool_usage(&self, "there is no task '%s'", task);
     if (sim_split(split_name, &split) || fps < 1 || fps > 50 || every < 1 ||
         (thresholds && exit_index != DEER_ALL_EXITS))
-        return tool_usage(&self, "--split is seen or unseen, --fps 1 to 50, --every positive; --thresholds "
-                                 "and --exit exclude each other");
+        return tool_usage(
+            &self, "--split is seen or unseen, --fps 1 to 50, --every positive; --thresholds "
+                   "and --exit exclude each other");
     status = sim_open_policy(model, thresholds, exit_index, &policy, &how, &err);
     f.model = policy;
     if (!status)

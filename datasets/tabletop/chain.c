@@ -50,7 +50,8 @@ static bool try_draw(tabletop *world, int first, uint64_t *random, chain *row)
     return true;
 }
 
-void chain_draw(tabletop *world, uint64_t seed, int first, int length, tabletop_split split, chain *row)
+void chain_draw(tabletop *world, uint64_t seed, int first, int length, tabletop_split split,
+                chain *row)
 {
     uint64_t random = seed;
 

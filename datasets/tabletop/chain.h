@@ -20,10 +20,12 @@ typedef struct {
     int tasks[TABLETOP_CHAIN];
 } chain;
 
-/* Draws `length` (1 to TABLETOP_CHAIN) different tasks, each of which is possible in the state in which the
- * scripted expert's execution of those before it ends: so the row can be done. first: the first task, -1 to
- * draw it too. The same seed gives the same row on one machine. The world is left anywhere. */
-void chain_draw(tabletop *world, uint64_t seed, int first, int length, tabletop_split split, chain *row);
+/* Draws `length` (1 to TABLETOP_CHAIN) different tasks, each of which is possible in the state in
+ * which the scripted expert's execution of those before it ends: so the row can be done. first: the
+ * first task, -1 to draw it too. The same seed gives the same row on one machine. The world is left
+ * anywhere. */
+void chain_draw(tabletop *world, uint64_t seed, int first, int length, tabletop_split split,
+                chain *row);
 
 /* Resets the world for the row's first task (i = 0), or gives it the i-th instruction. */
 void chain_begin(tabletop *world, const chain *row, int i);

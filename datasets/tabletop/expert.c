@@ -1,7 +1,7 @@
 /* expert.c - the scripted expert: where the hand should go next, from the present state alone.
  *
- * Each skill is a short list of "if the hand is here, go there" rules, most advanced stage first, so
- * that the expert picks up from any state, also one that somebody else made. */
+ * Each skill is a short list of "if the hand is here, go there" rules, most advanced stage first,
+ * so that the expert picks up from any state, also one that somebody else made. */
 #include <string.h>
 
 #include "datasets/tabletop/world.h"
@@ -33,8 +33,8 @@ static double away(const tabletop *world, double x, double y)
     return hypot(world_hand(world)[0] - x, world_hand(world)[1] - y);
 }
 
-/* As go, for the way to where a skill begins: a hand that is low somewhere else rises first, with its
- * fingers as they are, so that it neither drags along nor knocks over what is around it. */
+/* As go, for the way to where a skill begins: a hand that is low somewhere else rises first, with
+ * its fingers as they are, so that it neither drags along nor knocks over what is around it. */
 static void approach(const tabletop *world, double x, double y, double z, double yaw, double grip,
                      float *action)
 {
@@ -51,9 +51,9 @@ static void approach(const tabletop *world, double x, double y, double z, double
 static bool grasp(const tabletop *world, int block, float *action)
 {
     const double *b = world_block(world, block), *hand = world_hand(world);
-    double        yaw = world_block_yaw(world, block), error = away(world, b[0], b[1]);
-    double        turn = fabs(hand[3] - yaw), low = fmax(b[2] - 0.010, 0.008);
-    double        tolerance = hand[2] < low + 0.06 ? 0.014 : 0.010;
+    double yaw = world_block_yaw(world, block), error = away(world, b[0], b[1]);
+    double turn = fabs(hand[3] - yaw), low = fmax(b[2] - 0.010, 0.008);
+    double tolerance = hand[2] < low + 0.06 ? 0.014 : 0.010;
 
     if (world_holds(world, block))
         return true;
@@ -79,8 +79,8 @@ static void lift(const tabletop *world, float *action)
 static void push(const tabletop *world, float *action)
 {
     const double *b = world_block(world, world->block), *hand = world_hand(world);
-    int           direction = task_of(world->task)->direction;
-    double        behind = b[0] - 0.052 * direction, gap = (b[0] - hand[0]) * direction;
+    int direction = task_of(world->task)->direction;
+    double behind = b[0] - 0.052 * direction, gap = (b[0] - hand[0]) * direction;
 
     if (hand[2] < 0.035 && gap > 0.025 && fabs(hand[1] - b[1]) < 0.014 && fabs(hand[3]) < 0.2)
         go(world, world->start[0] + 0.12 * direction, b[1], 0.016, 0, closed_grip, action);
@@ -94,7 +94,7 @@ static void push(const tabletop *world, float *action)
 static void open_drawer(const tabletop *world, float *action)
 {
     const double *hand = world_hand(world);
-    double        handle = WORLD_DRAWER_Y - world_drawer(world) + WORLD_HANDLE_Y, hook = handle + 0.027;
+    double handle = WORLD_DRAWER_Y - world_drawer(world) + WORLD_HANDLE_Y, hook = handle + 0.027;
 
     if (hand[2] < 0.055 && hand[1] > handle + 0.010 && hand[1] < handle + 0.045 &&
         fabs(hand[0] - WORLD_DRAWER_X) < 0.035)
@@ -108,7 +108,7 @@ static void open_drawer(const tabletop *world, float *action)
 static void close_drawer(const tabletop *world, float *action)
 {
     const double *hand = world_hand(world);
-    double        handle = WORLD_DRAWER_Y - world_drawer(world) + WORLD_HANDLE_Y, front = handle - 0.04;
+    double handle = WORLD_DRAWER_Y - world_drawer(world) + WORLD_HANDLE_Y, front = handle - 0.04;
 
     if (hand[2] < 0.06 && hand[1] < handle - 0.008 && fabs(hand[0] - WORLD_DRAWER_X) < 0.035)
         go(world, WORLD_DRAWER_X, 0.26, 0.042, 0, closed_grip, action);
@@ -127,14 +127,15 @@ static void press_button(const tabletop *world, float *action)
 
 static void retreat(const tabletop *world, float *action)
 {
-    go(world, world_hand(world)[0], world_hand(world)[1], 0.16, world->target[3], open_grip, action);
+    go(world, world_hand(world)[0], world_hand(world)[1], 0.16, world->target[3], open_grip,
+       action);
 }
 
 static void store(const tabletop *world, float *action)
 {
     const double *hand = world_hand(world);
-    double        y = WORLD_DRAWER_Y - world_drawer(world) - 0.010;
-    double        error = away(world, WORLD_DRAWER_X, y);
+    double y = WORLD_DRAWER_Y - world_drawer(world) - 0.010;
+    double error = away(world, WORLD_DRAWER_X, y);
 
     if (world->open && world_in_drawer(world, world->block))
         retreat(world, action);
@@ -152,13 +153,13 @@ static void store(const tabletop *world, float *action)
 
 static void stack(const tabletop *world, float *action)
 {
-    int           block = world->block, other = world->other;
+    int block = world->block, other = world->other;
     const double *b = world_block(world, block), *o = world_block(world, other);
     const double *hand = world_hand(world);
-    double        dx = o[0] - b[0], dy = o[1] - b[1], error = hypot(dx, dy);
-    double        x = world->target[0] + dx, y = world->target[1] + dy;
-    double        yaw = world_block_yaw(world, other), rest = o[2] + WORLD_BLOCK;
-    double        grip_height = b[2] - hand[2]; /* how high in the fingers the block sits */
+    double dx = o[0] - b[0], dy = o[1] - b[1], error = hypot(dx, dy);
+    double x = world->target[0] + dx, y = world->target[1] + dy;
+    double yaw = world_block_yaw(world, other), rest = o[2] + WORLD_BLOCK;
+    double grip_height = b[2] - hand[2]; /* how high in the fingers the block sits */
 
     if (world->open && world_stacked(world, block, other))
         retreat(world, action);
@@ -215,7 +216,8 @@ static void put_down(const tabletop *world, int held, float *action)
 
     free_place(world, held, &x, &y);
     if (away(world, x, y) > 0.02)
-        go(world, b[2] < 0.09 ? hand[0] : x, b[2] < 0.09 ? hand[1] : y, 0.13, 0, closed_grip, action);
+        go(world, b[2] < 0.09 ? hand[0] : x, b[2] < 0.09 ? hand[1] : y, 0.13, 0, closed_grip,
+           action);
     else
         go(world, x, y, hand[2] - b[2] + WORLD_BLOCK / 2, 0, b[2] < 0.026 ? open_grip : closed_grip,
            action);

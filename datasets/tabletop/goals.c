@@ -77,7 +77,8 @@ static void goal_of(const tabletop *world, const float subject[2], float xy[2])
         xy[1] = (float)(WORLD_DRAWER_Y - world_drawer(world));
         break;
     case FAMILY_DRAWER:
-        xy[1] = (float)(WORLD_DRAWER_Y + WORLD_HANDLE_Y - (t->direction > 0 ? WORLD_DRAWER_OPEN : 0));
+        xy[1] =
+            (float)(WORLD_DRAWER_Y + WORLD_HANDLE_Y - (t->direction > 0 ? WORLD_DRAWER_OPEN : 0));
         break;
     default:
         break;
@@ -113,7 +114,8 @@ tabletop_phase tabletop_phase_of(const tabletop *world)
     goal_of(world, subject, goal);
     if (world->block >= 0 && world_holds(world, world->block))
         return hypot(hand[0] - goal[0], hand[1] - goal[1]) > near ? TABLETOP_CARRY : TABLETOP_PLACE;
-    return hypot(hand[0] - subject[0], hand[1] - subject[1]) > near ? TABLETOP_REACH : TABLETOP_ENGAGE;
+    return hypot(hand[0] - subject[0], hand[1] - subject[1]) > near ? TABLETOP_REACH
+                                                                    : TABLETOP_ENGAGE;
 }
 
 const char *tabletop_phase_name(tabletop_phase phase)

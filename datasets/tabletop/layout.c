@@ -5,10 +5,11 @@ typedef struct {
     double x, y;
 } point;
 
-/* The place kept back for the unseen split: a square of the table where in seen layouts no block starts. */
+/* The place kept back for the unseen split: a square of the table where in seen layouts no block
+ * starts. */
 static const point kept_low = {0.07, -0.09}, kept_high = {0.13, -0.03};
 
-static const double apart = 0.075;       /* between centres, so that open fingers fit around a block */
+static const double apart = 0.075; /* between centres, so that open fingers fit around a block */
 static const double drawer_usable = 0.12; /* opening from which the drawer counts as open */
 
 /* ---------------------------------------------------------------- possible ----------------- */
@@ -176,7 +177,8 @@ static void put(tabletop *world, int object, double x, double y, double yaw)
     q[6] = sin(yaw / 2);
 }
 
-/* Each distractor is on the table half of the time; else it stays where the scene has it, out of sight. */
+/* Each distractor is on the table half of the time; else it stays where the scene has it, out of
+ * sight. */
 static void draw_positions(tabletop *world, const bool *present)
 {
     uint64_t *random = &world->random;
@@ -207,5 +209,6 @@ void layout_draw(tabletop *world, int task, tabletop_split split)
         present[i] = i < TABLETOP_BLOCKS || random_uniform(&world->random, 0, 1) < 0.5;
     do {
         draw_positions(world, present);
-    } while (!all_apart(world) || !fits_split(world, task, split) || !tabletop_possible(world, task));
+    } while (!all_apart(world) || !fits_split(world, task, split) ||
+             !tabletop_possible(world, task));
 }

@@ -14,26 +14,26 @@
 enum { MAX_WORKERS = 64 };
 
 struct parallel_result {
-    char  *data;
+    char *data;
     size_t size, room;
 };
 
 /* What precedes a result in the pipe. */
 typedef struct {
     deer_status status; /* not DEER_OK: the bytes are the error message */
-    size_t      size;
+    size_t size;
 } result_header;
 
 typedef struct {
     pid_t pid;
-    int   pipe; /* the reading end */
+    int pipe; /* the reading end */
 } worker;
 
 deer_status parallel_append(parallel_result *out, const void *data, size_t size, deer_error *err)
 {
     if (out->size + size > out->room) {
         size_t room = 2 * (out->size + size);
-        char  *grown = realloc(out->data, room);
+        char *grown = realloc(out->data, room);
         if (!grown)
             return deer_fail(err, "out of memory for the result of a rollout");
         out->data = grown;
@@ -76,7 +76,8 @@ static bool read_all(int fd, void *data, size_t size)
     return true;
 }
 
-static bool send_result(int fd, deer_status status, const parallel_result *out, const deer_error *err)
+static bool send_result(int fd, deer_status status, const parallel_result *out,
+                        const deer_error *err)
 {
     result_header header = {status, status ? sizeof err->message : out->size};
 
@@ -84,12 +85,12 @@ static bool send_result(int fd, deer_status status, const parallel_result *out, 
            write_all(fd, status ? err->message : out->data, header.size);
 }
 
-static _Noreturn void work(int n, int first, int step, int fd, parallel_start start, parallel_job job,
-                           void *context)
+static _Noreturn void work(int n, int first, int step, int fd, parallel_start start,
+                           parallel_job job, void *context)
 {
     parallel_result out = {0};
-    deer_error      err = {""};
-    deer_status     status = start ? start(context, &err) : DEER_OK;
+    deer_error err = {""};
+    deer_status status = start ? start(context, &err) : DEER_OK;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* do not outlive the parent */
     for (int i = first; i < n; i += step) {
@@ -129,8 +130,8 @@ static deer_status start_workers(worker *workers, int count, int n, parallel_sta
 static deer_status receive(int fd, int i, parallel_collect collect, void *context, deer_error *err)
 {
     result_header header;
-    char         *data;
-    deer_status   status = DEER_FAILED;
+    char *data;
+    deer_status status = DEER_FAILED;
 
     if (!read_all(fd, &header, sizeof header))
         return deer_fail(err, "a worker process died during rollout %d", i);
@@ -162,9 +163,9 @@ static void stop_workers(worker *workers, int count)
 deer_status parallel_run(int n, int workers, parallel_start start, parallel_job job,
                          parallel_collect collect, void *context, deer_error *err)
 {
-    worker      pool[MAX_WORKERS];
+    worker pool[MAX_WORKERS];
     deer_status status;
-    int         count = workers < 1 ? 1 : workers > MAX_WORKERS ? MAX_WORKERS : workers;
+    int count = workers < 1 ? 1 : workers > MAX_WORKERS ? MAX_WORKERS : workers;
 
     if (count > n)
         count = n > 0 ? n : 1;

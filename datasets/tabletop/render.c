@@ -11,28 +11,41 @@ enum { MAX_SIDE = 256, MAX_GEOMS = 200 };
 struct tabletop_renderer {
     EGLDisplay display;
     EGLContext context;
-    mjvScene   scene;
+    mjvScene scene;
     mjrContext gl;
-    bool       ready; /* scene and gl exist */
-    uint8_t    flipped[MAX_SIDE * MAX_SIDE * 3];
+    bool ready; /* scene and gl exist */
+    uint8_t flipped[MAX_SIDE * MAX_SIDE * 3];
 };
 
 /* A context without a window system; Mesa's software rasteriser where there is no GPU. */
 static deer_status make_context(tabletop_renderer *eye, deer_error *err)
 {
-    static const EGLint wanted[] = {EGL_SURFACE_TYPE, EGL_PBUFFER_BIT, EGL_RENDERABLE_TYPE,
-                                    EGL_OPENGL_BIT, EGL_RED_SIZE, 8, EGL_GREEN_SIZE, 8,
-                                    EGL_BLUE_SIZE, 8, EGL_ALPHA_SIZE, 8, EGL_DEPTH_SIZE, 24,
+    static const EGLint wanted[] = {EGL_SURFACE_TYPE,
+                                    EGL_PBUFFER_BIT,
+                                    EGL_RENDERABLE_TYPE,
+                                    EGL_OPENGL_BIT,
+                                    EGL_RED_SIZE,
+                                    8,
+                                    EGL_GREEN_SIZE,
+                                    8,
+                                    EGL_BLUE_SIZE,
+                                    8,
+                                    EGL_ALPHA_SIZE,
+                                    8,
+                                    EGL_DEPTH_SIZE,
+                                    24,
                                     EGL_NONE};
-    EGLConfig           config;
-    EGLint              found = 0;
+    EGLConfig config;
+    EGLint found = 0;
 
     /* One rendering thread inside the caller: reproducible, and workers are processes. */
     setenv("LP_NUM_THREADS", "0", 0);
     eye->display = eglGetPlatformDisplay(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, NULL);
     if (eye->display == EGL_NO_DISPLAY || !eglInitialize(eye->display, NULL, NULL))
-        return deer_fail(err, "no off-screen OpenGL (EGL surfaceless, error 0x%x); install "
-                              "libegl1 and libgl1-mesa-dri", (unsigned)eglGetError());
+        return deer_fail(err,
+                         "no off-screen OpenGL (EGL surfaceless, error 0x%x); install "
+                         "libegl1 and libgl1-mesa-dri",
+                         (unsigned)eglGetError());
     eglBindAPI(EGL_OPENGL_API);
     if (!eglChooseConfig(eye->display, wanted, &config, 1, &found) || found < 1)
         return deer_fail(err, "EGL offers no OpenGL configuration with depth; install "
@@ -88,9 +101,11 @@ void tabletop_renderer_free(tabletop_renderer *eye)
 }
 
 /* Draws into the off-screen buffer. */
-static void draw(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, mjrRect area)
+static void draw(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera,
+                 mjrRect area)
 {
-    static const char *const names[] = {[TABLETOP_STATIC] = "static", [TABLETOP_GRIPPER] = "gripper"};
+    static const char *const names[] = {
+        [TABLETOP_STATIC] = "static", [TABLETOP_GRIPPER] = "gripper"};
     mjvOption option;
     mjvCamera view;
 
@@ -112,8 +127,8 @@ static void read_back(tabletop_renderer *eye, mjrRect area, uint8_t *rgb)
         memcpy(rgb + (size_t)y * row, eye->flipped + (size_t)(area.height - 1 - y) * row, row);
 }
 
-void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, int side,
-                     uint8_t *rgb)
+void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera,
+                     int side, uint8_t *rgb)
 {
     mjrRect area = {0, 0, side, side};
 
@@ -121,8 +136,9 @@ void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_cam
     read_back(eye, area, rgb);
 }
 
-void tabletop_render_captioned(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera,
-                               int side, const char *top, const char *bottom, uint8_t *rgb)
+void tabletop_render_captioned(tabletop_renderer *eye, const tabletop *world,
+                               tabletop_camera camera, int side, const char *top,
+                               const char *bottom, uint8_t *rgb)
 {
     mjrRect area = {0, 0, side, side};
 

@@ -14,8 +14,7 @@ deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
     memset(stage, 0, sizeof *stage);
     stage->model = model;
     deer_set_threads(1); /* stages run side by side, one per core */
-    if (tabletop_new(&stage->world, err) ||
-        tabletop_renderer_new(stage->world, &stage->eye, err) ||
+    if (tabletop_new(&stage->world, err) || tabletop_renderer_new(stage->world, &stage->eye, err) ||
         (model && deer_session_new(model, thresholds, &stage->session, err))) {
         rollout_stage_close(stage);
         return DEER_FAILED;
@@ -78,8 +77,8 @@ static deer_status episode_allocate(demo_episode *e, deer_error *err)
 
 static deer_status record_step(rollout_stage *stage, double noise, demo_episode *e, deer_error *err)
 {
-    size_t      t = (size_t)e->steps++;
-    float       executed[DEER_COMMAND];
+    size_t t = (size_t)e->steps++;
+    float executed[DEER_COMMAND];
     deer_action action;
 
     look(stage);
@@ -103,10 +102,11 @@ deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_re
                            demo_episode *e, bool *succeeded, deer_error *err)
 {
     static const double levels[3] = {0, 0.5, 1};
-    /* Of the task, too: episodes of one number share their seed, and should have nothing else in common. */
+    /* Of the task, too: episodes of one number share their seed, and should have nothing else in
+     * common. */
     uint64_t draw = rollout_seed(seed, tabletop_task(stage->world));
     double noise = how->noise * levels[random_below(&draw, 3)];
-    int                 limit = how->keep_steps > 0 ? how->keep_steps : TABLETOP_MAX_STEPS;
+    int limit = how->keep_steps > 0 ? how->keep_steps : TABLETOP_MAX_STEPS;
 
     memset(e, 0, sizeof *e);
     *succeeded = false;
@@ -139,7 +139,8 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* The control that shows what choosing the moment is worth: the same shares of exits, chosen blindly. */
+/* The control that shows what choosing the moment is worth: the same shares of exits, chosen
+ * blindly. */
 static deer_status draw_exit(rollout_stage *stage, deer_error *err)
 {
     double x = random_uniform(&stage->random, 0, 1);
@@ -155,7 +156,7 @@ static deer_status draw_exit(rollout_stage *stage, deer_error *err)
 static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
 {
     deer_action action = {{0}};
-    double      started;
+    double started;
 
     if (stage->session) {
         look(stage);
@@ -194,9 +195,9 @@ deer_status rollout_judge(rollout_stage *stage, rollout_outcome *outcome, deer_e
 void wilson_interval(int successes, int trials, double *low, double *high)
 {
     const double z = 1.959964;
-    double       n = trials, p = successes / n, scale = 1 + z * z / n;
-    double       centre = (p + z * z / (2 * n)) / scale;
-    double       half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale;
+    double n = trials, p = successes / n, scale = 1 + z * z / n;
+    double centre = (p + z * z / (2 * n)) / scale;
+    double half = z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale;
 
     *low = trials ? fmax(0, centre - half) : 0;
     *high = trials ? fmin(1, centre + half) : 1;

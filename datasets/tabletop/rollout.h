@@ -1,8 +1,8 @@
 /* rollout.h - episodes on the tabletop: recorded demonstrations and judged rollouts of a policy.
  *
- * The caller begins a task in stage->world (tabletop_reset, tabletop_ask or chain_begin); these functions act
- * until it is done. What happens depends on the seeds given there alone, not on the number of workers
- * nor on other episodes.
+ * The caller begins a task in stage->world (tabletop_reset, tabletop_ask or chain_begin); these
+ * functions act until it is done. What happens depends on the seeds given there alone, not on the
+ * number of workers nor on other episodes.
  */
 #ifndef TABLETOP_ROLLOUT_H
 #define TABLETOP_ROLLOUT_H
@@ -12,21 +12,21 @@
 
 /* A world and a renderer for one process, and the policy that acts there, if one does. */
 typedef struct {
-    tabletop          *world;
+    tabletop *world;
     tabletop_renderer *eye;
-    deer_session      *session; /* NULL: the expert acts */
+    deer_session *session; /* NULL: the expert acts */
     const deer_model *model;
     const double *random_exits; /* NULL, or probabilities with which each step's exit is drawn */
     uint64_t random;            /* for that */
-    uint8_t            static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
-    uint8_t            gripper_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
+    uint8_t static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
+    uint8_t gripper_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
 } rollout_stage;
 
 /* Makes world and renderer, and a session of the model when one is given. Call it in the process
  * (and thread) that will use it. */
 deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
                                const deer_thresholds *thresholds, deer_error *err);
-void        rollout_stage_close(rollout_stage *stage);
+void rollout_stage_close(rollout_stage *stage);
 
 /* What the stage's session does in the present state: draws both cameras and steps it. */
 deer_status rollout_act(rollout_stage *stage, deer_action *action, deer_error *err);
@@ -35,28 +35,30 @@ deer_status rollout_act(rollout_stage *stage, deer_action *action, deer_error *e
 uint64_t rollout_seed(uint64_t seed, int number);
 
 typedef struct {
-    double noise;      /* largest standard deviation of the noise on executed actions; each episode
-                          draws its own from {0, half, all} of it */
-    int    keep_steps; /* record only the first so many steps, 0: until success */
+    double noise;   /* largest standard deviation of the noise on executed actions; each episode
+                       draws its own from {0, half, all} of it */
+    int keep_steps; /* record only the first so many steps, 0: until success */
 } rollout_recording;
 
-/* Records the task that stage->world was given into `episode` (freed by demo_episode_free). Labels are
- * always the expert's clean action; what is executed is the session's action where the stage has one, else
- * the expert's with noise. *succeeded says whether the task was done within TABLETOP_MAX_STEPS. */
+/* Records the task that stage->world was given into `episode` (freed by demo_episode_free). Labels
+ * are always the expert's clean action; what is executed is the session's action where the stage
+ * has one, else the expert's with noise. *succeeded says whether the task was done within
+ * TABLETOP_MAX_STEPS. */
 deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_recording *how,
                            demo_episode *episode, bool *succeeded, deer_error *err);
 
 /* How one rollout of a policy went. Plain data, sent between processes. */
 typedef struct {
-    int    task;
-    bool   succeeded;
-    int    steps;
-    int    tokens;                /* of the instruction */
+    int task;
+    bool succeeded;
+    int steps;
+    int tokens;                                 /* of the instruction */
     int exits[TABLETOP_PHASES][DEER_MAX_EXITS]; /* steps by phase and exit taken */
-    double policy_seconds;        /* inside deer_step */
+    double policy_seconds;                      /* inside deer_step */
 } rollout_outcome;
 
-/* Lets the stage's session, or the expert where it has none, do the task that stage->world was given. */
+/* Lets the stage's session, or the expert where it has none, do the task that stage->world was
+ * given. */
 deer_status rollout_judge(rollout_stage *stage, rollout_outcome *outcome, deer_error *err);
 
 /* Wilson score interval of a proportion at 95%. */

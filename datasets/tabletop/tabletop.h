@@ -1,4 +1,5 @@
-/* tabletop.h - the project's own benchmark: a simulated table, language-conditioned tasks, an expert.
+/* tabletop.h - the project's own benchmark: a simulated table, language-conditioned tasks, an
+ * expert.
  *
  *   tabletop          *world;
  *   tabletop_renderer *eye;
@@ -11,11 +12,13 @@
  *       tabletop_step(world, action);
  *   }
  *
- * Several instructions in a row without a reset: tabletop_ask for the next one (chain.h draws such rows).
+ * Several instructions in a row without a reset: tabletop_ask for the next one (chain.h draws such
+ * rows).
  *
- * Everything random comes from the seeds of tabletop_reset and tabletop_ask; the same seed and actions give the same
- * states and pixels bit for bit on one machine. A world belongs to one thread at a time. A renderer
- * holds the calling thread's OpenGL context; it can draw any world of this module.
+ * Everything random comes from the seeds of tabletop_reset and tabletop_ask; the same seed and
+ * actions give the same states and pixels bit for bit on one machine. A world belongs to one thread
+ * at a time. A renderer holds the calling thread's OpenGL context; it can draw any world of this
+ * module.
  */
 #ifndef TABLETOP_H
 #define TABLETOP_H
@@ -34,42 +37,43 @@
 
 typedef enum { TABLETOP_STATIC, TABLETOP_GRIPPER } tabletop_camera;
 
-/* Seen: what demonstrations are recorded from. Unseen: other wordings of the same instructions, and the
- * block that the instruction means starts where in seen layouts no block ever starts. */
+/* Seen: what demonstrations are recorded from. Unseen: other wordings of the same instructions, and
+ * the block that the instruction means starts where in seen layouts no block ever starts. */
 typedef enum { TABLETOP_SEEN, TABLETOP_UNSEEN } tabletop_split;
 
-typedef struct tabletop          tabletop;
+typedef struct tabletop tabletop;
 typedef struct tabletop_renderer tabletop_renderer;
 
 /* ---- tasks ---- */
 
-int         tabletop_tasks(void);
+int tabletop_tasks(void);
 const char *tabletop_task_name(int task);   /* "lift_red", "stack_blue_on_green", "open_drawer" */
 const char *tabletop_task_family(int task); /* "lift", "stack", ...; "relation" where a block is
                                                named by its place */
-int         tabletop_task_find(const char *name); /* -1 if there is none */
+int tabletop_task_find(const char *name);   /* -1 if there is none */
 
 /* ---- a world ---- */
 
 deer_status tabletop_new(tabletop **world, deer_error *err);
-void        tabletop_free(tabletop *world);
+void tabletop_free(tabletop *world);
 
-/* A new episode: block poses, distractors, drawer, lamp, hand, lighting, camera and wording drawn from
- * the seed so that the task can be done. */
+/* A new episode: block poses, distractors, drawer, lamp, hand, lighting, camera and wording drawn
+ * from the seed so that the task can be done. */
 void tabletop_reset(tabletop *world, uint64_t seed, int task, tabletop_split split);
 
-/* Whether the task could be begun in the present state: it is not done yet, the blocks it means are clear,
- * within reach, and there is room for it. */
+/* Whether the task could be begun in the present state: it is not done yet, the blocks it means are
+ * clear, within reach, and there is room for it. */
 bool tabletop_possible(const tabletop *world, int task);
 
 /* The next instruction, in the state as it is. */
 void tabletop_ask(tabletop *world, uint64_t seed, int task, tabletop_split split);
 
-int         tabletop_task(const tabletop *world);
+int tabletop_task(const tabletop *world);
 const char *tabletop_instruction(const tabletop *world);
 
-/* One control step. action: relative pose (x, y, z, roll, pitch, yaw) in -1..1 and gripper, > 0 open.
- * Values outside are clipped; roll and pitch do nothing, as the carriage has none; NaN counts as 0. */
+/* One control step. action: relative pose (x, y, z, roll, pitch, yaw) in -1..1 and gripper, > 0
+ * open. Values outside are clipped; roll and pitch do nothing, as the carriage has none; NaN counts
+ * as 0. */
 void tabletop_step(tabletop *world, const float action[DEER_COMMAND]);
 
 /* Whether the task of this episode is done in the present state. */
@@ -85,12 +89,12 @@ void tabletop_expert(const tabletop *world, float action[DEER_COMMAND]);
  *   [19..20] xy of the place it should go to */
 void tabletop_objects(const tabletop *world, float out[TABLETOP_OBJECT_SIZE]);
 
-/* Disturbs the executed action now and then (labels stay clean): kicks of three steps, whose components
- * have standard deviation sigma, drawn from the world's own random stream. */
+/* Disturbs the executed action now and then (labels stay clean): kicks of three steps, whose
+ * components have standard deviation sigma, drawn from the world's own random stream. */
 void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND]);
 
-/* What the hand is about: far from the thing that the instruction is about; at it; moving what it holds;
- * at the place where that should go. A function of the state, for reports. */
+/* What the hand is about: far from the thing that the instruction is about; at it; moving what it
+ * holds; at the place where that should go. A function of the state, for reports. */
 typedef enum { TABLETOP_REACH, TABLETOP_ENGAGE, TABLETOP_CARRY, TABLETOP_PLACE } tabletop_phase;
 #define TABLETOP_PHASES 4
 
@@ -104,14 +108,15 @@ uint64_t tabletop_draw(tabletop *world);
 
 /* An off-screen OpenGL context (EGL, no display needed) bound to the calling thread. */
 deer_status tabletop_renderer_new(const tabletop *world, tabletop_renderer **eye, deer_error *err);
-void        tabletop_renderer_free(tabletop_renderer *eye);
+void tabletop_renderer_free(tabletop_renderer *eye);
 
 /* rgb [side, side, 3], rows from the top; side at most 256. */
-void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera, int side,
-                     uint8_t *rgb);
+void tabletop_render(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera,
+                     int side, uint8_t *rgb);
 
 /* The same with a line of text in its upper and its lower left corner; side at least 128. */
-void tabletop_render_captioned(tabletop_renderer *eye, const tabletop *world, tabletop_camera camera,
-                               int side, const char *top, const char *bottom, uint8_t *rgb);
+void tabletop_render_captioned(tabletop_renderer *eye, const tabletop *world,
+                               tabletop_camera camera, int side, const char *top,
+                               const char *bottom, uint8_t *rgb);
 
 #endif

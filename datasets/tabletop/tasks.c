@@ -75,8 +75,8 @@ const task_spec *task_of(int task)
 
 /* ---------------------------------------------------------------- wording ------------------ */
 
-/* Words of each skill, up to three seen in demonstrations and two kept back (made of the same words). @ is
- * the block, & the other block, > the side. */
+/* Words of each skill, up to three seen in demonstrations and two kept back (made of the same
+ * words). @ is the block, & the other block, > the side. */
 typedef struct {
     const char *seen[3], *unseen[2];
 } wording;
@@ -86,24 +86,31 @@ static const wording skill_words[] = {
                      {"pick the @ up", "grasp the @ and pick it up"}},
     [FAMILY_PUSH] = {{"push the @ to the >", "slide the @ to the >", "move the @ >"},
                      {"push the @ >", "move the @ to the >"}},
-    [FAMILY_BUTTON] = {{"press the button", "turn on the lamp", "press the button and turn on the lamp"},
+    [FAMILY_BUTTON] = {{"press the button", "turn on the lamp",
+                        "press the button and turn on the lamp"},
                        {"turn the lamp on", "push the button"}},
     [FAMILY_STACK] = {{"stack the @ on the &", "put the @ on top of the &", "place the @ on the &"},
                       {"put the @ on the &", "pick up the @ and place it on top of the &"}},
-    [FAMILY_STORE] = {{"put the @ in the drawer", "place the @ in the drawer", "store the @ in the drawer"},
+    [FAMILY_STORE] = {{"put the @ in the drawer", "place the @ in the drawer",
+                       "store the @ in the drawer"},
                       {"pick up the @ and put it in the drawer", "move the @ in the drawer"}},
 };
-static const wording open_words = {{"open the drawer", "pull the drawer open", "pull the drawer to open it"},
-                                   {"pull open the drawer", "slide the drawer open"}};
+static const wording open_words = {
+    {"open the drawer", "pull the drawer open", "pull the drawer to open it"},
+    {"pull open the drawer", "slide the drawer open"}};
 static const wording close_words = {
     {"close the drawer", "push the drawer closed", "push the drawer to close it"},
     {"slide the drawer closed", "slide the drawer to close it"}};
 
 static const char *const block_words[] = {
-    [NAMED_RED] = "red block",           [NAMED_GREEN] = "green block",
-    [NAMED_BLUE] = "blue block",         [NAMED_LEFTMOST] = "leftmost block",
-    [NAMED_MIDDLE] = "middle block",     [NAMED_RIGHTMOST] = "rightmost block",
-    [NAMED_NEAREST] = "block nearest the button", [NAMED_NOTHING] = "",
+    [NAMED_RED] = "red block",
+    [NAMED_GREEN] = "green block",
+    [NAMED_BLUE] = "blue block",
+    [NAMED_LEFTMOST] = "leftmost block",
+    [NAMED_MIDDLE] = "middle block",
+    [NAMED_RIGHTMOST] = "rightmost block",
+    [NAMED_NEAREST] = "block nearest the button",
+    [NAMED_NOTHING] = "",
 };
 
 static const wording *words_of(const task_spec *t)

@@ -21,9 +21,9 @@ static double clamp(double x, double low, double high)
 
 static mjModel *load_scene(deer_error *err)
 {
-    char     message[400] = "";
-    size_t   size = strlen(tabletop_scene_xml);
-    mjVFS   *vfs = malloc(sizeof *vfs);
+    char message[400] = "";
+    size_t size = strlen(tabletop_scene_xml);
+    mjVFS *vfs = malloc(sizeof *vfs);
     mjModel *model = NULL;
 
     if (!vfs) {
@@ -106,7 +106,7 @@ void tabletop_free(tabletop *world)
 static void apply_targets(tabletop *world)
 {
     static const double hand_weight = 1.01 * 9.81 / 4000; /* offset that holds the hand's weight */
-    double             *ctrl = world->data->ctrl;
+    double *ctrl = world->data->ctrl;
 
     for (int i = 0; i < 4; i++)
         ctrl[i] = world->target[i];
@@ -148,13 +148,14 @@ void tabletop_step(tabletop *world, const float action[DEER_COMMAND])
     colour_lamp(world);
 }
 
-/* Noise comes in kicks of a few steps with rest between them: a kick takes the hand off the path, the
- * rest shows how the expert comes back. Noise at every step would only make precise work impossible. */
+/* Noise comes in kicks of a few steps with rest between them: a kick takes the hand off the path,
+ * the rest shows how the expert comes back. Noise at every step would only make precise work
+ * impossible. */
 void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND])
 {
-    static const int    moving[4] = {0, 1, 2, 5};
+    static const int moving[4] = {0, 1, 2, 5};
     static const double kick_chance = 0.12;
-    static const int    kick_steps = 3;
+    static const int kick_steps = 3;
 
     if (world->kick == 0 && random_uniform(&world->random, 0, 1) < kick_chance) {
         world->kick = kick_steps;
@@ -170,12 +171,13 @@ void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND])
 
 /* ---------------------------------------------------------------- reset -------------------- */
 
-/* Lighting within 25%, camera within 4 mm and 0.4 degrees: enough that pixels alone do not repeat. */
+/* Lighting within 25%, camera within 4 mm and 0.4 degrees: enough that pixels alone do not repeat.
+ */
 static void vary_appearance(tabletop *world)
 {
     mjModel *m = world->model;
-    double   light = random_uniform(&world->random, 0.75, 1.25);
-    double   turn[4] = {1, 0, 0, 0};
+    double light = random_uniform(&world->random, 0.75, 1.25);
+    double turn[4] = {1, 0, 0, 0};
 
     for (int i = 0; i < 3; i++) {
         double tint = light * random_uniform(&world->random, 0.95, 1.05);
@@ -250,7 +252,7 @@ const double *world_block(const tabletop *world, int block)
 double world_block_yaw(const tabletop *world, int block)
 {
     const double *q = world_block(world, block) + 3;
-    double        yaw = atan2(2 * (q[0] * q[3] + q[1] * q[2]), 1 - 2 * (q[2] * q[2] + q[3] * q[3]));
+    double yaw = atan2(2 * (q[0] * q[3] + q[1] * q[2]), 1 - 2 * (q[2] * q[2] + q[3] * q[3]));
 
     return yaw - M_PI / 2 * round(yaw / (M_PI / 2));
 }
@@ -273,7 +275,7 @@ double world_drawer(const tabletop *world)
 bool world_holds(const tabletop *world, int block)
 {
     const double *b = world_block(world, block), *hand = world_hand(world);
-    double        x = b[0] - hand[0], y = b[1] - hand[1], z = b[2] - hand[2] - 0.01;
+    double x = b[0] - hand[0], y = b[1] - hand[1], z = b[2] - hand[2] - 0.01;
 
     return !world->open && x * x + y * y + z * z < 0.03 * 0.03 && world_width(world) > 0.028 &&
            world_width(world) < 0.056;

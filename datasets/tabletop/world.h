@@ -1,4 +1,5 @@
-/* world.h - inside a world: the simulator's data and the geometry that tasks and expert ask about. */
+/* world.h - inside a world: the simulator's data and the geometry that tasks and expert ask about.
+ */
 #ifndef TABLETOP_WORLD_H
 #define TABLETOP_WORLD_H
 
@@ -49,18 +50,18 @@ typedef struct {
 
 struct tabletop {
     mjModel *model; /* own copy: lighting, camera and colours vary by episode */
-    mjData  *data;
+    mjData *data;
     uint64_t random;
-    int      task;
-    int      block; /* the block the instruction means, -1 if none */
-    int      other; /* stack: the block below, else -1 */
-    double   start[3]; /* where `block` stood when the instruction was given */
-    double   target[4]; /* commanded hand x y z yaw */
-    double   noise[4]; /* of the present kick: x y z yaw */
-    int      kick;     /* steps it still lasts */
-    bool     open;      /* gripper command */
-    bool     lamp;
-    char     instruction[128];
+    int task;
+    int block;        /* the block the instruction means, -1 if none */
+    int other;        /* stack: the block below, else -1 */
+    double start[3];  /* where `block` stood when the instruction was given */
+    double target[4]; /* commanded hand x y z yaw */
+    double noise[4];  /* of the present kick: x y z yaw */
+    int kick;         /* steps it still lasts */
+    bool open;        /* gripper command */
+    bool lamp;
+    char instruction[128];
 
     int hand;   /* qpos index of x, y, z, yaw */
     int finger; /* qpos index of the two fingers */
@@ -90,7 +91,8 @@ bool world_stacked(const tabletop *world, int block, int other);
 /* Whether the block lies inside the drawer. */
 bool world_in_drawer(const tabletop *world, int block);
 
-/* The block that a name means in the present state; -1 where it is not clear which (within 3 cm). */
+/* The block that a name means in the present state; -1 where it is not clear which (within 3 cm).
+ */
 int world_find(const tabletop *world, block_name name);
 
 /* Gives the world its next task in the present state: who is meant, and the wording (tasks.c). */

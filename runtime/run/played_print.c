@@ -64,11 +64,12 @@ static void print_trust(const played *p)
     if (*p->thresholds->guarantee.statement)
         printf("\nguarantee: %s\n", p->thresholds->guarantee.statement);
     if (p->watched)
-        printf("\ndrift: %s; evidence %.3g after %ld episodes (alarm at %g), stability index of the "
-               "exits %.3f\n",
-               p->drift.drifted ? "these episodes do NOT look like the calibration's, calibrate anew"
-                                : "none seen",
-               p->drift.most, p->drift.episodes, 1 / DEER_DRIFT_LEVEL, p->drift.stability);
+        printf(
+            "\ndrift: %s; evidence %.3g after %ld episodes (alarm at %g), stability index of the "
+            "exits %.3f\n",
+            p->drift.drifted ? "these episodes do NOT look like the calibration's, calibrate anew"
+                             : "none seen",
+            p->drift.most, p->drift.episodes, 1 / DEER_DRIFT_LEVEL, p->drift.stability);
 }
 
 void played_print_totals(const played *p, const played_summary *s)
@@ -194,9 +195,9 @@ deer_status played_print_json(const played *p, const played_summary *all, bool s
     json_object_set_new(root, "promise", p->fixed ? json_null() : promise_json(p->thresholds));
     if (p->watched)
         json_object_set_new(root, "drift",
-                            json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted, "evidence",
-                                      p->drift.evidence, "most", p->drift.most, "stability_index",
-                                      number(p->drift.stability)));
+                            json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted,
+                                      "evidence", p->drift.evidence, "most", p->drift.most,
+                                      "stability_index", number(p->drift.stability)));
     json_object_set_new(root, "episodes", list);
     for (int i = 0; i < p->count && !status; i++) {
         json_t *episode = episode_json(p, i, steps, err);

@@ -10,8 +10,9 @@ typedef struct {
     deer_session *session;
 } policy;
 
-/* budget: NaN, or the dial's setting in GFLOPs. Opens a model and a session of it: under a thresholds file, or, when thresholds is NULL, always
- * leaving at exit (DEER_ALL_EXITS: the deepest). */
+/* budget: NaN, or the dial's setting in GFLOPs. Opens a model and a session of it: under a
+ * thresholds file, or, when thresholds is NULL, always leaving at exit (DEER_ALL_EXITS: the
+ * deepest). */
 deer_status policy_open(const char *model, const char *thresholds, int exit, double budget,
                         policy *p, deer_error *err);
 void policy_close(policy *p);
