@@ -18,8 +18,8 @@ endif
 
 # Debian 12 packages: what the programs need, and what only development and drawing need.
 PACKAGES := build-essential pkg-config libopenblas-dev libnlopt-dev libhdf5-dev zlib1g-dev \
-            libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev libmujoco-dev libegl-dev libgl1-mesa-dri \
-            libpng-dev libwebp-dev gnuplot-nox
+            libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev libmujoco-dev \
+            libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev gnuplot-nox
 
 pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)

@@ -169,13 +169,6 @@ static int count_layers(const safetensors *file, const char *prefix, const char 
     return n;
 }
 
-static int64_t integer_of(const pickle_value *checkpoint, const char *key, int64_t otherwise)
-{
-    const pickle_value *v = checkpoint ? pickle_get(checkpoint, key) : NULL;
-
-    return v && v->kind == PICKLE_INT ? v->as.integer : otherwise;
-}
-
 static int first_cross_layer(const safetensors *file, int layers)
 {
     char name[128];
@@ -189,14 +182,24 @@ static int first_cross_layer(const safetensors *file, int layers)
     return 0;
 }
 
-/* Exits at every interval-th layer and at the last. Source: official get_all_exit_idx. */
-static json_t *exits_of(int64_t interval, int layers)
+int official_exit_layers(int64_t interval, int layers, int *layer)
 {
+    int exits = 0;
+
+    for (int64_t i = interval - 1; interval > 0 && i < layers - 1 && exits < DEER_MAX_EXITS - 1;
+         i += interval)
+        layer[exits++] = (int)i;
+    layer[exits++] = layers - 1;
+    return exits;
+}
+
+static json_t *exits_json(int64_t interval, int layers)
+{
+    int layer[DEER_MAX_EXITS], exits = official_exit_layers(interval, layers, layer);
     json_t *ids = json_array();
 
-    for (int64_t i = interval - 1; interval > 0 && i < layers - 1 && i < MAX_LAYERS; i += interval)
-        json_array_append_new(ids, json_integer(i));
-    json_array_append_new(ids, json_integer(layers - 1));
+    for (int k = 0; k < exits; k++)
+        json_array_append_new(ids, json_integer(layer[k]));
     return ids;
 }
 
@@ -207,7 +210,7 @@ static json_t *published_config(const safetensors *file, const pickle_value *che
 {
     static const char blocks[] = "lang_encoder.transformer.blocks.";
     int layers = count_layers(file, blocks, ".decoder_layer.attn.Wqkv.weight");
-    int64_t early = integer_of(checkpoint, "early_exit_layer", -1);
+    int64_t early = pickle_integer(checkpoint, "early_exit_layer", -1);
     int64_t d = extent(file, "lang_encoder.transformer.wte.weight", 1);
     int64_t patch = extent(file, "vision_encoder.visual.conv1.weight", 2);
     int64_t places = extent(file, "vision_encoder.visual.positional_embedding", 0);
@@ -224,18 +227,17 @@ static json_t *published_config(const safetensors *file, const pickle_value *che
                   file->path);
     else
         config = json_pack(
-            "{s:s, s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:o}",
+            "{s:s, s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:i, s:o}",
             "llm_name", d == 2048 ? "mpt_dolly_3b" : "mpt_9b", "image_size",
-            patch * (json_int_t)lround(sqrt((double)(places - 1))), "patch", patch, "vit_layers",
+            patch * (json_int_t)lround(sqrt(places > 1 ? (double)(places - 1) : 0)), "patch", patch,
+            "vit_layers",
             count_layers(file, "vision_encoder.visual.transformer.resblocks.", ".ln_1.weight"),
             "vit_heads", extent(file, "vision_encoder.visual.class_embedding", 0) / 64,
             "perc_depth", count_layers(file, "perceiver.layers.", ".0.to_q.weight"), "perc_heads",
             8, "perc_dim_head", 64, "n_layers", layers, "d_model", d, "n_heads",
             d == 2048 ? 16 : 32, "media_id", 50278, "xattn_every",
-            first_cross_layer(file, layers) + 1, "xattn_heads", 8, "exit_ids",
-            exits_of(integer_of(checkpoint, "exit_interval", 1), layers));
-    if (config)
-        json_object_set_new(config, "xattn_dim_head", json_integer(64));
+            first_cross_layer(file, layers) + 1, "xattn_heads", 8, "xattn_dim_head", 64, "exit_ids",
+            exits_json(pickle_integer(checkpoint, "exit_interval", 1), layers));
     return config;
 }
 
@@ -310,7 +312,7 @@ static int by_name(const void *a, const void *b)
     return order ? order : (x->begin > y->begin) - (x->begin < y->begin);
 }
 
-/* Of tensors of one name the first source's stays; in one source they must be the same. */
+/* Of tensors of one name the first source's stays; in one source they must have the same shape. */
 static deer_status drop_duplicates(collection *c, deer_error *err)
 {
     safetensor *t = c->all.tensor;

@@ -28,6 +28,10 @@ typedef struct {
  * another shape is named. */
 deer_status official_import(const official_sources *from, const char *out, deer_error *err);
 
+/* Decoder layers with an exit: every interval-th and the last of `layers`. layer [DEER_MAX_EXITS];
+ * returns how many. Source: official get_all_exit_idx. */
+int official_exit_layers(int64_t interval, int layers, int *layer);
+
 /* The same from FOLDER/config.json and FOLDER/weights.safetensors. */
 deer_status official_import_folder(const char *folder, const char *out, deer_error *err);
 

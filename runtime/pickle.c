@@ -857,6 +857,13 @@ const pickle_value *pickle_get(const pickle_value *v, const char *key)
     return NULL;
 }
 
+int64_t pickle_integer(const pickle_value *v, const char *key, int64_t otherwise)
+{
+    const pickle_value *found = pickle_get(v, key);
+
+    return found && found->kind == PICKLE_INT ? found->as.integer : otherwise;
+}
+
 int64_t pickle_elements(const pickle_value *tensor)
 {
     int64_t n = 1;

@@ -83,6 +83,9 @@ void pickle_free(pickle *p);
 /* The value of a dict's text key; NULL when v is no dict or has no such key. */
 const pickle_value *pickle_get(const pickle_value *v, const char *key);
 
+/* The integer of a dict's text key; `otherwise` when there is none. */
+int64_t pickle_integer(const pickle_value *v, const char *key, int64_t otherwise);
+
 bool pickle_is_text(const pickle_value *v, const char *text);
 
 /* Elements of a tensor or array. */

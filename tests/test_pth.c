@@ -257,149 +257,150 @@ static void test_types(void **state)
     }
 }
 
+static const program programs[] = {
+    /* calls of anything */
+    PROGRAM("\200\2"
+            "cos\nsystem\nX\2\0\0\0id\x85R.",
+            "refers to os.system"),
+    PROGRAM("\200\2"
+            "cposix\nsystem\nX\2\0\0\0id\x85R.",
+            "refers to posix.system"),
+    PROGRAM("\200\2"
+            "cbuiltins\neval\nX\1\0\0\0001\x85R.",
+            "refers to builtins.eval"),
+    PROGRAM("\200\2"
+            "c__builtin__\nexec\nX\1\0\0\0001\x85R.",
+            "refers to __builtin__.exec"),
+    PROGRAM("\200\2"
+            "cbuiltins\ngetattr\n(ctorch\nSize\nX\1\0\0\0atR.",
+            "builtins.getattr"),
+    PROGRAM("\200\2"
+            "csubprocess\nPopen\n)R.",
+            "refers to subprocess.Popen"),
+    PROGRAM("\200\2"
+            "ctorch\nload\n)R.",
+            "refers to torch.load"),
+    PROGRAM("\200\2"
+            "ctorch.utils.data\nDataset\n)\x81.",
+            "torch.utils.data.Dataset"),
+    PROGRAM("\200\4\x8c\2os\x8c\6system\x93.", "refers to os.system"),
+    PROGRAM("\200\4\x8c\13collections\x8c\20OrderedDict.evil\x93.", "OrderedDict.evil"),
+    PROGRAM("\200\2"
+            "cos\x1b[2J\nsystem\n.",
+            "refers to os?[2J.system"),
+    PROGRAM("\200\2"
+            "ios\nsystem\n.",
+            "instruction 0x69"),
+    PROGRAM("\200\2(cos\nsystem\no.", "refers to os.system"),
+    PROGRAM("\200\2"
+            "ctorch\nSize\n)\x81.",
+            "instruction 0x81"),
+    PROGRAM("\200\2\x82\1.", "instruction 0x82"),
+    PROGRAM("\200\2P0\n.", "instruction 0x50"),
+    PROGRAM("\200\2ctorch\nFloatStorage\n)R.", "broken pickle"),
+    PROGRAM("\200\2K\1)R.", "broken pickle"),
+    PROGRAM("\200\2"
+            "ccollections\nOrderedDict\nK\1\x85R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "ctorch\nSize\nK\1\x85R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "ctorch._utils\n_rebuild_parameter\n)R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "ctorch._utils\n_rebuild_tensor_v2\n)R.",
+            "tensor of unknown form"),
+    /* broken machines */
+    PROGRAM("\200\11.", "protocol 9"),
+    PROGRAM("\200\2.", "broken pickle"),
+    PROGRAM("\200\2K\1K\2.", "broken pickle"),
+    PROGRAM("\200\2(.", "broken pickle"),
+    PROGRAM("\200\2t.", "broken pickle"),
+    PROGRAM("\200\2(K\1"
+            "0"
+            "0.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "0.",
+            "broken pickle"),
+    PROGRAM("\200\2R.", "broken pickle"),
+    PROGRAM("\200\2"
+            "a.",
+            "broken pickle"),
+    PROGRAM("\200\2}K\1s.", "broken pickle"),
+    PROGRAM("\200\2}(K\1u.", "broken pickle"),
+    PROGRAM("\200\2](K\1K\2u.", "broken pickle"),
+    PROGRAM("\200\2K\1K\2"
+            "a.",
+            "broken pickle"),
+    PROGRAM("\200\2(K\1"
+            "d.",
+            "broken pickle"),
+    PROGRAM("\200\2h\1.", "broken pickle"),
+    PROGRAM("\200\2j\xff\xff\xff\xff.", "broken pickle"),
+    PROGRAM("\200\2}r\xff\xff\xff\x7f.", "remembers more than"),
+    PROGRAM("\200\2q\1.", "broken pickle"),
+    PROGRAM("\200\2}b.", "broken pickle"),
+    PROGRAM("\200\2}K\1b.", "broken pickle"),
+    PROGRAM("\200\2K\1}b.", "broken pickle"),
+    PROGRAM("\200\2X\xff\xff\xff\xff"
+            "a.",
+            "cut off"),
+    PROGRAM("\200\2\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "cut off"),
+    PROGRAM("\200\2\x8a\11123456789.", "more than 64 bits"),
+    PROGRAM("\200\2"
+            "ctorch",
+            "cut off"),
+    PROGRAM("\200\2}", "cut off"),
+    PROGRAM("", "cut off"),
+    PROGRAM("\200\2K\1.", "holds no state dict"),
+    PROGRAM("\200\2].", "holds no state dict"),
+    /* tensors that lie */
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\1", SHAPE("\2", "\3"), SHAPE("\3", "\1"))),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", SHAPE("\2", "\3"), SHAPE("\4", "\1"))),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", SHAPE("\2", "\3"), "K\1\x85")),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "J\xff\xff\xff\xff\x85", "K\1\x85")),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "K\1\x85", "J\xff\xff\xff\xff\x85")),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "\x8a\10\xff\xff\xff\xff\xff\xff\xff\x7f\x85",
+                         "K\1\x85")),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "\x8a\10\xff\xff\xff\xff\xff\xff\xff\x7f\x85",
+                         "K\0\x85")),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t",
+                         "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t")),
+            "beyond its storage"),
+    PROGRAM(STATE(TENSOR("ComplexFloatStorage", "\6", "\0", ")", ")")),
+            "refers to torch.ComplexFloatStorage"),
+    PROGRAM(STATE(REBUILD "K\1K\0))" HOOKS "tR"), "tensor of unknown form"),
+    PROGRAM("\200\2(X\7\0\0\0storageK\1K\1K\1K\1tQ.", "no tensor's storage"),
+    PROGRAM("\200\2(X\5\0\0\0otherctorch\nFloatStorage\nX\1\0\0\0000K\1K\1tQ.",
+            "no tensor's storage"),
+    PROGRAM("\200\2K\1Q.", "no tensor's storage"),
+    /* numpy */
+    PROGRAM("\200\2"
+            "cnumpy\ndtype\nX\2\0\0\0V8\x85R.",
+            "of type V8"),
+    PROGRAM("\200\2"
+            "cnumpy\ndtype\nX\2\0\0\0f4\x85R(K\3X\1\0\0\0>tb.",
+            "big-endian"),
+    PROGRAM("\200\2"
+            "c_codecs\nencode\nX\1\0\0\0aX\5\0\0\0utf-8\x86R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\2\0\0\0f8\x85R"
+            "c_codecs\nencode\nX\1\0\0\0aX\6\0\0\0latin1\x86R\x86R.",
+            "broken pickle"),
+};
+
 static void test_refused_programs(void **state)
 {
-    static const program programs[] = {
-        /* calls of anything */
-        PROGRAM("\200\2"
-                "cos\nsystem\nX\2\0\0\0id\x85R.",
-                "refers to os.system"),
-        PROGRAM("\200\2"
-                "cposix\nsystem\nX\2\0\0\0id\x85R.",
-                "refers to posix.system"),
-        PROGRAM("\200\2"
-                "cbuiltins\neval\nX\1\0\0\0001\x85R.",
-                "refers to builtins.eval"),
-        PROGRAM("\200\2"
-                "c__builtin__\nexec\nX\1\0\0\0001\x85R.",
-                "refers to __builtin__.exec"),
-        PROGRAM("\200\2"
-                "cbuiltins\ngetattr\n(ctorch\nSize\nX\1\0\0\0atR.",
-                "builtins.getattr"),
-        PROGRAM("\200\2"
-                "csubprocess\nPopen\n)R.",
-                "refers to subprocess.Popen"),
-        PROGRAM("\200\2"
-                "ctorch\nload\n)R.",
-                "refers to torch.load"),
-        PROGRAM("\200\2"
-                "ctorch.utils.data\nDataset\n)\x81.",
-                "torch.utils.data.Dataset"),
-        PROGRAM("\200\4\x8c\2os\x8c\6system\x93.", "refers to os.system"),
-        PROGRAM("\200\4\x8c\13collections\x8c\20OrderedDict.evil\x93.", "OrderedDict.evil"),
-        PROGRAM("\200\2"
-                "cos\x1b[2J\nsystem\n.",
-                "refers to os?[2J.system"),
-        PROGRAM("\200\2"
-                "ios\nsystem\n.",
-                "instruction 0x69"),
-        PROGRAM("\200\2(cos\nsystem\no.", "refers to os.system"),
-        PROGRAM("\200\2"
-                "ctorch\nSize\n)\x81.",
-                "instruction 0x81"),
-        PROGRAM("\200\2\x82\1.", "instruction 0x82"),
-        PROGRAM("\200\2P0\n.", "instruction 0x50"),
-        PROGRAM("\200\2ctorch\nFloatStorage\n)R.", "broken pickle"),
-        PROGRAM("\200\2K\1)R.", "broken pickle"),
-        PROGRAM("\200\2"
-                "ccollections\nOrderedDict\nK\1\x85R.",
-                "broken pickle"),
-        PROGRAM("\200\2"
-                "ctorch\nSize\nK\1\x85R.",
-                "broken pickle"),
-        PROGRAM("\200\2"
-                "ctorch._utils\n_rebuild_parameter\n)R.",
-                "broken pickle"),
-        PROGRAM("\200\2"
-                "ctorch._utils\n_rebuild_tensor_v2\n)R.",
-                "tensor of unknown form"),
-        /* broken machines */
-        PROGRAM("\200\11.", "protocol 9"),
-        PROGRAM("\200\2.", "broken pickle"),
-        PROGRAM("\200\2K\1K\2.", "broken pickle"),
-        PROGRAM("\200\2(.", "broken pickle"),
-        PROGRAM("\200\2t.", "broken pickle"),
-        PROGRAM("\200\2(K\1"
-                "0"
-                "0.",
-                "broken pickle"),
-        PROGRAM("\200\2"
-                "0.",
-                "broken pickle"),
-        PROGRAM("\200\2R.", "broken pickle"),
-        PROGRAM("\200\2"
-                "a.",
-                "broken pickle"),
-        PROGRAM("\200\2}K\1s.", "broken pickle"),
-        PROGRAM("\200\2}(K\1u.", "broken pickle"),
-        PROGRAM("\200\2](K\1K\2u.", "broken pickle"),
-        PROGRAM("\200\2K\1K\2"
-                "a.",
-                "broken pickle"),
-        PROGRAM("\200\2(K\1"
-                "d.",
-                "broken pickle"),
-        PROGRAM("\200\2h\1.", "broken pickle"),
-        PROGRAM("\200\2j\xff\xff\xff\xff.", "broken pickle"),
-        PROGRAM("\200\2}r\xff\xff\xff\x7f.", "remembers more than"),
-        PROGRAM("\200\2q\1.", "broken pickle"),
-        PROGRAM("\200\2}b.", "broken pickle"),
-        PROGRAM("\200\2}K\1b.", "broken pickle"),
-        PROGRAM("\200\2K\1}b.", "broken pickle"),
-        PROGRAM("\200\2X\xff\xff\xff\xff"
-                "a.",
-                "cut off"),
-        PROGRAM("\200\2\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "cut off"),
-        PROGRAM("\200\2\x8a\11123456789.", "more than 64 bits"),
-        PROGRAM("\200\2"
-                "ctorch",
-                "cut off"),
-        PROGRAM("\200\2}", "cut off"),
-        PROGRAM("", "cut off"),
-        PROGRAM("\200\2K\1.", "holds no state dict"),
-        PROGRAM("\200\2].", "holds no state dict"),
-        /* tensors that lie */
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\1", SHAPE("\2", "\3"), SHAPE("\3", "\1"))),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", SHAPE("\2", "\3"), SHAPE("\4", "\1"))),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", SHAPE("\2", "\3"), "K\1\x85")),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "J\xff\xff\xff\xff\x85", "K\1\x85")),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "K\1\x85", "J\xff\xff\xff\xff\x85")),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0",
-                             "\x8a\10\xff\xff\xff\xff\xff\xff\xff\x7f\x85", "K\1\x85")),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0",
-                             "\x8a\10\xff\xff\xff\xff\xff\xff\xff\x7f\x85", "K\0\x85")),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("FloatStorage", "\6", "\0", "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t",
-                             "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t")),
-                "beyond its storage"),
-        PROGRAM(STATE(TENSOR("ComplexFloatStorage", "\6", "\0", ")", ")")),
-                "refers to torch.ComplexFloatStorage"),
-        PROGRAM(STATE(REBUILD "K\1K\0))" HOOKS "tR"), "tensor of unknown form"),
-        PROGRAM("\200\2(X\7\0\0\0storageK\1K\1K\1K\1tQ.", "no tensor's storage"),
-        PROGRAM("\200\2(X\5\0\0\0otherctorch\nFloatStorage\nX\1\0\0\0000K\1K\1tQ.",
-                "no tensor's storage"),
-        PROGRAM("\200\2K\1Q.", "no tensor's storage"),
-        /* numpy */
-        PROGRAM("\200\2"
-                "cnumpy\ndtype\nX\2\0\0\0V8\x85R.",
-                "of type V8"),
-        PROGRAM("\200\2"
-                "cnumpy\ndtype\nX\2\0\0\0f4\x85R(K\3X\1\0\0\0>tb.",
-                "big-endian"),
-        PROGRAM("\200\2"
-                "c_codecs\nencode\nX\1\0\0\0aX\5\0\0\0utf-8\x86R.",
-                "broken pickle"),
-        PROGRAM("\200\2"
-                "cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\2\0\0\0f8\x85R"
-                "c_codecs\nencode\nX\1\0\0\0aX\6\0\0\0latin1\x86R\x86R.",
-                "broken pickle"),
-    };
     buffer *b = malloc(sizeof *b);
 
     (void)state;

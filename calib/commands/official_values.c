@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "budgets/cost.h"
+#include "runtime/official.h"
 #include "runtime/pth.h"
 
 enum { MOST_SAMPLES = 1 << 27 };
@@ -21,27 +22,17 @@ typedef struct {
 
 /* ---------------------------------------------------------------- reading ------------------ */
 
-static int64_t integer_of(const pickle_value *root, const char *key, int64_t otherwise)
-{
-    const pickle_value *v = pickle_get(root, key);
-
-    return v && v->kind == PICKLE_INT ? v->as.integer : otherwise;
-}
-
-/* Layers with an exit: every interval-th and the last. */
 static deer_status find_layers(const char *path, const pickle_value *root, problem *p,
                                deer_error *err)
 {
-    int64_t last = integer_of(root, "early_exit_layer", -1);
-    int64_t interval = integer_of(root, "exit_interval", 1);
-    int exits = 0;
+    int64_t last = pickle_integer(root, "early_exit_layer", -1);
+    int64_t interval = pickle_integer(root, "exit_interval", 1);
+    int exits;
 
     if (last < 0 || last >= 1024 || interval < 1)
         return deer_fail(err, "%s does not say which layers have exits (early_exit_layer)", path);
-    for (int64_t i = interval - 1; i < last && exits < DEER_MAX_EXITS - 1; i += interval)
-        p->layer[exits++] = (int)i;
-    p->layer[exits++] = (int)last;
     p->layers = (int)last + 1;
+    exits = official_exit_layers(interval, p->layers, p->layer);
     if (exits != p->s.exits)
         return deer_fail(err, "%s has values of %d exits, but an exit every %lld of %d layers",
                          path, p->s.exits, (long long)interval, p->layers);
