@@ -51,7 +51,7 @@ relabel() { # relabel NAME OPTIONS...: the policy as it is now acts, the expert 
     record "$name" --policy "$folder/policy.safetensors" --noise 0.4 "$@"
 }
 
-record valid --episodes 4 --row 2 --seed 77
+record valid --episodes 10 --row 2 --seed 77
 record scenes --episodes 600 --keep-steps 2 --noise 1.5 --seed 2
 record train --episodes 80 --row 3 --seed 1
 train 6000 5000 train scenes
