@@ -17,14 +17,14 @@ BUILD    ?= build
 endif
 
 # Debian 12 packages: what the programs need, and what only development and drawing need.
-PACKAGES := build-essential pkg-config libopenblas-dev libnlopt-dev libhdf5-dev zlib1g-dev \
+PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev \
             libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev libmujoco-dev \
             libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev gnuplot-nox
 
 pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
-RUNTIME_PC  := openblas jansson libpcre2-8 libutf8proc
+RUNTIME_PC  := jansson libpcre2-8 libutf8proc
 DATASETS_PC := hdf5 libxxhash zlib
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
@@ -64,7 +64,7 @@ LIBRUN      := $(BUILD)/librun.a
 PROGRAMS := $(patsubst deer_%,$(BUILD)/deer-%,$(basename $(notdir $(foreach d,runtime datasets calib reports,$(call mains,$(d))))))
 ifeq ($(LEAN),1)
 PROGRAMS := $(BUILD)/deer-run
-PACKAGES := build-essential pkg-config libopenblas-dev libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
+PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
 endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPER   := $(BUILD)/tests/command_helper
@@ -79,6 +79,17 @@ tests: $(TESTS) $(HELPER)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+# Tiles of products, compiled once for each instruction set that may be there. Sums are fused.
+ISA = $(BUILD)/runtime/isa_
+$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast
+ifeq ($(shell uname -m),x86_64)
+$(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
+$(ISA)avx512.o $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+$(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512bf16 -mavx512vnni
+else ifeq ($(shell uname -m),aarch64)
+$(ISA)neon.o: ALL_CFLAGS += -march=armv8.2-a+dotprod
+endif
 
 # The simulator's scene, as a C string.
 $(BUILD)/datasets/tabletop/scene_xml.c: datasets/tabletop/scene.xml
@@ -122,6 +133,8 @@ $(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(REPORTS) $(TOOL) $(LIBDEE
 
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
+
+$(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 
 $(HELPER): $(BUILD)/tests/command_helper.o
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)

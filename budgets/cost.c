@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "budgets/activations.h"
 #include "budgets/modules.h"
 
 enum { VIEWS = 2 }; /* static and wrist camera, each through the tower and the resampler */
@@ -53,7 +52,7 @@ static void exit_cost(const deer_config *c, const deer_cost *cost, int k, deer_e
     e->head = deer_cost_head(cost, e->head_evaluations);
     e->total = e->vision + e->resampler + e->llm + e->head;
     e->weight_bytes = (uint64_t)cost->dtype * weights_up_to(c, c->exit_layers[k]);
-    e->activation_bytes = activation_bytes(c);
+    e->activation_bytes = deer_session_need(c, 1);
     e->memory_bytes = e->weight_bytes + e->activation_bytes;
 }
 

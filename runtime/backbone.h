@@ -5,24 +5,27 @@
 #ifndef RUNTIME_BACKBONE_H
 #define RUNTIME_BACKBONE_H
 
+#include "runtime/kernels.h"
 #include "runtime/model.h"
 
 /* Slices of one arena; sizes in floats behind each. P patches a side squared, L latents, W vision
  * width, T text tokens, M = 2 L media tokens, d decoder width. */
 typedef struct {
-    float *pixels;  /* [2, 3, S, S] normalised images */
-    float *patches; /* [2 P, 3 p p] */
-    float *tokens;  /* [2 (P + 1), W] vision residual stream */
-    float *media;   /* [M, W] what the decoder looks at */
-    float *hidden;  /* [T, d] decoder residual stream */
-    float *normed;  /* a LayerNorm's output, the largest of all */
-    float *wide;    /* q, k, v or an MLP's hidden values, the largest of all */
-    float *mixed;   /* attention output, the largest of all */
-    float *scores;  /* attention scores of one head, the largest of all */
+    float *pixels;   /* [2, 3, S, S] normalised images */
+    float *patches;  /* [2 P, 3 p p] */
+    float *tokens;   /* [2 (P + 1), W] vision residual stream */
+    float *media;    /* [M, W] what the decoder looks at */
+    float *embedded; /* [T, d] the instruction's tokens */
+    float *hidden;   /* [T, d] decoder residual stream */
+    float *normed;   /* a LayerNorm's output, the largest of all */
+    float *wide;     /* q, k, v or an MLP's hidden values, the largest of all */
+    float *mixed;    /* attention output, the largest of all */
+    workspace ws;    /* of products and attention, for each thread */
 } backbone_scratch;
 
 /* Floats that the scratch of this model needs; with base, points the slices into it. */
-size_t backbone_layout(const deer_config *config, backbone_scratch *scratch, float *base);
+size_t backbone_layout(const deer_config *config, int threads, backbone_scratch *scratch,
+                       float *base);
 
 /* pixels -> tokens: CLIP's vision transformer on both images as one batch. The class token is
  * dropped later and ln_post is not applied. Source: open_clip 2.20.0 VisionTransformer. */
@@ -31,8 +34,8 @@ void vision_run(const deer_model *model, backbone_scratch *s);
 /* tokens -> media: static camera first. Source: OpenFlamingo PerceiverResampler. */
 void resampler_run(const deer_model *model, backbone_scratch *s);
 
-/* hidden = embeddings of the tokens. */
-void decoder_start(const deer_model *model, backbone_scratch *s, const int32_t *ids, int count);
+/* hidden = embedded, count rows. */
+void decoder_start(const deer_model *model, backbone_scratch *s, int count);
 
 /* One layer: gated cross-attention where it has one, then the MPT block; hidden in place. The
  * layer's media keys and values are computed here, so only for layers that run. ids  decide which

@@ -1,6 +1,7 @@
 /* bind.c - which tensors a model consists of: official names, shapes, order of execution. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/model.h"
@@ -15,6 +16,10 @@ typedef struct {
     char prefix[128];        /* of the names that follow */
     const safetensor **list; /* where to note each tensor, or NULL */
     size_t count, room;
+    char *arena;  /* where the weights will be, NULL while their size is not known */
+    size_t bytes; /* of it, so far */
+    model_copy *copy;
+    size_t copies, copies_room;
 } binder;
 
 /* One more thing that is wrong with tensor `name`. */
@@ -39,7 +44,8 @@ static deer_status verdict(binder *b)
     return b->status;
 }
 
-static const float *bind_shape(binder *b, const char *name, int rank, const int64_t *shape)
+/* The tensor of that name, NULL when it is missing or of another shape. */
+static const safetensor *find(binder *b, const char *name, int rank, const int64_t *shape)
 {
     char full[256];
     const safetensor *t;
@@ -50,10 +56,6 @@ static const float *bind_shape(binder *b, const char *name, int rank, const int6
         complain(b, full, "is missing");
         return NULL;
     }
-    if (!safetensors_is_f32(t) || (b->file->data_offset + t->begin) % sizeof(float)) {
-        complain(b, full, "is not aligned float32");
-        return NULL;
-    }
     if (t->rank != rank || memcmp(t->shape, shape, (size_t)rank * sizeof *shape)) {
         complain(b, full, "does not have the shape the configuration says");
         return NULL;
@@ -62,23 +64,79 @@ static const float *bind_shape(binder *b, const char *name, int rank, const int6
         b->end = t->end;
     if (b->list && b->count < b->room)
         b->list[b->count++] = t;
-    return b->file->data ? (const float *)(const void *)(b->file->data + t->begin) : NULL;
+    return t;
+}
+
+/* The next place in the arena, for what a copy brings there. */
+static void *place(binder *b, size_t bytes, model_copy copy)
+{
+    char *to = b->arena ? b->arena + b->bytes : NULL;
+
+    b->bytes += (bytes + 63) / 64 * 64;
+    copy.to = to;
+    if (b->copies < b->copies_room)
+        b->copy[b->copies] = copy;
+    b->copies++;
+    return to;
+}
+
+/* A vector, or a matrix that is not multiplied; room for a multiple of 16 numbers. */
+static const float *bind_floats(binder *b, const char *name, int rank, const int64_t *shape)
+{
+    const safetensor *t = find(b, name, rank, shape);
+    size_t n = (size_t)shape[0] * (size_t)(rank > 1 ? shape[1] : 1);
+
+    if (!t)
+        return NULL;
+    if (!safetensors_is_f32(t)) {
+        complain(b, t->name, "is not float32");
+        return NULL;
+    }
+    return place(b, (n + 15) / 16 * 16 * sizeof(float), (model_copy){.from = t, .columns = (int)n});
 }
 
 static const float *bind_vector(binder *b, const char *name, int n)
 {
-    return bind_shape(b, name, 1, (const int64_t[]){n});
+    return bind_floats(b, name, 1, (const int64_t[]){n});
 }
 
-static const float *bind_matrix(binder *b, const char *name, int rows, int columns)
+static bool type_of(const safetensor *t, weight_type *type)
 {
-    return bind_shape(b, name, 2, (const int64_t[]){rows, columns});
+    *type = t->type == NUMBER_BF16 ? WEIGHT_BF16 : t->type == NUMBER_U8 ? WEIGHT_Q8 : WEIGHT_F32;
+    return t->readable && (*type != WEIGHT_F32 || t->type == NUMBER_F32);
 }
 
-static affine bind_norm(binder *b, const char *name, int n, bool has_bias)
+/* Weights [n, k], whatever the tensor's rank. */
+static matrix bind_weights(binder *b, const char *name, int n, int k, int rank,
+                           const int64_t *shape)
+{
+    const safetensor *t = find(b, name, rank, shape);
+    matrix m = {.n = n, .k = k};
+    char scale[160];
+
+    if (!t)
+        return m;
+    if (!type_of(t, &m.type)) {
+        complain(b, t->name, "is not float32, bfloat16 or 8-bit");
+        return m;
+    }
+    m.panels = place(b, matrix_panel_words(m.type, n, k) * sizeof(uint32_t),
+                     (model_copy){.from = t, .n = n, .k = k});
+    snprintf(scale, sizeof scale, "%s_scale", name);
+    if (m.type == WEIGHT_Q8)
+        m.scale = bind_vector(b, scale, n);
+    return m;
+}
+
+static matrix bind_matrix(binder *b, const char *name, int rows, int columns)
+{
+    return bind_weights(b, name, rows, columns, 2, (const int64_t[]){rows, columns});
+}
+
+static norm_layer bind_norm(binder *b, const char *name, int n, bool has_bias)
 {
     char full[128];
-    affine a = {NULL, NULL};
+    norm_layer a = {NULL, NULL};
 
     snprintf(full, sizeof full, "%s.weight", name);
     a.w = bind_vector(b, full, n);
@@ -88,10 +146,10 @@ static affine bind_norm(binder *b, const char *name, int n, bool has_bias)
     return a;
 }
 
-static affine bind_linear(binder *b, const char *name, int out, int in, bool has_bias)
+static linear_layer bind_linear(binder *b, const char *name, int out, int in, bool has_bias)
 {
     char full[128];
-    affine a = {NULL, NULL};
+    linear_layer a = {.b = NULL};
 
     snprintf(full, sizeof full, "%s.weight", name);
     a.w = bind_matrix(b, full, out, in);
@@ -119,8 +177,9 @@ static void bind_vision(binder *b, const deer_config *c, vision_weights *v)
 
     under(b, "vision_encoder.visual.");
     v->class_embedding = bind_vector(b, "class_embedding", w);
-    v->positional_embedding = bind_matrix(b, "positional_embedding", grid * grid + 1, w);
-    v->conv1 = bind_shape(b, "conv1.weight", 4, kernel);
+    v->positional_embedding =
+        bind_floats(b, "positional_embedding", 2, (const int64_t[]){grid * grid + 1, w});
+    v->conv1.w = bind_weights(b, "conv1.weight", w, 3 * c->patch_size * c->patch_size, 4, kernel);
     v->ln_pre = bind_norm(b, "ln_pre", w, true);
     for (int i = 0; i < c->vision_layers; i++) {
         vision_block *block = &v->block[i];
@@ -140,7 +199,7 @@ static void bind_resampler(binder *b, const deer_config *c, resampler_weights *r
     int w = c->vision_width, inner = c->resampler_heads * c->resampler_head_dim;
 
     under(b, "perceiver.");
-    r->latents = bind_matrix(b, "latents", c->resampler_latents, w);
+    r->latents = bind_floats(b, "latents", 2, (const int64_t[]){c->resampler_latents, w});
     r->norm = bind_norm(b, "norm", w, true);
     for (int i = 0; i < c->resampler_layers; i++) {
         resampler_layer *layer = &r->layer[i];
@@ -204,13 +263,13 @@ static void bind_lstm(binder *b, const deer_config *c, int i, lstm_weights *l)
     else
         under(b, "extra_exit.rnn.layers.%d.", 3 * i);
     snprintf(name, sizeof name, "weight_ih_l%d", k);
-    l->w_ih = bind_matrix(b, name, 4 * h, in);
+    l->ih.w = bind_matrix(b, name, 4 * h, in);
     snprintf(name, sizeof name, "weight_hh_l%d", k);
-    l->w_hh = bind_matrix(b, name, 4 * h, h);
+    l->hh.w = bind_matrix(b, name, 4 * h, h);
     snprintf(name, sizeof name, "bias_ih_l%d", k);
-    l->b_ih = bind_vector(b, name, 4 * h);
+    l->ih.b = bind_vector(b, name, 4 * h);
     snprintf(name, sizeof name, "bias_hh_l%d", k);
-    l->b_hh = bind_vector(b, name, 4 * h);
+    l->hh.b = bind_vector(b, name, 4 * h);
     under(b, "extra_exit.rnn.layers.");
     snprintf(name, sizeof name, "%d", 3 * i + 1);
     if (!plain)
@@ -256,6 +315,16 @@ static void bind_mlp(binder *b, const deer_config *c, const char *part, int outp
     }
 }
 
+static void bind_embedding(binder *b, deer_model *model)
+{
+    const deer_config *c = &model->config;
+    weight_type type;
+
+    model->embedding = find(b, "wte.weight", 2, (const int64_t[]){c->vocab, c->d_model});
+    if (model->embedding && (!type_of(model->embedding, &type) || type == WEIGHT_Q8))
+        complain(b, model->embedding->name, "is neither float32 nor bfloat16");
+}
+
 /* Every tensor in order of execution. */
 static void bind_all(binder *b, deer_model *model)
 {
@@ -264,7 +333,7 @@ static void bind_all(binder *b, deer_model *model)
     bind_vision(b, c, &model->vision);
     bind_resampler(b, c, &model->resampler);
     under(b, "lang_encoder.transformer.");
-    model->embedding = bind_matrix(b, "wte.weight", c->vocab, c->d_model);
+    bind_embedding(b, model);
     for (int i = 0; i < c->lstm_layers; i++)
         bind_lstm(b, c, i, &model->head.lstm[i]);
     bind_mlp(b, c, "actions", DEER_POSE, &model->head.pose);
@@ -273,12 +342,27 @@ static void bind_all(binder *b, deer_model *model)
         bind_decoder(b, c, i, &model->decoder[i]);
 }
 
-deer_status model_bind(deer_model *model, size_t *end, deer_error *err)
+deer_status model_find(deer_model *model, size_t *end, size_t *bytes, deer_error *err)
 {
     binder b = {.file = &model->file, .err = err};
 
     bind_all(&b, model);
     *end = b.end;
+    *bytes = b.bytes;
+    return verdict(&b);
+}
+
+deer_status model_bind(deer_model *model, model_copy **copies, size_t *count, deer_error *err)
+{
+    binder b = {
+        .file = &model->file, .err = err, .arena = model->arena, .copies_room = model->file.count};
+
+    b.copy = calloc(b.copies_room + 1, sizeof *b.copy);
+    *copies = b.copy;
+    if (!b.copy)
+        return deer_fail(err, "out of memory opening %s", model->file.path);
+    bind_all(&b, model);
+    *count = b.copies;
     return verdict(&b);
 }
 

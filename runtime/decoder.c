@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/backbone.h"
+#include "runtime/head.h"
 #include "runtime/kernels.h"
 
 static size_t larger(size_t a, size_t b)
@@ -10,47 +11,74 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-size_t backbone_layout(const deer_config *c, backbone_scratch *s, float *base)
+/* What the largest product and the largest attention need, for one thread; those of the head, which
+ * borrows it, included. */
+static size_t workspace_bytes(const deer_config *c)
+{
+    int grid = c->image_size / c->patch_size, p = grid * grid, w = c->vision_width;
+    int l = c->resampler_latents, t = c->max_text, d = c->d_model;
+    int resampler = c->resampler_heads * c->resampler_head_dim;
+    int cross = c->cross_heads * c->cross_head_dim;
+    size_t bytes = workspace_linear(p, 3 * c->patch_size * c->patch_size);
+
+    bytes = larger(bytes, head_workspace(c, HEAD_ROWS));
+    bytes = larger(bytes, workspace_linear(2 * (p + 1), w));
+    bytes = larger(bytes, workspace_linear(2 * (p + 1), c->vision_mlp));
+    bytes = larger(bytes, workspace_linear(2 * l, resampler));
+    bytes = larger(bytes, workspace_linear(2 * l, c->resampler_mlp));
+    bytes = larger(bytes, workspace_linear(t, d));
+    bytes = larger(bytes, workspace_linear(t, cross));
+    bytes = larger(bytes, workspace_linear(t, c->cross_mlp));
+    bytes = larger(bytes, workspace_linear(t, c->mlp));
+    bytes = larger(bytes, workspace_attention(p + 1, w / c->vision_heads));
+    bytes = larger(bytes, workspace_attention(p + l, c->resampler_head_dim));
+    bytes = larger(bytes, workspace_attention(2 * l, c->cross_head_dim));
+    return larger(bytes, workspace_attention(t, d / c->heads));
+}
+
+size_t backbone_layout(const deer_config *c, int threads, backbone_scratch *s, float *base)
 {
     size_t side = (size_t)c->image_size, grid = side / (size_t)c->patch_size, p = grid * grid;
     size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents, t = (size_t)c->max_text;
     size_t d = (size_t)c->d_model, m = 2 * l, values = 3 * side * side;
     size_t resampler = (size_t)c->resampler_heads * (size_t)c->resampler_head_dim;
     size_t cross = (size_t)c->cross_heads * (size_t)c->cross_head_dim;
-    size_t wide = 2 * (p + 1) * larger(3 * w, (size_t)c->vision_mlp), mixed, scores;
-    size_t sizes[9], total = 0;
-    float **slices[9] = {&s->pixels, &s->patches, &s->tokens, &s->media, &s->hidden,
-                         &s->normed, &s->wide,    &s->mixed,  &s->scores};
+    size_t wide = 2 * (p + 1) * larger(3 * w, (size_t)c->vision_mlp), mixed;
+    size_t sizes[10], total = 0;
+    float *workspace_base,
+        **slices[10] = {&s->pixels, &s->patches, &s->tokens, &s->media, &s->embedded,
+                        &s->hidden, &s->normed,  &s->wide,   &s->mixed, &workspace_base};
 
-    wide = larger(wide, (p + l) * 2 * resampler + l * resampler);
-    wide = larger(wide, l * (size_t)c->resampler_mlp);
+    wide = larger(wide, 2 * (p + l) * 2 * resampler + m * resampler);
+    wide = larger(wide, m * (size_t)c->resampler_mlp);
     wide = larger(wide, m * 2 * cross + t * cross);
     wide = larger(wide, t * larger(larger(3 * d, (size_t)c->mlp), (size_t)c->cross_mlp));
-    mixed = larger(larger(2 * (p + 1) * w, l * resampler), t * larger(cross, d));
-    scores = larger(larger((p + 1) * (p + 1), l * (p + l)), t * larger(m, t));
+    mixed = larger(larger(2 * (p + 1) * w, m * larger(resampler, w)), t * larger(cross, d));
+    s->ws.parts = threads;
+    s->ws.bytes = (workspace_bytes(c) + 63) / 64 * 64;
     sizes[0] = 2 * values;
     sizes[1] = 2 * values;
     sizes[2] = 2 * (p + 1) * w;
     sizes[3] = m * w;
     sizes[4] = t * d;
-    sizes[5] = larger(larger(2 * (p + 1) * w, (p + l) * w), t * d);
-    sizes[6] = wide;
-    sizes[7] = mixed;
-    sizes[8] = scores;
-    for (int i = 0; i < 9; i++) {
+    sizes[5] = t * d;
+    sizes[6] = larger(larger(2 * (p + 1) * w, 2 * (p + l) * w), t * d);
+    sizes[7] = wide;
+    sizes[8] = mixed;
+    sizes[9] = (size_t)threads * s->ws.bytes / sizeof(float);
+    for (int i = 0; i < 10; i++) {
         *slices[i] = base ? base + total : NULL;
         total += (sizes[i] + 15) / 16 * 16; /* whole cache lines */
     }
+    s->ws.base = (char *)workspace_base;
     return total;
 }
 
-void decoder_start(const deer_model *model, backbone_scratch *s, const int32_t *ids, int count)
+void decoder_start(const deer_model *model, backbone_scratch *s, int count)
 {
     size_t d = (size_t)model->config.d_model;
 
-    for (int i = 0; i < count; i++)
-        memcpy(s->hidden + (size_t)i * d, model->embedding + (size_t)ids[i] * d,
-               d * sizeof *s->hidden);
+    memcpy(s->hidden, s->embedded, (size_t)count * d * sizeof *s->hidden);
 }
 
 /* hidden += tanh(gate) * x */
@@ -85,22 +113,31 @@ static void cross_attention(const deer_model *model, const cross_weights *x, bac
                             const int32_t *ids, int count)
 {
     const deer_config *c = &model->config;
-    int d = c->d_model, inner = c->cross_heads * c->cross_head_dim, w = c->vision_width;
+    int d = c->d_model, inner = c->cross_heads * c->cross_head_dim;
     int media = 2 * c->resampler_latents;
     float *kv = s->wide, *q = s->wide + (long)media * 2 * inner;
 
     layer_norm(s->normed, s->hidden, x->norm.w, x->norm.b, count, d);
-    linear(q, s->normed, x->to_q.w, NULL, count, inner, d);
-    linear(kv, s->media, x->to_kv.w, NULL, media, 2 * inner, w);
-    attention(s->mixed, q, inner, kv, kv + inner, 2 * inner, count, media, c->cross_heads,
-              c->cross_head_dim, 1 / sqrtf((float)c->cross_head_dim), NULL, s->scores);
+    linear(&s->ws, q, s->normed, &x->to_q, count);
+    linear(&s->ws, kv, s->media, &x->to_kv, media);
+    attention_run(&s->ws, &(attention_job){.out = s->mixed,
+                                           .q = q,
+                                           .k = kv,
+                                           .v = kv + inner,
+                                           .q_stride = inner,
+                                           .kv_stride = 2 * inner,
+                                           .sequences = 1,
+                                           .tq = count,
+                                           .tk = media,
+                                           .heads = c->cross_heads,
+                                           .dim = c->cross_head_dim,
+                                           .scale = 1 / sqrtf((float)c->cross_head_dim)});
     mask_media(c, s->mixed, kv + inner, 2 * inner, media, ids, count);
-    linear(s->normed, s->mixed, x->to_out.w, NULL, count, d, inner);
+    linear(&s->ws, s->normed, s->mixed, &x->to_out, count);
     add_gated(s->hidden, s->normed, *x->attn_gate, count * d);
     layer_norm(s->normed, s->hidden, x->ff_norm.w, x->ff_norm.b, count, d);
-    linear(s->wide, s->normed, x->ff_up.w, NULL, count, c->cross_mlp, d);
-    gelu(s->wide, count * c->cross_mlp);
-    linear(s->normed, s->wide, x->ff_down.w, NULL, count, d, c->cross_mlp);
+    linear_then(&s->ws, s->wide, s->normed, &x->ff_up, count, ACTIVATION_GELU);
+    linear(&s->ws, s->normed, s->wide, &x->ff_down, count);
     add_gated(s->hidden, s->normed, *x->ff_gate, count * d);
 }
 
@@ -120,16 +157,26 @@ static void self_block(const deer_model *model, const decoder_weights *l, backbo
     int d = c->d_model, dim = d / c->heads;
 
     layer_norm(s->normed, s->hidden, l->norm_1.w, NULL, count, d);
-    linear(s->wide, s->normed, l->qkv.w, NULL, count, 3 * d, d);
+    linear(&s->ws, s->wide, s->normed, &l->qkv, count);
     if (l->q_ln.w)
         normalise_qk(l, s->wide, count, d);
-    attention(s->mixed, s->wide, 3 * d, s->wide + d, s->wide + 2 * d, 3 * d, count, count, c->heads,
-              dim, 1 / sqrtf((float)dim), model->slopes, s->scores);
-    linear_add(s->hidden, s->mixed, l->out_proj.w, NULL, count, d, d);
+    attention_run(&s->ws, &(attention_job){.out = s->mixed,
+                                           .q = s->wide,
+                                           .k = s->wide + d,
+                                           .v = s->wide + 2 * d,
+                                           .q_stride = 3 * d,
+                                           .kv_stride = 3 * d,
+                                           .sequences = 1,
+                                           .tq = count,
+                                           .tk = count,
+                                           .heads = c->heads,
+                                           .dim = dim,
+                                           .scale = 1 / sqrtf((float)dim),
+                                           .slopes = model->slopes});
+    linear_add(&s->ws, s->hidden, s->mixed, &l->out_proj, count);
     layer_norm(s->normed, s->hidden, l->norm_2.w, NULL, count, d);
-    linear(s->wide, s->normed, l->up.w, NULL, count, c->mlp, d);
-    gelu(s->wide, count * c->mlp);
-    linear_add(s->hidden, s->wide, l->down.w, NULL, count, d, c->mlp);
+    linear_then(&s->ws, s->wide, s->normed, &l->up, count, ACTIVATION_GELU);
+    linear_add(&s->ws, s->hidden, s->wide, &l->down, count);
 }
 
 void decoder_layer(const deer_model *model, backbone_scratch *s, int layer, const int32_t *ids,

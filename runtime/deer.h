@@ -134,17 +134,19 @@ typedef struct {
 
 typedef struct deer_model deer_model;
 
-/* Maps a model file read-only. Only the prefix needed up to exit max_exit (an index into
- * exit_layers, or DEER_ALL_EXITS) is mapped and checked; tensors lie in execution order.
- * Every header field is checked against the file size and every mapped weight for NaN and infinity.
- * On success *model is the caller's, to close; on failure it is NULL. */
+/* Loads a model file. Only what is needed up to exit max_exit (an index into exit_layers, or
+ * DEER_ALL_EXITS) is read, a prefix of the file; the weights are copied in the layout that this
+ * processor multiplies fastest, on all threads. Every header field is checked against the file size
+ * and every weight for NaN and infinity. The token embedding is not loaded: an instruction reads
+ * its rows, so the file must stay where it is. On success *model is the caller's, to close; on
+ * failure it is NULL. */
 deer_status deer_model_open(const char *path, int max_exit, deer_model **model, deer_error *err);
 void deer_model_close(deer_model *model);
 
 /* The model's dimensions; lives as long as the model. */
 const deer_config *deer_model_config(const deer_model *model);
 
-/* The deepest exit that is mapped: an index into exit_layers. */
+/* The deepest exit that is loaded: an index into exit_layers. */
 int deer_model_max_exit(const deer_model *model);
 
 /* Identity of the weights and configuration: independent of path, dates and of max_exit. */
@@ -154,8 +156,8 @@ const char *deer_model_fingerprint(const deer_model *model);
  * Programs that run many small sessions side by side set 1. */
 void deer_set_threads(int threads);
 
-/* Bytes of the file mapped for the weights up to max_exit. */
-size_t deer_model_mapped_bytes(const deer_model *model);
+/* Bytes of memory that the weights up to max_exit take. */
+size_t deer_model_bytes(const deer_model *model);
 
 /* ---------------------------------------------------------------- thresholds --------------- */
 
@@ -239,7 +241,7 @@ typedef struct {
 void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *thresholds);
 
 /* Reads a thresholds file. When model is not NULL the file must be for that model (fingerprint and
- * exit layers) and its deepest exit must be mapped. */
+ * exit layers) and its deepest exit must be loaded. */
 deer_status deer_thresholds_load(const char *path, const deer_model *model,
                                  deer_thresholds *thresholds, deer_error *err);
 
@@ -327,9 +329,13 @@ const float *deer_session_lstm_c(const deer_session *session);
 /* Bytes this session holds besides the model: scratch and state. */
 size_t deer_session_bytes(const deer_session *session);
 
+/* The same before there is one: for `threads` threads and cameras of the model's own image size
+ * (others change the share of resizing, which is small). */
+size_t deer_session_need(const deer_config *config, int threads);
+
 /* ---------------------------------------------------------------- calibration -------------- */
 
-/* Runs vision and every decoder layer up to the model's deepest mapped exit, without the head, and
+/* Runs vision and every decoder layer up to the model's deepest loaded exit, without the head, and
  * returns the max-pooled features the head would see.
  *   pooled  [1 + exits up to max_exit, d_model]; row 0 is the pseudo exit (the layer before the
  *           first exit), row 1 + k is exit k. The caller's memory.

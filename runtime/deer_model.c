@@ -65,8 +65,8 @@ static void print_json(const subject *s)
                      "tokens", s->cost.tokens, "parameters", parameters_json(c), "exits", exits);
     if (s->model) {
         json_object_set_new(root, "fingerprint", json_string(deer_model_fingerprint(s->model)));
-        json_object_set_new(root, "mapped_bytes",
-                            json_integer((json_int_t)deer_model_mapped_bytes(s->model)));
+        json_object_set_new(root, "weight_bytes",
+                            json_integer((json_int_t)deer_model_bytes(s->model)));
     }
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
@@ -111,7 +111,7 @@ static void print_dimensions(const subject *s)
     print_head(c);
     print_parameters(c);
     if (s->model)
-        printf("weights      %.2f MB mapped\n", (double)deer_model_mapped_bytes(s->model) / 1e6);
+        printf("weights      %.2f MB in memory\n", (double)deer_model_bytes(s->model) / 1e6);
 }
 
 static void print_exits(const subject *s)

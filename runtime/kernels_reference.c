@@ -40,27 +40,30 @@ void reference_gelu(float *x, int n)
         x[i] = (float)(x[i] * 0.5 * (1 + erf(x[i] * M_SQRT1_2)));
 }
 
-void reference_attention(float *out, const float *q, int q_stride, const float *k, const float *v,
-                         int kv_stride, int tq, int tk, int heads, int dim, float scale,
-                         const float *slopes, float *scores)
+void reference_attention(const attention_job *a, float *scores)
 {
-    for (int h = 0; h < heads; h++)
-        for (int i = 0; i < tq; i++) {
-            int seen = slopes ? i + 1 : tk;
+    long width = (long)a->heads * a->dim;
+
+    for (int h = 0; h < a->heads; h++)
+        for (int i = 0; i < a->tq; i++) {
+            const float *q = a->q + i * a->q_stride + h * a->dim;
+            int seen = a->slopes ? i + 1 : a->tk;
             double sum = 0;
             for (int j = 0; j < seen; j++) {
+                const float *k = a->k + j * a->kv_stride + h * a->dim;
                 double dot = 0;
-                for (int c = 0; c < dim; c++)
-                    dot += (double)q[i * q_stride + h * dim + c] * k[j * kv_stride + h * dim + c];
-                scores[j] = (float)(dot * scale + (slopes ? slopes[h] * (j - (tk - 1)) : 0));
+                for (int c = 0; c < a->dim; c++)
+                    dot += (double)q[c] * k[c];
+                scores[j] =
+                    (float)(dot * a->scale + (a->slopes ? a->slopes[h] * (j - (a->tk - 1)) : 0));
             }
             for (int j = 0; j < seen; j++)
                 sum += exp(scores[j]);
-            for (int c = 0; c < dim; c++) {
+            for (int c = 0; c < a->dim; c++) {
                 double mixed = 0;
                 for (int j = 0; j < seen; j++)
-                    mixed += exp(scores[j]) / sum * v[j * kv_stride + h * dim + c];
-                out[i * heads * dim + h * dim + c] = (float)mixed;
+                    mixed += exp(scores[j]) / sum * a->v[j * a->kv_stride + h * a->dim + c];
+                a->out[i * width + h * a->dim + c] = (float)mixed;
             }
         }
 }

@@ -1,7 +1,6 @@
-/* model.c - opening a model file: map the prefix, check every weight, know who it is. */
+/* model.c - opening a model file: check its table, load the prefix, know who it is. */
 #include "runtime/model.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,27 +56,8 @@ deer_status model_allocate(deer_model *model, deer_error *err)
     return DEER_OK;
 }
 
-/* A weight that is not finite spoils every action silently; refuse it by name. */
-deer_status model_check_finite(const deer_model *model, size_t end, deer_error *err)
-{
-    for (size_t i = 0; i < model->file.count; i++) {
-        const safetensor *t = &model->file.tensor[i];
-        const float *w = (const float *)(const void *)(model->file.data + t->begin);
-        size_t n = (t->end - t->begin) / sizeof *w, bad = 0;
-        if (t->end > end || !safetensors_is_f32(t) ||
-            (model->file.data_offset + t->begin) % sizeof *w)
-            continue;
-        for (size_t j = 0; j < n; j++)
-            bad += !isfinite(w[j]);
-        if (bad)
-            return deer_fail(err, "%s: tensor %s holds %zu values that are not finite",
-                             model->file.path, t->name, bad);
-    }
-    return DEER_OK;
-}
-
 /* Who the model is: its header (configuration, tokenizer, tensor table) and the weights that are
- * mapped whatever the deepest exit. Layers behind the first exit count through the header alone, so
+ * needed whatever the deepest exit. Layers behind the first exit count through the header alone, so
  * that a prefix has the identity of the whole. */
 static void fingerprint(deer_model *model, size_t first_exit_end)
 {
@@ -95,7 +75,7 @@ static void fingerprint(deer_model *model, size_t first_exit_end)
 static deer_status load(deer_model *model, int max_exit, deer_error *err)
 {
     const char *path = model->file.path;
-    size_t first_exit_end, end;
+    size_t first_exit_end, end, bytes;
 
     if (read_config(model, err) || read_tokenizer(model, err) || model_allocate(model, err))
         return DEER_FAILED;
@@ -103,13 +83,15 @@ static deer_status load(deer_model *model, int max_exit, deer_error *err)
         return deer_fail_with(DEER_USAGE, err, "%s has exits 0 to %d; there is no exit %d", path,
                               model->config.exits - 1, max_exit);
     model->max_exit = 0;
-    if (model_bind(model, &first_exit_end, err))
+    if (model_find(model, &first_exit_end, &bytes, err))
         return DEER_FAILED;
     model->max_exit = max_exit == DEER_ALL_EXITS ? model->config.exits - 1 : max_exit;
-    if (model_bind(model, &end, err) || safetensors_map(&model->file, end, err) ||
-        model_bind(model, &end, err) || model_check_finite(model, end, err))
+    if (model_find(model, &end, &bytes, err) || safetensors_map(&model->file, end, err))
         return DEER_FAILED;
     fingerprint(model, first_exit_end);
+    if (model_load(model, bytes, err))
+        return DEER_FAILED;
+    safetensors_unmap(&model->file);
     return DEER_OK;
 }
 
@@ -145,6 +127,7 @@ void deer_model_close(deer_model *model)
     if (!model)
         return;
     tokenizer_free(model->words);
+    model_unload(model);
     model_free_weights(model);
     if (model->file.path)
         safetensors_close(&model->file);
@@ -166,7 +149,7 @@ const char *deer_model_fingerprint(const deer_model *model)
     return model->fingerprint;
 }
 
-size_t deer_model_mapped_bytes(const deer_model *model)
+size_t deer_model_bytes(const deer_model *model)
 {
-    return model->file.mapping_size;
+    return model->arena_bytes;
 }

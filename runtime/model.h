@@ -1,55 +1,65 @@
-/* model.h - inside a model: the weights of every part, as pointers into the mapped file. */
+/* model.h - inside a model: the weights of every part, packed for the kernels.
+ *
+ * Opening a model finds every tensor it needs in the file (bind.c), and copies them into one memory
+ * in the layout that the products read (load.c). The token embedding stays in the file: an
+ * instruction reads the few rows it needs. */
 #ifndef RUNTIME_MODEL_H
 #define RUNTIME_MODEL_H
 
 #include "runtime/config.h"
+#include "runtime/kernels.h"
 #include "runtime/safetensors.h"
 #include "runtime/tokenizer.h"
 
 typedef struct {
-    const float *w, *b; /* b NULL where the layer has none */
-} affine;
+    const float *w, *b; /* b NULL where the norm has none */
+} norm_layer;
 
 typedef struct {
-    affine ln_1, in_proj, out_proj, ln_2, c_fc, c_proj;
+    norm_layer ln_1, ln_2;
+    linear_layer in_proj, out_proj, c_fc, c_proj;
 } vision_block;
 
 typedef struct {
-    const float *class_embedding, *positional_embedding, *conv1;
-    affine ln_pre;
+    const float *class_embedding, *positional_embedding;
+    linear_layer conv1;
+    norm_layer ln_pre;
     vision_block *block; /* [vision_layers] */
 } vision_weights;
 
 typedef struct {
-    affine norm_media, norm_latents, to_q, to_kv, to_out, ff_norm, ff_up, ff_down;
+    norm_layer norm_media, norm_latents, ff_norm;
+    linear_layer to_q, to_kv, to_out, ff_up, ff_down;
 } resampler_layer;
 
 typedef struct {
     const float *latents;
     resampler_layer *layer; /* [resampler_layers] */
-    affine norm;
+    norm_layer norm;
 } resampler_weights;
 
 typedef struct {
     const float *attn_gate, *ff_gate;
-    affine norm, to_q, to_kv, to_out, ff_norm, ff_up, ff_down;
+    norm_layer norm, ff_norm;
+    linear_layer to_q, to_kv, to_out, ff_up, ff_down;
 } cross_weights;
 
 typedef struct {
     bool has_cross;
     cross_weights cross;
-    affine norm_1, qkv, q_ln, k_ln, out_proj, norm_2, up, down;
+    norm_layer norm_1, q_ln, k_ln, norm_2;
+    linear_layer qkv, out_proj, up, down;
 } decoder_weights;
 
 typedef struct {
-    const float *w_ih, *w_hh, *b_ih, *b_hh;
-    affine norm; /* w NULL for the plain LSTM */
+    linear_layer ih, hh;
+    norm_layer norm; /* w NULL for the plain LSTM */
 } lstm_weights;
 
 /* [Linear -> (LayerNorm) -> ReLU] x head_mlp_layers -> Linear */
 typedef struct {
-    affine linear[DEER_MAX_MLP_LAYERS + 1];
-    affine norm[DEER_MAX_MLP_LAYERS];
+    linear_layer linear[DEER_MAX_MLP_LAYERS + 1];
+    norm_layer norm[DEER_MAX_MLP_LAYERS];
 } mlp_weights;
 
 typedef struct {
@@ -66,26 +76,44 @@ struct deer_model {
     tokenizer *words; /* NULL when the file has none */
     vision_weights vision;
     resampler_weights resampler;
-    const float *embedding; /* [vocab, d_model] */
+    const safetensor *embedding; /* [vocab, d_model] */
     head_weights head;
     decoder_weights *decoder; /* [layers up to the deepest exit] */
+    void *arena;              /* every weight but the embedding */
+    size_t arena_bytes;
 };
+
+/* A tensor to copy into the arena. */
+typedef struct {
+    const safetensor *from;
+    void *to;    /* a vector's floats or a matrix's panels */
+    int n, k;    /* of a matrix; n 0: a vector */
+    int columns; /* a vector's length */
+} model_copy;
 
 /* Decoder layers that run for this exit. */
 int model_layers_for(const deer_config *config, int exit);
 
-/* Finds every tensor the model needs up to model->max_exit, checks its type and shape, and (once
- * the file is mapped) points the weights at it. *end becomes the end of the last one in the data.
- */
-deer_status model_bind(deer_model *model, size_t *end, deer_error *err);
+/* Finds every tensor the model needs up to model->max_exit and checks its type and shape. *end
+ * becomes the end of the last one in the file's data, *bytes what the weights need in memory. */
+deer_status model_find(deer_model *model, size_t *end, size_t *bytes, deer_error *err);
 
-/* The tensors that model_bind needs, in order of execution: at most room of them into list. */
+/* Points the weights into model->arena and lists what belongs there: *copies is the caller's to
+ * free. */
+deer_status model_bind(deer_model *model, model_copy **copies, size_t *count, deer_error *err);
+
+/* Makes the arena and fills it from the mapped file, several tensors at once. Fails, naming the
+ * tensor, when a weight is not finite. */
+deer_status model_load(deer_model *model, size_t bytes, deer_error *err);
+void model_unload(deer_model *model);
+
+/* Rows of the token embedding, read from the file: out [count, d_model]. */
+deer_status model_embed(const deer_model *model, const int32_t *ids, int count, float *out,
+                        deer_error *err);
+
+/* The tensors that model_find needs, in order of execution: at most room of them into list. */
 deer_status model_list(deer_model *model, const safetensor **list, size_t room, size_t *count,
                        deer_error *err);
-
-/* Fails, naming the tensor, when a weight within the first `end` bytes of the data is not finite.
- */
-deer_status model_check_finite(const deer_model *model, size_t end, deer_error *err);
 
 /* The arrays that the weights are bound into, sized by model->config. model_free_weights frees
  * them. */

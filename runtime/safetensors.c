@@ -208,6 +208,15 @@ deer_status safetensors_map(safetensors *file, size_t size, deer_error *err)
     return DEER_OK;
 }
 
+void safetensors_unmap(safetensors *file)
+{
+    if (file->mapping)
+        munmap(file->mapping, file->mapping_size);
+    file->mapping = NULL;
+    file->mapping_size = 0;
+    file->data = NULL;
+}
+
 /* ---------------------------------------------------------------- writing ------------------ */
 
 static size_t item_bytes(const safetensors_item *item)

@@ -62,6 +62,7 @@ const char *safetensors_metadata(const safetensors *file, const char *key);
 
 /* Maps the first `size` bytes of the data (and the header before them). */
 deer_status safetensors_map(safetensors *file, size_t size, deer_error *err);
+void safetensors_unmap(safetensors *file);
 
 /* One tensor to write, float32. */
 typedef struct {

@@ -8,6 +8,7 @@
 #include "runtime/exit_policy.h"
 #include "runtime/half.h"
 #include "runtime/kernels.h"
+#include "runtime/threads.h"
 
 /* ---------------------------------------------------------------- life --------------------- */
 
@@ -16,28 +17,46 @@ static size_t padded(size_t floats)
     return (floats + 15) / 16 * 16;
 }
 
+/* Points the session's slices into p and returns how many floats they take; p may be NULL. */
+static size_t lay_out(deer_session *s, const deer_config *c, int threads, float *p)
+{
+    size_t state = padded((size_t)c->lstm_layers * (size_t)c->lstm_hidden);
+    size_t pooled = padded(HEAD_ROWS * (size_t)c->d_model), own = 2 * state + pooled, backbone;
+
+    if (p) {
+        s->h = p;
+        s->c = p + state;
+        s->pooled = p + 2 * state;
+    }
+    backbone = backbone_layout(c, threads, &s->backbone, p ? p + own : NULL);
+    own += backbone + head_layout(c, HEAD_ROWS, 0, &s->head, p ? p + own + backbone : NULL);
+    s->head.ws = s->backbone.ws;
+    return own;
+}
+
 static deer_status make_arena(deer_session *s, deer_error *err)
 {
     const deer_config *c = &s->model->config;
-    size_t state = padded((size_t)c->lstm_layers * (size_t)c->lstm_hidden);
-    size_t d = padded((size_t)c->d_model), backbone = backbone_layout(c, &s->backbone, NULL);
-    size_t floats = 2 * state + d + backbone + head_layout(c, 1, &s->head, NULL);
-    float *p;
+    int threads = threads_count();
 
-    s->arena_bytes = floats * sizeof(float);
+    s->arena_bytes = lay_out(s, c, threads, NULL) * sizeof(float);
     s->arena = aligned_alloc(64, s->arena_bytes);
     s->ids = calloc((size_t)c->max_text, sizeof *s->ids);
     if (!s->arena || !s->ids)
         return deer_fail(err, "out of memory for a session of %s (%zu bytes)", c->name,
                          s->arena_bytes);
     memset(s->arena, 0, s->arena_bytes);
-    p = s->arena;
-    s->h = p, p += state;
-    s->c = p, p += state;
-    s->pooled = p, p += d;
-    backbone_layout(c, &s->backbone, p);
-    head_layout(c, 1, &s->head, p + backbone);
+    lay_out(s, c, threads, s->arena);
     return DEER_OK;
+}
+
+size_t deer_session_need(const deer_config *c, int threads)
+{
+    size_t image = 3 * (size_t)c->image_size * (size_t)c->image_size;
+    deer_session s;
+
+    return sizeof s + lay_out(&s, c, threads, NULL) * sizeof(float) +
+           (size_t)c->max_text * sizeof *s.ids + 2 * 2 * image;
 }
 
 deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,
@@ -101,6 +120,18 @@ void deer_session_reset(deer_session *s)
     s->last_exit = 0;
 }
 
+/* The instruction is what s->ids holds: looks its tokens up and starts anew. On failure there is no
+ * instruction. */
+static deer_status begin_instruction(deer_session *s, int count, deer_error *err)
+{
+    s->tokens = 0;
+    if (model_embed(s->model, s->ids, count, s->backbone.embedded, err))
+        return DEER_FAILED;
+    s->tokens = count;
+    deer_session_reset(s);
+    return DEER_OK;
+}
+
 deer_status deer_session_set_instruction(deer_session *s, const char *instruction, deer_error *err)
 {
     int count;
@@ -109,11 +140,7 @@ deer_status deer_session_set_instruction(deer_session *s, const char *instructio
         return deer_fail(err, "model %s holds no tokenizer; give it token ids",
                          s->model->config.name);
     count = tokenizer_prompt(s->model->words, instruction, s->ids, s->model->config.max_text, err);
-    if (count < 0)
-        return DEER_FAILED;
-    s->tokens = count;
-    deer_session_reset(s);
-    return DEER_OK;
+    return count < 0 ? DEER_FAILED : begin_instruction(s, count, err);
 }
 
 deer_status deer_session_set_tokens(deer_session *s, const int32_t *ids, int count, deer_error *err)
@@ -126,10 +153,9 @@ deer_status deer_session_set_tokens(deer_session *s, const int32_t *ids, int cou
         if (ids[i] < 0 || ids[i] >= c->vocab)
             return deer_fail(err, "token id %d lies outside the vocabulary of %d", (int)ids[i],
                              c->vocab);
-    s->tokens = count < c->max_text ? count : c->max_text;
-    memcpy(s->ids, ids, (size_t)s->tokens * sizeof *s->ids);
-    deer_session_reset(s);
-    return DEER_OK;
+    count = count < c->max_text ? count : c->max_text;
+    memcpy(s->ids, ids, (size_t)count * sizeof *s->ids);
+    return begin_instruction(s, count, err);
 }
 
 int deer_session_tokens(const deer_session *s)
@@ -173,9 +199,14 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
     }
     vision_run(s->model, &s->backbone);
     resampler_run(s->model, &s->backbone);
-    decoder_start(s->model, &s->backbone, s->ids, s->tokens);
+    decoder_start(s->model, &s->backbone, s->tokens);
     return DEER_OK;
 }
+
+/* The recurrent state that an evaluation left. */
+typedef struct {
+    const float *h, *c;
+} head_state;
 
 static void run_layer(deer_session *s, int layer)
 {
@@ -184,45 +215,68 @@ static void run_layer(deer_session *s, int layer)
         s->observe(s->observe_context, layer, s->backbone.hidden);
 }
 
-/* The head on the present hidden state. */
-static void evaluate(deer_session *s, deer_action *a, float pose[DEER_POSE])
+/* The feature of the present hidden state, into a row of pooled. */
+static void pool(deer_session *s, int row)
 {
-    max_pool(s->pooled, s->backbone.hidden, s->tokens, s->model->config.d_model);
-    head_run(s->model, &s->head, 1, s->pooled, s->c, pose, &a->gripper_probability);
-    a->head_evaluations++;
+    int d = s->model->config.d_model;
+
+    max_pool(s->pooled + (long)row * d, s->backbone.hidden, s->tokens, d);
 }
 
-/* Runs layers and compares exits until two agree; leaves the last evaluation in the head's scratch.
+/* The head on `rows` rows of pooled; the last one's action becomes a's. Returns the state after it.
  */
-static void decide(deer_session *s, deer_action *a)
+static head_state evaluate(deer_session *s, int rows, deer_action *a,
+                           float pose[HEAD_ROWS][DEER_POSE])
+{
+    const deer_config *c = &s->model->config;
+    size_t state = (size_t)(rows - 1) * (size_t)c->lstm_layers * (size_t)c->lstm_hidden;
+    float gripper[HEAD_ROWS];
+
+    head_run(s->model, &s->head, rows, 1, s->pooled, s->c, pose[0], gripper);
+    memcpy(a->pose, pose[rows - 1], sizeof a->pose);
+    a->gripper_probability = gripper[rows - 1];
+    a->head_evaluations += rows;
+    return (head_state){s->head.h + state, s->head.c + state};
+}
+
+/* Runs layers and compares exits until two agree. The pseudo exit (the layer before the first exit)
+ * and the first exit are needed whatever happens: the head takes them together. */
+static head_state decide(deer_session *s, deer_action *a)
 {
     const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
-    float previous[DEER_POSE];
+    float pose[HEAD_ROWS][DEER_POSE], previous[DEER_POSE];
+    head_state after;
     int layer = 0;
 
     for (; layer < c->exit_layers[0]; layer++)
         run_layer(s, layer);
-    evaluate(s, a, previous); /* the pseudo exit: the layer before the first exit */
+    pool(s, 0);
     for (int k = 0;; k++) {
         for (; layer <= c->exit_layers[k]; layer++)
             run_layer(s, layer);
-        evaluate(s, a, a->pose);
+        pool(s, k == 0);
+        after = evaluate(s, k ? 1 : 2, a, pose);
+        if (k == 0)
+            memcpy(previous, pose[0], sizeof previous);
         a->delta[k] = deer_criterion_delta(t->criterion, a->pose, previous);
         a->exit = k;
         if (exit_policy_stop(t, k, a->delta[k]))
-            return;
+            return after;
         memcpy(previous, a->pose, sizeof previous);
     }
 }
 
 /* Between decisions: the exit of the last one, without a test. */
-static void repeat_exit(deer_session *s, deer_action *a)
+static head_state repeat_exit(deer_session *s, deer_action *a)
 {
+    float pose[HEAD_ROWS][DEER_POSE];
+
     a->exit = s->last_exit;
     for (int layer = 0; layer <= s->model->config.exit_layers[a->exit]; layer++)
         run_layer(s, layer);
-    evaluate(s, a, a->pose);
+    pool(s, 0);
+    return evaluate(s, 1, a, pose);
 }
 
 /* The official code hands the robot float16 numbers. */
@@ -250,6 +304,8 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
     const deer_config *c = &s->model->config;
     size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
 
+    head_state after;
+
     *a = (deer_action){0};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
         a->delta[k] = NAN;
@@ -257,14 +313,14 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
         return DEER_FAILED;
     head_begin(s->model, &s->head, 1, s->h);
     if (s->step % s->thresholds.steps_per_stage == 0)
-        decide(s, a);
+        after = decide(s, a);
     else
-        repeat_exit(s, a);
+        after = repeat_exit(s, a);
     if (!is_finite(a))
         return deer_fail(err, "the policy's action is not finite; its state is left as it was");
     /* The state kept is the one made by the exit's feature alone. */
-    memcpy(s->h, s->head.h, state);
-    memcpy(s->c, s->head.c, state);
+    memcpy(s->h, after.h, state);
+    memcpy(s->c, after.c, state);
     s->last_exit = a->exit;
     s->step++;
     finish_action(c, a);

@@ -14,7 +14,7 @@ struct deer_session {
     long step;     /* steps since the last reset */
     int last_exit; /* taken at the last step */
     float *h, *c;  /* [lstm_layers, lstm_hidden] */
-    float *pooled; /* [d_model] */
+    float *pooled; /* [HEAD_ROWS, d_model] */
     backbone_scratch backbone;
     head_scratch head;
     float *arena;

@@ -30,7 +30,7 @@ static void embed_patches(const deer_model *model, backbone_scratch *s)
     for (int image = 0; image < 2; image++) {
         float *tokens = s->tokens + (long)image * (n + 1) * w;
         memcpy(tokens, v->class_embedding, (size_t)w * sizeof *tokens);
-        linear(tokens + w, s->patches + (long)image * n * values, v->conv1, NULL, n, w, values);
+        linear(&s->ws, tokens + w, s->patches + (long)image * n * values, &v->conv1, n);
         for (int i = 0; i < (n + 1) * w; i++)
             tokens[i] += v->positional_embedding[i];
     }
@@ -40,20 +40,25 @@ static void embed_patches(const deer_model *model, backbone_scratch *s)
 static void vision_layer(const deer_config *c, const vision_block *b, backbone_scratch *s, int n)
 {
     int w = c->vision_width, dim = w / c->vision_heads, rows = 2 * n;
-    float scale = 1 / sqrtf((float)dim);
 
     layer_norm(s->normed, s->tokens, b->ln_1.w, b->ln_1.b, rows, w);
-    linear(s->wide, s->normed, b->in_proj.w, b->in_proj.b, rows, 3 * w, w);
-    for (int image = 0; image < 2; image++) {
-        const float *qkv = s->wide + (long)image * n * 3 * w;
-        attention(s->mixed + (long)image * n * w, qkv, 3 * w, qkv + w, qkv + 2 * w, 3 * w, n, n,
-                  c->vision_heads, dim, scale, NULL, s->scores);
-    }
-    linear_add(s->tokens, s->mixed, b->out_proj.w, b->out_proj.b, rows, w, w);
+    linear(&s->ws, s->wide, s->normed, &b->in_proj, rows);
+    attention_run(&s->ws, &(attention_job){.out = s->mixed,
+                                           .q = s->wide,
+                                           .k = s->wide + w,
+                                           .v = s->wide + 2 * w,
+                                           .q_stride = 3 * w,
+                                           .kv_stride = 3 * w,
+                                           .sequences = 2,
+                                           .tq = n,
+                                           .tk = n,
+                                           .heads = c->vision_heads,
+                                           .dim = dim,
+                                           .scale = 1 / sqrtf((float)dim)});
+    linear_add(&s->ws, s->tokens, s->mixed, &b->out_proj, rows);
     layer_norm(s->normed, s->tokens, b->ln_2.w, b->ln_2.b, rows, w);
-    linear(s->wide, s->normed, b->c_fc.w, b->c_fc.b, rows, c->vision_mlp, w);
-    quick_gelu(s->wide, rows * c->vision_mlp);
-    linear_add(s->tokens, s->wide, b->c_proj.w, b->c_proj.b, rows, w, c->vision_mlp);
+    linear_then(&s->ws, s->wide, s->normed, &b->c_fc, rows, ACTIVATION_QUICK_GELU);
+    linear_add(&s->ws, s->tokens, s->wide, &b->c_proj, rows);
 }
 
 void vision_run(const deer_model *model, backbone_scratch *s)
@@ -68,42 +73,54 @@ void vision_run(const deer_model *model, backbone_scratch *s)
 
 /* ---------------------------------------------------------------- resampler ---------------- */
 
-/* Keys and values come from the image's tokens and, behind them, from the latents themselves. */
+/* Keys and values come from an image's tokens and, behind them, from its latents themselves; both
+ * images' rows lie together: seen [2, n + count, w], latents [2, count, w]. */
 static void resample_layer(const deer_config *c, const resampler_layer *r, backbone_scratch *s,
-                           const float *patches, int n, float *latents)
+                           int n)
 {
     int w = c->vision_width, count = c->resampler_latents;
     int inner = c->resampler_heads * c->resampler_head_dim;
-    float *seen = s->normed, *own = s->normed + (long)n * w;
-    float *kv = s->wide, *q = s->wide + (long)(n + count) * 2 * inner;
+    long rows = n + count;
+    float *kv = s->wide, *q = s->wide + 2 * rows * 2 * inner, *own = s->mixed;
 
-    layer_norm(seen, patches, r->norm_media.w, r->norm_media.b, n, w);
-    layer_norm(own, latents, r->norm_latents.w, r->norm_latents.b, count, w);
-    linear(q, own, r->to_q.w, NULL, count, inner, w);
-    linear(kv, seen, r->to_kv.w, NULL, n + count, 2 * inner, w);
-    attention(s->mixed, q, inner, kv, kv + inner, 2 * inner, count, n + count, c->resampler_heads,
-              c->resampler_head_dim, 1 / sqrtf((float)c->resampler_head_dim), NULL, s->scores);
-    linear_add(latents, s->mixed, r->to_out.w, NULL, count, w, inner);
-    layer_norm(s->normed, latents, r->ff_norm.w, r->ff_norm.b, count, w);
-    linear(s->wide, s->normed, r->ff_up.w, NULL, count, c->resampler_mlp, w);
-    gelu(s->wide, count * c->resampler_mlp);
-    linear_add(latents, s->wide, r->ff_down.w, NULL, count, w, c->resampler_mlp);
+    layer_norm(own, s->media, r->norm_latents.w, r->norm_latents.b, 2 * count, w);
+    for (int image = 0; image < 2; image++) {
+        float *seen = s->normed + image * rows * w;
+        const float *patches = s->tokens + ((long)image * (n + 1) + 1) * w; /* no class token */
+        layer_norm(seen, patches, r->norm_media.w, r->norm_media.b, n, w);
+        memcpy(seen + (long)n * w, own + (long)image * count * w,
+               (size_t)count * (size_t)w * sizeof *own);
+    }
+    linear(&s->ws, q, own, &r->to_q, 2 * count);
+    linear(&s->ws, kv, s->normed, &r->to_kv, (int)(2 * rows));
+    attention_run(&s->ws, &(attention_job){.out = s->mixed,
+                                           .q = q,
+                                           .k = kv,
+                                           .v = kv + inner,
+                                           .q_stride = inner,
+                                           .kv_stride = 2 * inner,
+                                           .sequences = 2,
+                                           .tq = count,
+                                           .tk = n + count,
+                                           .heads = c->resampler_heads,
+                                           .dim = c->resampler_head_dim,
+                                           .scale = 1 / sqrtf((float)c->resampler_head_dim)});
+    linear_add(&s->ws, s->media, s->mixed, &r->to_out, 2 * count);
+    layer_norm(s->normed, s->media, r->ff_norm.w, r->ff_norm.b, 2 * count, w);
+    linear_then(&s->ws, s->wide, s->normed, &r->ff_up, 2 * count, ACTIVATION_GELU);
+    linear_add(&s->ws, s->media, s->wide, &r->ff_down, 2 * count);
 }
 
 void resampler_run(const deer_model *model, backbone_scratch *s)
 {
     const deer_config *c = &model->config;
     const resampler_weights *r = &model->resampler;
-    int w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
-    long size = (long)c->resampler_latents * w;
+    int w = c->vision_width, grid = c->image_size / c->patch_size;
+    size_t size = (size_t)c->resampler_latents * (size_t)w;
 
-    for (int image = 0; image < 2; image++) {
-        const float *patches =
-            s->tokens + ((long)image * (n + 1) + 1) * w; /* behind the class token */
-        float *latents = s->media + image * size;
-        memcpy(latents, r->latents, (size_t)size * sizeof *latents);
-        for (int i = 0; i < c->resampler_layers; i++)
-            resample_layer(c, &r->layer[i], s, patches, n, latents);
-        layer_norm(latents, latents, r->norm.w, r->norm.b, c->resampler_latents, w);
-    }
+    for (int image = 0; image < 2; image++)
+        memcpy(s->media + (size_t)image * size, r->latents, size * sizeof *s->media);
+    for (int i = 0; i < c->resampler_layers; i++)
+        resample_layer(c, &r->layer[i], s, grid * grid);
+    layer_norm(s->media, s->media, r->norm.w, r->norm.b, 2 * c->resampler_latents, w);
 }

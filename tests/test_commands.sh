@@ -153,7 +153,7 @@ damage "$a" "$files/long-header" 0 '\377\377\377\377\377\377\377\177'
 damage "$a" "$files/bad-header" 8 'x'
 damage "$a" "$files/nan" $((size - 4)) '\377\377\377\177'
 
-json 'name fingerprint exits mapped_bytes' "$build/deer-model" info "$a" --json
+json 'name fingerprint exits weight_bytes' "$build/deer-model" info "$a" --json
 fails 1 'standard output' full_stdout "$build/deer-model" info "$a" --json
 ok "$build/deer-model" info 3b --tokens 14 --explain
 grep -q '1\.341' "$out" || wrong "the explanation lacks the cost of a decoder layer"

@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 
+#include "runtime/deer.h"
 #include "runtime/exit_policy.h"
 #include "runtime/half.h"
+#include "runtime/isa.h"
 #include "runtime/kernels.h"
 
 /* float32 sums of up to 300 values of size 1: relative noise about 300 * 6e-8. */
@@ -40,29 +42,189 @@ static void assert_close(const float *a, const float *b, int n)
 
 static float x[20000], w[90000], b[300], y[20000], z[20000];
 
+/* ---------------------------------------------------------------- products ----------------- */
+
+enum { MOST_THREADS = 3 };
+
+static workspace make_workspace(size_t bytes)
+{
+    workspace ws = {MOST_THREADS, (bytes + 63) / 64 * 64, NULL};
+
+    ws.base = aligned_alloc(64, MOST_THREADS * ws.bytes);
+    assert_non_null(ws.base);
+    return ws;
+}
+
+/* A layer of this type, whose weights are made of w [n, k]; w becomes what they stand for. */
+typedef struct {
+    linear_layer layer;
+    void *rows, *panels;
+    float *scale;
+} test_layer;
+
+static void store_weight(void *rows, weight_type type, long at, float *value, float scale)
+{
+    uint32_t bits;
+
+    memcpy(&bits, value, sizeof bits);
+    if (type == WEIGHT_F32) {
+        ((float *)rows)[at] = *value;
+    } else if (type == WEIGHT_BF16) {
+        bits &= 0xffff0000;
+        ((uint16_t *)rows)[at] = (uint16_t)(bits >> 16);
+        memcpy(value, &bits, sizeof bits);
+    } else {
+        long q = lrintf(*value / scale);
+        ((uint8_t *)rows)[at] = (uint8_t)(q + 128);
+        *value = (float)q * scale;
+    }
+}
+
+static test_layer make_layer(weight_type type, int n, int k, const float *bias)
+{
+    test_layer t = {.layer = {{type, n, k, NULL, NULL}, bias}};
+    size_t panels = matrix_panel_words(type, n, k);
+
+    t.rows = calloc((size_t)n * (size_t)k, 4);
+    t.panels = malloc(panels * 4);
+    t.scale = calloc((size_t)n + 16, sizeof *t.scale);
+    for (int i = 0; i < n; i++) {
+        t.scale[i] = 1.0f / 127 / (float)(1 + i % 3);
+        for (int j = 0; j < k; j++) {
+            w[i * k + j] /= (float)(1 + i % 3);
+            store_weight(t.rows, type, (long)i * k + j, &w[i * k + j], t.scale[i]);
+        }
+    }
+    assert_true(matrix_pack(t.panels, t.rows, type, n, k, 0, (n + 15) / 16));
+    t.layer.w.panels = t.panels;
+    t.layer.w.scale = t.scale;
+    return t;
+}
+
+static void free_layer(test_layer *t)
+{
+    free(t->rows);
+    free(t->panels);
+    free(t->scale);
+}
+
+/* What a product of this type makes of activations: bfloat16 rounds to 2^-9 of each, 8 bits to
+ * 1 / 254 of the largest of a row. Sums of k random errors grow with its square root; three of
+ * those and a little more. */
+static float error_bound(weight_type type, int k)
+{
+    float each = type == WEIGHT_F32 ? 1e-6f : type == WEIGHT_BF16 ? 0x1p-9f : 1.0f / 254;
+
+    return 1e-5f + 4 * each * sqrtf((float)k);
+}
+
+static void check_product(weight_type type, int m, int n, int k)
+{
+    workspace ws = make_workspace(workspace_linear(m, k));
+    float bound = error_bound(type, k);
+    test_layer t;
+
+    fill(x, m * k), fill(w, n * k), fill(b, n);
+    t = make_layer(type, n, k, b);
+    linear(&ws, y, x, &t.layer, m);
+    reference_linear(z, x, w, b, m, n, k);
+    for (int i = 0; i < m * n; i++)
+        if (!(fabsf(y[i] - z[i]) <= bound))
+            fail_msg("%s, type %d, %d x %d x %d: value %d is %g and not %g", isa_now()->name, type,
+                     m, n, k, i, (double)y[i], (double)z[i]);
+    linear_add(&ws, y, x, &t.layer, m); /* twice the same */
+    for (int i = 0; i < m * n; i++)
+        assert_true(fabsf(y[i] - 2 * z[i]) <= 2 * bound);
+    linear_run(&ws, &(linear_job){.y = y,
+                                  .x = x,
+                                  .x_stride = 2 * k,
+                                  .layer = &t.layer,
+                                  .m = (m + 1) / 2}); /* every second row */
+    for (int i = 0; i < (m + 1) / 2 * n; i++)
+        assert_true(fabsf(y[i] - z[i / n * 2 * n + i % n]) <= bound);
+    t.layer.b = NULL;
+    linear_then(&ws, y, x, &t.layer, m, ACTIVATION_GELU);
+    reference_linear(z, x, w, NULL, m, n, k);
+    reference_gelu(z, m * n);
+    for (int i = 0; i < m * n; i++)
+        assert_true(fabsf(y[i] - z[i]) <= 1.2f * bound); /* gelu's slope is at most 1.13 */
+    x[k - 1] = NAN;
+    linear(&ws, y, x, &t.layer, m);
+    assert_true(isnan(y[0]) && isnan(y[n - 1]) && (m == 1 || !isnan(y[n])));
+    free_layer(&t);
+    free(ws.base);
+}
+
+/* On every instruction set that this processor has. Shapes with edges: fewer than 16 outputs, odd
+ * inputs, more rows than a tile, a block, a chunk. */
 static void test_linear(void **state)
 {
-    static const int sizes[][3] = {
-        {1, 1, 1}, {1, 300, 300}, {7, 33, 65}, {14, 256, 64}, {65, 1, 9}};
+    static const int sizes[][3] = {{1, 1, 1},    {1, 300, 300}, {7, 33, 65},  {14, 256, 64},
+                                   {65, 1, 9},   {15, 48, 99},  {29, 17, 16}, {3, 37, 2100},
+                                   {150, 40, 7}, {6, 35, 600},  {2, 31, 1030}};
+    const isa *list[8];
+    int sets = isa_list(list);
 
     (void)state;
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        int m = sizes[i][0], n = sizes[i][1], k = sizes[i][2];
-        fill(x, m * k), fill(w, n * k), fill(b, n);
-        linear(y, x, w, b, m, n, k);
-        reference_linear(z, x, w, b, m, n, k);
-        assert_close(y, z, m * n);
-        linear_strided(y, x, 2 * k, w, b, (m + 1) / 2, n, k); /* every second row */
-        for (int j = 0; j < (m + 1) / 2; j++)
-            assert_close(y + j * n, z + 2 * j * n, n);
-        linear(y, x, w, b, m, n, k);
-        linear_add(y, x, w, b, m, n, k); /* twice the same */
-        for (int j = 0; j < m * n; j++)
-            z[j] *= 2;
-        assert_close(y, z, m * n);
-        linear(y, x, w, NULL, m, n, k);
-        reference_linear(z, x, w, NULL, m, n, k);
-        assert_close(y, z, m * n);
+    for (int s = 0; s < sets; s++) {
+        isa_use(list[s]);
+        for (int type = 0; type < WEIGHT_TYPES; type++)
+            for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+                check_product((weight_type)type, sizes[i][0], sizes[i][1], sizes[i][2]);
+    }
+    isa_use(list[0]);
+}
+
+/* A float32 row's result depends neither on the rows beside it, nor on threads, nor (with fused
+ * sums) on the instruction set. */
+static void test_linear_is_reproducible(void **state)
+{
+    enum { M = 33, N = 150, K = 555 };
+    workspace ws = make_workspace(workspace_linear(M, K));
+    const isa *list[8];
+    int sets = isa_list(list);
+    test_layer t;
+
+    (void)state;
+    fill(x, M * K), fill(w, N * K), fill(b, N);
+    for (int type = 0; type < WEIGHT_TYPES; type++) {
+        t = make_layer((weight_type)type, N, K, b);
+        for (int s = 0; s < sets; s++) {
+            bool fused = list[s] != list[sets - 1];
+            isa_use(list[s]);
+            deer_set_threads(1);
+            linear(&ws, type || !fused || s == 0 ? z : y, x, &t.layer, M);
+            if (type == WEIGHT_F32 && fused && s > 0)
+                assert_memory_equal(y, z, M * N * sizeof *y);
+            deer_set_threads(MOST_THREADS);
+            linear(&ws, y, x, &t.layer, M);
+            assert_memory_equal(y, z, M * N * sizeof *y);
+            for (int i = 0; i < M; i++) {
+                linear(&ws, y, x + i * K, &t.layer, 1);
+                assert_memory_equal(y, z + i * N, N * sizeof *y);
+            }
+        }
+        free_layer(&t);
+    }
+    isa_use(list[0]);
+    free(ws.base);
+}
+
+static void test_pack_refuses(void **state)
+{
+    static const uint32_t bad32[] = {0x7f800000, 0xff800000, 0x7fc00000, 0x7f800001};
+    uint32_t rows[3 * 5] = {0}, panels[16 * 5];
+
+    (void)state;
+    assert_true(matrix_pack(panels, rows, WEIGHT_F32, 3, 5, 0, 1));
+    for (int i = 0; i < 4; i++) {
+        rows[14] = bad32[i];
+        assert_false(matrix_pack(panels, rows, WEIGHT_F32, 3, 5, 0, 1));
+        rows[14] = bad32[i] >> 16 ? bad32[i] >> 16 : 0; /* the 29th of 3 x 10 */
+        if (rows[14] & 0x7f)
+            assert_false(matrix_pack(panels, rows, WEIGHT_BF16, 3, 10, 0, 1));
+        rows[14] = bad32[i] & 0xffff0000;
+        assert_false(matrix_pack(panels, rows, WEIGHT_BF16, 3, 10, 0, 1));
     }
 }
 
@@ -131,24 +293,93 @@ static void test_softmax(void **state)
     assert_true(isnan(y[0]) && isnan(y[1]) && isnan(y[2])); /* never hides a NaN */
 }
 
+/* Two sequences at once, heads whose width is no multiple of 16, odd numbers of keys. */
+static void check_attention(int dim)
+{
+    enum { T = 13, S = 29, HEADS = 3 };
+    float slopes[HEADS] = {0.5f, 0.25f, 0.125f}, scores[S];
+    int width = HEADS * dim;
+    workspace ws = make_workspace(workspace_attention(S, dim));
+    attention_job job = {.out = y,
+                         .q = x,
+                         .k = w,
+                         .v = w + width,
+                         .q_stride = width,
+                         .kv_stride = 2 * width,
+                         .sequences = 2,
+                         .tq = T,
+                         .tk = S,
+                         .heads = HEADS,
+                         .dim = dim,
+                         .scale = 0.35f};
+
+    fill(x, 2 * T * width), fill(w, 2 * S * 2 * width);
+    attention_run(&ws, &job);
+    for (int i = 0; i < 2; i++) {
+        attention_job one = job;
+        one.out = z + i * T * width;
+        one.q += i * T * width;
+        one.k += i * S * 2 * width, one.v += i * S * 2 * width;
+        reference_attention(&one, scores);
+    }
+    assert_close(y, z, 2 * T * width);
+    fill(x, T * 3 * width);
+    job = (attention_job){.out = y,
+                          .q = x,
+                          .k = x + width,
+                          .v = x + 2 * width,
+                          .q_stride = 3 * width,
+                          .kv_stride = 3 * width,
+                          .sequences = 1,
+                          .tq = T,
+                          .tk = T,
+                          .heads = HEADS,
+                          .dim = dim,
+                          .scale = 0.35f,
+                          .slopes = slopes};
+    attention_run(&ws, &job);
+    job.out = z;
+    reference_attention(&job, scores);
+    assert_close(y, z, T * width);
+    assert_close(y, x + 2 * width, width); /* the first token sees itself alone: its own value */
+    free(ws.base);
+}
+
 static void test_attention(void **state)
 {
-    enum { T = 13, S = 29, HEADS = 3, DIM = 8, WIDTH = HEADS * DIM };
-    float slopes[HEADS] = {0.5f, 0.25f, 0.125f}, *scores = z + 10000;
+    const isa *list[8];
+    int sets = isa_list(list);
 
     (void)state;
-    fill(x, T * WIDTH), fill(w, S * 2 * WIDTH);
-    attention(y, x, WIDTH, w, w + WIDTH, 2 * WIDTH, T, S, HEADS, DIM, 0.35f, NULL, scores);
-    reference_attention(z, x, WIDTH, w, w + WIDTH, 2 * WIDTH, T, S, HEADS, DIM, 0.35f, NULL,
-                        scores);
-    assert_close(y, z, T * WIDTH);
-    fill(x, T * 3 * WIDTH);
-    attention(y, x, 3 * WIDTH, x + WIDTH, x + 2 * WIDTH, 3 * WIDTH, T, T, HEADS, DIM, 0.35f, slopes,
-              scores);
-    reference_attention(z, x, 3 * WIDTH, x + WIDTH, x + 2 * WIDTH, 3 * WIDTH, T, T, HEADS, DIM,
-                        0.35f, slopes, scores);
-    assert_close(y, z, T * WIDTH);
-    assert_close(y, x + 2 * WIDTH, WIDTH); /* the first token sees itself alone: its own value */
+    for (int s = 0; s < sets; s++) {
+        isa_use(list[s]);
+        check_attention(8);
+        check_attention(16);
+        check_attention(37);
+    }
+    isa_use(list[0]);
+}
+
+/* Against libm, everywhere a gate can be. */
+static void test_lstm_cell(void **state)
+{
+    enum { N = 999 };
+
+    (void)state;
+    for (int i = 0; i < N; i++)
+        for (int g = 0; g < 4; g++)
+            x[g * N + i] = (float)((i - N / 2) * (g == 2 ? -1 : 1)) / 25;
+    fill(w, N);
+    lstm_cell(x, w, y, y + N, N);
+    for (int i = 0; i < N; i++) {
+        double gate = 1 / (1 + exp(-(double)x[i])), candidate = tanh((double)x[2 * N + i]);
+        double cell = gate * (double)w[i] + gate * candidate;
+        assert_true(fabs((double)y[i] - cell) < 3e-7);
+        assert_true(fabs((double)y[N + i] - gate * tanh(cell)) < 3e-7);
+    }
+    x[3] = NAN;
+    lstm_cell(x, w, y, y + N, N);
+    assert_true(isnan(y[3]) && isnan(y[N + 3]));
 }
 
 static void test_max_pool(void **state)
@@ -220,11 +451,12 @@ static void test_exit_policy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_linear),      cmocka_unit_test(test_layer_norm),
-        cmocka_unit_test(test_activations), cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_attention),   cmocka_unit_test(test_max_pool),
-        cmocka_unit_test(test_half),        cmocka_unit_test(test_criteria),
-        cmocka_unit_test(test_exit_policy),
+        cmocka_unit_test(test_linear),       cmocka_unit_test(test_layer_norm),
+        cmocka_unit_test(test_activations),  cmocka_unit_test(test_softmax),
+        cmocka_unit_test(test_attention),    cmocka_unit_test(test_max_pool),
+        cmocka_unit_test(test_lstm_cell),    cmocka_unit_test(test_linear_is_reproducible),
+        cmocka_unit_test(test_pack_refuses), cmocka_unit_test(test_half),
+        cmocka_unit_test(test_criteria),     cmocka_unit_test(test_exit_policy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

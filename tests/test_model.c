@@ -209,7 +209,8 @@ static void test_tensors_that_do_not_fit(void **state)
         json_object_set_new(copy, "dtype", json_string(types[i]));
         if (i > 1)
             json_object_set_new(copy, "shape", json_pack("[i,i]", 8, 32));
-        refuse_header(forged, LATENTS " is not aligned float32");
+        refuse_header(forged,
+                      i > 1 ? LATENTS " does not have the shape" : LATENTS " is not float32");
     }
     forged = json_deep_copy(header);
     json_object_del(forged, LATENTS);
@@ -307,7 +308,8 @@ static void test_not_finite_weights(void **state)
         memcpy(copy, bytes, size);
         memcpy(copy + size - 4, &bad[i], 4);
         refuse(copy, size,
-               "lang_encoder.transformer.blocks.3.decoder_layer.mlp.mlp_down.weight holds 1 value");
+               "lang_encoder.transformer.blocks.3.decoder_layer.mlp.mlp_down.weight holds values "
+               "that are not finite");
     }
     /* What is not mapped is not looked at. */
     f = fopen(broken, "wb");
@@ -344,8 +346,8 @@ static void test_prefix(void **state)
                *prefix = small_model_open(&small, 0);
 
     (void)state;
-    assert_true(deer_model_mapped_bytes(prefix) < deer_model_mapped_bytes(whole));
-    assert_int_equal(deer_model_mapped_bytes(whole), size);
+    assert_true(deer_model_bytes(prefix) < deer_model_bytes(whole));
+    assert_in_range(deer_model_bytes(whole), size * 9 / 10, size * 11 / 10);
     assert_string_equal(deer_model_fingerprint(prefix), deer_model_fingerprint(whole));
     assert_int_equal(deer_model_max_exit(prefix), 0);
     assert_int_equal(deer_model_max_exit(whole), SMALL_EXITS - 1);

@@ -1,5 +1,4 @@
 /* bench.c - deer-run bench: latency and memory of each exit on this computer. */
-#include <cblas.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include "runtime/run/commands.h"
 #include "runtime/run/policy.h"
 #include "runtime/run/statistics.h"
+#include "runtime/threads.h"
 #include "runtime/tool.h"
 
 enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096 };
@@ -88,7 +88,7 @@ static void summarise(const bench *b, const policy *p, double *ms, measurement *
     m->exit = deer_model_max_exit(p->model);
     m->layer = c->exit_layers[m->exit];
     m->tokens = deer_session_tokens(p->session);
-    m->threads = openblas_get_num_threads();
+    m->threads = threads_count();
     sort_numbers(ms, (size_t)b->steps);
     m->median = quantile(ms, (size_t)b->steps, 0.5);
     m->p10 = quantile(ms, (size_t)b->steps, 0.1);
@@ -96,12 +96,12 @@ static void summarise(const bench *b, const policy *p, double *ms, measurement *
     deer_cost_of(c, m->tokens, DEER_F32, &cost);
     m->llm = deer_gflops(cost.exit[m->exit].llm);
     m->total = deer_gflops(cost.exit[m->exit].total);
-    m->model_bytes = deer_model_mapped_bytes(p->model);
+    m->model_bytes = deer_model_bytes(p->model);
     m->session_bytes = deer_session_bytes(p->session);
     m->process_bytes = resident_bytes();
 }
 
-/* One exit, with the model mapped up to it. */
+/* One exit, with the model loaded up to it. */
 static deer_status measure(bench *b, int exit, measurement *m, deer_error *err)
 {
     policy p;

@@ -167,7 +167,7 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
         return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos, r->name,
                          demos_name(d, 0));
     status = play_all(r, p, d, first, r->all ? demos_count(d) : 1, &result, err);
-    result.memory_bytes = deer_model_mapped_bytes(p->model) + deer_session_bytes(p->session);
+    result.memory_bytes = deer_model_bytes(p->model) + deer_session_bytes(p->session);
     if (!status)
         status = report(r, &result, err);
     played_free(&result);

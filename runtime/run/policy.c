@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-/* The deepest exit is in the thresholds file, and decides how much of the model is mapped; the file
+/* The deepest exit is in the thresholds file, and decides how much of the model is loaded; the file
  * can be checked against the model only then. */
 static deer_status open_under_thresholds(const char *model, const char *path, policy *p,
                                          deer_error *err)

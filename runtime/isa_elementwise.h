@@ -1,24 +1,19 @@
-/* elementwise.c - LayerNorm, activations and softmax, written so that the compiler vectorises them.
+/* isa_elementwise.h - LayerNorm, activations, softmax and the LSTM's cell, written so that the
+ * compiler vectorises them; a part of isa_body.h.
  *
  * libm's functions take one number at a time and sums in one register neither vectorise nor round
  * well, so both have their own form here; the tests hold them against double precision. */
-#include "runtime/kernels.h"
-
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-
 static const float epsilon = 1e-5f; /* of every LayerNorm */
 
-enum { LANES = 16 };
+enum { STRIPES = 16 };
 
 /* Sums of every 16th value, then those: vectorises, and errors grow with n / 16 instead of n. */
-static float add_lanes(const float lane[LANES])
+static float add_stripes(const float lane[STRIPES])
 {
-    float sum[LANES];
+    float sum[STRIPES];
 
     memcpy(sum, lane, sizeof sum);
-    for (int width = LANES / 2; width; width /= 2)
+    for (int width = STRIPES / 2; width; width /= 2)
         for (int l = 0; l < width; l++)
             sum[l] += sum[l + width];
     return sum[0];
@@ -26,32 +21,32 @@ static float add_lanes(const float lane[LANES])
 
 static float sum_of(const float *x, int n)
 {
-    float lane[LANES] = {0};
-    int whole = n / LANES * LANES;
+    float lane[STRIPES] = {0};
+    int whole = n / STRIPES * STRIPES;
 
-    for (int j = 0; j < whole; j += LANES)
-        for (int l = 0; l < LANES; l++)
+    for (int j = 0; j < whole; j += STRIPES)
+        for (int l = 0; l < STRIPES; l++)
             lane[l] += x[j + l];
     for (int j = whole; j < n; j++)
         lane[j - whole] += x[j];
-    return add_lanes(lane);
+    return add_stripes(lane);
 }
 
 static float squares_around(float mean, const float *x, int n)
 {
-    float lane[LANES] = {0};
-    int whole = n / LANES * LANES;
+    float lane[STRIPES] = {0};
+    int whole = n / STRIPES * STRIPES;
 
-    for (int j = 0; j < whole; j += LANES)
-        for (int l = 0; l < LANES; l++)
+    for (int j = 0; j < whole; j += STRIPES)
+        for (int l = 0; l < STRIPES; l++)
             lane[l] += (x[j + l] - mean) * (x[j + l] - mean);
     for (int j = whole; j < n; j++)
         lane[j - whole] += (x[j] - mean) * (x[j] - mean);
-    return add_lanes(lane);
+    return add_stripes(lane);
 }
 
 /* Two passes: the variance of centred values does not cancel. */
-void layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n)
+static void rows_layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n)
 {
     for (int i = 0; i < m; i++, x += n, y += n) {
         float mean = sum_of(x, n) / (float)n;
@@ -68,7 +63,7 @@ void layer_norm(float *y, const float *x, const float *w, const float *b, int m,
 /* e^x for x <= 88 to 2 units in the last place; 0 below -87. x = n ln 2 + r with |r| <= ln 2 / 2,
  * e^r by its Taylor series (next term 5e-9). Adding and subtracting 1.5 * 2^23 rounds to the
  * nearest integer and leaves that integer in the low bits. */
-static inline float exponential(float x)
+INLINE float exponential(float x)
 {
     const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
     float shifted = x * (float)M_LOG2E + rounder, n = shifted - rounder;
@@ -87,7 +82,7 @@ static inline float exponential(float x)
     return x < -87 ? 0 : series * power;
 }
 
-void quick_gelu(float *x, int n)
+static void each_quick_gelu(float *x, int n)
 {
     for (int i = 0; i < n; i++) {
         float size = fabsf(1.702f * x[i]), small = exponential(-size);
@@ -98,7 +93,7 @@ void quick_gelu(float *x, int n)
 
 /* erfc(t) e^(t^2) / 2 as a polynomial in 1 / (1 + 0.4 t), for t from 0 to 6.5 to 2.4e-8 (least
  * squares of the relative error at Chebyshev points). */
-static inline float scaled_half_erfc(float u)
+INLINE float scaled_half_erfc(float u)
 {
     float p = -2.224187735e-01f + u * 4.194263694e-02f;
 
@@ -112,7 +107,7 @@ static inline float scaled_half_erfc(float u)
 }
 
 /* x Phi(x), Phi(-|x|) = erfc(|x| / sqrt 2) / 2. */
-void gelu(float *x, int n)
+static void each_gelu(float *x, int n)
 {
     for (int i = 0; i < n; i++) {
         float u = 1 / (1 + 0.4f * (float)M_SQRT1_2 * fabsf(x[i]));
@@ -121,13 +116,7 @@ void gelu(float *x, int n)
     }
 }
 
-void relu(float *x, int n)
-{
-    for (int i = 0; i < n; i++)
-        x[i] = x[i] < 0 ? 0 : x[i]; /* keeps a NaN */
-}
-
-void softmax(float *row, int used, int n)
+static void row_softmax(float *row, int used, int n)
 {
     float top = row[0], scale;
 
@@ -139,4 +128,30 @@ void softmax(float *row, int used, int n)
     for (int j = 0; j < used; j++)
         row[j] *= scale;
     memset(row + used, 0, (size_t)(n - used) * sizeof *row);
+}
+
+/* No overflow on either side; exact to 1e-7, which is what gates and states of size 1 need. */
+INLINE float sigmoid_of(float x)
+{
+    float small = exponential(-fabsf(x));
+
+    return (x > 0 ? 1 : small) / (1 + small);
+}
+
+INLINE float tanh_of(float x)
+{
+    float small = exponential(-2 * fabsf(x));
+
+    return copysignf((1 - small) / (1 + small), x);
+}
+
+static void each_lstm_cell(const float *gates, const float *c, float *c_next, float *h_next, int n)
+{
+    for (int j = 0; j < n; j++) {
+        float in = sigmoid_of(gates[j]), forget = sigmoid_of(gates[n + j]);
+        float candidate = tanh_of(gates[2 * n + j]), out = sigmoid_of(gates[3 * n + j]);
+        float cell = forget * c[j] + in * candidate;
+        c_next[j] = cell;
+        h_next[j] = out * tanh_of(cell);
+    }
 }

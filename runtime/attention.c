@@ -1,0 +1,155 @@
+/* attention.c - multi-head attention on the same tiles as the products, one head at a time.
+ *
+ * A head's keys and values are packed like weights; its queries go through in tiles of a few rows,
+ * so that the scores of a tile never leave the cache. Heads and sequences are shared between
+ * threads. Everything is float32. */
+#include <string.h>
+
+#include "runtime/threads.h"
+#include "runtime/tiles.h"
+
+enum { WORTH_SHARING = 1 << 18 }; /* multiply-adds */
+
+static size_t panels_of(int n)
+{
+    return ((size_t)n + ISA_PANEL - 1) / ISA_PANEL;
+}
+
+/* One thread's memory. */
+typedef struct {
+    uint32_t *keys;    /* panels over keys: [tk / 16][dim][16] */
+    uint32_t *values;  /* panels over the values' components: [dim / 16][tk][16] */
+    uint32_t *operand; /* [dim or tk][rows] */
+    float *scores;     /* [rows][tk rounded up to 16] */
+} attention_room;
+
+static size_t lay_out(int tk, int dim, attention_room *room, char *base)
+{
+    size_t keys = panels_of(tk) * ISA_PANEL * (size_t)dim;
+    size_t values = panels_of(dim) * ISA_PANEL * (size_t)tk;
+    size_t operand = ISA_ROWS * (size_t)(tk > dim ? tk : dim);
+    size_t scores = ISA_ROWS * panels_of(tk) * ISA_PANEL, at = 0;
+
+    if (room)
+        room->keys = (uint32_t *)(void *)(base + at);
+    at += keys * 4;
+    if (room)
+        room->values = (uint32_t *)(void *)(base + at);
+    at += values * 4;
+    if (room)
+        room->operand = (uint32_t *)(void *)(base + at);
+    at += (operand + 15) / 16 * 64;
+    if (room)
+        room->scores = (float *)(void *)(base + at);
+    return at + scores * 4;
+}
+
+size_t workspace_attention(int tk, int dim)
+{
+    return lay_out(tk, dim, NULL, NULL);
+}
+
+/* Panels of x [rows, columns] over its rows, as weights [rows, columns] have them. */
+static void pack_rows(uint32_t *to, const float *x, long stride, int rows, int columns)
+{
+    for (int p = 0; p < rows; p += ISA_PANEL)
+        for (int c = 0; c < columns; c++, to += ISA_PANEL)
+            for (int r = 0; r < ISA_PANEL; r++) {
+                float value = p + r < rows ? x[(p + r) * stride + c] : 0;
+                memcpy(to + r, &value, sizeof value);
+            }
+}
+
+/* Panels over its columns, as weights [columns, rows] have them. */
+static void pack_columns(uint32_t *to, const float *x, long stride, int rows, int columns)
+{
+    for (int p = 0; p < columns; p += ISA_PANEL) {
+        int some = columns - p < ISA_PANEL ? columns - p : ISA_PANEL;
+        for (int r = 0; r < rows; r++, to += ISA_PANEL) {
+            memset(to, 0, ISA_PANEL * sizeof *to);
+            memcpy(to, x + r * stride + p, (size_t)some * sizeof *to);
+        }
+    }
+}
+
+static void product(const isa *set, float *y, long y_stride, int n, const uint32_t *operand,
+                    int rows, const uint32_t *w, int words)
+{
+    int panels = (int)panels_of(n);
+
+    for (int p = 0; p < panels; p += set->panels)
+        tile_product(set, WEIGHT_F32, y, y_stride, n, operand, NULL, rows, w,
+                     (long)words * ISA_PANEL, words, NULL, p,
+                     panels - p < set->panels ? panels - p : set->panels);
+}
+
+static void add_alibi(float *row, float slope, int n)
+{
+    for (int j = 0; j < n; j++)
+        row[j] += slope * (float)(j - (n - 1));
+}
+
+/* A few queries of a head, from `first` on. */
+static void attend(const isa *set, const attention_job *a, const attention_room *room,
+                   const float *q, float *out, int head, int first, int rows)
+{
+    long width = (long)a->heads * a->dim, stride = (long)panels_of(a->tk) * ISA_PANEL;
+
+    set->operand[WEIGHT_F32](room->operand, NULL, q + first * a->q_stride, a->q_stride, rows,
+                             a->dim);
+    memset(room->scores, 0, (size_t)(rows * stride) * sizeof *room->scores);
+    product(set, room->scores, stride, a->tk, room->operand, rows, room->keys, a->dim);
+    for (int r = 0; r < rows; r++) {
+        float *row = room->scores + r * stride;
+        for (int j = 0; j < a->tk; j++)
+            row[j] *= a->scale;
+        if (a->slopes)
+            add_alibi(row, a->slopes[head], a->tk);
+        set->softmax(row, a->slopes ? first + r + 1 : a->tk, a->tk);
+    }
+    set->operand[WEIGHT_F32](room->operand, NULL, room->scores, stride, rows, a->tk);
+    for (int r = 0; r < rows; r++)
+        memset(out + (first + r) * width, 0, (size_t)a->dim * sizeof *out);
+    product(set, out + first * width, width, a->dim, room->operand, rows, room->values, a->tk);
+}
+
+static void attend_head(const isa *set, const attention_job *a, const attention_room *room,
+                        int sequence, int head)
+{
+    long at = (long)head * a->dim, width = (long)a->heads * a->dim;
+    long queries = (long)sequence * a->tq, keys = (long)sequence * a->tk;
+    int most = set->rows[WEIGHT_F32], tiles = (a->tq + most - 1) / most;
+
+    pack_rows(room->keys, a->k + keys * a->kv_stride + at, a->kv_stride, a->tk, a->dim);
+    pack_columns(room->values, a->v + keys * a->kv_stride + at, a->kv_stride, a->tk, a->dim);
+    for (int t = 0; t < tiles; t++) {
+        int first = a->tq * t / tiles, end = a->tq * (t + 1) / tiles;
+        attend(set, a, room, a->q + queries * a->q_stride + at, a->out + queries * width + at, head,
+               first, end - first);
+    }
+}
+
+typedef struct {
+    const workspace *ws;
+    const attention_job *job;
+} attention_share;
+
+static void share(void *context, int part, int parts)
+{
+    const attention_share *s = context;
+    const attention_job *a = s->job;
+    int heads = a->sequences * a->heads;
+    attention_room room;
+
+    lay_out(a->tk, a->dim, &room, s->ws->base + (size_t)part * s->ws->bytes);
+    for (int i = heads * part / parts; i < heads * (part + 1) / parts; i++)
+        attend_head(isa_now(), a, &room, i / a->heads, i % a->heads);
+}
+
+void attention_run(const workspace *ws, const attention_job *job)
+{
+    attention_share s = {ws, job};
+    double macs = 2.0 * job->sequences * job->heads * job->tq * job->tk * job->dim;
+
+    threads_run(share, &s, macs >= WORTH_SHARING ? ws->parts : 1);
+}

@@ -1,0 +1,19 @@
+/* isa_avx512.c - AVX-512 without instructions for bfloat16 and 8 bits: 32 registers of 16. */
+#include "runtime/isa.h"
+
+#if defined(__AVX512BW__)
+#include <immintrin.h>
+
+#define ISA avx512
+#define LANES 16
+#define PANELS 2
+#define F32_ROWS 14
+#define BF16_ROWS 12
+#define Q8_ROWS 12
+#define BF16_SUBWORDS 2
+#define Q8_SUBWORDS 2
+#define Q8_STEP(sum, w, x)                                                                         \
+    ((sum) + (integers)_mm512_madd_epi16((__m512i)(w), _mm512_set1_epi32((int32_t)(x))))
+
+#include "runtime/isa_body.h"
+#endif

@@ -1,0 +1,16 @@
+/* tiles.h - a tile's worth of a product, whatever its shape: between isa.h and the products. */
+#ifndef RUNTIME_TILES_H
+#define RUNTIME_TILES_H
+
+#include "runtime/isa.h"
+
+/* y[rows, n] += operand w^T for the columns of panels `panel` and, if two, the next one. The last
+ * panel may reach beyond column n.
+ *   operand, row  as isa.h says, for `rows` rows
+ *   w             the first word of panel 0, of the words that the operand has
+ *   stride        words from panel to panel */
+void tile_product(const isa *set, weight_type type, float *y, long y_stride, int n,
+                  const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
+                  long stride, int words, const float *scale, int panel, int panels);
+
+#endif
