@@ -42,6 +42,7 @@ TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets
 SIM       := $(call objects,$(wildcard datasets/sim/*.c))
 DATA      := $(call objects,$(wildcard datasets/data/*.c))
 RUN       := $(call objects,$(wildcard runtime/run/*.c))
+MODEL     := $(call objects,$(wildcard runtime/model/*.c))
 BUDGETS   := $(call objects,$(call library,budgets))
 REPORTS   := $(call objects,$(call library,reports))
 CALIB     := $(call objects,$(call library,calib))
@@ -100,7 +101,7 @@ $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBRUN):
 
 link = $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
-$(BUILD)/deer-model: $(BUILD)/runtime/deer_model.o $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/deer-model: $(BUILD)/runtime/deer_model.o $(MODEL) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 ifeq ($(LEAN),1)
 $(BUILD)/runtime/deer_run.o: ALL_CFLAGS += -DDEER_LEAN

@@ -406,28 +406,19 @@ typedef struct {
     const safetensor **list;
 } reading;
 
-static deer_status read_tensor(void *context, size_t i, float *room, const float **data,
-                               deer_error *err)
+static deer_status read_rows(void *context, size_t i, size_t first, size_t rows, float *room,
+                             const float **data, deer_error *err)
 {
     const reading *r = context;
     const collection *c = r->c;
-    size_t at = origin_of(r->list[i]), n, bad = 0;
-    const weights *file = &c->file[c->origin[at].source];
+    size_t at = origin_of(r->list[i]);
 
-    if (weights_read(file, c->origin[at].index, room, err))
-        return DEER_FAILED;
-    n = weights_elements(file, c->origin[at].index);
-    for (size_t k = 0; k < n; k++)
-        bad += !isfinite(room[k]);
-    if (bad)
-        return deer_fail(err, "%s: %s holds %zu value%s that %s not finite", file->path,
-                         r->list[i]->name, bad, bad == 1 ? "" : "s", bad == 1 ? "is" : "are");
     *data = room;
-    return DEER_OK;
+    return weights_read_rows(&c->file[c->origin[at].source], c->origin[at].index, first, rows, room,
+                             err);
 }
 
-/* The file's tokenizer, checked against the model's vocabulary; the caller frees *text. */
-static deer_status read_tokenizer(const char *path, int vocab, char **text, deer_error *err)
+deer_status official_tokenizer(const char *path, int vocab, char **text, deer_error *err)
 {
     char *plain;
     size_t size;
@@ -446,29 +437,22 @@ static deer_status read_tokenizer(const char *path, int vocab, char **text, deer
 }
 
 static deer_status write_model(const collection *c, const deer_config *config, const char *words,
-                               const safetensor **list, size_t count, const char *out,
+                               const safetensor **list, size_t count, const model_output *to,
                                deer_error *err)
 {
-    safetensors_item *items = calloc(count + 1, sizeof *items);
-    json_t *json = config_to_json(config);
-    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    json_t *metadata = text ? json_pack("{s:s, s:s}", "format", "pt", "deer.config", text) : NULL;
+    model_tensor *tensors = calloc(count + 1, sizeof *tensors);
     reading r = {c, list};
-    deer_status status =
-        items && metadata ? DEER_OK : deer_fail(err, "out of memory importing %s", c->all.path);
+    model_source source = {read_rows, &r};
+    deer_status status;
 
-    if (!status && words)
-        json_object_set_new(metadata, "deer.tokenizer", json_string(words));
-    for (size_t i = 0; i < count && !status; i++) {
-        items[i] = (safetensors_item){list[i]->name, list[i]->rank, {0}};
-        memcpy(items[i].shape, list[i]->shape, sizeof items[i].shape);
+    if (!tensors)
+        return deer_fail(err, "out of memory importing %s", c->all.path);
+    for (size_t i = 0; i < count; i++) {
+        tensors[i] = (model_tensor){list[i]->name, list[i]->rank, {0}};
+        memcpy(tensors[i].shape, list[i]->shape, sizeof tensors[i].shape);
     }
-    if (!status)
-        status = safetensors_write(out, items, count, metadata, read_tensor, &r, err);
-    json_decref(metadata);
-    json_decref(json);
-    free(text);
-    free(items);
+    status = model_write(to, c->all.path, tensors, count, config, words, &source, err);
+    free(tensors);
     return status;
 }
 
@@ -498,7 +482,7 @@ static deer_status check_parts(const collection *c, deer_error *err)
 
 /* Checks the configuration as a model file's is checked, finds every tensor, then writes. */
 static deer_status convert(const collection *c, deer_model *model, const char *tokens,
-                           const char *out, deer_error *err)
+                           const model_output *to, deer_error *err)
 {
     const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
     json_t *json = config_to_json(&model->config);
@@ -513,9 +497,9 @@ static deer_status convert(const collection *c, deer_model *model, const char *t
         model->max_exit = model->config.exits - 1;
         status = model_list(model, list, MAX_TENSORS, &count, err);
         if (!status && tokens)
-            status = read_tokenizer(tokens, model->config.vocab, &words, err);
+            status = official_tokenizer(tokens, model->config.vocab, &words, err);
         if (!status)
-            status = write_model(c, &model->config, words, list, count, out, err);
+            status = write_model(c, &model->config, words, list, count, to, err);
     }
     free(words);
     json_decref(json);
@@ -539,8 +523,9 @@ static json_t *load_config(const char *path, deer_error *err)
     return json;
 }
 
-deer_status official_import(const official_sources *from, const char *out, deer_error *err)
+static deer_status import_files(const official_sources *from, const char *out, deer_error *err)
 {
+    model_output to = {out, from->dtype, from->progress, from->progress_context};
     collection c;
     deer_model model = {.max_exit = 0};
     json_t *config = NULL;
@@ -557,7 +542,7 @@ deer_status official_import(const official_sources *from, const char *out, deer_
     if (!status) {
         read_official(&c.all, config, &model.config);
         model.file = c.all; /* borrowed */
-        status = convert(&c, &model, from->tokenizer, out, err);
+        status = convert(&c, &model, from->tokenizer, &to, err);
         model_free_weights(&model);
     }
     json_decref(config);
@@ -565,14 +550,25 @@ deer_status official_import(const official_sources *from, const char *out, deer_
     return status;
 }
 
-deer_status official_import_folder(const char *folder, const char *out, deer_error *err)
+deer_status official_import(const official_sources *from, const char *out, deer_error *err)
 {
     char config[4096], weights_file[4096];
-    official_sources from = {.checkpoint = weights_file, .config = config};
+    official_sources files = *from;
 
-    if (strlen(folder) > 4000)
+    if (!from->folder)
+        return import_files(from, out, err);
+    if (strlen(from->folder) > 4000)
         return deer_fail(err, "the name of the folder is too long");
-    snprintf(config, sizeof config, "%s/config.json", folder);
-    snprintf(weights_file, sizeof weights_file, "%s/weights.safetensors", folder);
+    snprintf(config, sizeof config, "%s/config.json", from->folder);
+    snprintf(weights_file, sizeof weights_file, "%s/weights.safetensors", from->folder);
+    files.config = config;
+    files.checkpoint = weights_file;
+    return import_files(&files, out, err);
+}
+
+deer_status official_import_folder(const char *folder, const char *out, deer_error *err)
+{
+    official_sources from = {.folder = folder};
+
     return official_import(&from, out, err);
 }
