@@ -124,6 +124,10 @@ $(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(REPORTS) $(TOOL) $(LIBDEE
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
+# A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEER)
+	$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
+
 $(HELPER): $(BUILD)/tests/command_helper.o
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
@@ -161,6 +165,17 @@ asan: ## every test under the address and undefined-behaviour sanitizers
 	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests \
 	  EXTRA_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS = 60
+
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz: PACKAGES += clang libclang-rt-14-dev
+fuzz: check-deps ## fuzz every reader of files, FUZZ_SECONDS (60) each; needs clang
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g" fuzzers \
+	  EXTRA_CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all"
+	@BUILD=$(BUILD)/fuzz tests/fuzz/run.sh $(FUZZ_SECONDS)
+
 install: all ## programs, library and header below PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/deer
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
@@ -184,7 +199,7 @@ deps: ## install the Debian packages that are missing
 	else echo "every package is there"; fi
 
 check-deps:
-	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps
+	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES)"
 
 format: ## clang-format every source file
 	clang-format -i $$(git ls-files '*.c' '*.h')
