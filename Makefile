@@ -70,7 +70,7 @@ endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPER   := $(BUILD)/tests/command_helper
 
-.PHONY: all libs tests test demo figure mutations bench bench-coverage asan install uninstall clean deps check-deps format help
+.PHONY: all libs tests test demo figure mutations bench bench-coverage bench-import asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
@@ -159,6 +159,9 @@ bench: all ## latency and memory per exit, speed of recording and of the solvers
 
 bench-coverage: all ## how often promises break, 300 draws a row (about 8 minutes)
 	$(BUILD)/deer-calib bench --what coverage
+
+bench-import: all ## speed of importing a model against cp (2 minutes, 9 GB of disk)
+	@BUILD=$(BUILD) reports/import_speed.sh
 
 asan: ## every test under the address and undefined-behaviour sanitizers
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
