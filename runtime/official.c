@@ -480,8 +480,75 @@ static deer_status check_parts(const collection *c, deer_error *err)
     return DEER_OK;
 }
 
+/* Whether a tensor under the name of a part that runs is known not to. */
+static bool never_runs(const char *name, const deer_config *c)
+{
+    static const char *const known[] = {
+        "vision_encoder.visual.ln_post.", "vision_encoder.visual.proj",
+        "lang_encoder.transformer.ln_f.", "lang_encoder.transformer.norm_f."};
+    const char *rest = after(name, "lang_encoder.transformer.blocks.");
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (after(name, known[i]))
+            return true;
+    return rest && strtol(rest, NULL, 10) > c->exit_layers[c->exits - 1];
+}
+
+static bool looks_needed(const char *name)
+{
+    static const char *const parts[] = {"vision_encoder.visual.", "perceiver.",
+                                        "lang_encoder.transformer.", "extra_exit."};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (after(name, parts[i]))
+            return true;
+    return false;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const safetensor *x = *(const safetensor *const *)a, *y = *(const safetensor *const *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Adds the tensors that look like part of the model but fill nothing in it to what is wrong with
+ * it already (status). list [count]: what the model needs; NULL behind it. */
+static deer_status check_left_over(const collection *c, const deer_config *config,
+                                   const safetensor *const *list, size_t count, deer_status status,
+                                   deer_error *err)
+{
+    const safetensor **sorted = malloc((count + 1) * sizeof *sorted);
+    size_t room = sizeof err->message - 32, used, unsaid = 0;
+
+    if (!sorted)
+        return deer_fail(err, "out of memory importing %s", c->all.path);
+    memcpy(sorted, list, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_address);
+    for (size_t i = 0; i < c->all.count; i++) {
+        const safetensor *t = &c->all.tensor[i];
+
+        if (!looks_needed(t->name) || never_runs(t->name, config) ||
+            bsearch(&t, sorted, count, sizeof *sorted, by_address) ||
+            (status && strstr(err->message, t->name)))
+            continue;
+        used = status ? strlen(err->message) : 0;
+        if (!status)
+            status = deer_fail(err, "%s: tensor %s is left over", c->all.path, t->name);
+        else if (used + strlen(t->name) + 16 < room)
+            snprintf(err->message + used, room - used, "; %s is left over", t->name);
+        else
+            unsaid++;
+    }
+    free(sorted);
+    used = status ? strlen(err->message) : 0;
+    if (unsaid)
+        snprintf(err->message + used, sizeof err->message - used, "; %zu left over", unsaid);
+    return status;
+}
+
 /* Checks the configuration as a model file's is checked, finds every tensor, then writes. */
-static deer_status convert(const collection *c, deer_model *model, const char *tokens,
+static deer_status convert(const collection *c, deer_model *model, const official_sources *from,
                            const model_output *to, deer_error *err)
 {
     const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
@@ -496,8 +563,10 @@ static deer_status convert(const collection *c, deer_model *model, const char *t
              !model_allocate(model, err)) {
         model->max_exit = model->config.exits - 1;
         status = model_list(model, list, MAX_TENSORS, &count, err);
-        if (!status && tokens)
-            status = official_tokenizer(tokens, model->config.vocab, &words, err);
+        if (!from->allow_left_over)
+            status = check_left_over(c, &model->config, list, count, status, err);
+        if (!status && from->tokenizer)
+            status = official_tokenizer(from->tokenizer, model->config.vocab, &words, err);
         if (!status)
             status = write_model(c, &model->config, words, list, count, to, err);
     }
@@ -542,7 +611,7 @@ static deer_status import_files(const official_sources *from, const char *out, d
     if (!status) {
         read_official(&c.all, config, &model.config);
         model.file = c.all; /* borrowed */
-        status = convert(&c, &model, from->tokenizer, &to, err);
+        status = convert(&c, &model, from, &to, err);
         model_free_weights(&model);
     }
     json_decref(config);

@@ -21,16 +21,18 @@ typedef struct {
     const char *folder;     /* instead: one with config.json and weights.safetensors */
     const char *flamingo, *llm, *vision;
     const char
-        *tokenizer;     /* tokenizer.json to put into the model; NULL: the model takes ids only */
-    const char *config; /* JSON with the dimensions; NULL: a published model's, from the files */
-    weight_dtype dtype; /* of the matrices in the model file */
+        *tokenizer;       /* tokenizer.json to put into the model; NULL: the model takes ids only */
+    const char *config;   /* JSON with the dimensions; NULL: a published model's, from the files */
+    bool allow_left_over; /* of tensors that look like part of the model, but are not */
+    weight_dtype dtype;   /* of the matrices in the model file */
     void (*progress)(void *context, uint64_t bytes, uint64_t total); /* of float32; may be NULL */
     void *progress_context;
 } official_sources;
 
 /* Writes a model file. Tensors that the runtime never uses (ln_post, lm_head,
- * auxiliary exits, layers behind the last exit, ...) are left out; every one that is missing or of
- * another shape is named. */
+ * auxiliary exits, layers behind the last exit, ...) are left out; every one that is missing, of
+ * another shape or left over (under the name of a part that runs, but not in it) is named, in one
+ * message. */
 deer_status official_import(const official_sources *from, const char *out, deer_error *err);
 
 /* Decoder layers with an exit: every interval-th and the last of `layers`. layer [DEER_MAX_EXITS];

@@ -239,6 +239,7 @@ static void test_weights_refused(void **state)
     (void)state;
     refuse_renamed("perceiver.latents", "perceiver.latentz", "lacks the resampler");
     refuse_renamed("perceiver.norm.bias", "perceiver.norm.bia5", "perceiver.norm.bias is missing");
+    says("; perceiver.norm.bia5 is left over");
     refuse_renamed("extra_exit.rnn", "extra_exit.rnm", "lstm");
     refuse_renamed("extra_exit.actions", "extra_exit.actionz", "lacks the exits' action head");
     refuse_renamed("extra_exit.gripper", "extra_exit.grippez", "extra_exit.gripper.mlp");
@@ -265,6 +266,28 @@ static void test_too_many_head_layers(void **state)
     ok(safetensors_finish(&file, DEER_OK, &error));
     json_decref(metadata);
     refuse("weights.safetensors");
+}
+
+/* What fills nothing is named, or allowed; what never runs is neither. */
+static void test_left_over(void **state)
+{
+    official_sources from = {.folder = small.folder};
+    char *copy = malloc(weights_size), *at;
+
+    (void)state;
+    refuse_renamed("vision_encoder.visual.ln_post.bias", "vision_encoder.visual.ln_past.bias",
+                   "tensor vision_encoder.visual.ln_past.bias is left over");
+    from.allow_left_over = true;
+    ok(official_import(&from, out, &error));
+    assert_int_equal(unlink(out), 0);
+    memcpy(copy, weights, weights_size);
+    while ((at = memmem(copy, weights_size, "visual.ln_post.bias", 19)))
+        memcpy(at, "other", 5); /* another part than ours */
+    ok(file_write(weights_path, copy, weights_size, &error));
+    from.allow_left_over = false;
+    ok(official_import(&from, out, &error));
+    assert_int_equal(unlink(out), 0);
+    free(copy);
 }
 
 /* Refused when made, not later on the robot. */
@@ -376,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_files_refused),
         cmocka_unit_test(test_weights_refused),
         cmocka_unit_test(test_too_many_head_layers),
+        cmocka_unit_test(test_left_over),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_missing_parts),

@@ -19,6 +19,8 @@ int command_import(int argc, char **argv)
          "dimensions as JSON (default: a published model's)"},
         {"official", TOOL_STRING, &from.folder, "DIR",
          "instead: a folder with config.json and weights.safetensors"},
+        {"allow-left-over", TOOL_FLAG, &from.allow_left_over, NULL,
+         "import although tensors that look like part of the model fill nothing in it"},
         {"dtype", TOOL_STRING, &dtype, "TYPE", "matrices as f32 (default), bf16 or q8"},
         {"out", TOOL_STRING, &out, "FILE", "model file to write (required)"},
         {NULL, 0, NULL, NULL, NULL}};
