@@ -2,6 +2,7 @@
  * files, and that every kind of bad input ends in one line and the right status. BUILD: the build
  * folder. */
 #include <fcntl.h>
+#include <hdf5.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -304,6 +305,57 @@ static void test_data_info(void **state)
     json_decref(root);
 }
 
+/* demos.h5 with other actions in its first demonstration. */
+static void write_wild_demos(const char *to)
+{
+    float actions[STEPS * DEMO_ACTION];
+    hid_t file, data;
+
+    damaged_copy(in_folder("demos.h5"), to, 0, NULL, 0, 0);
+    for (int i = 0; i < STEPS * DEMO_ACTION; i++)
+        actions[i] = 0;
+    actions[0] = NAN;
+    actions[DEMO_ACTION + 1] = 1.5f;
+    file = H5Fopen(to, H5F_ACC_RDWR, H5P_DEFAULT);
+    data = H5Dopen2(file, "data/demo_0/actions", H5P_DEFAULT);
+    assert_true(H5Dwrite(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, actions) >= 0);
+    H5Dclose(data);
+    H5Fclose(file);
+}
+
+static bool warns(const json_t *info, const char *words)
+{
+    const json_t *list = json_object_get(info, "warnings"), *text;
+    size_t i;
+
+    json_array_foreach(list, i, text)
+    {
+        if (strstr(json_string_value(text), words))
+            return true;
+    }
+    return false;
+}
+
+/* What cannot be replayed can still be looked at, and info says what is wrong with it. */
+static void test_data_warnings(void **state)
+{
+    json_t *info = json_of("deer-data", "info", in_folder("demos.h5"), "--json", NULL);
+
+    (void)state;
+    assert_true(warns(info, "demonstrations are few"));
+    assert_int_equal(json_array_size(json_object_get(info, "warnings")), 1);
+    json_decref(info);
+    write_wild_demos(in_folder("wild.h5"));
+    info = json_of("deer-data", "info", in_folder("wild.h5"), "--json", NULL);
+    assert_true(warns(info, "x: 1 values are not finite"));
+    assert_true(warns(info, "y: 1 values lie outside -1..1"));
+    assert_int_equal(json_array_size(json_object_get(info, "warnings")), 3);
+    json_decref(info);
+    info = json_of("deer-data", "info", in_folder("silent.h5"), "--json", NULL);
+    assert_true(warns(info, "have no instruction"));
+    json_decref(info);
+}
+
 /* The PNG that deer-data frame writes, on a disk of so many bytes. */
 static int write_frame(const char *out, long disk)
 {
@@ -532,6 +584,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_info),
+        cmocka_unit_test(test_data_warnings),
         cmocka_unit_test(test_data_frame),
         cmocka_unit_test(test_data_failures),
         cmocka_unit_test(test_episode_under_thresholds),
