@@ -104,6 +104,9 @@ deer_status demos_writer_open(const char *path, const char *env_args, demos_writ
  * empty episodes and images, actions that are not finite or not within -1..1. */
 deer_status demos_writer_add(demos_writer *w, const demo_episode *episode, deer_error *err);
 
+/* Appends demonstration i of an open file as it is stored there, compressed or not. */
+deer_status demos_writer_copy(demos_writer *w, const demos *from, int i, deer_error *err);
+
 /* Flushes, fsyncs and renames into place. Frees the writer whatever happens. */
 deer_status demos_writer_finish(demos_writer *w, deer_error *err);
 

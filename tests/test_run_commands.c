@@ -356,6 +356,102 @@ static void test_data_warnings(void **state)
     json_decref(info);
 }
 
+/* ---------------------------------------------------------------- deer-data import --------- */
+
+/* A copy of the CALVIN split, in the folder. */
+static void copy_split(void)
+{
+    char command[256];
+
+    snprintf(command, sizeof command, "cp -r tests/data/calvin/training '%s'", in_folder("split"));
+    assert_int_equal(system(command), 0);
+}
+
+static int import_split(const char *out, const char *skip)
+{
+    char *argv[] = {"deer-data", "import", "--calvin", NULL, "--part-episodes",
+                    "1",         "--out",  NULL,       NULL, NULL};
+    outcome o;
+
+    argv[3] = strdup(in_folder("split"));
+    argv[7] = strdup(in_folder(out));
+    argv[8] = (char *)(uintptr_t)skip;
+    o = run_with_disk(0, argv);
+    if (o.status && !strstr(o.err, "episode_0358489.npz"))
+        fail_msg("import failed: %s", o.err);
+    free(argv[3]);
+    free(argv[7]);
+    free_outcome(&o);
+    return o.status;
+}
+
+static void expect_same_file(const char *a, const char *b)
+{
+    char *x, *y;
+    size_t n, m;
+
+    assert_int_equal(file_read(in_folder(a), FILE_LIMIT, &x, &n, NULL), DEER_OK);
+    assert_int_equal(file_read(in_folder(b), FILE_LIMIT, &y, &m, NULL), DEER_OK);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+/* An import that fails half-way goes on where it was, also when what it had kept was damaged, and
+ * comes to the same bytes. The frame that is missing is of the second episode alone. */
+static void test_import_goes_on(void **state)
+{
+    char frame[128], away[128];
+
+    (void)state;
+    copy_split();
+    snprintf(frame, sizeof frame, "%s", in_folder("split/episode_0358489.npz"));
+    snprintf(away, sizeof away, "%s", in_folder("away.npz"));
+    assert_int_equal(import_split("whole.h5", NULL), 0);
+    assert_int_equal(access(in_folder("whole.h5.parts"), F_OK), -1);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        const char *kept = "later.h5.parts/part-00000.h5";
+
+        assert_int_equal(rename(frame, away), 0);
+        assert_int_equal(import_split("later.h5", NULL), 1);
+        assert_int_equal(access(in_folder("later.h5"), F_OK), -1);
+        assert_int_equal(access(in_folder(kept), F_OK), 0);
+        if (damaged)
+            damaged_copy(in_folder(kept), in_folder(kept), 100, "x", 1, 0);
+        assert_int_equal(rename(away, frame), 0);
+        assert_int_equal(import_split("later.h5", NULL), 0);
+        expect_same_file("later.h5", "whole.h5");
+        assert_int_equal(access(in_folder("later.h5.parts"), F_OK), -1);
+        assert_int_equal(unlink(in_folder("later.h5")), 0);
+    }
+}
+
+/* Missing, no file at all, cut off, not finite: each is left out with --skip-bad. */
+static void test_import_skips(void **state)
+{
+    char frame[128];
+    demos *d;
+    deer_error err;
+
+    (void)state;
+    snprintf(frame, sizeof frame, "%s", in_folder("split/episode_0358489.npz"));
+    for (int kind = 0; kind < 3; kind++) {
+        unlink(frame);
+        if (kind == 1)
+            assert_int_equal(mkdir(frame, 0700), 0);
+        if (kind == 2)
+            assert_int_equal(file_write(frame, "PK", 2, NULL), DEER_OK);
+        assert_int_equal(import_split("some.h5", NULL), 1);
+        assert_int_equal(import_split("some.h5", "--skip-bad"), 0);
+        assert_int_equal(demos_open(in_folder("some.h5"), &d, &err), DEER_OK);
+        assert_int_equal(demos_count(d), 1);
+        demos_close(d);
+        rmdir(frame);
+    }
+    assert_int_equal(access(in_folder("some.h5.parts"), F_OK), -1);
+}
+
 /* The PNG that deer-data frame writes, on a disk of so many bytes. */
 static int write_frame(const char *out, long disk)
 {
@@ -585,6 +681,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_info),
         cmocka_unit_test(test_data_warnings),
+        cmocka_unit_test(test_import_goes_on),
+        cmocka_unit_test(test_import_skips),
         cmocka_unit_test(test_data_frame),
         cmocka_unit_test(test_data_failures),
         cmocka_unit_test(test_episode_under_thresholds),

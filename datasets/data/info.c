@@ -301,11 +301,12 @@ static void print_json(const summary *s)
 {
     json_t *root = json_pack(
         "{s:s, s:I, s:s?, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file", s->path,
-        "bytes", (json_int_t)s->bytes, "fingerprint", s->fingerprint, "demonstrations", s->count,
-        "steps", (json_int_t)s->steps, "steps_each", range_json(s->length), "static_height",
-        range_json(s->static_height), "static_width", range_json(s->static_width), "gripper_height",
-        range_json(s->gripper_height), "gripper_width", range_json(s->gripper_width), "actions",
-        actions_json(s), "tasks", tasks_json(s), "warnings", warnings_of(s));
+        "bytes", (json_int_t)s->bytes, "fingerprint", *s->fingerprint ? s->fingerprint : NULL,
+        "demonstrations", s->count, "steps", (json_int_t)s->steps, "steps_each",
+        range_json(s->length), "static_height", range_json(s->static_height), "static_width",
+        range_json(s->static_width), "gripper_height", range_json(s->gripper_height),
+        "gripper_width", range_json(s->gripper_width), "actions", actions_json(s), "tasks",
+        tasks_json(s), "warnings", warnings_of(s));
 
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
