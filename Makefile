@@ -42,6 +42,7 @@ TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets
 SIM       := $(call objects,$(wildcard datasets/sim/*.c))
 DATA      := $(call objects,$(wildcard datasets/data/*.c))
 RUN       := $(call objects,$(wildcard runtime/run/*.c))
+MODEL     := $(call objects,$(wildcard runtime/model/*.c))
 BUDGETS   := $(call objects,$(call library,budgets))
 REPORTS   := $(call objects,$(call library,reports))
 CALIB     := $(call objects,$(call library,calib))
@@ -69,7 +70,7 @@ endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPER   := $(BUILD)/tests/command_helper
 
-.PHONY: all libs tests test demo figure mutations bench bench-coverage asan install uninstall clean deps check-deps format help
+.PHONY: all libs tests test demo figure mutations bench bench-coverage bench-import asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
@@ -111,7 +112,7 @@ $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBRUN):
 
 link = $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
-$(BUILD)/deer-model: $(BUILD)/runtime/deer_model.o $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/deer-model: $(BUILD)/runtime/deer_model.o $(MODEL) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 ifeq ($(LEAN),1)
 $(BUILD)/runtime/deer_run.o: ALL_CFLAGS += -DDEER_LEAN
@@ -135,6 +136,10 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBRUN) $(TOOL) $(LIBCALIB) $(L
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
+
+# A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEER)
+	$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(HELPER): $(BUILD)/tests/command_helper.o
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
@@ -168,10 +173,24 @@ bench: all ## latency and memory per exit, speed of recording and of the solvers
 bench-coverage: all ## how often promises break, 300 draws a row (about 8 minutes)
 	$(BUILD)/deer-calib bench --what coverage
 
+bench-import: all ## speed of importing a model against cp (2 minutes, 9 GB of disk)
+	@BUILD=$(BUILD) reports/import_speed.sh
+
 asan: ## every test under the address and undefined-behaviour sanitizers
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
 	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests \
 	  EXTRA_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS = 60
+
+.PHONY: fuzz fuzzers
+fuzzers: $(FUZZERS)
+fuzz: PACKAGES += clang libclang-rt-14-dev
+fuzz: check-deps ## fuzz every reader of files, FUZZ_SECONDS (60) each; needs clang
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g" fuzzers \
+	  EXTRA_CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all"
+	@BUILD=$(BUILD)/fuzz tests/fuzz/run.sh $(FUZZ_SECONDS)
 
 install: all ## programs, library and header below PREFIX (default /usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/deer
@@ -196,7 +215,7 @@ deps: ## install the Debian packages that are missing
 	else echo "every package is there"; fi
 
 check-deps:
-	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps
+	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES)"
 
 format: ## clang-format every source file
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -302,7 +302,7 @@ static deer_status open_all(job *j, deer_error *err)
     deer_status status;
 
     if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
-        demos_open(spec->demos, &j->recorded, err) ||
+        demos_open_cameras(spec->demos, &spec->cameras, &j->recorded, err) ||
         demos_fingerprint(j->recorded, fingerprint, err))
         return DEER_FAILED;
     episodes = demos_count(j->recorded);

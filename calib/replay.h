@@ -12,10 +12,11 @@
 #ifndef CALIB_REPLAY_H
 #define CALIB_REPLAY_H
 
-#include "runtime/deer.h"
+#include "datasets/demos.h"
 
 typedef struct {
     const char *model, *demos; /* files */
+    demos_cameras cameras;     /* of the demonstrations */
     const char *cache;         /* folder, created when missing */
     int threads;               /* each with a session of its own */
     int per_shard;             /* episodes of a shard of a new cache */

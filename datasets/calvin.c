@@ -1,16 +1,22 @@
 /* calvin.c - reading CALVIN's frames and annotations. */
 #include "datasets/calvin.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "datasets/npy.h"
 #include "runtime/file.h"
 #include "runtime/pickle.h"
 
 enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096, MAX_THREADS = 64 };
+
+static const size_t MAX_VIDEO = (size_t)1 << 33; /* bytes of a run's pixels */
 
 typedef struct {
     char instruction[256], task[64];
@@ -45,6 +51,8 @@ static bool read_range(const pickle_value *v, run *r)
         r->last = v->as.many.item[1]->as.integer;
     } else if (v->kind == PICKLE_ARRAY && v->as.tensor.from && pickle_elements(v) == 2) {
         number_to_float(v->as.tensor.type, v->as.tensor.from->as.text.at, 1, 2, pair);
+        if (!(pair[0] >= 0 && pair[1] >= 0 && pair[0] < 1e7f && pair[1] < 1e7f))
+            return false;
         r->first = (long)pair[0];
         r->last = (long)pair[1];
     } else {
@@ -166,6 +174,14 @@ int calvin_steps(const calvin *d, int i)
     return (int)(d->run[i].last - d->run[i].first + 1);
 }
 
+void calvin_fingerprint(const calvin *d, char fingerprint[DEER_FINGERPRINT])
+{
+    XXH128_hash_t hash = XXH3_128bits(d->run, (size_t)d->count * sizeof *d->run);
+
+    snprintf(fingerprint, DEER_FINGERPRINT, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
+}
+
 /* ---------------------------------------------------------------- frames ------------------- */
 
 typedef struct {
@@ -212,6 +228,10 @@ static deer_status read_action(const char *path, const zip *archive, float *acti
         status = deer_fail(err, "%s: rel_actions has not seven numbers", path);
     if (!status)
         number_to_float(array.type, array.data, 1, DEMO_ACTION, action);
+    for (int i = 0; i < DEMO_ACTION && !status; i++)
+        if (!(fabsf(action[i]) <= 1.001f))
+            status = deer_fail(err, "%s: number %d of rel_actions is %g; -1 to 1 is expected", path,
+                               i, (double)action[i]);
     free(buffer);
     return status;
 }
@@ -295,6 +315,13 @@ static deer_status read_frames(const calvin *d, const run *r, int threads, demo_
     return status;
 }
 
+static size_t video_bytes(const demo_episode *e)
+{
+    return (size_t)e->steps * 3 *
+           ((size_t)e->static_height * (size_t)e->static_width +
+            (size_t)e->gripper_height * (size_t)e->gripper_width);
+}
+
 deer_status calvin_read(const calvin *d, int i, int threads, demo_episode *e, deer_error *err)
 {
     const run *r = &d->run[i];
@@ -306,6 +333,10 @@ deer_status calvin_read(const calvin *d, int i, int threads, demo_episode *e, de
     snprintf(e->task, sizeof e->task, "%s", r->task);
     if (read_frame(d, r, 0, e, true, err))
         return DEER_FAILED;
+    if (video_bytes(e) > MAX_VIDEO)
+        return deer_fail(err,
+                         "%s: the run from frame %ld has %zu MB of pixels; at most %zu are read",
+                         d->folder, r->first, video_bytes(e) >> 20, MAX_VIDEO >> 20);
     e->static_rgb = malloc(steps * (size_t)e->static_height * (size_t)e->static_width * 3);
     e->gripper_rgb = malloc(steps * (size_t)e->gripper_height * (size_t)e->gripper_width * 3);
     e->actions = malloc(steps * DEMO_ACTION * sizeof *e->actions);

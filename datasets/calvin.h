@@ -25,7 +25,10 @@ void calvin_close(calvin *d);
 int calvin_count(const calvin *d);
 int calvin_steps(const calvin *d, int i);
 
-/* Reads run i whole, its frames by several threads. */
+/* Identity of the annotations (runs, instructions, tasks): 32 hexadecimal digits. */
+void calvin_fingerprint(const calvin *d, char fingerprint[DEER_FINGERPRINT]);
+
+/* Reads run i whole, its frames by several threads. Actions are finite and in -1..1. */
 deer_status calvin_read(const calvin *d, int i, int threads, demo_episode *e, deer_error *err);
 
 #endif

@@ -14,9 +14,10 @@
  * seed; /data/<demo>/obs/rgb_static and rgb_gripper u8 [T,H,W,3], actions f32 [T,7] in -1..1
  * (xyz, euler angles, gripper +1 open / -1 closed), obs/object f32 [T,D] (simulator state,
  * optional). Images are compressed by gzip, one frame a chunk. Files of others open when they have
- * the two cameras under these names or under robomimic's and LIBERO's (agentview_image or
- * agentview_rgb, robot0_eye_in_hand_image or eye_in_hand_rgb). Values stay as recorded: a policy
- * must have been trained on the same convention (robosuite's own gripper action is +1 for closed).
+ * the two cameras under these names, under robomimic's and LIBERO's (agentview_image or
+ * agentview_rgb, robot0_eye_in_hand_image or eye_in_hand_rgb), or under names that are said. Values
+ * stay as recorded: a policy must have been trained on the same convention (robosuite's own gripper
+ * action is +1 for closed).
  */
 #ifndef DATASETS_DEMOS_H
 #define DATASETS_DEMOS_H
@@ -54,6 +55,15 @@ typedef struct demos demos;
 /* Opens a file for reading and checks its structure: every demonstration's datasets, ranks, types
  * and equal lengths. A file without demonstrations is an error. */
 deer_status demos_open(const char *path, demos **d, deer_error *err);
+
+/* Names below obs/ of the two cameras; a NULL one is looked for under the usual names. */
+typedef struct {
+    const char *static_camera, *gripper_camera;
+} demos_cameras;
+
+/* The same with cameras of these names. */
+deer_status demos_open_cameras(const char *path, const demos_cameras *cameras, demos **d,
+                               deer_error *err);
 void demos_close(demos *d);
 
 int demos_count(const demos *d);
@@ -77,6 +87,9 @@ void demos_describe(const demos *d, int i, demo_episode *episode);
 /* Reads the actions of demonstration i alone, [demos_steps(d, i), 7]. */
 deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err);
 
+/* The same without looking at the values: they may be anything, NaN included. */
+deer_status demos_read_raw_actions(demos *d, int i, float *actions, deer_error *err);
+
 /* Reads demonstration i whole. Actions must be finite and within -1..1 (1e-3 of slack). */
 deer_status demos_read(demos *d, int i, demo_episode *episode, deer_error *err);
 
@@ -90,6 +103,9 @@ deer_status demos_writer_open(const char *path, const char *env_args, demos_writ
 /* Appends an episode as /data/demo_<n>; its name field is ignored. Refuses what demos_read would:
  * empty episodes and images, actions that are not finite or not within -1..1. */
 deer_status demos_writer_add(demos_writer *w, const demo_episode *episode, deer_error *err);
+
+/* Appends demonstration i of an open file as it is stored there, compressed or not. */
+deer_status demos_writer_copy(demos_writer *w, const demos *from, int i, deer_error *err);
 
 /* Flushes, fsyncs and renames into place. Frees the writer whatever happens. */
 deer_status demos_writer_finish(demos_writer *w, deer_error *err);

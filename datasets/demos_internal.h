@@ -6,20 +6,21 @@
 #include "datasets/hdf5_io.h"
 
 #define DEMOS_VIEWS 2 /* static, gripper */
-#define DEMOS_PATH 192
+#define DEMOS_PATH 256
 
 /* What is known of a demonstration once the file is open. */
 typedef struct {
     char name[64];
     int steps;
     hdf5_shape view[DEMOS_VIEWS];
-    const char *dataset[DEMOS_VIEWS]; /* the cameras' names below obs/ */
+    const char *dataset[DEMOS_VIEWS]; /* the cameras' names below obs/; live with the file */
     int object_size;
 } demo_entry;
 
 struct demos {
     char *path;
     hid_t file;
+    char camera[DEMOS_VIEWS][64]; /* names that were asked for, or empty */
     int count;
     long steps;
     demo_entry *entry;

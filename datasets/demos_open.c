@@ -120,19 +120,25 @@ static deer_status check_images(const demos *d, const demo_entry *e, const char 
 
 static deer_status check_view(const demos *d, demo_entry *e, int view, deer_error *err)
 {
-    char what[64], name[DEMOS_PATH];
+    char what[128], name[DEMOS_PATH];
+    bool given = *d->camera[view] != 0;
 
-    for (int i = 0; i < 3; i++) {
-        snprintf(what, sizeof what, "obs/%s", view_names[view][i]);
+    for (int i = 0; i < (given ? 1 : 3); i++) {
+        const char *camera = given ? d->camera[view] : view_names[view][i];
+
+        snprintf(what, sizeof what, "obs/%s", camera);
         demos_path(e, what, name);
         if (!hdf5_shape_of(d->file, d->path, name, &e->view[view], NULL)) {
-            e->dataset[view] = view_names[view][i];
+            e->dataset[view] = camera;
             return check_images(d, e, name, &e->view[view], err);
         }
     }
-    return deer_fail(err, "%s: %s has no %s camera (obs/%s, %s or %s)", d->path, e->name,
-                     view ? "wrist" : "static", view_names[view][0], view_names[view][1],
-                     view_names[view][2]);
+    if (given)
+        return deer_fail(err, "%s: %s has no camera obs/%s", d->path, e->name, d->camera[view]);
+    return deer_fail(err,
+                     "%s: %s has no %s camera (obs/%s, %s or %s); say its name with --%s-camera",
+                     d->path, e->name, view ? "wrist" : "static", view_names[view][0],
+                     view_names[view][1], view_names[view][2], view ? "gripper" : "static");
 }
 
 static deer_status check_actions(const demos *d, demo_entry *e, deer_error *err)
@@ -189,7 +195,22 @@ static deer_status check_path(const char *path, deer_error *err)
     return DEER_OK;
 }
 
+/* A camera is a name below obs/, not a way elsewhere. */
+static deer_status take_camera(const char *name, char to[64], deer_error *err)
+{
+    if (name && (!*name || strlen(name) >= 64 || strchr(name, '/') || !strcmp(name, ".")))
+        return deer_fail(err, "'%s' is no name of a camera", name);
+    strcpy(to, name ? name : "");
+    return DEER_OK;
+}
+
 deer_status demos_open(const char *path, demos **out, deer_error *err)
+{
+    return demos_open_cameras(path, &(demos_cameras){NULL, NULL}, out, err);
+}
+
+deer_status demos_open_cameras(const char *path, const demos_cameras *cameras, demos **out,
+                               deer_error *err)
 {
     demos *d;
 
@@ -206,7 +227,9 @@ deer_status demos_open(const char *path, demos **out, deer_error *err)
         demos_close(d);
         return deer_fail(err, "%s is not a readable HDF5 file; is it complete?", path);
     }
-    if (list_all(d, err) || check_all(d, err)) {
+    if (take_camera(cameras->static_camera, d->camera[0], err) ||
+        take_camera(cameras->gripper_camera, d->camera[1], err) || list_all(d, err) ||
+        check_all(d, err)) {
         demos_close(d);
         return DEER_FAILED;
     }

@@ -41,13 +41,19 @@ void demos_describe(const demos *d, int i, demo_episode *e)
     demos_read_texts(d, entry, e);
 }
 
+deer_status demos_read_raw_actions(demos *d, int i, float *actions, deer_error *err)
+{
+    char name[DEMOS_PATH];
+
+    demos_path(&d->entry[i], "actions", name);
+    return hdf5_read(d->file, d->path, name, H5T_NATIVE_FLOAT, actions, err);
+}
+
 deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err)
 {
     const demo_entry *entry = &d->entry[i];
-    char name[DEMOS_PATH];
 
-    demos_path(entry, "actions", name);
-    if (hdf5_read(d->file, d->path, name, H5T_NATIVE_FLOAT, actions, err))
+    if (demos_read_raw_actions(d, i, actions, err))
         return DEER_FAILED;
     for (int j = 0; j < entry->steps * DEMO_ACTION; j++)
         if (!(fabsf(actions[j]) <= 1.001f))
@@ -60,7 +66,7 @@ deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err)
 static deer_status read_view(demos *d, const demo_entry *entry, int view, uint8_t *pixels,
                              deer_error *err)
 {
-    char what[64], name[DEMOS_PATH];
+    char what[128], name[DEMOS_PATH];
 
     snprintf(what, sizeof what, "obs/%s", entry->dataset[view]);
     demos_path(entry, what, name);

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "datasets/demos.h"
-#include "datasets/hdf5_io.h"
+#include "datasets/demos_internal.h"
 #include "runtime/file.h"
 
 struct demos_writer {
@@ -23,7 +22,7 @@ struct demos_writer {
 static deer_status create_temporary(demos_writer *w, deer_error *err)
 {
     int fd = open(w->tmp, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
-    hid_t access;
+    hid_t access, creation;
 
     if (fd < 0)
         return deer_fail(err, "cannot create %s: %s", w->path, strerror(errno));
@@ -32,7 +31,10 @@ static deer_status create_temporary(demos_writer *w, deer_error *err)
      * following it. */
     access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
-    w->file = H5Fcreate(w->tmp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    creation = H5Pcreate(H5P_FILE_CREATE);
+    H5Pset_obj_track_times(creation, false);
+    w->file = H5Fcreate(w->tmp, H5F_ACC_TRUNC, creation, access);
+    H5Pclose(creation);
     H5Pclose(access);
     if (w->file < 0)
         return deer_fail(err, "cannot write to %s; is the disk full?", w->path);
@@ -41,7 +43,9 @@ static deer_status create_temporary(demos_writer *w, deer_error *err)
 
 static deer_status start_data(demos_writer *w, const char *env_args, deer_error *err)
 {
-    hid_t group = H5Gcreate2(w->file, "data", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    hid_t group = hdf5_group(w->file, w->path, "data", err)
+                      ? H5I_INVALID_HID
+                      : H5Gopen2(w->file, "data", H5P_DEFAULT);
     bool failed = group < 0 || hdf5_text_set(group, "env_args", env_args, NULL);
 
     H5Gclose(group);
@@ -68,6 +72,18 @@ deer_status demos_writer_open(const char *path, const char *env_args, demos_writ
         return DEER_OK;
     demos_writer_abandon(w);
     return DEER_FAILED;
+}
+
+/* /data/demo_<n> and its obs. */
+static deer_status start_episode(demos_writer *w, char name[64], deer_error *err)
+{
+    char observations[96];
+
+    snprintf(name, 64, "data/demo_%d", w->episodes);
+    snprintf(observations, sizeof observations, "%s/obs", name);
+    return hdf5_group(w->file, w->path, name, err)
+               ? DEER_FAILED
+               : hdf5_group(w->file, w->path, observations, err);
 }
 
 static deer_status write_images(demos_writer *w, const char *name, const char *view, int steps,
@@ -126,9 +142,8 @@ deer_status demos_writer_add(demos_writer *w, const demo_episode *e, deer_error 
 {
     char name[64];
 
-    if (check_episode(w, e, err))
+    if (check_episode(w, e, err) || start_episode(w, name, err))
         return DEER_FAILED;
-    snprintf(name, sizeof name, "data/demo_%d", w->episodes);
     if (write_images(w, name, "rgb_static", e->steps, e->static_height, e->static_width,
                      e->static_rgb, err) ||
         write_images(w, name, "rgb_gripper", e->steps, e->gripper_height, e->gripper_width,
@@ -140,6 +155,21 @@ deer_status demos_writer_add(demos_writer *w, const demo_episode *e, deer_error 
         return DEER_FAILED;
     w->episodes++;
     w->steps += e->steps;
+    return DEER_OK;
+}
+
+deer_status demos_writer_copy(demos_writer *w, const demos *from, int i, deer_error *err)
+{
+    char source[DEMOS_PATH], name[64];
+
+    demos_path(&from->entry[i], "", source);
+    source[strlen(source) - 1] = 0; /* the slash */
+    snprintf(name, sizeof name, "data/demo_%d", w->episodes);
+    if (H5Ocopy(from->file, source, w->file, name, H5P_DEFAULT, H5P_DEFAULT) < 0)
+        return deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source, from->path,
+                         w->path);
+    w->episodes++;
+    w->steps += from->entry[i].steps;
     return DEER_OK;
 }
 

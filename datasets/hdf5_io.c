@@ -65,6 +65,7 @@ static hid_t creation_properties(int rank, const hdf5_storage *storage)
 {
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
 
+    H5Pset_obj_track_times(properties, false);
     if (!storage || !storage->chunk[0])
         return properties;
     H5Pset_chunk(properties, rank, storage->chunk);
@@ -73,6 +74,19 @@ static hid_t creation_properties(int rank, const hdf5_storage *storage)
     if (storage->checksum)
         H5Pset_fletcher32(properties);
     return properties;
+}
+
+deer_status hdf5_group(hid_t file, const char *path, const char *name, deer_error *err)
+{
+    hid_t properties = H5Pcreate(H5P_GROUP_CREATE), group;
+
+    H5Pset_obj_track_times(properties, false);
+    group = H5Gcreate2(file, name, H5P_DEFAULT, properties, H5P_DEFAULT);
+    H5Pclose(properties);
+    if (group < 0)
+        return deer_fail(err, "cannot write %s to %s; is the disk full?", name, path);
+    H5Gclose(group);
+    return DEER_OK;
 }
 
 deer_status hdf5_write(hid_t file, const char *path, const char *name, int rank,

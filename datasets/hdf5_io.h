@@ -44,6 +44,10 @@ deer_status hdf5_write(hid_t file, const char *path, const char *name, int rank,
                        const hsize_t *size, hid_t memory_type, hid_t file_type,
                        const hdf5_storage *storage, const void *data, deer_error *err);
 
+/* A new group; like datasets by hdf5_write, it does not store when it was made, so that the same
+ * contents are the same bytes. */
+deer_status hdf5_group(hid_t file, const char *path, const char *name, deer_error *err);
+
 /* Attributes. Reading a text truncates it to room - 1 bytes; both string kinds of HDF5 are read. A
  * missing attribute returns false and leaves the value alone. */
 bool hdf5_text_get(hid_t object, const char *name, char *text, size_t room);

@@ -100,7 +100,7 @@ static const float *bind_vector(binder *b, const char *name, int n)
     return bind_floats(b, name, 1, (const int64_t[]){n});
 }
 
-static bool type_of(const safetensor *t, weight_type *type)
+static bool type_of(const safetensor *t, weight_dtype *type)
 {
     *type = t->type == NUMBER_BF16 ? WEIGHT_BF16 : t->type == NUMBER_U8 ? WEIGHT_Q8 : WEIGHT_F32;
     return t->readable && (*type != WEIGHT_F32 || t->type == NUMBER_F32);
@@ -318,7 +318,7 @@ static void bind_mlp(binder *b, const deer_config *c, const char *part, int outp
 static void bind_embedding(binder *b, deer_model *model)
 {
     const deer_config *c = &model->config;
-    weight_type type;
+    weight_dtype type;
 
     model->embedding = find(b, "wte.weight", 2, (const int64_t[]){c->vocab, c->d_model});
     if (model->embedding && (!type_of(model->embedding, &type) || type == WEIGHT_Q8))

@@ -5,7 +5,7 @@
 #include "budgets/cost.h"
 #include "budgets/explain.h"
 #include "budgets/modules.h"
-#include "runtime/official.h"
+#include "runtime/model/commands.h"
 #include "runtime/tool.h"
 
 /* ---------------------------------------------------------------- info --------------------- */
@@ -195,52 +195,13 @@ static int info(int argc, char **argv)
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
 
-/* ---------------------------------------------------------------- import ------------------- */
-
-static int import(int argc, char **argv)
-{
-    const char *folder = NULL, *out = NULL;
-    official_sources from = {NULL};
-    const tool_option options[] = {
-        {"checkpoint", TOOL_STRING, &from.checkpoint, "FILE",
-         "DeeR checkpoint: .pth, .safetensors or an .index.json of shards"},
-        {"flamingo", TOOL_STRING, &from.flamingo, "FILE", "OpenFlamingo's checkpoint.pt"},
-        {"llm", TOOL_STRING, &from.llm, "FILE", "MPT's pytorch_model.bin or .index.json"},
-        {"vision", TOOL_STRING, &from.vision, "FILE", "CLIP ViT-L/14 as open_clip names it"},
-        {"tokenizer", TOOL_STRING, &from.tokenizer, "FILE",
-         "tokenizer.json (GPT-NeoX's for a published model)"},
-        {"config", TOOL_STRING, &from.config, "FILE",
-         "dimensions as JSON (default: a published model's)"},
-        {"official", TOOL_STRING, &folder, "DIR",
-         "instead: a folder with config.json and weights.safetensors"},
-        {"out", TOOL_STRING, &out, "FILE", "model file to write (required)"},
-        {NULL, 0, NULL, NULL, NULL}};
-    const tool_command self = {
-        "deer-model import", "makes a model file from official weights",
-        "--checkpoint FILE [options] --out FILE", options,
-        "deer-model import --checkpoint deer.pth --flamingo checkpoint.pt --llm pytorch_model.bin "
-        "\\\n"
-        "      --vision open_clip_pytorch_model.bin --tokenizer tokenizer.json --out "
-        "deer.safetensors\n"
-        "deer-model import --official tests/data/golden_a --out a.safetensors"};
-    deer_error err;
-    deer_status status;
-    int ended;
-
-    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
-        return ended;
-    if ((!folder && !from.checkpoint) || !out || (folder && from.checkpoint))
-        return tool_usage(&self,
-                          "--checkpoint FILE (or --official DIR) and --out FILE are required");
-    status = folder ? official_import_folder(folder, out, &err) : official_import(&from, out, &err);
-    return status ? tool_fail(&self, status, &err) : DEER_OK;
-}
-
 int main(int argc, char **argv)
 {
     static const tool_subcommand commands[] = {
         {"info", "show a model's dimensions and what its exits cost", info},
-        {"import", "make a model file from official weights", import},
+        {"import", "make a model file from official weights", command_import},
+        {"convert", "make a model file of another number type", command_convert},
+        {"synth", "make a model with random weights of real shapes", command_synth},
         {NULL, NULL, NULL}};
 
     return tool_dispatch("deer-model", "model files", commands, argc, argv);

@@ -41,10 +41,10 @@ typedef void isa_operand(uint32_t *to, isa_row *row, const float *x, long x_stri
 typedef struct {
     const char *name;
     int panels;                               /* of a tile: 1 or 2 */
-    int rows[WEIGHT_TYPES];                   /* most of a tile */
-    int subwords[WEIGHT_TYPES];               /* of a word */
-    isa_tile *const (*tile)[2][ISA_ROWS + 1]; /* [WEIGHT_TYPES][panels - 1][rows] */
-    isa_operand *operand[WEIGHT_TYPES];
+    int rows[WEIGHT_DTYPES];                  /* most of a tile */
+    int subwords[WEIGHT_DTYPES];              /* of a word */
+    isa_tile *const (*tile)[2][ISA_ROWS + 1]; /* [WEIGHT_DTYPES][panels - 1][rows] */
+    isa_operand *operand[WEIGHT_DTYPES];
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int m, int n);
     void (*quick_gelu)(float *x, int n);
     void (*gelu)(float *x, int n);

@@ -182,7 +182,7 @@ UP_TO(F32_ROWS)
 #endif
 
         static isa_tile *const
-    tiles[WEIGHT_TYPES][2]
+    tiles[WEIGHT_DTYPES][2]
          [ISA_ROWS + 1] =
              {
                  [WEIGHT_F32] =

@@ -12,16 +12,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---------------------------------------------------------------- weights ------------------ */
+#include "runtime/quantize.h"
 
-typedef enum { WEIGHT_F32, WEIGHT_BF16, WEIGHT_Q8, WEIGHT_TYPES } weight_type;
+/* ---------------------------------------------------------------- weights ------------------ */
 
 /* A matrix [n outputs, k inputs] as the products read it, in panels of 16 outputs. A word is 32
  * bits: consecutive inputs of one output, as many as fit (1 float32, 2 bfloat16, 4 of 8 bits), the
  * first in its lowest bits. Panels are [n / 16 rounded up][words of k][16 outputs]; what is too
  * much is zero. An 8-bit weight u stands for (u - 128) * scale[output]. */
 typedef struct {
-    weight_type type;
+    weight_dtype type;
     int n, k;
     const uint32_t *panels;
     const float *scale; /* [n rounded up to 16], 8-bit only */
@@ -33,24 +33,24 @@ typedef struct {
 } linear_layer;
 
 /* Inputs of a word: 1, 2 or 4. */
-static inline int matrix_inputs(weight_type type)
+static inline int matrix_inputs(weight_dtype type)
 {
     return type == WEIGHT_F32 ? 1 : type == WEIGHT_BF16 ? 2 : 4;
 }
 
 /* Words of k inputs, and of the panels of a whole matrix. */
-static inline int matrix_words(weight_type type, int k)
+static inline int matrix_words(weight_dtype type, int k)
 {
     return (k + matrix_inputs(type) - 1) / matrix_inputs(type);
 }
-static inline size_t matrix_panel_words(weight_type type, int n, int k)
+static inline size_t matrix_panel_words(weight_dtype type, int n, int k)
 {
     return (size_t)((n + 15) / 16) * 16 * (size_t)matrix_words(type, k);
 }
 
 /* Rows [n, k] as a file has them (float, uint16_t or uint8_t) -> panels, for panel `first` up to
  * but not including `end`. Returns false when a weight is not finite. */
-bool matrix_pack(uint32_t *panels, const void *rows, weight_type type, int n, int k, int first,
+bool matrix_pack(uint32_t *panels, const void *rows, weight_dtype type, int n, int k, int first,
                  int end);
 
 /* ---------------------------------------------------------------- workspace ---------------- */

@@ -23,7 +23,7 @@ static int smaller(int a, int b)
 
 /* ---------------------------------------------------------------- packing ------------------ */
 
-static bool is_finite_word(weight_type type, uint32_t word)
+static bool is_finite_word(weight_dtype type, uint32_t word)
 {
     if (type == WEIGHT_F32)
         return (word & 0x7f800000) != 0x7f800000;
@@ -50,7 +50,7 @@ static void pack_panel(uint32_t *panel, const char *const row[ISA_PANEL], size_t
     }
 }
 
-bool matrix_pack(uint32_t *panels, const void *rows, weight_type type, int n, int k, int first,
+bool matrix_pack(uint32_t *panels, const void *rows, weight_dtype type, int n, int k, int first,
                  int end)
 {
     size_t row_bytes = (size_t)k * (type == WEIGHT_F32 ? 4 : type == WEIGHT_BF16 ? 2 : 1);
@@ -74,7 +74,7 @@ bool matrix_pack(uint32_t *panels, const void *rows, weight_type type, int n, in
 
 /* ---------------------------------------------------------------- tiles -------------------- */
 
-void tile_product(const isa *set, weight_type type, float *y, long y_stride, int n,
+void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
                   long stride, int words, const float *scale, int panel, int panels)
 {
@@ -117,7 +117,7 @@ static int tiles_of(const linear_part *p, int rows)
 static void make_operands(const linear_part *p, int row, int rows, int from, int inputs)
 {
     const linear_job *job = p->job;
-    weight_type type = job->layer->w.type;
+    weight_dtype type = job->layer->w.type;
     long words = (long)matrix_words(type, inputs) * p->set->subwords[type];
     int tiles = tiles_of(p, rows);
 

@@ -406,28 +406,19 @@ typedef struct {
     const safetensor **list;
 } reading;
 
-static deer_status read_tensor(void *context, size_t i, float *room, const float **data,
-                               deer_error *err)
+static deer_status read_rows(void *context, size_t i, size_t first, size_t rows, float *room,
+                             const float **data, deer_error *err)
 {
     const reading *r = context;
     const collection *c = r->c;
-    size_t at = origin_of(r->list[i]), n, bad = 0;
-    const weights *file = &c->file[c->origin[at].source];
+    size_t at = origin_of(r->list[i]);
 
-    if (weights_read(file, c->origin[at].index, room, err))
-        return DEER_FAILED;
-    n = weights_elements(file, c->origin[at].index);
-    for (size_t k = 0; k < n; k++)
-        bad += !isfinite(room[k]);
-    if (bad)
-        return deer_fail(err, "%s: %s holds %zu value%s that %s not finite", file->path,
-                         r->list[i]->name, bad, bad == 1 ? "" : "s", bad == 1 ? "is" : "are");
     *data = room;
-    return DEER_OK;
+    return weights_read_rows(&c->file[c->origin[at].source], c->origin[at].index, first, rows, room,
+                             err);
 }
 
-/* The file's tokenizer, checked against the model's vocabulary; the caller frees *text. */
-static deer_status read_tokenizer(const char *path, int vocab, char **text, deer_error *err)
+deer_status official_tokenizer(const char *path, int vocab, char **text, deer_error *err)
 {
     char *plain;
     size_t size;
@@ -446,29 +437,22 @@ static deer_status read_tokenizer(const char *path, int vocab, char **text, deer
 }
 
 static deer_status write_model(const collection *c, const deer_config *config, const char *words,
-                               const safetensor **list, size_t count, const char *out,
+                               const safetensor **list, size_t count, const model_output *to,
                                deer_error *err)
 {
-    safetensors_item *items = calloc(count + 1, sizeof *items);
-    json_t *json = config_to_json(config);
-    char *text = json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    json_t *metadata = text ? json_pack("{s:s, s:s}", "format", "pt", "deer.config", text) : NULL;
+    model_tensor *tensors = calloc(count + 1, sizeof *tensors);
     reading r = {c, list};
-    deer_status status =
-        items && metadata ? DEER_OK : deer_fail(err, "out of memory importing %s", c->all.path);
+    model_source source = {read_rows, &r};
+    deer_status status;
 
-    if (!status && words)
-        json_object_set_new(metadata, "deer.tokenizer", json_string(words));
-    for (size_t i = 0; i < count && !status; i++) {
-        items[i] = (safetensors_item){list[i]->name, list[i]->rank, {0}};
-        memcpy(items[i].shape, list[i]->shape, sizeof items[i].shape);
+    if (!tensors)
+        return deer_fail(err, "out of memory importing %s", c->all.path);
+    for (size_t i = 0; i < count; i++) {
+        tensors[i] = (model_tensor){list[i]->name, list[i]->rank, {0}};
+        memcpy(tensors[i].shape, list[i]->shape, sizeof tensors[i].shape);
     }
-    if (!status)
-        status = safetensors_write(out, items, count, metadata, read_tensor, &r, err);
-    json_decref(metadata);
-    json_decref(json);
-    free(text);
-    free(items);
+    status = model_write(to, c->all.path, tensors, count, config, words, &source, err);
+    free(tensors);
     return status;
 }
 
@@ -496,9 +480,76 @@ static deer_status check_parts(const collection *c, deer_error *err)
     return DEER_OK;
 }
 
+/* Whether a tensor under the name of a part that runs is known not to. */
+static bool never_runs(const char *name, const deer_config *c)
+{
+    static const char *const known[] = {
+        "vision_encoder.visual.ln_post.", "vision_encoder.visual.proj",
+        "lang_encoder.transformer.ln_f.", "lang_encoder.transformer.norm_f."};
+    const char *rest = after(name, "lang_encoder.transformer.blocks.");
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (after(name, known[i]))
+            return true;
+    return rest && strtol(rest, NULL, 10) > c->exit_layers[c->exits - 1];
+}
+
+static bool looks_needed(const char *name)
+{
+    static const char *const parts[] = {"vision_encoder.visual.", "perceiver.",
+                                        "lang_encoder.transformer.", "extra_exit."};
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (after(name, parts[i]))
+            return true;
+    return false;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const safetensor *x = *(const safetensor *const *)a, *y = *(const safetensor *const *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Adds the tensors that look like part of the model but fill nothing in it to what is wrong with
+ * it already (status). list [count]: what the model needs; NULL behind it. */
+static deer_status check_left_over(const collection *c, const deer_config *config,
+                                   const safetensor *const *list, size_t count, deer_status status,
+                                   deer_error *err)
+{
+    const safetensor **sorted = malloc((count + 1) * sizeof *sorted);
+    size_t room = sizeof err->message - 32, used, unsaid = 0;
+
+    if (!sorted)
+        return deer_fail(err, "out of memory importing %s", c->all.path);
+    memcpy(sorted, list, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_address);
+    for (size_t i = 0; i < c->all.count; i++) {
+        const safetensor *t = &c->all.tensor[i];
+
+        if (!looks_needed(t->name) || never_runs(t->name, config) ||
+            bsearch(&t, sorted, count, sizeof *sorted, by_address) ||
+            (status && strstr(err->message, t->name)))
+            continue;
+        used = status ? strlen(err->message) : 0;
+        if (!status)
+            status = deer_fail(err, "%s: tensor %s is left over", c->all.path, t->name);
+        else if (used + strlen(t->name) + 16 < room)
+            snprintf(err->message + used, room - used, "; %s is left over", t->name);
+        else
+            unsaid++;
+    }
+    free(sorted);
+    used = status ? strlen(err->message) : 0;
+    if (unsaid)
+        snprintf(err->message + used, sizeof err->message - used, "; %zu left over", unsaid);
+    return status;
+}
+
 /* Checks the configuration as a model file's is checked, finds every tensor, then writes. */
-static deer_status convert(const collection *c, deer_model *model, const char *tokens,
-                           const char *out, deer_error *err)
+static deer_status convert(const collection *c, deer_model *model, const official_sources *from,
+                           const model_output *to, deer_error *err)
 {
     const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
     json_t *json = config_to_json(&model->config);
@@ -512,10 +563,12 @@ static deer_status convert(const collection *c, deer_model *model, const char *t
              !model_allocate(model, err)) {
         model->max_exit = model->config.exits - 1;
         status = model_list(model, list, MAX_TENSORS, &count, err);
-        if (!status && tokens)
-            status = read_tokenizer(tokens, model->config.vocab, &words, err);
+        if (!from->allow_left_over)
+            status = check_left_over(c, &model->config, list, count, status, err);
+        if (!status && from->tokenizer)
+            status = official_tokenizer(from->tokenizer, model->config.vocab, &words, err);
         if (!status)
-            status = write_model(c, &model->config, words, list, count, out, err);
+            status = write_model(c, &model->config, words, list, count, to, err);
     }
     free(words);
     json_decref(json);
@@ -539,8 +592,9 @@ static json_t *load_config(const char *path, deer_error *err)
     return json;
 }
 
-deer_status official_import(const official_sources *from, const char *out, deer_error *err)
+static deer_status import_files(const official_sources *from, const char *out, deer_error *err)
 {
+    model_output to = {out, from->dtype, from->progress, from->progress_context};
     collection c;
     deer_model model = {.max_exit = 0};
     json_t *config = NULL;
@@ -557,7 +611,7 @@ deer_status official_import(const official_sources *from, const char *out, deer_
     if (!status) {
         read_official(&c.all, config, &model.config);
         model.file = c.all; /* borrowed */
-        status = convert(&c, &model, from->tokenizer, out, err);
+        status = convert(&c, &model, from, &to, err);
         model_free_weights(&model);
     }
     json_decref(config);
@@ -565,14 +619,25 @@ deer_status official_import(const official_sources *from, const char *out, deer_
     return status;
 }
 
-deer_status official_import_folder(const char *folder, const char *out, deer_error *err)
+deer_status official_import(const official_sources *from, const char *out, deer_error *err)
 {
     char config[4096], weights_file[4096];
-    official_sources from = {.checkpoint = weights_file, .config = config};
+    official_sources files = *from;
 
-    if (strlen(folder) > 4000)
+    if (!from->folder)
+        return import_files(from, out, err);
+    if (strlen(from->folder) > 4000)
         return deer_fail(err, "the name of the folder is too long");
-    snprintf(config, sizeof config, "%s/config.json", folder);
-    snprintf(weights_file, sizeof weights_file, "%s/weights.safetensors", folder);
+    snprintf(config, sizeof config, "%s/config.json", from->folder);
+    snprintf(weights_file, sizeof weights_file, "%s/weights.safetensors", from->folder);
+    files.config = config;
+    files.checkpoint = weights_file;
+    return import_files(&files, out, err);
+}
+
+deer_status official_import_folder(const char *folder, const char *out, deer_error *err)
+{
+    official_sources from = {.folder = folder};
+
     return official_import(&from, out, err);
 }

@@ -174,7 +174,8 @@ static bool pop_mark(machine *m, pickle_value ***items, size_t *n)
 {
     if (!m->marks)
         return broken(m);
-    *items = m->stack + m->mark[--m->marks];
+    m->marks--;
+    *items = m->stack ? m->stack + m->mark[m->marks] : NULL;
     *n = m->depth - m->mark[m->marks];
     m->depth = m->mark[m->marks];
     return true;

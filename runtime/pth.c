@@ -192,23 +192,41 @@ static bool contiguous(const pickle_value *t)
     return true;
 }
 
-deer_status pth_read(const pth *file, const pickle_value *tensor, float *out, deer_error *err)
+/* Contiguous elements from `data` on; what is read is let go of. */
+static void read_run(const pickle_value *t, const uint8_t *data, size_t at, size_t n, float *out)
+{
+    size_t size = number_size(t->as.tensor.type);
+
+    number_to_float(t->as.tensor.type, data + at * size, 1, n, out);
+    if (t->kind == PICKLE_TENSOR)
+        file_forget(data + at * size, n * size);
+}
+
+deer_status pth_read_rows(const pth *file, const pickle_value *tensor, size_t first, size_t rows,
+                          float *out, deer_error *err)
 {
     const uint8_t *data;
+    size_t row = 1;
 
     if (pth_data(file, tensor, &data, err))
         return DEER_FAILED;
     if (!pickle_elements(tensor))
         return DEER_OK;
-    if (contiguous(tensor))
-        number_to_float(tensor->as.tensor.type,
-                        data +
-                            (size_t)tensor->as.tensor.offset * number_size(tensor->as.tensor.type),
-                        1, (size_t)pickle_elements(tensor), out);
+    for (int d = 1; d < tensor->as.tensor.rank; d++)
+        row *= (size_t)tensor->as.tensor.shape[d];
+    if (!tensor->as.tensor.rank || contiguous(tensor))
+        read_run(tensor, data, (size_t)tensor->as.tensor.offset + first * row, rows * row, out);
     else
-        gather(tensor, data, 0, tensor->as.tensor.offset, out);
-    if (tensor->kind == PICKLE_TENSOR)
-        file_forget(data, (size_t)tensor->as.tensor.from->as.storage.count *
-                              number_size(tensor->as.tensor.from->as.storage.type));
+        for (size_t r = 0; r < rows; r++)
+            gather(tensor, data, 1,
+                   tensor->as.tensor.offset + (int64_t)(first + r) * tensor->as.tensor.stride[0],
+                   out + r * row);
     return DEER_OK;
+}
+
+deer_status pth_read(const pth *file, const pickle_value *tensor, float *out, deer_error *err)
+{
+    size_t rows = tensor->as.tensor.rank ? (size_t)tensor->as.tensor.shape[0] : 1;
+
+    return pth_read_rows(file, tensor, 0, rows, out, err);
 }

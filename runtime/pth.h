@@ -35,4 +35,9 @@ deer_status pth_data(const pth *file, const pickle_value *tensor, const uint8_t 
 /* All elements in row-major order as float32: out [pickle_elements(tensor)]. */
 deer_status pth_read(const pth *file, const pickle_value *tensor, float *out, deer_error *err);
 
+/* Rows [first, first + rows) of it: of its first dimension; row 0 of a tensor without dimensions.
+ */
+deer_status pth_read_rows(const pth *file, const pickle_value *tensor, size_t first, size_t rows,
+                          float *out, deer_error *err);
+
 #endif

@@ -219,96 +219,161 @@ void safetensors_unmap(safetensors *file)
 
 /* ---------------------------------------------------------------- writing ------------------ */
 
-static size_t item_bytes(const safetensors_item *item)
+size_t safetensors_item_bytes(const safetensors_item *item)
 {
-    size_t bytes = sizeof(float);
+    size_t bytes = number_size(item->type);
 
     for (int i = 0; i < item->rank; i++)
         bytes *= (size_t)item->shape[i];
     return bytes;
 }
 
+/* Bytes that are missing to the next aligned place. */
+static size_t padding_after(uint64_t place)
+{
+    return (size_t)(-place % SAFETENSORS_ALIGNMENT);
+}
+
+static json_t *entry_json(number_type type, int rank, const int64_t *shape, uint64_t begin,
+                          uint64_t end)
+{
+    static const char *const name[] = {"F32", "F64", "F16", "BF16", "I64",
+                                       "I32", "I16", "I8",  "U8",   "BOOL"};
+    json_t *list = json_array();
+
+    for (int d = 0; d < rank; d++)
+        json_array_append_new(list, json_integer(shape[d]));
+    return json_pack("{s:s, s:o, s:[I,I]}", "dtype", name[type], "shape", list, "data_offsets",
+                     (json_int_t)begin, (json_int_t)end);
+}
+
+/* The header's text, padding tensors included; the caller frees it. */
 static char *header_for(const safetensors_item *items, size_t count, json_t *metadata)
 {
     json_t *root = json_object();
-    size_t place = 0;
-    char *text;
+    uint64_t place = 0;
+    int pads = 0;
+    char *text, name[32];
 
     json_object_set(root, "__metadata__", metadata);
     for (size_t i = 0; i < count; i++) {
-        json_t *shape = json_array();
-        size_t bytes = item_bytes(&items[i]);
-        for (int d = 0; d < items[i].rank; d++)
-            json_array_append_new(shape, json_integer(items[i].shape[d]));
+        uint64_t end = place + safetensors_item_bytes(&items[i]);
+        int64_t padding = (int64_t)padding_after(end);
+
         json_object_set_new(root, items[i].name,
-                            json_pack("{s:s, s:o, s:[I,I]}", "dtype", "F32", "shape", shape,
-                                      "data_offsets", (json_int_t)place,
-                                      (json_int_t)(place + bytes)));
-        place += bytes;
+                            entry_json(items[i].type, items[i].rank, items[i].shape, place, end));
+        place = end;
+        if (!padding || i == count - 1)
+            continue;
+        place += (uint64_t)padding;
+        snprintf(name, sizeof name, "pad.%d", pads++);
+        json_object_set_new(root, name, entry_json(NUMBER_U8, 1, &padding, end, place));
     }
     text = json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;
 }
 
-static deer_status write_header(FILE *f, const char *path, const char *header, deer_error *err)
-{
-    size_t length = strlen(header), padding = (64 - length % 64) % 64; /* aligns the data */
-    uint64_t stored = htole64((uint64_t)(length + padding));
-    bool ok = fwrite(&stored, 8, 1, f) == 1 && fwrite(header, 1, length, f) == length;
-
-    if (padding)
-        ok = fprintf(f, "%*s", (int)padding, "") == (int)padding && ok;
-    return ok ? DEER_OK : deer_fail(err, "cannot write %s: %s", path, strerror(errno));
-}
-
-static deer_status write_items(FILE *f, const char *path, const safetensors_item *items,
-                               size_t count, safetensors_source source, void *context,
+static deer_status write_bytes(safetensors_writer *w, const void *data, size_t size,
                                deer_error *err)
 {
-    size_t largest = 0;
-    const float *data;
-    float *room;
-    deer_status status = DEER_OK;
+    const char *at = data;
 
-    for (size_t i = 0; i < count; i++)
-        largest = item_bytes(&items[i]) > largest ? item_bytes(&items[i]) : largest;
-    room = malloc(largest + 1);
-    if (!room)
-        return deer_fail(err, "out of memory writing %s", path);
-    for (size_t i = 0; i < count && !status; i++) {
-        size_t bytes = item_bytes(&items[i]);
+    while (size) {
+        ssize_t n = write(w->fd, at, size);
 
-        status = source(context, i, room, &data, err);
-        if (!status && fwrite(data, 1, bytes, f) != bytes)
-            status = deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return deer_fail(err, "cannot write %s: %s", w->path, strerror(errno));
+        at += n;
+        size -= (size_t)n;
     }
-    free(room);
+    return DEER_OK;
+}
+
+static deer_status write_header(safetensors_writer *w, const char *header, deer_error *err)
+{
+    static const char spaces[] = "                                                                ";
+    size_t length = strlen(header), padding = padding_after(8 + length);
+    uint64_t stored = htole64((uint64_t)(length + padding));
+
+    if (write_bytes(w, &stored, 8, err) || write_bytes(w, header, length, err))
+        return DEER_FAILED;
+    return write_bytes(w, spaces, padding, err);
+}
+
+static deer_status create(safetensors_writer *w, const safetensors_item *items, json_t *metadata,
+                          deer_error *err)
+{
+    char *header = header_for(items, w->count, metadata);
+    deer_status status;
+
+    w->end = malloc((w->count + 1) * sizeof *w->end);
+    if (!header || !w->end) {
+        free(header);
+        return deer_fail(err, "out of memory writing %s", w->path);
+    }
+    for (size_t i = 0; i < w->count; i++)
+        w->end[i] = (i ? w->end[i - 1] : 0) + safetensors_item_bytes(&items[i]);
+    w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    status = w->fd < 0 ? deer_fail(err, "cannot create %s: %s", w->path, strerror(errno))
+                       : write_header(w, header, err);
+    free(header);
     return status;
 }
 
-deer_status safetensors_write(const char *path, const safetensors_item *items, size_t count,
-                              json_t *metadata, safetensors_source source, void *context,
-                              deer_error *err)
+deer_status safetensors_create(const char *path, const safetensors_item *items, size_t count,
+                               json_t *metadata, safetensors_writer *w, deer_error *err)
 {
-    char *header = header_for(items, count, metadata), *tmp = file_temporary(path, err);
-    FILE *f = header && tmp ? fopen(tmp, "wbxe") : NULL;
-    deer_status status = DEER_FAILED;
+    deer_status status;
 
-    if (!f) {
-        deer_fail(err, "cannot create %s: %s", path, strerror(errno));
-    } else {
-        status = write_header(f, path, header, err);
-        if (!status)
-            status = write_items(f, path, items, count, source, context, err);
-        if (fclose(f) && !status)
-            status = deer_fail(err, "cannot write %s: %s", path, strerror(errno));
-        if (!status)
-            status = file_publish(tmp, path, err);
-        else
-            unlink(tmp);
+    *w = (safetensors_writer){.fd = -1, .count = count, .path = strdup(path)};
+    w->tmp = file_temporary(path, err);
+    status = w->path && w->tmp ? create(w, items, metadata, err)
+                               : deer_fail(err, "out of memory writing %s", path);
+    return status ? safetensors_finish(w, status, err) : DEER_OK;
+}
+
+deer_status safetensors_append(safetensors_writer *w, const void *data, size_t size,
+                               deer_error *err)
+{
+    static const uint8_t zeros[SAFETENSORS_ALIGNMENT];
+    const uint8_t *at = data;
+
+    while (size && w->item < w->count) {
+        uint64_t begin = w->item ? w->end[w->item - 1] : 0, left = w->end[w->item] - w->done;
+        size_t n = size < left ? size : (size_t)left;
+
+        if (write_bytes(w, at, n, err))
+            return DEER_FAILED;
+        at += n;
+        size -= n;
+        w->done += n;
+        if (n < left)
+            continue;
+        if (++w->item < w->count &&
+            write_bytes(w, zeros, padding_after(w->end[w->item - 1] - begin), err))
+            return DEER_FAILED;
     }
-    free(header);
-    free(tmp);
+    return size ? deer_fail(err, "%s: more bytes than its tensors have", w->path) : DEER_OK;
+}
+
+deer_status safetensors_finish(safetensors_writer *w, deer_status status, deer_error *err)
+{
+    bool created = w->fd >= 0;
+
+    if (!status && w->done != (w->count ? w->end[w->count - 1] : 0))
+        status = deer_fail(err, "%s: fewer bytes than its tensors have", w->path);
+    if (created && close(w->fd) && !status)
+        status = deer_fail(err, "cannot write %s: %s", w->path, strerror(errno));
+    if (!status)
+        status = file_publish(w->tmp, w->path, err);
+    else if (created)
+        unlink(w->tmp);
+    free(w->end);
+    free(w->tmp);
+    free(w->path);
+    *w = (safetensors_writer){.fd = -1};
     return status;
 }

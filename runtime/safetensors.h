@@ -64,21 +64,45 @@ const char *safetensors_metadata(const safetensors *file, const char *key);
 deer_status safetensors_map(safetensors *file, size_t size, deer_error *err);
 void safetensors_unmap(safetensors *file);
 
-/* One tensor to write, float32. */
+/* One tensor to write. */
 typedef struct {
     const char *name;
+    number_type type;
     int rank;
     int64_t shape[SAFETENSORS_RANK];
 } safetensors_item;
 
-/* Gives item i's numbers: room has space for the largest item; *data may point elsewhere. */
-typedef deer_status (*safetensors_source)(void *context, size_t i, float *room, const float **data,
-                                          deer_error *err);
+/* A file that is being written.
+ *
+ *   if (safetensors_create(path, items, count, metadata, &w, &err)) ...
+ *   status = safetensors_append(&w, bytes, size, &err);       // all items' bytes, in order
+ *   status = safetensors_finish(&w, status, &err);            // the file is there, or nothing is
+ */
+typedef struct {
+    char *path, *tmp;
+    int fd;
+    uint64_t *end; /* [count] of each item's bytes among all that are appended */
+    size_t count, item;
+    uint64_t done; /* appended so far */
+} safetensors_writer;
 
-/* Writes a file of float32 tensors in the given order, one in memory at a time, atomically.
- * metadata: an object of texts. */
-deer_status safetensors_write(const char *path, const safetensors_item *items, size_t count,
-                              json_t *metadata, safetensors_source source, void *context,
-                              deer_error *err);
+#define SAFETENSORS_ALIGNMENT 64
+
+/* Begins a file of these tensors. Each begins at a multiple of SAFETENSORS_ALIGNMENT in the file:
+ * the header ends in spaces, and because the format allows no holes, tensors "pad.0", "pad.1", ..
+ * of zeros follow those whose size is no such multiple. metadata: an object of texts. Items are
+ * not needed any more after it. */
+deer_status safetensors_create(const char *path, const safetensors_item *items, size_t count,
+                               json_t *metadata, safetensors_writer *w, deer_error *err);
+
+/* The next `size` bytes of the tensors; they may span several. */
+deer_status safetensors_append(safetensors_writer *w, const void *data, size_t size,
+                               deer_error *err);
+
+/* Makes the file appear, or, when status says that something failed, removes what was written.
+ * Returns status or what failed here. */
+deer_status safetensors_finish(safetensors_writer *w, deer_status status, deer_error *err);
+
+size_t safetensors_item_bytes(const safetensors_item *item);
 
 #endif

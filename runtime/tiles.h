@@ -9,7 +9,7 @@
  *   operand, row  as isa.h says, for `rows` rows
  *   w             the first word of panel 0, of the words that the operand has
  *   stride        words from panel to panel */
-void tile_product(const isa *set, weight_type type, float *y, long y_stride, int n,
+void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
                   long stride, int words, const float *scale, int panel, int panels);
 

@@ -231,19 +231,31 @@ size_t weights_elements(const weights *w, size_t i)
     return n;
 }
 
-deer_status weights_read(const weights *w, size_t i, float *out, deer_error *err)
+deer_status weights_read_rows(const weights *w, size_t i, size_t first, size_t rows, float *out,
+                              deer_error *err)
 {
     const weights_tensor *t = &w->tensor[i];
     const safetensor *own = t->own;
+    size_t all = t->rank ? (size_t)t->shape[0] : 1, row, n;
+    const uint8_t *from;
 
     if (w->torch)
-        return pth_read(&w->pth[t->part], t->own, out, err);
+        return pth_read_rows(&w->pth[t->part], t->own, first, rows, out, err);
     if (!own->readable)
         return deer_fail(err, "%s: tensor %s has a type that is not read", w->path, t->name);
-    number_to_float(own->type, w->safetensors[t->part].data + own->begin, 1, weights_elements(w, i),
-                    out);
-    file_forget(w->safetensors[t->part].data + own->begin, own->end - own->begin);
+    row = all ? (own->end - own->begin) / all : 0; /* bytes */
+    n = rows * row / number_size(own->type);
+    from = w->safetensors[t->part].data + own->begin + first * row;
+    number_to_float(own->type, from, 1, n, out);
+    file_forget(from, rows * row);
     return DEER_OK;
+}
+
+deer_status weights_read(const weights *w, size_t i, float *out, deer_error *err)
+{
+    const weights_tensor *t = &w->tensor[i];
+
+    return weights_read_rows(w, i, 0, t->rank ? (size_t)t->shape[0] : 1, out, err);
 }
 
 const pickle_value *weights_checkpoint(const weights *w)

@@ -44,6 +44,10 @@ size_t weights_elements(const weights *w, size_t i);
 /* Tensor i in row-major order as float32, out [weights_elements]. */
 deer_status weights_read(const weights *w, size_t i, float *out, deer_error *err);
 
+/* Rows [first, first + rows) of it alone: of its first dimension; row 0 of a single number. */
+deer_status weights_read_rows(const weights *w, size_t i, size_t first, size_t rows, float *out,
+                              deer_error *err);
+
 /* The whole of a PyTorch checkpoint, for what else it holds; NULL for safetensors. */
 const pickle_value *weights_checkpoint(const weights *w);
 

@@ -329,6 +329,29 @@ static void test_robomimic_names_and_language(void **state)
     assert_instruction("lift the cube");
 }
 
+/* Any names, when they are said; only those then. */
+static void test_named_cameras(void **state)
+{
+    const demos_cameras named = {"frontview_image", "wrist2"}, wrong = {"rgb_static", NULL},
+                        bad = {"../actions", NULL};
+    layout l = good_layout();
+    deer_error err;
+    demos *d;
+
+    (void)state;
+    l.static_name = "frontview_image";
+    l.gripper_name = "wrist2";
+    H5Fclose(create_foreign(&l));
+    assert_refused(path, "say its name with --static-camera");
+    if (demos_open_cameras(path, &named, &d, &err))
+        fail_msg("%s", err.message);
+    demos_close(d);
+    assert_int_equal(demos_open_cameras(path, &wrong, &d, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "has no camera obs/rgb_static"));
+    assert_int_equal(demos_open_cameras(path, &bad, &d, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "no name of a camera"));
+}
+
 static void test_own_language_wins(void **state)
 {
     layout l = good_layout();
@@ -658,6 +681,7 @@ int main(void)
         TEST(test_fingerprint_follows_content),
         TEST(test_libero_names_and_language),
         TEST(test_robomimic_names_and_language),
+        TEST(test_named_cameras),
         TEST(test_own_language_wins),
         TEST(test_language_is_made_printable),
         TEST(test_broken_json_is_no_language),

@@ -62,7 +62,7 @@ typedef struct {
     float *scale;
 } test_layer;
 
-static void store_weight(void *rows, weight_type type, long at, float *value, float scale)
+static void store_weight(void *rows, weight_dtype type, long at, float *value, float scale)
 {
     uint32_t bits;
 
@@ -80,7 +80,7 @@ static void store_weight(void *rows, weight_type type, long at, float *value, fl
     }
 }
 
-static test_layer make_layer(weight_type type, int n, int k, const float *bias)
+static test_layer make_layer(weight_dtype type, int n, int k, const float *bias)
 {
     test_layer t = {.layer = {{type, n, k, NULL, NULL}, bias}};
     size_t panels = matrix_panel_words(type, n, k);
@@ -111,14 +111,14 @@ static void free_layer(test_layer *t)
 /* What a product of this type makes of activations: bfloat16 rounds to 2^-9 of each, 8 bits to
  * 1 / 254 of the largest of a row. Sums of k random errors grow with its square root; three of
  * those and a little more. */
-static float error_bound(weight_type type, int k)
+static float error_bound(weight_dtype type, int k)
 {
     float each = type == WEIGHT_F32 ? 1e-6f : type == WEIGHT_BF16 ? 0x1p-9f : 1.0f / 254;
 
     return 1e-5f + 4 * each * sqrtf((float)k);
 }
 
-static void check_product(weight_type type, int m, int n, int k)
+static void check_product(weight_dtype type, int m, int n, int k)
 {
     workspace ws = make_workspace(workspace_linear(m, k));
     float bound = error_bound(type, k);
@@ -168,9 +168,9 @@ static void test_linear(void **state)
     (void)state;
     for (int s = 0; s < sets; s++) {
         isa_use(list[s]);
-        for (int type = 0; type < WEIGHT_TYPES; type++)
+        for (int type = 0; type < WEIGHT_DTYPES; type++)
             for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-                check_product((weight_type)type, sizes[i][0], sizes[i][1], sizes[i][2]);
+                check_product((weight_dtype)type, sizes[i][0], sizes[i][1], sizes[i][2]);
     }
     isa_use(list[0]);
 }
@@ -187,8 +187,8 @@ static void test_linear_is_reproducible(void **state)
 
     (void)state;
     fill(x, M * K), fill(w, N * K), fill(b, N);
-    for (int type = 0; type < WEIGHT_TYPES; type++) {
-        t = make_layer((weight_type)type, N, K, b);
+    for (int type = 0; type < WEIGHT_DTYPES; type++) {
+        t = make_layer((weight_dtype)type, N, K, b);
         for (int s = 0; s < sets; s++) {
             bool fused = list[s] != list[sets - 1];
             isa_use(list[s]);

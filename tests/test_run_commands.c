@@ -2,6 +2,7 @@
  * files, and that every kind of bad input ends in one line and the right status. BUILD: the build
  * folder. */
 #include <fcntl.h>
+#include <hdf5.h>
 #include <math.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -304,6 +305,153 @@ static void test_data_info(void **state)
     json_decref(root);
 }
 
+/* demos.h5 with other actions in its first demonstration. */
+static void write_wild_demos(const char *to)
+{
+    float actions[STEPS * DEMO_ACTION];
+    hid_t file, data;
+
+    damaged_copy(in_folder("demos.h5"), to, 0, NULL, 0, 0);
+    for (int i = 0; i < STEPS * DEMO_ACTION; i++)
+        actions[i] = 0;
+    actions[0] = NAN;
+    actions[DEMO_ACTION + 1] = 1.5f;
+    file = H5Fopen(to, H5F_ACC_RDWR, H5P_DEFAULT);
+    data = H5Dopen2(file, "data/demo_0/actions", H5P_DEFAULT);
+    assert_true(H5Dwrite(data, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, actions) >= 0);
+    H5Dclose(data);
+    H5Fclose(file);
+}
+
+static bool warns(const json_t *info, const char *words)
+{
+    const json_t *list = json_object_get(info, "warnings"), *text;
+    size_t i;
+
+    json_array_foreach(list, i, text)
+    {
+        if (strstr(json_string_value(text), words))
+            return true;
+    }
+    return false;
+}
+
+/* What cannot be replayed can still be looked at, and info says what is wrong with it. */
+static void test_data_warnings(void **state)
+{
+    json_t *info = json_of("deer-data", "info", in_folder("demos.h5"), "--json", NULL);
+
+    (void)state;
+    assert_true(warns(info, "demonstrations are few"));
+    assert_int_equal(json_array_size(json_object_get(info, "warnings")), 1);
+    json_decref(info);
+    write_wild_demos(in_folder("wild.h5"));
+    info = json_of("deer-data", "info", in_folder("wild.h5"), "--json", NULL);
+    assert_true(warns(info, "x: 1 values are not finite"));
+    assert_true(warns(info, "y: 1 values lie outside -1..1"));
+    assert_int_equal(json_array_size(json_object_get(info, "warnings")), 3);
+    json_decref(info);
+    info = json_of("deer-data", "info", in_folder("silent.h5"), "--json", NULL);
+    assert_true(warns(info, "have no instruction"));
+    json_decref(info);
+}
+
+/* ---------------------------------------------------------------- deer-data import --------- */
+
+/* A copy of the CALVIN split, in the folder. */
+static void copy_split(void)
+{
+    char command[256];
+
+    snprintf(command, sizeof command, "cp -r tests/data/calvin/training '%s'", in_folder("split"));
+    assert_int_equal(system(command), 0);
+}
+
+static int import_split(const char *out, const char *skip)
+{
+    char *argv[] = {"deer-data", "import", "--calvin", NULL, "--part-episodes",
+                    "1",         "--out",  NULL,       NULL, NULL};
+    outcome o;
+
+    argv[3] = strdup(in_folder("split"));
+    argv[7] = strdup(in_folder(out));
+    argv[8] = (char *)(uintptr_t)skip;
+    o = run_with_disk(0, argv);
+    if (o.status && !strstr(o.err, "episode_0358489.npz"))
+        fail_msg("import failed: %s", o.err);
+    free(argv[3]);
+    free(argv[7]);
+    free_outcome(&o);
+    return o.status;
+}
+
+static void expect_same_file(const char *a, const char *b)
+{
+    char *x, *y;
+    size_t n, m;
+
+    assert_int_equal(file_read(in_folder(a), FILE_LIMIT, &x, &n, NULL), DEER_OK);
+    assert_int_equal(file_read(in_folder(b), FILE_LIMIT, &y, &m, NULL), DEER_OK);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+/* An import that fails half-way goes on where it was, also when what it had kept was damaged, and
+ * comes to the same bytes. The frame that is missing is of the second episode alone. */
+static void test_import_goes_on(void **state)
+{
+    char frame[128], away[128];
+
+    (void)state;
+    copy_split();
+    snprintf(frame, sizeof frame, "%s", in_folder("split/episode_0358489.npz"));
+    snprintf(away, sizeof away, "%s", in_folder("away.npz"));
+    assert_int_equal(import_split("whole.h5", NULL), 0);
+    assert_int_equal(access(in_folder("whole.h5.parts"), F_OK), -1);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        const char *kept = "later.h5.parts/part-00000.h5";
+
+        assert_int_equal(rename(frame, away), 0);
+        assert_int_equal(import_split("later.h5", NULL), 1);
+        assert_int_equal(access(in_folder("later.h5"), F_OK), -1);
+        assert_int_equal(access(in_folder(kept), F_OK), 0);
+        if (damaged)
+            damaged_copy(in_folder(kept), in_folder(kept), 100, "x", 1, 0);
+        assert_int_equal(rename(away, frame), 0);
+        assert_int_equal(import_split("later.h5", NULL), 0);
+        expect_same_file("later.h5", "whole.h5");
+        assert_int_equal(access(in_folder("later.h5.parts"), F_OK), -1);
+        assert_int_equal(unlink(in_folder("later.h5")), 0);
+    }
+}
+
+/* Missing, no file at all, cut off, not finite: each is left out with --skip-bad. */
+static void test_import_skips(void **state)
+{
+    char frame[128];
+    demos *d;
+    deer_error err;
+
+    (void)state;
+    snprintf(frame, sizeof frame, "%s", in_folder("split/episode_0358489.npz"));
+    for (int kind = 0; kind < 3; kind++) {
+        unlink(frame);
+        if (kind == 1)
+            assert_int_equal(mkdir(frame, 0700), 0);
+        if (kind == 2)
+            assert_int_equal(file_write(frame, "PK", 2, NULL), DEER_OK);
+        assert_int_equal(import_split("some.h5", NULL), 1);
+        assert_int_equal(import_split("some.h5", "--skip-bad"), 0);
+        assert_int_equal(demos_open(in_folder("some.h5"), &d, &err), DEER_OK);
+        assert_int_equal(demos_count(d), 1);
+        demos_close(d);
+        rmdir(frame);
+    }
+    assert_int_equal(access(in_folder("some.h5.parts"), F_OK), -1);
+}
+
 /* The PNG that deer-data frame writes, on a disk of so many bytes. */
 static int write_frame(const char *out, long disk)
 {
@@ -532,6 +680,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_data_info),
+        cmocka_unit_test(test_data_warnings),
+        cmocka_unit_test(test_import_goes_on),
+        cmocka_unit_test(test_import_skips),
         cmocka_unit_test(test_data_frame),
         cmocka_unit_test(test_data_failures),
         cmocka_unit_test(test_episode_under_thresholds),

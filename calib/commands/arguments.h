@@ -4,10 +4,12 @@
 
 #include "calib/guarantee.h"
 #include "calib/onpolicy.h"
+#include "datasets/demos.h"
 
 /* As given; numbers that were not are NaN. */
 typedef struct {
     const char *cache, *model, *demos, *table, *official, *out, *frontier;
+    demos_cameras cameras; /* of demos */
     const char *memory, *scope, *method, *criterion, *history, *loss, *bound;
     double average, fraction, peak, average_cost, peak_cost;
     double gripper_weight, confidence, deviation, largest_loss;

@@ -8,13 +8,18 @@
 
 int calib_replay_main(int argc, char **argv)
 {
-    const char *model = NULL, *demos = NULL, *folder = NULL, *part = NULL;
+    replay_spec spec = {0};
+    const char *part = NULL;
     long threads = tool_cores(), per_shard = REPLAY_PER_SHARD;
     const tool_option options[] = {
-        {"model", TOOL_STRING, &model, "FILE", "policy to run (required)"},
-        {"demos", TOOL_STRING, &demos, "FILE", "recorded demonstrations (required)"},
-        {"cache", TOOL_STRING, &folder, "DIR",
+        {"model", TOOL_STRING, &spec.model, "FILE", "policy to run (required)"},
+        {"demos", TOOL_STRING, &spec.demos, "FILE", "recorded demonstrations (required)"},
+        {"cache", TOOL_STRING, &spec.cache, "DIR",
          "feature cache to write or to go on with (required)"},
+        {"static-camera", TOOL_STRING, &spec.cameras.static_camera, "NAME",
+         "below obs/ (default: the usual names)"},
+        {"gripper-camera", TOOL_STRING, &spec.cameras.gripper_camera, "NAME",
+         "the same on the wrist"},
         {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
         {"shard-episodes", TOOL_INT, &per_shard, "N",
          "episodes of a shard of a new cache (default 8)"},
@@ -25,7 +30,6 @@ int calib_replay_main(int argc, char **argv)
         "--model FILE --demos FILE --cache DIR [options]", options,
         "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache\n"
         "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache --part 0/4"};
-    replay_spec spec = {0};
     replay_report report;
     deer_error err;
     deer_status status;
@@ -33,15 +37,12 @@ int calib_replay_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!model || !demos || !folder)
+    if (!spec.model || !spec.demos || !spec.cache)
         return tool_usage(&self, "--model, --demos and --cache are required");
     if (threads < 1 || threads > 1024 || per_shard < 1 || per_shard > 1000000)
         return tool_usage(&self, "--threads and --shard-episodes must be positive");
     if (part && settings_part(part, &spec.part, &spec.parts, &err))
         return tool_usage(&self, "%s", err.message);
-    spec.model = model;
-    spec.demos = demos;
-    spec.cache = folder;
     spec.threads = (int)threads;
     spec.per_shard = (int)per_shard;
     status = run_replay(&spec, &report, &err);

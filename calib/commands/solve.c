@@ -409,6 +409,7 @@ static deer_status replay_and_run(solve_arguments *a, solve_settings *set, deer_
     bool temporary = !a->cache;
     replay_spec spec = {.model = a->model,
                         .demos = a->demos,
+                        .cameras = a->cameras,
                         .threads = (int)a->threads,
                         .per_shard = REPLAY_PER_SHARD};
     replay_report report;

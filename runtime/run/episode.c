@@ -17,6 +17,7 @@
 
 typedef struct {
     const char *model, *thresholds, *demos, *name, *instruction;
+    demos_cameras cameras;
     long exit, threads;
     double budget;
     bool all, steps, json;
@@ -180,7 +181,7 @@ static deer_status run(const request *r, deer_error *err)
     demos *d;
     deer_status status;
 
-    if (demos_open(r->demos, &d, err))
+    if (demos_open_cameras(r->demos, &r->cameras, &d, err))
         return DEER_FAILED;
     status = policy_open(r->model, r->thresholds, (int)r->exit, r->budget, &p, err);
     if (!status) {
@@ -197,6 +198,9 @@ int run_episode_main(int argc, char **argv)
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &r.demos, "FILE", "demonstrations to play (required)"},
+        {"static-camera", TOOL_STRING, &r.cameras.static_camera, "NAME",
+         "below obs/ (default: the usual names)"},
+        {"gripper-camera", TOOL_STRING, &r.cameras.gripper_camera, "NAME", "the same on the wrist"},
         {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
         {"exit", TOOL_INT, &r.exit, "K", "or: always this exit (default the deepest)"},
         {"budget", TOOL_DOUBLE, &r.budget, "X", "turn the thresholds' dial to X GFLOPs a step"},
