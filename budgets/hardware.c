@@ -60,6 +60,15 @@ bool deer_figure_known(const deer_figure *figure)
     return isfinite(figure->value);
 }
 
+const deer_figure *hardware_peak(const deer_hardware *h, deer_dtype dtype)
+{
+    int i = hardware_dtype_index(dtype);
+
+    while (i > 0 && !deer_figure_known(&h->peak[i]))
+        i--;
+    return &h->peak[i];
+}
+
 int deer_hardware_mode(const deer_hardware *hardware, const char *name)
 {
     for (int i = 0; i < hardware->modes; i++)

@@ -117,6 +117,21 @@ deer_status deer_hardware_load(const char *name, deer_hardware *hardware, deer_e
 deer_status deer_hardware_parse(const char *text, size_t size, const char *from,
                                 deer_hardware *hardware, deer_error *err);
 
+/* Writes a profile atomically, in the schema; figures that are unknown or assumed become null. */
+deer_status deer_hardware_save(const char *path, const deer_hardware *hardware, deer_error *err);
+
+/* A profile of a machine about which nothing is known yet, with one mode; texts are cut to fit. */
+void deer_hardware_init(deer_hardware *hardware, const char *name, const char *title,
+                        hardware_kind kind);
+
+/* A figure with its range (widened to hold the value) and origin. */
+deer_figure deer_figure_measured(double low, double value, double high, const char *source,
+                                 const char *date);
+
+/* The figure for the arithmetic of a dtype: its own or, where that is unknown, the next wider
+ * one's, since weights can be widened as they are read. May be unknown. */
+const deer_figure *hardware_peak(const deer_hardware *hardware, deer_dtype dtype);
+
 /* The mode of that name (case does not matter), -1 if there is none. */
 int deer_hardware_mode(const deer_hardware *hardware, const char *name);
 

@@ -45,36 +45,34 @@ deer_range deer_range_scale(deer_range a, double factor)
 
 /* ---------------------------------------------------------------- what is needed ----------- */
 
-/* The figure for the arithmetic of a dtype: its own or the next wider one's that is known. */
-static const deer_figure *peak_of(const deer_hardware *h, int dtype)
-{
-    while (dtype > 0 && !deer_figure_known(&h->peak[dtype]))
-        dtype--;
-    return &h->peak[dtype];
-}
-
 /* Arithmetic in the best, expected or worst case, FLOP/s. 8-bit weights may be multiplied as
  * integers or widened to 16 bits first. Unless it was measured, which of them a runtime does is not
  * known: integers at best. */
 static double rate_of(const deer_hardware *h, deer_dtype dtype, int end)
 {
-    int index = hardware_dtype_index(dtype);
-    double own = speed(peak_of(h, index), end), wide;
+    double own = speed(hardware_peak(h, dtype), end), wide;
 
     if (dtype != DEER_Q8 || h->measured)
         return own;
-    wide = speed(peak_of(h, index - 1), end);
+    wide = speed(hardware_peak(h, DEER_BF16), end);
     return end == LOW && own > wide ? own : wide;
 }
 
-/* The first figure that is needed and unknown, NULL if there is none. */
-static const char *missing_figure(const deer_hardware *h, deer_dtype dtype)
+/* Whether the mode exists and every figure that is needed is known. */
+static deer_status check_setting(const deer_hardware *h, int mode, deer_dtype dtype,
+                                 deer_error *err)
 {
-    if (!deer_figure_known(peak_of(h, hardware_dtype_index(dtype))))
-        return "peak arithmetic in f32 (peak.f32)";
+    const char *missing = NULL;
+
+    if (mode < 0 || mode >= h->modes)
+        return deer_fail(err, "%s has no power mode %d", h->name, mode);
     if (!deer_figure_known(&h->bandwidth))
-        return "memory bandwidth (bandwidth)";
-    return NULL;
+        missing = "memory bandwidth (bandwidth)";
+    if (!deer_figure_known(hardware_peak(h, dtype)))
+        missing = "peak arithmetic (peak.f32)";
+    return missing ? deer_fail(err, "%s: no time can be said, since its %s is unknown", h->name,
+                               missing)
+                   : DEER_OK;
 }
 
 /* ---------------------------------------------------------------- times -------------------- */
@@ -117,6 +115,18 @@ static deer_stage_time stage_time(const setting *s, stage_kind kind, const deer_
     }
     t.memory_bound = t.traffic.expected > t.arithmetic.expected;
     return t;
+}
+
+deer_status deer_work_time(const deer_hardware *h, int mode, deer_dtype dtype, stage_kind kind,
+                           const deer_work *work, deer_stage_time *time, deer_error *err)
+{
+    setting s = {.machine = h, .dtype = dtype};
+
+    if (check_setting(h, mode, dtype, err))
+        return DEER_FAILED;
+    s.mode = &h->mode[mode];
+    *time = stage_time(&s, kind, work);
+    return DEER_OK;
 }
 
 /* Decoder layers 0..last. */
@@ -235,14 +245,11 @@ static bool stays_cached(const deer_hardware *h, const deer_config *c, const dee
 deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config *c, int tokens,
                             deer_dtype dtype, deer_latency *l, deer_error *err)
 {
-    const char *missing = missing_figure(h, dtype);
     setting s = {.machine = h, .dtype = dtype};
     deer_stages stages;
 
-    if (missing)
-        return deer_fail(err, "%s: %s is unknown, so no time can be said", h->name, missing);
-    if (mode < 0 || mode >= h->modes)
-        return deer_fail_with(DEER_USAGE, err, "%s has no power mode %d", h->name, mode);
+    if (check_setting(h, mode, dtype, err))
+        return DEER_FAILED;
     s.mode = &h->mode[mode];
     deer_stages_of(c, tokens, dtype, &stages);
     s.cached = stays_cached(h, c, &stages);

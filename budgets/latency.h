@@ -59,6 +59,11 @@ typedef struct {
 deer_status deer_latency_of(const deer_hardware *hardware, int mode, const deer_config *config,
                             int tokens, deer_dtype dtype, deer_latency *latency, deer_error *err);
 
+/* The time of any work of a kind, of this architecture or another. Errors as above. */
+deer_status deer_work_time(const deer_hardware *hardware, int mode, deer_dtype dtype,
+                           stage_kind kind, const deer_work *work, deer_stage_time *time,
+                           deer_error *err);
+
 /* Memory when `exit` is the deepest allowed, bytes. */
 typedef struct {
     uint64_t weights;     /* exact */
