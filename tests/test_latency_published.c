@@ -148,7 +148,7 @@ static deer_stage_time predict(const measurement *m)
 {
     static deer_hardware machine;
     deer_work work = work_of(&m->model);
-    deer_stage_time time;
+    deer_stage_time time = {0};
     deer_error error;
 
     if (deer_hardware_load(m->machine, &machine, &error) ||
@@ -158,14 +158,20 @@ static deer_stage_time predict(const measurement *m)
     return time;
 }
 
+static void print_header(void)
+{
+    puts("| work | machine | published, ms | model, ms | range | error | source |\n"
+         "|---|---|---|---|---|---|---|");
+}
+
 /* Prints a row; how far off, in percent. */
 static double compare(const measurement *m)
 {
     deer_range t = predict(m).total;
     double error = 100 * (t.expected / m->seconds - 1);
 
-    printf("| %s | %s, %s | %.1f | %.1f | %.1f to %.1f | %+.0f%% | %s |\n", m->what, m->machine,
-           m->mode, 1e3 * m->seconds, 1e3 * t.expected, 1e3 * t.low, 1e3 * t.high, error,
+    printf("| %s | %s, %s | %.1f | %.1f | %.1f to %.1f | %+ld%% | %s |\n", m->what, m->machine,
+           m->mode, 1e3 * m->seconds, 1e3 * t.expected, 1e3 * t.low, 1e3 * t.high, lround(error),
            m->source);
     if (lround(error) != m->error)
         fail_msg("%s on %s: %+.1f%% where %+d%% is stated", m->what, m->machine, error, m->error);
@@ -178,6 +184,7 @@ static void test_optimised_runtimes(void **state)
     double sum = 0;
 
     (void)state;
+    print_header();
     for (int i = 0; i < count; i++) {
         deer_range t = predict(&measurements[i]).total;
 
@@ -192,6 +199,7 @@ static void test_optimised_runtimes(void **state)
 static void test_eager_runtimes(void **state)
 {
     (void)state;
+    print_header();
     for (size_t i = 0; i < sizeof eager / sizeof *eager; i++)
         compare(&eager[i]);
 }
