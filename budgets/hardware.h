@@ -1,6 +1,6 @@
 /* hardware.h - profiles of machines: what they can do, what they take, and how we know.
  *
- *   static deer_hardware machine;                     // plain data, some 40 kB
+ *   static deer_hardware machine;                     // plain data, some 70 kB
  *   deer_error err;
  *
  *   for (int i = 0; i < deer_hardware_count(); i++)   // the profiles that ship
@@ -16,10 +16,11 @@
 #ifndef BUDGETS_HARDWARE_H
 #define BUDGETS_HARDWARE_H
 
-#include "budgets/cost.h"
+#include "budgets/stages.h"
 
 #define HARDWARE_VERSION 1   /* of the file format: "deer_hardware" */
 #define HARDWARE_MAX_MODES 8 /* power modes of a machine */
+#define HARDWARE_MAX_SAMPLES 256
 
 /* A number with its range and its origin. Known: low <= value <= high. Unknown: all three NaN. */
 typedef struct {
@@ -56,6 +57,16 @@ typedef struct {
     deer_figure overhead;  /* seconds a matrix product takes whatever its size: launches, norms */
 } stage_efficiency;
 
+/* One run of a stage as it was measured: seconds, 10th percentile, median, 90th. */
+typedef struct {
+    char model[64]; /* which model ran */
+    deer_dtype dtype;
+    stage_kind kind;
+    bool cached;    /* every weight of the step fits into the machine's cache */
+    deer_work work; /* as deer_stages_of says */
+    double low, median, high;
+} stage_sample;
+
 /* A setting of the machine's clocks. modes[0] is the one the profile's figures are for. */
 typedef struct {
     char name[32];         /* "15W", "MAXN" */
@@ -89,6 +100,9 @@ typedef struct {
 
     int modes; /* at least 1 */
     hardware_mode mode[HARDWARE_MAX_MODES];
+
+    int samples; /* what efficiency was fitted to (hardware_fit.h); 0 where nothing was measured */
+    stage_sample sample[HARDWARE_MAX_SAMPLES];
 } deer_hardware;
 
 /* Index of a dtype in 0..HARDWARE_DTYPES-1 and back; name "f32", "bf16" or "q8". */

@@ -2,6 +2,25 @@
 #include "budgets/hardware_fit.h"
 
 #include <math.h>
+#include <string.h>
+
+bool hardware_add(deer_hardware *h, const stage_sample *sample)
+{
+    if (h->samples == HARDWARE_MAX_SAMPLES)
+        return false;
+    h->sample[h->samples++] = *sample;
+    return true;
+}
+
+void hardware_forget(deer_hardware *h, const char *model, deer_dtype dtype)
+{
+    int kept = 0;
+
+    for (int i = 0; i < h->samples; i++)
+        if (h->sample[i].dtype != dtype || strcmp(h->sample[i].model, model))
+            h->sample[kept++] = h->sample[i];
+    h->samples = kept;
+}
 
 double hardware_least_seconds(const deer_hardware *h, deer_dtype dtype, const deer_work *w,
                               bool cached)
@@ -21,18 +40,29 @@ typedef struct {
     int count;
 } sums;
 
-static void add_sample(sums *s, const deer_hardware *h, deer_dtype dtype, const stage_sample *m)
+/* How many samples a model has of the same kind and dtype as m. */
+static int alike(const deer_hardware *h, const stage_sample *m)
 {
-    double x = hardware_least_seconds(h, dtype, &m->work, m->cached) / m->median;
-    double n = m->work.products / m->median;
+    int count = 0;
+
+    for (int i = 0; i < h->samples; i++)
+        count += h->sample[i].kind == m->kind && h->sample[i].dtype == m->dtype &&
+                 !strcmp(h->sample[i].model, m->model);
+    return count;
+}
+
+static void add_sample(sums *s, const deer_hardware *h, const stage_sample *m)
+{
+    double x = hardware_least_seconds(h, m->dtype, &m->work, m->cached) / m->median;
+    double n = m->work.products / m->median, weight = 1.0 / alike(h, m);
 
     if (!(m->median > 0) || !isfinite(x))
         return;
-    s->xx += x * x;
-    s->xn += x * n;
-    s->nn += n * n;
-    s->x += x;
-    s->n += n;
+    s->xx += weight * x * x;
+    s->xn += weight * x * n;
+    s->nn += weight * n * n;
+    s->x += weight * x;
+    s->n += weight * n;
     s->spread_low = fmin(s->count ? s->spread_low : 1, m->low / m->median);
     s->spread_high = fmax(s->count ? s->spread_high : 1, m->high / m->median);
     s->count++;
@@ -69,16 +99,17 @@ static void fit_stage(deer_hardware *h, deer_dtype dtype, stage_kind kind, const
                                        overhead * s->spread_high, source, date);
 }
 
-void hardware_fit(deer_hardware *h, deer_dtype dtype, const stage_sample *samples, int count,
-                  const char *source, const char *date)
+void hardware_fit(deer_hardware *h, const char *source, const char *date)
 {
-    for (int kind = 0; kind < STAGE_KINDS; kind++) {
+    for (int i = 0; i < STAGE_KINDS * HARDWARE_DTYPES; i++) {
+        stage_kind kind = (stage_kind)(i / HARDWARE_DTYPES);
+        deer_dtype dtype = hardware_dtype(i % HARDWARE_DTYPES);
         sums s = {0};
 
-        for (int i = 0; i < count; i++)
-            if (samples[i].kind == (stage_kind)kind)
-                add_sample(&s, h, dtype, &samples[i]);
+        for (int j = 0; j < h->samples; j++)
+            if (h->sample[j].kind == kind && h->sample[j].dtype == dtype)
+                add_sample(&s, h, &h->sample[j]);
         if (s.count)
-            fit_stage(h, dtype, (stage_kind)kind, &s, source, date);
+            fit_stage(h, dtype, kind, &s, source, date);
     }
 }

@@ -307,6 +307,91 @@ static deer_status read_modes(const reader *r, const json_t *json, deer_hardware
     return DEER_OK;
 }
 
+/* ---------------------------------------------------------------- samples ------------------ */
+
+/* A count of a sample; -1 when it is none. */
+static long long count_of(const json_t *json, const char *key)
+{
+    const json_t *value = json_object_get(json, key);
+    json_int_t count = json_integer_value(value);
+
+    return json_is_integer(value) && count >= 0 && count <= 1000000000000000000 ? count : -1;
+}
+
+/* Index of a text in a list, -1 when it is not there. */
+static int find_word(const json_t *word, const char *const *words, int count)
+{
+    const char *text = json_string_value(word);
+
+    for (int i = 0; text && i < count; i++)
+        if (!strcmp(text, words[i]))
+            return i;
+    return -1;
+}
+
+/* Three positive times that ascend, milliseconds. */
+static bool read_times(const json_t *ms, stage_sample *s)
+{
+    double *const to[] = {&s->low, &s->median, &s->high};
+
+    if (json_array_size(ms) != 3)
+        return false;
+    for (size_t i = 0; i < 3; i++) {
+        if (!json_is_number(json_array_get(ms, i)))
+            return false;
+        *to[i] = json_number_value(json_array_get(ms, i)) / 1e3;
+    }
+    return s->low > 0 && s->low <= s->median && s->median <= s->high && s->high < 1e6;
+}
+
+static deer_status read_sample(const reader *r, const json_t *json, int i, stage_sample *s)
+{
+    static const char *const known[] = {
+        "model",        "dtype",    "stage", "cached",           "macs",
+        "weight_bytes", "products", "ms",    "activation_bytes", NULL};
+    static const char *const dtypes[] = {"f32", "bf16", "q8"};
+    static const char *const stages[] = {"vision", "resampler", "layer", "head"};
+    const json_t *cached = json_object_get(json, "cached");
+    long long macs = count_of(json, "macs"), weights = count_of(json, "weight_bytes");
+    long long moved = count_of(json, "activation_bytes"), products = count_of(json, "products");
+    int dtype = find_word(json_object_get(json, "dtype"), dtypes, HARDWARE_DTYPES);
+    int kind = find_word(json_object_get(json, "stage"), stages, STAGE_KINDS);
+    char where[24];
+
+    snprintf(where, sizeof where, "samples[%d]", i);
+    if (check_keys(r, where, json, known) ||
+        read_text(r, where, "model", json_object_get(json, "model"), s->model, sizeof s->model))
+        return DEER_FAILED;
+    if (dtype < 0 || kind < 0 || macs < 0 || weights < 0 || moved < 0 || products < 0 ||
+        products > 1000000 || !json_is_boolean(cached) ||
+        !read_times(json_object_get(json, "ms"), s))
+        return deer_fail(r->err,
+                         "%s: %s needs a dtype, a stage, cached, counts, and ms [10th percentile, "
+                         "median, 90th]",
+                         r->from, where);
+    s->dtype = hardware_dtype(dtype);
+    s->kind = (stage_kind)kind;
+    s->cached = json_is_true(cached);
+    s->work = (deer_work){(uint64_t)macs, (uint64_t)weights, (uint64_t)moved, (int)products};
+    return DEER_OK;
+}
+
+static deer_status read_samples(const reader *r, const json_t *json, deer_hardware *h)
+{
+    size_t n = json_array_size(json);
+
+    if (!json || json_is_null(json))
+        return DEER_OK;
+    if (!json_is_array(json) || n > HARDWARE_MAX_SAMPLES)
+        return deer_fail(r->err, "%s: samples must be a list of up to %d", r->from,
+                         HARDWARE_MAX_SAMPLES);
+    for (size_t i = 0; i < n; i++)
+        if (read_sample(r, json_array_get(json, i), (int)i, &h->sample[i]))
+            return DEER_FAILED;
+    h->samples = (int)n;
+    return DEER_OK;
+}
+
 /* ---------------------------------------------------------------- the whole ---------------- */
 
 static deer_status read_kind(const reader *r, const json_t *json, deer_hardware *h)
@@ -392,6 +477,7 @@ static deer_status read_profile(reader *r, const json_t *json, deer_hardware *h)
                                         "step_overhead",
                                         "efficiency",
                                         "modes",
+                                        "samples",
                                         NULL};
     const json_t *version = json_object_get(json, "deer_hardware");
 
@@ -404,7 +490,8 @@ static deer_status read_profile(reader *r, const json_t *json, deer_hardware *h)
         read_kind(r, json, h) || read_flags(r, json, h) || read_defaults(r, json) ||
         read_peaks(r, json_object_get(json, "peak"), h) || read_figures(r, json, h) ||
         read_efficiency(r, json_object_get(json, "efficiency"), h) ||
-        read_modes(r, json_object_get(json, "modes"), h))
+        read_modes(r, json_object_get(json, "modes"), h) ||
+        read_samples(r, json_object_get(json, "samples"), h))
         return DEER_FAILED;
     hardware_assume(h);
     return DEER_OK;

@@ -86,6 +86,25 @@ static json_t *modes_json(const deer_hardware *h)
     return json;
 }
 
+static json_t *samples_json(const deer_hardware *h)
+{
+    json_t *json = json_array();
+
+    for (int i = 0; i < h->samples; i++) {
+        const stage_sample *s = &h->sample[i];
+
+        json_array_append_new(
+            json,
+            json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:i, s:[f, f, f]}", "model", s->model,
+                      "dtype", hardware_dtype_name(s->dtype), "stage", stage_kind_name(s->kind),
+                      "cached", s->cached, "macs", (json_int_t)s->work.macs, "weight_bytes",
+                      (json_int_t)s->work.weight_bytes, "activation_bytes",
+                      (json_int_t)s->work.activation_bytes, "products", s->work.products, "ms",
+                      1e3 * s->low, 1e3 * s->median, 1e3 * s->high));
+    }
+    return json;
+}
+
 static json_t *hardware_json(const deer_hardware *h)
 {
     const struct {
@@ -115,6 +134,8 @@ static json_t *hardware_json(const deer_hardware *h)
                             figure_json(figures[i].figure, figures[i].unit, figures[i].factor));
     json_object_set_new(json, "efficiency", efficiency_json(h));
     json_object_set_new(json, "modes", modes_json(h));
+    if (h->samples)
+        json_object_set_new(json, "samples", samples_json(h));
     return json;
 }
 

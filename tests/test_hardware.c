@@ -29,7 +29,10 @@ static const char small[] =
     " \"efficiency\": {\"head\": {\"bf16\": {\"bandwidth\": {\"value\": 0.5, \"unit\": "
     "\"fraction\"}}}},\n"
     " \"modes\": [{\"name\": \"full\", \"watts\": {\"value\": 20, \"unit\": \"W\"}}, {\"name\": "
-    "\"slow\"}]}\n";
+    "\"slow\"}],\n"
+    " \"samples\": [{\"model\": \"m\", \"dtype\": \"q8\", \"stage\": \"head\", \"cached\": true, "
+    "\"macs\": 5, \"weight_bytes\": 6, \"activation_bytes\": 7, \"products\": 8, \"ms\": [1, 2, "
+    "3]}]}\n";
 
 /* The small profile with the first `from` replaced by `to`; the caller frees. */
 static char *changed(const char *from, const char *to)
@@ -69,6 +72,10 @@ static void test_figures_are_read_in_si_units(void **state)
     assert_string_equal(machine.memory.source, "a bench");
     assert_string_equal(machine.memory.date, "2026-11-24");
     assert_int_equal(machine.modes, 2);
+    assert_int_equal(machine.samples, 1);
+    assert_int_equal(machine.sample[0].dtype, DEER_Q8);
+    assert_int_equal(machine.sample[0].work.products, 8);
+    assert_true(machine.sample[0].cached && machine.sample[0].median == 0.002);
     assert_int_equal(deer_hardware_mode(&machine, "SLOW"), 1);
     assert_int_equal(deer_hardware_mode(&machine, "fast"), -1);
 }
@@ -159,6 +166,17 @@ static void test_mistakes_are_refused_by_name(void **state)
         {"\"value\": 0.5", "\"value\": 0", "efficiency.head.bf16.bandwidth"},
         {"{\"value\": 0.5, \"unit\": \"fraction\"}", "[]", "must be an object"},
         {"\"slow\"", "\"Full\"", "two modes"},
+        {"\"q8\"", "\"q4\"", "samples[0]"},
+        {"\"stage\": \"head\"", "\"stage\": \"tail\"", "samples[0]"},
+        {"\"cached\": true", "\"cached\": 1", "samples[0]"},
+        {"\"macs\": 5", "\"macs\": -5", "samples[0]"},
+        {"\"weight_bytes\": 6", "\"weight_bytes\": 6.5", "samples[0]"},
+        {"\"products\": 8", "\"products\": 8000000", "samples[0]"},
+        {"\"products\": 8", "\"product\": 8", "'product' in samples[0]"},
+        {"[1, 2, 3]", "[1, 3, 2]", "samples[0]"},
+        {"[1, 2, 3]", "[0, 2, 3]", "samples[0]"},
+        {"[1, 2, 3]", "[1, 2]", "samples[0]"},
+        {"[{\"model\"", "{\"model\"", "not JSON"},
         {"{\"name\": \"slow\"}", "{}", "modes[1] has no name"},
         {"{\"name\": \"slow\"}", "{\"name\": \"slow\", \"watt\": 3}", "'watt' in modes[1]"},
         {"\"modes\"", "\"modes\": [], \"efficiency\"", "not JSON"},

@@ -382,54 +382,81 @@ static stage_sample sample(stage_kind kind, const deer_work *w, double fraction,
     double t =
         hardware_least_seconds(&machine, DEER_F32, w, false) / fraction + w->products * overhead;
 
-    return (stage_sample){kind, *w, false, 0.9 * t, t, 1.1 * t};
+    return (stage_sample){"a model", DEER_F32, kind, false, *w, 0.9 * t, t, 1.1 * t};
 }
 
-/* A large and a small model together give back what the times were made of. */
+/* A large and a small model together give back what the times were made of, also when one of them
+ * has many more samples. */
 static void test_fit_recovers_fraction_and_overhead(void **state)
 {
     const deer_work small = {.macs = 100000, .weight_bytes = 10000, .products = 13};
     const stage_efficiency *e = &machine.efficiency[STAGE_LAYER][0];
-    stage_sample samples[2];
+    stage_sample s;
     deer_config c;
 
     (void)state;
     make_machine();
     published("3b", &c);
     deer_stages_of(&c, 14, DEER_F32, &stages);
-    samples[0] = sample(STAGE_LAYER, &stages.layer_with_cross, 0.6, 4e-6);
-    samples[1] = sample(STAGE_LAYER, &small, 0.6, 4e-6);
-    hardware_fit(&machine, DEER_F32, samples, 2, "a test", "2026");
+    s = sample(STAGE_LAYER, &stages.layer_with_cross, 0.6, 4e-6);
+    for (int i = 0; i < 12; i++)
+        assert_true(hardware_add(&machine, &s));
+    s = sample(STAGE_LAYER, &small, 0.6, 4e-6);
+    strcpy(s.model, "a small one");
+    assert_true(hardware_add(&machine, &s));
+    hardware_fit(&machine, "a test", "2026");
     assert_true(fabs(e->compute.value - 0.6) < 1e-6 && fabs(e->bandwidth.value - 0.6) < 1e-6);
     assert_true(fabs(e->overhead.value - 4e-6) < 1e-11);
     assert_true(fabs(e->compute.low - 0.6 / 1.1) < 1e-6);
     assert_true(fabs(e->compute.high - 0.6 / 0.9) < 1e-6);
     assert_close(machine.efficiency[STAGE_VISION][0].compute.value, 0.5); /* no samples */
     assert_close(machine.efficiency[STAGE_LAYER][1].compute.value, 0.5);  /* another dtype */
+    hardware_forget(&machine, "a model", DEER_BF16);
+    assert_int_equal(machine.samples, 13);
+    hardware_forget(&machine, "a model", DEER_F32);
+    assert_int_equal(machine.samples, 1);
+    assert_string_equal(machine.sample[0].model, "a small one");
+}
+
+/* Alone in a machine. */
+static void fit_one(stage_sample s)
+{
+    make_machine();
+    assert_true(hardware_add(&machine, &s));
+    hardware_fit(&machine, "a test", "2026");
 }
 
 /* One size explains all of its time by the fraction; times below the least are cut to it. */
 static void test_fit_stays_within_bounds(void **state)
 {
     const stage_efficiency *e = &machine.efficiency[STAGE_HEAD][0];
-    stage_sample one;
+    stage_sample s;
     deer_config c;
 
     (void)state;
     make_machine();
     published("3b", &c);
     deer_stages_of(&c, 14, DEER_F32, &stages);
-    one = sample(STAGE_HEAD, &stages.head_evaluation, 0.5, 0);
-    hardware_fit(&machine, DEER_F32, &one, 1, "a test", "2026");
+    fit_one(sample(STAGE_HEAD, &stages.head_evaluation, 0.5, 0));
     assert_true(fabs(e->compute.value - 0.5) < 1e-6);
     assert_true(e->overhead.value == 0);
-    one = sample(STAGE_HEAD, &stages.head_evaluation, 2, 0);
-    hardware_fit(&machine, DEER_F32, &one, 1, "a test", "2026");
+    s = sample(STAGE_HEAD, &stages.head_evaluation, 2, 0);
+    fit_one(s);
     assert_true(e->compute.value <= 1 && e->compute.high <= 1);
-    one.median = 0;
-    make_machine();
-    hardware_fit(&machine, DEER_F32, &one, 1, "a test", "2026");
+    s.median = 0;
+    fit_one(s);
     assert_close(e->compute.value, 0.5); /* a stage that did not run says nothing */
+}
+
+static void test_samples_are_limited(void **state)
+{
+    const stage_sample s = {.model = "a model"};
+
+    (void)state;
+    make_machine();
+    for (int i = 0; i < HARDWARE_MAX_SAMPLES; i++)
+        assert_true(hardware_add(&machine, &s));
+    assert_false(hardware_add(&machine, &s));
 }
 
 /* What is written is read back, and predicts the same. */
@@ -438,6 +465,7 @@ static void test_profiles_survive_writing(void **state)
     char path[] = "/tmp/test_latency.XXXXXX.json";
     static deer_hardware read;
     static deer_latency again;
+    stage_sample wrote;
     deer_config c;
 
     (void)state;
@@ -445,6 +473,10 @@ static void test_profiles_survive_writing(void **state)
     make_machine();
     machine.peak[1] = deer_figure_measured(150e9, 200e9, 210e9, "a \"bench\"", "2026-11-24");
     machine.efficiency[STAGE_VISION][1].compute.assumed = true;
+    published("3b", &c);
+    deer_stages_of(&c, 14, DEER_F32, &stages);
+    wrote = sample(STAGE_LAYER, &stages.layer_with_cross, 0.6, 4e-6);
+    assert_true(hardware_add(&machine, &wrote));
     assert_int_equal(deer_hardware_save(path, &machine, &error), DEER_OK);
     if (deer_hardware_load(path, &read, &error))
         fail_msg("%s", error.message);
@@ -454,7 +486,11 @@ static void test_profiles_survive_writing(void **state)
     assert_string_equal(read.peak[1].source, "a \"bench\"");
     assert_true(read.efficiency[STAGE_VISION][1].compute.assumed); /* null, assumed again */
     assert_false(deer_figure_known(&read.price));
-    published("3b", &c);
+    assert_int_equal(read.samples, 1);
+    assert_string_equal(read.sample[0].model, "a model");
+    assert_int_equal(read.sample[0].kind, STAGE_LAYER);
+    assert_memory_equal(&read.sample[0].work, &wrote.work, sizeof wrote.work);
+    assert_true(fabs(read.sample[0].median / wrote.median - 1) < 1e-5);
     deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error);
     deer_latency_of(&read, 0, &c, 14, DEER_F32, &again, &error);
     assert_true(fabs(again.exit[3].total.expected / latency.exit[3].total.expected - 1) < 1e-5);
@@ -490,6 +526,7 @@ int main(void)
         cmocka_unit_test(test_memory_is_weights_session_and_system),
         cmocka_unit_test(test_fit_recovers_fraction_and_overhead),
         cmocka_unit_test(test_fit_stays_within_bounds),
+        cmocka_unit_test(test_samples_are_limited),
         cmocka_unit_test(test_profiles_survive_writing),
         cmocka_unit_test(test_assumptions_are_told),
     };
