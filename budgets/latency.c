@@ -231,8 +231,7 @@ static void exit_time(const setting *s, const deer_config *c, const deer_stages 
     e->joules = energy(s, c, stages, k, e->total);
 }
 
-/* Whether the weights of a step that leaves at the last exit stay on chip from step to step. */
-static bool stays_cached(const deer_hardware *h, const deer_config *c, const deer_stages *s)
+bool deer_stays_cached(const deer_hardware *h, const deer_config *c, const deer_stages *s)
 {
     double bytes = (double)(s->vision.weight_bytes + s->resampler.weight_bytes +
                             s->head_recurrent.weight_bytes + s->head_evaluation.weight_bytes);
@@ -252,7 +251,7 @@ deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config 
         return DEER_FAILED;
     s.mode = &h->mode[mode];
     deer_stages_of(c, tokens, dtype, &stages);
-    s.cached = stays_cached(h, c, &stages);
+    s.cached = deer_stays_cached(h, c, &stages);
     l->vision = stage_time(&s, STAGE_VISION, &stages.vision);
     l->resampler = stage_time(&s, STAGE_RESAMPLER, &stages.resampler);
     l->layer_with_cross = stage_time(&s, STAGE_LAYER, &stages.layer_with_cross);

@@ -59,6 +59,11 @@ typedef struct {
 deer_status deer_latency_of(const deer_hardware *hardware, int mode, const deer_config *config,
                             int tokens, deer_dtype dtype, deer_latency *latency, deer_error *err);
 
+/* Whether the weights of a step that leaves at the last exit stay in the machine's cache from step
+ * to step: then they are read from there. False where the profile does not state the cache. */
+bool deer_stays_cached(const deer_hardware *hardware, const deer_config *config,
+                       const deer_stages *stages);
+
 /* The time of any work of a kind, of this architecture or another. Errors as above. */
 deer_status deer_work_time(const deer_hardware *hardware, int mode, deer_dtype dtype,
                            stage_kind kind, const deer_work *work, deer_stage_time *time,
