@@ -23,7 +23,7 @@ static double speed(const deer_figure *f, int end)
 }
 
 /* A figure that makes a step longer or dearer the larger it is. */
-static double price(const deer_figure *f, int end)
+static double burden(const deer_figure *f, int end)
 {
     return end == LOW ? f->low : end == EXPECTED ? f->value : f->high;
 }
@@ -106,7 +106,7 @@ static deer_stage_time stage_time(const setting *s, stage_kind kind, const deer_
         double arithmetic = flops / (rate_of(s->machine, s->dtype, end) *
                                      speed(&s->mode->compute, end) * speed(&e->compute, end));
         double traffic = bytes / (bandwidth_of(s, end) * speed(&e->bandwidth, end));
-        double overhead = w->products * price(&e->overhead, end);
+        double overhead = w->products * burden(&e->overhead, end);
 
         *end_of(&t.arithmetic, end) = arithmetic;
         *end_of(&t.traffic, end) = traffic;
@@ -171,9 +171,9 @@ static deer_range energy_by_work(const deer_hardware *h, double flops, double by
     deer_range joules;
 
     for (int end = 0; end < CASES; end++)
-        *end_of(&joules, end) = price(&h->idle_watts, end) * *end_of(&seconds, end) +
-                                price(&h->joules_per_flop, end) * flops +
-                                price(&h->joules_per_byte, end) * bytes;
+        *end_of(&joules, end) = burden(&h->idle_watts, end) * *end_of(&seconds, end) +
+                                burden(&h->joules_per_flop, end) * flops +
+                                burden(&h->joules_per_byte, end) * bytes;
     return joules;
 }
 
@@ -184,7 +184,7 @@ static deer_range energy_by_power(const setting *s, deer_range seconds)
 
     for (int end = 0; end < CASES; end++)
         *end_of(&joules, end) =
-            price(&s->mode->watts, end) * price(&s->machine->load, end) * *end_of(&seconds, end);
+            burden(&s->mode->watts, end) * burden(&s->machine->load, end) * *end_of(&seconds, end);
     return joules;
 }
 
@@ -208,7 +208,7 @@ deer_range deer_power_at(const deer_hardware *h, double rate, deer_range seconds
         double busy = *end_of(&seconds, end), period = fmax(1 / rate, busy);
 
         *end_of(&watts, end) =
-            (*end_of(&joules, end) + price(&h->idle_watts, end) * (period - busy)) / period;
+            (*end_of(&joules, end) + burden(&h->idle_watts, end) * (period - busy)) / period;
     }
     return watts;
 }
