@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/text.h"
+
 const char *fleet_verdict_name(fleet_verdict verdict)
 {
     static const char *const name[] = {"meets", "unknown", "memory", "rate",
@@ -113,55 +115,80 @@ static deer_status fail_as(fleet_answer *a, fleet_verdict verdict, double lackin
     return DEER_INFEASIBLE;
 }
 
-/* Deepest exit whose memory fits; sets the reason when none does. */
-static int fits_memory(const asker *j, const fleet_costs *costs, fleet_answer *a)
+static double policy_bytes(const deer_memory *m)
+{
+    return (double)(m->weights + m->activations);
+}
+
+/* How far the first exit is from its period, as a factor. */
+static double late(const asker *j, const fleet_costs *costs, const fleet_answer *a)
+{
+    return costs->latency.exit[0].total.expected * j->q->rate[a->rate];
+}
+
+static void say_no_memory(const asker *j, const fleet_costs *costs, fleet_answer *a)
+{
+    const deer_memory *m = &costs->memory[0];
+    char takes[TEXT_DIGITS], has[TEXT_DIGITS];
+    double lacking;
+
+    if (policy_bytes(m) > j->q->memory) {
+        snprintf(a->reason, sizeof a->reason,
+                 "memory: the first exit alone takes %s, more than the %s allowed",
+                 text_digits(takes, policy_bytes(m) / 1e9, " GB"),
+                 text_digits(has, j->q->memory / 1e9, " GB"));
+        lacking = policy_bytes(m) / j->q->memory;
+    } else {
+        snprintf(a->reason, sizeof a->reason,
+                 "memory: the first exit takes %s with the system's share, the machine has %s",
+                 text_digits(takes, m->total.expected / 1e9, " GB"),
+                 text_digits(has, m->available / 1e9, " GB"));
+        lacking = m->total.expected / m->available;
+    }
+    fail_as(a, FLEET_MEMORY, fmax(lacking, late(j, costs, a)));
+}
+
+/* Deepest exit whose memory fits, -1: none. */
+static int fits_memory(const asker *j, const fleet_costs *costs)
 {
     int deepest = -1;
 
-    for (int k = 0; k < j->w->exits; k++) {
-        const deer_memory *m = &costs->memory[k];
-        double policy = (double)(m->weights + m->activations);
-
-        if (m->total.expected <= m->available && !(policy > j->q->memory))
+    for (int k = 0; k < j->w->exits; k++)
+        if (costs->memory[k].total.expected <= costs->memory[k].available &&
+            !(policy_bytes(&costs->memory[k]) > j->q->memory))
             deepest = k;
-    }
-    if (deepest < 0) {
-        const deer_memory *m = &costs->memory[0];
-        double policy = (double)(m->weights + m->activations);
-        bool limit = policy > j->q->memory;
-
-        if (limit)
-            snprintf(a->reason, sizeof a->reason,
-                     "memory: the first exit alone takes %.3g GB, more than the %.3g GB allowed",
-                     policy / 1e9, j->q->memory / 1e9);
-        else
-            snprintf(a->reason, sizeof a->reason,
-                     "memory: the first exit takes %.3g GB with the system's share, the machine "
-                     "has %.3g GB",
-                     m->total.expected / 1e9, m->available / 1e9);
-        fail_as(a, FLEET_MEMORY, limit ? policy / j->q->memory : m->total.expected / m->available);
-    }
     return deepest;
+}
+
+static void say_too_slow(const asker *j, const fleet_costs *costs, fleet_answer *a)
+{
+    const deer_range *first = &costs->latency.exit[0].total;
+    char text[4][TEXT_DIGITS];
+
+    snprintf(a->reason, sizeof a->reason,
+             "rate: even the first exit takes %s (%s to %s), the period is %s",
+             text_digits(text[0], 1e3 * first->expected, " ms"),
+             text_digits(text[1], 1e3 * first->low, ""),
+             text_digits(text[2], 1e3 * first->high, ""),
+             text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
+    fail_as(a, FLEET_RATE, late(j, costs, a));
 }
 
 static deer_status choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
     double period = 1 / j->q->rate[a->rate];
-    int roomy = fits_memory(j, costs, a);
+    int roomy = fits_memory(j, costs);
     const deer_exit_time *exit = costs->latency.exit;
 
-    if (roomy < 0)
-        return DEER_INFEASIBLE;
     for (int k = 0; k <= roomy; k++)
         if (exit[k].total.expected <= period)
             a->deepest = k;
-    if (a->deepest < 0) {
-        snprintf(a->reason, sizeof a->reason,
-                 "rate: even the first exit takes %.3g ms (%.3g to %.3g), the period is %.3g ms",
-                 1e3 * exit[0].total.expected, 1e3 * exit[0].total.low, 1e3 * exit[0].total.high,
-                 1e3 * period);
-        return fail_as(a, FLEET_RATE, exit[0].total.expected / period);
-    }
+    if (roomy < 0)
+        say_no_memory(j, costs, a);
+    else if (a->deepest < 0)
+        say_too_slow(j, costs, a);
+    if (a->deepest < 0)
+        return DEER_INFEASIBLE;
     a->sure = exit[a->deepest].total.high <= period &&
               costs->memory[a->deepest].total.high <= costs->memory[a->deepest].available;
     return DEER_OK;
@@ -186,6 +213,29 @@ static double success_of(const asker *j, const sweep_point *x)
     return value;
 }
 
+static deer_status loses_too_much(const asker *j, const fleet_costs *costs, fleet_answer *a,
+                                  double loss)
+{
+    char text[2][TEXT_DIGITS];
+
+    snprintf(a->reason, sizeof a->reason, "loss: %s (exit %d) it is %s, more than %s",
+             what_limits(j, costs, a), a->deepest, text_digits(text[0], loss, ""),
+             text_digits(text[1], j->f->max_loss, ""));
+    return fail_as(a, FLEET_LOSS, loss / fmax(j->f->max_loss, 1e-9));
+}
+
+static deer_status succeeds_too_rarely(const asker *j, const fleet_costs *costs, fleet_answer *a,
+                                       double success)
+{
+    char text[2][TEXT_DIGITS];
+
+    snprintf(a->reason, sizeof a->reason, "success: %s (exit %d) it is %s, less than %s",
+             what_limits(j, costs, a), a->deepest, text_digits(text[0], 100 * success, "%"),
+             text_digits(text[1], 100 * j->q->min_success, "%"));
+    return fail_as(a, FLEET_SUCCESS,
+                   isnan(success) ? INFINITY : j->q->min_success / fmax(success, 1e-9));
+}
+
 /* The cheapest budget that keeps what is asked. */
 static deer_status choose_budget(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
@@ -193,24 +243,13 @@ static deer_status choose_budget(const asker *j, const fleet_costs *costs, fleet
     const sweep_point *last = &frontier->ours[j->w->budgets - 1];
     int b = sweep_cheapest(j->w, a->deepest, j->f->max_loss);
 
-    if (b < 0) {
-        snprintf(a->reason, sizeof a->reason, "loss: %s (exit %d) it is %.3g, more than %.3g",
-                 what_limits(j, costs, a), a->deepest, last->loss, j->f->max_loss);
-        return fail_as(a, FLEET_LOSS, last->loss / fmax(j->f->max_loss, 1e-9));
-    }
-    if (!isnan(j->q->min_success)) {
+    if (b < 0)
+        return loses_too_much(j, costs, a, last->loss);
+    if (!isnan(j->q->min_success))
         while (b < j->w->budgets && !(success_of(j, &frontier->ours[b]) >= j->q->min_success))
             b++;
-        if (b == j->w->budgets) {
-            double best = success_of(j, last);
-
-            snprintf(a->reason, sizeof a->reason,
-                     "success: %s (exit %d) it is %.3g%%, less than %.3g%%",
-                     what_limits(j, costs, a), a->deepest, 100 * best, 100 * j->q->min_success);
-            return fail_as(a, FLEET_SUCCESS,
-                           isnan(best) ? INFINITY : j->q->min_success / fmax(best, 1e-9));
-        }
-    }
+    if (b == j->w->budgets)
+        return succeeds_too_rarely(j, costs, a, success_of(j, last));
     a->budget = b;
     return DEER_OK;
 }
@@ -218,6 +257,7 @@ static deer_status choose_budget(const asker *j, const fleet_costs *costs, fleet
 static deer_status check_power(const asker *j, fleet_answer *a)
 {
     double limit = j->q->watts, watts = a->at.watts.expected;
+    char text[2][TEXT_DIGITS];
 
     if (isnan(limit))
         return DEER_OK;
@@ -228,8 +268,8 @@ static deer_status check_power(const asker *j, fleet_answer *a)
         return fail_as(a, FLEET_UNKNOWN, INFINITY);
     }
     if (watts > limit) {
-        snprintf(a->reason, sizeof a->reason, "power: %.3g W on average, more than %.3g W", watts,
-                 limit);
+        snprintf(a->reason, sizeof a->reason, "power: %s on average, more than %s",
+                 text_digits(text[0], watts, " W"), text_digits(text[1], limit, " W"));
         return fail_as(a, FLEET_POWER, watts / limit);
     }
     a->sure = a->sure && a->at.watts.high <= limit;
@@ -238,19 +278,16 @@ static deer_status check_power(const asker *j, fleet_answer *a)
 
 static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
-    double period = 1e3 / j->q->rate[a->rate];
     const deer_range *step = &costs->latency.exit[a->deepest].total;
+    char takes[TEXT_DIGITS], period[TEXT_DIGITS];
 
     a->verdict = FLEET_MEETS;
-    if (a->sure)
-        snprintf(a->reason, sizeof a->reason,
-                 "a step down to exit %d takes at most %.3g ms of %.3g ms", a->deepest,
-                 1e3 * step->high, period);
-    else
-        snprintf(a->reason, sizeof a->reason,
-                 "as expected, a step down to exit %d takes %.3g ms of %.3g ms; at the "
-                 "pessimistic end of its figures a demand fails",
-                 a->deepest, 1e3 * step->expected, period);
+    snprintf(a->reason, sizeof a->reason,
+             a->sure ? "a step down to exit %d takes at most %s of %s"
+                     : "as expected, a step down to exit %d takes %s of %s; at the pessimistic end "
+                       "of its figures a demand fails",
+             a->deepest, text_digits(takes, 1e3 * (a->sure ? step->high : step->expected), " ms"),
+             text_digits(period, 1e3 / j->q->rate[a->rate], " ms"));
 }
 
 static void ask(const asker *j, fleet_answer *a)
@@ -365,9 +402,9 @@ static bool cheaper(const fleet *f, const fleet_answer *a, const fleet_answer *b
 static void choose(const question *q, fleet *f, int rate)
 {
     fleet_choice *c = &f->choice[rate];
-    int last = -1;
+    int last = -1, last_sure = -1;
 
-    *c = (fleet_choice){-1, -1, -1, -1, 0};
+    *c = (fleet_choice){-1, -1, -1, -1, 0, 0};
     for (int i = 0; i < f->answers; i++) {
         const fleet_answer *a = &f->answer[i];
         int machine = f->option[a->option].machine;
@@ -382,6 +419,8 @@ static void choose(const question *q, fleet *f, int rate)
         }
         c->machines += machine != last;
         last = machine;
+        c->sure += a->sure && machine != last_sure;
+        last_sure = a->sure ? machine : last_sure;
         if (!isnan(price_of(f, a)) && (c->cheapest < 0 || cheaper(f, a, &f->answer[c->cheapest])))
             c->cheapest = i;
         if (!isnan(watts_of(a)) &&

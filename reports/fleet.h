@@ -73,6 +73,7 @@ typedef struct {
     int cheapest, lowest_power, fastest;
     int nearest;  /* least lacking, when nothing meets */
     int machines; /* how many meet in some mode and type */
+    int sure;     /* how many of them with every figure at its pessimistic end */
 } fleet_choice;
 
 typedef struct {

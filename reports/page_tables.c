@@ -9,15 +9,21 @@
 
 /* ---------------------------------------------------------------- cells -------------------- */
 
-/* Three significant digits without an exponent; a dash where unknown. */
+/* A dash where unknown. */
 static void number(FILE *out, double value)
 {
-    int decimals = isfinite(value) && value != 0 ? 2 - (int)floor(log10(fabs(value))) : 0;
+    char text[TEXT_DIGITS];
 
-    if (!isfinite(value))
-        fputs("&ndash;", out);
+    fputs(isfinite(value) ? text_digits(text, value, "") : "&ndash;", out);
+}
+
+/* Whole dollars. */
+static void price_cell(FILE *out, double value)
+{
+    if (isfinite(value))
+        fprintf(out, "<td class=n>%.0f</td>", value);
     else
-        fprintf(out, "%.*f", decimals < 0 ? 0 : decimals > 9 ? 9 : decimals, value);
+        fputs("<td class=n>&ndash;</td>", out);
 }
 
 static void cell(FILE *out, double value)
@@ -102,6 +108,36 @@ void page_title(FILE *out, const report *r)
     fputs("?", out);
 }
 
+static void demand(FILE *out, const report *r)
+{
+    char text[TEXT_DIGITS];
+
+    if (!isnan(r->q->min_success))
+        fprintf(out, ", succeeding in %s", text_digits(text, 100 * r->q->min_success, "%"));
+    if (isfinite(r->f.max_loss))
+        fprintf(out, " at an action loss of at most %s", text_digits(text, r->f.max_loss, ""));
+    if (r->f.default_loss)
+        fprintf(out, " (%g%% of what depth gains)", 100 * FLEET_KEEPS);
+    if (!isnan(r->q->watts))
+        fprintf(out, ", on %s on average", text_digits(text, r->q->watts, " W"));
+    if (!isnan(r->q->memory))
+        fprintf(out, ", in %s", text_digits(text, r->q->memory / 1e9, " GB"));
+}
+
+static void nearest(FILE *out, const report *r, const fleet_choice *c)
+{
+    char name[256];
+
+    if (c->machines || c->nearest < 0)
+        return;
+    fleet_describe(&r->f, r->q, &r->f.answer[c->nearest], name, sizeof name);
+    fputs(" The nearest is ", out);
+    text_html(out, name);
+    fputs("; ", out);
+    text_html(out, r->f.answer[c->nearest].reason);
+    fputs(".", out);
+}
+
 void page_lede(FILE *out, const report *r)
 {
     for (int i = 0; i < r->q->rates; i++) {
@@ -111,28 +147,40 @@ void page_lede(FILE *out, const report *r)
                 "<p class=lede data-rate=%d><strong>At %g Hz, %d of %d machines</strong> run %s", i,
                 r->q->rate[i], c->machines, r->f.machines, model_words(r));
         text_html(out, r->config.name);
-        fputs(" in time, at a loss of at most ", out);
-        number(out, r->f.max_loss);
-        fputs(isnan(r->q->min_success) ? "." : " and the success asked for.", out);
-        if (!c->machines && c->nearest >= 0) {
-            char name[256];
-
-            fleet_describe(&r->f, r->q, &r->f.answer[c->nearest], name, sizeof name);
-            fputs(" The nearest is ", out);
-            text_html(out, name);
-            fputs(": ", out);
-            text_html(out, r->f.answer[c->nearest].reason);
-            fputs(".", out);
-        }
+        fputs(" in time", out);
+        demand(out, r);
+        if (c->machines)
+            fprintf(out, "; %d also with every figure at its worst", c->sure);
+        fputs(".", out);
+        nearest(out, r, c);
         fputs("</p>\n", out);
     }
 }
 
-static void fact(FILE *out, const char *name, double value, const char *unit)
+static void fact(FILE *out, const char *name, const char *value)
 {
-    fprintf(out, "<div><dt>%s</dt><dd>", name);
-    number(out, value);
-    fprintf(out, "%s</dd></div>", isfinite(value) ? unit : "");
+    fprintf(out, "<div><dt>%s</dt><dd>%s</dd></div>", name, value);
+}
+
+/* What the price, power and memory of a machine leave out; NULL when nothing. */
+static const char *on_top(const deer_hardware *h)
+{
+    return h->kind == HARDWARE_GPU ? "the card alone, without the computer around it" : NULL;
+}
+
+static void card_facts(FILE *out, const report *r, const fleet_answer *a)
+{
+    const deer_hardware *h = machine_of(r, a);
+    char text[TEXT_DIGITS];
+
+    snprintf(text, sizeof text, isfinite(h->price.value) ? "%.0f USD" : "unknown", h->price.value);
+    fputs("<dl>", out);
+    fact(out, "Price", text);
+    fact(out, "Average power", text_digits(text, a->at.watts.expected, " W"));
+    fact(out, "Mean step", text_digits(text, 1e3 * a->at.seconds.expected, " ms"));
+    snprintf(text, sizeof text, "%d of %d", a->deepest, r->w.exits - 1);
+    fact(out, "Deepest exit", text);
+    fputs("</dl>", out);
 }
 
 static void card(FILE *out, const report *r, const char *what, int answer)
@@ -147,13 +195,13 @@ static void card(FILE *out, const report *r, const char *what, int answer)
     text_html(out, machine_of(r, a)->title);
     fputs("</p><p class=setting>", out);
     text_html(out, setting);
-    fprintf(out, "%s</p><dl>", a->sure ? "" : " &middot; not at the pessimistic end");
-    fact(out, "Price", machine_of(r, a)->price.value, " USD");
-    fact(out, "Power", a->at.watts.expected, " W");
-    fact(out, "Mean step", 1e3 * a->at.seconds.expected, " ms");
-    fact(out, "Deepest exit", a->deepest, "");
-    fprintf(out,
-            "</dl><button type=button class=try data-answer=%d>Look at it</button></article>\n",
+    fprintf(out, " <span class=\"verdict %s\">%s</span>", a->sure ? "yes" : "maybe",
+            a->sure ? "also at worst" : "as expected");
+    if (on_top(machine_of(r, a)))
+        fprintf(out, "<br>%s", on_top(machine_of(r, a)));
+    fputs("</p>", out);
+    card_facts(out, r, a);
+    fprintf(out, "<button type=button class=try data-answer=%d>Look at it</button></article>\n",
             answer);
 }
 
@@ -194,7 +242,7 @@ static void ranking_row(FILE *out, const report *r, int answer)
     fputs("</button></th>", out);
     verdict_cell(out, a);
     text_cell(out, "td", setting);
-    cell(out, machine_of(r, a)->price.value);
+    price_cell(out, machine_of(r, a)->price.value);
     range_cell(out, a->at.seconds, 1e3);
     cell(out, 1e3 * a->at.p99.expected);
     cell(out, a->at.watts.expected);

@@ -232,6 +232,8 @@ static json_t *figure_json(const deer_figure *x, const char *unit, double factor
     json_t *json = json_object();
 
     set_real(json, "value", x->value * factor);
+    set_real(json, "low", x->low * factor);
+    set_real(json, "high", x->high * factor);
     json_object_set_new(json, "unit", json_string(unit));
     set_bool(json, "assumed", x->assumed);
     set_text(json, "source", x->source);
@@ -262,6 +264,7 @@ static json_t *memory_json(const deer_memory *m)
     set_real(json, "weights_bytes", (double)m->weights);
     set_real(json, "activations_bytes", (double)m->activations);
     set_real(json, "with_system_bytes", m->total.expected);
+    set_real(json, "with_system_high_bytes", m->total.high);
     return json;
 }
 
@@ -354,6 +357,7 @@ static json_t *choice_json(const report *r, int rate)
     set_real(json, "rate_hz", r->q->rate[rate]);
     json_object_set_new(json, "ranking", order);
     set_integer(json, "machines", c->machines);
+    set_integer(json, "machines_sure", c->sure);
     set_integer(json, "cheapest", c->cheapest);
     set_integer(json, "lowest_power", c->lowest_power);
     set_integer(json, "fastest", c->fastest);

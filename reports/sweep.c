@@ -136,6 +136,9 @@ static void join_paths(void *context, int deepest)
         if (deepest && j->w->fixed[deepest].cost <= j->w->budget[b] &&
             j->w->fixed[deepest].loss < ours[b].loss)
             ours[b] = j->w->fixed[deepest];
+        if (deepest == j->w->exits - 1 && j->w->has_official[b] &&
+            j->w->official[b].loss < ours[b].loss)
+            ours[b] = j->w->official[b];
         if (b && ours[b - 1].loss <= ours[b].loss)
             ours[b] = ours[b - 1];
     }

@@ -1,6 +1,7 @@
 /* text.c - escaping. */
 #include "reports/text.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 #include <utf8proc.h>
@@ -27,6 +28,19 @@ void text_copy_utf8(char *to, size_t size, const char *from)
         next += length;
     }
     to[used] = 0;
+}
+
+const char *text_digits(char text[TEXT_DIGITS], double value, const char *unit)
+{
+    int decimals = value != 0 && isfinite(value) ? 2 - (int)floor(log10(fabs(value))) : 0;
+
+    decimals = decimals < 0 ? 0 : decimals > 9 ? 9 : decimals;
+    if (isfinite(value))
+        snprintf(text, TEXT_DIGITS, fabs(value) < 1e12 ? "%.*f%s" : "%.*e%s", decimals, value,
+                 unit);
+    else
+        snprintf(text, TEXT_DIGITS, isnan(value) ? "unknown" : "unlimited");
+    return text;
 }
 
 void text_html(FILE *out, const char *text)

@@ -9,6 +9,12 @@
  * control characters. */
 void text_copy_utf8(char *to, size_t size, const char *from);
 
+enum { TEXT_DIGITS = 24 };
+
+/* A number in three significant digits, without an exponent where that is possible, and its unit
+ * (" ms", may be empty); "unknown" for NaN. Returns text. */
+const char *text_digits(char text[TEXT_DIGITS], double value, const char *unit);
+
 /* Writes text so that HTML shows it as it is, inside elements and quoted attributes. */
 void text_html(FILE *out, const char *text);
 

@@ -29,7 +29,7 @@ static void print_choice(const report *r, const char *what, int answer)
         snprintf(watts, sizeof watts, "%.3g W", a->at.watts.expected);
     printf("  %-13s %s: %s, %s, %.3g ms a step on average (%.3g to %.3g), deepest exit %d%s\n",
            what, name, price, watts, 1e3 * a->at.seconds.expected, 1e3 * a->at.seconds.low,
-           1e3 * a->at.seconds.high, a->deepest, a->sure ? "" : " (not at the pessimistic end)");
+           1e3 * a->at.seconds.high, a->deepest, a->sure ? "" : "; not at the pessimistic end");
 }
 
 static void print_rate(const report *r, int rate)

@@ -55,7 +55,21 @@
     for (let left = f[0]; k < f.length - 1 && left < 0.99 - 1e-9; left += f[++k]);
     const idle = machineOf(o).figures.idle.value, busy = ms[1] / 1e3, period = Math.max(1 / rate, busy);
     const watts = joules === null || !known(idle) ? null : (joules + idle * (period - busy)) / period;
-    return { ms, joules, watts, p99: exits[k].ms };
+    return { ms, joules, watts, wattsHigh: worstWatts(o, f, exits, ms, rate), p99: exits[k].ms };
+  }
+
+  function worstWatts(o, f, exits, ms, rate) {
+    const idle = machineOf(o).figures.idle.high, busy = ms[2] / 1e3, period = Math.max(1 / rate, busy);
+    if (exits[0].joules[2] === null || !known(idle)) return null;
+    return (average(f, (k) => exits[k].joules[2]) + idle * (period - busy)) / period;
+  }
+
+  /* Whether the demands that depend on a machine hold with every figure at its pessimistic end. */
+  function isSure(a, at) {
+    const costs = costsOf(state.option, state.dtype), asked = report.demands.max_watts;
+    return costs.exits[a.deepest_exit].ms[2] <= 1e3 / rates[state.rate]
+      && costs.memory[a.deepest_exit].with_system_high_bytes <= 1e9 * machineOf(state.option).figures.memory.value * (1 + 1e-5)
+      && (!known(asked) || at.wattsHigh <= asked);
   }
 
   function verdictAt(a, point, at) {
@@ -155,27 +169,26 @@
       e.classList.toggle("selected", Number(e.dataset.machine) === option(state.option).machine);
   }
 
-  function showControls(point) {
-    const slider = byId("budget"), full = report.exits[last];
+  function showControls() {
+    const slider = byId("budget");
     byId("machine").value = option(state.option).machine;
     fillModes();
     check("dtype", state.dtype);
     slider.value = state.budget;
     const text = `${unit(report.budgets_gflops[state.budget], "GFLOPs")} (${report.scope})`;
     slider.setAttribute("aria-valuetext", text);
-    byId("budget-value").replaceChildren(text, element("br"), element("small", {
-      textContent: `used: LLM ${digits(point.llm_gflops)} (${Math.round(100 * point.llm_gflops / full.llm_gflops)} % of full depth), all ${digits(point.total_gflops)}` }));
+    byId("budget-value").textContent = text;
   }
 
   function showVerdict(a, point, at) {
     const [verdict, why] = verdictAt(a, point, at), box = byId("verdict");
     const period = 1e3 / rates[state.rate], deepest = a.deepest_exit;
-    const sure = verdict === "meets" && a.deepest_exit >= 0 && costsOf(state.option, state.dtype).exits[deepest].ms[2] <= period;
+    const sure = verdict === "meets" && isSure(a, at);
     box.className = `banner ${verdict === "meets" ? (sure ? "yes" : "maybe") : "no"}`;
     box.dataset.verdict = verdict;
     const name = machineOf(state.option).title;
     const words = verdict !== "meets" ? `No: ${why}.`
-      : `${sure ? "Yes" : "Yes, as expected"}: exit ${deepest}${deepest === last ? ", full depth," : ""} ends within ${unit(costsOf(state.option, state.dtype).exits[deepest].ms[1], "ms")} of the ${unit(period, "ms")} at ${rates[state.rate]} Hz.${sure ? "" : " At the pessimistic end of its figures it would be late."}`;
+      : `${sure ? "Yes" : "Yes, as expected"}: exit ${deepest}${deepest === last ? ", full depth," : ""} ends within ${unit(costsOf(state.option, state.dtype).exits[deepest].ms[1], "ms")} of the ${unit(period, "ms")} at ${rates[state.rate]} Hz.${sure ? "" : " At the pessimistic end of its figures a demand fails."}`;
     box.replaceChildren(element("strong", { textContent: name }), element("br"), words);
   }
 
@@ -196,6 +209,7 @@
       number(list, "Energy a step", unit(at.joules, "J"), null, "joules");
       number(list, "Average power", unit(at.watts, "W"), known(at.watts) ? `${digits(at.watts)} Wh an hour at ${rate} Hz` : null, "watts");
     }
+    number(list, "Compute a step", unit(point.total_gflops, "GFLOPs"), `LLM ${digits(point.llm_gflops)}: ${Math.round(100 * point.llm_gflops / report.exits[last].llm_gflops)} % of full depth`, "gflops");
     number(list, "Memory", unit(memory.with_system_bytes / 1e9, "GB"), `of ${digits(has)} GB; weights ${digits(memory.weights_bytes / 1e9)} GB`, "memory");
     number(list, "Loss", digits(point.loss), `${digits(point.loss_95[0])} to ${digits(point.loss_95[1])} (95%)`, "loss");
     if (report.rollouts.length)
@@ -216,7 +230,7 @@
       meter.dataset.fraction = k;
       const tau = element("td", { className: "n", textContent: tauText(point.tau[k]) });
       tau.dataset.tau = k;
-      const name = element("th", { scope: "row" }, `${k} `, element("small", { textContent: `layer ${report.model.exit_layers[k]}` }));
+      const name = element("th", { scope: "row", className: "n" }, `${k} `, element("small", { textContent: `layer ${report.model.exit_layers[k]}` }));
       return element("tr", {}, name, tau, meter, element("td", { className: "n", textContent: exits.length ? digits(exits[k].ms[1]) : "\u2013" }));
     });
     byId("thresholds").tBodies[0].replaceChildren(...rows);
@@ -252,26 +266,29 @@
       if (kind === "dot") k.style.borderColor = colour;
       if (kind === "stroke dashed") k.style.borderTopStyle = "dashed";
       if (kind === "stroke dotted") k.style.borderTopStyle = "dotted";
-      return [k, element("span", { textContent: text })];
+      return [element("span", { className: "item" }, k, text)];
     }));
   }
+
+  const cut = (most) => (text) => (text.length > most ? `${text.slice(0, most - 1)}\u2026` : text);
 
   /* How often steps end when, against the period. */
   function drawEnds(point) {
     const exits = costsOf(state.option, state.dtype).exits, period = 1e3 / rates[state.rate];
     const rows = exits.length ? point.exit_fractions.map((f, k) => ({ k, f: 100 * f, low: exits[k].ms[0], ms: exits[k].ms[1], high: exits[k].ms[2] })) : [];
-    const most = d3.max(rows, (r) => r.ms) || 1, end = Math.max(1.15 * most, Math.min(1.1 * period, 4 * most));
-    byId("ends-note").textContent = period > end ? `(the period, ${digits(period)} ms, lies further right)` : "";
+    const least = d3.min(rows, (r) => r.ms) || 0, most = d3.max(rows, (r) => r.ms) || 1, room = Math.max(0.25 * (most - least), 0.02 * most);
+    const near = period > least - 4 * room && period < most + 2 * (most - least), start = Math.max(0, Math.min(least, near ? period : least) - room), end = Math.max(most, near ? period : most) + room;
+    byId("ends-note").textContent = near ? "" : `the period, ${digits(period)} ms, lies further ${period > most ? "right" : "left"}`;
     draw("ends-chart", () => ({
       height: 230, marginLeft: 44, marginBottom: 40,
       ariaLabel: "Steps leaving at each exit against the time they take",
-      x: { domain: [0, end], label: "ms from the camera images to the action", labelAnchor: "center", labelArrow: "none" },
+      x: { domain: [start, end], label: "ms from the camera images to the action", ticks: 6, labelAnchor: "center", labelArrow: "none" },
       y: { domain: [0, Math.max(10, d3.max(rows, (r) => r.f) * 1.15 || 10)], label: "% of steps", labelArrow: "none", grid: true, ticks: 5 },
       marks: [
-        Plot.ruleX(rows, { x: "ms", y2: "f", stroke: (r) => exitColour(r.k), strokeWidth: 12 }),
+        Plot.ruleX(rows, { x: "ms", y2: "f", stroke: (r) => exitColour(r.k), strokeWidth: 14 }),
         Plot.text(rows, { x: "ms", y: "f", text: (r) => (r.f >= 0.5 ? `exit ${r.k}` : ""), dy: -9, fill: "var(--ink)" }),
-        period <= end ? Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }) : null,
-        period <= end ? Plot.text([period], { x: (p) => p, frameAnchor: "top", text: () => "period", dx: -6, textAnchor: "end", fill: "var(--ink)" }) : null,
+        near ? Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }) : null,
+        near ? Plot.text([period], { x: (p) => p, frameAnchor: "top", text: () => "period", dx: -6, textAnchor: "end", fill: "var(--ink)" }) : null,
         Plot.ruleY([0], { stroke: "var(--soft)" }),
       ],
     }));
@@ -292,7 +309,7 @@
       ariaLabel: "Time of a step on each machine",
       x: { type: "log", label: "ms of a step (logarithmic; thin line: optimistic to pessimistic)", labelAnchor: "center", labelArrow: "none", grid: true,
         tickFormat: (x) => (x >= 1 ? String(Math.round(x)) : String(x)) , ticks: width < 560 ? 4 : 8 },
-      y: { domain: rows.map((r) => r.name), label: null, tickSize: 0, tickFormat: (n) => (width < 560 && n.length > 20 ? `${n.slice(0, 19)}\u2026` : n) },
+      y: { domain: rows.map((r) => r.name), label: null, tickSize: 0, tickFormat: cut(width < 560 ? 20 : 33) },
       marks: [
         Plot.barX(rows.filter((r) => r.m === chosen), { y: "name", x1: d3.min(rows, (r) => r.low), x2: d3.max(rows, (r) => r.high), fill: "var(--wash)", insetTop: -2, insetBottom: -2 }),
         Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }),
@@ -336,7 +353,7 @@
     const axis = axisOf(state.axis), rows = frontierRows(a, axis), here = { x: axis.x(point), y: point[state.good] };
     const rollouts = state.good === "success" && state.axis === "cost" ? report.rollouts.map((r) => ({ x: r.cost_gflops, y: r.success, low: r.success_95[0], high: r.success_95[1] })) : [];
     draw("frontier-chart", (width) => ({
-      height: width < 560 ? 300 : 380, marginLeft: 52, marginBottom: 44, marginRight: 20,
+      height: width < 560 ? 300 : 380, marginLeft: 52, marginBottom: 44, marginRight: 44,
       ariaLabel: `${state.good} against ${axis.label}`,
       x: { label: axis.label, labelAnchor: "center", labelArrow: "none", nice: true, ticks: width < 560 ? 4 : 8 },
       y: { label: state.good === "loss" ? "action loss" : "success", labelArrow: "none", grid: true, nice: true, zero: state.good === "loss" },
@@ -368,16 +385,16 @@
   function drawTime(point) {
     const exits = costsOf(state.option, state.dtype).exits, period = 1e3 / rates[state.rate];
     const rows = exits.flatMap((e, k) => stages.map(([stage, name]) => ({ exit: `exit ${k}`, stage: name, colour: `var(--${stage})`, ms: e[`${stage}_ms`] })));
-    const end = 1.12 * (d3.max(exits, (e) => e.ms[1]) || 1);
+    const end = 1.3 * (d3.max(exits, (e) => e.ms[1]) || 1);
     byId("time-note").textContent = `${machineOf(state.option).title}, ${option(state.option).mode}, ${dtypes[state.dtype]}`;
     draw("time-chart", () => ({
-      height: 34 * exits.length + 50, marginLeft: 56, marginRight: 24, marginBottom: 40,
+      height: 34 * exits.length + 50, marginLeft: 56, marginRight: 14, marginBottom: 40,
       ariaLabel: "Milliseconds of each stage, for each exit",
       x: { label: "ms, as expected", labelAnchor: "center", labelArrow: "none", grid: true, domain: [0, end] },
       y: { label: null, domain: exits.map((_, k) => `exit ${k}`), tickSize: 0 },
       marks: [
         Plot.barX(rows, { x: "ms", y: "exit", fill: (r) => r.colour, insetLeft: 0.5, insetRight: 0.5, title: (r) => `${r.stage}: ${digits(r.ms)} ms` }),
-        Plot.text(exits, { x: (e) => e.ms[1], y: (_, k) => `exit ${k}`, text: (e, k) => `${digits(e.ms[1])}`, dx: 5, textAnchor: "start", fill: "var(--ink)" }),
+        Plot.text(exits, { x: (e) => e.ms[1], y: (_, k) => `exit ${k}`, text: (e, k) => `${digits(e.ms[1])} ms, ${k < point.exit_fractions.length ? percent(point.exit_fractions[k]) : "none"} of steps`, dx: 6, textAnchor: "start", fill: "var(--ink)" }),
         period < end ? Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }) : null,
       ],
     }));
@@ -396,7 +413,7 @@
       height: 20 * tasks.length + 46, marginLeft: width < 560 ? 128 : 210, marginRight: 14, marginTop: 6, marginBottom: 40,
       ariaLabel: "Share of each task's steps leaving at each exit",
       x: { label: "% of steps", labelAnchor: "center", labelArrow: "none", domain: [0, 100] },
-      y: { label: null, domain: [...new Set(names)], tickSize: 0, tickFormat: (n) => (n.length > (width < 560 ? 19 : 34) ? `${n.slice(0, width < 560 ? 18 : 33)}\u2026` : n) },
+      y: { label: null, domain: [...new Set(names)], tickSize: 0, tickFormat: cut(width < 560 ? 19 : 33) },
       marks: [Plot.barX(rows, { x: "f", y: "task", fill: (r) => exitColour(r.k), insetLeft: 0.4, insetRight: 0.4, insetTop: 1, insetBottom: 1, title: (r) => `${r.task}\nexit ${r.k}: ${digits(r.f)} %` })],
     }));
     key("tasks-key", exits.map((k) => ["box", exitColour(k), `exit ${k}`]));
@@ -424,7 +441,7 @@
     const a = answerAt(state.option, state.dtype, state.rate), point = pointAt(a, state.budget);
     const at = onMachine(state.option, state.dtype, point, rates[state.rate]);
     showRate();
-    showControls(point);
+    showControls();
     showVerdict(a, point, at);
     showNumbers(a, point, at);
     showThresholds(point);
