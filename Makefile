@@ -21,6 +21,15 @@ PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev \
             libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev libmujoco-dev \
             libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev gnuplot-nox
 
+# The report's page is drawn with a library from npm and tested in a browser; Node.js and npm of other
+# origin than Debian's do as well.
+ifeq ($(shell command -v npm),)
+PACKAGES += nodejs npm
+endif
+ifeq ($(shell command -v chromium),)
+PACKAGES += chromium
+endif
+
 pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
@@ -43,8 +52,10 @@ SIM       := $(call objects,$(wildcard datasets/sim/*.c))
 DATA      := $(call objects,$(wildcard datasets/data/*.c))
 RUN       := $(call objects,$(wildcard runtime/run/*.c))
 MODEL     := $(call objects,$(wildcard runtime/model/*.c))
-BUDGETS   := $(call objects,$(call library,budgets))
-REPORTS   := $(call objects,$(call library,reports))
+BUDGETS   := $(call objects,$(call library,budgets)) $(BUILD)/budgets/hardware_texts.o
+PAGE      := $(BUILD)/reports/page
+REPORTS   := $(call objects,$(call library,reports)) \
+             $(addprefix $(PAGE)/,template_html.o style_css.o script_js.o d3_js.o plot_js.o)
 CALIB     := $(call objects,$(call library,calib))
 CALIB_CMD := $(call objects,$(wildcard calib/commands/*.c))
 TOOL      := $(BUILD)/runtime/tool.o
@@ -61,6 +72,7 @@ LIBTABLETOP := $(BUILD)/libtabletop.a
 LIBBUDGETS  := $(BUILD)/libbudgets.a
 LIBCALIB    := $(BUILD)/libcalib.a
 LIBRUN      := $(BUILD)/librun.a
+LIBREPORTS  := $(BUILD)/libreports.a
 
 PROGRAMS := $(patsubst deer_%,$(BUILD)/deer-%,$(basename $(notdir $(foreach d,runtime datasets calib reports,$(call mains,$(d))))))
 ifeq ($(LEAN),1)
@@ -100,13 +112,52 @@ $(BUILD)/datasets/tabletop/scene_xml.c: datasets/tabletop/scene.xml
 $(BUILD)/datasets/tabletop/scene_xml.o: $(BUILD)/datasets/tabletop/scene_xml.c
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
+# The hardware profiles, likewise: a table of names and texts.
+HARDWARE := $(sort $(wildcard budgets/hardware/*.json))
+$(BUILD)/budgets/hardware_texts.c: $(HARDWARE)
+	@mkdir -p $(@D)
+	@{ echo '#include "budgets/hardware_internal.h"'; echo 'const hardware_text hardware_texts[] = {'; \
+	   for f in $^; do echo "{\"$$(basename $$f .json)\","; \
+	     sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $$f; echo '},'; done; \
+	   echo '{0, 0}};'; } > $@
+$(BUILD)/budgets/hardware_texts.o: $(BUILD)/budgets/hardware_texts.c
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# The report's page, likewise: template, style and script, and the libraries it is drawn with, which
+# npm fetches as reports/page/package-lock.json pins them. \? in place of ? keeps trigraphs away.
+embed_text = @mkdir -p $(@D); { echo 'extern const char page_$(basename $(@F))[];'; \
+             echo 'const char page_$(basename $(@F))[] ='; \
+             sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/?/\\?/g' -e 's/.*/"&\\n"/' $<; echo ';'; } > $@
+PAGE_MODULES := $(PAGE)/node_modules/.package-lock.json
+PAGE_D3      := $(PAGE)/node_modules/d3/dist/d3.min.js
+PAGE_PLOT    := $(PAGE)/node_modules/@observablehq/plot/dist/plot.umd.min.js
+$(PAGE_MODULES): reports/page/package.json reports/page/package-lock.json
+	@mkdir -p $(PAGE)
+	@cp $^ $(PAGE)
+	cd $(PAGE) && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline --loglevel=error
+	@touch $@
+$(PAGE_D3) $(PAGE_PLOT): $(PAGE_MODULES) ;
+$(PAGE)/template_html.c: reports/page/template.html
+	$(embed_text)
+$(PAGE)/style_css.c: reports/page/style.css
+	$(embed_text)
+$(PAGE)/script_js.c: reports/page/script.js
+	$(embed_text)
+$(PAGE)/d3_js.c: $(PAGE_D3)
+	$(embed_text)
+$(PAGE)/plot_js.c: $(PAGE_PLOT)
+	$(embed_text)
+$(PAGE)/%.o: $(PAGE)/%.c
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
 $(LIBDEER): $(RUNTIME)
 $(LIBDATASETS): $(DATASETS)
 $(LIBTABLETOP): $(TABLETOP)
 $(LIBBUDGETS): $(BUDGETS)
 $(LIBCALIB): $(CALIB)
 $(LIBRUN): $(RUN)
-$(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBRUN):
+$(LIBREPORTS): $(REPORTS)
+$(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBRUN) $(LIBREPORTS):
 	@rm -f $@
 	$(AR) rcs $@ $^
 
@@ -129,10 +180,10 @@ $(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(SIM) $(TOOL) $(LIBTABLETOP) $(
 $(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(CALIB_CMD) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
-$(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(REPORTS) $(TOOL) $(LIBDEER)
-	$(link) $(RUNTIME_LIBS)
+$(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(LIBREPORTS) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(call pc_libs,libpng) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBREPORTS) $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
