@@ -139,6 +139,9 @@ $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(HELPER): $(BUILD)/tests/command_helper.o
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
+$(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(RUNTIME_LIBS)
+
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
