@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "budgets/modules.h"
+#include "budgets/weights.h"
 
 enum { VIEWS = 2 }; /* static and wrist camera, each through the tower and the resampler */
 
@@ -18,15 +19,14 @@ static uint64_t llm_macs(const deer_config *c, const deer_cost *cost, int last)
 }
 
 /* Everything that runs before the decoder, the head, and decoder layers 0..last. */
-static uint64_t weights_up_to(const deer_config *c, int last)
+static deer_weights weights_up_to(const deer_config *c, int last)
 {
-    uint64_t weights = module_vision_weights(c) + module_resampler_weights(c) +
-                       module_embedding_weights(c) + module_head_weights(c);
+    deer_weights w = weights_add(weights_add(weights_vision(c), weights_resampler(c)),
+                                 weights_add(weights_embedding(c), weights_head(c)));
 
     for (int i = 0; i <= last; i++)
-        weights +=
-            module_decoder_weights(c) + (module_has_cross(c, i) ? module_cross_weights(c) : 0);
-    return weights;
+        w = weights_add(w, weights_layer(c, i));
+    return w;
 }
 
 uint64_t deer_cost_head(const deer_cost *cost, int n)
@@ -51,7 +51,7 @@ static void exit_cost(const deer_config *c, const deer_cost *cost, int k, deer_e
     e->head_evaluations = k + 2;
     e->head = deer_cost_head(cost, e->head_evaluations);
     e->total = e->vision + e->resampler + e->llm + e->head;
-    e->weight_bytes = (uint64_t)cost->dtype * weights_up_to(c, c->exit_layers[k]);
+    e->weight_bytes = weights_bytes(weights_up_to(c, c->exit_layers[k]), cost->dtype);
     e->activation_bytes = deer_session_need(c, 1);
     e->memory_bytes = e->weight_bytes + e->activation_bytes;
 }

@@ -18,7 +18,11 @@
 
 #include "runtime/deer.h"
 
-typedef enum { DEER_F32 = 4, DEER_BF16 = 2, DEER_Q8 = 1 } deer_dtype; /* value: bytes a weight */
+typedef enum {
+    DEER_F32 = 4,
+    DEER_BF16 = 2,
+    DEER_Q8 = 1
+} deer_dtype; /* value: bytes a weight of a matrix */
 
 /* MACs and bytes of one step that takes a given exit. */
 typedef struct {
@@ -27,8 +31,9 @@ typedef struct {
     uint64_t llm;       /* decoder layers up to the exit with their cross-attention */
     uint64_t head; /* every head evaluation made: the pseudo exit and each exit up to this one */
     uint64_t total;
-    int head_evaluations;      /* exit index + 2 */
-    uint64_t weight_bytes;     /* weights that must be resident for this to be the deepest exit */
+    int head_evaluations;  /* exit index + 2 */
+    uint64_t weight_bytes; /* exact bytes of the weights that must be resident for this to be the
+                              deepest exit, as a model file of that dtype has them */
     uint64_t activation_bytes; /* scratch and state of a session */
     uint64_t memory_bytes;     /* the two together */
 } deer_exit_cost;

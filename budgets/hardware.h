@@ -68,18 +68,18 @@ typedef struct {
     char name[48];  /* "orin-nano-8" */
     char title[96]; /* "NVIDIA Jetson Orin Nano 8 GB" */
     hardware_kind kind;
-    bool measured;      /* from deer-run bench on the machine itself */
-    bool half_is_f16;   /* its 16-bit type is f16: figures called bf16 are f16's, as stand-in */
-    char note[240];     /* may be empty */
+    bool measured;         /* from deer-run bench on the machine itself */
+    bool half_is_f16;      /* its 16-bit type is f16: figures called bf16 are f16's, as stand-in */
+    char note[240];        /* may be empty */
     char loaded_from[256]; /* "built in", or the file's path */
 
     deer_figure peak[HARDWARE_DTYPES]; /* FLOP/s as data sheets count: 2 per multiply-add; dense */
     deer_figure memory;                /* bytes */
-    deer_figure reserved;        /* bytes that the system takes before the policy gets any */
-    deer_figure bandwidth;       /* bytes/s, peak */
-    deer_figure cache;           /* bytes that stay on chip from step to step */
-    deer_figure cache_bandwidth; /* bytes/s from there */
-    deer_figure idle_watts;      /* W */
+    deer_figure reserved;              /* bytes that the system takes before the policy gets any */
+    deer_figure bandwidth;             /* bytes/s, peak */
+    deer_figure cache;                 /* bytes that stay on chip from step to step */
+    deer_figure cache_bandwidth;       /* bytes/s from there */
+    deer_figure idle_watts;            /* W */
     deer_figure joules_per_flop; /* dynamic energy; with joules_per_byte it replaces watts x time */
     deer_figure joules_per_byte;
     deer_figure price;         /* USD */
@@ -109,8 +109,8 @@ const char *deer_hardware_name(int i);
 /* Reads the shipped profile of that name or, when the name ends in ".json", the file. What the
  * profile leaves out of efficiency, overheads and idle power is filled in from the assumptions for
  * its kind and marked assumed. Refuses, by file and key: what is not JSON, another version, keys it
- * does not know, a wrong unit, numbers that are negative, not finite or out of their range, a figure
- * without a source, a range that does not hold its value. */
+ * does not know, a wrong unit, numbers that are negative, not finite or out of their range, a
+ * figure without a source, a range that does not hold its value. */
 deer_status deer_hardware_load(const char *name, deer_hardware *hardware, deer_error *err);
 
 /* The same from text in memory; `from` names it in messages. */

@@ -1,4 +1,4 @@
-/* modules.c - MACs and weights of each module, term by term. */
+/* modules.c - MACs of each module, term by term. */
 #include "budgets/modules.h"
 
 enum { VIEWS = 2 }; /* static and wrist camera */
@@ -20,8 +20,6 @@ bool module_has_cross(const deer_config *c, int layer)
 {
     return (layer + 1) % c->cross_every == 0;
 }
-
-/* ---------------------------------------------------------------- MACs --------------------- */
 
 static uint64_t sum(const module_term *terms, int count)
 {
@@ -162,78 +160,4 @@ uint64_t module_head_macs(const deer_config *c)
     module_term terms[MODULE_TERMS];
 
     return sum(terms, module_head_terms(c, terms));
-}
-
-/* ---------------------------------------------------------------- weights ------------------ */
-
-uint64_t module_vision_weights(const deer_config *c)
-{
-    uint64_t w = u(c->vision_width), m = u(c->vision_mlp), p = u(c->patch_size);
-    uint64_t block = 2 * w               /* ln_1 */
-                     + 3 * w * w + 3 * w /* q, k, v */
-                     + w * w + w         /* output projection */
-                     + 2 * w             /* ln_2 */
-                     + w * m + m + m * w + w;
-
-    return w * 3 * p * p                 /* patch embedding */
-           + w                           /* class token */
-           + (module_patches(c) + 1) * w /* positions */
-           + 2 * w                       /* ln_pre */
-           + u(c->vision_layers) * block;
-}
-
-uint64_t module_resampler_weights(const deer_config *c)
-{
-    uint64_t w = u(c->vision_width), m = u(c->resampler_mlp);
-    uint64_t inner = u(c->resampler_heads) * u(c->resampler_head_dim);
-    uint64_t layer = 4 * w           /* norms of media and latents */
-                     + inner * w     /* to_q */
-                     + 2 * inner * w /* to_kv */
-                     + w * inner     /* to_out */
-                     + 2 * w + 2 * w * m;
-
-    return u(c->resampler_latents) * w + u(c->resampler_layers) * layer + 2 * w /* last norm */;
-}
-
-uint64_t module_embedding_weights(const deer_config *c)
-{
-    return u(c->vocab) * u(c->d_model);
-}
-
-uint64_t module_cross_weights(const deer_config *c)
-{
-    uint64_t d = u(c->d_model), inner = u(c->cross_heads) * u(c->cross_head_dim);
-
-    return 2                                /* gates */
-           + 2 * d                          /* norm */
-           + inner * d                      /* to_q */
-           + 2 * inner * u(c->vision_width) /* to_kv */
-           + d * inner                      /* to_out */
-           + 2 * d + 2 * d * u(c->cross_mlp);
-}
-
-uint64_t module_decoder_weights(const deer_config *c)
-{
-    uint64_t d = u(c->d_model), qk_norms = c->block == DEER_BLOCK_MPT_1B ? 2 * d : 0;
-
-    return 2 * d + qk_norms + 3 * d * d + d * d + 2 * d * u(c->mlp);
-}
-
-static uint64_t head_mlp_weights(const deer_config *c, uint64_t outputs)
-{
-    uint64_t weights = head_mlp_macs(c, outputs) + outputs; /* matrices and the last bias */
-
-    for (int i = 0; i < c->head_mlp_layers; i++)
-        weights += u(c->head_mlp[i]) * (c->head_mlp_layernorm ? 3 : 1); /* bias, norm */
-    return weights;
-}
-
-uint64_t module_head_weights(const deer_config *c)
-{
-    uint64_t h = u(c->lstm_hidden), weights = 0;
-
-    for (int i = 0; i < c->lstm_layers; i++)
-        weights += 4 * h * (lstm_input(c, i) + h) + 8 * h /* b_ih, b_hh */
-                   + (c->lstm == DEER_LSTM_LAYERNORM ? 2 * h : 0);
-    return weights + head_mlp_weights(c, DEER_POSE) + head_mlp_weights(c, 1);
 }

@@ -1,4 +1,4 @@
-/* modules.h - MACs and weights of each module of the architecture, term by term.
+/* modules.h - MACs of each module of the architecture, term by term.
  *
  * Every function is a sum of products of dimensions; the order of the terms is the order of
  * computation. Shapes: linear layers are [out, in]; n tokens through one cost n * out * in MACs.
@@ -35,14 +35,6 @@ uint64_t module_cross_macs(const deer_config *c, int tokens);   /* one layer's c
 uint64_t module_decoder_macs(const deer_config *c, int tokens); /* one layer without it */
 uint64_t module_head_macs(const deer_config *c);                /* one evaluation */
 uint64_t module_head_recurrent_macs(const deer_config *c);      /* W_hh h of all LSTM layers */
-
-/* Weights: how many numbers, biases, norms and gates included. */
-uint64_t module_vision_weights(const deer_config *c);
-uint64_t module_resampler_weights(const deer_config *c);
-uint64_t module_embedding_weights(const deer_config *c);
-uint64_t module_cross_weights(const deer_config *c);
-uint64_t module_decoder_weights(const deer_config *c);
-uint64_t module_head_weights(const deer_config *c);
 
 /* True when decoder layer i (0-based) has cross-attention. */
 bool module_has_cross(const deer_config *c, int layer);

@@ -4,7 +4,7 @@
 
 #include "budgets/cost.h"
 #include "budgets/explain.h"
-#include "budgets/modules.h"
+#include "budgets/weights.h"
 #include "runtime/official.h"
 #include "runtime/tool.h"
 
@@ -35,12 +35,11 @@ typedef struct {
 
 static parameters count_parameters(const deer_config *c)
 {
-    parameters p = {module_vision_weights(c), module_resampler_weights(c),
-                    module_embedding_weights(c), module_head_weights(c), 0};
+    parameters p = {weights_count(weights_vision(c)), weights_count(weights_resampler(c)),
+                    weights_count(weights_embedding(c)), weights_count(weights_head(c)), 0};
 
     for (int i = 0; i <= c->exit_layers[c->exits - 1]; i++)
-        p.decoder +=
-            module_decoder_weights(c) + (module_has_cross(c, i) ? module_cross_weights(c) : 0);
+        p.decoder += weights_count(weights_layer(c, i));
     return p;
 }
 

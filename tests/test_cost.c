@@ -134,8 +134,36 @@ static void test_tokens_and_types(void **state)
     deer_cost_of(&config, 400, DEER_BF16, &b);
     assert_int_equal(b.tokens, 32);
     assert_int_equal(a.exit[5].total, b.exit[5].total);
-    assert_int_equal(a.exit[5].weight_bytes, 2 * b.exit[5].weight_bytes);
     assert_false(deer_config_published("5b", &config));
+}
+
+/* Bytes that one decoder layer with cross-attention adds to the 3B model, by hand: 12 d^2 + q, kv,
+ * out of cross-attention + 8 d^2 in matrices; their outputs as rows; norms and gates in f32. */
+static void test_bytes_of_each_type(void **state)
+{
+    const uint64_t d = 2048, matrices = 20 * d * d + 2 * 512 * d + 2 * 512 * 1024;
+    const uint64_t rows = 3 * d + d + 4 * d + d /* decoder */ + 512 + 1024 + d + 4 * d + d;
+    const uint64_t vectors = 4 * d /* ln_1, ln_2, q_ln, k_ln */ + 4 * d + 2 /* norms, gates */;
+    const struct {
+        deer_dtype dtype;
+        uint64_t layer, table; /* bytes of a layer, of an embedded number */
+    } cases[] = {{DEER_F32, 4 * (matrices + vectors), 4},
+                 {DEER_BF16, 2 * matrices + 4 * vectors, 2},
+                 {DEER_Q8, matrices + 4 * rows + 4 * vectors, 2}};
+    deer_config config, wider;
+    deer_cost cost, other;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        published("3b", 14, &config, &cost);
+        deer_cost_of(&config, 14, cases[i].dtype, &cost);
+        assert_int_equal(cost.exit[1].weight_bytes - cost.exit[0].weight_bytes, 2 * cases[i].layer);
+        wider = config;
+        wider.vocab++;
+        deer_cost_of(&wider, 14, cases[i].dtype, &other);
+        assert_int_equal(other.exit[0].weight_bytes - cost.exit[0].weight_bytes,
+                         cases[i].table * d);
+    }
 }
 
 /* ---------------------------------------------------------------- against the runtime ------ */
@@ -253,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_costs_grow_with_depth),
         cmocka_unit_test(test_head_shares_recurrent_product),
         cmocka_unit_test(test_tokens_and_types),
+        cmocka_unit_test(test_bytes_of_each_type),
         cmocka_unit_test(test_runtime_does_what_is_counted),
     };
 
