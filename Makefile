@@ -42,7 +42,7 @@ TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets
 SIM       := $(call objects,$(wildcard datasets/sim/*.c))
 DATA      := $(call objects,$(wildcard datasets/data/*.c))
 RUN       := $(call objects,$(wildcard runtime/run/*.c))
-BUDGETS   := $(call objects,$(call library,budgets))
+BUDGETS   := $(call objects,$(call library,budgets)) $(BUILD)/budgets/hardware_texts.o
 REPORTS   := $(call objects,$(call library,reports))
 CALIB     := $(call objects,$(call library,calib))
 CALIB_CMD := $(call objects,$(wildcard calib/commands/*.c))
@@ -97,6 +97,17 @@ $(BUILD)/datasets/tabletop/scene_xml.c: datasets/tabletop/scene.xml
 	@{ echo 'extern const char tabletop_scene_xml[];'; echo 'const char tabletop_scene_xml[] ='; \
 	   sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $<; echo ';'; } > $@
 $(BUILD)/datasets/tabletop/scene_xml.o: $(BUILD)/datasets/tabletop/scene_xml.c
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# The hardware profiles, likewise: a table of names and texts.
+HARDWARE := $(sort $(wildcard budgets/hardware/*.json))
+$(BUILD)/budgets/hardware_texts.c: $(HARDWARE)
+	@mkdir -p $(@D)
+	@{ echo '#include "budgets/hardware_internal.h"'; echo 'const hardware_text hardware_texts[] = {'; \
+	   for f in $^; do echo "{\"$$(basename $$f .json)\","; \
+	     sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $$f; echo '},'; done; \
+	   echo '{0, 0}};'; } > $@
+$(BUILD)/budgets/hardware_texts.o: $(BUILD)/budgets/hardware_texts.c
 	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(LIBDEER): $(RUNTIME)

@@ -79,7 +79,8 @@ typedef struct {
     deer_figure bandwidth;             /* bytes/s, peak */
     deer_figure cache;                 /* bytes that stay on chip from step to step */
     deer_figure cache_bandwidth;       /* bytes/s from there */
-    deer_figure idle_watts;            /* W */
+    deer_figure idle_watts;            /* W, of the whole board between steps */
+    deer_figure load;                  /* fraction of a mode's watts that a step draws */
     deer_figure joules_per_flop; /* dynamic energy; with joules_per_byte it replaces watts x time */
     deer_figure joules_per_byte;
     deer_figure price;         /* USD */
@@ -101,8 +102,7 @@ bool hardware_dtype_parse(const char *name, deer_dtype *dtype);
 const char *hardware_kind_name(hardware_kind kind); /* "cpu", "embedded", "gpu" */
 const char *stage_kind_name(stage_kind stage);      /* "vision", "resampler", "layer", "head" */
 
-/* The profiles that ship, in the order of docs/hardware.md. The name of profile i, 0 <= i < count.
- */
+/* The profiles that ship, by name in alphabetical order. The name of profile i, 0 <= i < count. */
 int deer_hardware_count(void);
 const char *deer_hardware_name(int i);
 
