@@ -6,18 +6,21 @@
 
 #include "budgets/cost.h"
 #include "runtime/run/commands.h"
+#include "runtime/run/machine_profile.h"
 #include "runtime/run/policy.h"
+#include "runtime/run/stage_log.h"
 #include "runtime/run/statistics.h"
 #include "runtime/threads.h"
 #include "runtime/tool.h"
 
-enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096 };
+enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096, MAX_LOGGED = 10000 };
 
 static const char instruction[] = "lift the red block";
 
 typedef struct {
-    const char *model;
+    const char *model, *profile_out;
     long steps, side, tokens;
+    bool profile;
     tool_progress progress;
 } bench;
 
@@ -28,6 +31,13 @@ typedef struct {
     double llm, total;       /* GFLOPs */
     size_t model_bytes, session_bytes, process_bytes;
 } measurement;
+
+/* The stages of the deepest exit that was measured. */
+typedef struct {
+    machine_limits limits;
+    stage_row row[PROFILE_STAGES];
+    int rows;
+} stages;
 
 /* ---------------------------------------------------------------- measuring ---------------- */
 
@@ -60,9 +70,9 @@ static deer_status instruct(const bench *b, const policy *p, deer_error *err)
     return deer_session_set_tokens(p->session, ids, b->tokens ? (int)b->tokens : 8, err);
 }
 
-/* Times steps after a warm-up that touches every weight. */
+/* Times steps after a warm-up that touches every weight; log may be NULL. */
 static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double *ms,
-                              deer_error *err)
+                              stage_log *log, deer_error *err)
 {
     int side = (int)b->side;
     size_t size = (size_t)side * (size_t)side * 3;
@@ -76,8 +86,33 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
             return DEER_FAILED;
         if (i >= 0)
             ms[i] = 1e3 * (tool_seconds() - start);
+        if (log && i >= 0)
+            stage_log_step(log);
+        else if (log)
+            log->now = (deer_profile){0};
     }
     return DEER_OK;
+}
+
+/* The same steps once more, stage by stage. */
+static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, double *ms, stages *s,
+                               deer_error *err)
+{
+    const deer_config *c = deer_model_config(p->model);
+    stage_log log;
+    deer_status status =
+        stage_log_start(&log, p->session, b->steps < MAX_LOGGED ? b->steps : MAX_LOGGED, err);
+
+    if (!status)
+        status = time_steps(b, p, pixels, ms, &log, err);
+    if (!status)
+        status = limits_measure(threads_count(), &s->limits, err);
+    if (!status)
+        s->rows =
+            stage_log_rows(&log, c, deer_session_tokens(p->session), DEER_F32, &s->limits, s->row);
+    stage_log_stop(&log, p->session);
+    stage_log_free(&log);
+    return status;
 }
 
 static void summarise(const bench *b, const policy *p, double *ms, measurement *m)
@@ -101,8 +136,8 @@ static void summarise(const bench *b, const policy *p, double *ms, measurement *
     m->process_bytes = resident_bytes();
 }
 
-/* One exit, with the model loaded up to it. */
-static deer_status measure(bench *b, int exit, measurement *m, deer_error *err)
+/* One exit, with the model loaded up to it; its stages, too, where s is not NULL. */
+static deer_status measure(bench *b, int exit, measurement *m, stages *s, deer_error *err)
 {
     policy p;
     deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
@@ -117,8 +152,11 @@ static deer_status measure(bench *b, int exit, measurement *m, deer_error *err)
     ms = malloc((size_t)b->steps * sizeof *ms);
     if (!pixels || !ms)
         status = deer_fail(err, "out of memory");
-    else if (!(status = instruct(b, &p, err)) && !(status = time_steps(b, &p, pixels, ms, err)))
+    else if (!(status = instruct(b, &p, err)) &&
+             !(status = time_steps(b, &p, pixels, ms, NULL, err)))
         summarise(b, &p, ms, m);
+    if (!status && s)
+        status = time_stages(b, &p, pixels, ms, s, err);
     free(ms);
     free(pixels);
     policy_close(&p);
@@ -139,7 +177,7 @@ static deer_status count_exits(const char *path, int *exits, deer_error *err)
 
 /* ---------------------------------------------------------------- printing ----------------- */
 
-static void print_text(const bench *b, const measurement *m, int count)
+static void print_text(const bench *b, const measurement *m, int count, const stages *s)
 {
     printf("%s: %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
            m->tokens, b->side, b->side, b->steps, m->threads, m->threads == 1 ? "" : "s");
@@ -150,9 +188,13 @@ static void print_text(const bench *b, const measurement *m, int count)
                m->median, m->p10, m->p90, m->llm, m->total, (double)m->model_bytes / 1e6,
                (double)m->session_bytes / 1e6, (double)m->process_bytes / 1e6);
     puts("\nEach row opens the model up to that exit and never leaves before it.");
+    if (!s)
+        return;
+    printf("\nthe stages of exit %d\n\n", m[-1].exit);
+    stage_log_print(s->row, s->rows, &s->limits);
 }
 
-static void print_json(const bench *b, const measurement *m, int count)
+static void print_json(const bench *b, const measurement *m, int count, const stages *s)
 {
     json_t *exits = json_array();
     json_t *root = json_pack("{s:s*, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "tokens",
@@ -167,6 +209,8 @@ static void print_json(const bench *b, const measurement *m, int count)
                                                "model_bytes", (json_int_t)m->model_bytes,
                                                "session_bytes", (json_int_t)m->session_bytes,
                                                "process_bytes", (json_int_t)m->process_bytes));
+    if (s)
+        json_object_set_new(root, "profile", stage_log_json(s->row, s->rows, &s->limits));
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(root);
@@ -174,9 +218,23 @@ static void print_json(const bench *b, const measurement *m, int count)
 
 /* ---------------------------------------------------------------- command ------------------ */
 
+static deer_status write_profile(const bench *b, const measurement *deepest, const stages *s,
+                                 deer_error *err)
+{
+    const machine_measured measured = {.limits = &s->limits,
+                                       .rows = s->row,
+                                       .count = s->rows,
+                                       .step_ms = deepest->median,
+                                       .dtype = DEER_F32};
+
+    return machine_profile_write(b->profile_out, &measured, err);
+}
+
 static deer_status run(bench *b, long exit, bool json, deer_error *err)
 {
+    static stages profiled;
     measurement m[DEER_MAX_EXITS];
+    stages *s = b->profile || b->profile_out ? &profiled : NULL;
     int first = (int)exit, last = (int)exit, count = 0;
     deer_status status = DEER_OK;
 
@@ -187,12 +245,14 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     }
     tool_progress_start(&b->progress, "bench", "exits", last - first + 1);
     for (int k = first; k <= last && !status; k++) {
-        status = measure(b, k, &m[count++], err);
+        status = measure(b, k, &m[count++], k == last ? s : NULL, err);
         tool_progress_update(&b->progress, count);
     }
     tool_progress_end(&b->progress);
+    if (!status && b->profile_out)
+        status = write_profile(b, &m[count - 1], s, err);
     if (!status)
-        (json ? print_json : print_text)(b, m, count);
+        (json ? print_json : print_text)(b, m, count, s);
     return status;
 }
 
@@ -208,13 +268,18 @@ int run_bench_main(int argc, char **argv)
         {"side", TOOL_INT, &b.side, "PIXELS", "side of camera images (default the model's)"},
         {"tokens", TOOL_INT, &b.tokens, "N", "length of the instruction (default a short one)"},
         {"threads", TOOL_INT, &threads, "N", "for matrix products (default one per core)"},
+        {"profile", TOOL_FLAG, &b.profile, NULL,
+         "time of each stage of the deepest exit, beside this machine's limits"},
+        {"profile-out", TOOL_STRING, &b.profile_out, "FILE",
+         "write (or complete) this machine's hardware profile"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-run bench", "measures latency and memory of each exit", "--model FILE [options]",
         options,
         "deer-run bench --model policy.safetensors\n"
-        "deer-run bench --model policy.safetensors --exit 2 --steps 200 --threads 1"};
+        "deer-run bench --model policy.safetensors --exit 2 --steps 200 --threads 1\n"
+        "deer-run bench --model 3b.safetensors --profile --profile-out here.json"};
     deer_error err;
     deer_status status;
     int ended;

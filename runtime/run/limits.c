@@ -6,15 +6,16 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "runtime/run/limits_loops.h"
 #include "runtime/tool.h"
 
-enum { RUNS = 5, SGEMM_SIDE = 4096, SGEMM_RUNS = 2, FALLBACK_CACHE = 32 << 20, MAX_THREADS = 256 };
+enum { RUNS = 5, SGEMM_SIDE = 4096, SGEMM_RUNS = 2, FALLBACK_CACHE = 32 << 20 };
+enum { MAX_CACHE = 256 << 20, MAX_THREADS = 256 };
 enum { WAIT, GO, LEAVE };
 
 static const double spin_seconds = 0.08; /* of one run of one loop */
@@ -87,18 +88,40 @@ static double peak_of(int threads, limits_loop loop)
     return loop ? best(threads, shares) : NAN;
 }
 
-/* Twelve times the last cache, so that next to nothing of a pass is left for the following one. */
-static size_t beyond_caches(void)
-{
-    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-
-    return 12 * (size_t)(cache > 0 ? cache : FALLBACK_CACHE);
-}
-
-static deer_status read_bandwidth(int threads, double *gbs, deer_error *err)
+/* All threads read `bytes` together, each its own part, again and again. */
+static double reading(int threads, const unsigned char *memory, size_t bytes)
 {
     share shares[MAX_THREADS] = {0};
-    size_t bytes = beyond_caches(), each = bytes / (size_t)threads / 4096 * 4096;
+    size_t each = bytes / (size_t)threads / 4096 * 4096;
+
+    for (int i = 0; i < threads; i++) {
+        shares[i].from = memory + (size_t)i * each;
+        shares[i].bytes = each;
+    }
+    return best(threads, shares);
+}
+
+/* Bytes of the last-level cache: index3 is the third level. sysconf knows it on more systems but
+ * counts the caches of the whole processor, also those that this (virtual) machine has no part in.
+ */
+static size_t last_cache(void)
+{
+    FILE *f = fopen("/sys/devices/system/cpu/cpu0/cache/index3/size", "re");
+    long size = 0;
+    char unit = 'K';
+
+    if (f && fscanf(f, "%ld%c", &size, &unit) >= 1)
+        size *= unit == 'M' ? 1 << 20 : 1 << 10;
+    if (f)
+        fclose(f);
+    return size > 0 && size <= MAX_CACHE ? (size_t)size : 0;
+}
+
+/* From an array twelve times the last cache next to nothing of a pass is left for the next one; a
+ * quarter of the cache stays. */
+static deer_status read_bandwidth(int threads, machine_limits *l, deer_error *err)
+{
+    size_t known = last_cache(), cache = known ? known : FALLBACK_CACHE, bytes = 12 * cache;
     unsigned char *memory =
         mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -106,11 +129,9 @@ static deer_status read_bandwidth(int threads, double *gbs, deer_error *err)
         return deer_fail(err, "out of memory measuring its bandwidth (%zu bytes)", bytes);
     madvise(memory, bytes, MADV_HUGEPAGE); /* fewer address translations; a wish only */
     memset(memory, 1, bytes);
-    for (int i = 0; i < threads; i++) {
-        shares[i].from = memory + (size_t)i * each;
-        shares[i].bytes = each;
-    }
-    *gbs = best(threads, shares);
+    l->cache_bytes = known;
+    l->read_gbs = reading(threads, memory, bytes);
+    l->cache_gbs = known ? reading(threads, memory, cache / 4) : NAN;
     munmap(memory, bytes);
     return DEER_OK;
 }
@@ -146,7 +167,7 @@ deer_status limits_measure(int threads, machine_limits *limits, deer_error *err)
     limits->f32_gflops = peak_of(threads, limits_loop_f32());
     limits->bf16_gflops = peak_of(threads, limits_loop_bf16());
     limits->int8_gops = peak_of(threads, limits_loop_int8());
-    if (read_bandwidth(threads, &limits->read_gbs, err))
+    if (read_bandwidth(threads, limits, err))
         return DEER_FAILED;
     return sgemm_rate(&limits->sgemm_gflops, err);
 }

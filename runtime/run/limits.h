@@ -14,6 +14,8 @@
 typedef struct {
     int threads;
     double read_gbs;     /* GB/s (1e9 bytes) streamed from memory, far behind every cache */
+    double cache_gbs;    /* GB/s from the last-level cache */
+    size_t cache_bytes;  /* its size; 0 where the system does not tell */
     double f32_gflops;   /* fused multiply-adds on registers */
     double bf16_gflops;  /* bf16 dot products into f32, NaN where the CPU has none */
     double int8_gops;    /* int8 dot products into int32, NaN where the CPU has none */
