@@ -27,9 +27,10 @@ typedef struct {
 /* What one exit took. */
 typedef struct {
     int exit, layer, tokens, threads;
-    double median, p10, p90; /* milliseconds a step */
-    double llm, total;       /* GFLOPs */
+    double median, p10, p90, p99; /* milliseconds a step */
+    double llm, total;            /* GFLOPs */
     size_t model_bytes, session_bytes, process_bytes;
+    long growth; /* bytes in memory after the timed steps, less those before */
 } measurement;
 
 /* The stages of the deepest exit that was measured. */
@@ -70,9 +71,10 @@ static deer_status instruct(const bench *b, const policy *p, deer_error *err)
     return deer_session_set_tokens(p->session, ids, b->tokens ? (int)b->tokens : 8, err);
 }
 
-/* Times steps after a warm-up that touches every weight; log may be NULL. */
+/* Times steps after a warm-up that touches every weight; log may be NULL. *before: bytes of the
+ * process in memory after the warm-up. */
 static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double *ms,
-                              stage_log *log, deer_error *err)
+                              stage_log *log, size_t *before, deer_error *err)
 {
     int side = (int)b->side;
     size_t size = (size_t)side * (size_t)side * 3;
@@ -81,7 +83,10 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
     for (long i = -WARM_UP; i < b->steps; i++) {
         const uint8_t *at = pixels + (size_t)((i + WARM_UP) % IMAGES) * 2 * size;
         deer_observation seen = {{at, side, side}, {at + size, side, side}};
-        double start = tool_seconds();
+        double start;
+        if (i == 0)
+            *before = resident_bytes();
+        start = tool_seconds();
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
         if (i >= 0)
@@ -100,11 +105,12 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
 {
     const deer_config *c = deer_model_config(p->model);
     stage_log log;
+    size_t before;
     deer_status status =
         stage_log_start(&log, p->session, b->steps < MAX_LOGGED ? b->steps : MAX_LOGGED, err);
 
     if (!status)
-        status = time_steps(b, p, pixels, ms, &log, err);
+        status = time_steps(b, p, pixels, ms, &log, &before, err);
     if (!status)
         status = limits_measure(threads_count(), &s->limits, err);
     if (!status)
@@ -115,7 +121,7 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
     return status;
 }
 
-static void summarise(const bench *b, const policy *p, double *ms, measurement *m)
+static void summarise(const bench *b, const policy *p, double *ms, size_t before, measurement *m)
 {
     const deer_config *c = deer_model_config(p->model);
     deer_cost cost;
@@ -128,12 +134,14 @@ static void summarise(const bench *b, const policy *p, double *ms, measurement *
     m->median = quantile(ms, (size_t)b->steps, 0.5);
     m->p10 = quantile(ms, (size_t)b->steps, 0.1);
     m->p90 = quantile(ms, (size_t)b->steps, 0.9);
+    m->p99 = quantile(ms, (size_t)b->steps, 0.99);
     deer_cost_of(c, m->tokens, DEER_F32, &cost);
     m->llm = deer_gflops(cost.exit[m->exit].llm);
     m->total = deer_gflops(cost.exit[m->exit].total);
     m->model_bytes = deer_model_bytes(p->model);
     m->session_bytes = deer_session_bytes(p->session);
     m->process_bytes = resident_bytes();
+    m->growth = (long)m->process_bytes - (long)before;
 }
 
 /* One exit, with the model loaded up to it; its stages, too, where s is not NULL. */
@@ -143,6 +151,7 @@ static deer_status measure(bench *b, int exit, measurement *m, stages *s, deer_e
     deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
     uint8_t *pixels;
     double *ms;
+    size_t before;
 
     if (status)
         return status;
@@ -150,11 +159,13 @@ static deer_status measure(bench *b, int exit, measurement *m, stages *s, deer_e
         b->side = deer_model_config(p.model)->image_size;
     pixels = random_images(b->side);
     ms = malloc((size_t)b->steps * sizeof *ms);
+    for (long i = 0; ms && i < b->steps; i++)
+        ms[i] = NAN; /* in memory from the start: what grows later is the session's doing */
     if (!pixels || !ms)
         status = deer_fail(err, "out of memory");
     else if (!(status = instruct(b, &p, err)) &&
-             !(status = time_steps(b, &p, pixels, ms, NULL, err)))
-        summarise(b, &p, ms, m);
+             !(status = time_steps(b, &p, pixels, ms, NULL, &before, err)))
+        summarise(b, &p, ms, before, m);
     if (!status && s)
         status = time_stages(b, &p, pixels, ms, s, err);
     free(ms);
@@ -181,12 +192,14 @@ static void print_text(const bench *b, const measurement *m, int count, const st
 {
     printf("%s: %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
            m->tokens, b->side, b->side, b->steps, m->threads, m->threads == 1 ? "" : "s");
-    puts("              ms a step              GFLOPs a step            memory, MB\n"
-         "exit layer   median      p10      p90        llm      total    model  session  process");
+    puts("                    ms a step                   GFLOPs a step            memory, MB\n"
+         "exit layer   median      p10      p90      p99        llm      total    model  session  "
+         "process   growth");
     for (; count-- > 0; m++)
-        printf("%4d %5d %8.3f %8.3f %8.3f %10.6f %10.6f %8.2f %8.2f %8.2f\n", m->exit, m->layer,
-               m->median, m->p10, m->p90, m->llm, m->total, (double)m->model_bytes / 1e6,
-               (double)m->session_bytes / 1e6, (double)m->process_bytes / 1e6);
+        printf("%4d %5d %8.3f %8.3f %8.3f %8.3f %10.6f %10.6f %8.2f %8.2f %8.2f %8.2f\n", m->exit,
+               m->layer, m->median, m->p10, m->p90, m->p99, m->llm, m->total,
+               (double)m->model_bytes / 1e6, (double)m->session_bytes / 1e6,
+               (double)m->process_bytes / 1e6, (double)m->growth / 1e6);
     puts("\nEach row opens the model up to that exit and never leaves before it.");
     if (!s)
         return;
@@ -202,13 +215,13 @@ static void print_json(const bench *b, const measurement *m, int count, const st
                              (json_int_t)b->steps, "threads", m->threads, "exits", exits);
 
     for (; count-- > 0; m++)
-        json_array_append_new(exits, json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
-                                               "exit", m->exit, "layer", m->layer, "ms_median",
-                                               m->median, "ms_p10", m->p10, "ms_p90", m->p90,
-                                               "llm_gflops", m->llm, "total_gflops", m->total,
-                                               "model_bytes", (json_int_t)m->model_bytes,
-                                               "session_bytes", (json_int_t)m->session_bytes,
-                                               "process_bytes", (json_int_t)m->process_bytes));
+        json_array_append_new(
+            exits, json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "exit",
+                             m->exit, "layer", m->layer, "ms_median", m->median, "ms_p10", m->p10,
+                             "ms_p90", m->p90, "ms_p99", m->p99, "llm_gflops", m->llm,
+                             "total_gflops", m->total, "model_bytes", (json_int_t)m->model_bytes,
+                             "session_bytes", (json_int_t)m->session_bytes, "process_bytes",
+                             (json_int_t)m->process_bytes, "growth_bytes", (json_int_t)m->growth));
     if (s)
         json_object_set_new(root, "profile", stage_log_json(s->row, s->rows, &s->limits));
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
