@@ -1,14 +1,13 @@
 /* bench.c - deer-run bench: latency and memory of each exit on this computer. */
-#include <jansson.h>
+#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "budgets/cost.h"
+#include "runtime/run/bench.h"
 #include "runtime/run/commands.h"
 #include "runtime/run/machine_profile.h"
 #include "runtime/run/policy.h"
-#include "runtime/run/stage_log.h"
 #include "runtime/run/statistics.h"
 #include "runtime/threads.h"
 #include "runtime/tool.h"
@@ -17,35 +16,18 @@ enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096, MAX_
 
 static const char instruction[] = "lift the red block";
 
-typedef struct {
-    const char *model, *profile_out;
-    long steps, side, tokens;
-    bool profile;
-    tool_progress progress;
-} bench;
-
-/* What one exit took. */
-typedef struct {
-    int exit, layer, tokens, threads;
-    double median, p10, p90, p99; /* milliseconds a step */
-    double llm, total;            /* GFLOPs */
-    size_t model_bytes, session_bytes, process_bytes;
-    long growth; /* bytes in memory after the timed steps, less those before */
-} measurement;
-
-/* The stages of the deepest exit that was measured. */
-typedef struct {
-    machine_limits limits;
-    stage_row row[PROFILE_STAGES];
-    int rows;
-} stages;
-
 /* ---------------------------------------------------------------- measuring ---------------- */
+
+/* Bytes of one observation. */
+static size_t image_pair(long side)
+{
+    return 2 * (size_t)side * (size_t)side * 3;
+}
 
 /* Random pixels from a fixed seed: [IMAGES, 2, side, side, 3]. */
 static uint8_t *random_images(long side)
 {
-    size_t n = IMAGES * 2 * (size_t)side * (size_t)side * 3;
+    size_t n = IMAGES * image_pair(side);
     uint8_t *pixels = malloc(n);
     uint32_t state = 1;
 
@@ -72,9 +54,9 @@ static deer_status instruct(const bench *b, const policy *p, deer_error *err)
 }
 
 /* Times steps after a warm-up that touches every weight; log may be NULL. *before: bytes of the
- * process in memory after the warm-up. */
+ * process in memory after the warm-up. *first: milliseconds of the very first step. */
 static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double *ms,
-                              stage_log *log, size_t *before, deer_error *err)
+                              stage_log *log, size_t *before, double *first, deer_error *err)
 {
     int side = (int)b->side;
     size_t size = (size_t)side * (size_t)side * 3;
@@ -91,6 +73,8 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
             return DEER_FAILED;
         if (i >= 0)
             ms[i] = 1e3 * (tool_seconds() - start);
+        else if (i == -WARM_UP)
+            *first = 1e3 * (tool_seconds() - start);
         if (log && i >= 0)
             stage_log_step(log);
         else if (log)
@@ -100,17 +84,18 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
 }
 
 /* The same steps once more, stage by stage. */
-static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, double *ms, stages *s,
-                               deer_error *err)
+static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, double *ms,
+                               bench_stages *s, deer_error *err)
 {
     const deer_config *c = deer_model_config(p->model);
     stage_log log;
     size_t before;
+    double first;
     deer_status status =
         stage_log_start(&log, p->session, b->steps < MAX_LOGGED ? b->steps : MAX_LOGGED, err);
 
     if (!status)
-        status = time_steps(b, p, pixels, ms, &log, &before, err);
+        status = time_steps(b, p, pixels, ms, &log, &before, &first, err);
     if (!status)
         status = limits_measure(threads_count(), &s->limits, err);
     if (!status)
@@ -121,7 +106,7 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
     return status;
 }
 
-static void summarise(const bench *b, const policy *p, double *ms, size_t before, measurement *m)
+static void summarise(const bench *b, const policy *p, double *ms, size_t before, bench_exit *m)
 {
     const deer_config *c = deer_model_config(p->model);
     deer_cost cost;
@@ -140,23 +125,27 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->total = deer_gflops(cost.exit[m->exit].total);
     m->model_bytes = deer_model_bytes(p->model);
     m->session_bytes = deer_session_bytes(p->session);
+    m->predicted_bytes = cost.exit[m->exit].memory_bytes;
     m->process_bytes = resident_bytes();
     m->growth = (long)m->process_bytes - (long)before;
 }
 
-/* One exit, with the model loaded up to it; its stages, too, where s is not NULL. */
-static deer_status measure(bench *b, int exit, measurement *m, stages *s, deer_error *err)
+/* One exit, with the model mapped up to it; its stages, too, where s is not NULL. */
+static deer_status measure(bench *b, int exit, bench_exit *m, bench_stages *s, deer_error *err)
 {
     policy p;
+    double start = tool_seconds();
+    size_t empty = resident_bytes(), before, own;
     deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
     uint8_t *pixels;
     double *ms;
-    size_t before;
 
     if (status)
         return status;
+    m->open_ms = 1e3 * (tool_seconds() - start);
     if (!b->side)
         b->side = deer_model_config(p.model)->image_size;
+    own = IMAGES * image_pair(b->side) + (size_t)b->steps * sizeof *ms;
     pixels = random_images(b->side);
     ms = malloc((size_t)b->steps * sizeof *ms);
     for (long i = 0; ms && i < b->steps; i++)
@@ -164,8 +153,10 @@ static deer_status measure(bench *b, int exit, measurement *m, stages *s, deer_e
     if (!pixels || !ms)
         status = deer_fail(err, "out of memory");
     else if (!(status = instruct(b, &p, err)) &&
-             !(status = time_steps(b, &p, pixels, ms, NULL, &before, err)))
+             !(status = time_steps(b, &p, pixels, ms, NULL, &before, &m->first_ms, err))) {
         summarise(b, &p, ms, before, m);
+        m->policy_bytes = (long)m->process_bytes - (long)empty - (long)own;
+    }
     if (!status && s)
         status = time_stages(b, &p, pixels, ms, s, err);
     free(ms);
@@ -186,52 +177,9 @@ static deer_status count_exits(const char *path, int *exits, deer_error *err)
     return status;
 }
 
-/* ---------------------------------------------------------------- printing ----------------- */
-
-static void print_text(const bench *b, const measurement *m, int count, const stages *s)
-{
-    printf("%s: %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
-           m->tokens, b->side, b->side, b->steps, m->threads, m->threads == 1 ? "" : "s");
-    puts("                    ms a step                   GFLOPs a step            memory, MB\n"
-         "exit layer   median      p10      p90      p99        llm      total    model  session  "
-         "process   growth");
-    for (; count-- > 0; m++)
-        printf("%4d %5d %8.3f %8.3f %8.3f %8.3f %10.6f %10.6f %8.2f %8.2f %8.2f %8.2f\n", m->exit,
-               m->layer, m->median, m->p10, m->p90, m->p99, m->llm, m->total,
-               (double)m->model_bytes / 1e6, (double)m->session_bytes / 1e6,
-               (double)m->process_bytes / 1e6, (double)m->growth / 1e6);
-    puts("\nEach row opens the model up to that exit and never leaves before it.");
-    if (!s)
-        return;
-    printf("\nthe stages of exit %d\n\n", m[-1].exit);
-    stage_log_print(s->row, s->rows, &s->limits);
-}
-
-static void print_json(const bench *b, const measurement *m, int count, const stages *s)
-{
-    json_t *exits = json_array();
-    json_t *root = json_pack("{s:s*, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "tokens",
-                             m->tokens, "image_side", (json_int_t)b->side, "steps",
-                             (json_int_t)b->steps, "threads", m->threads, "exits", exits);
-
-    for (; count-- > 0; m++)
-        json_array_append_new(
-            exits, json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I}", "exit",
-                             m->exit, "layer", m->layer, "ms_median", m->median, "ms_p10", m->p10,
-                             "ms_p90", m->p90, "ms_p99", m->p99, "llm_gflops", m->llm,
-                             "total_gflops", m->total, "model_bytes", (json_int_t)m->model_bytes,
-                             "session_bytes", (json_int_t)m->session_bytes, "process_bytes",
-                             (json_int_t)m->process_bytes, "growth_bytes", (json_int_t)m->growth));
-    if (s)
-        json_object_set_new(root, "profile", stage_log_json(s->row, s->rows, &s->limits));
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
-}
-
 /* ---------------------------------------------------------------- command ------------------ */
 
-static deer_status write_profile(const bench *b, const measurement *deepest, const stages *s,
+static deer_status write_profile(const bench *b, const bench_exit *deepest, const bench_stages *s,
                                  deer_error *err)
 {
     const machine_measured measured = {.limits = &s->limits,
@@ -245,9 +193,9 @@ static deer_status write_profile(const bench *b, const measurement *deepest, con
 
 static deer_status run(bench *b, long exit, bool json, deer_error *err)
 {
-    static stages profiled;
-    measurement m[DEER_MAX_EXITS];
-    stages *s = b->profile || b->profile_out ? &profiled : NULL;
+    static bench_stages profiled;
+    bench_exit m[DEER_MAX_EXITS];
+    bench_stages *s = b->profile || b->profile_out ? &profiled : NULL;
     int first = (int)exit, last = (int)exit, count = 0;
     deer_status status = DEER_OK;
 
@@ -265,7 +213,7 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     if (!status && b->profile_out)
         status = write_profile(b, &m[count - 1], s, err);
     if (!status)
-        (json ? print_json : print_text)(b, m, count, s);
+        (json ? bench_print_json : bench_print)(b, m, count, s);
     return status;
 }
 
