@@ -35,4 +35,8 @@ deer_status session_see(deer_session *session, const deer_observation *observati
 /* Media and text -> action: everything of a step behind session_see. */
 deer_status session_act(deer_session *session, deer_action *action, deer_error *err);
 
+/* provisional */
+deer_status deer_step_features(deer_session *session, const deer_observation *observation,
+                               float *pooled, deer_error *err);
+
 #endif
