@@ -13,6 +13,7 @@ must reach; a row whose peer or model is missing is left out and says so.
 Needs python3-numpy, and python3-torch for the peer. The models of the size that is published
 (random weights, bench/models.sh) lie in BUILD/bench."""
 import argparse
+import collections
 import json
 import os
 import shutil
@@ -27,18 +28,27 @@ PYTHON = "/usr/bin/python3"
 TABLETOP = "datasets/tabletop/policy.safetensors"
 TOKENS = 14
 
-# name: stage, model, exit, peer's model (None: no peer; "ours:F": our own stages on F), runs a round, rounds,
-# frames, what must be reached, tolerance of the results (RMS of the difference / RMS)
+Stage = collections.namedtuple("Stage", "stage model exit peer runs rounds frames must tolerance")
+Stage.__doc__ = """A part of a step on both sides. peer: the model PyTorch runs, or "ours:F", our own stages on F; runs: of
+a turn; rounds: turns; must: how many times as fast as the peer; tolerance: of the results, RMS of the difference / RMS."""
+Memory = collections.namedtuple("Memory", "model exit must")  # must: resident / predicted, off by at most this
+Startup = collections.namedtuple("Startup", "model exit must")  # must: at most, ms
+Steady = collections.namedtuple("Steady", "model exit steps must")  # must: p99 / p50 at most
+
 ROWS = {
-    "layer-f32": ("layer", "3b-f32", 2, "3b-f32", 12, 7, 1, 4.0, 1e-4),
-    "layer-bf16": ("layer", "3b-bf16", 2, "3b-bf16", 12, 7, 1, 2.2, 5e-2),
-    "layer-q8": ("layer", "3b-q8", 2, "ours:3b-bf16", 12, 7, 1, 1.5, 1e-1),
-    "head-f32": ("head", "3b-f32", 2, "3b-f32", 10, 7, 1, None, 1e-4),
-    "act-f32": ("act", "3b-f32", 2, "3b-f32", 3, 7, 1, 4.0, 1e-3),
-    "vision-f32": ("vision", "3b-f32", 0, "3b-f32", 1, 7, 1, None, 1e-3),
-    "vision-bf16": ("vision", "3b-bf16", 0, "3b-bf16", 1, 7, 1, 1.4, 5e-2),
-    "replay-f32": ("replay", "3b-f32", 2, "3b-f32", 1, 3, 4, 1.3, 1e-3),
-    "tabletop": ("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4),
+    "layer-f32": Stage("layer", "3b-f32", 2, "3b-f32", 12, 7, 1, 4.0, 1e-4),
+    "layer-bf16": Stage("layer", "3b-bf16", 2, "3b-bf16", 12, 7, 1, 2.2, 5e-2),
+    "layer-q8": Stage("layer", "3b-q8", 2, "ours:3b-bf16", 12, 7, 1, 1.5, 1e-1),
+    "head-f32": Stage("head", "3b-f32", 2, "3b-f32", 10, 7, 1, None, 1e-4),
+    "act-f32": Stage("act", "3b-f32", 2, "3b-f32", 3, 7, 1, 4.0, 1e-3),
+    "vision-f32": Stage("vision", "3b-f32", 0, "3b-f32", 1, 7, 1, None, 1e-3),
+    "vision-bf16": Stage("vision", "3b-bf16", 0, "3b-bf16", 1, 7, 1, 1.4, 5e-2),
+    "replay-f32": Stage("replay", "3b-f32", 2, "3b-f32", 1, 3, 4, 1.3, 1e-3),
+    "tabletop": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4),
+    **{f"memory-{dtype}-{layers}": Memory(f"3b-{dtype}", layers // 2 - 1, 0.05)
+       for dtype in ("f32", "bf16", "q8") for layers in (4, 8, 12)},
+    "startup-bf16": Startup("3b-bf16", 2, 1500),
+    "steady": Steady(TABLETOP, 2, 100000, 1.3),
 }
 WHAT = {
     "layer": "one decoder layer with cross-attention, {T} tokens",
@@ -195,11 +205,47 @@ class Runner:
         return json.loads(text)
 
     def run(self, name):
-        stage, model, exit, peer_model, runs, rounds, frames, must, tolerance = ROWS[name]
-        reason = self.missing(model, peer_model)
+        row = ROWS[name]
+        reason = self.missing(row.model, getattr(row, "peer", "ours:" + row.model))
         if reason:
             print(f"{name}: left out: {reason}", file=sys.stderr)
             return None
+        run = {Stage: self.run_stage, Memory: self.run_memory, Startup: self.run_startup, Steady: self.run_steady}
+        return {"name": name, **run[type(row)](name, row), "threads": self.args.threads}
+
+    def deer_run_bench(self, row, *options):
+        """What `deer-run bench` says of the row's exit, in a process of its own."""
+        command = [f"{self.build}/deer-run", "bench", "--model", self.path(row.model), "--exit", str(row.exit),
+                   "--threads", str(self.args.threads), "--json", *options]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["exits"][0]
+
+    def run_memory(self, name, row):
+        said = self.deer_run_bench(row, "--steps", "1", "--tokens", str(TOKENS))
+        value, predicted = said["resident_bytes"] / 1e6, said["predicted_bytes"] / 1e6
+        return {"what": "resident memory of model and session, as measured; peer: as predicted", "value": value,
+                "unit": "MB", "peer": "prediction", "peer_value": predicted, "ratio": value / predicted,
+                "must": row.must, "met": abs(value / predicted - 1) <= row.must, "limit": None, "of_limit": None}
+
+    def run_startup(self, name, row):
+        times = []
+        for _ in range(5):
+            said = self.deer_run_bench(row, "--steps", "1", "--tokens", str(TOKENS))
+            times.append(said["ms_open"] + said["ms_first_step"])
+        value = float(np.median(times))
+        return {"what": "opening a model that the page cache holds and its first step", "value": value, "unit": "ms",
+                "peer": None, "peer_value": None, "ratio": None, "must": row.must, "met": value <= row.must,
+                "limit": None, "of_limit": None, **spread(times)}
+
+    def run_steady(self, name, row):
+        said = self.deer_run_bench(row, "--steps", str(row.steps))
+        value = said["ms_p99"] / said["ms_median"]
+        return {"what": f"{row.steps} steps: p99 / p50 of their times, and growth of the process", "value": value,
+                "unit": "p99/p50", "peer": None, "peer_value": None, "ratio": None, "must": row.must,
+                "met": value <= row.must and said["growth_bytes"] <= 0, "limit": 1.0, "of_limit": 1 / value,
+                "growth_bytes": said["growth_bytes"], "ms_median": said["ms_median"]}
+
+    def run_stage(self, name, row):
+        stage, model, exit, peer_model, runs, rounds, frames, must, tolerance = row
         config, table = header(self.path(model))
         with tempfile.TemporaryDirectory() as folder:
             write_inputs(folder, config, frames)
@@ -219,27 +265,49 @@ class Runner:
         size, macs = work(stage, config, table, self.cost(model), exit, frames)
         limit, limit_of = limit_ms(stage, dtype, size, macs, limits)
         value, peer_value = float(np.median(a)), float(np.median(b))
-        return {"name": name, "what": WHAT[stage].format(T=TOKENS, L=config["exit_layers"][exit], B=frames),
+        return {"what": WHAT[stage].format(T=TOKENS, L=config["exit_layers"][exit], B=frames),
                 "value": value, "unit": "ms", "peer": peer_model if peer_model.startswith("ours:") else "PyTorch",
-                "peer_value": peer_value, "ratio": peer_value / value, "must": must, "limit": limit,
+                "peer_value": peer_value, "ratio": peer_value / value, "must": must,
+                "met": must is None or peer_value / value >= must, "limit": limit,
                 "limit_of": limit_of, "of_limit": limit / value, **spread(a),
-                **{f"peer_{k}": v for k, v in spread(b).items()}, "runs": len(a), "threads": self.args.threads,
+                **{f"peer_{k}": v for k, v in spread(b).items()}, "runs": len(a),
                 "difference": error, "gigabytes": size / 1e9, "gmacs": macs / 1e9, "machine": limits,
                 "peer_variants": sorted({v["best"] for v in variants.values()})}
 
 
-def print_table(rows):
+def print_stages(rows):
     print(f"\n{'':12} {'ours, ms':>9} {'p10':>8} {'p90':>8} {'peer, ms':>9} {'p10':>8} {'p90':>8} {'faster':>7} "
-          f"{'must':>5} {'limit, ms':>9} {'reached':>8}")
+          f"{'must':>5} {'limit, ms':>9} {'reached':>8}  limit is")
     for r in rows:
         must = f"{r['must']:.1f}x" if r["must"] else "-"
         print(f"{r['name']:12} {r['value']:9.3f} {r['p10']:8.3f} {r['p90']:8.3f} {r['peer_value']:9.3f} "
               f"{r['peer_p10']:8.3f} {r['peer_p90']:8.3f} {r['ratio']:6.2f}x {must:>5} {r['limit']:9.3f} "
-              f"{100 * r['of_limit']:7.1f}%")
-    m = rows[-1]["machine"]
+              f"{100 * r['of_limit']:7.1f}%  {r['limit_of']}{'' if r['met'] else '  MISSED'}")
+    m = {}
+    for r in rows:
+        m = higher(r["machine"], m) if m else r["machine"]
     print(f"\nmachine, {rows[-1]['threads']} threads: {m['read_gbs']:.1f} GB/s read; GFLOP/s (a multiply-add is two): "
           f"f32 {m['f32_gflops']:.0f}, bf16 {m['bf16_gflops'] or 0:.0f}, int8 {m['int8_gops'] or 0:.0f}, "
           f"sgemm {m['sgemm_gflops']:.0f}")
+
+
+def print_others(rows):
+    print(f"\n{'':14} {'measured':>10} {'unit':8} {'predicted':>10} {'must':>12}")
+    for r in rows:
+        peer = f"{r['peer_value']:10.1f}" if r["peer_value"] else f"{'-':>10}"
+        must = f"within {100 * r['must']:.0f}%" if r["unit"] == "MB" else f"<= {r['must']:g}"
+        off = f"  {100 * (r['ratio'] - 1):+.1f}%" if r["ratio"] else ""
+        grown = f"  grew by {r['growth_bytes']} bytes" if "growth_bytes" in r else ""
+        print(f"{r['name']:14} {r['value']:10.2f} {r['unit']:8} {peer} {must:>12}{off}{grown}"
+              f"{'' if r['met'] else '  MISSED'}")
+
+
+def print_table(rows):
+    stages, others = [r for r in rows if "machine" in r], [r for r in rows if "machine" not in r]
+    if stages:
+        print_stages(stages)
+    if others:
+        print_others(others)
 
 
 def publish(path, rows):

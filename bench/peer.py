@@ -48,8 +48,22 @@ class Weights:
     def load(self, module, prefix, dtype):
         """The module with the tensors under prefix, in dtype."""
         for name, tensor in module.eval().requires_grad_(False).named_parameters():
-            tensor.data = self.get(prefix + name).to(dtype)
+            tensor.data = self.get(prefix + self.in_file(module, prefix, name)).to(dtype)
         return module.to(dtype)
+
+    def in_file(self, module, prefix, name):
+        """The Sequential indices of the head's MLPs differ from file to file; their order does not."""
+        part, mlp, rest = name.partition(".mlp.")
+        if prefix != "extra_exit." or not mlp:
+            return name
+
+        def indices(names, start):
+            return sorted({int(n[len(start):].split(".")[0]) for n in names if n.startswith(start)})
+
+        ours = indices((n for n, _ in module.named_parameters()), part + mlp)
+        files = indices(self.table, prefix + part + mlp)
+        index, kind = rest.split(".")
+        return f"{part}{mlp}{files[ours.index(int(index))]}.{kind}"
 
 
 class Layer(nn.Module):
