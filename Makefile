@@ -82,7 +82,7 @@ endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPER   := $(BUILD)/tests/command_helper
 
-.PHONY: all libs tests test demo figure mutations bench bench-coverage bench-import asan install uninstall clean deps check-deps format help
+.PHONY: all libs tests test demo figure mutations bench bench-coverage bench-import bench-tools asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
@@ -195,6 +195,9 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEE
 $(HELPER): $(BUILD)/tests/command_helper.o
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
+$(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(RUNTIME_LIBS)
+
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -218,7 +221,11 @@ figure: all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
 mutations: ## show that the golden tests notice mistakes
 	@BUILD=$(BUILD) tests/mutations.sh
 
-bench: all ## latency and memory per exit, speed of recording and of the solvers
+bench: all $(BUILD)/bench/stages ## a step at 3B size beside PyTorch and the machine's limits: build/bench.json
+	@BUILD=$(BUILD) bench/models.sh
+	@BUILD=$(BUILD) /usr/bin/python3 bench/compare.py
+
+bench-tools: all ## latency and memory per exit, speed of recording and of the solvers
 	@BUILD=$(BUILD) reports/bench.sh
 
 bench-coverage: all ## how often promises break, 300 draws a row (about 8 minutes)

@@ -5,7 +5,8 @@
  *   if (replay(&spec, &report, &err)) ...
  *
  * The recurrent state is the one the deepest exit leaves behind at every step ("full" history);
- * calib/history.h replays the head under any other. Threads take whole shards; processes may share
+ * calib/history.h replays the head under any other. Threads take whole shards (replay_shard.h), one
+ * more than compute, so that reading and writing cost no time; processes may share
  * the work on one cache, each shard written by whoever locks it first. Whatever is killed when, the
  * next replay goes on with the missing shards.
  */
@@ -18,7 +19,8 @@ typedef struct {
     const char *model, *demos; /* files */
     demos_cameras cameras;     /* of the demonstrations */
     const char *cache;         /* folder, created when missing */
-    int threads;               /* each with a session of its own */
+    int threads;               /* that compute at a time */
+    int batch;                 /* observations that go through the model together */
     int per_shard;             /* episodes of a shard of a new cache */
     int part, parts;           /* write only shards s with s % parts == part; parts 0: all */
     void (*progress)(void *context, long done, long total); /* steps; may be NULL */

@@ -335,13 +335,43 @@ size_t deer_session_need(const deer_config *config, int threads);
 
 /* ---------------------------------------------------------------- calibration -------------- */
 
-/* Runs vision and every decoder layer up to the model's deepest loaded exit, without the head, and
- * returns the max-pooled features the head would see.
- *   pooled  [1 + exits up to max_exit, d_model]; row 0 is the pseudo exit (the layer before the
- *           first exit), row 1 + k is exit k. The caller's memory.
- * The recurrent state is neither read nor changed. */
-deer_status deer_step_features(deer_session *session, const deer_observation *observation,
-                               float *pooled, deer_error *err);
+/* Features of many observations at once, of any instructions: what replaying recordings needs. The
+ * observations of a batch go through every product together, so each weight is read once for all of
+ * them; no recurrent state is involved.
+ *
+ *   deer_batch_new(model, 8, &batch, &err);
+ *   deer_batch_set_instruction(batch, "lift the red block", &err);
+ *   for (int i = 0; i < 8; i++)
+ *       deer_batch_add(batch, &observation[i], &err);
+ *   deer_batch_run(batch, pooled);
+ */
+typedef struct deer_batch deer_batch;
+
+/* A batch of up to `room` observations; belongs to one thread at a time. The model must outlive it.
+ */
+deer_status deer_batch_new(const deer_model *model, int room, deer_batch **batch, deer_error *err);
+void deer_batch_free(deer_batch *batch);
+
+/* The instruction of the observations that are added from now on, as for a session. */
+deer_status deer_batch_set_instruction(deer_batch *batch, const char *instruction, deer_error *err);
+deer_status deer_batch_set_tokens(deer_batch *batch, const int32_t *ids, int count,
+                                  deer_error *err);
+
+/* Number of tokens of that instruction; number of observations that wait. */
+int deer_batch_tokens(const deer_batch *batch);
+int deer_batch_count(const deer_batch *batch);
+
+/* Adds an observation; its pixels are read now and not needed any more. Fails when the batch is
+ * full, has no instruction, or the images cannot be used. */
+deer_status deer_batch_add(deer_batch *batch, const deer_observation *observation, deer_error *err);
+
+/* Runs vision and every decoder layer up to the model's deepest loaded exit, without the head, on
+ * what was added, and empties the batch.
+ *   pooled  [added, 1 + exits up to max_exit, d_model], the max-pooled features the head would see;
+ *           row 0 is the pseudo exit (the layer before the first exit), row 1 + k is exit k. The
+ *           caller's memory.
+ * Returns how many were added. */
+int deer_batch_run(deer_batch *batch, float *pooled);
 
 /* Recurrent state of a batch of action heads, h and c each [batch, lstm_layers, lstm_hidden]. */
 typedef struct deer_head deer_head;

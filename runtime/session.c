@@ -191,15 +191,20 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
         return deer_fail(err, "the session has no instruction yet");
     if (!view[0]->rgb || !view[1]->rgb)
         return deer_fail(err, "an observation lacks an image");
+    profile_start(s->profile);
     for (int i = 0; i < 2; i++) {
         if (image_plan_prepare(&s->plan[i], view[i]->height, view[i]->width, c->image_size, err))
             return DEER_FAILED;
         image_preprocess(&s->plan[i], view[i], c->image_size, c->image_mean, c->image_std,
                          s->backbone.pixels + (size_t)i * pixels);
     }
+    profile_mark(s->profile, PROFILE_PREPROCESS);
     vision_run(s->model, &s->backbone);
+    profile_mark(s->profile, PROFILE_VISION);
     resampler_run(s->model, &s->backbone);
+    profile_mark(s->profile, PROFILE_RESAMPLER);
     decoder_start(s->model, &s->backbone, s->tokens);
+    profile_mark(s->profile, PROFILE_EMBEDDING);
     return DEER_OK;
 }
 
@@ -211,6 +216,7 @@ typedef struct {
 static void run_layer(deer_session *s, int layer)
 {
     decoder_layer(s->model, &s->backbone, layer, s->ids, s->tokens);
+    profile_mark(s->profile, profile_layer(layer));
     if (s->observe)
         s->observe(s->observe_context, layer, s->backbone.hidden);
 }
@@ -236,6 +242,7 @@ static head_state evaluate(deer_session *s, int rows, deer_action *a,
     memcpy(a->pose, pose[rows - 1], sizeof a->pose);
     a->gripper_probability = gripper[rows - 1];
     a->head_evaluations += rows;
+    profile_mark(s->profile, PROFILE_HEAD);
     return (head_state){s->head.h + state, s->head.c + state};
 }
 
@@ -298,20 +305,22 @@ static bool is_finite(const deer_action *a)
     return finite;
 }
 
-deer_status deer_step(deer_session *s, const deer_observation *observation, deer_action *a,
-                      deer_error *err)
+static void clear(deer_action *a)
 {
-    const deer_config *c = &s->model->config;
-    size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
-
-    head_state after;
-
     *a = (deer_action){0};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
         a->delta[k] = NAN;
-    if (session_see(s, observation, err))
-        return DEER_FAILED;
+}
+
+deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
+{
+    const deer_config *c = &s->model->config;
+    size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
+    head_state after;
+
+    clear(a);
     head_begin(s->model, &s->head, 1, s->h);
+    profile_mark(s->profile, PROFILE_HEAD_BEGIN);
     if (s->step % s->thresholds.steps_per_stage == 0)
         after = decide(s, a);
     else
@@ -325,6 +334,13 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
     s->step++;
     finish_action(c, a);
     return DEER_OK;
+}
+
+deer_status deer_step(deer_session *s, const deer_observation *observation, deer_action *a,
+                      deer_error *err)
+{
+    clear(a);
+    return session_see(s, observation, err) ? DEER_FAILED : session_act(s, a, err);
 }
 
 deer_status deer_step_features(deer_session *s, const deer_observation *observation, float *pooled,

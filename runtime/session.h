@@ -5,6 +5,7 @@
 #include "runtime/backbone.h"
 #include "runtime/head.h"
 #include "runtime/image.h"
+#include "runtime/profile.h"
 
 struct deer_session {
     const deer_model *model;
@@ -19,7 +20,8 @@ struct deer_session {
     head_scratch head;
     float *arena;
     size_t arena_bytes;
-    image_plan plan[2]; /* static, gripper */
+    image_plan plan[2];    /* static, gripper */
+    deer_profile *profile; /* the caller's, or NULL */
 
     /* Tests look at intermediate results: called after every decoder layer. */
     void (*observe)(void *context, int layer, const float *hidden);
@@ -29,5 +31,12 @@ struct deer_session {
 /* Images -> media tokens. */
 deer_status session_see(deer_session *session, const deer_observation *observation,
                         deer_error *err);
+
+/* Media and text -> action: everything of a step behind session_see. */
+deer_status session_act(deer_session *session, deer_action *action, deer_error *err);
+
+/* provisional */
+deer_status deer_step_features(deer_session *session, const deer_observation *observation,
+                               float *pooled, deer_error *err);
 
 #endif

@@ -49,6 +49,7 @@ static deer_status replay_into(const char *dir, int threads, replay_report *repo
                         .demos = w.demos,
                         .cache = dir,
                         .threads = threads,
+                        .batch = 3,
                         .per_shard = PER_SHARD};
 
     return replay(&spec, report, &err);
@@ -250,6 +251,7 @@ static void test_unfinished_cache_says_so(void **state)
                         .demos = w.demos,
                         .cache = inside("part"),
                         .threads = 1,
+                        .batch = 3,
                         .per_shard = PER_SHARD,
                         .part = 1,
                         .parts = 3};

@@ -212,6 +212,10 @@ ok "$build/deer-data" frame "$demos" --out "$files/frame.png"
 
 json 'exits threads steps' "$build/deer-run" bench --model "$a" --steps 2 --json
 fails 1 'standard output' full_stdout "$build/deer-run" bench --model "$a" --steps 2
+json 'exits profile' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --json --profile-out "$files/here.json"
+grep -q '"measured": true' "$files/here.json" || wrong "no profile of this machine"
+echo "my notes" >"$files/mine"
+nowhere 1 'is not a profile' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --profile-out "$files/mine"
 bad_models "$build/deer-run" bench --steps 2 --model
 bad_models "$build/deer-run" episode --demos "$demos" --model
 bad_demos "$build/deer-run" episode --model "$a" --demos

@@ -33,8 +33,12 @@ static void ok(deer_status status)
 
 static int set_up(void **state)
 {
-    replay_spec spec = {
-        .model = w.model, .demos = w.demos, .cache = folder, .threads = 2, .per_shard = 4};
+    replay_spec spec = {.model = w.model,
+                        .demos = w.demos,
+                        .cache = folder,
+                        .threads = 2,
+                        .batch = 5,
+                        .per_shard = 4};
     replay_report report;
 
     (void)state;

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "runtime/session.h"
 #include "runtime/file.h"
 
 /* Counts allocations, to show that a step makes none. The sanitizers bring their own malloc. */

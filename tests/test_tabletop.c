@@ -14,7 +14,7 @@
 #include "datasets/tabletop/parallel.h"
 #include "datasets/tabletop/rollout.h"
 
-enum { STARTS = 20 }; /* random starts per task; the full 200 are run by `make bench` */
+enum { STARTS = 20 }; /* random starts per task; the full 200 are run by `make bench-tools` */
 
 static deer_error error;
 

@@ -10,7 +10,7 @@ int calib_replay_main(int argc, char **argv)
 {
     replay_spec spec = {0};
     const char *part = NULL;
-    long threads = tool_cores(), per_shard = REPLAY_PER_SHARD;
+    long threads = tool_cores(), per_shard = REPLAY_PER_SHARD, batch = REPLAY_BATCH;
     const tool_option options[] = {
         {"model", TOOL_STRING, &spec.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &spec.demos, "FILE", "recorded demonstrations (required)"},
@@ -21,6 +21,8 @@ int calib_replay_main(int argc, char **argv)
         {"gripper-camera", TOOL_STRING, &spec.cameras.gripper_camera, "NAME",
          "the same on the wrist"},
         {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
+        {"batch", TOOL_INT, &batch, "N",
+         "observations that go through the model together (default 8)"},
         {"shard-episodes", TOOL_INT, &per_shard, "N",
          "episodes of a shard of a new cache (default 8)"},
         {"part", TOOL_STRING, &part, "I/N", "write only every N-th shard, beginning with the I-th"},
@@ -39,11 +41,13 @@ int calib_replay_main(int argc, char **argv)
         return ended;
     if (!spec.model || !spec.demos || !spec.cache)
         return tool_usage(&self, "--model, --demos and --cache are required");
-    if (threads < 1 || threads > 1024 || per_shard < 1 || per_shard > 1000000)
-        return tool_usage(&self, "--threads and --shard-episodes must be positive");
+    if (threads < 1 || threads > 1024 || per_shard < 1 || per_shard > 1000000 || batch < 1 ||
+        batch > 4096)
+        return tool_usage(&self, "--threads, --batch or --shard-episodes is out of range");
     if (part && settings_part(part, &spec.part, &spec.parts, &err))
         return tool_usage(&self, "%s", err.message);
     spec.threads = (int)threads;
+    spec.batch = (int)batch;
     spec.per_shard = (int)per_shard;
     status = run_replay(&spec, &report, &err);
     if (status)

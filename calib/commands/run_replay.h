@@ -4,6 +4,7 @@
 
 #include "calib/replay.h"
 
+#define REPLAY_BATCH 8     /* observations a product takes: enough for large ones */
 #define REPLAY_PER_SHARD 8 /* episodes of a shard: what a killed replay loses per thread */
 
 deer_status run_replay(const replay_spec *spec, replay_report *report, deer_error *err);

@@ -411,6 +411,7 @@ static deer_status replay_and_run(solve_arguments *a, solve_settings *set, deer_
                         .demos = a->demos,
                         .cameras = a->cameras,
                         .threads = (int)a->threads,
+                        .batch = REPLAY_BATCH,
                         .per_shard = REPLAY_PER_SHARD};
     replay_report report;
     deer_status status;

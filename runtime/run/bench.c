@@ -1,40 +1,33 @@
 /* bench.c - deer-run bench: latency and memory of each exit on this computer. */
-#include <jansson.h>
+#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "budgets/cost.h"
+#include "runtime/run/bench.h"
 #include "runtime/run/commands.h"
+#include "runtime/run/machine_profile.h"
 #include "runtime/run/policy.h"
 #include "runtime/run/statistics.h"
 #include "runtime/threads.h"
 #include "runtime/tool.h"
 
-enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096 };
+enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096, MAX_LOGGED = 10000 };
 
 static const char instruction[] = "lift the red block";
 
-typedef struct {
-    const char *model;
-    long steps, side, tokens;
-    tool_progress progress;
-} bench;
-
-/* What one exit took. */
-typedef struct {
-    int exit, layer, tokens, threads;
-    double median, p10, p90; /* milliseconds a step */
-    double llm, total;       /* GFLOPs */
-    size_t model_bytes, session_bytes, process_bytes;
-} measurement;
-
 /* ---------------------------------------------------------------- measuring ---------------- */
+
+/* Bytes of one observation. */
+static size_t image_pair(long side)
+{
+    return 2 * (size_t)side * (size_t)side * 3;
+}
 
 /* Random pixels from a fixed seed: [IMAGES, 2, side, side, 3]. */
 static uint8_t *random_images(long side)
 {
-    size_t n = IMAGES * 2 * (size_t)side * (size_t)side * 3;
+    size_t n = IMAGES * image_pair(side);
     uint8_t *pixels = malloc(n);
     uint32_t state = 1;
 
@@ -60,9 +53,10 @@ static deer_status instruct(const bench *b, const policy *p, deer_error *err)
     return deer_session_set_tokens(p->session, ids, b->tokens ? (int)b->tokens : 8, err);
 }
 
-/* Times steps after a warm-up that touches every weight. */
+/* Times steps after a warm-up that touches every weight; log may be NULL. *before: bytes of the
+ * process in memory after the warm-up. *first: milliseconds of the very first step. */
 static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double *ms,
-                              deer_error *err)
+                              stage_log *log, size_t *before, double *first, deer_error *err)
 {
     int side = (int)b->side;
     size_t size = (size_t)side * (size_t)side * 3;
@@ -71,16 +65,48 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
     for (long i = -WARM_UP; i < b->steps; i++) {
         const uint8_t *at = pixels + (size_t)((i + WARM_UP) % IMAGES) * 2 * size;
         deer_observation seen = {{at, side, side}, {at + size, side, side}};
-        double start = tool_seconds();
+        double start;
+        if (i == 0)
+            *before = resident_bytes();
+        start = tool_seconds();
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
         if (i >= 0)
             ms[i] = 1e3 * (tool_seconds() - start);
+        else if (i == -WARM_UP)
+            *first = 1e3 * (tool_seconds() - start);
+        if (log && i >= 0)
+            stage_log_step(log);
+        else if (log)
+            log->now = (deer_profile){0};
     }
     return DEER_OK;
 }
 
-static void summarise(const bench *b, const policy *p, double *ms, measurement *m)
+/* The same steps once more, stage by stage. */
+static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, double *ms,
+                               bench_stages *s, deer_error *err)
+{
+    const deer_config *c = deer_model_config(p->model);
+    stage_log log;
+    size_t before;
+    double first;
+    deer_status status =
+        stage_log_start(&log, p->session, b->steps < MAX_LOGGED ? b->steps : MAX_LOGGED, err);
+
+    if (!status)
+        status = time_steps(b, p, pixels, ms, &log, &before, &first, err);
+    if (!status)
+        status = limits_measure(threads_count(), &s->limits, err);
+    if (!status)
+        s->rows =
+            stage_log_rows(&log, c, deer_session_tokens(p->session), DEER_F32, &s->limits, s->row);
+    stage_log_stop(&log, p->session);
+    stage_log_free(&log);
+    return status;
+}
+
+static void summarise(const bench *b, const policy *p, double *ms, size_t before, bench_exit *m)
 {
     const deer_config *c = deer_model_config(p->model);
     deer_cost cost;
@@ -93,32 +119,46 @@ static void summarise(const bench *b, const policy *p, double *ms, measurement *
     m->median = quantile(ms, (size_t)b->steps, 0.5);
     m->p10 = quantile(ms, (size_t)b->steps, 0.1);
     m->p90 = quantile(ms, (size_t)b->steps, 0.9);
+    m->p99 = quantile(ms, (size_t)b->steps, 0.99);
     deer_cost_of(c, m->tokens, DEER_F32, &cost);
     m->llm = deer_gflops(cost.exit[m->exit].llm);
     m->total = deer_gflops(cost.exit[m->exit].total);
     m->model_bytes = deer_model_bytes(p->model);
     m->session_bytes = deer_session_bytes(p->session);
+    m->predicted_bytes = cost.exit[m->exit].memory_bytes;
     m->process_bytes = resident_bytes();
+    m->growth = (long)m->process_bytes - (long)before;
 }
 
-/* One exit, with the model loaded up to it. */
-static deer_status measure(bench *b, int exit, measurement *m, deer_error *err)
+/* One exit, with the model mapped up to it; its stages, too, where s is not NULL. */
+static deer_status measure(bench *b, int exit, bench_exit *m, bench_stages *s, deer_error *err)
 {
     policy p;
+    double start = tool_seconds();
+    size_t empty = resident_bytes(), before, own;
     deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
     uint8_t *pixels;
     double *ms;
 
     if (status)
         return status;
+    m->open_ms = 1e3 * (tool_seconds() - start);
     if (!b->side)
         b->side = deer_model_config(p.model)->image_size;
+    own = IMAGES * image_pair(b->side) + (size_t)b->steps * sizeof *ms;
     pixels = random_images(b->side);
     ms = malloc((size_t)b->steps * sizeof *ms);
+    for (long i = 0; ms && i < b->steps; i++)
+        ms[i] = NAN; /* in memory from the start: what grows later is the session's doing */
     if (!pixels || !ms)
         status = deer_fail(err, "out of memory");
-    else if (!(status = instruct(b, &p, err)) && !(status = time_steps(b, &p, pixels, ms, err)))
-        summarise(b, &p, ms, m);
+    else if (!(status = instruct(b, &p, err)) &&
+             !(status = time_steps(b, &p, pixels, ms, NULL, &before, &m->first_ms, err))) {
+        summarise(b, &p, ms, before, m);
+        m->policy_bytes = (long)m->process_bytes - (long)empty - (long)own;
+    }
+    if (!status && s)
+        status = time_stages(b, &p, pixels, ms, s, err);
     free(ms);
     free(pixels);
     policy_close(&p);
@@ -137,46 +177,25 @@ static deer_status count_exits(const char *path, int *exits, deer_error *err)
     return status;
 }
 
-/* ---------------------------------------------------------------- printing ----------------- */
-
-static void print_text(const bench *b, const measurement *m, int count)
-{
-    printf("%s: %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
-           m->tokens, b->side, b->side, b->steps, m->threads, m->threads == 1 ? "" : "s");
-    puts("              ms a step              GFLOPs a step            memory, MB\n"
-         "exit layer   median      p10      p90        llm      total    model  session  process");
-    for (; count-- > 0; m++)
-        printf("%4d %5d %8.3f %8.3f %8.3f %10.6f %10.6f %8.2f %8.2f %8.2f\n", m->exit, m->layer,
-               m->median, m->p10, m->p90, m->llm, m->total, (double)m->model_bytes / 1e6,
-               (double)m->session_bytes / 1e6, (double)m->process_bytes / 1e6);
-    puts("\nEach row opens the model up to that exit and never leaves before it.");
-}
-
-static void print_json(const bench *b, const measurement *m, int count)
-{
-    json_t *exits = json_array();
-    json_t *root = json_pack("{s:s*, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "tokens",
-                             m->tokens, "image_side", (json_int_t)b->side, "steps",
-                             (json_int_t)b->steps, "threads", m->threads, "exits", exits);
-
-    for (; count-- > 0; m++)
-        json_array_append_new(exits, json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I}",
-                                               "exit", m->exit, "layer", m->layer, "ms_median",
-                                               m->median, "ms_p10", m->p10, "ms_p90", m->p90,
-                                               "llm_gflops", m->llm, "total_gflops", m->total,
-                                               "model_bytes", (json_int_t)m->model_bytes,
-                                               "session_bytes", (json_int_t)m->session_bytes,
-                                               "process_bytes", (json_int_t)m->process_bytes));
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
-}
-
 /* ---------------------------------------------------------------- command ------------------ */
+
+static deer_status write_profile(const bench *b, const bench_exit *deepest, const bench_stages *s,
+                                 deer_error *err)
+{
+    const machine_measured measured = {.limits = &s->limits,
+                                       .rows = s->row,
+                                       .count = s->rows,
+                                       .step_ms = deepest->median,
+                                       .dtype = DEER_F32};
+
+    return machine_profile_write(b->profile_out, &measured, err);
+}
 
 static deer_status run(bench *b, long exit, bool json, deer_error *err)
 {
-    measurement m[DEER_MAX_EXITS];
+    static bench_stages profiled;
+    bench_exit m[DEER_MAX_EXITS];
+    bench_stages *s = b->profile || b->profile_out ? &profiled : NULL;
     int first = (int)exit, last = (int)exit, count = 0;
     deer_status status = DEER_OK;
 
@@ -187,12 +206,14 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     }
     tool_progress_start(&b->progress, "bench", "exits", last - first + 1);
     for (int k = first; k <= last && !status; k++) {
-        status = measure(b, k, &m[count++], err);
+        status = measure(b, k, &m[count++], k == last ? s : NULL, err);
         tool_progress_update(&b->progress, count);
     }
     tool_progress_end(&b->progress);
+    if (!status && b->profile_out)
+        status = write_profile(b, &m[count - 1], s, err);
     if (!status)
-        (json ? print_json : print_text)(b, m, count);
+        (json ? bench_print_json : bench_print)(b, m, count, s);
     return status;
 }
 
@@ -208,13 +229,18 @@ int run_bench_main(int argc, char **argv)
         {"side", TOOL_INT, &b.side, "PIXELS", "side of camera images (default the model's)"},
         {"tokens", TOOL_INT, &b.tokens, "N", "length of the instruction (default a short one)"},
         {"threads", TOOL_INT, &threads, "N", "for matrix products (default one per core)"},
+        {"profile", TOOL_FLAG, &b.profile, NULL,
+         "time of each stage of the deepest exit, beside this machine's limits"},
+        {"profile-out", TOOL_STRING, &b.profile_out, "FILE",
+         "write (or complete) this machine's hardware profile"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-run bench", "measures latency and memory of each exit", "--model FILE [options]",
         options,
         "deer-run bench --model policy.safetensors\n"
-        "deer-run bench --model policy.safetensors --exit 2 --steps 200 --threads 1"};
+        "deer-run bench --model policy.safetensors --exit 2 --steps 200 --threads 1\n"
+        "deer-run bench --model 3b.safetensors --profile --profile-out here.json"};
     deer_error err;
     deer_status status;
     int ended;

@@ -1,0 +1,345 @@
+#!/usr/bin/python3
+"""Parts of a step beside PyTorch and beside what this machine can do at most: compare.py [options]
+
+Both programs (stages.c, peer.py) load the same weights, are held to the same results on the same inputs, and
+then take turns, so that whatever else the machine does meets both. Prints a table and writes it as a list of
+{name, value, unit, peer, peer_value, ratio, limit, of_limit, ...}. The rows are below, each with what it
+must reach; a row whose peer or model is missing is left out and says so.
+
+    bench/compare.py                               every row, into build/bench.json
+    bench/compare.py --rows layer-f32,layer-bf16   only these; the others' last results stay
+    bench/compare.py --threads 1 --rounds 9
+
+Needs python3-numpy, and python3-torch for the peer. The models of the size that is published
+(random weights, bench/models.sh) lie in BUILD/bench."""
+import argparse
+import collections
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PYTHON = "/usr/bin/python3"
+TABLETOP = "datasets/tabletop/policy.safetensors"
+TOKENS = 14
+
+Stage = collections.namedtuple("Stage", "stage model exit peer runs rounds frames must tolerance")
+Stage.__doc__ = """A part of a step on both sides. peer: the model PyTorch runs, or "ours:F", our own stages on F; runs: of
+a turn; rounds: turns; must: how many times as fast as the peer; tolerance: of the results, RMS of the difference / RMS."""
+Memory = collections.namedtuple("Memory", "model exit must")  # must: resident / predicted, off by at most this
+Startup = collections.namedtuple("Startup", "model exit must")  # must: at most, ms
+Steady = collections.namedtuple("Steady", "model exit steps must")  # must: p99 / p50 at most
+
+ROWS = {
+    "layer-f32": Stage("layer", "3b-f32", 2, "3b-f32", 12, 7, 1, 4.0, 1e-4),
+    "layer-bf16": Stage("layer", "3b-bf16", 2, "3b-bf16", 12, 7, 1, 2.2, 5e-2),
+    "layer-q8": Stage("layer", "3b-q8", 2, "ours:3b-bf16", 12, 7, 1, 1.5, 1e-1),
+    "head-f32": Stage("head", "3b-f32", 2, "3b-f32", 10, 7, 1, None, 1e-4),
+    "act-f32": Stage("act", "3b-f32", 2, "3b-f32", 3, 7, 1, 4.0, 1e-3),
+    "vision-f32": Stage("vision", "3b-f32", 0, "3b-f32", 1, 7, 1, None, 1e-3),
+    "vision-bf16": Stage("vision", "3b-bf16", 0, "3b-bf16", 1, 7, 1, 1.4, 5e-2),
+    "replay-f32": Stage("replay", "3b-f32", 2, "3b-f32", 1, 3, 4, 1.3, 1e-3),
+    "tabletop": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4),
+    **{f"memory-{dtype}-{layers}": Memory(f"3b-{dtype}", layers // 2 - 1, 0.05)
+       for dtype in ("f32", "bf16", "q8") for layers in (4, 8, 12)},
+    "startup-bf16": Startup("3b-bf16", 2, 1500),
+    "steady": Steady(TABLETOP, 2, 100000, 1.3),
+}
+WHAT = {
+    "layer": "one decoder layer with cross-attention, {T} tokens",
+    "head": "one evaluation of the action head",
+    "act": "a step behind the resampler, exit at layer {L}; the peer follows the official procedure",
+    "vision": "vision tower and resampler, two cameras",
+    "replay": "features of every exit up to layer {L}, {B} frames from images, as one batch",
+    "step": "a whole step from images to action, exit at layer {L}",
+}
+
+
+class Partner:
+    """One of the two programs, loaded and waiting for orders."""
+
+    def __init__(self, name, command):
+        self.name = name
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, *order):
+        try:
+            self.process.stdin.write(" ".join(map(str, order)) + "\n")
+            self.process.stdin.flush()
+            answer = self.process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise SystemExit(f"compare.py: {self.name} ended while asked to {' '.join(map(str, order))}")
+        return answer.strip()
+
+    def times(self, stage, runs):
+        return [float(t) for t in self.ask("time", stage, runs).split()]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def header(path):
+    with open(path, "rb") as f:
+        size = int.from_bytes(f.read(8), "little")
+        table = json.loads(f.read(size))
+    config = json.loads(table.pop("__metadata__")["deer.config"])
+    return config, table
+
+
+def write_inputs(folder, config, frames):
+    """What both read; the media are normalised like the resampler's, the rest like what it stands for."""
+    random = np.random.default_rng(7)
+    side, state = config["image_size"], (2, config["lstm_layers"], config["lstm_hidden"])
+    ids = random.integers(4, min(config["vocab"], 4000), TOKENS).astype(np.int32)
+    ids[0] = config["media_token"]
+    ids.tofile(f"{folder}/ids.i32")
+
+    def floats(name, *shape):
+        random.standard_normal(shape, np.float32).tofile(f"{folder}/{name}.f32")
+
+    floats("pixels", 2, 3, side, side)
+    floats("media", 2 * config["resampler_latents"], config["vision_width"])
+    floats("pooled", config["d_model"])
+    (random.standard_normal(state, np.float32) * 0.3).tofile(f"{folder}/state.f32")
+    random.integers(0, 256, (frames, 2, side, side, 3), np.uint8).tofile(f"{folder}/frames.u8")
+
+
+def matrix_bytes(table, *prefixes):
+    return sum(t["data_offsets"][1] - t["data_offsets"][0] for name, t in table.items()
+               if name.startswith(prefixes))
+
+
+def work(stage, config, table, cost, exit, frames):
+    """(bytes read at least once, multiply-adds) of one run."""
+    layers = config["exit_layers"][exit] + 1
+    blocks = "lang_encoder.transformer.blocks."
+    layer = matrix_bytes(table, blocks + "0.")
+    head = matrix_bytes(table, "extra_exit.")
+    sight = matrix_bytes(table, "vision_encoder.", "perceiver.")
+    c, total = cost["exits"][exit], lambda *names: sum(cost["exits"][exit][f"{n}_gflops"] for n in names) * 1e9
+    if stage == "layer":
+        return layer, total("llm") / layers
+    if stage == "head":
+        return head, head / 4  # every weight once, float32
+    if stage == "act":
+        return layers * layer + head, total("llm", "head")
+    if stage == "vision":
+        return sight, total("vision", "resampler")
+    if stage == "replay":
+        return sight + layers * layer, frames * total("vision", "resampler", "llm")
+    return sight + layers * layer + head, c["total_gflops"] * 1e9
+
+
+def limit_ms(stage, dtype, size, macs, limits):
+    """(ms, of what): the larger of reading the weights and multiplying, at this machine's best."""
+    peak = limits["sgemm_gflops"] if stage == "replay" else limits[
+        {"f32": "f32_gflops", "bf16": "bf16_gflops", "q8": "int8_gops"}[dtype]] or limits["f32_gflops"]
+    read, multiply = size / limits["read_gbs"] / 1e6, 2 * macs / peak / 1e6
+    name = "sgemm" if stage == "replay" else f"{dtype} peak"
+    return max((read, "read bandwidth"), (multiply, name))
+
+
+def compare_results(ours, peer, stage, folder, tolerance, name):
+    ours.ask("check", stage, f"{folder}/ours")
+    peer.ask("check", stage, f"{folder}/peer")
+    a, b = (np.fromfile(f"{folder}/{w}", np.float32).astype(np.float64) for w in ("ours", "peer"))
+    if a.shape != b.shape or not np.isfinite(a).all():
+        raise SystemExit(f"compare.py: {name}: the results have different sizes or are not finite")
+    error = float(np.sqrt(np.mean((a - b) ** 2) / np.mean(b ** 2)))
+    if not error <= tolerance:
+        raise SystemExit(f"compare.py: {name}: the results differ by {error:.2g} of their size, "
+                         f"more than {tolerance:g}: this would compare different work")
+    return error
+
+
+def higher(a, b):
+    """Of two measurements of the machine's limits, the higher of each."""
+    return {k: None if v is None else max(v, b[k]) for k, v in a.items()}
+
+
+def spread(times):
+    return {f"p{p}": float(np.percentile(times, p)) for p in (10, 90)}
+
+
+class Runner:
+    def __init__(self, args):
+        self.args, self.build = args, args.build
+        self.environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS=str(args.threads),
+                                OPENBLAS_NUM_THREADS=str(args.threads))
+        self.environment.pop("OPENBLAS_CORETYPE", None)
+        os.environ.clear()
+        os.environ.update(self.environment)
+        self.has_torch = subprocess.run([PYTHON, "-c", "import torch"], capture_output=True).returncode == 0
+
+    def path(self, model):
+        return model if "/" in model else f"{self.build}/bench/{model}.safetensors"
+
+    def stages(self, model, exit, folder):
+        return Partner(model, [f"{self.build}/bench/stages", self.path(model), str(exit), folder,
+                               str(self.args.threads)])
+
+    def peer(self, model, exit, folder):
+        if model.startswith("ours:"):
+            return self.stages(model[5:], exit, folder)
+        return Partner("PyTorch", [PYTHON, f"{HERE}/peer.py", self.path(model), str(exit), folder,
+                                   str(self.args.threads)])
+
+    def missing(self, model, peer):
+        """Why a row cannot be run, or None."""
+        for m in (model, peer.removeprefix("ours:")):
+            if not os.path.exists(self.path(m)):
+                return f"{self.path(m)} is missing (bench/models.sh makes it)"
+        return None if self.has_torch or peer.startswith("ours:") else "python3-torch is not installed"
+
+    def cost(self, model):
+        text = subprocess.run([f"{self.build}/deer-model", "info", self.path(model), "--tokens", str(TOKENS),
+                               "--json"], check=True, capture_output=True, text=True).stdout
+        return json.loads(text)
+
+    def run(self, name):
+        row = ROWS[name]
+        reason = self.missing(row.model, getattr(row, "peer", "ours:" + row.model))
+        if reason:
+            print(f"{name}: left out: {reason}", file=sys.stderr)
+            return None
+        run = {Stage: self.run_stage, Memory: self.run_memory, Startup: self.run_startup, Steady: self.run_steady}
+        return {"name": name, **run[type(row)](name, row), "threads": self.args.threads}
+
+    def deer_run_bench(self, row, *options):
+        """What `deer-run bench` says of the row's exit, in a process of its own."""
+        command = [f"{self.build}/deer-run", "bench", "--model", self.path(row.model), "--exit", str(row.exit),
+                   "--threads", str(self.args.threads), "--json", *options]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["exits"][0]
+
+    def run_memory(self, name, row):
+        said = self.deer_run_bench(row, "--steps", "1", "--tokens", str(TOKENS))
+        value, predicted = said["resident_bytes"] / 1e6, said["predicted_bytes"] / 1e6
+        return {"what": "resident memory of model and session, as measured; peer: as predicted", "value": value,
+                "unit": "MB", "peer": "prediction", "peer_value": predicted, "ratio": value / predicted,
+                "must": row.must, "met": abs(value / predicted - 1) <= row.must, "limit": None, "of_limit": None}
+
+    def run_startup(self, name, row):
+        times = []
+        for _ in range(5):
+            said = self.deer_run_bench(row, "--steps", "1", "--tokens", str(TOKENS))
+            times.append(said["ms_open"] + said["ms_first_step"])
+        value = float(np.median(times))
+        return {"what": "opening a model that the page cache holds and its first step", "value": value, "unit": "ms",
+                "peer": None, "peer_value": None, "ratio": None, "must": row.must, "met": value <= row.must,
+                "limit": None, "of_limit": None, **spread(times)}
+
+    def run_steady(self, name, row):
+        said = self.deer_run_bench(row, "--steps", str(row.steps))
+        value = said["ms_p99"] / said["ms_median"]
+        return {"what": f"{row.steps} steps: p99 / p50 of their times, and growth of the process", "value": value,
+                "unit": "p99/p50", "peer": None, "peer_value": None, "ratio": None, "must": row.must,
+                "met": value <= row.must and said["growth_bytes"] <= 0, "limit": 1.0, "of_limit": 1 / value,
+                "growth_bytes": said["growth_bytes"], "ms_median": said["ms_median"]}
+
+    def run_stage(self, name, row):
+        stage, model, exit, peer_model, runs, rounds, frames, must, tolerance = row
+        config, table = header(self.path(model))
+        with tempfile.TemporaryDirectory() as folder:
+            write_inputs(folder, config, frames)
+            peer = self.peer(peer_model, exit, folder)
+            variants = {} if peer_model.startswith("ours:") else json.loads(peer.ask("variants", stage, "-"))
+            ours = self.stages(model, exit, folder)
+            error = compare_results(ours, peer, stage, folder, tolerance, name)
+            limits = json.loads(ours.ask("limits"))
+            a, b = [], []
+            for _ in range(self.args.rounds or rounds):
+                a += ours.times(stage, runs)
+                b += peer.times(stage, runs)
+            limits = higher(limits, json.loads(ours.ask("limits")))
+            ours.close()
+            peer.close()
+        dtype = next((d for d in ("bf16", "q8") if model.endswith(d)), "f32")
+        size, macs = work(stage, config, table, self.cost(model), exit, frames)
+        limit, limit_of = limit_ms(stage, dtype, size, macs, limits)
+        value, peer_value = float(np.median(a)), float(np.median(b))
+        return {"what": WHAT[stage].format(T=TOKENS, L=config["exit_layers"][exit], B=frames),
+                "value": value, "unit": "ms", "peer": peer_model if peer_model.startswith("ours:") else "PyTorch",
+                "peer_value": peer_value, "ratio": peer_value / value, "must": must,
+                "met": must is None or peer_value / value >= must, "limit": limit,
+                "limit_of": limit_of, "of_limit": limit / value, **spread(a),
+                **{f"peer_{k}": v for k, v in spread(b).items()}, "runs": len(a),
+                "difference": error, "gigabytes": size / 1e9, "gmacs": macs / 1e9, "machine": limits,
+                "peer_variants": sorted({v["best"] for v in variants.values()})}
+
+
+def print_stages(rows):
+    print(f"\n{'':12} {'ours, ms':>9} {'p10':>8} {'p90':>8} {'peer, ms':>9} {'p10':>8} {'p90':>8} {'faster':>7} "
+          f"{'must':>5} {'limit, ms':>9} {'reached':>8}  limit is")
+    for r in rows:
+        must = f"{r['must']:.1f}x" if r["must"] else "-"
+        print(f"{r['name']:12} {r['value']:9.3f} {r['p10']:8.3f} {r['p90']:8.3f} {r['peer_value']:9.3f} "
+              f"{r['peer_p10']:8.3f} {r['peer_p90']:8.3f} {r['ratio']:6.2f}x {must:>5} {r['limit']:9.3f} "
+              f"{100 * r['of_limit']:7.1f}%  {r['limit_of']}{'' if r['met'] else '  MISSED'}")
+    m = {}
+    for r in rows:
+        m = higher(r["machine"], m) if m else r["machine"]
+    print(f"\nmachine, {rows[-1]['threads']} threads: {m['read_gbs']:.1f} GB/s read; GFLOP/s (a multiply-add is two): "
+          f"f32 {m['f32_gflops']:.0f}, bf16 {m['bf16_gflops'] or 0:.0f}, int8 {m['int8_gops'] or 0:.0f}, "
+          f"sgemm {m['sgemm_gflops']:.0f}")
+
+
+def print_others(rows):
+    print(f"\n{'':14} {'measured':>10} {'unit':8} {'predicted':>10} {'must':>12}")
+    for r in rows:
+        peer = f"{r['peer_value']:10.1f}" if r["peer_value"] else f"{'-':>10}"
+        must = f"within {100 * r['must']:.0f}%" if r["unit"] == "MB" else f"<= {r['must']:g}"
+        off = f"  {100 * (r['ratio'] - 1):+.1f}%" if r["ratio"] else ""
+        grown = f"  grew by {r['growth_bytes']} bytes" if "growth_bytes" in r else ""
+        print(f"{r['name']:14} {r['value']:10.2f} {r['unit']:8} {peer} {must:>12}{off}{grown}"
+              f"{'' if r['met'] else '  MISSED'}")
+
+
+def print_table(rows):
+    stages, others = [r for r in rows if "machine" in r], [r for r in rows if "machine" not in r]
+    if stages:
+        print_stages(stages)
+    if others:
+        print_others(others)
+
+
+def publish(path, rows):
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(path + ".part", "w") as f:
+        json.dump(rows, f, indent=1)
+    shutil.move(path + ".part", path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", default=",".join(ROWS), help="which, separated by commas")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--rounds", type=int, default=0, help="turns of each side (default: the row's)")
+    parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
+    args = parser.parse_args()
+    names = args.rows.split(",")
+    unknown = [n for n in names if n not in ROWS]
+    if unknown:
+        parser.error(f"no row {unknown[0]}; there are {', '.join(ROWS)}")
+    path = f"{args.build}/bench.json"
+    done = {r["name"]: r for r in json.load(open(path))} if os.path.exists(path) else {}
+    runner = Runner(args)
+    for name in names:
+        row = runner.run(name)
+        if row:
+            done[name] = row
+            publish(path, [done[n] for n in ROWS if n in done])
+    if done:
+        print_table([done[n] for n in ROWS if n in done])
+        print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,329 @@
+/* stages.c - runs parts of a step on demand, for comparing them with a peer.
+ *
+ *   stages MODEL EXIT INPUTS THREADS
+ *
+ * opens a model up to an exit, reads the same inputs as the peer from the folder INPUTS (compare.py
+ * writes them) and obeys lines on standard input, one answer a line:
+ *   time STAGE N      milliseconds of N runs, separated by blanks
+ *   check STAGE FILE  runs once, writes the result to FILE as float32, answers with its size
+ *   limits            what the machine can do at most, as JSON
+ * so that both can be kept loaded and take turns. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/run/limits.h"
+#include "runtime/session.h"
+#include "runtime/tool.h"
+
+typedef struct {
+    const char *inputs; /* folder */
+    int threads, exit;
+    deer_model *model;
+    deer_session *session;
+    deer_head *head;
+    float *media, *pixels, *pooled, *state; /* inputs; state is h, then c */
+    uint8_t *frames;                        /* [count, 2, S, S, 3] */
+    size_t count;
+    float *features; /* [count, 2 + exit, d] */
+    float *h, *c;    /* [layers, hidden] after the head's evaluation */
+    int layer;       /* of the next run of "layer" */
+    deer_action action;
+} bench;
+
+typedef struct {
+    const char *name;
+    void (*run)(bench *b);
+    const float *(*result)(bench *b, size_t *n); /* after a run */
+} stage;
+
+static void die(const char *what, const char *why)
+{
+    fprintf(stderr, "stages: %s: %s\n", what, why);
+    exit(1);
+}
+
+/* ---------------------------------------------------------------- inputs ------------------- */
+
+static void *read_input(const bench *b, const char *name, size_t *bytes)
+{
+    char path[1024];
+    FILE *f;
+    void *data;
+    long size;
+
+    snprintf(path, sizeof path, "%s/%s", b->inputs, name);
+    f = fopen(path, "rb");
+    if (!f || fseek(f, 0, SEEK_END) || (size = ftell(f)) < 1 || fseek(f, 0, SEEK_SET))
+        die(path, "cannot be read");
+    data = aligned_alloc(64, ((size_t)size + 63) / 64 * 64);
+    if (!data || fread(data, 1, (size_t)size, f) != (size_t)size)
+        die(path, "cannot be read");
+    fclose(f);
+    *bytes = (size_t)size;
+    return data;
+}
+
+static float *read_floats(const bench *b, const char *name, size_t n)
+{
+    size_t bytes;
+    float *data = read_input(b, name, &bytes);
+
+    if (bytes != n * sizeof *data)
+        die(name, "has another size than the model wants");
+    return data;
+}
+
+static void set_tokens(bench *b)
+{
+    deer_error err;
+    size_t bytes;
+    int32_t *ids = read_input(b, "ids.i32", &bytes);
+
+    if (deer_session_set_tokens(b->session, ids, (int)(bytes / sizeof *ids), &err))
+        die("ids.i32", err.message);
+    free(ids);
+}
+
+static void open_all(bench *b, const char *path)
+{
+    deer_thresholds deepest;
+    deer_error err;
+    const deer_config *c;
+    size_t bytes, side, state;
+
+    if (deer_model_open(path, b->exit, &b->model, &err))
+        die(path, err.message);
+    deer_thresholds_fixed(b->model, deer_model_max_exit(b->model), &deepest);
+    if (deer_session_new(b->model, &deepest, &b->session, &err) ||
+        deer_head_new(b->model, 1, &b->head, &err))
+        die(path, err.message);
+    set_tokens(b);
+    c = deer_model_config(b->model);
+    side = (size_t)c->image_size;
+    state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden;
+    b->pixels = read_floats(b, "pixels.f32", 2 * 3 * side * side);
+    b->media =
+        read_floats(b, "media.f32", 2 * (size_t)c->resampler_latents * (size_t)c->vision_width);
+    b->pooled = read_floats(b, "pooled.f32", (size_t)c->d_model);
+    b->state = read_floats(b, "state.f32", 2 * state);
+    b->h = calloc(2 * state, sizeof *b->h);
+    b->c = b->h + state;
+    b->frames = read_input(b, "frames.u8", &bytes);
+    b->count = bytes / (2 * side * side * 3);
+    b->features = calloc(b->count * (size_t)(2 + b->exit) * (size_t)c->d_model, sizeof(float));
+    if (!b->h || !b->features)
+        die(path, "out of memory");
+}
+
+/* ---------------------------------------------------------------- stages ------------------- */
+
+/* One decoder layer; runs take turns through all of them, so that none is left in a cache. */
+static void run_layer(bench *b)
+{
+    deer_session *s = b->session;
+
+    if (b->layer == 0) {
+        memcpy(s->backbone.media, b->media,
+               2 * (size_t)b->model->config.resampler_latents *
+                   (size_t)b->model->config.vision_width * sizeof *b->media);
+        decoder_start(b->model, &s->backbone, s->ids, s->tokens);
+    }
+    decoder_layer(b->model, &s->backbone, b->layer, s->ids, s->tokens);
+    b->layer = (b->layer + 1) % model_layers_for(&b->model->config, b->exit);
+}
+
+static const float *hidden_after_all(bench *b, size_t *n)
+{
+    while (b->layer)
+        run_layer(b);
+    *n = (size_t)b->session->tokens * (size_t)b->model->config.d_model;
+    return b->session->backbone.hidden;
+}
+
+static void run_head(bench *b)
+{
+    size_t state = (size_t)b->model->config.lstm_layers * (size_t)b->model->config.lstm_hidden;
+
+    deer_head_evaluate(b->head, 1, b->pooled, b->state, b->state + state, b->h, b->c,
+                       b->action.pose, &b->action.gripper_probability);
+}
+
+/* Everything behind the resampler: layers and exit tests up to the deepest exit. */
+static void run_act(bench *b)
+{
+    deer_session *s = b->session;
+    deer_error err;
+
+    b->layer = 0;
+    deer_session_reset(s);
+    memcpy(s->backbone.media, b->media,
+           2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width *
+               sizeof *b->media);
+    decoder_start(b->model, &s->backbone, s->ids, s->tokens);
+    if (session_act(s, &b->action, &err))
+        die("act", err.message);
+}
+
+static const float *acted(bench *b, size_t *n)
+{
+    static float result[DEER_POSE + 1];
+
+    memcpy(result, b->action.pose, sizeof b->action.pose);
+    result[DEER_POSE] = b->action.gripper_probability;
+    *n = DEER_POSE + 1;
+    return result;
+}
+
+static void run_vision(bench *b)
+{
+    size_t side = (size_t)b->model->config.image_size;
+
+    memcpy(b->session->backbone.pixels, b->pixels, 6 * side * side * sizeof *b->pixels);
+    vision_run(b->model, &b->session->backbone);
+    resampler_run(b->model, &b->session->backbone);
+}
+
+static const float *media(bench *b, size_t *n)
+{
+    *n = 2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width;
+    return b->session->backbone.media;
+}
+
+static deer_observation frame(const bench *b, size_t i)
+{
+    int side = b->model->config.image_size;
+    size_t size = 3 * (size_t)side * (size_t)side;
+    const uint8_t *at = b->frames + 2 * i * size;
+
+    return (deer_observation){{at, side, side}, {at + size, side, side}};
+}
+
+/* Features of every exit for all frames. */
+static void run_replay(bench *b)
+{
+    const deer_config *c = &b->model->config;
+    size_t each = (size_t)(2 + b->exit) * (size_t)c->d_model;
+    deer_error err;
+
+    for (size_t i = 0; i < b->count; i++) {
+        deer_observation seen = frame(b, i);
+        if (deer_step_features(b->session, &seen, b->features + i * each, &err))
+            die("replay", err.message);
+    }
+}
+
+static const float *features(bench *b, size_t *n)
+{
+    const deer_config *c = &b->model->config;
+
+    *n = b->count * (size_t)(2 + b->exit) * (size_t)c->d_model;
+    return b->features;
+}
+
+/* A whole step from camera images, at the deepest exit. */
+static void run_step(bench *b)
+{
+    deer_observation seen = frame(b, 0);
+    deer_error err;
+
+    deer_session_reset(b->session);
+    if (deer_step(b->session, &seen, &b->action, &err))
+        die("step", err.message);
+}
+
+static const stage stages[] = {
+    {"layer", run_layer, hidden_after_all},
+    {"head", run_head, acted},
+    {"act", run_act, acted},
+    {"vision", run_vision, media},
+    {"replay", run_replay, features},
+    {"step", run_step, acted},
+};
+
+/* ---------------------------------------------------------------- orders ------------------- */
+
+static const stage *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof stages / sizeof *stages; i++)
+        if (!strcmp(stages[i].name, name))
+            return &stages[i];
+    die(name, "is no stage");
+    return NULL;
+}
+
+static void time_stage(bench *b, const stage *s, long runs)
+{
+    for (long i = 0; i < runs; i++) {
+        double start = tool_seconds();
+        s->run(b);
+        printf("%.6f ", 1e3 * (tool_seconds() - start));
+    }
+    putchar('\n');
+}
+
+static void check_stage(bench *b, const stage *s, const char *path)
+{
+    FILE *f = fopen(path, "wb");
+    const float *result;
+    size_t n;
+
+    b->layer = 0;
+    s->run(b);
+    result = s->result(b, &n);
+    if (!f || fwrite(result, sizeof *result, n, f) != n || fclose(f))
+        die(path, "cannot be written");
+    printf("%zu\n", n);
+}
+
+/* NaN has no place in JSON. */
+static void print_limit(const char *name, double value, char end)
+{
+    if (isnan(value))
+        printf("\"%s\": null%c", name, end);
+    else
+        printf("\"%s\": %.3f%c", name, value, end);
+}
+
+static void print_limits(const bench *b)
+{
+    machine_limits l;
+    deer_error err;
+
+    if (limits_measure(b->threads, &l, &err))
+        die("limits", err.message);
+    putchar('{');
+    print_limit("read_gbs", l.read_gbs, ',');
+    print_limit("f32_gflops", l.f32_gflops, ',');
+    print_limit("bf16_gflops", l.bf16_gflops, ',');
+    print_limit("int8_gops", l.int8_gops, ',');
+    print_limit("sgemm_gflops", l.sgemm_gflops, '}');
+    putchar('\n');
+}
+
+int main(int argc, char **argv)
+{
+    bench b = {.inputs = ""};
+    char line[1200], name[16], rest[1024];
+
+    if (argc != 5)
+        die("usage", "stages MODEL EXIT INPUTS THREADS");
+    b.exit = atoi(argv[2]);
+    b.inputs = argv[3];
+    b.threads = atoi(argv[4]);
+    deer_set_threads(b.threads);
+    open_all(&b, argv[1]);
+    while (fgets(line, sizeof line, stdin)) {
+        if (sscanf(line, "time %15s %1023s", name, rest) == 2)
+            time_stage(&b, find(name), atol(rest));
+        else if (sscanf(line, "check %15s %1023s", name, rest) == 2)
+            check_stage(&b, find(name), rest);
+        else if (!strcmp(line, "limits\n"))
+            print_limits(&b);
+        else
+            die(line, "is no order");
+        fflush(stdout);
+    }
+    return 0;
+}

@@ -1,0 +1,39 @@
+/* bench.h - what deer-run bench measures, and prints. */
+#ifndef RUN_BENCH_H
+#define RUN_BENCH_H
+
+#include "runtime/run/stage_log.h"
+#include "runtime/tool.h"
+
+typedef struct {
+    const char *model, *profile_out;
+    long steps, side, tokens;
+    bool profile;
+    tool_progress progress;
+} bench;
+
+/* What one exit took. */
+typedef struct {
+    int exit, layer, tokens, threads;
+    double open_ms, first_ms;     /* opening the model and a session; the first step */
+    double median, p10, p90, p99; /* milliseconds a step */
+    double llm, total;            /* GFLOPs */
+    size_t model_bytes, session_bytes;
+    size_t predicted_bytes; /* what budgets/ says model and session take */
+    size_t process_bytes;   /* in memory after all steps */
+    long policy_bytes;      /* of them, what was not there before the model was opened */
+    long growth;            /* bytes in memory after the timed steps, less those before */
+} bench_exit;
+
+/* The stages of the deepest exit that was measured. */
+typedef struct {
+    machine_limits limits;
+    stage_row row[PROFILE_STAGES];
+    int rows;
+} bench_stages;
+
+/* Both print m [count]; stages may be NULL. */
+void bench_print(const bench *b, const bench_exit *m, int count, const bench_stages *stages);
+void bench_print_json(const bench *b, const bench_exit *m, int count, const bench_stages *stages);
+
+#endif
