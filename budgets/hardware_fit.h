@@ -12,7 +12,7 @@
  *       ...                                            // resampler, layers, both parts of the head
  *   }
  *   hardware_fit(&here, "deer-run bench", "2026-11-24");
- *   here.step_overhead = deer_figure_measured(...);    // a step less its stages, seconds
+ *   here.step_overhead = deer_figure_measured(...);    // what of a step is no product, seconds
  *   deer_hardware_save("here.json", &here, &err);
  */
 #ifndef BUDGETS_HARDWARE_FIT_H

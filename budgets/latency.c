@@ -156,8 +156,8 @@ static double work_bytes(const deer_work *w)
 static double step_sum(const deer_config *c, const deer_stages *s, int k,
                        double (*of)(const deer_work *))
 {
-    double sum = of(&s->vision) + of(&s->resampler) + of(&s->head_recurrent) +
-                 (k + 2) * of(&s->head_evaluation);
+    double sum = of(&s->vision) + of(&s->resampler) + of(&s->head_recurrent) + of(&s->head_first) +
+                 k * of(&s->head_evaluation);
 
     for (int i = 0; i <= c->exit_layers[k]; i++)
         sum += of(deer_stages_layer(c, s, i));
@@ -223,8 +223,8 @@ static void exit_time(const setting *s, const deer_config *c, const deer_stages 
     e->vision = l->vision.total;
     e->resampler = l->resampler.total;
     e->llm = llm_time(c, l, c->exit_layers[k]);
-    e->head =
-        deer_range_add(l->head_recurrent.total, deer_range_scale(l->head_evaluation.total, k + 2));
+    e->head = deer_range_add(deer_range_add(l->head_recurrent.total, l->head_first.total),
+                             deer_range_scale(l->head_evaluation.total, k));
     e->overhead = l->step_overhead;
     e->total = deer_range_add(deer_range_add(e->vision, e->resampler),
                               deer_range_add(deer_range_add(e->llm, e->head), e->overhead));
@@ -257,6 +257,7 @@ deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config 
     l->layer_with_cross = stage_time(&s, STAGE_LAYER, &stages.layer_with_cross);
     l->layer_without_cross = stage_time(&s, STAGE_LAYER, &stages.layer_without_cross);
     l->head_recurrent = stage_time(&s, STAGE_HEAD, &stages.head_recurrent);
+    l->head_first = stage_time(&s, STAGE_HEAD, &stages.head_first);
     l->head_evaluation = stage_time(&s, STAGE_HEAD, &stages.head_evaluation);
     l->step_overhead = range_of(&h->step_overhead);
     l->exits = c->exits;
@@ -293,7 +294,8 @@ const char *const *deer_latency_assumptions(int *count)
         "and resampler as one batch; attention scores stay on chip.",
         "Weights that all fit into the last-level cache stay there from step to step, where the "
         "profile states its size and speed.",
-        "A step that leaves at exit k evaluates the head k + 2 times and multiplies W_hh h once.",
+        "A step that leaves at exit k reads the head k + 1 times: once for the pseudo exit and the "
+        "first exit together, once for each exit behind it; W_hh h is multiplied once.",
         "8-bit weights compute at the 16-bit rate (widened as they are read); only the optimistic "
         "end uses the machine's integer rate, unless it was measured.",
         "Peaks are dense: structured sparsity, deep-learning accelerators beside the GPU, and TF32 "

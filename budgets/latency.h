@@ -46,7 +46,7 @@ typedef struct {
 typedef struct {
     deer_stage_time vision, resampler; /* both images */
     deer_stage_time layer_with_cross, layer_without_cross;
-    deer_stage_time head_recurrent, head_evaluation;
+    deer_stage_time head_recurrent, head_first, head_evaluation;
     deer_range step_overhead;
     int exits;
     deer_exit_time exit[DEER_MAX_EXITS];

@@ -103,21 +103,22 @@ static tally head_recurrent(const deer_config *c)
     return t;
 }
 
-static tally head_evaluation(const deer_config *c)
+/* The features of `rows` exits. */
+static tally head_evaluation(const deer_config *c, uint64_t rows)
 {
     const uint64_t outputs[] = {DEER_POSE, 1};
     tally t = {0};
 
     for (int i = 0; i < c->lstm_layers; i++)
-        linear(&t, 1, 4 * u(c->lstm_hidden), u(i ? c->lstm_hidden : c->d_model));
+        linear(&t, rows, 4 * u(c->lstm_hidden), u(i ? c->lstm_hidden : c->d_model));
     for (int m = 0; m < 2; m++) {
         uint64_t in = u(c->lstm_hidden);
 
         for (int i = 0; i < c->head_mlp_layers; i++) {
-            linear(&t, 1, u(c->head_mlp[i]), in);
+            linear(&t, rows, u(c->head_mlp[i]), in);
             in = u(c->head_mlp[i]);
         }
-        linear(&t, 1, outputs[m], in);
+        linear(&t, rows, outputs[m], in);
     }
     return t;
 }
@@ -134,6 +135,7 @@ void deer_stages_of(const deer_config *c, int tokens, deer_dtype dtype, deer_sta
 {
     uint64_t cut = u(tokens < c->max_text ? tokens : c->max_text);
     uint64_t recurrent = weights_bytes(weights_head_recurrent(c), dtype);
+    uint64_t head = weights_bytes(weights_head(c), dtype);
     uint64_t layer = weights_bytes(weights_decoder(c), dtype);
     tally without = {0}, with;
 
@@ -145,8 +147,8 @@ void deer_stages_of(const deer_config *c, int tokens, deer_dtype dtype, deer_sta
     s->layer_without_cross = work(without, layer, dtype);
     s->layer_with_cross = work(with, layer + weights_bytes(weights_cross(c), dtype), dtype);
     s->head_recurrent = work(head_recurrent(c), recurrent, dtype);
-    s->head_evaluation =
-        work(head_evaluation(c), weights_bytes(weights_head(c), dtype) - recurrent, dtype);
+    s->head_first = work(head_evaluation(c, 2), head - recurrent, dtype);
+    s->head_evaluation = work(head_evaluation(c, 1), head - recurrent, dtype);
 }
 
 const deer_work *deer_stages_layer(const deer_config *c, const deer_stages *s, int i)

@@ -21,7 +21,8 @@ typedef struct {
     deer_work layer_with_cross;
     deer_work layer_without_cross;
     deer_work head_recurrent;  /* W_hh h: once a step */
-    deer_work head_evaluation; /* each evaluation, without the above */
+    deer_work head_first;      /* pseudo exit and first exit together, without the above */
+    deer_work head_evaluation; /* each exit behind the first, likewise */
 } deer_stages;
 
 /* The work of each stage for an instruction of `tokens` text tokens (cut to config->max_text).

@@ -87,6 +87,8 @@ static void test_stages_add_up_to_the_cost(void **state)
             assert_int_equal(s.layer_without_cross.macs, cost.layer_without_cross);
             assert_int_equal(s.head_recurrent.macs, cost.head_recurrent);
             assert_int_equal(s.head_evaluation.macs, cost.head_evaluation - cost.head_recurrent);
+            assert_int_equal(s.head_first.macs, 2 * s.head_evaluation.macs);
+            assert_int_equal(s.head_first.weight_bytes, s.head_evaluation.weight_bytes);
             for (int k = 1; k < c.exits; k++)
                 assert_int_equal(cost.exit[k].weight_bytes - cost.exit[k - 1].weight_bytes,
                                  deer_stages_layer(&c, &s, c.exit_layers[k] - 1)->weight_bytes +
@@ -180,7 +182,8 @@ static void test_a_step_is_the_sum_of_its_stages(void **state)
               (c.exit_layers[k] + 1 - crossed) * latency.layer_without_cross.total.expected;
         assert_close(e->llm.expected, llm);
         assert_close(e->head.expected, latency.head_recurrent.total.expected +
-                                           (k + 2) * latency.head_evaluation.total.expected);
+                                           latency.head_first.total.expected +
+                                           k * latency.head_evaluation.total.expected);
         assert_close(e->total.expected,
                      e->vision.expected + e->resampler.expected + llm + e->head.expected + 1e-3);
         assert_true(!k || e->total.expected > e[-1].total.expected);
@@ -311,7 +314,12 @@ static void test_energy_by_power_and_by_work(void **state)
     const deer_exit_time *e = &latency.exit[1];
     deer_config c;
     deer_stages s;
-    double flops, bytes;
+    const struct {
+        int times;
+        const deer_work *work;
+    } run[] = {{1, &s.vision},         {1, &s.resampler},  {4, &s.layer_with_cross},
+               {1, &s.head_recurrent}, {1, &s.head_first}, {1, &s.head_evaluation}};
+    double flops = 0, bytes = 0;
 
     (void)state;
     make_machine();
@@ -323,13 +331,10 @@ static void test_energy_by_power_and_by_work(void **state)
     machine.joules_per_byte = exactly(50e-12);
     deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error);
     deer_stages_of(&c, 14, DEER_F32, &s);
-    flops = 2.0 * (double)(s.vision.macs + s.resampler.macs + 4 * s.layer_with_cross.macs +
-                           s.head_recurrent.macs + 3 * s.head_evaluation.macs);
-    bytes = (double)(s.vision.weight_bytes + s.vision.activation_bytes + s.resampler.weight_bytes +
-                     s.resampler.activation_bytes + 4 * s.layer_with_cross.weight_bytes +
-                     4 * s.layer_with_cross.activation_bytes + s.head_recurrent.weight_bytes +
-                     s.head_recurrent.activation_bytes + 3 * s.head_evaluation.weight_bytes +
-                     3 * s.head_evaluation.activation_bytes);
+    for (size_t i = 0; i < sizeof run / sizeof *run; i++) {
+        flops += 2.0 * run[i].times * (double)run[i].work->macs;
+        bytes += run[i].times * (double)(run[i].work->weight_bytes + run[i].work->activation_bytes);
+    }
     assert_close(e->joules.expected, 5 * e->total.expected + 2e-12 * flops + 50e-12 * bytes);
 
     make_machine();

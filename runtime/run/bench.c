@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "budgets/latency.h"
+#include "runtime/model.h"
 #include "runtime/run/bench.h"
 #include "runtime/run/commands.h"
 #include "runtime/run/machine_profile.h"
@@ -100,7 +102,7 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
         status = limits_measure(threads_count(), &s->limits, err);
     if (!status)
         s->rows =
-            stage_log_rows(&log, c, deer_session_tokens(p->session), DEER_F32, &s->limits, s->row);
+            stage_log_rows(&log, c, deer_session_tokens(p->session), b->dtype, &s->limits, s->row);
     stage_log_stop(&log, p->session);
     stage_log_free(&log);
     return status;
@@ -111,6 +113,7 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     const deer_config *c = deer_model_config(p->model);
     deer_cost cost;
 
+    m->said = m->said_low = m->said_high = NAN;
     m->exit = deer_model_max_exit(p->model);
     m->layer = c->exit_layers[m->exit];
     m->tokens = deer_session_tokens(p->session);
@@ -120,7 +123,7 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->p10 = quantile(ms, (size_t)b->steps, 0.1);
     m->p90 = quantile(ms, (size_t)b->steps, 0.9);
     m->p99 = quantile(ms, (size_t)b->steps, 0.99);
-    deer_cost_of(c, m->tokens, DEER_F32, &cost);
+    deer_cost_of(c, m->tokens, b->dtype, &cost);
     m->llm = deer_gflops(cost.exit[m->exit].llm);
     m->total = deer_gflops(cost.exit[m->exit].total);
     m->model_bytes = deer_model_bytes(p->model);
@@ -165,28 +168,48 @@ static deer_status measure(bench *b, int exit, bench_exit *m, bench_stages *s, d
     return status;
 }
 
-/* Number of exits of a model. */
-static deer_status count_exits(const char *path, int *exits, deer_error *err)
+/* Dimensions of the model and the type of its matrices. */
+static deer_status read_model(bench *b, deer_config *config, deer_error *err)
 {
+    static const deer_dtype dtypes[] = {
+        [WEIGHT_F32] = DEER_F32, [WEIGHT_BF16] = DEER_BF16, [WEIGHT_Q8] = DEER_Q8};
     deer_model *model;
-    deer_status status = deer_model_open(path, 0, &model, err);
+    deer_status status = deer_model_open(b->model, 0, &model, err);
 
-    if (!status)
-        *exits = deer_model_config(model)->exits;
+    if (!status) {
+        *config = *deer_model_config(model);
+        b->dtype = dtypes[model->head.lstm[0].hh.w.type];
+    }
     deer_model_close(model);
     return status;
 }
 
 /* ---------------------------------------------------------------- command ------------------ */
 
-static deer_status write_profile(const bench *b, const bench_exit *deepest, const bench_stages *s,
+/* What the hardware profile says of the exits that were measured. */
+static deer_status predict(const bench *b, const deer_config *c, bench_exit *m, int count,
+                           deer_error *err)
+{
+    static deer_hardware machine;
+    static deer_latency latency;
+
+    if (deer_hardware_load(b->hardware, &machine, err) ||
+        deer_latency_of(&machine, 0, c, m->tokens, b->dtype, &latency, err))
+        return DEER_FAILED;
+    for (; count-- > 0; m++) {
+        const deer_range *t = &latency.exit[m->exit].total;
+        m->said = 1e3 * t->expected;
+        m->said_low = 1e3 * t->low;
+        m->said_high = 1e3 * t->high;
+    }
+    return DEER_OK;
+}
+
+static deer_status write_profile(const bench *b, const deer_config *c, const bench_stages *s,
                                  deer_error *err)
 {
-    const machine_measured measured = {.limits = &s->limits,
-                                       .rows = s->row,
-                                       .count = s->rows,
-                                       .step_ms = deepest->median,
-                                       .dtype = DEER_F32};
+    const machine_measured measured = {
+        .config = c, .limits = &s->limits, .rows = s->row, .count = s->rows, .dtype = b->dtype};
 
     return machine_profile_write(b->profile_out, &measured, err);
 }
@@ -197,12 +220,14 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     bench_exit m[DEER_MAX_EXITS];
     bench_stages *s = b->profile || b->profile_out ? &profiled : NULL;
     int first = (int)exit, last = (int)exit, count = 0;
-    deer_status status = DEER_OK;
+    deer_config config;
+    deer_status status = read_model(b, &config, err);
 
+    if (status)
+        return status;
     if (exit < 0) {
         first = 0;
-        status = count_exits(b->model, &last, err);
-        last--;
+        last = config.exits - 1;
     }
     tool_progress_start(&b->progress, "bench", "exits", last - first + 1);
     for (int k = first; k <= last && !status; k++) {
@@ -211,7 +236,9 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     }
     tool_progress_end(&b->progress);
     if (!status && b->profile_out)
-        status = write_profile(b, &m[count - 1], s, err);
+        status = write_profile(b, &config, s, err);
+    if (!status && b->hardware)
+        status = predict(b, &config, m, count, err);
     if (!status)
         (json ? bench_print_json : bench_print)(b, m, count, s);
     return status;
@@ -233,6 +260,8 @@ int run_bench_main(int argc, char **argv)
          "time of each stage of the deepest exit, beside this machine's limits"},
         {"profile-out", TOOL_STRING, &b.profile_out, "FILE",
          "write (or complete) this machine's hardware profile"},
+        {"hardware", TOOL_STRING, &b.hardware, "NAME|FILE",
+         "print what this hardware profile says beside what was measured"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
@@ -240,7 +269,8 @@ int run_bench_main(int argc, char **argv)
         options,
         "deer-run bench --model policy.safetensors\n"
         "deer-run bench --model policy.safetensors --exit 2 --steps 200 --threads 1\n"
-        "deer-run bench --model 3b.safetensors --profile --profile-out here.json"};
+        "deer-run bench --model 3b.safetensors --profile --profile-out here.json\n"
+        "deer-run bench --model policy.safetensors --hardware here.json"};
     deer_error err;
     deer_status status;
     int ended;

@@ -6,7 +6,8 @@
 #include "runtime/tool.h"
 
 typedef struct {
-    const char *model, *profile_out;
+    const char *model, *profile_out, *hardware;
+    deer_dtype dtype; /* of the model */
     long steps, side, tokens;
     bool profile;
     tool_progress progress;
@@ -15,9 +16,10 @@ typedef struct {
 /* What one exit took. */
 typedef struct {
     int exit, layer, tokens, threads;
-    double open_ms, first_ms;     /* opening the model and a session; the first step */
-    double median, p10, p90, p99; /* milliseconds a step */
-    double llm, total;            /* GFLOPs */
+    double open_ms, first_ms;         /* opening the model and a session; the first step */
+    double median, p10, p90, p99;     /* milliseconds a step */
+    double said, said_low, said_high; /* ms that the hardware profile says; NaN without one */
+    double llm, total;                /* GFLOPs */
     size_t model_bytes, session_bytes;
     size_t predicted_bytes; /* what budgets/ says model and session take */
     size_t process_bytes;   /* in memory after all steps */

@@ -1,5 +1,6 @@
 /* bench_print.c - what deer-run bench measured, as tables and as JSON. */
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "runtime/run/bench.h"
@@ -30,12 +31,25 @@ static void print_memory(const bench_exit *m, int count)
                mb((long)m->process_bytes), mb(m->growth));
 }
 
+/* Predicted beside measured. */
+static void print_said(const bench *b, const bench_exit *m, int count)
+{
+    printf("\nms a step, against %s\n"
+           "exit layer  measured  predicted    off                range\n",
+           b->hardware);
+    for (; count-- > 0; m++)
+        printf("%4d %5d %9.3f %10.3f %+5.1f%% %9.3f to %9.3f\n", m->exit, m->layer, m->median,
+               m->said, 100 * (m->said / m->median - 1), m->said_low, m->said_high);
+}
+
 void bench_print(const bench *b, const bench_exit *m, int count, const bench_stages *s)
 {
     printf("%s: %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
            m->tokens, b->side, b->side, b->steps, m->threads, m->threads == 1 ? "" : "s");
     print_times(m, count);
     print_memory(m, count);
+    if (b->hardware)
+        print_said(b, m, count);
     puts("\nEach row opens the model up to that exit and never leaves before it.");
     if (!s)
         return;
@@ -63,8 +77,13 @@ void bench_print_json(const bench *b, const bench_exit *m, int count, const benc
                              m->tokens, "image_side", (json_int_t)b->side, "steps",
                              (json_int_t)b->steps, "threads", m->threads, "exits", exits);
 
-    for (int i = 0; i < count; i++)
-        json_array_append_new(exits, exit_json(&m[i]));
+    for (int i = 0; i < count; i++) {
+        json_t *exit = exit_json(&m[i]);
+        if (!isnan(m[i].said))
+            json_object_set_new(exit, "predicted_ms",
+                                json_pack("[f, f, f]", m[i].said_low, m[i].said, m[i].said_high));
+        json_array_append_new(exits, exit);
+    }
     if (s)
         json_object_set_new(root, "profile", stage_log_json(s->row, s->rows, &s->limits));
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));

@@ -3,45 +3,30 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "budgets/hardware.h"
-#include "runtime/file.h"
+#include "budgets/hardware_fit.h"
+#include "budgets/latency.h"
 
-enum { MAX_PROFILE = 1 << 20 };
+/* Where the figures come from. */
+typedef struct {
+    char source[128], date[16];
+} origin;
 
-/* Below this part of a stage's time, reading and arithmetic say nothing about the machine. */
-static const double enough = 0.2;
-
-/* ---------------------------------------------------------------- figures ------------------ */
-
-/* Four digits are more than any of these measurements has. */
-static double rounded(double x)
+static origin origin_of(const machine_limits *l)
 {
-    char text[32];
+    origin o;
+    time_t now = time(NULL);
 
-    snprintf(text, sizeof text, "%.4g", x);
-    return strtod(text, NULL);
+    snprintf(o.source, sizeof o.source, "deer-run bench, deer %s, %d thread%s", DEER_VERSION,
+             l->threads, l->threads == 1 ? "" : "s");
+    strftime(o.date, sizeof o.date, "%Y-%m-%d", gmtime(&now));
+    return o;
 }
 
-/* A figure; source and note may be NULL. Unknown values give null. */
-static json_t *figure(double value, const char *unit, const char *source, const char *note)
-{
-    if (!isfinite(value) || value <= 0)
-        return json_null();
-    return json_pack("{s:f, s:s, s:s*, s:s*}", "value", rounded(value), "unit", unit, "source",
-                     source, "note", note);
-}
-
-static json_t *ranged(double value, double low, double high, const char *unit)
-{
-    return json_pack("{s:f, s:f, s:f, s:s}", "value", rounded(value), "low",
-                     fmin(rounded(low), rounded(value)), "high",
-                     fmax(rounded(high), rounded(value)), "unit", unit);
-}
+/* ---------------------------------------------------------------- the machine -------------- */
 
 /* A line "Name:  123 kB" of /proc/meminfo, in bytes; NaN where there is none. */
 static double memory_line(const char *name)
@@ -74,170 +59,125 @@ static void title_of(int threads, char title[96])
     snprintf(title, 96, "%s, %d thread%s", name, threads, threads == 1 ? "" : "s");
 }
 
-/* ---------------------------------------------------------------- efficiency --------------- */
-
-static const char *kind_of(deer_stage stage)
+/* Replaces a figure by one that was measured; an unknown one stays as it was. */
+static void set(deer_figure *f, double value, const char *source, const char *date)
 {
-    if (stage >= PROFILE_LAYER)
-        return stage_kind_name(STAGE_LAYER);
-    return stage == PROFILE_VISION      ? stage_kind_name(STAGE_VISION)
-           : stage == PROFILE_RESAMPLER ? stage_kind_name(STAGE_RESAMPLER)
-                                        : stage_kind_name(STAGE_HEAD);
+    if (value > 0 && isfinite(value))
+        *f = deer_figure_measured(value, value, value, source, date);
 }
 
-/* The fraction that binds, with the range its times give; or, of a stage too small for that, what
- * each of its products costs besides. */
-static json_t *efficiency_of(const stage_row *r, double of_read, json_t *known)
+static void set_machine(deer_hardware *h, const machine_limits *l, const origin *o)
 {
-    bool reading = of_read >= r->of_peak;
-    double part = reading ? of_read : r->of_peak, ms = r->median;
-    json_t *e = json_is_object(known) ? json_incref(known) : json_object();
+    double memory = memory_line("MemTotal"),
+           peaks[] = {l->f32_gflops, l->bf16_gflops, l->int8_gops};
 
-    if (part >= enough)
-        json_object_set_new(e, reading ? "bandwidth" : "compute",
-                            ranged(fmin(part, 1), fmin(part * ms / r->p90, 1),
-                                   fmin(part * ms / r->p10, 1), "fraction"));
-    else
-        json_object_set_new(e, "overhead",
-                            ranged(1e3 * (ms - part * ms) / r->work.products,
-                                   1e3 * fmax(r->p10 - part * ms, 0) / r->work.products,
-                                   1e3 * fmax(r->p90 - part * ms, 0) / r->work.products, "us"));
-    return e;
+    title_of(l->threads, h->title);
+    for (int d = 0; d < HARDWARE_DTYPES; d++)
+        set(&h->peak[d], 1e9 * peaks[d], o->source, o->date);
+    set(&h->bandwidth, 1e9 * l->read_gbs, o->source, o->date);
+    set(&h->cache_bandwidth, 1e9 * l->cache_gbs, o->source, o->date);
+    set(&h->cache, (double)l->cache_bytes, "the system's size of the last-level cache", o->date);
+    set(&h->memory, memory, "MemTotal in /proc/meminfo", o->date);
+    set(&h->reserved, memory - memory_line("MemAvailable"),
+        "MemTotal - MemAvailable in /proc/meminfo", o->date);
 }
 
-/* The object under key, made when it is not there. */
-static json_t *within(json_t *object, const char *key)
+/* ---------------------------------------------------------------- its stages --------------- */
+
+static stage_kind kind_of(deer_stage stage)
 {
-    if (!json_is_object(json_object_get(object, key)))
-        json_object_set_new(object, key, json_object());
-    return json_object_get(object, key);
+    return stage >= PROFILE_LAYER       ? STAGE_LAYER
+           : stage == PROFILE_VISION    ? STAGE_VISION
+           : stage == PROFILE_RESAMPLER ? STAGE_RESAMPLER
+                                        : STAGE_HEAD;
 }
 
-/* What reads are measured against: the memory, or the cache where all weights of a step stay there
- * (budgets/latency.h assumes the same), as a factor of row.of_read. */
-static double of_memory(const machine_measured *m)
+/* Layers of the same work are one sample: the row whose median is the middle one of theirs. */
+static bool speaks_for_others(const machine_measured *m, const stage_row *r)
 {
-    const machine_limits *l = m->limits;
-    double bytes = 0;
+    int faster = 0, alike = 0;
 
-    for (int i = 0; i < m->count; i++)
-        bytes += (double)m->rows[i].work.weight_bytes;
-    return bytes <= (double)l->cache_bytes && isfinite(l->cache_gbs) ? l->read_gbs / l->cache_gbs
-                                                                     : 1;
+    for (int i = 0; i < m->count; i++) {
+        const stage_row *other = &m->rows[i];
+
+        if (kind_of(other->stage) != kind_of(r->stage) || other->work.macs != r->work.macs)
+            continue;
+        faster += other->median < r->median || (other->median == r->median && other < r);
+        alike++;
+    }
+    return faster == alike / 2;
 }
 
-/* Of several decoder layers the middle one speaks for all; of the head, an evaluation. */
-static void add_efficiency(json_t *efficiency, const machine_measured *m)
+static deer_status add_samples(deer_hardware *h, const machine_measured *m, deer_error *err)
 {
-    int layers = 0, layer = 0;
-    double reads = of_memory(m);
+    deer_stages stages;
+    bool cached;
 
-    for (int i = 0; i < m->count; i++)
-        layers += m->rows[i].stage >= PROFILE_LAYER;
+    deer_stages_of(m->config, m->config->max_text, m->dtype, &stages);
+    cached = deer_stays_cached(h, m->config, &stages);
+    hardware_forget(h, m->config->name, m->dtype);
     for (int i = 0; i < m->count; i++) {
         const stage_row *r = &m->rows[i];
-        const char *dtype = hardware_dtype_name(m->dtype);
-        json_t *kind;
+        stage_sample s = {.dtype = m->dtype,
+                          .kind = kind_of(r->stage),
+                          .cached = cached,
+                          .work = r->work,
+                          .low = r->p10 / 1e3,
+                          .median = r->median / 1e3,
+                          .high = r->p90 / 1e3};
 
-        if (!r->work.macs || r->stage == PROFILE_HEAD_BEGIN ||
-            (r->stage >= PROFILE_LAYER && layer++ != layers / 2))
+        if (!r->work.macs || !(r->p10 > 0) || !speaks_for_others(m, r))
             continue;
-        kind = within(efficiency, kind_of(r->stage));
-        json_object_set_new(kind, dtype,
-                            efficiency_of(r, reads * r->of_read, json_object_get(kind, dtype)));
+        snprintf(s.model, sizeof s.model, "%s", m->config->name);
+        if (!hardware_add(h, &s))
+            return deer_fail(err, "the profile has samples of too many models; begin a new file");
     }
+    return DEER_OK;
 }
 
-/* A step's time besides its stages, resizing the images included. */
-static double step_overhead(const machine_measured *m)
+/* What a step takes besides its products: resizing images, looking up tokens. Of several models the
+ * smallest: what it takes whatever the images' size. */
+static void set_step_overhead(deer_hardware *h, const machine_measured *m, const origin *o)
 {
-    double computing = 0;
+    double seconds = 0;
 
     for (int i = 0; i < m->count; i++)
-        computing += m->rows[i].work.macs ? m->rows[i].runs * m->rows[i].median : 0;
-    return fmax(1e3 * (m->step_ms - computing), 1);
+        seconds += m->rows[i].work.macs ? 0 : m->rows[i].runs * m->rows[i].median / 1e3;
+    if (!deer_figure_known(&h->step_overhead) || h->step_overhead.assumed ||
+        seconds < h->step_overhead.value)
+        set(&h->step_overhead, seconds, o->source, o->date);
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */
 
-static void set_machine(json_t *p, const machine_measured *m)
+/* What is at path: a measured profile to complete, or one of which nothing is known. */
+static deer_status begin(const char *path, deer_hardware *h, deer_error *err)
 {
-    const machine_limits *l = m->limits;
-    double memory = memory_line("MemTotal"), free_now = memory_line("MemAvailable");
-    char title[96], source[128], date[16];
-    time_t now = time(NULL);
-
-    title_of(l->threads, title);
-    snprintf(source, sizeof source, "deer-run bench, deer %s, %d threads", DEER_VERSION,
-             l->threads);
-    strftime(date, sizeof date, "%Y-%m-%d", gmtime(&now));
-    json_object_set_new(p, "deer_hardware", json_integer(HARDWARE_VERSION));
-    json_object_set_new(p, "name", json_string("here"));
-    json_object_set_new(p, "title", json_string(title));
-    json_object_set_new(p, "kind", json_string(hardware_kind_name(HARDWARE_CPU)));
-    json_object_set_new(p, "measured", json_true());
-    json_object_set_new(p, "source", json_string(source));
-    json_object_set_new(p, "date", json_string(date));
-    json_object_set_new(p, "peak",
-                        json_pack("{s:o, s:o, s:o}", "f32",
-                                  figure(l->f32_gflops, "GFLOP/s", NULL, "on registers"), "bf16",
-                                  figure(l->bf16_gflops, "GFLOP/s", NULL, "on registers"), "q8",
-                                  figure(l->int8_gops, "GFLOP/s", NULL, "on registers")));
-    json_object_set_new(p, "memory",
-                        figure(memory / (1 << 30), "GiB", "MemTotal in /proc/meminfo", NULL));
-    json_object_set_new(p, "reserved",
-                        figure((memory - free_now) / (1 << 30), "GiB",
-                               "MemTotal - MemAvailable in /proc/meminfo", NULL));
-    json_object_set_new(p, "bandwidth", figure(l->read_gbs, "GB/s", NULL, NULL));
-    json_object_set_new(p, "cache",
-                        figure((double)l->cache_bytes / (1 << 20), "MiB",
-                               "the system's size of the last-level cache", NULL));
-    json_object_set_new(p, "cache_bandwidth", figure(l->cache_gbs, "GB/s", NULL, NULL));
-    json_object_set_new(p, "step_overhead", figure(step_overhead(m), "us", NULL, NULL));
-    json_object_set_new(p, "modes", json_pack("[{s:s, s:n}]", "name", "all", "watts"));
-}
-
-/* What is at path: a measured profile to complete, or a new object where there is nothing. */
-static deer_status read_old(const char *path, json_t **old, deer_error *err)
-{
-    json_error_t problem;
-    char *text;
-    size_t size;
-
-    *old = NULL;
     if (access(path, F_OK)) {
-        *old = json_object();
-        return *old ? DEER_OK : deer_fail(err, "out of memory writing %s", path);
-    }
-    if (file_read(path, MAX_PROFILE, &text, &size, err))
-        return DEER_FAILED;
-    *old = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
-    free(text);
-    if (json_is_true(json_object_get(*old, "measured")) && json_object_get(*old, "deer_hardware"))
+        deer_hardware_init(h, "here", "this machine", HARDWARE_CPU);
+        h->measured = true;
         return DEER_OK;
-    json_decref(*old);
-    *old = NULL;
-    return deer_fail(err, "%s is not a profile that deer-run bench wrote; give another name", path);
+    }
+    if (deer_hardware_load(path, h, err))
+        return DEER_FAILED;
+    return h->measured ? DEER_OK
+                       : deer_fail(err,
+                                   "%s is not a profile that deer-run bench wrote; give another "
+                                   "name",
+                                   path);
 }
 
 deer_status machine_profile_write(const char *path, const machine_measured *m, deer_error *err)
 {
-    static deer_hardware checked;
-    json_t *profile;
-    char *text;
-    deer_status status;
+    static deer_hardware h;
+    const origin o = origin_of(m->limits);
 
-    if (read_old(path, &profile, err))
+    if (begin(path, &h, err))
         return DEER_FAILED;
-    set_machine(profile, m);
-    add_efficiency(within(profile, "efficiency"), m);
-    text = json_dumps(profile, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    json_decref(profile);
-    if (!text)
-        return deer_fail(err, "out of memory writing %s", path);
-    status = deer_hardware_parse(text, strlen(text), path, &checked, err);
-    if (!status)
-        status = file_write(path, text, strlen(text), err);
-    free(text);
-    return status;
+    set_machine(&h, m->limits, &o);
+    if (add_samples(&h, m, err))
+        return DEER_FAILED;
+    hardware_fit(&h, o.source, o.date);
+    set_step_overhead(&h, m, &o);
+    return deer_hardware_save(path, &h, err);
 }
