@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/exit_policy.h"
 #include "runtime/half.h"
 #include "runtime/kernels.h"
 
@@ -77,7 +76,7 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
     if (t->max_exit < 0 || t->max_exit > s->model->max_exit || t->steps_per_stage < 1)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",
                          t->max_exit, s->model->max_exit);
-    if ((unsigned)t->criterion > DEER_CRITERION_COSINE)
+    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED)
         return deer_fail(err, "the thresholds name no criterion that exists");
     s->thresholds = *t;
     if (s->last_exit > t->max_exit)
@@ -99,6 +98,7 @@ void deer_session_reset(deer_session *s)
     memset(s->c, 0, state);
     s->step = 0;
     s->last_exit = 0;
+    s->before = (exit_memory){0};
 }
 
 deer_status deer_session_set_instruction(deer_session *s, const char *instruction, deer_error *err)
@@ -193,36 +193,39 @@ static void evaluate(deer_session *s, deer_action *a, float pose[DEER_POSE])
 }
 
 /* Runs layers and compares exits until two agree; leaves the last evaluation in the head's scratch.
+ * Returns how far the first two were apart, for the next step to remember.
  */
-static void decide(deer_session *s, deer_action *a)
+static float decide(deer_session *s, deer_action *a)
 {
     const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
-    float previous[DEER_POSE];
+    float pseudo[DEER_POSE];
+    exit_trial trial;
     int layer = 0;
 
     for (; layer < c->exit_layers[0]; layer++)
         run_layer(s, layer);
-    evaluate(s, a, previous); /* the pseudo exit: the layer before the first exit */
+    evaluate(s, a, pseudo); /* the pseudo exit: the layer before the first exit */
+    exit_trial_begin(&trial, t->criterion, t->score, &s->before, pseudo);
     for (int k = 0;; k++) {
         for (; layer <= c->exit_layers[k]; layer++)
             run_layer(s, layer);
         evaluate(s, a, a->pose);
-        a->delta[k] = deer_criterion_delta(t->criterion, a->pose, previous);
+        a->delta[k] = exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
         if (exit_policy_stop(t, k, a->delta[k]))
-            return;
-        memcpy(previous, a->pose, sizeof previous);
+            return trial.first;
     }
 }
 
 /* Between decisions: the exit of the last one, without a test. */
-static void repeat_exit(deer_session *s, deer_action *a)
+static float repeat_exit(deer_session *s, deer_action *a)
 {
     a->exit = s->last_exit;
     for (int layer = 0; layer <= s->model->config.exit_layers[a->exit]; layer++)
         run_layer(s, layer);
     evaluate(s, a, a->pose);
+    return s->before.delta;
 }
 
 /* The official code hands the robot float16 numbers. */
@@ -249,6 +252,7 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
 {
     const deer_config *c = &s->model->config;
     size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
+    float first;
 
     *a = (deer_action){0};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
@@ -256,15 +260,13 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
     if (session_see(s, observation, err))
         return DEER_FAILED;
     head_begin(s->model, &s->head, 1, s->h);
-    if (s->step % s->thresholds.steps_per_stage == 0)
-        decide(s, a);
-    else
-        repeat_exit(s, a);
+    first = s->step % s->thresholds.steps_per_stage ? repeat_exit(s, a) : decide(s, a);
     if (!is_finite(a))
         return deer_fail(err, "the policy's action is not finite; its state is left as it was");
     /* The state kept is the one made by the exit's feature alone. */
     memcpy(s->h, s->head.h, state);
     memcpy(s->c, s->head.c, state);
+    exit_memory_keep(&s->before, a->pose, a->exit, first);
     s->last_exit = a->exit;
     s->step++;
     finish_action(c, a);

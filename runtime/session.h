@@ -3,6 +3,7 @@
 #define RUNTIME_SESSION_H
 
 #include "runtime/backbone.h"
+#include "runtime/exit_policy.h"
 #include "runtime/head.h"
 #include "runtime/image.h"
 
@@ -13,6 +14,7 @@ struct deer_session {
     int tokens;
     long step;     /* steps since the last reset */
     int last_exit; /* taken at the last step */
+    exit_memory before;
     float *h, *c;  /* [lstm_layers, lstm_hidden] */
     float *pooled; /* [d_model] */
     backbone_scratch backbone;
