@@ -41,16 +41,15 @@ static float action_loss(const float *action, const float *reference, float half
     return (float)(sqrt(square / DEER_POSE) + weight);
 }
 
-/* action [1 + exits, 7] of the step; before: what it remembers, brought up to date with the exit
- * that was taken. */
-static void look_at(const cache *c, const calibration_spec *spec, const float *action, int taken,
-                    exit_memory *before, calibration_step *step)
+/* action [1 + exits, 7] of the step; done [6]: the pose of the step before. */
+static void look_at(const cache *c, const calibration_spec *spec, const float *action,
+                    const float *done, calibration_step *step)
 {
     const float *last = action + (spec->max_exit + 1) * CACHE_ACTION;
     const float *demo = c->demonstration + step->row * CACHE_ACTION;
     exit_trial trial;
 
-    exit_trial_begin(&trial, spec->criterion, spec->score, before, action);
+    exit_trial_begin(&trial, spec->criterion, spec->score, done, action);
     for (int k = 0; k <= spec->max_exit; k++) {
         const float *here = action + (k + 1) * CACHE_ACTION;
 
@@ -60,29 +59,28 @@ static void look_at(const cache *c, const calibration_spec *spec, const float *a
                             : action_loss(here, last, 0.5f, spec->gripper_weight);
         memcpy(step->signal[k], trial.signal, sizeof trial.signal);
     }
-    exit_memory_keep(before, action + (taken + 1) * CACHE_ACTION, taken, trial.first);
 }
 
 void calibration_walk(const cache *c, const calibration_spec *spec, const calibration_actions *a,
                       calibration_visit visit, void *context)
 {
-    const float *action = a ? a->action : c->action;
+    static const float rest[DEER_POSE];
+    const float *action = a ? a->action : c->action, *done = rest;
     size_t stride = (size_t)(1 + c->exits) * CACHE_ACTION;
     int64_t n = a ? a->n : c->steps;
-    exit_memory before = {0};
     calibration_step step = {.episode = 0};
 
-    for (step.i = 0; step.i < n; step.i++) {
-        const cache_episode *e = &c->episode[step.episode];
+    for (step.i = 0; step.i < n; step.i++, action += stride) {
+        int taken = a ? a->exit[step.i] : c->exits - 1;
 
         step.row = a && a->row ? a->row[step.i] : step.i;
-        while (step.row >= e->first + e->steps) {
-            e = &c->episode[++step.episode];
-            before = (exit_memory){0};
-        }
-        look_at(c, spec, action + (size_t)step.i * stride, a ? a->exit[step.i] : c->exits - 1,
-                &before, &step);
+        while (step.row >= c->episode[step.episode].first + c->episode[step.episode].steps)
+            step.episode++;
+        if (step.row == c->episode[step.episode].first)
+            done = rest;
+        look_at(c, spec, action, done, &step);
         visit(context, &step);
+        done = action + (taken + 1) * CACHE_ACTION;
     }
 }
 

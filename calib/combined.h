@@ -1,8 +1,8 @@
 /* combined.h - fits the combined criterion: what stopping at an exit is expected to lose.
  *
  *   deer_score score[DEER_MAX_EXITS];
- *   if (combined_fit(cache, model, &spec, episodes, threads, score, &err)) ...
- *   spec.score = score;                       // and solve for thresholds on it
+ *   if (combined_fit(cache, model, &spec, score, &err)) ...
+ *   problem.score = score;                    // and solve for thresholds on it
  *
  * At each exit the loss of stopping there is regressed (regression.h) on the logarithms of the
  * signals that the runtime has there (deer_signal). A robot's history is made by the thresholds

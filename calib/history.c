@@ -20,7 +20,7 @@ typedef struct {
     int episode, from, steps; /* steps from .. from + steps - 1 of the episode */
     int sample_from;          /* the first step whose actions are wanted, counted from `from` */
     int64_t out;              /* row of the result for that step */
-    exit_memory before;
+    float done[DEER_POSE];    /* at the step before */
     uint64_t random;
 } track;
 
@@ -155,16 +155,13 @@ static void load_step(const worker *w, const track *t, int step, int slot)
 static int decide(const history_rule *rule, track *t, const float *pose, const float *gripper)
 {
     exit_trial trial;
-    int k;
+    int k = 0;
 
-    exit_trial_begin(&trial, rule->criterion, rule->score, &t->before, pose);
-    for (k = 0;; k++) {
-        float value = exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]);
-
-        if (k == rule->max_exit || value <= rule->tau[k])
-            break;
-    }
-    exit_memory_keep(&t->before, pose + (k + 1) * DEER_POSE, k, trial.first);
+    exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
+    while (k < rule->max_exit &&
+           !(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]) <= rule->tau[k]))
+        k++;
+    memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
     return k;
 }
 

@@ -171,17 +171,11 @@ typedef enum {
 
 const char *deer_criterion_name(deer_criterion criterion);
 
-/* What the combined criterion sees at an exit, all of it known anyway. The step before is the one
- * since the last reset; where there was none, the robot was at rest (pose 0), last_delta is this
- * step's own and last_exit 1. */
+/* What the combined criterion sees at an exit, all of it known anyway. */
 typedef enum {
-    DEER_SIGNAL_DELTA,        /* l2 to the exit before */
-    DEER_SIGNAL_DELTA_BEFORE, /* the same one exit earlier; at the first exit delta itself */
-    DEER_SIGNAL_MARGIN,       /* of the gripper: |probability - 1/2| */
-    DEER_SIGNAL_STRIDE,       /* root mean square of the translation */
-    DEER_SIGNAL_TURN,         /* l2 to the pose done at the step before */
-    DEER_SIGNAL_LAST_DELTA,   /* l2 at the first exit of the step before */
-    DEER_SIGNAL_LAST_EXIT,    /* the exit taken at the step before, counted from 1 */
+    DEER_SIGNAL_DELTA,  /* l2 to the exit before */
+    DEER_SIGNAL_TURN,   /* l2 to the pose done at the step before; after a reset, to 0 (at rest) */
+    DEER_SIGNAL_MARGIN, /* of the gripper: |probability - 1/2| */
     DEER_SIGNALS
 } deer_signal;
 

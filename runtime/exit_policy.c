@@ -50,36 +50,9 @@ bool exit_policy_stop(const deer_thresholds *thresholds, int exit, float value)
 
 const char *deer_signal_name(deer_signal signal)
 {
-    static const char *const names[] = {"delta", "delta_before", "margin",   "stride",
-                                        "turn",  "last_delta",   "last_exit"};
+    static const char *const names[] = {"delta", "turn", "margin"};
 
     return names[signal];
-}
-
-/* Root mean square of p - q. */
-static double distance(const float *p, const float *q, int n)
-{
-    double squares = 0;
-
-    for (int i = 0; i < n; i++) {
-        double d = (double)p[i] - (double)q[i];
-        squares += d * d;
-    }
-    return sqrt(squares / n);
-}
-
-static void take_signals(exit_trial *t, const float pose[DEER_POSE], float gripper, float before)
-{
-    static const float rest[DEER_POSE];
-    const exit_memory *m = &t->before;
-
-    t->signal[DEER_SIGNAL_DELTA] = (double)t->last;
-    t->signal[DEER_SIGNAL_DELTA_BEFORE] = (double)before;
-    t->signal[DEER_SIGNAL_MARGIN] = fabs((double)gripper - 0.5);
-    t->signal[DEER_SIGNAL_STRIDE] = distance(pose, rest, 3);
-    t->signal[DEER_SIGNAL_TURN] = distance(pose, m->pose, DEER_POSE);
-    t->signal[DEER_SIGNAL_LAST_DELTA] = (double)(m->any ? m->delta : t->first);
-    t->signal[DEER_SIGNAL_LAST_EXIT] = m->any ? 1 + m->exit : 1;
 }
 
 double exit_signal_level(double signal)
@@ -101,34 +74,28 @@ float exit_score(const deer_score *score, const double signal[DEER_SIGNALS])
 
 /* ---------------------------------------------------------------- a step ------------------- */
 
-void exit_memory_keep(exit_memory *m, const float pose[DEER_POSE], int exit, float delta)
-{
-    memcpy(m->pose, pose, sizeof m->pose);
-    m->any = true;
-    m->exit = exit;
-    m->delta = delta;
-}
-
 void exit_trial_begin(exit_trial *t, deer_criterion criterion, const deer_score *score,
-                      const exit_memory *before, const float pseudo[DEER_POSE])
+                      const float done[DEER_POSE], const float pseudo[DEER_POSE])
 {
-    *t = (exit_trial){.criterion = criterion, .score = score, .before = *before};
+    *t = (exit_trial){.criterion = criterion, .score = score};
+    memcpy(t->done, done, sizeof t->done);
     memcpy(t->previous, pseudo, sizeof t->previous);
 }
 
 float exit_trial_next(exit_trial *t, const float pose[DEER_POSE], float gripper)
 {
     bool combined = t->criterion == DEER_CRITERION_COMBINED;
-    float l2 = deer_criterion_delta(DEER_CRITERION_L2, pose, t->previous);
-    float before = t->exit ? t->last : l2;
-    float value = combined ? NAN : deer_criterion_delta(t->criterion, pose, t->previous);
+    float value =
+        deer_criterion_delta(combined ? DEER_CRITERION_L2 : t->criterion, pose, t->previous);
 
-    t->first = t->exit ? t->first : l2;
-    t->last = l2;
     if (combined) {
-        take_signals(t, pose, gripper, before);
-        value = t->score ? exit_score(&t->score[t->exit], t->signal) : l2;
+        t->signal[DEER_SIGNAL_DELTA] = (double)value;
+        t->signal[DEER_SIGNAL_TURN] =
+            (double)deer_criterion_delta(DEER_CRITERION_L2, pose, t->done);
+        t->signal[DEER_SIGNAL_MARGIN] = fabs((double)gripper - 0.5);
     }
+    if (combined && t->score)
+        value = exit_score(&t->score[t->exit], t->signal);
     memcpy(t->previous, pose, sizeof t->previous);
     t->exit++;
     return value;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/exit_policy.h"
 #include "runtime/half.h"
 #include "runtime/kernels.h"
 
@@ -98,7 +99,7 @@ void deer_session_reset(deer_session *s)
     memset(s->c, 0, state);
     s->step = 0;
     s->last_exit = 0;
-    s->before = (exit_memory){0};
+    memset(s->done, 0, sizeof s->done);
 }
 
 deer_status deer_session_set_instruction(deer_session *s, const char *instruction, deer_error *err)
@@ -193,9 +194,8 @@ static void evaluate(deer_session *s, deer_action *a, float pose[DEER_POSE])
 }
 
 /* Runs layers and compares exits until two agree; leaves the last evaluation in the head's scratch.
- * Returns how far the first two were apart, for the next step to remember.
  */
-static float decide(deer_session *s, deer_action *a)
+static void decide(deer_session *s, deer_action *a)
 {
     const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
@@ -206,7 +206,7 @@ static float decide(deer_session *s, deer_action *a)
     for (; layer < c->exit_layers[0]; layer++)
         run_layer(s, layer);
     evaluate(s, a, pseudo); /* the pseudo exit: the layer before the first exit */
-    exit_trial_begin(&trial, t->criterion, t->score, &s->before, pseudo);
+    exit_trial_begin(&trial, t->criterion, t->score, s->done, pseudo);
     for (int k = 0;; k++) {
         for (; layer <= c->exit_layers[k]; layer++)
             run_layer(s, layer);
@@ -214,18 +214,17 @@ static float decide(deer_session *s, deer_action *a)
         a->delta[k] = exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
         if (exit_policy_stop(t, k, a->delta[k]))
-            return trial.first;
+            return;
     }
 }
 
 /* Between decisions: the exit of the last one, without a test. */
-static float repeat_exit(deer_session *s, deer_action *a)
+static void repeat_exit(deer_session *s, deer_action *a)
 {
     a->exit = s->last_exit;
     for (int layer = 0; layer <= s->model->config.exit_layers[a->exit]; layer++)
         run_layer(s, layer);
     evaluate(s, a, a->pose);
-    return s->before.delta;
 }
 
 /* The official code hands the robot float16 numbers. */
@@ -252,7 +251,6 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
 {
     const deer_config *c = &s->model->config;
     size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
-    float first;
 
     *a = (deer_action){0};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
@@ -260,13 +258,16 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
     if (session_see(s, observation, err))
         return DEER_FAILED;
     head_begin(s->model, &s->head, 1, s->h);
-    first = s->step % s->thresholds.steps_per_stage ? repeat_exit(s, a) : decide(s, a);
+    if (s->step % s->thresholds.steps_per_stage == 0)
+        decide(s, a);
+    else
+        repeat_exit(s, a);
     if (!is_finite(a))
         return deer_fail(err, "the policy's action is not finite; its state is left as it was");
     /* The state kept is the one made by the exit's feature alone. */
     memcpy(s->h, s->head.h, state);
     memcpy(s->c, s->head.c, state);
-    exit_memory_keep(&s->before, a->pose, a->exit, first);
+    memcpy(s->done, a->pose, sizeof s->done);
     s->last_exit = a->exit;
     s->step++;
     finish_action(c, a);

@@ -3,7 +3,6 @@
 #define RUNTIME_SESSION_H
 
 #include "runtime/backbone.h"
-#include "runtime/exit_policy.h"
 #include "runtime/head.h"
 #include "runtime/image.h"
 
@@ -12,11 +11,11 @@ struct deer_session {
     deer_thresholds thresholds;
     int32_t *ids; /* [max_text] */
     int tokens;
-    long step;     /* steps since the last reset */
-    int last_exit; /* taken at the last step */
-    exit_memory before;
-    float *h, *c;  /* [lstm_layers, lstm_hidden] */
-    float *pooled; /* [d_model] */
+    long step;             /* steps since the last reset */
+    int last_exit;         /* taken at the last step */
+    float done[DEER_POSE]; /* at the last step; 0 after a reset */
+    float *h, *c;          /* [lstm_layers, lstm_hidden] */
+    float *pooled;         /* [d_model] */
     backbone_scratch backbone;
     head_scratch head;
     float *arena;

@@ -269,9 +269,7 @@ static void test_reset_forgets_the_step_before(void **state)
     (void)state;
     shoot(&f, 1);
     t.criterion = DEER_CRITERION_COMBINED;
-    t.score[0] = (deer_score){.weight = {[DEER_SIGNAL_TURN] = 1,
-                                         [DEER_SIGNAL_LAST_DELTA] = 0.5f,
-                                         [DEER_SIGNAL_LAST_EXIT] = -0.5f}};
+    t.score[0] = (deer_score){.weight = {[DEER_SIGNAL_TURN] = 1, [DEER_SIGNAL_MARGIN] = -0.5f}};
     session = session_of(model, &t);
     for (int i = 0; i < STEPS; i++) /* a threshold in the middle of what was said */
         t.tau[0] += step(session, &f, i).delta[0] / STEPS;

@@ -86,7 +86,7 @@ static void test_scores(void **state)
     t.criterion = DEER_CRITERION_COMBINED;
     t.score[0].constant = -2.0f / 3;
     for (int j = 0; j < DEER_SIGNALS; j++)
-        t.score[0].weight[j] = j == 2 ? 0 : 1 / (float)(3 + j);
+        t.score[0].weight[j] = j == 1 ? 0 : 1 / (float)(3 + j);
     u = round_trip(&t);
     assert_int_equal(u.criterion, DEER_CRITERION_COMBINED);
     assert_memory_equal(u.score, t.score, sizeof t.score);
