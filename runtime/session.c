@@ -96,7 +96,7 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
     if (t->max_exit < 0 || t->max_exit > s->model->max_exit || t->steps_per_stage < 1)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",
                          t->max_exit, s->model->max_exit);
-    if ((unsigned)t->criterion > DEER_CRITERION_COSINE)
+    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED)
         return deer_fail(err, "the thresholds name no criterion that exists");
     s->thresholds = *t;
     if (s->last_exit > t->max_exit)
@@ -118,6 +118,7 @@ void deer_session_reset(deer_session *s)
     memset(s->c, 0, state);
     s->step = 0;
     s->last_exit = 0;
+    memset(s->done, 0, sizeof s->done);
 }
 
 /* The instruction is what s->ids holds: looks its tokens up and starts anew. On failure there is no
@@ -252,7 +253,8 @@ static head_state decide(deer_session *s, deer_action *a)
 {
     const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
-    float pose[HEAD_ROWS][DEER_POSE], previous[DEER_POSE];
+    float pose[HEAD_ROWS][DEER_POSE];
+    exit_trial trial;
     head_state after;
     int layer = 0;
 
@@ -265,12 +267,11 @@ static head_state decide(deer_session *s, deer_action *a)
         pool(s, k == 0);
         after = evaluate(s, k ? 1 : 2, a, pose);
         if (k == 0)
-            memcpy(previous, pose[0], sizeof previous);
-        a->delta[k] = deer_criterion_delta(t->criterion, a->pose, previous);
+            exit_trial_begin(&trial, t->criterion, t->score, s->done, pose[0]);
+        a->delta[k] = exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
         if (exit_policy_stop(t, k, a->delta[k]))
             return after;
-        memcpy(previous, a->pose, sizeof previous);
     }
 }
 
@@ -330,6 +331,7 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     /* The state kept is the one made by the exit's feature alone. */
     memcpy(s->h, after.h, state);
     memcpy(s->c, after.c, state);
+    memcpy(s->done, a->pose, sizeof s->done);
     s->last_exit = a->exit;
     s->step++;
     finish_action(c, a);

@@ -12,10 +12,11 @@ struct deer_session {
     deer_thresholds thresholds;
     int32_t *ids; /* [max_text] */
     int tokens;
-    long step;     /* steps since the last reset */
-    int last_exit; /* taken at the last step */
-    float *h, *c;  /* [lstm_layers, lstm_hidden] */
-    float *pooled; /* [HEAD_ROWS, d_model] */
+    long step;             /* steps since the last reset */
+    int last_exit;         /* taken at the last step */
+    float done[DEER_POSE]; /* at the last step; 0 after a reset */
+    float *h, *c;          /* [lstm_layers, lstm_hidden] */
+    float *pooled;         /* [HEAD_ROWS, d_model] */
     backbone_scratch backbone;
     head_scratch head;
     float *arena;

@@ -213,6 +213,82 @@ static void test_reset_forgets(void **state)
     deer_session_free(session);
 }
 
+/* How far the pose is from the one done before: what a score of `turn` alone says. */
+static void assert_turn(const deer_action *a, const float done[DEER_POSE])
+{
+    double sum = 0;
+
+    for (int i = 0; i < DEER_POSE; i++)
+        sum += pow((double)a->pose[i] - (double)done[i], 2);
+    assert_true(fabs((double)a->delta[a->exit] - sqrt(sum / DEER_POSE)) < 1e-6);
+}
+
+/* The combined criterion compares with the last step that was done: not with one that failed, nor
+ * with one before a reset; repeated exits and other thresholds in between count. */
+static void test_combined_remembers(void **state)
+{
+    deer_thresholds t = up_to(model, LAST, -INFINITY), other = t;
+    deer_session *session;
+    deer_observation blind = {0};
+    deer_action a;
+    float done[DEER_POSE] = {0};
+    film f;
+
+    (void)state;
+    shoot(&f, 6);
+    t.criterion = DEER_CRITERION_COMBINED;
+    t.score[0].weight[DEER_SIGNAL_TURN] = t.score[LAST].weight[DEER_SIGNAL_TURN] = 1;
+    session = session_of(model, &t);
+    for (int i = 0; i < STEPS; i++) {
+        if (i == 2)
+            assert_int_equal(deer_step(session, &blind, &a, &error), DEER_FAILED);
+        if (i == 3)
+            ok(deer_session_set_thresholds(session, &other, &error));
+        if (i == 4)
+            ok(deer_session_set_thresholds(session, &t, &error));
+        if (i == 5) {
+            deer_session_reset(session);
+            memset(done, 0, sizeof done);
+        }
+        a = step(session, &f, i);
+        if (i != 3)
+            assert_turn(&a, done);
+        memcpy(done, a.pose, sizeof done);
+    }
+    deer_session_free(session);
+}
+
+/* The same film again after a reset, under a criterion that looks at the step before. */
+static void test_reset_forgets_the_step_before(void **state)
+{
+    deer_thresholds t = up_to(model, LAST, 0);
+    deer_action first[STEPS], again;
+    deer_session *session;
+    int exits[SMALL_EXITS] = {0};
+    film f;
+
+    (void)state;
+    shoot(&f, 1);
+    t.criterion = DEER_CRITERION_COMBINED;
+    t.score[0] = (deer_score){.weight = {[DEER_SIGNAL_TURN] = 1, [DEER_SIGNAL_MARGIN] = -0.5f}};
+    session = session_of(model, &t);
+    for (int i = 0; i < STEPS; i++) /* a threshold in the middle of what was said */
+        t.tau[0] += step(session, &f, i).delta[0] / STEPS;
+    ok(deer_session_set_thresholds(session, &t, &error));
+    for (int round = 0; round < 3; round++) {
+        deer_session_reset(session);
+        for (int i = 0; i < STEPS; i++) {
+            again = step(session, &f, i);
+            first[i] = round ? first[i] : again;
+            assert_same(&again, &first[i]);
+            assert_true(again.delta[0] == first[i].delta[0]);
+            exits[again.exit]++;
+        }
+    }
+    assert_true(exits[0] > 0 && exits[LAST] > 0);
+    deer_session_free(session);
+}
+
 /* A camera may change its resolution from step to step. */
 static void test_image_sizes_change(void **state)
 {
@@ -445,7 +521,7 @@ static void test_refuses(void **state)
     assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
     bad = t, bad.max_exit = -1;
     assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
-    bad = t, bad.criterion = (deer_criterion)4;
+    bad = t, bad.criterion = (deer_criterion)5;
     assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
     ok(deer_step(session, &seen, &action, &error)); /* unharmed by all that */
     deer_session_free(session);
@@ -517,6 +593,8 @@ int main(void)
         cmocka_unit_test(test_threads_share_a_model),
         cmocka_unit_test(test_state_comes_from_the_exit_taken),
         cmocka_unit_test(test_reset_forgets),
+        cmocka_unit_test(test_combined_remembers),
+        cmocka_unit_test(test_reset_forgets_the_step_before),
         cmocka_unit_test(test_image_sizes_change),
         cmocka_unit_test(test_prefix_acts_the_same),
         cmocka_unit_test(test_stages),
