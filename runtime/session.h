@@ -33,11 +33,11 @@ struct deer_session {
 deer_status session_see(deer_session *session, const deer_observation *observation,
                         deer_error *err);
 
+/* The decoder's residual stream becomes the instruction; then one layer after the other. */
+void session_start(deer_session *session);
+void session_layer(deer_session *session, int layer);
+
 /* Media and text -> action: everything of a step behind session_see. */
 deer_status session_act(deer_session *session, deer_action *action, deer_error *err);
-
-/* provisional */
-deer_status deer_step_features(deer_session *session, const deer_observation *observation,
-                               float *pooled, deer_error *err);
 
 #endif

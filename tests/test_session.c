@@ -394,7 +394,7 @@ static void test_dial_turns_in_mid_episode(void **state)
 
 /* ---------------------------------------------------------------- calibration -------------- */
 
-/* What deer_step_features returns, put through the head, is what the step does. */
+/* What a batch returns, put through the head, is what the step does. */
 static void test_features_are_what_a_step_sees(void **state)
 {
     const deer_config *c = deer_model_config(model);
@@ -402,19 +402,23 @@ static void test_features_are_what_a_step_sees(void **state)
     float *pooled = malloc((SMALL_EXITS + 1) * d * sizeof *pooled), pose[DEER_POSE],
           before[DEER_POSE];
     deer_thresholds t = up_to(model, LAST, -INFINITY);
-    deer_session *acting = session_of(model, &t), *looking = session_of(model, &t);
+    deer_session *acting = session_of(model, &t);
+    deer_batch *looking;
     deer_head *head;
     film f;
 
     (void)state;
     shoot(&f, 5);
     ok(deer_head_new(model, 1, &head, &error));
+    ok(deer_batch_new(model, 1, &looking, &error));
+    ok(deer_batch_set_tokens(looking, ids, 4, &error));
     for (int i = 0; i < STEPS; i++) {
         deer_observation seen = frame(&f, i);
         const float *h = deer_session_lstm_h(acting), *cell = deer_session_lstm_c(acting);
         float delta[SMALL_EXITS], gripper;
         deer_action a;
-        ok(deer_step_features(looking, &seen, pooled, &error));
+        ok(deer_batch_add(looking, &seen, &error));
+        assert_int_equal(deer_batch_run(looking, pooled), 1);
         deer_head_evaluate(head, 1, pooled, h, cell, NULL, NULL, before, &gripper);
         for (int k = 0; k < SMALL_EXITS; k++) {
             deer_head_evaluate(head, 1, pooled + (size_t)(k + 1) * d, h, cell, NULL, NULL, pose,
@@ -428,9 +432,84 @@ static void test_features_are_what_a_step_sees(void **state)
         assert_true(a.gripper_probability == gripper);
     }
     deer_head_free(head);
+    deer_batch_free(looking);
     deer_session_free(acting);
-    deer_session_free(looking);
     free(pooled);
+}
+
+/* Instructions of several lengths, one with tokens before its image, one with two of it. */
+static const int32_t said[STEPS][5] = {{SMALL_IMAGE, 5, 9, SMALL_END_OF_CHUNK},
+                                       {7, SMALL_IMAGE, 2, SMALL_END_OF_CHUNK, 3},
+                                       {SMALL_IMAGE},
+                                       {SMALL_IMAGE, 4, SMALL_IMAGE, 8, 1},
+                                       {6, 7},
+                                       {SMALL_IMAGE, 5, 9, SMALL_END_OF_CHUNK}};
+static const int said_count[STEPS] = {4, 5, 1, 5, 2, 4};
+
+/* Frames of all instructions, `together` at a time, into pooled. */
+static void look(int together, float *pooled)
+{
+    size_t each = (SMALL_EXITS + 1) * (size_t)deer_model_config(model)->d_model;
+    deer_batch *batch;
+    film f;
+
+    shoot(&f, 8);
+    ok(deer_batch_new(model, together, &batch, &error));
+    for (int i = 0; i < STEPS; i++) {
+        deer_observation seen = frame(&f, i);
+        ok(deer_batch_set_tokens(batch, said[i], said_count[i], &error));
+        assert_int_equal(deer_batch_tokens(batch), said_count[i]);
+        ok(deer_batch_add(batch, &seen, &error));
+        if (deer_batch_count(batch) == together || i == STEPS - 1)
+            pooled += (size_t)deer_batch_run(batch, pooled) * each;
+        assert_true(deer_batch_count(batch) < together);
+    }
+    assert_int_equal(deer_batch_run(batch, pooled), 0);
+    deer_batch_free(batch);
+}
+
+/* What an observation's features are does not depend on what it is batched with, to the bit. */
+static void test_batches_do_not_mix(void **state)
+{
+    size_t n = STEPS * (SMALL_EXITS + 1) * (size_t)deer_model_config(model)->d_model;
+    float *alone = calloc(n, sizeof *alone), *batched = calloc(n, sizeof *batched);
+
+    (void)state;
+    look(1, alone);
+    for (int together = 2; together <= STEPS; together++) {
+        memset(batched, 0, n * sizeof *batched);
+        look(together, batched);
+        assert_memory_equal(alone, batched, n * sizeof *alone);
+    }
+    free(alone);
+    free(batched);
+}
+
+/* A batch says what it cannot take. */
+static void test_bad_batches(void **state)
+{
+    static const uint8_t rgb[3];
+    deer_observation seen = {{rgb, 1, 1}, {rgb, 1, 1}}, blind = {{rgb, 1, 1}, {NULL, 1, 1}};
+    deer_batch *batch;
+
+    (void)state;
+    assert_int_equal(deer_batch_new(model, 0, &batch, &error), DEER_FAILED);
+    says("batch of 0");
+    assert_null(batch);
+    ok(deer_batch_new(model, 1, &batch, &error));
+    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_FAILED);
+    says("no instruction");
+    assert_int_equal(deer_batch_set_tokens(batch, (int32_t[]){SMALL_VOCAB}, 1, &error),
+                     DEER_FAILED);
+    says("outside the vocabulary");
+    ok(deer_batch_set_tokens(batch, ids, 4, &error));
+    assert_int_equal(deer_batch_add(batch, &blind, &error), DEER_FAILED);
+    says("lacks an image");
+    ok(deer_batch_add(batch, &seen, &error));
+    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_FAILED);
+    says("is full with 1");
+    assert_int_equal(deer_batch_count(batch), 1);
+    deer_batch_free(batch);
 }
 
 /* A batch of heads does what single ones do, up to the order of sums; states may be in place. */
@@ -600,6 +679,8 @@ int main(void)
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_dial_turns_in_mid_episode),
         cmocka_unit_test(test_features_are_what_a_step_sees),
+        cmocka_unit_test(test_batches_do_not_mix),
+        cmocka_unit_test(test_bad_batches),
         cmocka_unit_test(test_batched_head),
         cmocka_unit_test(test_a_step_allocates_nothing),
         cmocka_unit_test(test_refuses),
