@@ -484,6 +484,83 @@ static void test_refused_archives(void **state)
     free(c);
 }
 
+/* Programs of a few thousand bytes whose values would be endless, or fill any memory or stack. */
+static void test_bombs(void **state)
+{
+    static const char again[] = "(h\0h\0tq\0"
+                                "0"; /* twice what was remembered, remembered */
+    buffer *b = malloc(sizeof *b);
+    char *text = malloc(60000);
+    size_t n = 0;
+
+    (void)state;
+    memcpy(text, "\200\2]q\0h\0a.", 9); /* a list that holds itself */
+    make_checkpoint(text, 9, false, b);
+    refused(b, "holds no state dict");
+    memcpy(text, "\200\2]q\0", 5);
+    for (n = 5; n < 50000; n += sizeof again - 1)
+        memcpy(text + n, again, sizeof again - 1);
+    text[n++] = '.';
+    make_checkpoint(text, n, false, b);
+    refused(b, "holds no state dict");
+    memset(text + 2, '(', 59000); /* marks */
+    make_checkpoint(text, 59002, false, b);
+    refused(b, "cut off");
+    memset(text + 2, ']', 59000);
+    for (size_t i = 30000; i < 59001; i++) /* lists in lists */
+        text[i] = 'a';
+    text[59001] = '.';
+    make_checkpoint(text, 59002, false, b);
+    refused(b, "");
+    free(text);
+    free(b);
+}
+
+/* The 8 bytes of `value` at the place of the first `mark` in the archive, `offset` on. */
+static void patch(buffer *b, const char *mark, size_t offset, uint64_t value, size_t size)
+{
+    uint8_t *at = memmem(b->bytes, b->size, mark, 4);
+
+    assert_non_null(at);
+    for (size_t i = 0; i < size; i++)
+        at[offset + i] = (uint8_t)(value >> 8 * i);
+}
+
+/* Archives that lie about sizes, places and counts. */
+static void test_lying_archives(void **state)
+{
+    static const char good[] = STATE(GOOD);
+    static const uint64_t huge[] = {(uint64_t)1 << 63, UINT64_MAX, UINT64_MAX - 29, 1 << 20};
+    const size_t in_name = 46 + 10; /* behind the first name, x/data.pkl: its zip64 field */
+    buffer *b = malloc(sizeof *b);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\1\2", in_name + 4, huge[i], 8); /* the size unpacked */
+        refused(b, "two sizes");
+        patch(b, "PK\1\2", in_name + 12, huge[i], 8); /* and packed */
+        refused(b, "does not fit");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\1\2", in_name + 20, huge[i], 8);
+        refused(b, "does not begin where");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\6\6", 32, huge[i], 8);
+        refused(b, "central directory that does not fit");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\6\6", 48, huge[i], 8);
+        refused(b, "central directory that does not fit");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\6\7", 8, huge[i], 8);
+        refused(b, "broken zip64 end");
+    }
+    make_checkpoint(good, sizeof good - 1, false, b);
+    patch(b, "PK\1\2", 20, sizeof good + 60, 4); /* into the entries behind it */
+    patch(b, "PK\1\2", 24, sizeof good + 60, 4);
+    refused(b, "overlaps");
+    free(b);
+}
+
 /* Cut off anywhere, it is refused; changed anywhere, it is read or refused, and nothing breaks. */
 static void test_damage(void **state)
 {
@@ -530,6 +607,8 @@ int main(void)
         cmocka_unit_test(test_refused_programs),
         cmocka_unit_test(test_missing_data),
         cmocka_unit_test(test_refused_archives),
+        cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_lying_archives),
         cmocka_unit_test(test_damage),
     };
 
