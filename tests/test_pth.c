@@ -294,7 +294,7 @@ static const program programs[] = {
     PROGRAM("\200\2(cos\nsystem\no.", "refers to os.system"),
     PROGRAM("\200\2"
             "ctorch\nSize\n)\x81.",
-            "instruction 0x81"),
+            "broken pickle"),
     PROGRAM("\200\2\x82\1.", "instruction 0x82"),
     PROGRAM("\200\2P0\n.", "instruction 0x50"),
     PROGRAM("\200\2ctorch\nFloatStorage\n)R.", "broken pickle"),
@@ -383,6 +383,41 @@ static const program programs[] = {
     PROGRAM("\200\2(X\5\0\0\0otherctorch\nFloatStorage\nX\1\0\0\0000K\1K\1tQ.",
             "no tensor's storage"),
     PROGRAM("\200\2K\1Q.", "no tensor's storage"),
+    /* TorchScript */
+    PROGRAM("\200\2"
+            "c__torch__\nM\n}\x81.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\nK\1\x85\x81.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81)b.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torchx__\nM\n)\x81.",
+            "refers to __torchx__.M"),
+    PROGRAM("\200\2"
+            "c__torch__x.y\nM\n)\x81.",
+            "refers to __torch__x.y.M"),
+    PROGRAM("\200\2"
+            "ctorch.jit._pickle\nbuild_intlist\n)R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "ctorch.jit._pickle\neval\n)R.",
+            "torch.jit._pickle.eval"),
+    /* objects in themselves, by one name and by two; without a name */
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81q\1}X\1\0\0\0ah\1sb.",
+            "modules without end"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81q\1}(X\1\0\0\0ah\1X\1\0\0\0bh\1ub.",
+            "modules without end"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81q\1}X\0\0\0\0h\1sb.",
+            "without proper names"),
     /* numpy */
     PROGRAM("\200\2"
             "cnumpy\ndtype\nX\2\0\0\0V8\x85R.",
@@ -450,7 +485,6 @@ static void test_refused_archives(void **state)
         {{{"x/data.pkl", good, n}, {"y/data.pkl", good, n}}, 2, "more than one checkpoint"},
         {{{"x/data.pkl", good, n}, {"x/data.pkl", good, n}}, 2, "two entries called"},
         {{{"x/data.pkl", good, n}, {"x/byteorder", "big", 3}}, 2, "big-endian machine"},
-        {{{"x/data.pkl", good, n}, {"x/constants.pkl", "", 0}}, 2, "TorchScript"},
         {{{"", good, n}}, 1, "without a proper name"},
     };
     buffer *b = malloc(sizeof *b), *c = malloc(sizeof *c);
@@ -482,6 +516,29 @@ static void test_refused_archives(void **state)
     refused(b, "before PyTorch 1.6");
     free(b);
     free(c);
+}
+
+/* A TorchScript program's parameters, under the names of its state dict (make_torchscript.py). */
+static void test_torchscript(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t elements;
+    } expected[] = {{"visual.class_embedding", 3}, {"visual.block.0.weight", 6}};
+    float got[6];
+    weights w;
+
+    (void)state;
+    assert_int_equal(weights_open("tests/data/torchscript.pt", &w, &error), DEER_OK);
+    assert_int_equal(w.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(w.tensor[i].name, expected[i].name);
+        assert_int_equal(weights_elements(&w, i), expected[i].elements);
+        assert_int_equal(weights_read(&w, i, got, &error), DEER_OK);
+        for (size_t k = 0; k < expected[i].elements; k++)
+            assert_float_equal(got[k], (float)k, 0);
+    }
+    weights_close(&w);
 }
 
 /* Programs of a few thousand bytes whose values would be endless, or fill any memory or stack. */
@@ -607,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_refused_programs),
         cmocka_unit_test(test_missing_data),
         cmocka_unit_test(test_refused_archives),
+        cmocka_unit_test(test_torchscript),
         cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_lying_archives),
         cmocka_unit_test(test_damage),
