@@ -134,7 +134,7 @@ static void show(const deer_config *config, const deer_model *model, const shown
 {
     subject s = {.config = config, .model = model};
 
-    deer_cost_of(config, (int)as->tokens, DEER_F32, &s.cost);
+    deer_cost_of(config, (int)as->tokens, model ? deer_dtype_of(model) : DEER_F32, &s.cost);
     if (as->json) {
         print_json(&s);
     } else if (as->explain) {
