@@ -156,6 +156,9 @@ const char *deer_model_fingerprint(const deer_model *model);
  * Programs that run many small sessions side by side set 1. */
 void deer_set_threads(int threads);
 
+/* Type of the matrices: "f32", "bf16" or "q8". */
+const char *deer_model_type(const deer_model *model);
+
 /* Bytes of memory that the weights up to max_exit take. */
 size_t deer_model_bytes(const deer_model *model);
 

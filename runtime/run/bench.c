@@ -99,8 +99,8 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
     if (!status)
         status = limits_measure(threads_count(), &s->limits, err);
     if (!status)
-        s->rows =
-            stage_log_rows(&log, c, deer_session_tokens(p->session), DEER_F32, &s->limits, s->row);
+        s->rows = stage_log_rows(&log, c, deer_session_tokens(p->session), deer_dtype_of(p->model),
+                                 &s->limits, s->row);
     stage_log_stop(&log, p->session);
     stage_log_free(&log);
     return status;
@@ -120,7 +120,8 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->p10 = quantile(ms, (size_t)b->steps, 0.1);
     m->p90 = quantile(ms, (size_t)b->steps, 0.9);
     m->p99 = quantile(ms, (size_t)b->steps, 0.99);
-    deer_cost_of(c, m->tokens, DEER_F32, &cost);
+    m->dtype = deer_dtype_of(p->model);
+    deer_cost_of(c, m->tokens, m->dtype, &cost);
     m->llm = deer_gflops(cost.exit[m->exit].llm);
     m->total = deer_gflops(cost.exit[m->exit].total);
     m->model_bytes = deer_model_bytes(p->model);
@@ -186,7 +187,7 @@ static deer_status write_profile(const bench *b, const bench_exit *deepest, cons
                                        .rows = s->row,
                                        .count = s->rows,
                                        .step_ms = deepest->median,
-                                       .dtype = DEER_F32};
+                                       .dtype = deepest->dtype};
 
     return machine_profile_write(b->profile_out, &measured, err);
 }
