@@ -195,8 +195,9 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEE
 $(HELPER): $(BUILD)/tests/command_helper.o
 	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
+$(BUILD)/bench/stages.o: ALL_CFLAGS += $(call pc_cflags,openblas)
 $(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(RUNTIME_LIBS)
+	$(link) $(call pc_libs,openblas) $(RUNTIME_LIBS)
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

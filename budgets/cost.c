@@ -8,6 +8,13 @@
 
 enum { VIEWS = 2 }; /* static and wrist camera, each through the tower and the resampler */
 
+deer_dtype deer_dtype_of(const deer_model *model)
+{
+    const char *type = deer_model_type(model);
+
+    return !strcmp(type, "q8") ? DEER_Q8 : !strcmp(type, "bf16") ? DEER_BF16 : DEER_F32;
+}
+
 /* Decoder layers 0..last. */
 static uint64_t llm_macs(const deer_config *c, const deer_cost *cost, int last)
 {

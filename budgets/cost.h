@@ -24,6 +24,9 @@ typedef enum {
     DEER_Q8 = 1
 } deer_dtype; /* value: bytes a weight of a matrix */
 
+/* The type of a model's matrices. */
+deer_dtype deer_dtype_of(const deer_model *model);
+
 /* MACs and bytes of one step that takes a given exit. */
 typedef struct {
     uint64_t vision;    /* both images */

@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "budgets/cost.h"
+#include "runtime/exit_policy.h"
 
 void calibration_actions_free(calibration_actions *a)
 {
     free(a->row);
     free(a->action);
+    free(a->exit);
     *a = (calibration_actions){0};
 }
 
@@ -39,19 +41,46 @@ static float action_loss(const float *action, const float *reference, float half
     return (float)(sqrt(square / DEER_POSE) + weight);
 }
 
-static void fill_step(const cache *c, const calibration_spec *spec, const float *action,
-                      int64_t row, steps *s, int64_t i)
+/* action [1 + exits, 7] of the step; done [6]: the pose of the step before. */
+static void look_at(const cache *c, const calibration_spec *spec, const float *action,
+                    const float *done, calibration_step *step)
 {
     const float *last = action + (spec->max_exit + 1) * CACHE_ACTION;
-    const float *demo = c->demonstration + row * CACHE_ACTION;
+    const float *demo = c->demonstration + step->row * CACHE_ACTION;
+    exit_trial trial;
 
+    exit_trial_begin(&trial, spec->criterion, spec->score, done, action);
     for (int k = 0; k <= spec->max_exit; k++) {
         const float *here = action + (k + 1) * CACHE_ACTION;
 
-        s->delta[k * s->n + i] = deer_criterion_delta(spec->criterion, here, here - CACHE_ACTION);
-        s->loss[k * s->n + i] = spec->loss == LOSS_DEMO
-                                    ? action_loss(here, demo, 0.0f, spec->gripper_weight)
-                                    : action_loss(here, last, 0.5f, spec->gripper_weight);
+        step->value[k] = exit_trial_next(&trial, here, here[DEER_POSE]);
+        step->loss[k] = spec->loss == LOSS_DEMO
+                            ? action_loss(here, demo, 0.0f, spec->gripper_weight)
+                            : action_loss(here, last, 0.5f, spec->gripper_weight);
+        memcpy(step->signal[k], trial.signal, sizeof trial.signal);
+    }
+}
+
+void calibration_walk(const cache *c, const calibration_spec *spec, const calibration_actions *a,
+                      calibration_visit visit, void *context)
+{
+    static const float rest[DEER_POSE];
+    const float *action = a ? a->action : c->action, *done = rest;
+    size_t stride = (size_t)(1 + c->exits) * CACHE_ACTION;
+    int64_t n = a ? a->n : c->steps;
+    calibration_step step = {.episode = 0};
+
+    for (step.i = 0; step.i < n; step.i++, action += stride) {
+        int taken = a ? a->exit[step.i] : c->exits - 1;
+
+        step.row = a && a->row ? a->row[step.i] : step.i;
+        while (step.row >= c->episode[step.episode].first + c->episode[step.episode].steps)
+            step.episode++;
+        if (step.row == c->episode[step.episode].first)
+            done = rest;
+        look_at(c, spec, action, done, &step);
+        visit(context, &step);
+        done = action + (taken + 1) * CACHE_ACTION;
     }
 }
 
@@ -124,21 +153,22 @@ static deer_status allocate(const cache *c, const calibration_spec *spec, int64_
 
 /* ---------------------------------------------------------------- whole -------------------- */
 
-static void fill_steps(const cache *c, const calibration_spec *spec, const calibration_actions *a,
-                       const int *group_of, calibration *p)
+typedef struct {
+    const cache *c;
+    const int *group_of;
+    steps *s;
+} filling;
+
+static void fill_step(void *context, const calibration_step *step)
 {
-    const float *action = a ? a->action : c->action;
-    size_t stride = (size_t)(1 + c->exits) * CACHE_ACTION;
-    int e = 0;
+    const filling *f = context;
+    steps *s = f->s;
 
-    for (int64_t i = 0; i < p->s.n; i++) {
-        int64_t row = a && a->row ? a->row[i] : i;
-
-        while (row >= c->episode[e].first + c->episode[e].steps)
-            e++;
-        p->s.episode[i] = e;
-        p->s.group[i] = (uint16_t)group_of[c->episode[e].tokens];
-        fill_step(c, spec, action + (size_t)i * stride, row, &p->s, i);
+    s->episode[step->i] = step->episode;
+    s->group[step->i] = (uint16_t)f->group_of[f->c->episode[step->episode].tokens];
+    for (int k = 0; k < s->exits; k++) {
+        s->delta[k * s->n + step->i] = step->value[k];
+        s->loss[k * s->n + step->i] = step->loss[k];
     }
 }
 
@@ -156,7 +186,7 @@ deer_status calibration_make(const cache *c, const calibration_spec *spec,
     status = allocate(c, spec, actions ? actions->n : c->steps, groups, p, err);
     if (!status) {
         fill_costs(c, group_of, longest, spec, p);
-        fill_steps(c, spec, actions, group_of, p);
+        calibration_walk(c, spec, actions, fill_step, &(filling){c, group_of, &p->s});
         status = steps_check(&p->s, err);
     }
     free(group_of);

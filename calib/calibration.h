@@ -28,6 +28,7 @@ typedef enum {
 
 typedef struct {
     deer_criterion criterion;
+    const deer_score *score; /* [max_exit] of the combined criterion; NULL: not fitted yet, l2 */
     loss_reference loss;
     double gripper_weight;
     int max_exit;   /* deepest exit allowed: the problem has max_exit + 1 exits */
@@ -39,6 +40,7 @@ typedef struct {
     int64_t n;
     int64_t *row;  /* [n] row of the cache, ascending; NULL: row i is i */
     float *action; /* [n, 1 + exits, 7], like cache.action; rows of exits behind max_exit unused */
+    uint8_t *exit; /* [n] taken */
 } calibration_actions;
 
 void calibration_actions_free(calibration_actions *a);
@@ -54,6 +56,20 @@ typedef struct {
 deer_status calibration_make(const cache *c, const calibration_spec *spec,
                              const calibration_actions *actions, calibration *p, deer_error *err);
 void calibration_free(calibration *p);
+
+/* What the exits of one step say. */
+typedef struct {
+    int64_t i, row; /* of the actions, of the cache */
+    int episode;
+    float value[DEER_MAX_EXITS]; /* of the criterion */
+    float loss[DEER_MAX_EXITS];
+    double signal[DEER_MAX_EXITS][DEER_SIGNALS]; /* of the combined criterion */
+} calibration_step;
+
+/* Shows every step, in time order; actions as in calibration_make. */
+typedef void (*calibration_visit)(void *context, const calibration_step *step);
+void calibration_walk(const cache *c, const calibration_spec *spec,
+                      const calibration_actions *actions, calibration_visit visit, void *context);
 
 /* Mean cost of all steps at exit k in a scope, GFLOPs. */
 double calibration_fixed_cost(const calibration *p, const double *cost, int k);

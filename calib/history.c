@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/exit_policy.h"
 #include "runtime/half.h"
 
 enum { BATCH = 64, WINDOW = 12, SAMPLE_FROM = 5, SAMPLE_TO = 11, WINDOW_STRIDE = 6 };
@@ -19,6 +20,7 @@ typedef struct {
     int episode, from, steps; /* steps from .. from + steps - 1 of the episode */
     int sample_from;          /* the first step whose actions are wanted, counted from `from` */
     int64_t out;              /* row of the result for that step */
+    float done[DEER_POSE];    /* at the step before */
     uint64_t random;
 } track;
 
@@ -56,6 +58,8 @@ static int windows_of(int length)
 
 static int tracks_of(const job *j, int e)
 {
+    if (j->rule->episodes && !j->rule->episodes[e])
+        return 0;
     return j->rule->kind == HISTORY_RANDOM ? windows_of(j->c->episode[e].steps) : 1;
 }
 
@@ -74,10 +78,10 @@ static void add_track(job *j, int e, int i)
         t->from = i * WINDOW_STRIDE;
         t->steps = SAMPLE_TO;
         t->sample_from = SAMPLE_FROM;
-        t->random = scramble(j->rule->seed * 0x9e3779b97f4a7c15u + (uint64_t)j->n_tracks + 1);
     }
-    for (int s = 0; random && s < samples_of(t, j->rule->kind); s++)
-        j->a->row[j->a->n + s] = j->c->episode[e].first + t->from + SAMPLE_FROM + s;
+    t->random = scramble(j->rule->seed * 0x9e3779b97f4a7c15u + (uint64_t)j->n_tracks + 1);
+    for (int s = 0; j->a->row && s < samples_of(t, j->rule->kind); s++)
+        j->a->row[j->a->n + s] = j->c->episode[e].first + t->from + t->sample_from + s;
     j->a->n += samples_of(t, j->rule->kind);
     j->n_tracks++;
 }
@@ -99,20 +103,23 @@ static void list_tracks(job *j)
 static deer_status make_tracks(job *j, deer_error *err)
 {
     size_t tracks = 0, samples = 0, stride = (size_t)(1 + j->c->exits) * CACHE_ACTION;
+    bool random = j->rule->kind == HISTORY_RANDOM, some = random || j->rule->episodes;
 
-    for (int e = 0; e < j->c->about.episodes; e++)
+    for (int e = 0; e < j->c->about.episodes; e++) {
         tracks += (size_t)tracks_of(j, e);
-    samples =
-        j->rule->kind == HISTORY_RANDOM ? tracks * (SAMPLE_TO - SAMPLE_FROM) : (size_t)j->c->steps;
+        samples +=
+            (size_t)(tracks_of(j, e) * (random ? SAMPLE_TO - SAMPLE_FROM : j->c->episode[e].steps));
+    }
     if (!tracks)
-        return deer_fail(err, "no episode of %s has %d steps, which random history needs",
-                         j->c->dir, WINDOW);
+        return deer_fail(err, "nothing to replay: no episode of %s is chosen%s", j->c->dir,
+                         random ? " and has the 12 steps that random history needs" : "");
     j->tracks = calloc(tracks, sizeof *j->tracks);
     j->unit = calloc((size_t)j->c->about.shards + 2, sizeof *j->unit);
     j->a->action = calloc(samples * stride, sizeof *j->a->action);
-    if (j->rule->kind == HISTORY_RANDOM)
+    j->a->exit = calloc(samples, sizeof *j->a->exit);
+    if (some)
         j->a->row = calloc(samples, sizeof *j->a->row);
-    if (!j->tracks || !j->unit || !j->a->action || (j->rule->kind == HISTORY_RANDOM && !j->a->row))
+    if (!j->tracks || !j->unit || !j->a->action || !j->a->exit || (some && !j->a->row))
         return deer_fail(err, "out of memory replaying %zu steps", samples);
     list_tracks(j);
     return DEER_OK;
@@ -144,23 +151,31 @@ static void load_step(const worker *w, const track *t, int step, int slot)
         to[i] = half_to_float(from[i]);
 }
 
+/* The first exit that passes; poses [R, 6], grippers [R]. */
+static int decide(const history_rule *rule, track *t, const float *pose, const float *gripper)
+{
+    exit_trial trial;
+    int k = 0;
+
+    exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
+    while (k < rule->max_exit &&
+           !(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]) <= rule->tau[k]))
+        k++;
+    memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
+    return k;
+}
+
 /* The exit whose features the state goes on with. */
-static int choose_exit(const worker *w, track *t, const float *pose)
+static int choose_exit(const worker *w, track *t, int slot)
 {
     const history_rule *rule = w->j->rule;
 
     if (rule->kind == HISTORY_FULL)
         return rule->max_exit;
-    if (rule->kind == HISTORY_RANDOM) {
-        t->random += 0x9e3779b97f4a7c15u;
-        return (int)(scramble(t->random) % (uint64_t)(rule->max_exit + 1));
-    }
-    for (int k = 0; k < rule->max_exit; k++) {
-        const float *here = pose + (k + 1) * DEER_POSE;
-        if (deer_criterion_delta(rule->criterion, here, here - DEER_POSE) <= rule->tau[k])
-            return k;
-    }
-    return rule->max_exit;
+    if (rule->kind == HISTORY_ON_POLICY)
+        return decide(rule, t, w->pose + slot * w->rows * DEER_POSE, w->gripper + slot * w->rows);
+    t->random += 0x9e3779b97f4a7c15u;
+    return (int)(scramble(t->random) % (uint64_t)(rule->max_exit + 1));
 }
 
 static void keep_state(const worker *w, float *state, int slot, int row)
@@ -173,12 +188,13 @@ static void keep_state(const worker *w, float *state, int slot, int row)
                    w->state * sizeof *state);
 }
 
-static void store_step(const worker *w, const track *t, int step, int slot)
+static void store_step(const worker *w, const track *t, int step, int slot, int exit)
 {
     float *to;
 
     if (step < t->sample_from)
         return;
+    w->j->a->exit[t->out + step - t->sample_from] = (uint8_t)exit;
     to = w->j->a->action +
          (size_t)(t->out + step - t->sample_from) * (size_t)(1 + w->j->c->exits) * CACHE_ACTION;
     for (int r = 0; r < w->rows; r++) {
@@ -227,11 +243,11 @@ static void run_batch(worker *w, track *tracks, int n)
                            w->gripper);
         for (int i = 0; i < active; i++) {
             track *t = &tracks[slot_of[i]];
-            int row = 1 + choose_exit(w, t, w->pose + i * w->rows * DEER_POSE);
+            int exit = choose_exit(w, t, i);
 
-            store_step(w, t, step, i);
-            keep_state(w, w->h, i, row);
-            keep_state(w, w->c, i, row);
+            store_step(w, t, step, i, exit);
+            keep_state(w, w->h, i, 1 + exit);
+            keep_state(w, w->c, i, 1 + exit);
         }
     }
 }

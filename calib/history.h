@@ -1,7 +1,7 @@
 /* history.h - what the exits would say under another history.
  *
  *   history_rule rule = {.kind = HISTORY_ON_POLICY, .tau = tau, .max_exit = 5,
- *                        .criterion = DEER_CRITERION_L2};
+ *                        .criterion = DEER_CRITERION_L2, .score = NULL};
  *   calibration_actions a;
  *   if (history_replay(cache, model, &rule, threads, &a, &err)) ...
  *   calibration_make(cache, &spec, &a, &problem, &err);
@@ -22,6 +22,7 @@ typedef enum {
     HISTORY_RANDOM,    /* the official calibration: windows of 12 steps from a zero state, a random
                           exit at each step, steps 5..10 sampled; windows begin every 6 steps so that
                           no step is sampled twice. Source: official generate_action_values */
+    HISTORY_MIXED,     /* a random exit at every step: all histories a robot may have */
 } history_kind;
 
 typedef struct {
@@ -29,7 +30,9 @@ typedef struct {
     const float *tau; /* [max_exit + 1], for on-policy */
     int max_exit;
     deer_criterion criterion; /* for on-policy */
-    uint64_t seed;            /* for random */
+    const deer_score *score;  /* [max_exit] of the combined criterion */
+    uint64_t seed;            /* for random and mixed */
+    const bool *episodes;     /* [about.episodes] those to replay; NULL: all */
 } history_rule;
 
 /* Replays the head of `model`, which must be the cache's. Loads features as needed and keeps them

@@ -23,11 +23,11 @@
 #define ONPOLICY_SETTLED 0.005 /* largest change of an exit's fraction */
 
 typedef struct {
-    calibration_spec problem;
-    solve_spec solve;     /* budget in GFLOPs of problem's scope */
-    bool official_best;   /* solve by the best of the official heuristics instead */
-    history_kind history; /* full and random: one solve, judged as it is */
-    const bool *episodes; /* [about.episodes] those to solve on; NULL: all */
+    calibration_spec problem; /* with its score, for the combined criterion */
+    solve_spec solve;         /* budget in GFLOPs of problem's scope */
+    bool official_best;       /* solve by the best of the official heuristics instead */
+    history_kind history;     /* full and random: one solve, judged as it is */
+    const bool *episodes;     /* [about.episodes] those to solve on; NULL: all */
     int threads;
 } onpolicy_spec;
 

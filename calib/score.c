@@ -6,11 +6,10 @@
 #include <string.h>
 
 #include "calib/oracle.h"
+#include "calib/regression.h"
 #include "calib/solve.h"
 
 #define LOOK_AT 20000
-#define ROUNDS 25
-#define RIDGE 3.0 /* steps' worth of "no influence" for every coefficient */
 #define MOST (1 + 2 * SCORE_MAX_SIGNALS)
 
 /* One half of the episodes. */
@@ -49,44 +48,6 @@ static double look(const view *v, int j, int k, int64_t row)
 
 /* ---------------------------------------------------------------- regression --------------- */
 
-/* Solves a x = b in place for a symmetric positive definite a [m, m]: Cholesky. */
-static void solve_normal(double *a, double *x, int m)
-{
-    for (int j = 0; j < m; j++)
-        for (int i = j; i < m; i++) {
-            double sum = a[i * m + j];
-
-            for (int k = 0; k < j; k++)
-                sum -= a[i * m + k] * a[j * m + k];
-            a[i * m + j] = i == j ? sqrt(sum) : sum / a[j * m + j];
-        }
-    for (int i = 0; i < m; i++) {
-        for (int k = 0; k < i; k++)
-            x[i] -= a[i * m + k] * x[k];
-        x[i] /= a[i * m + i];
-    }
-    for (int i = m - 1; i >= 0; i--) {
-        for (int k = i + 1; k < m; k++)
-            x[i] -= a[k * m + i] * x[k];
-        x[i] /= a[i * m + i];
-    }
-}
-
-static void standardise(const view *v, const half *h, int k, formula *f)
-{
-    for (int j = 0; j < signals_of(v); j++) {
-        double sum = 0, square = 0;
-
-        for (int64_t i = 0; i < h->s.n; i++) {
-            double x = look(v, j, k, h->row[i]);
-            sum += x;
-            square += x * x;
-        }
-        f->mean[j] = sum / (double)h->s.n;
-        f->spread[j] = sqrt(fmax(1e-12, square / (double)h->s.n - f->mean[j] * f->mean[j]));
-    }
-}
-
 /* 1, and each signal's standardised logarithm and its square; limited to 4 spreads. Returns m. */
 static int terms(const view *v, const formula *f, int k, int64_t row, double *term)
 {
@@ -112,49 +73,40 @@ static double predicted(const formula *f, const double *term, int m)
     return sum;
 }
 
-/* Gamma regression with log link of the loss at exit k: Fisher scoring, whose weights are all 1. */
-static void regress(const view *v, const half *h, int k, formula *f)
+static void standardise(const view *v, const half *h, int k, double *column, formula *f)
+{
+    for (int j = 0; j < signals_of(v); j++) {
+        for (int64_t i = 0; i < h->s.n; i++)
+            column[i] = look(v, j, k, h->row[i]);
+        regression_spread(column, h->s.n, &f->mean[j], &f->spread[j]);
+    }
+}
+
+/* The formula of exit k: the loss above the least there is, as a regression on the terms. */
+static deer_status regress(const view *v, const half *h, int k, formula *f, deer_error *err)
 {
     const float *loss = h->s.loss + k * h->s.n;
-    double normal[MOST * MOST], right[MOST], term[MOST], floor = 0, mean = 0;
-    int m = 1 + 2 * signals_of(v);
+    size_t n = (size_t)h->s.n, m = 1 + 2 * (size_t)signals_of(v);
+    double *term = malloc(n * m * sizeof *term);
+    float *above = malloc(n * sizeof *above), least = 0;
 
     *f = (formula){0};
-    standardise(v, h, k, f);
-    for (int64_t i = 0; i < h->s.n; i++)
-        floor = fmin(floor, (double)loss[i]);
-    for (int64_t i = 0; i < h->s.n; i++)
-        mean += ((double)loss[i] - floor) / (double)h->s.n;
-    f->weight[0] = log(fmax(mean, 1e-12));
-    for (int round = 0; round < ROUNDS; round++) {
-        double moved = 0;
-
-        memset(normal, 0, sizeof normal);
-        memset(right, 0, sizeof right);
-        for (int a = 0; a < m; a++) {
-            normal[a * m + a] = a ? RIDGE : 1e-9;
-            right[a] = a ? -RIDGE * f->weight[a] : 0;
-        }
-        for (int64_t i = 0; i < h->s.n; i++) {
-            double fitted, rest;
-
-            terms(v, f, k, h->row[i], term);
-            fitted = predicted(f, term, m);
-            rest = fmin(10, ((double)loss[i] - floor + 1e-9) / exp(fitted) - 1);
-            for (int a = 0; a < m; a++) {
-                right[a] += term[a] * rest;
-                for (int b = 0; b <= a; b++)
-                    normal[a * m + b] += term[a] * term[b];
-            }
-        }
-        solve_normal(normal, right, m);
-        for (int a = 0; a < m; a++) {
-            f->weight[a] += fmax(-1, fmin(1, right[a]));
-            moved = fmax(moved, fabs(right[a]));
-        }
-        if (moved < 1e-4)
-            break;
+    if (!term || !above) {
+        free(term);
+        free(above);
+        return deer_fail(err, "out of memory for %zu steps", n);
     }
+    for (size_t i = 0; i < n; i++)
+        least = fminf(least, loss[i]);
+    standardise(v, h, k, term, f);
+    for (size_t i = 0; i < n; i++) {
+        terms(v, f, k, h->row[i], term + i * m);
+        above[i] = loss[i] - least;
+    }
+    regression_fit(term, above, (int64_t)n, (int)m, f->weight);
+    free(term);
+    free(above);
+    return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- judging ------------------ */
@@ -209,11 +161,12 @@ static deer_status judge_on(const view *v, const half *seen, const half *unseen,
 {
     formula f[DEER_MAX_EXITS];
     steps a = {0}, b = {0};
-    deer_status status;
+    deer_status status = DEER_OK;
 
-    for (int k = 0; k < v->max_exit; k++)
-        regress(v, seen, k, &f[k]);
-    status = rescore(v, seen, f, &a, err);
+    for (int k = 0; k < v->max_exit && !status; k++)
+        status = regress(v, seen, k, &f[k], err);
+    if (!status)
+        status = rescore(v, seen, f, &a, err);
     if (!status)
         status = rescore(v, unseen, f, &b, err);
     if (!status)

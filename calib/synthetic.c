@@ -65,6 +65,8 @@ static void useful_depth(const synthetic_spec *spec, double *depth)
     }
 }
 
+static const double loss_noise = 0.3; /* of a loss's logarithm, nobody's to see */
+
 /* Error that is left after `depth` useful exits: hard moments need more of them. */
 static double left_over(double depth, double difficulty)
 {
@@ -83,7 +85,11 @@ static void make_step(const synthetic_spec *spec, const double *depth, double di
         double rest = now - deepest;
 
         s->delta[k * s->n + row] = (float)(0.1 * moved * exp(spec->noise * normal(random)));
-        s->loss[k * s->n + row] = (float)(0.1 * rest * exp(0.3 * normal(random)));
+        double luck = exp(loss_noise * normal(random));
+
+        if (spec->expected)
+            luck = exp(loss_noise * loss_noise / 2);
+        s->loss[k * s->n + row] = (float)(0.1 * rest * luck);
         before = now;
     }
 }

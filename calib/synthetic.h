@@ -22,6 +22,8 @@ typedef struct {
     double tail;        /* degrees of freedom of the jumps: small is heavy */
     double noise;       /* how badly delta shows the loss */
     double useless;     /* share of the exits that add nothing (the first never is) */
+    bool expected;      /* losses are what the difficulty makes expect: the same world without the
+                           part of a loss that nothing a rule may see tells of */
 } synthetic_spec;
 
 synthetic_spec synthetic_default(int exits, int episodes, uint64_t seed);

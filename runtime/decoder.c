@@ -13,19 +13,19 @@ static size_t larger(size_t a, size_t b)
 
 /* What the largest product and the largest attention need, for one thread; those of the head, which
  * borrows it, included. */
-static size_t workspace_bytes(const deer_config *c)
+static size_t workspace_bytes(const deer_config *c, int frames)
 {
     int grid = c->image_size / c->patch_size, p = grid * grid, w = c->vision_width;
-    int l = c->resampler_latents, t = c->max_text, d = c->d_model;
+    int l = c->resampler_latents, t = frames * c->max_text, d = c->d_model, images = 2 * frames;
     int resampler = c->resampler_heads * c->resampler_head_dim;
     int cross = c->cross_heads * c->cross_head_dim;
     size_t bytes = workspace_linear(p, 3 * c->patch_size * c->patch_size);
 
     bytes = larger(bytes, head_workspace(c, HEAD_ROWS));
-    bytes = larger(bytes, workspace_linear(2 * (p + 1), w));
-    bytes = larger(bytes, workspace_linear(2 * (p + 1), c->vision_mlp));
-    bytes = larger(bytes, workspace_linear(2 * l, resampler));
-    bytes = larger(bytes, workspace_linear(2 * l, c->resampler_mlp));
+    bytes = larger(bytes, workspace_linear(images * (p + 1), w));
+    bytes = larger(bytes, workspace_linear(images * (p + 1), c->vision_mlp));
+    bytes = larger(bytes, workspace_linear(images * l, resampler));
+    bytes = larger(bytes, workspace_linear(images * l, c->resampler_mlp));
     bytes = larger(bytes, workspace_linear(t, d));
     bytes = larger(bytes, workspace_linear(t, cross));
     bytes = larger(bytes, workspace_linear(t, c->cross_mlp));
@@ -33,36 +33,39 @@ static size_t workspace_bytes(const deer_config *c)
     bytes = larger(bytes, workspace_attention(p + 1, w / c->vision_heads));
     bytes = larger(bytes, workspace_attention(p + l, c->resampler_head_dim));
     bytes = larger(bytes, workspace_attention(2 * l, c->cross_head_dim));
-    return larger(bytes, workspace_attention(t, d / c->heads));
+    return larger(bytes, workspace_attention(c->max_text, d / c->heads));
 }
 
-size_t backbone_layout(const deer_config *c, int threads, backbone_scratch *s, float *base)
+size_t backbone_layout(const deer_config *c, int threads, int frames, backbone_scratch *s,
+                       float *base)
 {
+    size_t f = (size_t)frames, images = 2 * f;
     size_t side = (size_t)c->image_size, grid = side / (size_t)c->patch_size, p = grid * grid;
-    size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents, t = (size_t)c->max_text;
-    size_t d = (size_t)c->d_model, m = 2 * l, values = 3 * side * side;
+    size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents;
+    size_t d = (size_t)c->d_model, t = f * (size_t)c->max_text, m = images * l;
+    size_t values = 3 * side * side;
     size_t resampler = (size_t)c->resampler_heads * (size_t)c->resampler_head_dim;
     size_t cross = (size_t)c->cross_heads * (size_t)c->cross_head_dim;
-    size_t wide = 2 * (p + 1) * larger(3 * w, (size_t)c->vision_mlp), mixed;
+    size_t wide = images * (p + 1) * larger(3 * w, (size_t)c->vision_mlp), mixed;
     size_t sizes[10], total = 0;
     float *workspace_base,
         **slices[10] = {&s->pixels, &s->patches, &s->tokens, &s->media, &s->embedded,
                         &s->hidden, &s->normed,  &s->wide,   &s->mixed, &workspace_base};
 
-    wide = larger(wide, 2 * (p + l) * 2 * resampler + m * resampler);
+    wide = larger(wide, images * (p + l) * 2 * resampler + m * resampler);
     wide = larger(wide, m * (size_t)c->resampler_mlp);
     wide = larger(wide, m * 2 * cross + t * cross);
     wide = larger(wide, t * larger(larger(3 * d, (size_t)c->mlp), (size_t)c->cross_mlp));
-    mixed = larger(larger(2 * (p + 1) * w, m * larger(resampler, w)), t * larger(cross, d));
+    mixed = larger(larger(images * (p + 1) * w, m * larger(resampler, w)), t * larger(cross, d));
     s->ws.parts = threads;
-    s->ws.bytes = (workspace_bytes(c) + 63) / 64 * 64;
-    sizes[0] = 2 * values;
-    sizes[1] = 2 * values;
-    sizes[2] = 2 * (p + 1) * w;
+    s->ws.bytes = (workspace_bytes(c, frames) + 63) / 64 * 64;
+    sizes[0] = images * values;
+    sizes[1] = images * values;
+    sizes[2] = images * (p + 1) * w;
     sizes[3] = m * w;
     sizes[4] = t * d;
     sizes[5] = t * d;
-    sizes[6] = larger(larger(2 * (p + 1) * w, 2 * (p + l) * w), t * d);
+    sizes[6] = larger(larger(images * (p + 1) * w, images * (p + l) * w), t * d);
     sizes[7] = wide;
     sizes[8] = mixed;
     sizes[9] = (size_t)threads * s->ws.bytes / sizeof(float);
@@ -74,11 +77,11 @@ size_t backbone_layout(const deer_config *c, int threads, backbone_scratch *s, f
     return total;
 }
 
-void decoder_start(const deer_model *model, backbone_scratch *s, int count)
+void decoder_start(const deer_model *model, backbone_scratch *s, const backbone_text *text)
 {
     size_t d = (size_t)model->config.d_model;
 
-    memcpy(s->hidden, s->embedded, (size_t)count * d * sizeof *s->hidden);
+    memcpy(s->hidden, s->embedded, (size_t)text->rows * d * sizeof *s->hidden);
 }
 
 /* hidden += tanh(gate) * x */
@@ -109,30 +112,48 @@ static void mask_media(const deer_config *c, float *mixed, const float *v, int k
     }
 }
 
+/* Each instruction's tokens to the media of their own frame, into s->mixed. */
+static void look(const deer_config *c, backbone_scratch *s, const backbone_text *text,
+                 const float *q, const float *kv)
+{
+    int inner = c->cross_heads * c->cross_head_dim, media = 2 * c->resampler_latents;
+    const int32_t *ids = text->ids;
+    float *out = s->mixed;
+
+    for (int f = 0; f < text->frames; f++) {
+        int count = text->tokens[f];
+        attention_run(&s->ws, &(attention_job){.out = out,
+                                               .q = q,
+                                               .k = kv,
+                                               .v = kv + inner,
+                                               .q_stride = inner,
+                                               .kv_stride = 2 * inner,
+                                               .sequences = 1,
+                                               .tq = count,
+                                               .tk = media,
+                                               .heads = c->cross_heads,
+                                               .dim = c->cross_head_dim,
+                                               .scale = 1 / sqrtf((float)c->cross_head_dim)});
+        mask_media(c, out, kv + inner, 2 * inner, media, ids, count);
+        ids += count;
+        q += (long)count * inner;
+        out += (long)count * inner;
+        kv += (long)media * 2 * inner;
+    }
+}
+
 static void cross_attention(const deer_model *model, const cross_weights *x, backbone_scratch *s,
-                            const int32_t *ids, int count)
+                            const backbone_text *text)
 {
     const deer_config *c = &model->config;
-    int d = c->d_model, inner = c->cross_heads * c->cross_head_dim;
-    int media = 2 * c->resampler_latents;
+    int d = c->d_model, inner = c->cross_heads * c->cross_head_dim, count = text->rows;
+    int media = text->frames * 2 * c->resampler_latents;
     float *kv = s->wide, *q = s->wide + (long)media * 2 * inner;
 
     layer_norm(s->normed, s->hidden, x->norm.w, x->norm.b, count, d);
     linear(&s->ws, q, s->normed, &x->to_q, count);
     linear(&s->ws, kv, s->media, &x->to_kv, media);
-    attention_run(&s->ws, &(attention_job){.out = s->mixed,
-                                           .q = q,
-                                           .k = kv,
-                                           .v = kv + inner,
-                                           .q_stride = inner,
-                                           .kv_stride = 2 * inner,
-                                           .sequences = 1,
-                                           .tq = count,
-                                           .tk = media,
-                                           .heads = c->cross_heads,
-                                           .dim = c->cross_head_dim,
-                                           .scale = 1 / sqrtf((float)c->cross_head_dim)});
-    mask_media(c, s->mixed, kv + inner, 2 * inner, media, ids, count);
+    look(c, s, text, q, kv);
     linear(&s->ws, s->normed, s->mixed, &x->to_out, count);
     add_gated(s->hidden, s->normed, *x->attn_gate, count * d);
     layer_norm(s->normed, s->hidden, x->ff_norm.w, x->ff_norm.b, count, d);
@@ -150,41 +171,56 @@ static void normalise_qk(const decoder_weights *l, float *qkv, int count, int d)
     }
 }
 
-static void self_block(const deer_model *model, const decoder_weights *l, backbone_scratch *s,
-                       int count)
+/* Each instruction's tokens to themselves and those before them, into s->mixed. */
+static void attend(const deer_model *model, backbone_scratch *s, const backbone_text *text)
 {
     const deer_config *c = &model->config;
     int d = c->d_model, dim = d / c->heads;
+    const float *qkv = s->wide;
+    float *out = s->mixed;
+
+    for (int f = 0; f < text->frames; f++) {
+        int count = text->tokens[f];
+        attention_run(&s->ws, &(attention_job){.out = out,
+                                               .q = qkv,
+                                               .k = qkv + d,
+                                               .v = qkv + 2 * d,
+                                               .q_stride = 3 * d,
+                                               .kv_stride = 3 * d,
+                                               .sequences = 1,
+                                               .tq = count,
+                                               .tk = count,
+                                               .heads = c->heads,
+                                               .dim = dim,
+                                               .scale = 1 / sqrtf((float)dim),
+                                               .slopes = model->slopes});
+        qkv += (long)count * 3 * d;
+        out += (long)count * d;
+    }
+}
+
+static void self_block(const deer_model *model, const decoder_weights *l, backbone_scratch *s,
+                       const backbone_text *text)
+{
+    int d = model->config.d_model, count = text->rows;
 
     layer_norm(s->normed, s->hidden, l->norm_1.w, NULL, count, d);
     linear(&s->ws, s->wide, s->normed, &l->qkv, count);
     if (l->q_ln.w)
         normalise_qk(l, s->wide, count, d);
-    attention_run(&s->ws, &(attention_job){.out = s->mixed,
-                                           .q = s->wide,
-                                           .k = s->wide + d,
-                                           .v = s->wide + 2 * d,
-                                           .q_stride = 3 * d,
-                                           .kv_stride = 3 * d,
-                                           .sequences = 1,
-                                           .tq = count,
-                                           .tk = count,
-                                           .heads = c->heads,
-                                           .dim = dim,
-                                           .scale = 1 / sqrtf((float)dim),
-                                           .slopes = model->slopes});
+    attend(model, s, text);
     linear_add(&s->ws, s->hidden, s->mixed, &l->out_proj, count);
     layer_norm(s->normed, s->hidden, l->norm_2.w, NULL, count, d);
     linear_then(&s->ws, s->wide, s->normed, &l->up, count, ACTIVATION_GELU);
     linear_add(&s->ws, s->hidden, s->wide, &l->down, count);
 }
 
-void decoder_layer(const deer_model *model, backbone_scratch *s, int layer, const int32_t *ids,
-                   int count)
+void decoder_layer(const deer_model *model, backbone_scratch *s, int layer,
+                   const backbone_text *text)
 {
     const decoder_weights *l = &model->decoder[layer];
 
     if (l->has_cross)
-        cross_attention(model, &l->cross, s, ids, count);
-    self_block(model, l, s, count);
+        cross_attention(model, &l->cross, s, text);
+    self_block(model, l, s, text);
 }

@@ -156,6 +156,9 @@ const char *deer_model_fingerprint(const deer_model *model);
  * Programs that run many small sessions side by side set 1. */
 void deer_set_threads(int threads);
 
+/* Type of the matrices: "f32", "bf16" or "q8". */
+const char *deer_model_type(const deer_model *model);
+
 /* Bytes of memory that the weights up to max_exit take. */
 size_t deer_model_bytes(const deer_model *model);
 
@@ -164,13 +167,30 @@ size_t deer_model_bytes(const deer_model *model);
 /* How exit k's pose p is compared with the previous exit's pose q, d = p - q. All in float32.
  * Source: official ActionValueNet, threshold_type. */
 typedef enum {
-    DEER_CRITERION_L2,     /* sqrt(mean(d^2)) */
-    DEER_CRITERION_MEAN,   /* mean(|d|) */
-    DEER_CRITERION_MAX,    /* max(|d|) */
-    DEER_CRITERION_COSINE, /* 1 - cos(p, q) */
+    DEER_CRITERION_L2,       /* sqrt(mean(d^2)) */
+    DEER_CRITERION_MEAN,     /* mean(|d|) */
+    DEER_CRITERION_MAX,      /* max(|d|) */
+    DEER_CRITERION_COSINE,   /* 1 - cos(p, q) */
+    DEER_CRITERION_COMBINED, /* a deer_score of this exit: needs one for each */
 } deer_criterion;
 
 const char *deer_criterion_name(deer_criterion criterion);
+
+/* What the combined criterion sees at an exit, all of it known anyway. */
+typedef enum {
+    DEER_SIGNAL_DELTA,  /* l2 to the exit before */
+    DEER_SIGNAL_TURN,   /* l2 to the pose done at the step before; after a reset, to 0 (at rest) */
+    DEER_SIGNAL_MARGIN, /* of the gripper: |probability - 1/2| */
+    DEER_SIGNALS
+} deer_signal;
+
+const char *deer_signal_name(deer_signal signal);
+
+/* What stopping at an exit is expected to lose: exp(constant + sum of weight * log(signal)). A
+ * signal below 1e-6 counts as 1e-6. Fitted by deer-calib solve --criterion combined. */
+typedef struct {
+    float constant, weight[DEER_SIGNALS];
+} deer_score;
 
 /* What calibration expects of the thresholds; NaN where it does not know.
  * Costs are GFLOPs of one step, one multiply-add counted as one FLOP. */
@@ -220,10 +240,11 @@ typedef struct {
 typedef struct {
     char model_fingerprint[DEER_FINGERPRINT];
     deer_criterion criterion;
-    int exits;                 /* thresholds up to and including max_exit */
-    int max_exit;              /* index of the deepest exit allowed */
-    int steps_per_stage;       /* decide anew only every so many steps; 1 = always */
-    float tau[DEER_MAX_EXITS]; /* tau[max_exit] is +infinity: always exit */
+    int exits;                        /* thresholds up to and including max_exit */
+    int max_exit;                     /* index of the deepest exit allowed */
+    int steps_per_stage;              /* decide anew only every so many steps; 1 = always */
+    float tau[DEER_MAX_EXITS];        /* tau[max_exit] is +infinity: always exit */
+    deer_score score[DEER_MAX_EXITS]; /* of the combined criterion; the last is unused */
     deer_promise promise;
     deer_guarantee guarantee;
     deer_reference reference;
@@ -389,7 +410,7 @@ void deer_head_free(deer_head *head);
 void deer_head_evaluate(deer_head *head, int n, const float *pooled, const float *h, const float *c,
                         float *h_next, float *c_next, float *pose, float *gripper);
 
-/* The criterion between an exit's pose and the previous exit's. */
+/* The criterion between an exit's pose and the previous exit's; not the combined one. */
 float deer_criterion_delta(deer_criterion criterion, const float pose[DEER_POSE],
                            const float previous[DEER_POSE]);
 

@@ -25,6 +25,7 @@ static json_t *exit_json(const deer_config *c, const deer_cost *cost, int k)
 typedef struct {
     const deer_config *config;
     const deer_model *model; /* NULL: published dimensions alone */
+    weight_dtype dtype;      /* of its matrices */
     deer_cost cost;
 } subject;
 
@@ -63,6 +64,7 @@ static void print_json(const subject *s)
                      c->image_size, "d_model", c->d_model, "layers", c->layers, "vocab", c->vocab,
                      "tokens", s->cost.tokens, "parameters", parameters_json(c), "exits", exits);
     if (s->model) {
+        json_object_set_new(root, "dtype", json_string(weight_dtype_name(s->dtype)));
         json_object_set_new(root, "fingerprint", json_string(deer_model_fingerprint(s->model)));
         json_object_set_new(root, "weight_bytes",
                             json_integer((json_int_t)deer_model_bytes(s->model)));
@@ -110,7 +112,8 @@ static void print_dimensions(const subject *s)
     print_head(c);
     print_parameters(c);
     if (s->model)
-        printf("weights      %.2f MB in memory\n", (double)deer_model_bytes(s->model) / 1e6);
+        printf("weights      matrices in %s; %.2f MB in memory\n", weight_dtype_name(s->dtype),
+               (double)deer_model_bytes(s->model) / 1e6);
 }
 
 static void print_exits(const subject *s)
@@ -130,11 +133,18 @@ typedef struct {
     long tokens;
 } shown_as;
 
-static void show(const deer_config *config, const deer_model *model, const shown_as *as)
+/* As budgets count it. */
+static deer_dtype counted_as(weight_dtype dtype)
 {
-    subject s = {.config = config, .model = model};
+    return dtype == WEIGHT_Q8 ? DEER_Q8 : dtype == WEIGHT_BF16 ? DEER_BF16 : DEER_F32;
+}
 
-    deer_cost_of(config, (int)as->tokens, DEER_F32, &s.cost);
+static void show(const deer_config *config, const deer_model *model, weight_dtype dtype,
+                 const shown_as *as)
+{
+    subject s = {.config = config, .model = model, .dtype = dtype};
+
+    deer_cost_of(config, (int)as->tokens, counted_as(dtype), &s.cost);
     if (as->json) {
         print_json(&s);
     } else if (as->explain) {
@@ -150,17 +160,20 @@ static deer_status show_named(const char *name, const shown_as *as, deer_error *
 {
     deer_config published;
     deer_model *model;
+    weight_dtype dtype;
     deer_status status;
 
     if (deer_config_published(name, &published)) {
-        show(&published, NULL, as);
+        show(&published, NULL, WEIGHT_F32, as);
         return DEER_OK;
     }
     status = deer_model_open(name, DEER_ALL_EXITS, &model, err);
+    if (status)
+        return status;
+    status = model_file_dtype(name, &dtype, err);
     if (!status)
-        show(deer_model_config(model), model, as);
-    if (!status)
-        deer_model_close(model);
+        show(deer_model_config(model), model, dtype, as);
+    deer_model_close(model);
     return status;
 }
 

@@ -170,3 +170,20 @@ void image_preprocess(image_plan *plan, const deer_image *image, int side, const
                 *out++ = ((float)row[3 * x] / 255.0f - mean[c]) / std[c];
         }
 }
+
+deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *seen,
+                                  const deer_config *c, float *out, deer_error *err)
+{
+    const deer_image *view[2] = {&seen->static_view, &seen->gripper_view};
+    size_t pixels = 3 * (size_t)c->image_size * (size_t)c->image_size;
+
+    if (!view[0]->rgb || !view[1]->rgb)
+        return deer_fail(err, "an observation lacks an image");
+    for (int i = 0; i < 2; i++) {
+        if (image_plan_prepare(&plan[i], view[i]->height, view[i]->width, c->image_size, err))
+            return DEER_FAILED;
+        image_preprocess(&plan[i], view[i], c->image_size, c->image_mean, c->image_std,
+                         out + (size_t)i * pixels);
+    }
+    return DEER_OK;
+}

@@ -34,4 +34,9 @@ size_t image_plan_bytes(const image_plan *plan);
 void image_preprocess(image_plan *plan, const deer_image *image, int side, const float mean[3],
                       const float std[3], float *out);
 
+/* Both of an observation's images, static first: out [2, 3, S, S]; prepares the plans. Fails when
+ * an image is missing or cannot be used. */
+deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *seen,
+                                  const deer_config *config, float *out, deer_error *err);
+
 #endif

@@ -149,6 +149,11 @@ const char *deer_model_fingerprint(const deer_model *model)
     return model->fingerprint;
 }
 
+const char *deer_model_type(const deer_model *model)
+{
+    return weight_dtype_name(model->decoder[0].qkv.w.type);
+}
+
 size_t deer_model_bytes(const deer_model *model)
 {
     return model->arena_bytes;

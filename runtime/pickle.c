@@ -41,6 +41,8 @@ enum {
     SCALAR,
     RECONSTRUCT,
     ENCODE,
+    TYPE_TAG,
+    SCRIPT_CLASS,
     FIRST_STORAGE
 };
 
@@ -59,6 +61,11 @@ static const struct {
     {"numpy.core.multiarray", "_reconstruct", RECONSTRUCT},
     {"numpy._core.multiarray", "_reconstruct", RECONSTRUCT},
     {"_codecs", "encode", ENCODE},
+    {"torch.jit._pickle", "restore_type_tag", TYPE_TAG},
+    {"torch.jit._pickle", "build_intlist", TYPE_TAG},
+    {"torch.jit._pickle", "build_doublelist", TYPE_TAG},
+    {"torch.jit._pickle", "build_boollist", TYPE_TAG},
+    {"torch.jit._pickle", "build_tensorlist", TYPE_TAG},
     {"torch", "FloatStorage", FIRST_STORAGE + NUMBER_F32},
     {"torch", "DoubleStorage", FIRST_STORAGE + NUMBER_F64},
     {"torch", "HalfStorage", FIRST_STORAGE + NUMBER_F16},
@@ -354,11 +361,22 @@ static const char *printable(const char *text, size_t size, char *room, size_t n
     return room;
 }
 
+/* "__torch__" or something in it: names of classes that only the archive's own code defines. */
+static bool is_script_module(const char *module, size_t size)
+{
+    static const char start[] = "__torch__";
+    const size_t n = sizeof start - 1;
+
+    return size >= n && !memcmp(module, start, n) && (size == n || module[n] == '.');
+}
+
 static bool push_name(machine *m, const char *module, size_t module_size, const char *name,
                       size_t name_size)
 {
     char a[64], b[64];
 
+    if (is_script_module(module, module_size))
+        return push_integer(m, PICKLE_NAME, SCRIPT_CLASS);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (same(module, module_size, known[i].module) && same(name, name_size, known[i].name))
             return push_integer(m, PICKLE_NAME, known[i].which);
@@ -546,9 +564,24 @@ static bool call(machine *m)
         return push(m, new_value(m, PICKLE_ARRAY));
     case ENCODE:
         return call_encode(m, arguments);
+    case TYPE_TAG: /* (value, type) or (list,) */
+        return arguments->as.many.count ? push(m, arguments->as.many.item[0]) : broken(m);
     default: /* a storage's type, or ndarray: only ever an argument */
         return broken(m);
     }
+}
+
+/* A TorchScript object, empty; other classes are not known, so that there is nothing to make. */
+static bool new_object(machine *m)
+{
+    pickle_value *arguments = pop(m), *class = arguments ? pop(m) : NULL;
+
+    if (!class)
+        return false;
+    if (class->kind != PICKLE_NAME || class->as.integer != SCRIPT_CLASS ||
+        arguments->kind != PICKLE_TUPLE || arguments->as.many.count)
+        return broken(m);
+    return push(m, new_value(m, PICKLE_OBJECT));
 }
 
 /* (version, shape, dtype, fortran_order, bytes) */
@@ -581,8 +614,8 @@ static bool build_array(machine *m, pickle_value *array, const pickle_value *sta
     return true;
 }
 
-/* Sets what an object holds: an array's contents, a dict's attributes (ignored), a dtype's byte
- * order. */
+/* Sets what an object holds: an array's contents, a TorchScript object's attributes, a dict's
+ * (ignored), a dtype's byte order. */
 static bool build(machine *m)
 {
     pickle_value *state = pop(m), *object = state ? top(m) : NULL;
@@ -591,6 +624,10 @@ static bool build(machine *m)
         return false;
     if (object->kind == PICKLE_ARRAY && !object->as.tensor.from)
         return build_array(m, object, state);
+    if (object->kind == PICKLE_OBJECT)
+        return state->kind == PICKLE_DICT
+                   ? append(m, object, state->as.many.item, state->as.many.count)
+                   : broken(m);
     if (object->kind == PICKLE_DICT)
         return state->kind == PICKLE_DICT || broken(m);
     if (object->kind == PICKLE_DTYPE)
@@ -779,6 +816,8 @@ static bool execute(machine *m, int code, size_t *memoized)
         return stack_global(m);
     case 'R':
         return call(m);
+    case 0x81:
+        return new_object(m);
     case 'b':
         return build(m);
     case 'Q':
@@ -835,7 +874,7 @@ void pickle_free(pickle *p)
 
         for (int i = 0; i < b->used; i++)
             if (b->value[i].kind == PICKLE_LIST || b->value[i].kind == PICKLE_TUPLE ||
-                b->value[i].kind == PICKLE_DICT)
+                b->value[i].kind == PICKLE_DICT || b->value[i].kind == PICKLE_OBJECT)
                 free(b->value[i].as.many.item);
         free(b);
         b = next;

@@ -10,8 +10,9 @@
  * the input or small records; time and memory are linear in the input's size.
  *
  * Names: torch._utils._rebuild_tensor_v2, _rebuild_parameter, torch.<type>Storage, torch.Size,
- * collections.OrderedDict, numpy's dtype, ndarray, multiarray.scalar and _reconstruct, and
- * _codecs.encode (how protocol 2 writes bytes).
+ * collections.OrderedDict, classes of TorchScript programs (__torch__.*: an object of one is only
+ * its attributes), torch.jit._pickle's type tags (dropped), numpy's dtype, ndarray,
+ * multiarray.scalar and _reconstruct, and _codecs.encode (how protocol 2 writes bytes).
  */
 #ifndef RUNTIME_PICKLE_H
 #define RUNTIME_PICKLE_H
@@ -32,6 +33,7 @@ typedef enum {
     PICKLE_LIST,
     PICKLE_TUPLE,
     PICKLE_DICT,
+    PICKLE_OBJECT,  /* of a TorchScript class: attributes, like a dict */
     PICKLE_NAME,    /* one of the names above, not called */
     PICKLE_STORAGE, /* where a tensor's data lies */
     PICKLE_TENSOR,
@@ -51,7 +53,7 @@ struct pickle_value {
             size_t size;
         } text;
         struct {
-            pickle_value **item; /* of a dict: key, value, key, value, .. */
+            pickle_value **item; /* of a dict, an object: key, value, .. */
             size_t count, room;
         } many;
         struct {

@@ -82,11 +82,6 @@ static deer_status check_order(const pth *file, deer_error *err)
     if (order && (!order->stored || order->size < 6 || memcmp(order->data, "little", 6) != 0))
         return deer_fail(err, "%s was saved on a big-endian machine, which is not read",
                          file->path);
-    if (entry_of(file, "constants.pkl", 13))
-        return deer_fail(err,
-                         "%s is a TorchScript program; load it in PyTorch and save its "
-                         "state_dict() with torch.save",
-                         file->path);
     return DEER_OK;
 }
 

@@ -7,7 +7,8 @@
  *   pth_close(&file);
  *
  * The file is mapped; a tensor is read when it is asked for. Nothing in it is executed (pickle.h).
- * The format before PyTorch 1.6 and TorchScript archives are refused with what to do.
+ * Of a TorchScript archive (OpenAI's CLIP files are some) the parameters are read, its code is not.
+ * The format before PyTorch 1.6 is refused with what to do.
  */
 #ifndef RUNTIME_PTH_H
 #define RUNTIME_PTH_H

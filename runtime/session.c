@@ -7,6 +7,7 @@
 
 #include "runtime/exit_policy.h"
 #include "runtime/half.h"
+#include "runtime/instruction.h"
 #include "runtime/kernels.h"
 #include "runtime/threads.h"
 
@@ -28,7 +29,7 @@ static size_t lay_out(deer_session *s, const deer_config *c, int threads, float 
         s->c = p + state;
         s->pooled = p + 2 * state;
     }
-    backbone = backbone_layout(c, threads, &s->backbone, p ? p + own : NULL);
+    backbone = backbone_layout(c, threads, 1, &s->backbone, p ? p + own : NULL);
     own += backbone + head_layout(c, HEAD_ROWS, 0, &s->head, p ? p + own + backbone : NULL);
     s->head.ws = s->backbone.ws;
     return own;
@@ -96,7 +97,7 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
     if (t->max_exit < 0 || t->max_exit > s->model->max_exit || t->steps_per_stage < 1)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",
                          t->max_exit, s->model->max_exit);
-    if ((unsigned)t->criterion > DEER_CRITERION_COSINE)
+    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED)
         return deer_fail(err, "the thresholds name no criterion that exists");
     s->thresholds = *t;
     if (s->last_exit > t->max_exit)
@@ -118,44 +119,27 @@ void deer_session_reset(deer_session *s)
     memset(s->c, 0, state);
     s->step = 0;
     s->last_exit = 0;
-}
-
-/* The instruction is what s->ids holds: looks its tokens up and starts anew. On failure there is no
- * instruction. */
-static deer_status begin_instruction(deer_session *s, int count, deer_error *err)
-{
-    s->tokens = 0;
-    if (model_embed(s->model, s->ids, count, s->backbone.embedded, err))
-        return DEER_FAILED;
-    s->tokens = count;
-    deer_session_reset(s);
-    return DEER_OK;
+    memset(s->done, 0, sizeof s->done);
 }
 
 deer_status deer_session_set_instruction(deer_session *s, const char *instruction, deer_error *err)
 {
-    int count;
+    deer_status status =
+        instruction_from_text(s->model, instruction, s->ids, &s->tokens, s->backbone.embedded, err);
 
-    if (!s->model->words)
-        return deer_fail(err, "model %s holds no tokenizer; give it token ids",
-                         s->model->config.name);
-    count = tokenizer_prompt(s->model->words, instruction, s->ids, s->model->config.max_text, err);
-    return count < 0 ? DEER_FAILED : begin_instruction(s, count, err);
+    if (!status)
+        deer_session_reset(s);
+    return status;
 }
 
 deer_status deer_session_set_tokens(deer_session *s, const int32_t *ids, int count, deer_error *err)
 {
-    const deer_config *c = &s->model->config;
+    deer_status status =
+        instruction_from_ids(s->model, ids, count, s->ids, &s->tokens, s->backbone.embedded, err);
 
-    if (count < 1)
-        return deer_fail(err, "an instruction needs at least one token");
-    for (int i = 0; i < count; i++)
-        if (ids[i] < 0 || ids[i] >= c->vocab)
-            return deer_fail(err, "token id %d lies outside the vocabulary of %d", (int)ids[i],
-                             c->vocab);
-    count = count < c->max_text ? count : c->max_text;
-    memcpy(s->ids, ids, (size_t)count * sizeof *s->ids);
-    return begin_instruction(s, count, err);
+    if (!status)
+        deer_session_reset(s);
+    return status;
 }
 
 int deer_session_tokens(const deer_session *s)
@@ -184,26 +168,18 @@ size_t deer_session_bytes(const deer_session *s)
 deer_status session_see(deer_session *s, const deer_observation *o, deer_error *err)
 {
     const deer_config *c = &s->model->config;
-    const deer_image *view[2] = {&o->static_view, &o->gripper_view};
-    size_t pixels = 3 * (size_t)c->image_size * (size_t)c->image_size;
 
     if (s->tokens == 0)
         return deer_fail(err, "the session has no instruction yet");
-    if (!view[0]->rgb || !view[1]->rgb)
-        return deer_fail(err, "an observation lacks an image");
     profile_start(s->profile);
-    for (int i = 0; i < 2; i++) {
-        if (image_plan_prepare(&s->plan[i], view[i]->height, view[i]->width, c->image_size, err))
-            return DEER_FAILED;
-        image_preprocess(&s->plan[i], view[i], c->image_size, c->image_mean, c->image_std,
-                         s->backbone.pixels + (size_t)i * pixels);
-    }
+    if (image_pair_preprocess(s->plan, o, c, s->backbone.pixels, err))
+        return DEER_FAILED;
     profile_mark(s->profile, PROFILE_PREPROCESS);
-    vision_run(s->model, &s->backbone);
+    vision_run(s->model, &s->backbone, 1);
     profile_mark(s->profile, PROFILE_VISION);
-    resampler_run(s->model, &s->backbone);
+    resampler_run(s->model, &s->backbone, 1);
     profile_mark(s->profile, PROFILE_RESAMPLER);
-    decoder_start(s->model, &s->backbone, s->tokens);
+    session_start(s);
     profile_mark(s->profile, PROFILE_EMBEDDING);
     return DEER_OK;
 }
@@ -213,9 +189,15 @@ typedef struct {
     const float *h, *c;
 } head_state;
 
-static void run_layer(deer_session *s, int layer)
+void session_start(deer_session *s)
 {
-    decoder_layer(s->model, &s->backbone, layer, s->ids, s->tokens);
+    decoder_start(s->model, &s->backbone, &(backbone_text){1, &s->tokens, s->ids, s->tokens});
+}
+
+void session_layer(deer_session *s, int layer)
+{
+    decoder_layer(s->model, &s->backbone, layer,
+                  &(backbone_text){1, &s->tokens, s->ids, s->tokens});
     profile_mark(s->profile, profile_layer(layer));
     if (s->observe)
         s->observe(s->observe_context, layer, s->backbone.hidden);
@@ -252,25 +234,25 @@ static head_state decide(deer_session *s, deer_action *a)
 {
     const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
-    float pose[HEAD_ROWS][DEER_POSE], previous[DEER_POSE];
+    float pose[HEAD_ROWS][DEER_POSE];
+    exit_trial trial;
     head_state after;
     int layer = 0;
 
     for (; layer < c->exit_layers[0]; layer++)
-        run_layer(s, layer);
+        session_layer(s, layer);
     pool(s, 0);
     for (int k = 0;; k++) {
         for (; layer <= c->exit_layers[k]; layer++)
-            run_layer(s, layer);
+            session_layer(s, layer);
         pool(s, k == 0);
         after = evaluate(s, k ? 1 : 2, a, pose);
         if (k == 0)
-            memcpy(previous, pose[0], sizeof previous);
-        a->delta[k] = deer_criterion_delta(t->criterion, a->pose, previous);
+            exit_trial_begin(&trial, t->criterion, t->score, s->done, pose[0]);
+        a->delta[k] = exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
         if (exit_policy_stop(t, k, a->delta[k]))
             return after;
-        memcpy(previous, a->pose, sizeof previous);
     }
 }
 
@@ -281,7 +263,7 @@ static head_state repeat_exit(deer_session *s, deer_action *a)
 
     a->exit = s->last_exit;
     for (int layer = 0; layer <= s->model->config.exit_layers[a->exit]; layer++)
-        run_layer(s, layer);
+        session_layer(s, layer);
     pool(s, 0);
     return evaluate(s, 1, a, pose);
 }
@@ -330,6 +312,7 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     /* The state kept is the one made by the exit's feature alone. */
     memcpy(s->h, after.h, state);
     memcpy(s->c, after.c, state);
+    memcpy(s->done, a->pose, sizeof s->done);
     s->last_exit = a->exit;
     s->step++;
     finish_action(c, a);
@@ -341,23 +324,4 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
 {
     clear(a);
     return session_see(s, observation, err) ? DEER_FAILED : session_act(s, a, err);
-}
-
-deer_status deer_step_features(deer_session *s, const deer_observation *observation, float *pooled,
-                               deer_error *err)
-{
-    const deer_config *c = &s->model->config;
-    int last = s->model->max_exit, next = 0;
-
-    if (session_see(s, observation, err))
-        return DEER_FAILED;
-    for (int layer = 0; layer <= c->exit_layers[last]; layer++) {
-        run_layer(s, layer);
-        if (layer != c->exit_layers[0] - 1 && layer != c->exit_layers[next])
-            continue;
-        max_pool(pooled, s->backbone.hidden, s->tokens, c->d_model);
-        pooled += c->d_model;
-        next += layer == c->exit_layers[next];
-    }
-    return DEER_OK;
 }

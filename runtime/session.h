@@ -12,10 +12,11 @@ struct deer_session {
     deer_thresholds thresholds;
     int32_t *ids; /* [max_text] */
     int tokens;
-    long step;     /* steps since the last reset */
-    int last_exit; /* taken at the last step */
-    float *h, *c;  /* [lstm_layers, lstm_hidden] */
-    float *pooled; /* [HEAD_ROWS, d_model] */
+    long step;             /* steps since the last reset */
+    int last_exit;         /* taken at the last step */
+    float done[DEER_POSE]; /* at the last step; 0 after a reset */
+    float *h, *c;          /* [lstm_layers, lstm_hidden] */
+    float *pooled;         /* [HEAD_ROWS, d_model] */
     backbone_scratch backbone;
     head_scratch head;
     float *arena;
@@ -32,11 +33,11 @@ struct deer_session {
 deer_status session_see(deer_session *session, const deer_observation *observation,
                         deer_error *err);
 
+/* The decoder's residual stream becomes the instruction; then one layer after the other. */
+void session_start(deer_session *session);
+void session_layer(deer_session *session, int layer);
+
 /* Media and text -> action: everything of a step behind session_see. */
 deer_status session_act(deer_session *session, deer_action *action, deer_error *err);
-
-/* provisional */
-deer_status deer_step_features(deer_session *session, const deer_observation *observation,
-                               float *pooled, deer_error *err);
 
 #endif

@@ -91,12 +91,57 @@ static deer_status read_criterion(const char *path, const json_t *json, deer_thr
 {
     const char *name = json_string_value(json_object_get(json, "criterion"));
 
-    for (int i = 0; name && i <= DEER_CRITERION_COSINE; i++)
+    for (int i = 0; name && i <= DEER_CRITERION_COMBINED; i++)
         if (!strcmp(name, deer_criterion_name((deer_criterion)i))) {
             t->criterion = (deer_criterion)i;
             return DEER_OK;
         }
     return deer_fail(err, "%s: unknown criterion '%s'", path, name ? name : "(none)");
+}
+
+/* A weight, or 0 where it is not named; false when it is no number a float can hold. */
+static bool read_weight(const json_t *from, const char *name, float *weight)
+{
+    const json_t *value = json_object_get(from, name);
+    double number = value ? finite_or_nan(value) : 0;
+
+    *weight = (float)number;
+    return fabs(number) < largest; /* not a NaN */
+}
+
+/* One exit's score; false when it is nothing of the kind, or names signals there are not. */
+static bool read_score(const json_t *from, deer_score *score)
+{
+    size_t known = 0;
+
+    if (!json_object_get(from, "constant") || !read_weight(from, "constant", &score->constant))
+        return false;
+    for (int j = 0; j < DEER_SIGNALS; j++) {
+        const char *name = deer_signal_name((deer_signal)j);
+        if (!read_weight(from, name, &score->weight[j]))
+            return false;
+        known += json_object_get(from, name) != NULL;
+    }
+    return json_object_size(from) == 1 + known;
+}
+
+static deer_status read_scores(const char *path, const json_t *json, deer_thresholds *t,
+                               deer_error *err)
+{
+    const json_t *list = json_object_get(json, "score");
+
+    if (t->criterion != DEER_CRITERION_COMBINED)
+        return DEER_OK;
+    if (!json_is_array(list) || json_array_size(list) != (size_t)t->max_exit)
+        return deer_fail(err, "%s: the combined criterion needs a score for each of %d exits", path,
+                         t->max_exit);
+    for (int k = 0; k < t->max_exit; k++)
+        if (!read_score(json_array_get(list, (size_t)k), &t->score[k]))
+            return deer_fail(err,
+                             "%s: score %d must have a constant, and weights of signals that "
+                             "this program knows, all numbers",
+                             path, k);
+    return DEER_OK;
 }
 
 static void read_promise(const json_t *p, int exits, deer_promise *promise)
@@ -222,7 +267,7 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
         return deer_fail(err, "%s: steps_per_stage must be 1 or more", path);
     t->steps_per_stage = (int)stage;
     if (read_criterion(path, json, t, err) || read_tau(path, json, t, err) ||
-        read_exits(path, json, model, t, err))
+        read_exits(path, json, model, t, err) || read_scores(path, json, t, err))
         return DEER_FAILED;
     read_promise(json_object_get(json, "promise"), t->exits, &t->promise);
     read_origin(json, t);

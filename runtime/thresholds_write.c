@@ -27,6 +27,30 @@ static json_t *tau_json(const float *tau, int max_exit)
     return list;
 }
 
+static json_t *scores_json(const deer_score *score, int max_exit)
+{
+    json_t *list = json_array();
+
+    for (int k = 0; k < max_exit; k++) {
+        json_t *one = json_pack("{s:f}", "constant", (double)score[k].constant);
+        for (int j = 0; j < DEER_SIGNALS; j++)
+            if (score[k].weight[j] != 0)
+                json_object_set_new(one, deer_signal_name((deer_signal)j),
+                                    json_real((double)score[k].weight[j]));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static bool finite_score(const deer_score *score)
+{
+    bool finite = isfinite(score->constant);
+
+    for (int j = 0; j < DEER_SIGNALS; j++)
+        finite = finite && isfinite(score->weight[j]);
+    return finite;
+}
+
 /* What the caller filled in by hand may not make a file that nothing can read. */
 static deer_status check(const char *path, const deer_config *config, const deer_thresholds *t,
                          deer_error *err)
@@ -34,15 +58,18 @@ static deer_status check(const char *path, const deer_config *config, const deer
     if (t->max_exit < 0 || t->max_exit >= config->exits || t->exits != t->max_exit + 1)
         return deer_fail(err, "cannot write %s: thresholds up to exit %d of %d", path, t->max_exit,
                          config->exits);
-    if ((unsigned)t->criterion > DEER_CRITERION_COSINE || t->steps_per_stage < 1)
+    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED || t->steps_per_stage < 1)
         return deer_fail(err, "cannot write %s: criterion or steps_per_stage out of range", path);
     if (t->points < 0 || t->points > DEER_MAX_POINTS || t->reference.episodes < 0 ||
         t->reference.episodes > DEER_MAX_REFERENCE)
         return deer_fail(err, "cannot write %s: %d points, %d reference episodes", path, t->points,
                          t->reference.episodes);
-    for (int k = 0; k < t->max_exit; k++)
+    for (int k = 0; k < t->max_exit; k++) {
         if (isnan(t->tau[k]))
             return deer_fail(err, "cannot write %s: threshold %d is not a number", path, k);
+        if (t->criterion == DEER_CRITERION_COMBINED && !finite_score(&t->score[k]))
+            return deer_fail(err, "cannot write %s: score %d is not finite", path, k);
+    }
     return DEER_OK;
 }
 
@@ -110,6 +137,8 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     json_object_set_new(json, "deer_thresholds", json_integer(THRESHOLDS_VERSION));
     json_object_set_new(json, "model_fingerprint", json_string(t->model_fingerprint));
     json_object_set_new(json, "criterion", json_string(deer_criterion_name(t->criterion)));
+    if (t->criterion == DEER_CRITERION_COMBINED)
+        json_object_set_new(json, "score", scores_json(t->score, t->max_exit));
     json_object_set_new(json, "exit_layers", layers);
     json_object_set_new(json, "tau", tau_json(t->tau, t->max_exit));
     json_object_set_new(json, "steps_per_stage", json_integer(t->steps_per_stage));

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +22,19 @@ struct tokenizer {
     int image, end_of_chunk, end_of_text;
 };
 
+/* An id as the file has it; INT_MAX, which no vocabulary has room for, for one that is no int. */
+static int id_of(const json_t *value)
+{
+    json_int_t id = json_integer_value(value);
+
+    return id >= 0 && id < INT_MAX ? (int)id : INT_MAX;
+}
+
 static int find(const tokenizer *t, const char *word)
 {
     json_t *id = json_object_get(t->words, word);
 
-    return id ? (int)json_integer_value(id) : -1;
+    return id ? id_of(id) : -1;
 }
 
 /* A special token is a word of the vocabulary, or only an added token of the file. */
@@ -39,7 +48,7 @@ static int find_special(const tokenizer *t, const char *word)
     {
         const char *content = json_string_value(json_object_get(token, "content"));
         if (id < 0 && content && !strcmp(content, word))
-            id = (int)json_integer_value(json_object_get(token, "id"));
+            id = id_of(json_object_get(token, "id"));
     }
     return id;
 }
@@ -112,20 +121,20 @@ static json_int_t next_id(const tokenizer *t)
 {
     json_t *list = json_object_get(t->json, "added_tokens"), *entry;
     const char *word;
-    json_int_t last = -1;
+    int last = -1;
     size_t i;
 
     json_object_foreach(t->words, word, entry)
     {
-        if (json_integer_value(entry) > last)
-            last = json_integer_value(entry);
+        last = id_of(entry) > last ? id_of(entry) : last;
     }
     json_array_foreach(list, i, entry)
     {
-        if (json_integer_value(json_object_get(entry, "id")) > last)
-            last = json_integer_value(json_object_get(entry, "id"));
+        int id = id_of(json_object_get(entry, "id"));
+
+        last = id > last ? id : last;
     }
-    return last + 1;
+    return (json_int_t)last + 1;
 }
 
 deer_status tokenizer_complete(const char *where, const char *text, char **completed,

@@ -1,4 +1,4 @@
-/* vision.c - CLIP's vision transformer and the Perceiver resampler, both images in one batch. */
+/* vision.c - CLIP's vision transformer and the Perceiver resampler, all images in one batch. */
 #include <math.h>
 #include <string.h>
 
@@ -6,11 +6,11 @@
 #include "runtime/kernels.h"
 
 /* Patches in raster order, each as (channel, row, column): the convolution becomes one product. */
-static void cut_patches(const deer_config *c, const float *pixels, float *patches)
+static void cut_patches(const deer_config *c, const float *pixels, float *patches, int images)
 {
     int side = c->image_size, p = c->patch_size, grid = side / p;
 
-    for (int image = 0; image < 2; image++, pixels += 3L * side * side)
+    for (int image = 0; image < images; image++, pixels += 3L * side * side)
         for (int gy = 0; gy < grid; gy++)
             for (int gx = 0; gx < grid; gx++)
                 for (int channel = 0; channel < 3; channel++)
@@ -19,27 +19,28 @@ static void cut_patches(const deer_config *c, const float *pixels, float *patche
                                (size_t)p * sizeof *patches);
 }
 
-static void embed_patches(const deer_model *model, backbone_scratch *s)
+static void embed_patches(const deer_model *model, backbone_scratch *s, int images)
 {
     const deer_config *c = &model->config;
     const vision_weights *v = &model->vision;
     int w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
     int values = 3 * c->patch_size * c->patch_size;
 
-    cut_patches(c, s->pixels, s->patches);
-    for (int image = 0; image < 2; image++) {
+    cut_patches(c, s->pixels, s->patches, images);
+    for (int image = 0; image < images; image++) {
         float *tokens = s->tokens + (long)image * (n + 1) * w;
         memcpy(tokens, v->class_embedding, (size_t)w * sizeof *tokens);
         linear(&s->ws, tokens + w, s->patches + (long)image * n * values, &v->conv1, n);
         for (int i = 0; i < (n + 1) * w; i++)
             tokens[i] += v->positional_embedding[i];
     }
-    layer_norm(s->tokens, s->tokens, v->ln_pre.w, v->ln_pre.b, 2 * (n + 1), w);
+    layer_norm(s->tokens, s->tokens, v->ln_pre.w, v->ln_pre.b, images * (n + 1), w);
 }
 
-static void vision_layer(const deer_config *c, const vision_block *b, backbone_scratch *s, int n)
+static void vision_layer(const deer_config *c, const vision_block *b, backbone_scratch *s,
+                         int images, int n)
 {
-    int w = c->vision_width, dim = w / c->vision_heads, rows = 2 * n;
+    int w = c->vision_width, dim = w / c->vision_heads, rows = images * n;
 
     layer_norm(s->normed, s->tokens, b->ln_1.w, b->ln_1.b, rows, w);
     linear(&s->ws, s->wide, s->normed, &b->in_proj, rows);
@@ -49,7 +50,7 @@ static void vision_layer(const deer_config *c, const vision_block *b, backbone_s
                                            .v = s->wide + 2 * w,
                                            .q_stride = 3 * w,
                                            .kv_stride = 3 * w,
-                                           .sequences = 2,
+                                           .sequences = images,
                                            .tq = n,
                                            .tk = n,
                                            .heads = c->vision_heads,
@@ -61,66 +62,67 @@ static void vision_layer(const deer_config *c, const vision_block *b, backbone_s
     linear_add(&s->ws, s->tokens, s->wide, &b->c_proj, rows);
 }
 
-void vision_run(const deer_model *model, backbone_scratch *s)
+void vision_run(const deer_model *model, backbone_scratch *s, int frames)
 {
     const deer_config *c = &model->config;
     int grid = c->image_size / c->patch_size;
 
-    embed_patches(model, s);
+    embed_patches(model, s, 2 * frames);
     for (int i = 0; i < c->vision_layers; i++)
-        vision_layer(c, &model->vision.block[i], s, grid * grid + 1);
+        vision_layer(c, &model->vision.block[i], s, 2 * frames, grid * grid + 1);
 }
 
 /* ---------------------------------------------------------------- resampler ---------------- */
 
-/* Keys and values come from an image's tokens and, behind them, from its latents themselves; both
- * images' rows lie together: seen [2, n + count, w], latents [2, count, w]. */
+/* Keys and values come from an image's tokens and, behind them, from its latents themselves; all
+ * images' rows lie together: seen [images, n + count, w], latents [images, count, w]. */
 static void resample_layer(const deer_config *c, const resampler_layer *r, backbone_scratch *s,
-                           int n)
+                           int images, int n)
 {
     int w = c->vision_width, count = c->resampler_latents;
     int inner = c->resampler_heads * c->resampler_head_dim;
+    int all = images * count;
     long rows = n + count;
-    float *kv = s->wide, *q = s->wide + 2 * rows * 2 * inner, *own = s->mixed;
+    float *kv = s->wide, *q = s->wide + images * rows * 2 * inner, *own = s->mixed;
 
-    layer_norm(own, s->media, r->norm_latents.w, r->norm_latents.b, 2 * count, w);
-    for (int image = 0; image < 2; image++) {
+    layer_norm(own, s->media, r->norm_latents.w, r->norm_latents.b, all, w);
+    for (int image = 0; image < images; image++) {
         float *seen = s->normed + image * rows * w;
         const float *patches = s->tokens + ((long)image * (n + 1) + 1) * w; /* no class token */
         layer_norm(seen, patches, r->norm_media.w, r->norm_media.b, n, w);
         memcpy(seen + (long)n * w, own + (long)image * count * w,
                (size_t)count * (size_t)w * sizeof *own);
     }
-    linear(&s->ws, q, own, &r->to_q, 2 * count);
-    linear(&s->ws, kv, s->normed, &r->to_kv, (int)(2 * rows));
+    linear(&s->ws, q, own, &r->to_q, all);
+    linear(&s->ws, kv, s->normed, &r->to_kv, (int)(images * rows));
     attention_run(&s->ws, &(attention_job){.out = s->mixed,
                                            .q = q,
                                            .k = kv,
                                            .v = kv + inner,
                                            .q_stride = inner,
                                            .kv_stride = 2 * inner,
-                                           .sequences = 2,
+                                           .sequences = images,
                                            .tq = count,
                                            .tk = n + count,
                                            .heads = c->resampler_heads,
                                            .dim = c->resampler_head_dim,
                                            .scale = 1 / sqrtf((float)c->resampler_head_dim)});
-    linear_add(&s->ws, s->media, s->mixed, &r->to_out, 2 * count);
-    layer_norm(s->normed, s->media, r->ff_norm.w, r->ff_norm.b, 2 * count, w);
-    linear_then(&s->ws, s->wide, s->normed, &r->ff_up, 2 * count, ACTIVATION_GELU);
-    linear_add(&s->ws, s->media, s->wide, &r->ff_down, 2 * count);
+    linear_add(&s->ws, s->media, s->mixed, &r->to_out, all);
+    layer_norm(s->normed, s->media, r->ff_norm.w, r->ff_norm.b, all, w);
+    linear_then(&s->ws, s->wide, s->normed, &r->ff_up, all, ACTIVATION_GELU);
+    linear_add(&s->ws, s->media, s->wide, &r->ff_down, all);
 }
 
-void resampler_run(const deer_model *model, backbone_scratch *s)
+void resampler_run(const deer_model *model, backbone_scratch *s, int frames)
 {
     const deer_config *c = &model->config;
     const resampler_weights *r = &model->resampler;
     int w = c->vision_width, grid = c->image_size / c->patch_size;
     size_t size = (size_t)c->resampler_latents * (size_t)w;
 
-    for (int image = 0; image < 2; image++)
+    for (int image = 0; image < 2 * frames; image++)
         memcpy(s->media + (size_t)image * size, r->latents, size * sizeof *s->media);
     for (int i = 0; i < c->resampler_layers; i++)
-        resample_layer(c, &r->layer[i], s, grid * grid);
-    layer_norm(s->media, s->media, r->norm.w, r->norm.b, 2 * c->resampler_latents, w);
+        resample_layer(c, &r->layer[i], s, 2 * frames, grid * grid);
+    layer_norm(s->media, s->media, r->norm.w, r->norm.b, 2 * frames * c->resampler_latents, w);
 }

@@ -7,7 +7,7 @@
 
 #include "runtime/file.h"
 
-enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512 };
+enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_MODULES = 200000 };
 
 /* ---------------------------------------------------------------- table -------------------- */
 
@@ -51,10 +51,66 @@ static deer_status list_safetensors(weights *w, int part, deer_error *err)
     return DEER_OK;
 }
 
+/* Adds a tensor of that name; takes the name. */
+static deer_status add_named(weights *w, int part, char *name, const pickle_value *value,
+                             deer_error *err)
+{
+    weights_tensor *t = name ? add(w, err) : NULL;
+
+    if (!t) {
+        free(name);
+        return deer_fail(err, "out of memory reading %s", w->path);
+    }
+    w->names[w->count - 1] = name;
+    t->name = name;
+    t->part = part;
+    t->own = value;
+    t->rank = value->as.tensor.rank;
+    memcpy(t->shape, value->as.tensor.shape, sizeof t->shape);
+    return DEER_OK;
+}
+
+/* The tensors among the attributes of a TorchScript module and of the modules in it: names as a
+ * state dict has them, joined by dots. Modules may be shared, or hold themselves: what is visited
+ * is counted. */
+static deer_status list_modules(weights *w, int part, const pickle_value *module,
+                                const char *prefix, int *left, deer_error *err)
+{
+    for (size_t i = 0; i + 1 < module->as.many.count; i += 2) {
+        const pickle_value *key = module->as.many.item[i], *value = module->as.many.item[i + 1];
+        deer_status status;
+        char *name;
+
+        if ((value->kind != PICKLE_TENSOR && value->kind != PICKLE_OBJECT) ||
+            key->kind != PICKLE_TEXT)
+            continue;
+        if (--*left < 0 || !key->as.text.size ||
+            strlen(prefix) + key->as.text.size + 1 > MAX_NAME ||
+            memchr(key->as.text.at, 0, key->as.text.size))
+            return deer_fail(err, "%s has modules without end, or without proper names",
+                             w->pth[part].path);
+        if (asprintf(&name, "%s%s%.*s", prefix, *prefix ? "." : "", (int)key->as.text.size,
+                     key->as.text.at) < 0)
+            return deer_fail(err, "out of memory reading %s", w->path);
+        if (value->kind == PICKLE_TENSOR) {
+            status = add_named(w, part, name, value, err);
+        } else {
+            status = list_modules(w, part, value, name, left, err);
+            free(name);
+        }
+        if (status)
+            return status;
+    }
+    return DEER_OK;
+}
+
 static deer_status list_pth(weights *w, int part, deer_error *err)
 {
     const pickle_value *root = w->pth[part].pickle.root, *state;
+    int left = MAX_MODULES;
 
+    if (root->kind == PICKLE_OBJECT)
+        return list_modules(w, part, root, "", &left, err);
     state = pickle_get(root, "model_state_dict");
     state = state ? state : pickle_get(root, "state_dict");
     state = state ? state : root;
@@ -62,23 +118,13 @@ static deer_status list_pth(weights *w, int part, deer_error *err)
         return deer_fail(err, "%s holds no state dict", w->pth[part].path);
     for (size_t i = 0; i + 1 < state->as.many.count; i += 2) {
         const pickle_value *key = state->as.many.item[i], *value = state->as.many.item[i + 1];
-        weights_tensor *t;
 
         if (value->kind != PICKLE_TENSOR || key->kind != PICKLE_TEXT)
             continue;
         if (key->as.text.size > MAX_NAME || memchr(key->as.text.at, 0, key->as.text.size))
             return deer_fail(err, "%s has a tensor without a proper name", w->pth[part].path);
-        t = add(w, err);
-        if (!t)
+        if (add_named(w, part, strndup(key->as.text.at, key->as.text.size), value, err))
             return DEER_FAILED;
-        w->names[w->count - 1] = strndup(key->as.text.at, key->as.text.size);
-        if (!w->names[w->count - 1])
-            return deer_fail(err, "out of memory reading %s", w->path);
-        t->name = w->names[w->count - 1];
-        t->part = part;
-        t->own = value;
-        t->rank = value->as.tensor.rank;
-        memcpy(t->shape, value->as.tensor.shape, sizeof t->shape);
     }
     return DEER_OK;
 }

@@ -8,7 +8,8 @@
  *
  * Safetensors (one file, or shards by their *.index.json) and PyTorch's zip checkpoints (also
  * sharded): the state dict is the file's root, or what the root calls model_state_dict or
- * state_dict. Values that are no tensors are left out.
+ * state_dict; of a TorchScript archive, the attributes that are tensors, named as in a state dict.
+ * Values that are no tensors are left out.
  */
 #ifndef RUNTIME_WEIGHTS_H
 #define RUNTIME_WEIGHTS_H

@@ -200,11 +200,100 @@ static void test_refused(void **state)
     says("auto_lang_ann.npy");
 }
 
+/* Headers of arrays, with a few bytes behind each. */
+static void test_hostile_arrays(void **state)
+{
+#define HEADER(descr, order, shape)                                                                \
+    "{'descr': " descr ", 'fortran_order': " order ", 'shape': " shape ", }"
+    static const struct {
+        const char *header, *says;
+    } cases[] = {
+        {HEADER("'<f4'", "False", "(-2,)"), "not understood"},
+        {HEADER("'<f4'", "False", "(9223372036854775807,)"), "not understood"},
+        {HEADER("'<f4'", "False", "(9223372036854775808,)"), "not understood"},
+        {HEADER("'<f4'", "False", "(18446744073709551618,)"), "not understood"},
+        {HEADER("'<f8'", "False", "(4294967296, 4294967296)"), "not understood"},
+        {HEADER("'<f8'", "False", "(536870912, 8)"), "not understood"},
+        {HEADER("'<f4'", "False", "(1, 1, 1, 1, 1, 1, 1, 1, 1)"), "not understood"},
+        {HEADER("'<f4'", "False", "(2"), "not understood"},
+        {HEADER("'<f4'", "False", "2"), "not understood"},
+        {HEADER("'<f4'", "False", "(1.5,)"), "not understood"},
+        {HEADER("'<f4'", "False", "(3,)"), "not what its shape says"},
+        {HEADER("'<f4'", "False", "(1,)"), "not what its shape says"},
+        {HEADER("'<f8'", "False", "(2,)"), "not what its shape says"},
+        {HEADER("'<f4'", "True", "(1, 2)"), "Fortran order"},
+        {HEADER("'>f4'", "False", "(2,)"), "not understood"},
+        {HEADER("'<c8'", "False", "(1,)"), "not understood"},
+        {HEADER("'<U2'", "False", "(1,)"), "not understood"},
+        {HEADER("[('a', '<f4')]", "False", "(2,)"), "not understood"},
+        {"{'descr': '<f4', 'shape': (2,)}", "not understood"},
+        {"{'descr' '<f4', 'fortran_order': False, 'shape': (2,)}", "not understood"},
+        {"__import__('os').system('id')", "not understood"},
+        {"", "not understood"},
+    };
+#undef HEADER
+    npy array;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t length = strlen(cases[i].header);
+        uint8_t file[512] = "\x93NUMPY\1";
+
+        file[8] = (uint8_t)length;
+        memcpy(file + 10, cases[i].header, length);
+        assert_int_equal(npy_parse("x", file, 10 + length + 8, &array, &error), DEER_FAILED);
+        says(cases[i].says);
+    }
+}
+
+/* Where in an archive the central directory has its first entry of this name. */
+static uint8_t *entry_of(char *bytes, size_t size, const char *name)
+{
+    for (char *at = bytes; (at = memmem(at, size - (size_t)(at - bytes), "PK\1\2", 4)); at++)
+        if (!strncmp(at + 46, name, strlen(name)))
+            return (uint8_t *)at;
+    fail_msg("no %s", name);
+    return NULL;
+}
+
+/* A deflated picture that says it is smaller, or far larger, than it is; bytes that are none. */
+static void test_hostile_archives(void **state)
+{
+    static const struct {
+        uint32_t size;
+        const char *says;
+    } cases[] = {{10, "is damaged"}, {1 << 20, "is damaged"}, {0x7fffffff, "is larger than"}};
+    const char *name = "episode_0000013.npz";
+    char path[96], *bytes;
+    uint8_t *entry;
+    size_t size;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bytes = load(path, &size);
+        entry = entry_of(bytes, size, "rgb_static.npy");
+        for (int b = 0; b < 4; b++)
+            entry[24 + b] = (uint8_t)(cases[i].size >> 8 * b);
+        put(name, bytes, size);
+        assert_int_equal(read_all(), DEER_FAILED);
+        says(cases[i].says);
+        for (int b = 0; b < 4; b++) /* back again */
+            entry[24 + b] = (uint8_t)((6 * 8 * 3 + 128) >> 8 * b);
+        put(name, bytes, size);
+        free(bytes);
+        assert_int_equal(read_all(), DEER_OK);
+    }
+    put(name, "PK", 2);
+    assert_int_equal(read_all(), DEER_FAILED);
+    says("no zip archive");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),
-        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_good),           cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_hostile_arrays), cmocka_unit_test(test_hostile_archives),
         cmocka_unit_test(test_refused),
     };
 

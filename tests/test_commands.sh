@@ -214,8 +214,15 @@ json 'exits threads steps' "$build/deer-run" bench --model "$a" --steps 2 --json
 fails 1 'standard output' full_stdout "$build/deer-run" bench --model "$a" --steps 2
 json 'exits profile' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --json --profile-out "$files/here.json"
 grep -q '"measured": true' "$files/here.json" || wrong "no profile of this machine"
-echo "my notes" >"$files/mine"
-nowhere 1 'is not a profile' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --profile-out "$files/mine"
+json 'exits profile' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --json --profile-out "$files/here.json" \
+    --hardware "$files/here.json"
+grep -q '"model": ' "$files/here.json" || wrong "no samples in this machine's profile"
+"$build/deer-run" bench --model "$a" --exit 0 --steps 2 --json --hardware raspberry-pi-5 | grep -q predicted_ms ||
+    wrong "no prediction beside the measurement"
+fails 2 'no machine' "$build/deer-run" bench --model "$a" --steps 2 --hardware nowhere
+echo "my notes" >"$files/mine.json"
+nowhere 1 'is not a profile' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --profile-out "$files/mine.json"
+nowhere 2 'must end in .json' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --profile-out "$files/mine"
 bad_models "$build/deer-run" bench --steps 2 --model
 bad_models "$build/deer-run" episode --demos "$demos" --model
 bad_demos "$build/deer-run" episode --model "$a" --demos
@@ -282,8 +289,10 @@ if [ -e "$model" ]; then
     fails 1 . "$calib" replay --model "$a" --demos "$demos" --cache "$cache"
     ok "$calib" solve --cache "$cache" $budget --out "$files/t.json"
     json 'deer_thresholds tau promise' cat "$files/t.json"
-    json '' "$calib" solve --cache "$cache" $budget --out "$files/t.json" --json
-    json '' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
+    json "tau average_cost peak_cost loss exit_fraction baseline_loss oracle_loss gap_closed evaluations
+        seconds guarantee criterion history" "$calib" solve --cache "$cache" $budget \
+        --out "$files/t.json" --json
+    json 'tau loss promised budget_kept' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
     nowhere 1 . "$calib" solve --cache "$cache" $budget --out "$files/none/new.json"
     fails 1 . "$calib" solve --cache "$files/none" $budget --out "$files/new.json"
@@ -291,6 +300,21 @@ if [ -e "$model" ]; then
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/t.json" --json
+    # The combined criterion: from the cache to the robot.
+    combined="$calib solve --cache $cache --criterion combined"
+    ok $combined $budget --frontier "$files/f.json" --frontier-points 3 --out "$files/s.json"
+    json 'criterion score tau dial' cat "$files/s.json"
+    json 'tau loss promised budget_kept' "$calib" check --cache "$cache" --thresholds "$files/s.json" --json
+    json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
+        --thresholds "$files/s.json" --budget 0.005 --json
+    json 'success rollouts' "$build/deer-sim" eval --model "$model" --thresholds "$files/s.json" \
+        --tasks press_button --episodes 1 --json
+    usage $combined $budget --print-official
+    usage $combined $budget --history random
+    usage "$calib" solve --table "$files/t.h5" --criterion combined --avg-cost 1
+    sed 's/"constant"/"constent"/' "$files/s.json" >"$files/bad.json"
+    fails 1 'score 0' "$calib" check --cache "$cache" --thresholds "$files/bad.json"
+    fails 1 'score 0' "$build/deer-sim" eval --model "$model" --thresholds "$files/bad.json"
 fi
 
 echo "$checks checks, $failures failed"

@@ -279,6 +279,23 @@ static void play_before(episode *e, const array views[2], uint8_t *const rgb[2])
     set_tokens(e);
 }
 
+/* Every layer of a step, whatever exit it would take, and the features of all exits. */
+static void look_through(episode *e, const deer_observation *seen, float *pooled)
+{
+    const deer_config *c = e->config;
+    deer_session *s = e->looking;
+    int d = c->d_model, next = 0;
+
+    ok(session_see(s, seen, &error));
+    for (int layer = 0; layer <= c->exit_layers[c->exits - 1]; layer++) {
+        session_layer(s, layer);
+        if (layer == c->exit_layers[0] - 1)
+            max_pool(pooled, s->backbone.hidden, s->tokens, d);
+        if (layer == c->exit_layers[next])
+            max_pool(pooled + (long)++next * d, s->backbone.hidden, s->tokens, d);
+    }
+}
+
 static void run_steps(episode *e)
 {
     static const char *const names[] = {"exit_layer", "pose",   "gripper_prob",   "action",
@@ -308,7 +325,7 @@ static void run_steps(episode *e)
     for (e->t = 0; (hsize_t)e->t < out[0].size[0]; e->t++) {
         deer_observation seen = seen_at(views, rgb, (size_t)e->t);
         deer_action action;
-        ok(deer_step_features(e->looking, &seen, pooled, &error));
+        look_through(e, &seen, pooled);
         compare_backbone(e, vit, &media);
         if (comparable)
             compare_full_depth(e, pooled, &pose, &delta, &prev, &pooled_official);

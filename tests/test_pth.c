@@ -294,7 +294,7 @@ static const program programs[] = {
     PROGRAM("\200\2(cos\nsystem\no.", "refers to os.system"),
     PROGRAM("\200\2"
             "ctorch\nSize\n)\x81.",
-            "instruction 0x81"),
+            "broken pickle"),
     PROGRAM("\200\2\x82\1.", "instruction 0x82"),
     PROGRAM("\200\2P0\n.", "instruction 0x50"),
     PROGRAM("\200\2ctorch\nFloatStorage\n)R.", "broken pickle"),
@@ -383,6 +383,41 @@ static const program programs[] = {
     PROGRAM("\200\2(X\5\0\0\0otherctorch\nFloatStorage\nX\1\0\0\0000K\1K\1tQ.",
             "no tensor's storage"),
     PROGRAM("\200\2K\1Q.", "no tensor's storage"),
+    /* TorchScript */
+    PROGRAM("\200\2"
+            "c__torch__\nM\n}\x81.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\nK\1\x85\x81.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81)b.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "c__torchx__\nM\n)\x81.",
+            "refers to __torchx__.M"),
+    PROGRAM("\200\2"
+            "c__torch__x.y\nM\n)\x81.",
+            "refers to __torch__x.y.M"),
+    PROGRAM("\200\2"
+            "ctorch.jit._pickle\nbuild_intlist\n)R.",
+            "broken pickle"),
+    PROGRAM("\200\2"
+            "ctorch.jit._pickle\neval\n)R.",
+            "torch.jit._pickle.eval"),
+    /* objects in themselves, by one name and by two; without a name */
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81q\1}X\1\0\0\0ah\1sb.",
+            "modules without end"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81q\1}(X\1\0\0\0ah\1X\1\0\0\0bh\1ub.",
+            "modules without end"),
+    PROGRAM("\200\2"
+            "c__torch__\nM\n)\x81q\1}X\0\0\0\0h\1sb.",
+            "without proper names"),
     /* numpy */
     PROGRAM("\200\2"
             "cnumpy\ndtype\nX\2\0\0\0V8\x85R.",
@@ -450,7 +485,6 @@ static void test_refused_archives(void **state)
         {{{"x/data.pkl", good, n}, {"y/data.pkl", good, n}}, 2, "more than one checkpoint"},
         {{{"x/data.pkl", good, n}, {"x/data.pkl", good, n}}, 2, "two entries called"},
         {{{"x/data.pkl", good, n}, {"x/byteorder", "big", 3}}, 2, "big-endian machine"},
-        {{{"x/data.pkl", good, n}, {"x/constants.pkl", "", 0}}, 2, "TorchScript"},
         {{{"", good, n}}, 1, "without a proper name"},
     };
     buffer *b = malloc(sizeof *b), *c = malloc(sizeof *c);
@@ -482,6 +516,106 @@ static void test_refused_archives(void **state)
     refused(b, "before PyTorch 1.6");
     free(b);
     free(c);
+}
+
+/* A TorchScript program's parameters, under the names of its state dict (make_torchscript.py). */
+static void test_torchscript(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t elements;
+    } expected[] = {{"visual.class_embedding", 3}, {"visual.block.0.weight", 6}};
+    float got[6];
+    weights w;
+
+    (void)state;
+    assert_int_equal(weights_open("tests/data/torchscript.pt", &w, &error), DEER_OK);
+    assert_int_equal(w.count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(w.tensor[i].name, expected[i].name);
+        assert_int_equal(weights_elements(&w, i), expected[i].elements);
+        assert_int_equal(weights_read(&w, i, got, &error), DEER_OK);
+        for (size_t k = 0; k < expected[i].elements; k++)
+            assert_float_equal(got[k], (float)k, 0);
+    }
+    weights_close(&w);
+}
+
+/* Programs of a few thousand bytes whose values would be endless, or fill any memory or stack. */
+static void test_bombs(void **state)
+{
+    static const char again[] = "(h\0h\0tq\0"
+                                "0"; /* twice what was remembered, remembered */
+    buffer *b = malloc(sizeof *b);
+    char *text = malloc(60000);
+    size_t n = 0;
+
+    (void)state;
+    memcpy(text, "\200\2]q\0h\0a.", 9); /* a list that holds itself */
+    make_checkpoint(text, 9, false, b);
+    refused(b, "holds no state dict");
+    memcpy(text, "\200\2]q\0", 5);
+    for (n = 5; n < 50000; n += sizeof again - 1)
+        memcpy(text + n, again, sizeof again - 1);
+    text[n++] = '.';
+    make_checkpoint(text, n, false, b);
+    refused(b, "holds no state dict");
+    memset(text + 2, '(', 59000); /* marks */
+    make_checkpoint(text, 59002, false, b);
+    refused(b, "cut off");
+    memset(text + 2, ']', 59000);
+    for (size_t i = 30000; i < 59001; i++) /* lists in lists */
+        text[i] = 'a';
+    text[59001] = '.';
+    make_checkpoint(text, 59002, false, b);
+    refused(b, "");
+    free(text);
+    free(b);
+}
+
+/* The 8 bytes of `value` at the place of the first `mark` in the archive, `offset` on. */
+static void patch(buffer *b, const char *mark, size_t offset, uint64_t value, size_t size)
+{
+    uint8_t *at = memmem(b->bytes, b->size, mark, 4);
+
+    assert_non_null(at);
+    for (size_t i = 0; i < size; i++)
+        at[offset + i] = (uint8_t)(value >> 8 * i);
+}
+
+/* Archives that lie about sizes, places and counts. */
+static void test_lying_archives(void **state)
+{
+    static const char good[] = STATE(GOOD);
+    static const uint64_t huge[] = {(uint64_t)1 << 63, UINT64_MAX, UINT64_MAX - 29, 1 << 20};
+    const size_t in_name = 46 + 10; /* behind the first name, x/data.pkl: its zip64 field */
+    buffer *b = malloc(sizeof *b);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\1\2", in_name + 4, huge[i], 8); /* the size unpacked */
+        refused(b, "two sizes");
+        patch(b, "PK\1\2", in_name + 12, huge[i], 8); /* and packed */
+        refused(b, "does not fit");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\1\2", in_name + 20, huge[i], 8);
+        refused(b, "does not begin where");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\6\6", 32, huge[i], 8);
+        refused(b, "central directory that does not fit");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\6\6", 48, huge[i], 8);
+        refused(b, "central directory that does not fit");
+        make_checkpoint(good, sizeof good - 1, true, b);
+        patch(b, "PK\6\7", 8, huge[i], 8);
+        refused(b, "broken zip64 end");
+    }
+    make_checkpoint(good, sizeof good - 1, false, b);
+    patch(b, "PK\1\2", 20, sizeof good + 60, 4); /* into the entries behind it */
+    patch(b, "PK\1\2", 24, sizeof good + 60, 4);
+    refused(b, "overlaps");
+    free(b);
 }
 
 /* Cut off anywhere, it is refused; changed anywhere, it is read or refused, and nothing breaks. */
@@ -530,6 +664,9 @@ int main(void)
         cmocka_unit_test(test_refused_programs),
         cmocka_unit_test(test_missing_data),
         cmocka_unit_test(test_refused_archives),
+        cmocka_unit_test(test_torchscript),
+        cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_lying_archives),
         cmocka_unit_test(test_damage),
     };
 

@@ -8,8 +8,10 @@
 
 #include <cmocka.h>
 
+#include "calib/combined.h"
 #include "calib/onpolicy.h"
 #include "calib/replay.h"
+#include "runtime/exit_policy.h"
 #include "tests/calib_world.h"
 
 /* Features are cached in float16; actions computed from them differ from the runtime's by that.
@@ -67,25 +69,31 @@ static const float *action_at(const float *action, int64_t row, int exit_row)
     return action + ((size_t)row * (size_t)(1 + cached->exits) + (size_t)exit_row) * CACHE_ACTION;
 }
 
-/* The exit that thresholds choose from a row of actions. */
-static int chosen_exit(const float *action, int64_t row, const deer_thresholds *t)
+/* The exit that thresholds choose from a row of actions, and their criterion's values up to it. */
+static int chosen_exit(const float *action, int64_t row, const deer_thresholds *t,
+                       const float *last, float value[DEER_MAX_EXITS])
 {
-    int k = 0;
+    exit_trial trial;
 
-    while (k < t->max_exit &&
-           !(deer_criterion_delta(DEER_CRITERION_L2, action_at(action, row, k + 1),
-                                  action_at(action, row, k)) <= t->tau[k]))
-        k++;
-    return k;
+    exit_trial_begin(&trial, t->criterion, t->score, last, action_at(action, row, 0));
+    for (int k = 0;; k++) {
+        const float *here = action_at(action, row, k + 1);
+
+        value[k] = exit_trial_next(&trial, here, here[DEER_POSE]);
+        if (exit_policy_stop(t, k, value[k]))
+            return k;
+    }
 }
 
 /* Compares what the runtime did at one step with the replayed row. False when they took different
- * exits, which only a delta beside its threshold excuses. */
+ * exits, which only a value beside its threshold excuses. */
 static bool compare_step(const deer_action *done, const float *action, int64_t row,
-                         const deer_thresholds *t, double tolerance)
+                         const deer_thresholds *t, const float *last, double tolerance)
 {
     const float *there = action_at(action, row, 1 + done->exit);
-    int exit = chosen_exit(action, row, t), k = exit < done->exit ? exit : done->exit;
+    float value[DEER_MAX_EXITS];
+    int exit = chosen_exit(action, row, t, last, value);
+    int k = exit < done->exit ? exit : done->exit;
 
     for (int i = 0; i < DEER_POSE; i++)
         assert_true(fabs((double)there[i] - (double)done->pose[i]) < tolerance);
@@ -103,6 +111,7 @@ static void compare_with_runtime(int e, const deer_thresholds *t, const float *a
     demos *d;
     demo_episode episode;
     deer_session *session;
+    float last[DEER_POSE] = {0};
     bool same = true;
 
     ok(demos_open(w.demos, &d, &err));
@@ -115,7 +124,8 @@ static void compare_with_runtime(int e, const deer_thresholds *t, const float *a
         deer_action done;
 
         ok(deer_step(session, &seen, &done, &err));
-        same = compare_step(&done, action, cached->episode[e].first + step, t, tolerance);
+        same = compare_step(&done, action, cached->episode[e].first + step, t, last, tolerance);
+        memcpy(last, done.pose, sizeof last);
         *compared += same;
     }
     deer_session_free(session);
@@ -232,6 +242,127 @@ static void test_on_policy_history(void **state)
     calibration_actions_free(&a);
 }
 
+/* ---------------------------------------------------------------- combined criterion ------- */
+
+static calibration_spec combined_problem(const deer_score *score)
+{
+    return (calibration_spec){.criterion = DEER_CRITERION_COMBINED,
+                              .score = score,
+                              .gripper_weight = LOSS_GRIPPER_WEIGHT,
+                              .max_exit = cached->exits - 1,
+                              .scope_llm = true};
+}
+
+static void fit(unsigned signals, const bool *episodes, int threads, deer_score *score)
+{
+    combined_spec spec = {.problem = combined_problem(NULL),
+                          .episodes = episodes,
+                          .signals = signals,
+                          .seed = 5,
+                          .threads = threads};
+
+    ok(combined_fit(cached, model, &spec, score, &err));
+}
+
+/* Under a score that is delta, the head replayed takes the very exits of the l2 criterion. */
+static void test_score_of_delta_replays_as_delta(void **state)
+{
+    static const deer_score delta = {.weight = {[DEER_SIGNAL_DELTA] = 1}};
+    deer_score score[DEER_MAX_EXITS];
+    deer_thresholds t;
+    calibration_actions l2, combined;
+    history_rule rule = {.kind = HISTORY_ON_POLICY, .max_exit = cached->exits - 1};
+
+    (void)state;
+    for (int k = 0; k < DEER_MAX_EXITS; k++)
+        score[k] = delta;
+    median_thresholds(&t);
+    rule.tau = t.tau;
+    ok(history_replay(cached, model, &rule, 2, &l2, &err));
+    rule.criterion = DEER_CRITERION_COMBINED;
+    rule.score = score;
+    ok(history_replay(cached, model, &rule, 2, &combined, &err));
+    assert_memory_equal(l2.exit, combined.exit, (size_t)l2.n);
+    assert_memory_equal(l2.action, combined.action,
+                        (size_t)l2.n * (size_t)(1 + cached->exits) * CACHE_ACTION * sizeof(float));
+    calibration_actions_free(&l2);
+    calibration_actions_free(&combined);
+}
+
+/* A fitted criterion: the runtime and the head replayed agree, as they do for delta. */
+static void test_combined_history(void **state)
+{
+    deer_thresholds t;
+    calibration_spec spec = combined_problem(t.score);
+    history_rule rule = {.kind = HISTORY_ON_POLICY,
+                         .tau = t.tau,
+                         .max_exit = cached->exits - 1,
+                         .criterion = DEER_CRITERION_COMBINED,
+                         .score = t.score};
+    calibration_actions a;
+    calibration p;
+    int compared = 0, taken[DEER_MAX_EXITS] = {0};
+
+    (void)state;
+    deer_thresholds_fixed(model, cached->exits - 1, &t);
+    t.criterion = DEER_CRITERION_COMBINED;
+    fit(COMBINED_ALL, NULL, 2, t.score);
+    ok(calibration_make(cached, &spec, NULL, &p, &err));
+    for (int k = 0; k < t.max_exit; k++) {
+        t.tau[k] = 0;
+        for (int64_t i = 0; i < p.s.n; i++)
+            t.tau[k] += p.s.delta[k * p.s.n + i] / (float)p.s.n;
+    }
+    calibration_free(&p);
+    ok(history_replay(cached, model, &rule, 2, &a, &err));
+    for (int e = 0; e < EPISODES; e++)
+        compare_with_runtime(e, &t, a.action, half_tolerance, &compared);
+    print_message("%d of %lld steps before an exit differs\n", compared, (long long)cached->steps);
+    assert_true(compared > cached->steps * 3 / 4);
+    for (int64_t i = 0; i < a.n; i++)
+        taken[a.exit[i]]++;
+    for (int k = 0; k < t.max_exit; k++)
+        assert_true(taken[k] > 0);
+    /* The problem made of it says what was done. */
+    ok(calibration_make(cached, &spec, &a, &p, &err));
+    for (int64_t i = 0; i < a.n; i++) {
+        int k = 0;
+
+        while (k < t.max_exit && !(p.s.delta[k * p.s.n + i] <= t.tau[k]))
+            k++;
+        assert_int_equal(k, a.exit[i]);
+    }
+    calibration_free(&p);
+    calibration_actions_free(&a);
+}
+
+/* The fit depends on the episodes it may see and on nothing else, and uses what it may. */
+static void test_combined_fit(void **state)
+{
+    deer_score one[DEER_MAX_EXITS], two[DEER_MAX_EXITS];
+    combined_spec spec = {.problem = combined_problem(NULL), .threads = 1};
+    bool some[EPISODES] = {[0] = true, [3] = true, [4] = true};
+
+    (void)state;
+    fit(COMBINED_ALL, NULL, 1, one);
+    fit(COMBINED_ALL, NULL, 3, two);
+    assert_memory_equal(one, two, sizeof one);
+    fit(COMBINED_ALL, some, 1, two);
+    assert_true(memcmp(one, two, sizeof one) != 0);
+    fit(1u << DEER_SIGNAL_DELTA, NULL, 1, one);
+    for (int k = 0; k < cached->exits - 1; k++) {
+        assert_true(one[k].weight[DEER_SIGNAL_DELTA] != 0);
+        for (int j = 0; j < DEER_SIGNALS; j++)
+            assert_true(j == DEER_SIGNAL_DELTA || one[k].weight[j] == 0);
+    }
+    for (int k = cached->exits - 1; k < DEER_MAX_EXITS; k++)
+        assert_true(one[k].constant == 0);
+    memset(some, 0, sizeof some);
+    spec.episodes = some;
+    assert_int_equal(combined_fit(cached, model, &spec, two, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "nothing to replay"));
+}
+
 static void test_threads_do_not_matter(void **state)
 {
     deer_thresholds t;
@@ -333,10 +464,13 @@ static void test_losses(void **state)
 static void test_on_policy_solve(void **state)
 {
     onpolicy_spec spec = {.solve = {.seed = 1}, .history = HISTORY_ON_POLICY, .threads = 2};
+    deer_score score[DEER_MAX_EXITS];
 
     (void)state;
     spec.problem.scope_llm = true;
-    for (int criterion = DEER_CRITERION_L2; criterion <= DEER_CRITERION_COSINE; criterion++) {
+    fit(COMBINED_ALL, NULL, 2, score);
+    spec.problem.score = score;
+    for (int criterion = DEER_CRITERION_L2; criterion <= DEER_CRITERION_COMBINED; criterion++) {
         onpolicy_result r;
         calibration p;
         evaluation e;
@@ -364,6 +498,9 @@ int main(void)
         cmocka_unit_test(test_deltas),
         cmocka_unit_test(test_full_history),
         cmocka_unit_test(test_on_policy_history),
+        cmocka_unit_test(test_score_of_delta_replays_as_delta),
+        cmocka_unit_test(test_combined_history),
+        cmocka_unit_test(test_combined_fit),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_random_history),
         cmocka_unit_test(test_history_needs_the_right_model),

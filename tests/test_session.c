@@ -213,6 +213,82 @@ static void test_reset_forgets(void **state)
     deer_session_free(session);
 }
 
+/* How far the pose is from the one done before: what a score of `turn` alone says. */
+static void assert_turn(const deer_action *a, const float done[DEER_POSE])
+{
+    double sum = 0;
+
+    for (int i = 0; i < DEER_POSE; i++)
+        sum += pow((double)a->pose[i] - (double)done[i], 2);
+    assert_true(fabs((double)a->delta[a->exit] - sqrt(sum / DEER_POSE)) < 1e-6);
+}
+
+/* The combined criterion compares with the last step that was done: not with one that failed, nor
+ * with one before a reset; repeated exits and other thresholds in between count. */
+static void test_combined_remembers(void **state)
+{
+    deer_thresholds t = up_to(model, LAST, -INFINITY), other = t;
+    deer_session *session;
+    deer_observation blind = {0};
+    deer_action a;
+    float done[DEER_POSE] = {0};
+    film f;
+
+    (void)state;
+    shoot(&f, 6);
+    t.criterion = DEER_CRITERION_COMBINED;
+    t.score[0].weight[DEER_SIGNAL_TURN] = t.score[LAST].weight[DEER_SIGNAL_TURN] = 1;
+    session = session_of(model, &t);
+    for (int i = 0; i < STEPS; i++) {
+        if (i == 2)
+            assert_int_equal(deer_step(session, &blind, &a, &error), DEER_FAILED);
+        if (i == 3)
+            ok(deer_session_set_thresholds(session, &other, &error));
+        if (i == 4)
+            ok(deer_session_set_thresholds(session, &t, &error));
+        if (i == 5) {
+            deer_session_reset(session);
+            memset(done, 0, sizeof done);
+        }
+        a = step(session, &f, i);
+        if (i != 3)
+            assert_turn(&a, done);
+        memcpy(done, a.pose, sizeof done);
+    }
+    deer_session_free(session);
+}
+
+/* The same film again after a reset, under a criterion that looks at the step before. */
+static void test_reset_forgets_the_step_before(void **state)
+{
+    deer_thresholds t = up_to(model, LAST, 0);
+    deer_action first[STEPS], again;
+    deer_session *session;
+    int exits[SMALL_EXITS] = {0};
+    film f;
+
+    (void)state;
+    shoot(&f, 1);
+    t.criterion = DEER_CRITERION_COMBINED;
+    t.score[0] = (deer_score){.weight = {[DEER_SIGNAL_TURN] = 1, [DEER_SIGNAL_MARGIN] = -0.5f}};
+    session = session_of(model, &t);
+    for (int i = 0; i < STEPS; i++) /* a threshold in the middle of what was said */
+        t.tau[0] += step(session, &f, i).delta[0] / STEPS;
+    ok(deer_session_set_thresholds(session, &t, &error));
+    for (int round = 0; round < 3; round++) {
+        deer_session_reset(session);
+        for (int i = 0; i < STEPS; i++) {
+            again = step(session, &f, i);
+            first[i] = round ? first[i] : again;
+            assert_same(&again, &first[i]);
+            assert_true(again.delta[0] == first[i].delta[0]);
+            exits[again.exit]++;
+        }
+    }
+    assert_true(exits[0] > 0 && exits[LAST] > 0);
+    deer_session_free(session);
+}
+
 /* A camera may change its resolution from step to step. */
 static void test_image_sizes_change(void **state)
 {
@@ -318,7 +394,7 @@ static void test_dial_turns_in_mid_episode(void **state)
 
 /* ---------------------------------------------------------------- calibration -------------- */
 
-/* What deer_step_features returns, put through the head, is what the step does. */
+/* What a batch returns, put through the head, is what the step does. */
 static void test_features_are_what_a_step_sees(void **state)
 {
     const deer_config *c = deer_model_config(model);
@@ -326,19 +402,23 @@ static void test_features_are_what_a_step_sees(void **state)
     float *pooled = malloc((SMALL_EXITS + 1) * d * sizeof *pooled), pose[DEER_POSE],
           before[DEER_POSE];
     deer_thresholds t = up_to(model, LAST, -INFINITY);
-    deer_session *acting = session_of(model, &t), *looking = session_of(model, &t);
+    deer_session *acting = session_of(model, &t);
+    deer_batch *looking;
     deer_head *head;
     film f;
 
     (void)state;
     shoot(&f, 5);
     ok(deer_head_new(model, 1, &head, &error));
+    ok(deer_batch_new(model, 1, &looking, &error));
+    ok(deer_batch_set_tokens(looking, ids, 4, &error));
     for (int i = 0; i < STEPS; i++) {
         deer_observation seen = frame(&f, i);
         const float *h = deer_session_lstm_h(acting), *cell = deer_session_lstm_c(acting);
         float delta[SMALL_EXITS], gripper;
         deer_action a;
-        ok(deer_step_features(looking, &seen, pooled, &error));
+        ok(deer_batch_add(looking, &seen, &error));
+        assert_int_equal(deer_batch_run(looking, pooled), 1);
         deer_head_evaluate(head, 1, pooled, h, cell, NULL, NULL, before, &gripper);
         for (int k = 0; k < SMALL_EXITS; k++) {
             deer_head_evaluate(head, 1, pooled + (size_t)(k + 1) * d, h, cell, NULL, NULL, pose,
@@ -352,9 +432,84 @@ static void test_features_are_what_a_step_sees(void **state)
         assert_true(a.gripper_probability == gripper);
     }
     deer_head_free(head);
+    deer_batch_free(looking);
     deer_session_free(acting);
-    deer_session_free(looking);
     free(pooled);
+}
+
+/* Instructions of several lengths, one with tokens before its image, one with two of it. */
+static const int32_t said[STEPS][5] = {{SMALL_IMAGE, 5, 9, SMALL_END_OF_CHUNK},
+                                       {7, SMALL_IMAGE, 2, SMALL_END_OF_CHUNK, 3},
+                                       {SMALL_IMAGE},
+                                       {SMALL_IMAGE, 4, SMALL_IMAGE, 8, 1},
+                                       {6, 7},
+                                       {SMALL_IMAGE, 5, 9, SMALL_END_OF_CHUNK}};
+static const int said_count[STEPS] = {4, 5, 1, 5, 2, 4};
+
+/* Frames of all instructions, `together` at a time, into pooled. */
+static void look(int together, float *pooled)
+{
+    size_t each = (SMALL_EXITS + 1) * (size_t)deer_model_config(model)->d_model;
+    deer_batch *batch;
+    film f;
+
+    shoot(&f, 8);
+    ok(deer_batch_new(model, together, &batch, &error));
+    for (int i = 0; i < STEPS; i++) {
+        deer_observation seen = frame(&f, i);
+        ok(deer_batch_set_tokens(batch, said[i], said_count[i], &error));
+        assert_int_equal(deer_batch_tokens(batch), said_count[i]);
+        ok(deer_batch_add(batch, &seen, &error));
+        if (deer_batch_count(batch) == together || i == STEPS - 1)
+            pooled += (size_t)deer_batch_run(batch, pooled) * each;
+        assert_true(deer_batch_count(batch) < together);
+    }
+    assert_int_equal(deer_batch_run(batch, pooled), 0);
+    deer_batch_free(batch);
+}
+
+/* What an observation's features are does not depend on what it is batched with, to the bit. */
+static void test_batches_do_not_mix(void **state)
+{
+    size_t n = STEPS * (SMALL_EXITS + 1) * (size_t)deer_model_config(model)->d_model;
+    float *alone = calloc(n, sizeof *alone), *batched = calloc(n, sizeof *batched);
+
+    (void)state;
+    look(1, alone);
+    for (int together = 2; together <= STEPS; together++) {
+        memset(batched, 0, n * sizeof *batched);
+        look(together, batched);
+        assert_memory_equal(alone, batched, n * sizeof *alone);
+    }
+    free(alone);
+    free(batched);
+}
+
+/* A batch says what it cannot take. */
+static void test_bad_batches(void **state)
+{
+    static const uint8_t rgb[3];
+    deer_observation seen = {{rgb, 1, 1}, {rgb, 1, 1}}, blind = {{rgb, 1, 1}, {NULL, 1, 1}};
+    deer_batch *batch;
+
+    (void)state;
+    assert_int_equal(deer_batch_new(model, 0, &batch, &error), DEER_FAILED);
+    says("batch of 0");
+    assert_null(batch);
+    ok(deer_batch_new(model, 1, &batch, &error));
+    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_FAILED);
+    says("no instruction");
+    assert_int_equal(deer_batch_set_tokens(batch, (int32_t[]){SMALL_VOCAB}, 1, &error),
+                     DEER_FAILED);
+    says("outside the vocabulary");
+    ok(deer_batch_set_tokens(batch, ids, 4, &error));
+    assert_int_equal(deer_batch_add(batch, &blind, &error), DEER_FAILED);
+    says("lacks an image");
+    ok(deer_batch_add(batch, &seen, &error));
+    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_FAILED);
+    says("is full with 1");
+    assert_int_equal(deer_batch_count(batch), 1);
+    deer_batch_free(batch);
 }
 
 /* A batch of heads does what single ones do, up to the order of sums; states may be in place. */
@@ -445,7 +600,7 @@ static void test_refuses(void **state)
     assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
     bad = t, bad.max_exit = -1;
     assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
-    bad = t, bad.criterion = (deer_criterion)4;
+    bad = t, bad.criterion = (deer_criterion)5;
     assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
     ok(deer_step(session, &seen, &action, &error)); /* unharmed by all that */
     deer_session_free(session);
@@ -517,11 +672,15 @@ int main(void)
         cmocka_unit_test(test_threads_share_a_model),
         cmocka_unit_test(test_state_comes_from_the_exit_taken),
         cmocka_unit_test(test_reset_forgets),
+        cmocka_unit_test(test_combined_remembers),
+        cmocka_unit_test(test_reset_forgets_the_step_before),
         cmocka_unit_test(test_image_sizes_change),
         cmocka_unit_test(test_prefix_acts_the_same),
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_dial_turns_in_mid_episode),
         cmocka_unit_test(test_features_are_what_a_step_sees),
+        cmocka_unit_test(test_batches_do_not_mix),
+        cmocka_unit_test(test_bad_batches),
         cmocka_unit_test(test_batched_head),
         cmocka_unit_test(test_a_step_allocates_nothing),
         cmocka_unit_test(test_refuses),

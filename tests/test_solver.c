@@ -486,6 +486,33 @@ static void test_fitted_criterion_of_odd_problems(void **state)
     steps_free(&flat);
 }
 
+/* Expected losses: the same deltas, the same mean; and a rule that is told the difficulty does
+ * better than thresholds and worse than the oracle. */
+static void test_expected_losses(void **state)
+{
+    synthetic_spec spec = synthetic_default(6, 400, 14);
+    solve_spec how = {.budget = 0.5, .max_exit = 5, .method = SOLVE_COORDINATE};
+    double sum = 0, expected_sum = 0, told;
+    steps s, expected;
+    solution x;
+
+    (void)state;
+    ok(synthetic_make(&spec, &s, &err));
+    spec.expected = true;
+    ok(synthetic_make(&spec, &expected, &err));
+    assert_memory_equal(s.delta, expected.delta, (size_t)(s.n * s.exits) * sizeof(float));
+    for (int64_t i = 0; i < s.n * s.exits; i++) {
+        sum += (double)s.loss[i];
+        expected_sum += (double)expected.loss[i];
+    }
+    assert_true(fabs(sum / expected_sum - 1) < 0.02);
+    ok(solve(&s, &how, &x, &err));
+    told = oracle_solve(&expected, 5, 0.5).loss;
+    assert_true(told < 0.98 * x.found.loss && oracle_solve(&s, 5, 0.5).loss < 0.98 * told);
+    steps_free(&s);
+    steps_free(&expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +536,7 @@ int main(void)
         cmocka_unit_test(test_fitted_criterion_that_sees_the_loss),
         cmocka_unit_test(test_fitted_criterion_of_deltas),
         cmocka_unit_test(test_fitted_criterion_of_odd_problems),
+        cmocka_unit_test(test_expected_losses),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,26 @@ static void test_every_field(void **state)
     assert_true(u.calibration_episodes == 184 && u.calibration_steps == 3690);
 }
 
+/* The combined criterion's scores, weights of 0 included. */
+static void test_scores(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.criterion = DEER_CRITERION_COMBINED;
+    t.score[0].constant = -2.0f / 3;
+    for (int j = 0; j < DEER_SIGNALS; j++)
+        t.score[0].weight[j] = j == 1 ? 0 : 1 / (float)(3 + j);
+    u = round_trip(&t);
+    assert_int_equal(u.criterion, DEER_CRITERION_COMBINED);
+    assert_memory_equal(u.score, t.score, sizeof t.score);
+    deer_thresholds_fixed(model, 0, &t); /* one exit: nothing to score */
+    t.criterion = DEER_CRITERION_COMBINED;
+    u = round_trip(&t);
+    assert_int_equal(u.criterion, DEER_CRITERION_COMBINED);
+}
+
 /* What came later into the format. */
 static void test_guarantee_dial_and_reference(void **state)
 {
@@ -248,9 +268,49 @@ static void test_fields_refused(void **state)
                  "reference");
     refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [null], \"kind\": [1]}",
                  "episode 0");
+    refuse_field("criterion", "\"combined\"", "a score for each of 1 exits");
     refuse_field("steps_per_stage", NULL, "steps_per_stage");
     refuse_field("steps_per_stage", "0", "steps_per_stage");
     refuse_field("steps_per_stage", "1.5", "steps_per_stage");
+}
+
+/* A good file of the combined criterion with other scores. */
+static void refuse_scores(const char *scores, const char *words)
+{
+    deer_thresholds t;
+    json_t *json;
+
+    deer_thresholds_fixed(model, 1, &t);
+    t.criterion = DEER_CRITERION_COMBINED;
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    json = json_load_file(path, 0, NULL);
+    json_object_set_new(json, "score", json_loads(scores, JSON_DECODE_ANY, NULL));
+    json_dump_file(json, path, 0);
+    json_decref(json);
+    error.message[0] = 0;
+    assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+    says(path);
+    says(words);
+}
+
+static void test_scores_refused(void **state)
+{
+    (void)state;
+    refuse_scores("null", "a score for each of 1 exits");
+    refuse_scores("{}", "a score for each of 1 exits");
+    refuse_scores("[]", "a score for each of 1 exits");
+    refuse_scores("[{\"constant\": 1}, {\"constant\": 1}]", "a score for each of 1 exits");
+    refuse_scores("[1]", "score 0");
+    refuse_scores("[null]", "score 0");
+    refuse_scores("[[]]", "score 0");
+    refuse_scores("[{}]", "score 0");
+    refuse_scores("[{\"delta\": 1}]", "score 0");
+    refuse_scores("[{\"constant\": null}]", "score 0");
+    refuse_scores("[{\"constant\": \"1\"}]", "score 0");
+    refuse_scores("[{\"constant\": 1e99}]", "score 0");
+    refuse_scores("[{\"constant\": 0, \"delta\": -1e99}]", "score 0");
+    refuse_scores("[{\"constant\": 0, \"delta\": [1]}]", "score 0");
+    refuse_scores("[{\"constant\": 0, \"telepathy\": 1}]", "score 0");
 }
 
 static void test_too_many_exits(void **state)
@@ -348,6 +408,10 @@ static void test_saving_refused(void **state)
     refuse_saving(path, &bad, "cannot write");
     bad = good, bad.criterion = (deer_criterion)17;
     refuse_saving(path, &bad, "criterion");
+    bad = good, bad.criterion = DEER_CRITERION_COMBINED, bad.score[0].weight[1] = NAN;
+    refuse_saving(path, &bad, "score 0 is not finite");
+    bad = good, bad.criterion = DEER_CRITERION_COMBINED, bad.score[0].constant = INFINITY;
+    refuse_saving(path, &bad, "score 0 is not finite");
     bad = good, bad.steps_per_stage = 0;
     refuse_saving(path, &bad, "steps_per_stage");
     refuse_saving("/nowhere/tau.json", &good, "/nowhere/tau.json: No such file");
@@ -390,6 +454,8 @@ int main(void)
         cmocka_unit_test(test_thresholds_bit_for_bit),
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_scores_refused),
         cmocka_unit_test(test_fields_refused),
         cmocka_unit_test(test_too_many_exits),
         cmocka_unit_test(test_files_refused),

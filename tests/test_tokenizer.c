@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -115,6 +116,29 @@ static void test_refused(void **state)
     refuse(KIND("\"<image>\": \"x\"", ""), 7, "outside the vocabulary");
     refuse(KIND("\"<image>\": -1", ""), 7, "outside the vocabulary");
     refuse(KIND("\"<image>\": 4294967296", ""), 7, "outside the vocabulary");
+    refuse("{\"model\": {\"type\": \"WordLevel\", \"vocab\": {}}, \"added_tokens\": [{\"content\": "
+           "\"<image>\", \"id\": 4294967297}]}",
+           7, "outside the vocabulary");
+    refuse("{\"model\": {\"type\": \"WordLevel\", \"vocab\": {}}, \"added_tokens\": [{\"content\": "
+           "\"<image>\", \"id\": -9223372036854775808}]}",
+           7, "outside the vocabulary");
+}
+
+/* Completing a file of absurd ids does not overflow; what comes of it is refused. */
+static void test_absurd_ids(void **state)
+{
+    static const char absurd[] = "{\"model\": {\"type\": \"WordLevel\", \"vocab\": {\"a\": "
+                                 "9223372036854775807}}, \"added_tokens\": 3}";
+    char deep[20001], *completed;
+
+    (void)state;
+    assert_int_equal(tokenizer_complete("m", absurd, &completed, &error), DEER_OK);
+    refuse(completed, 7, "outside the vocabulary");
+    free(completed);
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = 0;
+    refuse(deep, 7, "not JSON");
+    assert_int_equal(tokenizer_complete("m", deep, &completed, &error), DEER_FAILED);
 }
 
 int main(void)
@@ -125,6 +149,7 @@ int main(void)
         cmocka_unit_test(test_strange_words),
         cmocka_unit_test(test_unknown_word_without_unknown_token),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_absurd_ids),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -78,6 +78,26 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
     return DEER_OK;
 }
 
+/* The combined criterion looks at more than deltas. */
+static deer_status check_criterion(const solve_arguments *a, const solve_settings *s,
+                                   deer_error *err)
+{
+    if (s->spec.problem.criterion != DEER_CRITERION_COMBINED)
+        return DEER_OK;
+    if (a->table || a->official)
+        return deer_fail_with(DEER_USAGE, err,
+                              "--criterion combined needs a --cache: tables and checkpoints hold "
+                              "nothing but deltas");
+    if (a->print_official)
+        return deer_fail_with(DEER_USAGE, err,
+                              "the official code knows no combined criterion: no --print-official");
+    if (s->spec.history == HISTORY_RANDOM)
+        return deer_fail_with(DEER_USAGE, err,
+                              "--criterion combined remembers the step before, which --history "
+                              "random does not have");
+    return DEER_OK;
+}
+
 static deer_status check_source(const solve_arguments *a, bool with_replay, deer_error *err)
 {
     if (with_replay && (!a->model || !a->demos))
@@ -100,7 +120,7 @@ static deer_status understand(const solve_arguments *a, bool with_replay, solve_
                               deer_error *err)
 {
     if (check_source(a, with_replay, err) || parse_words(a, s, err) || check_numbers(a, err) ||
-        check_budgets(a, err))
+        check_budgets(a, err) || check_criterion(a, s, err))
         return DEER_USAGE;
     s->average = a->table ? a->average_cost : a->average;
     s->peak = a->table ? a->peak_cost : a->peak;
@@ -174,7 +194,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"scope", TOOL_STRING, &a->scope, "SCOPE", "GFLOPs are: total (default) or llm"},
         {"method", TOOL_STRING, &a->method, "M",
          "best (default), coordinate, nlopt, official-exp, -gauss, -gamma"},
-        {"criterion", TOOL_STRING, &a->criterion, "C", "l2 (default), mean, max, cosine"},
+        {"criterion", TOOL_STRING, &a->criterion, "C", "l2 (default), mean, max, cosine, combined"},
         {"history", TOOL_STRING, &a->history, "H", "on-policy (default), full, random (official)"},
         {"loss", TOOL_STRING, &a->loss, "L", "deviation from: deepest (default) exit, or demo"},
         {"gripper-weight", TOOL_DOUBLE, &a->gripper_weight, "W",

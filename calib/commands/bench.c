@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/commands/bench_limits.h"
 #include "calib/commands/bench_signals.h"
 #include "calib/commands/commands.h"
 #include "calib/grid.h"
@@ -265,7 +266,7 @@ int calib_bench_main(int argc, char **argv)
     const char *what = "speed", *save = NULL, *cache = NULL;
     long draws = 300;
     const tool_option options[] = {
-        {"what", TOOL_STRING, &what, "W", "speed (default), methods, coverage or signals"},
+        {"what", TOOL_STRING, &what, "W", "speed (default), methods, limits, coverage or signals"},
         {"draws", TOOL_INT, &draws, "N", "draws for coverage (default 300)"},
         {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
         {"save", TOOL_STRING, &save, "FILE", "speed: keep the smallest problem as a table"},
@@ -274,6 +275,7 @@ int calib_bench_main(int argc, char **argv)
                                "[options]", options,
                                "deer-calib bench\n"
                                "deer-calib bench --what methods\n"
+                               "deer-calib bench --what limits\n"
                                "deer-calib bench --what coverage --draws 60\n"
                                "deer-calib bench --what signals --cache cache"};
     deer_error err;
@@ -288,15 +290,18 @@ int calib_bench_main(int argc, char **argv)
         status = bench_speed(save, &err);
     else if (!strcmp(what, "methods"))
         status = bench_methods(&err);
+    else if (!strcmp(what, "limits"))
+        status = bench_limits(&err);
     else if (!strcmp(what, "coverage"))
         status = bench_coverage((int)draws, &err);
     else if (!strcmp(what, "signals") && !cache)
         return tool_usage(&self, "--what signals needs --cache");
     else if (!strcmp(what, "signals"))
-        status = bench_signals(cache, &err);
+        status = bench_signals(cache, tool_cores(), &err);
     else
         return tool_usage(
-            &self, "'%s' is no value for --what; there are: speed, methods, coverage, signals",
+            &self,
+            "'%s' is no value for --what; there are: speed, methods, limits, coverage, signals",
             what);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

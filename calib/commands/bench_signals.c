@@ -1,172 +1,205 @@
-/* bench_signals.c - deer-calib bench --what signals: would another signal than delta decide better?
+/* bench_signals.c - deer-calib bench --what signals: what is a criterion worth that sees more?
  *
- * Thresholds on delta against thresholds on a loss fitted (calib/score.h) to delta and one thing
- * more that the runtime has anyway, and to all of them. The history is the cache's, the deepest
- * exit at every step. */
+ * Thresholds on delta against thresholds on a score (calib/combined.h) of some or all signals, each
+ * fitted and solved on one half of the episodes and judged on the other under its own history. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "calib/calibration.h"
+#include "calib/combined.h"
 #include "calib/commands/bench_signals.h"
-#include "calib/score.h"
-#include "runtime/half.h"
+#include "calib/commands/settings.h"
+#include "calib/onpolicy.h"
+#include "calib/oracle.h"
 
-enum {
-    DELTA,
-    DELTA_BEFORE, /* of the exit before */
-    MARGIN,       /* how sure the gripper is: |p - 1/2| */
-    FEATURE,      /* change of the pooled feature since the exit before, relative */
-    STEP_SIZE,    /* length of the translation commanded */
-    TURN,         /* change of the pose since the step before */
-    LAST_FIRST,   /* the step before: its delta at the first exit .. */
-    LAST_SECOND,  /* .. and at the second: what its exit was taken for */
-    SIGNALS
-};
+enum { BUDGETS = 7 };
+static const double shares[BUDGETS] = {0.2, 0.24, 0.28, 0.33, 0.4, 0.5, 0.6};
 
-static const char *const names[SIGNALS] = {
-    "delta",     "delta before",   "gripper margin",      "feature change",
-    "step size", "change in time", "last step's delta 1", "last step's delta 2"};
+/* What is to be beaten: logarithms of losses. */
+typedef struct {
+    double cost, loss, oracle;
+} baseline;
 
-static double distance(const float *a, const float *b, int n)
+typedef struct {
+    cache *c;
+    deer_model *model;
+    int threads;
+    bool *half[2]; /* [episodes] every other one, and the rest */
+    double full;   /* GFLOPs (llm) of full depth */
+    baseline base[2][BUDGETS];
+} bench;
+
+static onpolicy_spec spec_of(const bench *b, deer_criterion criterion, int half, double budget)
 {
-    double square = 0;
+    int last = b->c->exits - 1;
 
-    for (int i = 0; i < n; i++)
-        square += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
-    return sqrt(square);
+    return (onpolicy_spec){
+        .problem = {.criterion = criterion,
+                    .loss = LOSS_DEEPEST,
+                    .gripper_weight = LOSS_GRIPPER_WEIGHT,
+                    .scope_llm = true,
+                    .max_exit = last},
+        .solve = {.budget = budget, .max_exit = last, .method = SOLVE_COORDINATE, .seed = 1},
+        .history = HISTORY_ON_POLICY,
+        .episodes = b->half[half],
+        .threads = b->threads};
 }
 
-static double feature_change(const uint16_t *now, const uint16_t *before, int width)
+/* What thresholds do under their own history in one half. */
+static deer_status judge(const bench *b, const onpolicy_spec *spec, const float *tau, int half,
+                         evaluation *e, deer_error *err)
 {
-    double square = 0, size = 0;
+    calibration own;
+    steps part = {0};
+    deer_status status = onpolicy_judge(b->c, b->model, &spec->problem, tau, b->threads, &own, err);
 
-    for (int i = 0; i < width; i++) {
-        double a = (double)half_to_float(now[i]), b = (double)half_to_float(before[i]);
-
-        square += (a - b) * (a - b);
-        size += a * a;
-    }
-    return sqrt(square / (size + 1e-12));
+    if (status)
+        return status;
+    status = steps_select(&own.s, b->half[half], &part, err);
+    if (!status)
+        steps_evaluate(&part, tau, spec->problem.max_exit, e);
+    steps_free(&part);
+    calibration_free(&own);
+    return status;
 }
 
-/* Signals of one step at exit k; `last` is the row of the step before in its episode, or its own.
+/* The best official heuristic and the oracle at every budget, each under the heuristic's history.
  */
-static void step_signals(const cache *c, const steps *s, const uint16_t *features, int64_t row,
-                         int64_t last, int k, float *out)
+static deer_status make_baseline(bench *b, int half, deer_error *err)
 {
-    static const float origin[3];
-    size_t stride = (size_t)(1 + c->exits) * CACHE_ACTION;
-    const float *action = c->action + (size_t)row * stride + (k + 1) * CACHE_ACTION;
-    const float *done = c->action + (size_t)last * stride + c->exits * CACHE_ACTION;
-    const uint16_t *now = features + (k + 1) * c->width;
+    for (int i = 0; i < BUDGETS; i++) {
+        onpolicy_spec spec = spec_of(b, DEER_CRITERION_L2, half, shares[i] * b->full);
+        baseline *at = &b->base[half][i];
+        onpolicy_result r;
+        deer_status status;
 
-    out[DELTA] = s->delta[k * s->n + row];
-    out[DELTA_BEFORE] = s->delta[(k ? k - 1 : 0) * s->n + row];
-    out[MARGIN] = fabsf(action[DEER_POSE] - 0.5f);
-    out[FEATURE] = (float)feature_change(now, now - c->width, c->width);
-    out[STEP_SIZE] = (float)distance(action, origin, 3);
-    out[TURN] = (float)distance(action, done, DEER_POSE);
-    out[LAST_FIRST] = s->delta[last];
-    out[LAST_SECOND] = s->delta[(s->exits > 1 ? 1 : 0) * s->n + last];
-}
-
-static void fill_signals(const cache *c, const steps *s, float *signal)
-{
-    float out[SIGNALS];
-
-    for (int e = 0; e < c->about.episodes; e++) {
-        int64_t first = c->episode[e].first;
-        const uint16_t *features = cache_features(c, e);
-
-        for (int64_t row = first; row < first + c->episode[e].steps; row++)
-            for (int k = 0; k < s->exits; k++) {
-                step_signals(c, s, features + (row - first) * (1 + c->exits) * c->width, row,
-                             row > first ? row - 1 : row, k, out);
-                for (int j = 0; j < SIGNALS; j++)
-                    signal[((int64_t)j * s->exits + k) * s->n + row] = out[j];
-            }
+        spec.official_best = true;
+        status = onpolicy_solve(b->c, b->model, &spec, &r, err);
+        if (status)
+            return status;
+        at->cost = r.actual.cost;
+        at->loss = log(r.actual.loss);
+        at->oracle = log(oracle_solve(&r.problem.s, spec.problem.max_exit, at->cost).loss);
+        onpolicy_free(&r);
     }
-}
-
-/* ---------------------------------------------------------------- comparison --------------- */
-
-enum { BUDGETS = 6 };
-static const double shares[BUDGETS] = {0.2, 0.25, 0.3, 0.4, 0.5, 0.6};
-
-static deer_status print_rule(const steps *s, const char *name, const float *signal, int count,
-                              deer_error *err)
-{
-    printf("%-28s", name);
-    for (int b = 0; b < BUDGETS; b++) {
-        score_verdict v;
-        double budget = shares[b] * steps_fixed_cost(s, s->exits - 1);
-
-        if (score_judge(s, signal, count, s->exits - 1, budget, &v, err))
-            return DEER_FAILED;
-        printf(" %6.1f%%", 100 * (count ? v.score : v.delta));
-    }
-    printf("\n");
-    fflush(stdout);
     return DEER_OK;
 }
 
-static deer_status compare(const steps *s, float *signal, float *pair, deer_error *err)
+/* Share of the gap that is closed in a half; between budgets the logarithms of losses run straight.
+ */
+static double closed(const bench *b, const evaluation *e, int half)
 {
-    size_t column = (size_t)s->exits * (size_t)s->n;
-    char name[64];
+    const baseline *p = b->base[half];
+    double along;
+
+    while (p < &b->base[half][BUDGETS - 2] && p[1].cost < e->cost)
+        p++;
+    along = (e->cost - p[0].cost) / (p[1].cost - p[0].cost);
+    return oracle_gap_closed(exp(p[0].loss + along * (p[1].loss - p[0].loss)), e->loss,
+                             exp(p[0].oracle + along * (p[1].oracle - p[0].oracle)));
+}
+
+/* signals: those of the score, bit by bit; 0: thresholds on delta. */
+static deer_status unseen_share(const bench *b, unsigned signals, double budget, int seen,
+                                double *share, deer_error *err)
+{
+    onpolicy_spec spec =
+        spec_of(b, signals ? DEER_CRITERION_COMBINED : DEER_CRITERION_L2, seen, budget);
+    combined_spec fit = {spec.problem, spec.episodes, signals, spec.solve.seed, spec.threads};
+    deer_score score[DEER_MAX_EXITS];
+    onpolicy_result r;
+    evaluation e;
     deer_status status;
+
+    if (signals && combined_fit(b->c, b->model, &fit, score, err))
+        return DEER_FAILED;
+    spec.problem.score = score;
+    status = onpolicy_solve(b->c, b->model, &spec, &r, err);
+    if (status)
+        return status;
+    status = judge(b, &spec, r.x.tau, !seen, &e, err);
+    onpolicy_free(&r);
+    *share = closed(b, &e, !seen);
+    return status;
+}
+
+static deer_status print_rule(const bench *b, const char *name, unsigned signals, deer_error *err)
+{
+    double mean = 0;
+
+    printf("%-22s", name);
+    for (int i = 0; i < BUDGETS; i++) {
+        double share[2];
+
+        for (int seen = 0; seen < 2; seen++)
+            if (unseen_share(b, signals, shares[i] * b->full, seen, &share[seen], err))
+                return DEER_FAILED;
+        printf(" %6.1f%%", 50 * (share[0] + share[1]));
+        fflush(stdout);
+        mean += 50 * (share[0] + share[1]) / BUDGETS;
+    }
+    printf(" %6.1f%%\n", mean);
+    return DEER_OK;
+}
+
+static deer_status compare(const bench *b, deer_error *err)
+{
+    const unsigned all = (1u << DEER_SIGNALS) - 1, delta = 1u << DEER_SIGNAL_DELTA;
+    char name[64];
 
     printf("%lld steps of %d episodes: gap from the best official heuristic to the oracle that\n"
            "thresholds close on episodes not solved on, by budget (share of the LLM's cost)\n\n"
-           "%-28s",
-           (long long)s->n, s->episodes, "thresholds on");
-    for (int b = 0; b < BUDGETS; b++)
-        printf(" %7.2f", shares[b]);
-    printf("\n");
-    status = print_rule(s, "delta", NULL, 0, err);
-    memcpy(pair, signal, column * sizeof *pair);
-    for (int j = 1; j < SIGNALS && !status; j++) {
-        memcpy(pair + column, signal + (size_t)j * column, column * sizeof *pair);
-        snprintf(name, sizeof name, "delta, %s", names[j]);
-        status = print_rule(s, name, pair, 2, err);
+           "%-22s",
+           (long long)b->c->steps, b->c->about.episodes, "thresholds on");
+    for (int i = 0; i < BUDGETS; i++)
+        printf(" %7.2f", shares[i]);
+    printf("    mean\n");
+    if (print_rule(b, "delta", 0, err) || print_rule(b, "combined", all, err))
+        return DEER_FAILED;
+    for (int j = 1; j < DEER_SIGNALS; j++) {
+        snprintf(name, sizeof name, "  of delta and %s", deer_signal_name((deer_signal)j));
+        if (print_rule(b, name, delta | 1u << j, err))
+            return DEER_FAILED;
     }
-    return status ? status : print_rule(s, "all of them", signal, SIGNALS, err);
+    return DEER_OK;
 }
 
-deer_status bench_signals(const char *dir, deer_error *err)
+static deer_status prepare(bench *b, deer_error *err)
 {
-    calibration_spec spec = {.criterion = DEER_CRITERION_L2,
-                             .loss = LOSS_DEEPEST,
-                             .gripper_weight = LOSS_GRIPPER_WEIGHT,
-                             .scope_llm = true};
-    calibration p = {0};
-    float *signal = NULL, *pair = NULL;
-    size_t column;
-    cache *c;
-    deer_status status;
+    onpolicy_spec spec = spec_of(b, DEER_CRITERION_L2, 0, INFINITY);
+    calibration p;
 
-    if (cache_open(dir, &c, err))
+    for (int h = 0; h < 2; h++) {
+        b->half[h] = calloc((size_t)b->c->about.episodes, sizeof(bool));
+        if (!b->half[h])
+            return deer_fail(err, "out of memory for %d episodes", b->c->about.episodes);
+        for (int e = 0; e < b->c->about.episodes; e++)
+            b->half[h][e] = e % 2 == h;
+    }
+    if (b->c->about.episodes < 2)
+        return deer_fail(err, "%s has one episode; two are needed to judge one", b->c->dir);
+    if (calibration_make(b->c, &spec.problem, NULL, &p, err))
         return DEER_FAILED;
-    spec.max_exit = c->exits - 1;
-    column = (size_t)c->exits * (size_t)c->steps;
-    status = calibration_make(c, &spec, NULL, &p, err);
-    if (!status)
-        status = cache_load_features(c, 0, c->about.shards, err);
-    if (!status) {
-        signal = malloc(SIGNALS * column * sizeof *signal);
-        pair = malloc(2 * column * sizeof *pair);
-        status = signal && pair ? DEER_OK
-                                : deer_fail(err, "out of memory for %lld steps", (long long)p.s.n);
-    }
-    if (!status) {
-        fill_signals(c, &p.s, signal);
-        status = compare(&p.s, signal, pair, err);
-    }
-    free(pair);
-    free(signal);
+    b->full = calibration_fixed_cost(&p, p.llm, p.s.exits - 1);
     calibration_free(&p);
-    cache_close(c);
+    return make_baseline(b, 0, err) || make_baseline(b, 1, err) ? DEER_FAILED : DEER_OK;
+}
+
+deer_status bench_signals(const char *dir, int threads, deer_error *err)
+{
+    bench b = {.threads = threads};
+    deer_status status = cache_open(dir, &b.c, err);
+
+    if (!status)
+        status = settings_open_model(b.c, NULL, &b.model, err);
+    if (!status)
+        status = prepare(&b, err);
+    if (!status)
+        status = compare(&b, err);
+    free(b.half[0]);
+    free(b.half[1]);
+    deer_model_close(b.model);
+    cache_close(b.c);
     return status;
 }

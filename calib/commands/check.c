@@ -55,6 +55,7 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
                          j->c->dir, j->c->exits);
     j->spec.max_exit = j->t.max_exit;
     j->spec.criterion = j->t.criterion;
+    j->spec.score = j->t.score;
     j->spec.scope_llm = j->t.budget_is_llm;
     if (onpolicy_judge(j->c, j->model, &j->spec, j->t.tau, threads, &j->p, err))
         return DEER_FAILED;

@@ -39,7 +39,9 @@ void outcome_judge(outcome *o, const steps *s, double cost)
     o->oracle_loss = oracle_solve(s, o->found.max_exit, cost).loss;
     o->gap_closed =
         o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
-    score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, &ignored);
+    o->held_out = (score_verdict){NAN, NAN};
+    if (!o->problem || o->problem->criterion != DEER_CRITERION_COMBINED)
+        score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, &ignored);
 }
 
 /* How far the heuristic is from the oracle, and how much of that a criterion could close. */

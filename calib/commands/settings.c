@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const criteria[] = {"l2", "mean", "max", "cosine", NULL};
+static const char *const criteria[] = {"l2", "mean", "max", "cosine", "combined", NULL};
 static const char *const losses[] = {"deepest", "demo", NULL};
 static const char *const histories[] = {"full", "on-policy", "random", NULL};
 static const char *const scopes[] = {"total", "llm", NULL};

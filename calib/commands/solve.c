@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/combined.h"
 #include "calib/commands/commands.h"
 #include "calib/commands/official_values.h"
 #include "calib/commands/outcome.h"
@@ -23,6 +24,8 @@ typedef struct {
     deer_model *model;
     calibration whole; /* as cached, up to the deepest exit there is, then the deepest allowed */
     double full_llm, full_total;
+    bool *for_solving; /* [episodes] of a promise, NULL: all */
+    deer_score score[DEER_MAX_EXITS];
     onpolicy_result found, official;
     bool has_official;
     guarantee promised;
@@ -98,46 +101,56 @@ static deer_status task_strata(const cache *c, int **stratum, deer_error *err)
     return DEER_OK;
 }
 
-static deer_status solve_with_guarantee(job *j, const bool *for_solving, deer_error *err)
+static deer_status split(job *j, deer_error *err)
+{
+    int *stratum = NULL;
+    deer_status status;
+
+    j->for_solving = calloc((size_t)j->c->about.episodes, sizeof *j->for_solving);
+    if (!j->for_solving)
+        return deer_fail(err, "out of memory for %d episodes", j->c->about.episodes);
+    status = task_strata(j->c, &stratum, err);
+    j->set->guarantee.stratum = stratum;
+    if (!status)
+        status = guarantee_split(&j->set->guarantee, j->c->about.episodes, j->for_solving, err);
+    free(stratum);
+    return status;
+}
+
+static deer_status promise(job *j, deer_error *err)
 {
     guarantee_spec *g = &j->set->guarantee;
     onpolicy_spec part = j->set->spec;
     deer_status status;
 
-    part.episodes = for_solving;
+    part.episodes = j->for_solving;
     g->unit = part.problem.scope_llm ? " GFLOPs (llm)" : " GFLOPs (total)";
     g->budget = isnan(j->set->average) && isnan(j->set->fraction) ? INFINITY : part.solve.budget;
     if (isnan(g->largest_loss)) /* poses lie in -1..1 */
         g->largest_loss = 2 + part.problem.gripper_weight;
     status = onpolicy_solve(j->c, j->model, &part, &j->found, err);
     if (!status)
-        status = guarantee_choose(g, &j->found.problem.s, j->found.x.tau, part.problem.max_exit,
-                                  j->c->about.episodes, for_solving, judge, j, &j->promised, err);
+        status =
+            guarantee_choose(g, &j->found.problem.s, j->found.x.tau, part.problem.max_exit,
+                             j->c->about.episodes, j->for_solving, judge, j, &j->promised, err);
     if (!status)
         memcpy(j->tau, j->promised.tau, sizeof j->tau);
     return status;
 }
 
-static deer_status promise(job *j, deer_error *err)
-{
-    bool *for_solving = calloc((size_t)j->c->about.episodes, sizeof *for_solving);
-    int *stratum = NULL;
-    deer_status status;
-
-    if (!for_solving)
-        return deer_fail(err, "out of memory for %d episodes", j->c->about.episodes);
-    status = task_strata(j->c, &stratum, err);
-    j->set->guarantee.stratum = stratum;
-    if (!status)
-        status = guarantee_split(&j->set->guarantee, j->c->about.episodes, for_solving, err);
-    if (!status)
-        status = solve_with_guarantee(j, for_solving, err);
-    free(stratum);
-    free(for_solving);
-    return status;
-}
-
 /* ---------------------------------------------------------------- solving ------------------ */
+
+/* On the part that is for solving: a promise knows nothing of the others. */
+static deer_status fit_score(job *j, deer_error *err)
+{
+    combined_spec spec = {.problem = j->set->spec.problem,
+                          .episodes = j->for_solving,
+                          .seed = j->set->spec.solve.seed,
+                          .threads = j->set->spec.threads};
+
+    j->set->spec.problem.score = j->score;
+    return combined_fit(j->c, j->model, &spec, j->score, err);
+}
 
 static deer_status solve_plainly(job *j, deer_error *err)
 {
@@ -169,6 +182,8 @@ static void solve_officially(job *j)
     evaluation here;
     deer_error ignored;
 
+    if (official.problem.criterion == DEER_CRITERION_COMBINED)
+        official.problem.criterion = DEER_CRITERION_L2;
     steps_evaluate(&j->final.s, j->tau, official.problem.max_exit, &here);
     official.official_best = true;
     if (j->promised.given)
@@ -305,6 +320,7 @@ static void fill_thresholds(const job *j, const table_row *row, const solution *
     t->max_exit = last;
     t->steps_per_stage = 1;
     memcpy(t->tau, row->tau, sizeof t->tau);
+    memcpy(t->score, j->score, sizeof t->score);
     t->tau[last] = INFINITY;
     t->promise = promise_of(j, row);
     fill_guarantee(&j->promised, &t->guarantee);
@@ -369,6 +385,10 @@ static deer_status run_open(job *j, deer_error *err)
 
     if (!status && j->set->spec.history != HISTORY_FULL)
         status = settings_open_model(j->c, a->model, &j->model, err);
+    if (!status && j->set->guarantee.confidence > 0)
+        status = split(j, err);
+    if (!status && j->set->spec.problem.criterion == DEER_CRITERION_COMBINED)
+        status = fit_score(j, err);
     if (!status && a->frontier)
         status = make_frontier(j, err);
     if (!status && (!a->frontier || isfinite(j->set->spec.solve.budget) || a->out)) {
@@ -396,6 +416,7 @@ static deer_status run(const solve_arguments *a, solve_settings *set, deer_error
     onpolicy_free(&j->found);
     onpolicy_free(&j->official);
     free(j->rows);
+    free(j->for_solving);
     deer_model_close(j->model);
     cache_close(j->c);
     free(j);

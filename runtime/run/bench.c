@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "budgets/latency.h"
-#include "runtime/model.h"
 #include "runtime/run/bench.h"
 #include "runtime/run/commands.h"
 #include "runtime/run/machine_profile.h"
@@ -101,8 +101,8 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
     if (!status)
         status = limits_measure(threads_count(), &s->limits, err);
     if (!status)
-        s->rows =
-            stage_log_rows(&log, c, deer_session_tokens(p->session), b->dtype, &s->limits, s->row);
+        s->rows = stage_log_rows(&log, c, deer_session_tokens(p->session), deer_dtype_of(p->model),
+                                 &s->limits, s->row);
     stage_log_stop(&log, p->session);
     stage_log_free(&log);
     return status;
@@ -123,7 +123,8 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->p10 = quantile(ms, (size_t)b->steps, 0.1);
     m->p90 = quantile(ms, (size_t)b->steps, 0.9);
     m->p99 = quantile(ms, (size_t)b->steps, 0.99);
-    deer_cost_of(c, m->tokens, b->dtype, &cost);
+    m->dtype = deer_dtype_of(p->model);
+    deer_cost_of(c, m->tokens, m->dtype, &cost);
     m->llm = deer_gflops(cost.exit[m->exit].llm);
     m->total = deer_gflops(cost.exit[m->exit].total);
     m->model_bytes = deer_model_bytes(p->model);
@@ -168,33 +169,27 @@ static deer_status measure(bench *b, int exit, bench_exit *m, bench_stages *s, d
     return status;
 }
 
-/* Dimensions of the model and the type of its matrices. */
-static deer_status read_model(bench *b, deer_config *config, deer_error *err)
+/* The configuration of a model. */
+static deer_status read_config(const char *path, deer_config *config, deer_error *err)
 {
-    static const deer_dtype dtypes[] = {
-        [WEIGHT_F32] = DEER_F32, [WEIGHT_BF16] = DEER_BF16, [WEIGHT_Q8] = DEER_Q8};
     deer_model *model;
-    deer_status status = deer_model_open(b->model, 0, &model, err);
+    deer_status status = deer_model_open(path, 0, &model, err);
 
-    if (!status) {
+    if (!status)
         *config = *deer_model_config(model);
-        b->dtype = dtypes[model->head.lstm[0].hh.w.type];
-    }
     deer_model_close(model);
     return status;
 }
 
 /* ---------------------------------------------------------------- command ------------------ */
 
-/* What the hardware profile says of the exits that were measured. */
-static deer_status predict(const bench *b, const deer_config *c, bench_exit *m, int count,
-                           deer_error *err)
+/* What a machine's profile says of the exits that were measured. */
+static deer_status predict(const deer_hardware *machine, const deer_config *c, bench_exit *m,
+                           int count, deer_error *err)
 {
-    static deer_hardware machine;
     static deer_latency latency;
 
-    if (deer_hardware_load(b->hardware, &machine, err) ||
-        deer_latency_of(&machine, 0, c, m->tokens, b->dtype, &latency, err))
+    if (deer_latency_of(machine, 0, c, m->tokens, m->dtype, &latency, err))
         return DEER_FAILED;
     for (; count-- > 0; m++) {
         const deer_range *t = &latency.exit[m->exit].total;
@@ -205,11 +200,11 @@ static deer_status predict(const bench *b, const deer_config *c, bench_exit *m, 
     return DEER_OK;
 }
 
-static deer_status write_profile(const bench *b, const deer_config *c, const bench_stages *s,
-                                 deer_error *err)
+static deer_status write_profile(const bench *b, const deer_config *c, deer_dtype dtype,
+                                 const bench_stages *s, deer_error *err)
 {
     const machine_measured measured = {
-        .config = c, .limits = &s->limits, .rows = s->row, .count = s->rows, .dtype = b->dtype};
+        .config = c, .limits = &s->limits, .rows = s->row, .count = s->rows, .dtype = dtype};
 
     return machine_profile_write(b->profile_out, &measured, err);
 }
@@ -217,12 +212,15 @@ static deer_status write_profile(const bench *b, const deer_config *c, const ben
 static deer_status run(bench *b, long exit, bool json, deer_error *err)
 {
     static bench_stages profiled;
+    static deer_hardware machine;
     bench_exit m[DEER_MAX_EXITS];
     bench_stages *s = b->profile || b->profile_out ? &profiled : NULL;
     int first = (int)exit, last = (int)exit, count = 0;
     deer_config config;
-    deer_status status = read_model(b, &config, err);
+    deer_status status = read_config(b->model, &config, err);
 
+    if (!status && b->hardware)
+        status = deer_hardware_load(b->hardware, &machine, err);
     if (status)
         return status;
     if (exit < 0) {
@@ -236,12 +234,19 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     }
     tool_progress_end(&b->progress);
     if (!status && b->profile_out)
-        status = write_profile(b, &config, s, err);
+        status = write_profile(b, &config, m->dtype, s, err);
     if (!status && b->hardware)
-        status = predict(b, &config, m, count, err);
+        status = predict(&machine, &config, m, count, err);
     if (!status)
         (json ? bench_print_json : bench_print)(b, m, count, s);
     return status;
+}
+
+static bool ends_in_json(const char *path)
+{
+    size_t length = strlen(path);
+
+    return length > 5 && !strcmp(path + length - 5, ".json");
 }
 
 int run_bench_main(int argc, char **argv)
@@ -283,6 +288,8 @@ int run_bench_main(int argc, char **argv)
         b.tokens < 0 || b.tokens > 4096 || threads < 0 || threads > 1024 || exit < -1 ||
         exit >= DEER_MAX_EXITS)
         return tool_usage(&self, "--exit, --steps, --side, --tokens or --threads is out of range");
+    if (b.profile_out && !ends_in_json(b.profile_out))
+        return tool_usage(&self, "--profile-out must end in .json, as other commands expect it");
     if (threads)
         deer_set_threads((int)threads);
     status = run(&b, exit, json, &err);

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "budgets/hardware.h"
 #include "runtime/run/bench.h"
 
 static double mb(long bytes)
@@ -44,8 +45,9 @@ static void print_said(const bench *b, const bench_exit *m, int count)
 
 void bench_print(const bench *b, const bench_exit *m, int count, const bench_stages *s)
 {
-    printf("%s: %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
-           m->tokens, b->side, b->side, b->steps, m->threads, m->threads == 1 ? "" : "s");
+    printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
+           hardware_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
+           m->threads == 1 ? "" : "s");
     print_times(m, count);
     print_memory(m, count);
     if (b->hardware)
@@ -73,9 +75,10 @@ static json_t *exit_json(const bench_exit *m)
 void bench_print_json(const bench *b, const bench_exit *m, int count, const bench_stages *s)
 {
     json_t *exits = json_array();
-    json_t *root = json_pack("{s:s*, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "tokens",
-                             m->tokens, "image_side", (json_int_t)b->side, "steps",
-                             (json_int_t)b->steps, "threads", m->threads, "exits", exits);
+    json_t *root = json_pack("{s:s*, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "type",
+                             hardware_dtype_name(m->dtype), "tokens", m->tokens, "image_side",
+                             (json_int_t)b->side, "steps", (json_int_t)b->steps, "threads",
+                             m->threads, "exits", exits);
 
     for (int i = 0; i < count; i++) {
         json_t *exit = exit_json(&m[i]);

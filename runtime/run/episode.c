@@ -69,7 +69,7 @@ static deer_status play_steps(policy *p, const demo_episode *e, deer_drift *watc
     deer_cost cost;
 
     out->tokens = deer_session_tokens(p->session);
-    deer_cost_of(deer_model_config(p->model), out->tokens, DEER_F32, &cost);
+    deer_cost_of(deer_model_config(p->model), out->tokens, deer_dtype_of(p->model), &cost);
     if (warm_up(p, e, err))
         return DEER_FAILED;
     for (int t = 0; t < e->steps; t++) {

@@ -1,20 +1,18 @@
 /* limits.c - measures what this machine can do at most. */
 #include "runtime/run/limits.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "runtime/run/limits_loops.h"
 #include "runtime/tool.h"
 
-enum { RUNS = 5, SGEMM_SIDE = 4096, SGEMM_RUNS = 2, FALLBACK_CACHE = 32 << 20 };
+enum { RUNS = 5, FALLBACK_CACHE = 32 << 20 };
 enum { MAX_CACHE = 256 << 20, MAX_THREADS = 256 };
 enum { WAIT, GO, LEAVE };
 
@@ -136,28 +134,6 @@ static deer_status read_bandwidth(int threads, machine_limits *l, deer_error *er
     return DEER_OK;
 }
 
-static deer_status sgemm_rate(double *gflops, deer_error *err)
-{
-    const size_t n = SGEMM_SIDE;
-    float *a = calloc(3 * n * n, sizeof *a), *b, *c;
-    double fastest = INFINITY;
-
-    if (!a)
-        return deer_fail(err, "out of memory measuring sgemm");
-    b = a + n * n, c = b + n * n;
-    for (size_t i = 0; i < 2 * n * n; i++)
-        a[i] = (float)(i % 251) / 251;
-    for (int i = 0; i < SGEMM_RUNS; i++) {
-        double start = tool_seconds();
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, SGEMM_SIDE, SGEMM_SIDE, SGEMM_SIDE, 1,
-                    a, SGEMM_SIDE, b, SGEMM_SIDE, 0, c, SGEMM_SIDE);
-        fastest = fmin(fastest, tool_seconds() - start);
-    }
-    *gflops = 2.0 * (double)n * (double)n * (double)n / fastest / 1e9;
-    free(a);
-    return DEER_OK;
-}
-
 deer_status limits_measure(int threads, machine_limits *limits, deer_error *err)
 {
     if (threads < 1 || threads > MAX_THREADS)
@@ -167,7 +143,5 @@ deer_status limits_measure(int threads, machine_limits *limits, deer_error *err)
     limits->f32_gflops = peak_of(threads, limits_loop_f32());
     limits->bf16_gflops = peak_of(threads, limits_loop_bf16());
     limits->int8_gops = peak_of(threads, limits_loop_int8());
-    if (read_bandwidth(threads, limits, err))
-        return DEER_FAILED;
-    return sgemm_rate(&limits->sgemm_gflops, err);
+    return read_bandwidth(threads, limits, err);
 }

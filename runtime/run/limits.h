@@ -13,17 +13,15 @@
 
 typedef struct {
     int threads;
-    double read_gbs;     /* GB/s (1e9 bytes) streamed from memory, far behind every cache */
-    double cache_gbs;    /* GB/s from the last-level cache */
-    size_t cache_bytes;  /* its size; 0 where the system does not tell */
-    double f32_gflops;   /* fused multiply-adds on registers */
-    double bf16_gflops;  /* bf16 dot products into f32, NaN where the CPU has none */
-    double int8_gops;    /* int8 dot products into int32, NaN where the CPU has none */
-    double sgemm_gflops; /* OpenBLAS sgemm, 4096 cubed */
+    double read_gbs;    /* GB/s (1e9 bytes) streamed from memory, far behind every cache */
+    double cache_gbs;   /* GB/s from the last-level cache */
+    size_t cache_bytes; /* its size; 0 where the system does not tell */
+    double f32_gflops;  /* fused multiply-adds on registers */
+    double bf16_gflops; /* bf16 dot products into f32, NaN where the CPU has none */
+    double int8_gops;   /* int8 dot products into int32, NaN where the CPU has none */
 } machine_limits;
 
-/* Measures all of it with `threads` threads, in two or three seconds and 400 MB of memory. sgemm
- * runs with the threads that deer_set_threads gave OpenBLAS. */
+/* Measures all of it with `threads` threads, in two or three seconds and 400 MB of memory. */
 deer_status limits_measure(int threads, machine_limits *limits, deer_error *err);
 
 #endif

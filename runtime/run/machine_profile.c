@@ -158,13 +158,9 @@ static deer_status begin(const char *path, deer_hardware *h, deer_error *err)
         h->measured = true;
         return DEER_OK;
     }
-    if (deer_hardware_load(path, h, err))
-        return DEER_FAILED;
-    return h->measured ? DEER_OK
-                       : deer_fail(err,
-                                   "%s is not a profile that deer-run bench wrote; give another "
-                                   "name",
-                                   path);
+    if (!deer_hardware_load(path, h, err) && h->measured)
+        return DEER_OK;
+    return deer_fail(err, "%s is not a profile that deer-run bench wrote; give another name", path);
 }
 
 deer_status machine_profile_write(const char *path, const machine_measured *m, deer_error *err)

@@ -163,8 +163,7 @@ static void print_limits(const machine_limits *l)
     printf("%.1f GB/s", l->read_gbs);
     print_limit("; f32", l->f32_gflops, "");
     print_limit(", bf16", l->bf16_gflops, "");
-    print_limit(", int8", l->int8_gops, "");
-    print_limit(", sgemm", l->sgemm_gflops, " GFLOP/s");
+    print_limit(", int8", l->int8_gops, " GFLOP/s");
     puts(" (a multiply-add is two)");
 }
 
@@ -196,11 +195,10 @@ static json_t *number(double value)
 json_t *stage_log_json(const stage_row *rows, int count, const machine_limits *l)
 {
     json_t *list = json_array();
-    json_t *limits =
-        json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o}", "threads", l->threads, "read_gbs",
-                  number(l->read_gbs), "cache_gbs", number(l->cache_gbs), "f32_gflops",
-                  number(l->f32_gflops), "bf16_gflops", number(l->bf16_gflops), "int8_gops",
-                  number(l->int8_gops), "sgemm_gflops", number(l->sgemm_gflops));
+    json_t *limits = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "threads", l->threads, "read_gbs",
+                               number(l->read_gbs), "cache_gbs", number(l->cache_gbs), "f32_gflops",
+                               number(l->f32_gflops), "bf16_gflops", number(l->bf16_gflops),
+                               "int8_gops", number(l->int8_gops));
 
     for (int i = 0; i < count; i++) {
         const stage_row *r = &rows[i];
