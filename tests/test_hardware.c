@@ -12,7 +12,7 @@
 
 #include <math.h>
 
-#include "budgets/hardware.h"
+#include "budgets/hardware_fit.h"
 
 static deer_hardware machine;
 static deer_error error;
@@ -280,7 +280,7 @@ static void check_shipped(void)
     check_origin(&machine.price, "price");
     for (int m = 0; m < machine.modes; m++) {
         check_origin(&machine.mode[m].watts, machine.mode[m].name);
-        assert_true(deer_figure_known(&machine.mode[m].watts));
+        assert_true(machine.measured || deer_figure_known(&machine.mode[m].watts));
     }
     assert_int_equal(machine.mode[0].compute.value, 1);
     assert_int_equal(machine.mode[0].bandwidth.value, 1);
@@ -305,6 +305,27 @@ static void test_shipped_profiles_are_whole(void **state)
         assert_string_equal(machine.loaded_from, "built in");
         check_shipped();
     }
+}
+
+/* A measured profile is what hardware_fit makes of its samples. */
+static void test_measured_profile_is_its_fit(void **state)
+{
+    static deer_hardware shipped;
+
+    (void)state;
+    assert_int_equal(deer_hardware_load("epyc-1-thread", &shipped, &error), DEER_OK);
+    assert_true(shipped.measured && shipped.samples == 30);
+    machine = shipped;
+    hardware_fit(&machine, "a test", "2026");
+    for (int s = 0; s < STAGE_KINDS; s++)
+        for (int d = 0; d < HARDWARE_DTYPES; d++) {
+            const stage_efficiency *was = &shipped.efficiency[s][d];
+            const stage_efficiency *is = &machine.efficiency[s][d];
+
+            assert_false(was->compute.assumed || was->overhead.assumed);
+            assert_true(fabs(is->compute.value / was->compute.value - 1) < 1e-3);
+            assert_true(fabs(is->overhead.value - was->overhead.value) < 1e-8);
+        }
 }
 
 /* Volta has no bf16: its figures stand for f16 and say so. */
@@ -346,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_unknown_machines_are_named_with_what_there_is),
         cmocka_unit_test(test_a_file_works_like_a_name),
         cmocka_unit_test(test_shipped_profiles_are_whole),
+        cmocka_unit_test(test_measured_profile_is_its_fit),
         cmocka_unit_test(test_machines_without_bf16_say_so),
         cmocka_unit_test(test_dtypes_have_names),
     };
