@@ -79,14 +79,14 @@ PROGRAMS := $(BUILD)/deer-run
 PACKAGES := build-essential pkg-config libopenblas-dev libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
 endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-HELPER   := $(BUILD)/tests/command_helper
+HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
 
 .PHONY: all libs tests test demo figure mutations bench bench-coverage asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
 libs: $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
-tests: $(TESTS) $(HELPER)
+tests: $(TESTS) $(HELPERS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -174,8 +174,8 @@ $(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(LIBREPORTS) $(TOOL) $(LIB
 $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBREPORTS) $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
-$(HELPER): $(BUILD)/tests/command_helper.o
-	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -109,12 +109,17 @@ static void officially(void *context, int i)
         fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
 }
 
+/* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and
+ * no price by which the oracle could find that out. */
 static void ask_oracle(void *context, int i)
 {
     job *j = context;
     int deepest = i / j->w->budgets, b = i % j->w->budgets;
+    double budget = j->w->budget[b];
 
-    j->w->frontier[deepest].oracle[b] = oracle_solve(&j->p->s, deepest, j->w->budget[b]).loss;
+    j->w->frontier[deepest].oracle[b] = budget <= j->w->fixed[0].cost * (1 + 1e-9)
+                                            ? j->w->fixed[0].loss
+                                            : oracle_solve(&j->p->s, deepest, budget).loss;
 }
 
 /* The better walk at each budget of one deepest exit, in order. */

@@ -301,15 +301,15 @@
       if (!costs.exits.length) return null;
       const deepest = a.deepest_exit >= 0 ? a.deepest_exit : last;
       const at = onMachine(a.option, d, pointAt(a, bestBudget(a)), rates[state.rate]);
-      return { m, name: report.machines[m].title.replace(/^NVIDIA (GeForce )?/, ""), meets: a.verdict === "meets", from: costs.exits[0].ms[1], to: costs.exits[deepest].ms[1],
+      return { m, name: report.machines[m].title.replace(/^NVIDIA (GeForce )?/, ""), id: report.machines[m].name, meets: a.verdict === "meets", from: costs.exits[0].ms[1], to: costs.exits[deepest].ms[1],
         mean: at.ms[1], low: costs.exits[0].ms[0], high: costs.exits[deepest].ms[2], setting: `${option(a.option).mode}, ${a.dtype}` };
     }).filter(Boolean).sort((x, y) => x.mean - y.mean);
     draw("machines-chart", (width) => ({
-      height: 26 * rows.length + 50, marginLeft: width < 560 ? 132 : 216, marginRight: 16, marginTop: 8, marginBottom: 40,
+      height: 26 * rows.length + 50, marginLeft: width < 560 ? 118 : 216, marginRight: 16, marginTop: 8, marginBottom: 40,
       ariaLabel: "Time of a step on each machine",
-      x: { type: "log", label: "ms of a step (logarithmic; thin line: optimistic to pessimistic)", labelAnchor: "center", labelArrow: "none", grid: true,
+      x: { type: "log", label: width < 560 ? "ms of a step, logarithmic" : "ms of a step (logarithmic; thin line: optimistic to pessimistic)", labelAnchor: "center", labelArrow: "none", grid: true,
         tickFormat: (x) => (x >= 1 ? String(Math.round(x)) : String(x)) , ticks: width < 560 ? 4 : 8 },
-      y: { domain: rows.map((r) => r.name), label: null, tickSize: 0, tickFormat: cut(width < 560 ? 20 : 33) },
+      y: { domain: rows.map((r) => r.name), label: null, tickSize: 0, tickFormat: (n) => (width < 560 ? cut(18)(rows.find((r) => r.name === n).id) : cut(33)(n)) },
       marks: [
         Plot.barX(rows.filter((r) => r.m === chosen), { y: "name", x1: d3.min(rows, (r) => r.low), x2: d3.max(rows, (r) => r.high), fill: "var(--wash)", insetTop: -2, insetBottom: -2 }),
         Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }),
@@ -326,10 +326,10 @@
     const o = state.option, d = state.dtype, costs = costsOf(o, d), where = `${machineOf(o).title}, ${option(o).mode}, ${dtypes[d]}`;
     const exits = costs.exits;
     return {
-      cost: { label: `average GFLOPs a step, ${report.scope} (one multiply-add is one FLOP)`, x: (p) => p.cost_gflops },
-      ms: { label: `mean ms a step on ${where}`, x: (p) => (exits.length ? average(p.exit_fractions, (k) => exits[k].ms[1]) : null) },
-      joules: { label: `J a step on ${where}`, x: (p) => (exits.length && exits[0].joules[1] !== null ? average(p.exit_fractions, (k) => exits[k].joules[1]) : null) },
-      memory: { label: `GB of memory with the system's share on ${where}`, x: (p) => costs.memory[p.exit_fractions.length - 1].with_system_bytes / 1e9 },
+      cost: { short: `GFLOPs a step, ${report.scope}`, label: `average GFLOPs a step, ${report.scope} (one multiply-add is one FLOP)`, x: (p) => p.cost_gflops },
+      ms: { short: "mean ms a step", label: `mean ms a step on ${where}`, x: (p) => (exits.length ? average(p.exit_fractions, (k) => exits[k].ms[1]) : null) },
+      joules: { short: "J a step", label: `J a step on ${where}`, x: (p) => (exits.length && exits[0].joules[1] !== null ? average(p.exit_fractions, (k) => exits[k].joules[1]) : null) },
+      memory: { short: "GB of memory", label: `GB of memory with the system's share on ${where}`, x: (p) => costs.memory[p.exit_fractions.length - 1].with_system_bytes / 1e9 },
     }[axis];
   }
 
@@ -355,12 +355,12 @@
     draw("frontier-chart", (width) => ({
       height: width < 560 ? 300 : 380, marginLeft: 52, marginBottom: 44, marginRight: 44,
       ariaLabel: `${state.good} against ${axis.label}`,
-      x: { label: axis.label, labelAnchor: "center", labelArrow: "none", nice: true, ticks: width < 560 ? 4 : 8 },
+      x: { label: width < 560 ? axis.short : axis.label, labelAnchor: "center", labelArrow: "none", nice: true, ticks: width < 560 ? 4 : 8 },
       y: { label: state.good === "loss" ? "action loss" : "success", labelArrow: "none", grid: true, nice: true, zero: state.good === "loss" },
       marks: [
         Plot.areaY(rows.ours, { x: "x", y1: "low", y2: "high", fill: "var(--ours)", fillOpacity: 0.16 }),
         known(report.demands.max_loss) && state.good === "loss" ? Plot.ruleY([report.demands.max_loss], { stroke: "var(--ink)", strokeDasharray: "5,4" }) : null,
-        known(report.demands.max_loss) && state.good === "loss" ? Plot.text([report.demands.max_loss], { y: (y) => y, frameAnchor: "right", text: () => "largest loss allowed", dy: -8, fill: "var(--ink)" }) : null,
+        known(report.demands.max_loss) && state.good === "loss" ? Plot.text([report.demands.max_loss], { y: (y) => y, frameAnchor: "left", text: () => "largest loss allowed", dy: -8, dx: 4, fill: "var(--ink)" }) : null,
         Plot.line(rows.oracle, { x: "x", y: "y", stroke: "var(--oracle)", strokeDasharray: "1,5", strokeLinecap: "round", strokeWidth: 2.5 }),
         Plot.line(rows.official, { x: "x", y: "y", stroke: "var(--official)", strokeDasharray: "6,4", strokeWidth: 2 }),
         Plot.line(rows.ours, { x: "x", y: "y", stroke: "var(--ours)", strokeWidth: 2.5 }),
