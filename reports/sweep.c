@@ -20,7 +20,8 @@ typedef struct {
     const calibration *p;
     const sweep_spec *spec;
     sweep *w;
-    frontier_point *path; /* [exits, ANCHORS, budgets] */
+    frontier_point *path;    /* [exits, ANCHORS, budgets] */
+    frontier_point *refined; /* [budgets] from the official heuristic, every exit allowed */
     bootstrap draws;
     atomic_bool failed;
     deer_error *err;
@@ -96,7 +97,7 @@ static void walk(void *context, int i)
         note_failure(j, &err);
 }
 
-/* The best official heuristic at budget i. */
+/* The best official heuristic at budget i, and what the least moves make of it. */
 static void officially(void *context, int i)
 {
     job *j = context;
@@ -105,8 +106,11 @@ static void officially(void *context, int i)
     solution x;
 
     j->w->has_official[i] = !solve_official_best(&j->p->s, &how, &x, &err);
-    if (j->w->has_official[i])
-        fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
+    if (!j->w->has_official[i])
+        return;
+    fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
+    if (frontier_path(&j->p->s, x.max_exit, x.tau, &how.budget, 1, &j->refined[i], &err))
+        note_failure(j, &err);
 }
 
 /* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and
@@ -122,28 +126,33 @@ static void ask_oracle(void *context, int i)
                                             : oracle_solve(&j->p->s, deepest, budget).loss;
 }
 
-/* The better walk at each budget of one deepest exit, in order. */
+/* The best that is known at budget b with a deepest exit. */
+static void take_best(job *j, int deepest, int b, sweep_point *x)
+{
+    const sweep_point *fixed = &j->w->fixed[deepest];
+    const frontier_point *best = path_of(j, deepest, 0) + b;
+
+    for (int a = 1; a < ANCHORS; a++)
+        if (path_of(j, deepest, a)[b].loss < best->loss)
+            best = path_of(j, deepest, a) + b;
+    if (deepest == j->w->exits - 1 && j->w->has_official[b] && j->refined[b].loss < best->loss)
+        best = &j->refined[b];
+    fill_point(j->p, deepest, best->tau, x);
+    if (fixed->cost <= j->w->budget[b] && fixed->loss < x->loss)
+        *x = *fixed;
+}
+
+/* One deepest exit's frontier; a larger budget never loses more. */
 static void join_paths(void *context, int deepest)
 {
     job *j = context;
     sweep_point *ours = j->w->frontier[deepest].ours;
 
     for (int b = 0; b < j->w->budgets; b++) {
-        const frontier_point *best = path_of(j, deepest, 0) + b;
-
-        for (int a = 1; a < ANCHORS && deepest; a++)
-            if (path_of(j, deepest, a)[b].loss < best->loss)
-                best = path_of(j, deepest, a) + b;
-        if (!deepest)
-            ours[b] = j->w->fixed[0];
+        if (deepest)
+            take_best(j, deepest, b, &ours[b]);
         else
-            fill_point(j->p, deepest, best->tau, &ours[b]);
-        if (deepest && j->w->fixed[deepest].cost <= j->w->budget[b] &&
-            j->w->fixed[deepest].loss < ours[b].loss)
-            ours[b] = j->w->fixed[deepest];
-        if (deepest == j->w->exits - 1 && j->w->has_official[b] &&
-            j->w->official[b].loss < ours[b].loss)
-            ours[b] = j->w->official[b];
+            ours[b] = j->w->fixed[0];
         if (b && ours[b - 1].loss <= ours[b].loss)
             ours[b] = ours[b - 1];
     }
@@ -233,7 +242,9 @@ deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, d
 
     *w = (sweep){.exits = p->s.exits, .budgets = spec->budgets};
     j.path = calloc((size_t)(w->exits * ANCHORS * w->budgets), sizeof *j.path);
-    status = j.path ? allocate(w, err) : deer_fail(err, "out of memory for %d budgets", w->budgets);
+    j.refined = calloc((size_t)w->budgets, sizeof *j.refined);
+    status = j.path && j.refined ? allocate(w, err)
+                                 : deer_fail(err, "out of memory for %d budgets", w->budgets);
     if (!status)
         status = space_budgets(p, spec, w, err);
     if (!status)
@@ -244,6 +255,7 @@ deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, d
         status = j.failed ? DEER_FAILED : DEER_OK;
     }
     bootstrap_free(&j.draws);
+    free(j.refined);
     free(j.path);
     if (status)
         sweep_free(w);

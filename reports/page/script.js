@@ -157,7 +157,7 @@
       if (order[now]) document.documentElement.dataset.theme = order[now];
       else delete document.documentElement.dataset.theme;
       button.textContent = names[order[now]];
-      button.setAttribute("aria-label", `Colours: ${order[now] || "as the system"}`);
+      button.setAttribute("aria-label", `${names[order[now]]} colours`);
     });
   }
 
@@ -256,6 +256,8 @@
   function draw(id, options) {
     const box = byId(id), width = Math.max(Math.floor(box.clientWidth), 280);
     const plot = Plot.plot({ width, style: { fontSize: "12px", background: "transparent" }, ...options(width) });
+    plot.setAttribute("role", "img"); /* one picture with one name; its parts need none */
+    for (const part of plot.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
     box.replaceChildren(plot);
   }
 
