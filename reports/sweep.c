@@ -138,7 +138,7 @@ static void take_best(job *j, int deepest, int b, sweep_point *x)
     if (deepest == j->w->exits - 1 && j->w->has_official[b] && j->refined[b].loss < best->loss)
         best = &j->refined[b];
     fill_point(j->p, deepest, best->tau, x);
-    if (fixed->cost <= j->w->budget[b] && fixed->loss < x->loss)
+    if (fixed->cost <= j->w->budget[b] * (1 + 1e-9) && fixed->loss < x->loss)
         *x = *fixed;
 }
 
