@@ -186,7 +186,7 @@ $(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBCALIB) $(LIBDATASETS) $(LI
 test: check-deps ## install what is missing, build, run every test
 	@$(MAKE) --no-print-directory run-tests
 
-demo: check-deps ## record, calibrate and run on the tabletop; build/demo/summary.json
+demo: check-deps ## record, calibrate and run on the tabletop; build/demo/report.html
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) reports/demo.sh
 
