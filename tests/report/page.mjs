@@ -3,7 +3,8 @@
  *   node page.mjs FOLDER
  *
  * FOLDER has tabletop.html, .json and .csv (with rollouts and demonstrations), shape.html and .csv
- * (--model-shape), and hostile.html, whose names come from somebody who wants to run a script.
+ * (--model-shape), hostile.html, whose names come from somebody who wants to run a script, and
+ * blank.html and never.html, where no machine can be judged or is fast enough.
  * Screenshots and a PDF are left there to be looked at.
  */
 import assert from "node:assert/strict";
@@ -209,6 +210,20 @@ async function testHostile(browser) {
   await close(page, "hostile");
 }
 
+/* A page on which no machine meets anything says so, and its controls still work. */
+async function testNothingMeets(browser, name, words) {
+  const page = await open(browser, name);
+  await settle(page);
+  assert.match(await page.locator(".lede:visible").innerText(), words);
+  assert.equal(await page.locator(".card:visible").count(), 0, "no machine is recommended");
+  const before = (await shown(page)).numbers.loss;
+  await page.focus("#budget");
+  await page.keyboard.press("Home");
+  assert.notEqual((await shown(page)).numbers.loss, before, "the slider still works");
+  assert.match(await page.innerText("#verdict"), /No: /);
+  await close(page, name);
+}
+
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
 try {
   for (const name of ["tabletop", "shape", "hostile"]) {
@@ -222,6 +237,8 @@ try {
   await testTheme(browser);
   await testWithoutScripts(browser);
   await testHostile(browser);
+  await testNothingMeets(browser, "blank", /0 of 1 machines/);
+  await testNothingMeets(browser, "never", /The nearest is/);
 } finally {
   await browser.close();
 }
