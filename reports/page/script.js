@@ -362,7 +362,7 @@
       marks: [
         Plot.areaY(rows.ours, { x: "x", y1: "low", y2: "high", fill: "var(--ours)", fillOpacity: 0.16 }),
         known(report.demands.max_loss) && state.good === "loss" ? Plot.ruleY([report.demands.max_loss], { stroke: "var(--ink)", strokeDasharray: "5,4" }) : null,
-        known(report.demands.max_loss) && state.good === "loss" ? Plot.text([report.demands.max_loss], { y: (y) => y, frameAnchor: "left", text: () => "largest loss allowed", dy: -8, dx: 4, fill: "var(--ink)" }) : null,
+        known(report.demands.max_loss) && state.good === "loss" ? Plot.text([report.demands.max_loss], { y: (y) => y, frameAnchor: "left", text: () => "largest loss allowed", dy: -8, dx: 4, fill: "var(--ink)", stroke: "var(--bg)", strokeWidth: 4 }) : null,
         Plot.line(rows.oracle, { x: "x", y: "y", stroke: "var(--oracle)", strokeDasharray: "1,5", strokeLinecap: "round", strokeWidth: 2.5 }),
         Plot.line(rows.official, { x: "x", y: "y", stroke: "var(--official)", strokeDasharray: "6,4", strokeWidth: 2 }),
         Plot.line(rows.ours, { x: "x", y: "y", stroke: "var(--ours)", strokeWidth: 2.5 }),
@@ -389,14 +389,14 @@
     const rows = exits.flatMap((e, k) => stages.map(([stage, name]) => ({ exit: `exit ${k}`, stage: name, colour: `var(--${stage})`, ms: e[`${stage}_ms`] })));
     const end = 1.3 * (d3.max(exits, (e) => e.ms[1]) || 1);
     byId("time-note").textContent = `${machineOf(state.option).title}, ${option(state.option).mode}, ${dtypes[state.dtype]}`;
-    draw("time-chart", () => ({
+    draw("time-chart", (width) => ({
       height: 34 * exits.length + 50, marginLeft: 56, marginRight: 14, marginBottom: 40,
       ariaLabel: "Milliseconds of each stage, for each exit",
       x: { label: "ms, as expected", labelAnchor: "center", labelArrow: "none", grid: true, domain: [0, end] },
       y: { label: null, domain: exits.map((_, k) => `exit ${k}`), tickSize: 0 },
       marks: [
         Plot.barX(rows, { x: "ms", y: "exit", fill: (r) => r.colour, insetLeft: 0.5, insetRight: 0.5, title: (r) => `${r.stage}: ${digits(r.ms)} ms` }),
-        Plot.text(exits, { x: (e) => e.ms[1], y: (_, k) => `exit ${k}`, text: (e, k) => `${digits(e.ms[1])} ms, ${k < point.exit_fractions.length ? percent(point.exit_fractions[k]) : "none"} of steps`, dx: 6, textAnchor: "start", fill: "var(--ink)" }),
+        Plot.text(exits, { x: (e) => e.ms[1], y: (_, k) => `exit ${k}`, text: (e, k) => (width < 560 ? `${digits(e.ms[1])} ms` : `${digits(e.ms[1])} ms, ${k < point.exit_fractions.length ? percent(point.exit_fractions[k]) : "none"} of steps`), dx: 6, textAnchor: "start", fill: "var(--ink)" }),
         period < end ? Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }) : null,
       ],
     }));

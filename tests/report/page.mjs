@@ -156,6 +156,12 @@ async function violations(page) {
   return result.violations.filter((v) => ["serious", "critical"].includes(v.impact)).map((v) => `${v.id}: ${v.nodes.map((n) => n.target).join(" ")}`);
 }
 
+/* Words of charts that reach beyond the screen. */
+const cutOff = (page) => page.evaluate(() => [...document.querySelectorAll(".chart text")].filter((e) => {
+  const box = e.getBoundingClientRect();
+  return box.left < 0 || box.right > window.innerWidth;
+}).map((e) => e.textContent));
+
 /* Nothing serious for axe, nothing wider than the screen, at three sizes, light and dark. */
 async function testLooks(browser) {
   for (const colorScheme of ["light", "dark"])
@@ -163,6 +169,7 @@ async function testLooks(browser) {
       const page = await open(browser, "shape", { viewport: { width, height: 900 }, colorScheme });
       await settle(page);
       assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= width, `${width} px are enough`);
+      assert.deepEqual(await cutOff(page), [], `no words of a chart are cut off at ${width} px`);
       for (const chart of await page.$$(".chart")) assert.equal((await chart.$$("svg")).length, 1, "every chart is drawn");
       if (width !== 768) assert.deepEqual(await violations(page), [], `axe, ${width} px, ${colorScheme}`);
       await page.screenshot({ path: join(folder, `shape-${width}-${colorScheme}.png`), fullPage: true });
