@@ -80,14 +80,14 @@ PROGRAMS := $(BUILD)/deer-run
 PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
 endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-HELPER   := $(BUILD)/tests/command_helper
+HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
 
 .PHONY: all libs tests test demo figure mutations bench bench-coverage bench-import bench-tools asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
 libs: $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
-tests: $(TESTS) $(HELPER)
+tests: $(TESTS) $(HELPERS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -192,8 +192,8 @@ $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEER)
 	$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
-$(HELPER): $(BUILD)/tests/command_helper.o
-	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/bench/stages.o: ALL_CFLAGS += $(call pc_cflags,openblas)
 $(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
@@ -208,7 +208,7 @@ $(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $
 test: check-deps ## install what is missing, build, run every test
 	@$(MAKE) --no-print-directory run-tests
 
-demo: check-deps ## record, calibrate and run on the tabletop; build/demo/summary.json
+demo: check-deps ## record, calibrate and run on the tabletop; build/demo/report.html
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) reports/demo.sh
 
