@@ -95,7 +95,7 @@ $(BUILD)/%.o: %.c
 
 # Tiles of products, compiled once for each instruction set that may be there. Sums are fused.
 ISA = $(BUILD)/runtime/isa_
-$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast
+$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
 ifeq ($(shell uname -m),x86_64)
 $(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
 $(ISA)avx512.o $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512

@@ -120,7 +120,7 @@ static float error_bound(weight_dtype type, int k)
 
 static void check_product(weight_dtype type, int m, int n, int k)
 {
-    workspace ws = make_workspace(workspace_linear(m, k));
+    workspace ws = make_workspace(workspace_linear(m));
     float bound = error_bound(type, k);
     test_layer t;
 
@@ -180,7 +180,7 @@ static void test_linear(void **state)
 static void test_linear_is_reproducible(void **state)
 {
     enum { M = 33, N = 150, K = 555 };
-    workspace ws = make_workspace(workspace_linear(M, K));
+    workspace ws = make_workspace(workspace_linear(M));
     const isa *list[8];
     int sets = isa_list(list);
     test_layer t;
