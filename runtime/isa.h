@@ -3,9 +3,10 @@
  *
  * A tile is the innermost product: up to `rows` rows of activations with one or two panels of
  * weights, 16 outputs each, all sums in registers. Weights lie in panels (matrix in kernels.h),
- * activations in an operand: for every word of a panel its counterpart, in one to four subwords: what
- * one instruction takes. An operand holds ISA_WORDS words of inputs at most, x[rows][words][subwords],
- * its rows a fixed number of subwords apart, so that a tile needs one pointer for all of them.
+ * activations in an operand: for every word of a panel its counterpart, in one to four subwords:
+ * what one instruction takes. An operand holds ISA_WORDS words of inputs at most,
+ * x[rows][words][subwords], its rows a fixed number of subwords apart, so that a tile needs one
+ * pointer for all of them.
  *
  * Every sum runs through the inputs in order. With float32 weights and fused multiply-add a result
  * is therefore the same, bit for bit, on every instruction set, for every number of rows and of

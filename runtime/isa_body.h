@@ -275,19 +275,16 @@ static void operand_q8(uint32_t *to, isa_row *row, const float *x, long x_stride
     for (int r = 0; r < rows; r++, x += x_stride, to += Q8_STRIDE) {
         bool finite;
         float top = largest(x, k, &finite), inverse = finite && top > 1e-30f ? 127 / top : 0;
-        int32_t sum = 0;
 
         row[r].scale = finite ? top / 127 : NAN;
         for (int i = 0; finite && i < k; i++)
             line[i] = (int32_t)(as_bits(x[i] * inverse + rounder) - 0x4b400000u);
         for (int i = finite ? k : 0; i < (k + 3) / 4 * 4; i++)
             line[i] = 0;
-        for (int i = 0; i < k; i++)
-            sum += line[i];
-#ifdef Q8_SIGNED
         row[r].offset = 0;
-#else
-        row[r].offset = 128 * sum;
+#ifndef Q8_SIGNED
+        for (int i = 0; i < k; i++)
+            row[r].offset += 128 * line[i];
 #endif
         for (int i = 0; i < (k + 3) / 4; i++)
             put_q8(to + i * Q8_SUBWORDS, line[4 * i], line[4 * i + 1], line[4 * i + 2],

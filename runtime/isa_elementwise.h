@@ -11,7 +11,8 @@ typedef float stripes __attribute__((vector_size(4 * STRIPES), aligned(4), may_a
 typedef uint32_t stripe_bits __attribute__((vector_size(4 * STRIPES), aligned(4), may_alias));
 
 /* Halves of a vector, its quarters, .. change places. */
-#define HALVES(v) __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define HALVES(v)                                                                                  \
+    __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 #define QUARTERS(v)                                                                                \
     __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
 #define PAIRS(v) __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)

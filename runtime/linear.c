@@ -10,8 +10,8 @@
 #include "runtime/tiles.h"
 
 enum {
-    BLOCK = 70,         /* most rows of an operand: 5 tiles, 148 KB */
-    ROWS_TO_SPLIT = 64, /* a thread's, from where on rows are split and not panels */
+    BLOCK = 70,              /* most rows of an operand: 5 tiles, 148 KB */
+    ROWS_TO_SPLIT = 64,      /* a thread's, from where on rows are split and not panels */
     WORTH_SHARING = 1 << 20, /* multiply-adds: some microseconds' worth */
 };
 
@@ -135,10 +135,10 @@ static void make_operands(const linear_part *p, int row, int rows, int first_chu
     for (int i = all * p->part / p->parts; i < all * (p->part + 1) / p->parts; i++) {
         int c = first_chunk + i / rows, r = i % rows;
         long at = (long)(c - first_chunk) * p->rows + r;
-        p->set->operand[job->layer->w.type](
-            p->operand + at * p->stride, p->scales + at,
-            job->x + (row + r) * job->x_stride + (long)c * chunk_inputs(p), job->x_stride, 1,
-            inputs_of(p, c));
+        p->set->operand[job->layer->w.type](p->operand + at * p->stride, p->scales + at,
+                                            job->x + (row + r) * job->x_stride +
+                                                (long)c * chunk_inputs(p),
+                                            job->x_stride, 1, inputs_of(p, c));
     }
 }
 

@@ -23,8 +23,8 @@ static struct {
     atomic_int asleep;  /* threads that wait for a change of ticket or pending */
     threads_job *job;
     void *context;
-    atomic_int arrived;    /* parts that wait in threads_meet */
-    atomic_uint meetings;  /* that have ended */
+    atomic_int arrived;   /* parts that wait in threads_meet */
+    atomic_uint meetings; /* that have ended */
 } pool;
 
 static void relax(void)
