@@ -42,6 +42,20 @@ static void assert_close(const float *a, const float *b, int n)
 
 static float x[20000], w[90000], b[300], y[20000], z[20000];
 
+/* test_neon.sh reads the line. */
+static void test_isa_list(void **state)
+{
+    const isa *list[8];
+    int sets = isa_list(list);
+
+    (void)state;
+    print_message("instruction sets:");
+    for (int s = 0; s < sets; s++)
+        print_message(" %s", list[s]->name);
+    print_message("\n");
+    assert_true(isa_now() == list[0]);
+}
+
 /* ---------------------------------------------------------------- products ----------------- */
 
 enum { MOST_THREADS = 3 };
@@ -558,6 +572,7 @@ static void test_score_of_no_number(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_isa_list),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_activations),
