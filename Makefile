@@ -98,9 +98,10 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# Tiles of products, compiled once for each instruction set that may be there. Sums are fused.
+# Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
+# are fused.
 ISA = $(BUILD)/runtime/isa_
-MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 $(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast
 ifeq ($(MACHINE),x86_64)
 $(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
@@ -194,7 +195,7 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBREPORTS) $(LIBRUN) $(TOOL) $
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 
-# The kernels and their tests alone, without a library: what test_neon.sh cross-compiles.
+# The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
 KERNELS := $(call objects,$(wildcard runtime/isa*.c) $(patsubst %,runtime/%.c,linear attention kernels \
              kernels_reference threads exit_policy))
 $(BUILD)/tests/kernels: $(BUILD)/tests/test_kernels.o $(KERNELS)
