@@ -30,6 +30,11 @@ ifeq ($(shell command -v chromium),)
 PACKAGES += chromium
 endif
 
+# The kernels for Arm are tested everywhere.
+ifeq ($(shell uname -m),x86_64)
+PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+endif
+
 pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
@@ -93,14 +98,16 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# Tiles of products, compiled once for each instruction set that may be there. Sums are fused.
+# Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
+# are fused.
 ISA = $(BUILD)/runtime/isa_
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 $(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
-ifeq ($(shell uname -m),x86_64)
+ifeq ($(MACHINE),x86_64)
 $(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
 $(ISA)avx512.o $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512bf16 -mavx512vnni
-else ifeq ($(shell uname -m),aarch64)
+else ifeq ($(MACHINE),aarch64)
 $(ISA)neon.o: ALL_CFLAGS += -march=armv8.2-a+dotprod
 endif
 
@@ -187,6 +194,12 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBREPORTS) $(LIBRUN) $(TOOL) $
 	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
+
+# The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
+KERNELS := $(call objects,$(wildcard runtime/isa*.c) $(patsubst %,runtime/%.c,linear attention kernels \
+             kernels_reference threads exit_policy))
+$(BUILD)/tests/kernels: $(BUILD)/tests/test_kernels.o $(KERNELS)
+	$(link) -static -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEER)
