@@ -30,6 +30,11 @@ ifeq ($(shell command -v chromium),)
 PACKAGES += chromium
 endif
 
+# The kernels for Arm are tested everywhere.
+ifeq ($(shell uname -m),x86_64)
+PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+endif
+
 pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
 
@@ -80,27 +85,29 @@ PROGRAMS := $(BUILD)/deer-run
 PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
 endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
-HELPER   := $(BUILD)/tests/command_helper
+HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
 
 .PHONY: all libs tests test demo figure mutations bench bench-coverage bench-import bench-tools asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
 libs: $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
-tests: $(TESTS) $(HELPER)
+tests: $(TESTS) $(HELPERS)
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
-# Tiles of products, compiled once for each instruction set that may be there. Sums are fused.
+# Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
+# are fused.
 ISA = $(BUILD)/runtime/isa_
-$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast
-ifeq ($(shell uname -m),x86_64)
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
+$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
+ifeq ($(MACHINE),x86_64)
 $(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
 $(ISA)avx512.o $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512bf16 -mavx512vnni
-else ifeq ($(shell uname -m),aarch64)
+else ifeq ($(MACHINE),aarch64)
 $(ISA)neon.o: ALL_CFLAGS += -march=armv8.2-a+dotprod
 endif
 
@@ -188,12 +195,18 @@ $(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBREPORTS) $(LIBRUN) $(TOOL) $
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 
+# The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
+KERNELS := $(call objects,$(wildcard runtime/isa*.c) $(patsubst %,runtime/%.c,linear attention kernels \
+             kernels_reference threads exit_policy))
+$(BUILD)/tests/kernels: $(BUILD)/tests/test_kernels.o $(KERNELS)
+	$(link) -static -lm -lpthread
+
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEER)
 	$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
-$(HELPER): $(BUILD)/tests/command_helper.o
-	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
+	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/bench/stages.o: ALL_CFLAGS += $(call pc_cflags,openblas)
 $(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
@@ -208,7 +221,7 @@ $(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $
 test: check-deps ## install what is missing, build, run every test
 	@$(MAKE) --no-print-directory run-tests
 
-demo: check-deps ## record, calibrate and run on the tabletop; build/demo/summary.json
+demo: check-deps ## record, calibrate and run on the tabletop; build/demo/report.html
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(BUILD) reports/demo.sh
 

@@ -59,7 +59,10 @@ int assumptions_list(const report *r, char list[ASSUMPTIONS_MOST][ASSUMPTION_LEN
         "the longest.",
         r->tokens);
     if (r->success.n)
-        say(&s, "Success lies on a line between the evaluations given, by average cost.");
+        say(&s,
+            "Success lies on a line between the evaluations given, by average cost; it is that of "
+            "%s.",
+            r->model_name);
     if (r->f.default_loss)
         say(&s,
             "Nobody asked for a loss or success, so a machine must keep %g%% of what the deepest "

@@ -46,6 +46,11 @@ static const json_t *points_of(const json_t *report)
     return json_array_size(points) ? points : NULL;
 }
 
+static double first_cost(const json_t *report)
+{
+    return number_of(json_array_get(get(report, "exits"), 0), "cost_gflops");
+}
+
 static double full_cost(const json_t *report)
 {
     return number_of(last_of(get(report, "exits")), "cost_gflops");
@@ -66,7 +71,7 @@ static deer_status load(const char *path, json_t **report, deer_error *err)
     if (!*report)
         return deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
     if (json_integer_value(get(*report, "deer_report")) != 1 || !points_of(*report) ||
-        !(full_cost(*report) > 0))
+        !(full_cost(*report) > 0) || !(first_cost(*report) > 0))
         return deer_fail(err, "%s is no report; make one with deer-report whatif --json FILE",
                          path);
     for (int i = 0; lists[i]; i++)
@@ -77,11 +82,13 @@ static deer_status load(const char *path, json_t **report, deer_error *err)
 
 /* ---------------------------------------------------------------- frontiers ---------------- */
 
-/* Loss of the dearest point within a share of the cost of full depth; NaN where none is. */
+/* Loss of the dearest point within a share of the way from the first exit's cost to that of full
+ * depth; NaN where none is. */
 static double loss_at_share(const json_t *report, double share)
 {
     const json_t *points = points_of(report), *point;
-    double limit = share * full_cost(report) * (1 + 1e-5), loss = NAN;
+    double first = first_cost(report), loss = NAN;
+    double limit = (first + share * (full_cost(report) - first)) * (1 + 1e-5);
     size_t i;
 
     json_array_foreach((json_t *)(uintptr_t)points, i, point)
@@ -101,11 +108,11 @@ static json_t *frontiers(const json_t *a, const json_t *b)
 {
     json_t *list = json_array();
 
-    for (int i = 1; i <= SHARES; i++) {
+    for (int i = 0; i <= SHARES; i++) {
         double share = (double)i / SHARES;
         json_t *row = json_object();
 
-        json_object_set_new(row, "share_of_full_depth", json_real(share));
+        json_object_set_new(row, "share_of_range", json_real(share));
         json_object_set_new(row, "loss_a", real_or_null(loss_at_share(a, share)));
         json_object_set_new(row, "loss_b", real_or_null(loss_at_share(b, share)));
         json_array_append_new(list, row);
@@ -217,14 +224,15 @@ static void print_comparison(const json_t *json)
 
     print_summary("A", get(json, "a"));
     print_summary("B", get(json, "b"));
-    printf("\n%-22s %10s %10s\n", "share of full depth", "loss A", "loss B");
+    printf("\n%-22s %10s %10s\n", "budget", "loss A", "loss B");
     json_array_foreach((json_t *)(uintptr_t)get(json, "frontier"), i, row)
     {
-        printf("%21.0f%%", 100 * number_of(row, "share_of_full_depth"));
+        printf("%21.0f%%", 100 * number_of(row, "share_of_range"));
         print_loss(number_of(row, "loss_a"));
         print_loss(number_of(row, "loss_b"));
         printf("\n");
     }
+    printf("budget: how far from the first exit's cost (0%%) to full depth's (100%%)\n");
     printf("\n%zu machines, modes and types with another verdict\n",
            json_array_size(get(json, "machines")));
     json_array_foreach((json_t *)(uintptr_t)get(json, "machines"), i, row)

@@ -35,5 +35,8 @@ evaluate optimized --thresholds "$out/optimized.json"
 say "$BUILD/deer-report" rollouts full="$out/full.rollouts.json" \
     official="$out/official.rollouts.json" optimized="$out/optimized.rollouts.json" \
     --out "$out/summary.json"
+say "$BUILD/deer-report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b \
+    --rate 5,10,30 --model $model --rollouts "$out/full.rollouts.json,$out/official.rollouts.json,$out/optimized.rollouts.json" \
+    --out "$out/report.html"
 echo
-echo "wrote $out/summary.json"
+echo "wrote $out/summary.json; open $out/report.html in a browser"

@@ -150,7 +150,7 @@ void page_lede(FILE *out, const report *r)
         fputs(" in time", out);
         demand(out, r);
         if (c->machines)
-            fprintf(out, "; %d also with every figure at its worst", c->sure);
+            fprintf(out, "; %d, in some mode, also with every figure at its worst", c->sure);
         fputs(".", out);
         nearest(out, r, c);
         fputs("</p>\n", out);

@@ -337,6 +337,8 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     set_integer(json, "budget_index", a->budget);
     if (a->budget < 0)
         return json;
+    set_real(json, "loss", r->w.frontier[a->deepest].ours[a->budget].loss);
+    set_real(json, "success", a->success);
     json_object_set_new(json, "ms", range_json(a->at.seconds, 1e3));
     json_object_set_new(json, "p99_ms", range_json(a->at.p99, 1e3));
     set_real(json, "sustained_hz", 1 / a->at.seconds.expected);

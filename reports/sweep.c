@@ -11,10 +11,11 @@
 #include "reports/bootstrap.h"
 #include "reports/workers.h"
 
-/* A frontier is walked from a few solved answers, at these shares of the range of costs; the
- * better of the walks counts at every budget. */
-static const double anchor_share[] = {0.15, 0.5};
-enum { ANCHORS = sizeof anchor_share / sizeof *anchor_share };
+/* Frontiers are walked from solved answers at these shares of the range of costs, and the best walk
+ * counts at every budget. With many steps, walks are dear and nearly the same: then two for the
+ * frontier with every exit allowed and one for the others have to do. */
+static const double anchor_share[] = {0.3, 0.7, 0.15, 0.5};
+enum { ANCHORS = sizeof anchor_share / sizeof *anchor_share, FEW_STEPS = 30000 };
 
 typedef struct {
     const calibration *p;
@@ -57,7 +58,7 @@ static void fill_fixed(job *j)
 
 /* ---------------------------------------------------------------- pieces of work ----------- */
 
-static frontier_point *path_of(job *j, int deepest, int anchor)
+static frontier_point *path_of(const job *j, int deepest, int anchor)
 {
     return j->path + (deepest * ANCHORS + anchor) * j->w->budgets;
 }
@@ -68,15 +69,23 @@ static void note_failure(job *j, const deer_error *err)
         *j->err = *err;
 }
 
-/* One solved answer and the walk around it. Piece i: deepest exit 1 + i / ANCHORS. */
+static int anchors_of(const job *j, int deepest)
+{
+    if (j->p->s.n <= FEW_STEPS)
+        return ANCHORS;
+    return deepest == j->w->exits - 1 ? 2 : 1;
+}
+
+/* One solved answer and the walk around it. Piece i: anchor i % ANCHORS, the deepest exits first.
+ */
 static void walk(void *context, int i)
 {
     job *j = context;
     const steps *s = &j->p->s;
-    int deepest = 1 + i / ANCHORS, n = j->w->budgets;
+    int deepest = j->w->exits - 1 - i / ANCHORS, anchor = i % ANCHORS, n = j->w->budgets;
     double low = steps_fixed_cost(s, 0), high = steps_fixed_cost(s, deepest);
     double budget[SWEEP_MOST_BUDGETS];
-    solve_spec how = {.budget = low + anchor_share[i % ANCHORS] * (high - low),
+    solve_spec how = {.budget = low + anchor_share[anchor] * (high - low),
                       .max_exit = deepest,
                       .method = SOLVE_COORDINATE,
                       .seed = j->spec->seed};
@@ -84,6 +93,8 @@ static void walk(void *context, int i)
     solution x;
     deer_status status;
 
+    if (anchor >= anchors_of(j, deepest))
+        return;
     for (int b = 0; b < n; b++)
         budget[b] = fmin(j->w->budget[b], high * (1 + 1e-9));
     status = solve(s, &how, &x, &err);
@@ -91,8 +102,7 @@ static void walk(void *context, int i)
         how.budget = INFINITY;
         status = solve(s, &how, &x, &err);
     }
-    if (status ||
-        frontier_path(s, deepest, x.tau, budget, n, path_of(j, deepest, i % ANCHORS), &err))
+    if (status || frontier_path(s, deepest, x.tau, budget, n, path_of(j, deepest, anchor), &err))
         note_failure(j, &err);
 }
 
@@ -109,36 +119,69 @@ static void officially(void *context, int i)
         fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
 }
 
+/* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and
+ * no price by which the oracle could find that out. */
 static void ask_oracle(void *context, int i)
 {
     job *j = context;
     int deepest = i / j->w->budgets, b = i % j->w->budgets;
+    double budget = j->w->budget[b];
 
-    j->w->frontier[deepest].oracle[b] = oracle_solve(&j->p->s, deepest, j->w->budget[b]).loss;
+    j->w->frontier[deepest].oracle[b] = budget <= j->w->fixed[0].cost * (1 + 1e-9)
+                                            ? j->w->fixed[0].loss
+                                            : oracle_solve(&j->p->s, deepest, budget).loss;
 }
 
-/* The better walk at each budget of one deepest exit, in order. */
+/* The better walk at budget b with a deepest exit from 1 on. */
+static const frontier_point *best_walk(const job *j, int deepest, int b)
+{
+    const frontier_point *best = path_of(j, deepest, 0) + b;
+
+    for (int a = 1; a < anchors_of(j, deepest); a++)
+        if (path_of(j, deepest, a)[b].loss < best->loss)
+            best = path_of(j, deepest, a) + b;
+    return best;
+}
+
+/* Where the heuristic at budget b is better than the walks: a walk from there, into the place of
+ * the first one. */
+static void learn_from_official(void *context, int b)
+{
+    job *j = context;
+    int deepest = j->w->exits - 1;
+    frontier_point found;
+    deer_error err;
+
+    if (!deepest || !j->w->has_official[b] ||
+        j->w->official[b].loss >= best_walk(j, deepest, b)->loss)
+        return;
+    if (frontier_path(&j->p->s, deepest, j->w->official[b].tau, &j->w->budget[b], 1, &found, &err))
+        note_failure(j, &err);
+    else
+        path_of(j, deepest, 0)[b] = found;
+}
+
+/* The best that is known at budget b with a deepest exit. */
+static void take_best(job *j, int deepest, int b, sweep_point *x)
+{
+    const sweep_point *fixed = &j->w->fixed[deepest];
+
+    fill_point(j->p, deepest, best_walk(j, deepest, b)->tau, x);
+    if (fixed->cost <= j->w->budget[b] * (1 + 1e-9) && fixed->loss < x->loss)
+        *x = *fixed;
+}
+
+/* One deepest exit's frontier; a larger budget never loses more. */
 static void join_paths(void *context, int deepest)
 {
     job *j = context;
     sweep_point *ours = j->w->frontier[deepest].ours;
 
     for (int b = 0; b < j->w->budgets; b++) {
-        const frontier_point *best = path_of(j, deepest, 0) + b;
-
-        for (int a = 1; a < ANCHORS && deepest; a++)
-            if (path_of(j, deepest, a)[b].loss < best->loss)
-                best = path_of(j, deepest, a) + b;
-        if (!deepest)
-            ours[b] = j->w->fixed[0];
+        if (deepest)
+            take_best(j, deepest, b, &ours[b]);
         else
-            fill_point(j->p, deepest, best->tau, &ours[b]);
-        if (deepest && j->w->fixed[deepest].cost <= j->w->budget[b] &&
-            j->w->fixed[deepest].loss < ours[b].loss)
-            ours[b] = j->w->fixed[deepest];
-        if (deepest == j->w->exits - 1 && j->w->has_official[b] &&
-            j->w->official[b].loss < ours[b].loss)
-            ours[b] = j->w->official[b];
+            ours[b] = j->w->fixed[0];
         if (b && ours[b - 1].loss <= ours[b].loss)
             ours[b] = ours[b - 1];
     }
@@ -209,11 +252,13 @@ static void solve_everything(job *j)
     double done = 0;
 
     tool_progress_start(&bar, "frontier", "pieces",
-                        walks + w->budgets + oracles + w->exits + points);
+                        walks + 2 * w->budgets + oracles + w->exits + points);
     fill_fixed(j);
     workers_run(walks, threads, walk, j, &bar, &done);
     workers_run(w->budgets, threads, officially, j, &bar, &done);
     workers_run(oracles, threads, ask_oracle, j, &bar, &done);
+    if (!j->failed)
+        workers_run(w->budgets, threads, learn_from_official, j, &bar, &done);
     if (!j->failed)
         workers_run(w->exits, threads, join_paths, j, &bar, &done);
     if (!j->failed)

@@ -9,6 +9,7 @@
 #include "reports/page.h"
 #include "reports/report_csv.h"
 #include "reports/report_json.h"
+#include "reports/text.h"
 #include "runtime/file.h"
 #include "runtime/tool.h"
 
@@ -16,20 +17,23 @@
 
 static void print_choice(const report *r, const char *what, int answer)
 {
-    const fleet_answer *a = &r->f.answer[answer];
-    const deer_hardware *h = &r->f.machine[r->f.option[a->option].machine];
-    char name[256], price[32] = "price unknown", watts[32] = "power unknown";
+    const fleet_answer *a;
+    const deer_hardware *h;
+    char name[256], price[32] = "price unknown", text[4][TEXT_DIGITS];
 
     if (answer < 0)
         return;
+    a = &r->f.answer[answer];
+    h = &r->f.machine[r->f.option[a->option].machine];
     fleet_describe(&r->f, r->q, a, name, sizeof name);
     if (deer_figure_known(&h->price))
         snprintf(price, sizeof price, "%.0f USD", h->price.value);
-    if (isfinite(a->at.watts.expected))
-        snprintf(watts, sizeof watts, "%.3g W", a->at.watts.expected);
-    printf("  %-13s %s: %s, %s, %.3g ms a step on average (%.3g to %.3g), deepest exit %d%s\n",
-           what, name, price, watts, 1e3 * a->at.seconds.expected, 1e3 * a->at.seconds.low,
-           1e3 * a->at.seconds.high, a->deepest, a->sure ? "" : "; not at the pessimistic end");
+    printf("  %-13s %s: %s, %s, %s a step on average (%s to %s), deepest exit %d%s\n", what, name,
+           price, text_digits(text[0], a->at.watts.expected, " W"),
+           text_digits(text[1], 1e3 * a->at.seconds.expected, " ms"),
+           text_digits(text[2], 1e3 * a->at.seconds.low, ""),
+           text_digits(text[3], 1e3 * a->at.seconds.high, ""), a->deepest,
+           a->sure ? "" : "; not at the pessimistic end");
 }
 
 static void print_rate(const report *r, int rate)

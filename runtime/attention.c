@@ -8,7 +8,7 @@
 #include "runtime/threads.h"
 #include "runtime/tiles.h"
 
-enum { WORTH_SHARING = 1 << 18 }; /* multiply-adds */
+enum { WORTH_SHARING = 1 << 20 }; /* multiply-adds */
 
 static size_t panels_of(int n)
 {
@@ -19,7 +19,7 @@ static size_t panels_of(int n)
 typedef struct {
     uint32_t *keys;    /* panels over keys: [tk / 16][dim][16] */
     uint32_t *values;  /* panels over the values' components: [dim / 16][tk][16] */
-    uint32_t *operand; /* [dim or tk][rows] */
+    uint32_t *operand; /* of up to ISA_WORDS components or keys */
     float *scores;     /* [rows][tk rounded up to 16] */
 } attention_room;
 
@@ -27,7 +27,7 @@ static size_t lay_out(int tk, int dim, attention_room *room, char *base)
 {
     size_t keys = panels_of(tk) * ISA_PANEL * (size_t)dim;
     size_t values = panels_of(dim) * ISA_PANEL * (size_t)tk;
-    size_t operand = ISA_ROWS * (size_t)(tk > dim ? tk : dim);
+    size_t operand = ISA_ROWS * (size_t)isa_row_stride(1);
     size_t scores = ISA_ROWS * panels_of(tk) * ISA_PANEL, at = 0;
 
     if (room)
@@ -52,12 +52,12 @@ size_t workspace_attention(int tk, int dim)
 /* Panels of x [rows, columns] over its rows, as weights [rows, columns] have them. */
 static void pack_rows(uint32_t *to, const float *x, long stride, int rows, int columns)
 {
-    for (int p = 0; p < rows; p += ISA_PANEL)
-        for (int c = 0; c < columns; c++, to += ISA_PANEL)
-            for (int r = 0; r < ISA_PANEL; r++) {
-                float value = p + r < rows ? x[(p + r) * stride + c] : 0;
-                memcpy(to + r, &value, sizeof value);
-            }
+    for (int p = 0; p < rows; p += ISA_PANEL, to += (long)columns * ISA_PANEL) {
+        const char *row[ISA_PANEL];
+        for (int r = 0; r < ISA_PANEL; r++)
+            row[r] = p + r < rows ? (const char *)(x + (p + r) * stride) : NULL;
+        pack_panel(to, row, (size_t)columns * sizeof *x);
+    }
 }
 
 /* Panels over its columns, as weights [columns, rows] have them. */
@@ -65,22 +65,30 @@ static void pack_columns(uint32_t *to, const float *x, long stride, int rows, in
 {
     for (int p = 0; p < columns; p += ISA_PANEL) {
         int some = columns - p < ISA_PANEL ? columns - p : ISA_PANEL;
-        for (int r = 0; r < rows; r++, to += ISA_PANEL) {
-            memset(to, 0, ISA_PANEL * sizeof *to);
-            memcpy(to, x + r * stride + p, (size_t)some * sizeof *to);
-        }
+        for (int r = 0; r < rows; r++, to += ISA_PANEL)
+            if (some == ISA_PANEL) {
+                memcpy(to, x + r * stride + p, ISA_PANEL * sizeof *to);
+            } else {
+                memset(to, 0, ISA_PANEL * sizeof *to);
+                memcpy(to, x + r * stride + p, (size_t)some * sizeof *to);
+            }
     }
 }
 
-static void product(const isa *set, float *y, long y_stride, int n, const uint32_t *operand,
-                    int rows, const uint32_t *w, int words)
+/* y[rows, n] += x[rows, k] w^T, w in panels of k words. */
+static void product(const isa *set, float *y, long y_stride, int n, const float *x, long x_stride,
+                    int rows, const uint32_t *w, int k, uint32_t *operand)
 {
     int panels = (int)panels_of(n);
 
-    for (int p = 0; p < panels; p += set->panels)
-        tile_product(set, WEIGHT_F32, y, y_stride, n, operand, NULL, rows, w,
-                     (long)words * ISA_PANEL, words, NULL, p,
-                     panels - p < set->panels ? panels - p : set->panels);
+    for (int from = 0; from < k; from += ISA_WORDS) {
+        int words = k - from < ISA_WORDS ? k - from : ISA_WORDS;
+        set->operand[WEIGHT_F32](operand, NULL, x + from, x_stride, rows, words);
+        for (int p = 0; p < panels; p += set->panels)
+            tile_product(set, WEIGHT_F32, y, y_stride, n, operand, NULL, rows,
+                         w + (long)from * ISA_PANEL, (long)k * ISA_PANEL, words, NULL, p,
+                         panels - p < set->panels ? panels - p : set->panels);
+    }
 }
 
 static void add_alibi(float *row, float slope, int n)
@@ -95,10 +103,9 @@ static void attend(const isa *set, const attention_job *a, const attention_room 
 {
     long width = (long)a->heads * a->dim, stride = (long)panels_of(a->tk) * ISA_PANEL;
 
-    set->operand[WEIGHT_F32](room->operand, NULL, q + first * a->q_stride, a->q_stride, rows,
-                             a->dim);
     memset(room->scores, 0, (size_t)(rows * stride) * sizeof *room->scores);
-    product(set, room->scores, stride, a->tk, room->operand, rows, room->keys, a->dim);
+    product(set, room->scores, stride, a->tk, q + first * a->q_stride, a->q_stride, rows,
+            room->keys, a->dim, room->operand);
     for (int r = 0; r < rows; r++) {
         float *row = room->scores + r * stride;
         for (int j = 0; j < a->tk; j++)
@@ -107,10 +114,10 @@ static void attend(const isa *set, const attention_job *a, const attention_room 
             add_alibi(row, a->slopes[head], a->tk);
         set->softmax(row, a->slopes ? first + r + 1 : a->tk, a->tk);
     }
-    set->operand[WEIGHT_F32](room->operand, NULL, room->scores, stride, rows, a->tk);
     for (int r = 0; r < rows; r++)
         memset(out + (first + r) * width, 0, (size_t)a->dim * sizeof *out);
-    product(set, out + first * width, width, a->dim, room->operand, rows, room->values, a->tk);
+    product(set, out + first * width, width, a->dim, room->scores, stride, rows, room->values,
+            a->tk, room->operand);
 }
 
 static void attend_head(const isa *set, const attention_job *a, const attention_room *room,

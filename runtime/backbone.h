@@ -37,6 +37,12 @@ typedef struct {
 size_t backbone_layout(const deer_config *config, int threads, int frames,
                        backbone_scratch *scratch, float *base);
 
+/* Floats of `wide` and `mixed` that one image needs; the images' lie side by side. */
+typedef struct {
+    size_t wide, mixed;
+} image_sizes;
+image_sizes backbone_image_sizes(const deer_config *config);
+
 /* pixels -> tokens: CLIP's vision transformer on all images as one batch. The class token is
  * dropped later and ln_post is not applied. Source: open_clip 2.20.0 VisionTransformer. */
 void vision_run(const deer_model *model, backbone_scratch *s, int frames);

@@ -17,23 +17,26 @@ static size_t workspace_bytes(const deer_config *c, int frames)
 {
     int grid = c->image_size / c->patch_size, p = grid * grid, w = c->vision_width;
     int l = c->resampler_latents, t = frames * c->max_text, d = c->d_model, images = 2 * frames;
-    int resampler = c->resampler_heads * c->resampler_head_dim;
-    int cross = c->cross_heads * c->cross_head_dim;
-    size_t bytes = workspace_linear(p, 3 * c->patch_size * c->patch_size);
+    size_t bytes = workspace_linear(images * (p + l)); /* no product has more rows than these */
 
-    bytes = larger(bytes, head_workspace(c, HEAD_ROWS));
-    bytes = larger(bytes, workspace_linear(images * (p + 1), w));
-    bytes = larger(bytes, workspace_linear(images * (p + 1), c->vision_mlp));
-    bytes = larger(bytes, workspace_linear(images * l, resampler));
-    bytes = larger(bytes, workspace_linear(images * l, c->resampler_mlp));
-    bytes = larger(bytes, workspace_linear(t, d));
-    bytes = larger(bytes, workspace_linear(t, cross));
-    bytes = larger(bytes, workspace_linear(t, c->cross_mlp));
-    bytes = larger(bytes, workspace_linear(t, c->mlp));
+    bytes = larger(bytes, workspace_linear(t));
+    bytes = larger(bytes, head_workspace(HEAD_ROWS));
     bytes = larger(bytes, workspace_attention(p + 1, w / c->vision_heads));
     bytes = larger(bytes, workspace_attention(p + l, c->resampler_head_dim));
     bytes = larger(bytes, workspace_attention(2 * l, c->cross_head_dim));
     return larger(bytes, workspace_attention(c->max_text, d / c->heads));
+}
+
+image_sizes backbone_image_sizes(const deer_config *c)
+{
+    size_t grid = (size_t)(c->image_size / c->patch_size), p = grid * grid;
+    size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents;
+    size_t inner = (size_t)c->resampler_heads * (size_t)c->resampler_head_dim;
+    size_t wide = (p + 1) * larger(3 * w, (size_t)c->vision_mlp);
+
+    wide = larger(wide, (p + l) * 2 * inner + l * inner);
+    return (image_sizes){.wide = larger(wide, l * (size_t)c->resampler_mlp),
+                         .mixed = larger((p + 1) * w, l * larger(inner, w))};
 }
 
 size_t backbone_layout(const deer_config *c, int threads, int frames, backbone_scratch *s,
@@ -44,19 +47,17 @@ size_t backbone_layout(const deer_config *c, int threads, int frames, backbone_s
     size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents;
     size_t d = (size_t)c->d_model, t = f * (size_t)c->max_text, m = images * l;
     size_t values = 3 * side * side;
-    size_t resampler = (size_t)c->resampler_heads * (size_t)c->resampler_head_dim;
     size_t cross = (size_t)c->cross_heads * (size_t)c->cross_head_dim;
-    size_t wide = images * (p + 1) * larger(3 * w, (size_t)c->vision_mlp), mixed;
+    image_sizes each = backbone_image_sizes(c);
+    size_t wide = images * each.wide, mixed;
     size_t sizes[10], total = 0;
     float *workspace_base,
         **slices[10] = {&s->pixels, &s->patches, &s->tokens, &s->media, &s->embedded,
                         &s->hidden, &s->normed,  &s->wide,   &s->mixed, &workspace_base};
 
-    wide = larger(wide, images * (p + l) * 2 * resampler + m * resampler);
-    wide = larger(wide, m * (size_t)c->resampler_mlp);
     wide = larger(wide, m * 2 * cross + t * cross);
     wide = larger(wide, t * larger(larger(3 * d, (size_t)c->mlp), (size_t)c->cross_mlp));
-    mixed = larger(larger(images * (p + 1) * w, m * larger(resampler, w)), t * larger(cross, d));
+    mixed = larger(images * each.mixed, t * larger(cross, d));
     s->ws.parts = threads;
     s->ws.bytes = (workspace_bytes(c, frames) + 63) / 64 * 64;
     sizes[0] = images * values;

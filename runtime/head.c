@@ -18,11 +18,9 @@ static int widest_mlp(const deer_config *c)
     return widest;
 }
 
-size_t head_workspace(const deer_config *c, int rows)
+size_t head_workspace(int rows)
 {
-    int widest = c->d_model > widest_mlp(c) ? c->d_model : widest_mlp(c);
-
-    return (workspace_linear(rows, widest) + 63) / 64 * 64;
+    return (workspace_linear(rows) + 63) / 64 * 64;
 }
 
 size_t head_layout(const deer_config *c, int rows, int threads, head_scratch *s, float *base)
@@ -35,7 +33,7 @@ size_t head_layout(const deer_config *c, int rows, int threads, head_scratch *s,
                                           &s->c,         &s->mlp[0], &s->mlp[1], &workspace_base};
 
     s->ws.parts = threads;
-    s->ws.bytes = head_workspace(c, rows);
+    s->ws.bytes = head_workspace(rows);
     sizes[7] = (size_t)threads * s->ws.bytes / sizeof(float);
     for (int i = 0; i < 8; i++) {
         *slices[i] = base ? base + total : NULL;

@@ -26,7 +26,7 @@ size_t head_layout(const deer_config *config, int rows, int threads, head_scratc
                    float *base);
 
 /* Bytes of a thread's workspace. */
-size_t head_workspace(const deer_config *config, int rows);
+size_t head_workspace(int rows);
 
 /* Prepares the evaluations of a step from the states before it, h [n, N, H]. */
 void head_begin(const deer_model *model, head_scratch *s, int n, const float *h);

@@ -3,8 +3,10 @@
  *
  * A tile is the innermost product: up to `rows` rows of activations with one or two panels of
  * weights, 16 outputs each, all sums in registers. Weights lie in panels (matrix in kernels.h),
- * activations in an operand: for every word of a panel its counterparts of all rows, side by side:
- * x[words][subwords][rows]. One subword is what one instruction takes.
+ * activations in an operand: for every word of a panel its counterpart, in one to four subwords:
+ * what one instruction takes. An operand holds ISA_WORDS words of inputs at most,
+ * x[rows][words][subwords], its rows a fixed number of subwords apart, so that a tile needs one
+ * pointer for all of them.
  *
  * Every sum runs through the inputs in order. With float32 weights and fused multiply-add a result
  * is therefore the same, bit for bit, on every instruction set, for every number of rows and of
@@ -20,7 +22,15 @@ enum {
     ISA_PANEL = 16,   /* outputs of a panel */
     ISA_ROWS = 14,    /* most rows of a tile, any instruction set */
     ISA_SUBWORDS = 4, /* most subwords, likewise */
+    ISA_WORDS = 512,  /* most words of an operand */
+    ISA_SPARE = 16,   /* between rows of an operand: they fall into different sets of a cache */
 };
+
+/* Subwords from row to row of an operand. */
+static inline long isa_row_stride(int subwords)
+{
+    return (long)ISA_WORDS * subwords + ISA_SPARE;
+}
 
 /* Of an operand's row, where its type is 8-bit: x = scale * integer. The sum of products of
  * integers is offset too high, because stored weights are 128 too high. */
@@ -34,7 +44,8 @@ typedef struct {
 typedef void isa_tile(float *y, long y_stride, const uint32_t *x, const uint32_t *w, long panel,
                       int words, const isa_row *row, const float *scale);
 
-/* x [rows, k] (rows x_stride apart) -> operand; padded with zeros to whole words. */
+/* x [rows, k] (rows x_stride apart), at most ISA_WORDS words -> operand; padded with zeros to whole
+ * words. */
 typedef void isa_operand(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows,
                          int k);
 

@@ -9,12 +9,17 @@
  *   BF16_DOT(sum, w, x), Q8_DOT(sum, w, x)   where an instruction multiplies whole words
  * and has included isa.h. Vectors are GCC's: the arithmetic below is the same for all. */
 
-#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
 
-enum { PER_PANEL = ISA_PANEL / LANES, VECTORS = PANELS * PER_PANEL, LINE = 512 };
+enum {
+    PER_PANEL = ISA_PANEL / LANES,
+    VECTORS = PANELS * PER_PANEL,
+    F32_STRIDE = ISA_WORDS + ISA_SPARE, /* isa_row_stride, as constants */
+    BF16_STRIDE = ISA_WORDS * BF16_SUBWORDS + ISA_SPARE,
+    Q8_STRIDE = ISA_WORDS * Q8_SUBWORDS + ISA_SPARE,
+};
 
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
@@ -102,9 +107,9 @@ INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows)
 
     (void)row, (void)scale;
     EACH_SUM(r, i) sum[r][i] = (floats){0};
-    for (; count > 0; count--, x += rows, w += ISA_PANEL) {
+    for (; count > 0; count--, x++, w += ISA_PANEL) {
         LOAD_WORD(v)
-        EACH_SUM(r, i) sum[r][i] += (floats)v[i] * as_float(x[r]);
+        EACH_SUM(r, i) sum[r][i] += (floats)v[i] * as_float(x[r * F32_STRIDE]);
     }
     EACH_SUM(r, i)
     {
@@ -122,11 +127,11 @@ INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
     for (; count > 0; count--, w += ISA_PANEL) {
         LOAD_WORD(v)
 #ifdef BF16_DOT
-        EACH_SUM(r, i) sum[r][i] = BF16_DOT(sum[r][i], v[i], x[r]);
-        x += rows;
+        EACH_SUM(r, i) sum[r][i] = BF16_DOT(sum[r][i], v[i], x[r * BF16_STRIDE]);
+        x++;
 #else
-        UNROLL for (int s = 0; s < BF16_SUBWORDS; s++, x += rows) EACH_SUM(r, i) sum[r][i] +=
-            (floats)bf16_subword(v[i], s) * as_float(x[r]);
+        UNROLL for (int s = 0; s < BF16_SUBWORDS; s++, x++) EACH_SUM(r, i) sum[r][i] +=
+            (floats)bf16_subword(v[i], s) * as_float(x[r * BF16_STRIDE]);
 #endif
     }
     EACH_SUM(r, i)
@@ -144,11 +149,11 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
     for (; count > 0; count--, w += ISA_PANEL) {
         LOAD_WORD(v)
 #ifdef Q8_DOT
-        EACH_SUM(r, i) sum[r][i] = Q8_DOT(sum[r][i], v[i], x[r]);
-        x += rows;
+        EACH_SUM(r, i) sum[r][i] = Q8_DOT(sum[r][i], v[i], x[r * Q8_STRIDE]);
+        x++;
 #else
-        UNROLL for (int s = 0; s < Q8_SUBWORDS; s++, x += rows) EACH_SUM(r, i) sum[r][i] =
-            Q8_STEP(sum[r][i], q8_subword(v[i], s), x[r]);
+        UNROLL for (int s = 0; s < Q8_SUBWORDS; s++, x++) EACH_SUM(r, i) sum[r][i] =
+            Q8_STEP(sum[r][i], q8_subword(v[i], s), x[r * Q8_STRIDE]);
 #endif
     }
     EACH_SUM(r, i)
@@ -210,90 +215,80 @@ UP_TO(F32_ROWS)
 
 /* ---------------------------------------------------------------- operands ----------------- */
 
-/* Row r's words of an operand of `rows` rows. */
-INLINE void deal(uint32_t *to, const uint32_t *line, int count, int rows, int r)
-{
-    for (int i = 0; i < count; i++)
-        to[i * rows + r] = line[i];
-}
-
 static void operand_f32(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
 {
     (void)row;
     for (int r = 0; r < rows; r++)
-        for (int i = 0; i < k; i++)
-            to[i * rows + r] = as_bits(x[r * x_stride + i]);
+        memcpy(to + r * F32_STRIDE, x + r * x_stride, (size_t)k * sizeof *x);
 }
 
 static void operand_bf16(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
 {
-    uint32_t line[2 * LINE + 1];
-
     (void)row;
-    for (int r = 0; r < rows; r++) {
-        for (int i = 0; i < k; i++)
-            line[i] = rounded_to_bf16(x[r * x_stride + i]);
-        line[k] = 0;
+    for (int r = 0; r < rows; r++, to += BF16_STRIDE, x += x_stride) {
 #if BF16_SUBWORDS == 1
-        for (int i = 0; i < (k + 1) / 2; i++)
-            line[i] = line[2 * i] >> 16 | line[2 * i + 1];
+        for (int i = 0; i < k / 2; i++)
+            to[i] = rounded_to_bf16(x[2 * i]) >> 16 | rounded_to_bf16(x[2 * i + 1]);
+        if (k % 2)
+            to[k / 2] = rounded_to_bf16(x[k - 1]) >> 16;
+#else
+        for (int i = 0; i < k; i++)
+            to[i] = rounded_to_bf16(x[i]);
+        if (k % 2)
+            to[k] = 0;
 #endif
-        deal(to, line, (k + 1) / 2 * BF16_SUBWORDS, rows, r);
     }
 }
 
 /* The largest magnitude, and whether all values are finite. */
 INLINE float largest(const float *x, int k, bool *finite)
 {
-    float top = 0;
-    int bad = 0;
+    uint32_t top = 0; /* without signs, floats are ordered like their bits */
 
     for (int i = 0; i < k; i++) {
-        float size = fabsf(x[i]);
+        uint32_t size = as_bits(x[i]) & 0x7fffffffu;
         top = size > top ? size : top;
-        bad |= !(size <= FLT_MAX);
     }
-    *finite = !bad;
-    return top;
+    *finite = top < 0x7f800000u;
+    return as_float(top);
+}
+
+/* Four integers of a row, as their subwords. */
+INLINE void put_q8(uint32_t *to, int32_t a, int32_t b, int32_t c, int32_t d)
+{
+#if Q8_SUBWORDS == 1
+    to[0] = (a & 0xffu) | (b & 0xffu) << 8 | (c & 0xffu) << 16 | (uint32_t)d << 24;
+#elif Q8_SUBWORDS == 2
+    to[0] = (a & 0xffffu) | (uint32_t)c << 16;
+    to[1] = (b & 0xffffu) | (uint32_t)d << 16;
+#else
+    to[0] = (uint32_t)a, to[1] = (uint32_t)b, to[2] = (uint32_t)c, to[3] = (uint32_t)d;
+#endif
 }
 
 /* A row that is not finite gets a scale that is not either. */
 static void operand_q8(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
 {
     const float rounder = 0x1.8p23f; /* adding it leaves the nearest integer in the low bits */
-    const int count = (k + 3) / 4;
-    int32_t line[4 * LINE + 3];
+    int32_t line[4 * ISA_WORDS];
 
-    for (int r = 0; r < rows; r++, x += x_stride) {
+    for (int r = 0; r < rows; r++, x += x_stride, to += Q8_STRIDE) {
         bool finite;
         float top = largest(x, k, &finite), inverse = finite && top > 1e-30f ? 127 / top : 0;
-        int32_t sum = 0;
 
-        for (int i = 0; i < k; i++)
-            line[i] = (int32_t)(as_bits((finite ? x[i] : 0) * inverse + rounder) - 0x4b400000u);
-        for (int i = k; i < 4 * count; i++)
-            line[i] = 0;
-        for (int i = 0; i < k; i++)
-            sum += line[i];
         row[r].scale = finite ? top / 127 : NAN;
-#ifdef Q8_SIGNED
+        for (int i = 0; finite && i < k; i++)
+            line[i] = (int32_t)(as_bits(x[i] * inverse + rounder) - 0x4b400000u);
+        for (int i = finite ? k : 0; i < (k + 3) / 4 * 4; i++)
+            line[i] = 0;
         row[r].offset = 0;
-#else
-        row[r].offset = 128 * sum;
+#ifndef Q8_SIGNED
+        for (int i = 0; i < k; i++)
+            row[r].offset += 128 * line[i];
 #endif
-        for (int i = 0; i < count; i++) {
-            const int32_t *q = line + 4 * i;
-#if Q8_SUBWORDS == 1
-            to[i * rows + r] =
-                (q[0] & 0xffu) | (q[1] & 0xffu) << 8 | (q[2] & 0xffu) << 16 | (uint32_t)q[3] << 24;
-#elif Q8_SUBWORDS == 2
-            to[(2 * i + 0) * rows + r] = (q[0] & 0xffffu) | (uint32_t)q[2] << 16;
-            to[(2 * i + 1) * rows + r] = (q[1] & 0xffffu) | (uint32_t)q[3] << 16;
-#else
-            for (int s = 0; s < 4; s++)
-                to[(4 * i + s) * rows + r] = (uint32_t)q[s];
-#endif
-        }
+        for (int i = 0; i < (k + 3) / 4; i++)
+            put_q8(to + i * Q8_SUBWORDS, line[4 * i], line[4 * i + 1], line[4 * i + 2],
+                   line[4 * i + 3]);
     }
 }
 

@@ -7,42 +7,72 @@ static const float epsilon = 1e-5f; /* of every LayerNorm */
 
 enum { STRIPES = 16 };
 
-/* Sums of every 16th value, then those: vectorises, and errors grow with n / 16 instead of n. */
-static float add_stripes(const float lane[STRIPES])
-{
-    float sum[STRIPES];
+typedef float stripes __attribute__((vector_size(4 * STRIPES), aligned(4), may_alias));
+typedef uint32_t stripe_bits __attribute__((vector_size(4 * STRIPES), aligned(4), may_alias));
 
-    memcpy(sum, lane, sizeof sum);
-    for (int width = STRIPES / 2; width; width /= 2)
-        for (int l = 0; l < width; l++)
-            sum[l] += sum[l + width];
+/* Halves of a vector, its quarters, .. change places. */
+#define HALVES(v)                                                                                  \
+    __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
+#define QUARTERS(v)                                                                                \
+    __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
+#define PAIRS(v) __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define SINGLES(v)                                                                                 \
+    __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+
+/* Sums of every 16th value, then those: vectorises, and errors grow with n / 16 instead of n. */
+INLINE float add_stripes(stripes sum)
+{
+    sum += HALVES(sum);
+    sum += QUARTERS(sum);
+    sum += PAIRS(sum);
+    sum += SINGLES(sum);
     return sum[0];
 }
 
-static float sum_of(const float *x, int n)
+/* a where the mask has ones, b where it has zeros. */
+INLINE stripes choose(stripe_bits mask, stripes a, stripes b)
 {
-    float lane[STRIPES] = {0};
-    int whole = n / STRIPES * STRIPES;
-
-    for (int j = 0; j < whole; j += STRIPES)
-        for (int l = 0; l < STRIPES; l++)
-            lane[l] += x[j + l];
-    for (int j = whole; j < n; j++)
-        lane[j - whole] += x[j];
-    return add_stripes(lane);
+    return (stripes)(((stripe_bits)a & mask) | ((stripe_bits)b & ~mask));
 }
 
-static float squares_around(float mean, const float *x, int n)
+INLINE stripes larger_of(stripes a, stripes b)
 {
-    float lane[STRIPES] = {0};
+    return choose((stripe_bits)(a > b), a, b);
+}
+
+INLINE float largest_stripe(stripes top)
+{
+    top = larger_of(top, HALVES(top));
+    top = larger_of(top, QUARTERS(top));
+    top = larger_of(top, PAIRS(top));
+    top = larger_of(top, SINGLES(top));
+    return top[0];
+}
+
+INLINE float sum_of(const float *x, int n)
+{
+    stripes sum = {0}, last = {0};
     int whole = n / STRIPES * STRIPES;
 
     for (int j = 0; j < whole; j += STRIPES)
-        for (int l = 0; l < STRIPES; l++)
-            lane[l] += (x[j + l] - mean) * (x[j + l] - mean);
+        sum += *(const stripes *)(x + j);
+    memcpy(&last, x + whole, (size_t)(n - whole) * sizeof *x);
+    return add_stripes(sum + last);
+}
+
+INLINE float squares_around(float mean, const float *x, int n)
+{
+    stripes sum = {0};
+    int whole = n / STRIPES * STRIPES;
+    float rest = 0;
+
+    for (int j = 0; j < whole; j += STRIPES) {
+        stripes off = *(const stripes *)(x + j) - mean;
+        sum += off * off;
+    }
     for (int j = whole; j < n; j++)
-        lane[j - whole] += (x[j] - mean) * (x[j] - mean);
-    return add_stripes(lane);
+        rest += (x[j] - mean) * (x[j] - mean);
+    return add_stripes(sum) + rest;
 }
 
 /* Two passes: the variance of centred values does not cancel. */
@@ -116,18 +146,48 @@ static void each_gelu(float *x, int n)
     }
 }
 
+/* The same, sixteen at a time. */
+INLINE stripes exponentials(stripes x)
+{
+    const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
+    stripes shifted = x * (float)M_LOG2E + rounder, n = shifted - rounder;
+    stripes r = (x - n * ln2_high) - n * ln2_low, series;
+    stripe_bits power = ((stripe_bits)shifted - (0x4b400000u - 127u)) << 23; /* 2^n */
+
+    series = 1.0f / 720 + r * (1.0f / 5040);
+    series = 1.0f / 120 + r * series;
+    series = 1.0f / 24 + r * series;
+    series = 1.0f / 6 + r * series;
+    series = 0.5f + r * series;
+    series = 1 + r * (1 + r * series);
+    return choose((stripe_bits)(x < -87), (stripes){0}, series * (stripes)power);
+}
+
+/* All of a row's vectors: what is behind `used` counts as minus infinity. */
 static void row_softmax(float *row, int used, int n)
 {
-    float top = row[0], scale;
+    const stripe_bits lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const stripes nothing = (stripes){0} - INFINITY;
+    int whole = used / STRIPES, all = (n + STRIPES - 1) / STRIPES;
+    stripes *x = (stripes *)row, top = nothing, sum = {0};
+    float highest, scale;
 
-    for (int j = 1; j < used; j++)
-        top = row[j] > top ? row[j] : top;
-    for (int j = 0; j < used; j++)
-        row[j] = exponential(row[j] - top);
-    scale = 1 / sum_of(row, used);
-    for (int j = 0; j < used; j++)
-        row[j] *= scale;
-    memset(row + used, 0, (size_t)(n - used) * sizeof *row);
+    if (used % STRIPES) {
+        x[whole] = choose((stripe_bits)(lane < (uint32_t)(used % STRIPES)), x[whole], nothing);
+        whole++;
+    }
+    for (int i = 0; i < whole; i++)
+        top = larger_of(x[i], top);
+    highest = largest_stripe(top);
+    for (int i = 0; i < whole; i++) {
+        x[i] = exponentials(x[i] - highest);
+        sum += x[i];
+    }
+    scale = 1 / add_stripes(sum);
+    for (int i = 0; i < whole; i++)
+        x[i] *= scale;
+    for (int i = whole; i < all; i++)
+        x[i] = (stripes){0};
 }
 
 /* No overflow on either side; exact to 1e-7, which is what gates and states of size 1 need. */

@@ -5,10 +5,31 @@
 #include <string.h>
 
 #include "runtime/isa.h"
+#include "runtime/threads.h"
+
+enum { WORTH_SHARING = 1 << 16 }; /* values: some microseconds' worth */
+
+typedef struct {
+    float *y;
+    const float *x, *w, *b;
+    int m, n;
+} norm_job;
+
+static void norm_rows(void *context, int part, int parts)
+{
+    const norm_job *job = context;
+    long first = (long)job->m * part / parts, end = (long)job->m * (part + 1) / parts;
+
+    isa_now()->layer_norm(job->y + first * job->n, job->x + first * job->n, job->w, job->b,
+                          (int)(end - first), job->n);
+}
 
 void layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n)
 {
-    isa_now()->layer_norm(y, x, w, b, m, n);
+    norm_job job = {y, x, w, b, m, n};
+    bool worth = (long)m * n >= WORTH_SHARING;
+
+    threads_run(norm_rows, &job, worth ? threads_count() : 1);
 }
 
 void quick_gelu(float *x, int n)

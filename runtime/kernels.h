@@ -62,9 +62,9 @@ typedef struct {
     char *base;   /* [parts][bytes] */
 } workspace;
 
-/* Bytes of a part for products of up to `rows` rows and `k` inputs, and for attention between tq
- * queries and tk keys of `dim` values a head. */
-size_t workspace_linear(int rows, int k);
+/* Bytes of a part for products of up to `rows` rows, and for attention to tk keys of `dim` values a
+ * head. */
+size_t workspace_linear(int rows);
 size_t workspace_attention(int tk, int dim);
 
 /* ---------------------------------------------------------------- products ----------------- */
@@ -132,7 +132,8 @@ void quick_gelu(float *x, int n);
 void gelu(float *x, int n);
 void relu(float *x, int n);
 
-/* Softmax of the first `used` of n scores, in place; the others become 0. */
+/* Softmax of the first `used` of n scores, in place; the others become 0, up to a multiple of 16
+ * that the row must have room for. */
 void softmax(float *row, int used, int n);
 
 /* An LSTM's new cell and hidden state [n] from its gates [4 n] (i, f, g, o) and the old cell. */

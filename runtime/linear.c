@@ -1,19 +1,18 @@
 /* linear.c - products of activations with weights.
  *
- * With few rows a product is as fast as its weights come from memory, so each thread takes some of
- * the panels and reads them once, a chunk of the inputs at a time: small enough that the rows'
- * operand stays in its cache. With many rows the arithmetic decides, and each thread takes some of
- * the rows, so that it prepares the operand of no others. */
+ * With few rows a product is as fast as its weights come from memory: each thread takes some of the
+ * panels and reads them once, and all threads make the operand of the rows together before. With
+ * many rows the arithmetic decides: each thread takes some of the rows, and makes the operand of no
+ * others. Either way the inputs go through in chunks, so that operands stay in the cache. */
 #include <string.h>
 
 #include "runtime/threads.h"
 #include "runtime/tiles.h"
 
 enum {
-    CHUNK = 512,        /* words of inputs at a time; fixed, since 8-bit rows are scaled by chunk */
-    BLOCK = 140,        /* most rows of an operand: 10 tiles, 280 KB */
-    ROWS_TO_SPLIT = 64, /* a thread's, from where on rows are split and not panels */
-    WORTH_SHARING = 1 << 18, /* multiply-adds */
+    BLOCK = 70,              /* most rows of an operand: 5 tiles, 148 KB */
+    ROWS_TO_SPLIT = 64,      /* a thread's, from where on rows are split and not panels */
+    WORTH_SHARING = 1 << 20, /* multiply-adds: some microseconds' worth */
 };
 
 static int smaller(int a, int b)
@@ -30,8 +29,8 @@ static bool is_finite_word(weight_dtype type, uint32_t word)
     return (word & 0x7f800000) != 0x7f800000 && (word & 0x7f80) != 0x7f80;
 }
 
-/* Sixteen rows of words, a stretch of which stays in the cache, to one panel. */
-static void pack_panel(uint32_t *panel, const char *const row[ISA_PANEL], size_t row_bytes)
+/* A stretch of all rows stays in the cache. */
+void pack_panel(uint32_t *panel, const char *const row[ISA_PANEL], size_t row_bytes)
 {
     enum { STRETCH = 16 };
     uint32_t words[ISA_PANEL][STRETCH];
@@ -96,14 +95,17 @@ void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, in
 
 /* ---------------------------------------------------------------- one part ----------------- */
 
-/* What one thread does: some rows, some panels. */
+/* What one thread does. Operands of `rows` rows and `chunks` chunks have room at a time: a stage.
+ * They are its own, or all threads share them and wait for each other. */
 typedef struct {
     const isa *set;
     const linear_job *job;
+    int part, parts; /* of those that share operands; parts 1: nobody does */
     int first_row, end_row, first_panel, end_panel;
-    uint32_t *operand; /* of a block of rows and a chunk of inputs */
-    isa_row *scales;   /* [BLOCK] of its rows */
-    int block;         /* rows that have room */
+    int rows, chunks;
+    uint32_t *operand; /* [chunks][rows][stride] */
+    isa_row *scales;   /* [chunks][rows] */
+    long stride;
 } linear_part;
 
 /* The rows of a block are dealt to as few tiles as possible, evenly. */
@@ -114,36 +116,49 @@ static int tiles_of(const linear_part *p, int rows)
     return (rows + most - 1) / most;
 }
 
-static void make_operands(const linear_part *p, int row, int rows, int from, int inputs)
+/* Inputs of a chunk, and how many chunk `c` really has. */
+static int chunk_inputs(const linear_part *p)
+{
+    return ISA_WORDS * matrix_inputs(p->job->layer->w.type);
+}
+static int inputs_of(const linear_part *p, int c)
+{
+    return smaller(chunk_inputs(p), p->job->layer->w.k - c * chunk_inputs(p));
+}
+
+/* This thread's share of the operands of a stage: some rows of some chunks. */
+static void make_operands(const linear_part *p, int row, int rows, int first_chunk, int end_chunk)
 {
     const linear_job *job = p->job;
-    weight_dtype type = job->layer->w.type;
-    long words = (long)matrix_words(type, inputs) * p->set->subwords[type];
-    int tiles = tiles_of(p, rows);
+    int all = (end_chunk - first_chunk) * rows;
 
-    for (int t = 0; t < tiles; t++) {
-        int begin = rows * t / tiles, end = rows * (t + 1) / tiles;
-        p->set->operand[type](p->operand + begin * words, p->scales + begin,
-                              job->x + (row + begin) * job->x_stride + from, job->x_stride,
-                              end - begin, inputs);
+    for (int i = all * p->part / p->parts; i < all * (p->part + 1) / p->parts; i++) {
+        int c = first_chunk + i / rows, r = i % rows;
+        long at = (long)(c - first_chunk) * p->rows + r;
+        p->set->operand[job->layer->w.type](p->operand + at * p->stride, p->scales + at,
+                                            job->x + (row + r) * job->x_stride +
+                                                (long)c * chunk_inputs(p),
+                                            job->x_stride, 1, inputs_of(p, c));
     }
 }
 
-static void multiply(const linear_part *p, int row, int rows, int from, int inputs)
+/* y of a panel or two and a block of rows += what the chunks of a stage give. */
+static void multiply(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
+                     int panel, int panels)
 {
     const linear_job *job = p->job;
     const matrix *w = &job->layer->w;
     long stride = (long)matrix_words(w->type, w->k) * ISA_PANEL;
-    int words = matrix_words(w->type, inputs), tiles = tiles_of(p, rows), step = p->set->panels;
-    const uint32_t *at = w->panels + (long)(from / matrix_inputs(w->type)) * ISA_PANEL;
-    long operand = (long)words * p->set->subwords[w->type];
+    int tiles = tiles_of(p, rows);
 
-    for (int panel = p->first_panel; panel < p->end_panel; panel += step)
+    for (int c = first_chunk; c < end_chunk; c++)
         for (int t = 0; t < tiles; t++) {
             int begin = rows * t / tiles, end = rows * (t + 1) / tiles;
+            long at = (long)(c - first_chunk) * p->rows + begin;
             tile_product(p->set, w->type, job->y + (long)(row + begin) * w->n, w->n, w->n,
-                         p->operand + begin * operand, p->scales + begin, end - begin, at, stride,
-                         words, w->scale, panel, smaller(step, p->end_panel - panel));
+                         p->operand + at * p->stride, p->scales + at, end - begin,
+                         w->panels + (long)c * ISA_WORDS * ISA_PANEL, stride,
+                         matrix_words(w->type, inputs_of(p, c)), w->scale, panel, panels);
         }
 }
 
@@ -153,13 +168,10 @@ static void begin_rows(const linear_job *job, int row, int rows, int first, int 
 
     for (int r = row; r < row + rows; r++) {
         float *y = job->y + (long)r * job->layer->w.n;
-        if (!job->add && !b)
-            memset(y + first, 0, (size_t)(end - first) * sizeof *y);
-        else if (!job->add)
-            memcpy(y + first, b + first, (size_t)(end - first) * sizeof *y);
-        else if (b)
-            for (int j = first; j < end; j++)
-                y[j] += b[j];
+        for (int j = first; b && j < end; j++) /* a panel or two: no call is worth it */
+            y[j] = (job->add ? y[j] : 0) + b[j];
+        for (int j = first; !b && !job->add && j < end; j++)
+            y[j] = 0;
     }
 }
 
@@ -172,41 +184,54 @@ static void end_rows(const linear_part *p, int row, int rows, int first, int end
         then(job->y + (long)r * job->layer->w.n + first, end - first);
 }
 
+/* A panel or two at a time, so that y is begun, summed and ended while it is in the cache. */
+static void run_stage(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
+                      int chunks)
+{
+    int n = p->job->layer->w.n, step = p->set->panels;
+
+    for (int panel = p->first_panel; panel < p->end_panel; panel += step) {
+        int first = panel * ISA_PANEL, panels = smaller(step, p->end_panel - panel);
+        int end = smaller(first + panels * ISA_PANEL, n);
+        if (first_chunk == 0)
+            begin_rows(p->job, row, rows, first, end);
+        multiply(p, row, rows, first_chunk, end_chunk, panel, panels);
+        if (end_chunk == chunks)
+            end_rows(p, row, rows, first, end);
+    }
+}
+
 static void run_part(const linear_part *p)
 {
-    const matrix *w = &p->job->layer->w;
-    int first = p->first_panel * ISA_PANEL, end = smaller(p->end_panel * ISA_PANEL, w->n);
-    int chunk = CHUNK * matrix_inputs(w->type);
+    int size = chunk_inputs(p), chunks = (p->job->layer->w.k + size - 1) / size;
 
-    for (int row = p->first_row; row < p->end_row; row += p->block) {
-        int rows = smaller(p->block, p->end_row - row);
-        begin_rows(p->job, row, rows, first, end);
-        for (int from = 0; from < w->k; from += chunk) {
-            int inputs = smaller(chunk, w->k - from);
-            make_operands(p, row, rows, from, inputs);
-            multiply(p, row, rows, from, inputs);
+    for (int row = p->first_row; row < p->end_row; row += p->rows) {
+        int rows = smaller(p->rows, p->end_row - row);
+        for (int c = 0; c < chunks; c += p->chunks) {
+            int end = smaller(c + p->chunks, chunks);
+            make_operands(p, row, rows, c, end);
+            threads_meet(p->parts);
+            run_stage(p, row, rows, c, end, chunks);
+            if (end < chunks || row + rows < p->end_row)
+                threads_meet(p->parts); /* before the next stage's operands take the place */
         }
-        end_rows(p, row, rows, first, end);
     }
 }
 
 /* ---------------------------------------------------------------- all parts ---------------- */
 
-/* Words of a row's operand of one chunk, at most. */
-static size_t operand_words(int k, int subwords)
+static size_t row_bytes(int subwords)
 {
-    size_t inputs = ((size_t)k + 3) / 4 * 4, most = (size_t)CHUNK * (size_t)subwords;
-
-    return inputs < most ? inputs : most;
+    return sizeof(isa_row) + (size_t)isa_row_stride(subwords) * sizeof(uint32_t);
 }
 
-/* Room for a whole block where a word is a subword, and for one tile at least where it is not. */
-size_t workspace_linear(int rows, int k)
+/* A block where a word is a subword, and a few rows at least where it is not. */
+size_t workspace_linear(int rows)
 {
-    size_t block = (size_t)smaller(rows, BLOCK) * operand_words(k, 1);
-    size_t tile = (size_t)ISA_ROWS * operand_words(k, ISA_SUBWORDS);
+    size_t block = (size_t)smaller(rows, BLOCK) * row_bytes(1);
+    size_t few = (size_t)smaller(rows, 4) * row_bytes(ISA_SUBWORDS);
 
-    return BLOCK * sizeof(isa_row) + (block > tile ? block : tile) * sizeof(uint32_t);
+    return 64 + (block > few ? block : few);
 }
 
 typedef struct {
@@ -214,26 +239,38 @@ typedef struct {
     const linear_job *job;
 } linear_share;
 
+/* Room for operands of some rows: a block of them, and of as many chunks as fit. */
+static void take_room(linear_part *p, char *room, size_t bytes)
+{
+    int subwords = p->set->subwords[p->job->layer->w.type], most = p->end_row - p->first_row;
+    int size = chunk_inputs(p), chunks = (p->job->layer->w.k + size - 1) / size;
+    size_t fit = (bytes - 64) / row_bytes(subwords);
+
+    p->rows = smaller(smaller(most, BLOCK), fit < BLOCK ? (int)fit : BLOCK);
+    p->chunks = smaller(chunks, (int)(fit / (size_t)p->rows));
+    p->stride = isa_row_stride(subwords);
+    p->operand = (uint32_t *)(void *)room;
+    p->scales =
+        (isa_row *)(void *)(p->operand + (size_t)p->chunks * (size_t)p->rows * (size_t)p->stride);
+}
+
 static void share(void *context, int part, int parts)
 {
     const linear_share *s = context;
-    const matrix *w = &s->job->layer->w;
-    char *room = s->ws->base + (size_t)part * s->ws->bytes;
-    linear_part p = {.set = isa_now(), .job = s->job, .scales = (isa_row *)(void *)room};
-    size_t words = (s->ws->bytes - BLOCK * sizeof(isa_row)) / sizeof(uint32_t);
-    int panels = (w->n + ISA_PANEL - 1) / ISA_PANEL, pairs = (panels + 1) / 2;
+    const linear_job *job = s->job;
+    linear_part p = {.set = isa_now(), .job = job, .parts = 1, .end_row = job->m};
+    int panels = (job->layer->w.n + ISA_PANEL - 1) / ISA_PANEL, pairs = (panels + 1) / 2;
 
-    p.operand = (uint32_t *)(void *)(room + BLOCK * sizeof(isa_row));
-    words /= operand_words(w->k, p.set->subwords[w->type]);
-    p.block = words < BLOCK ? (int)words : BLOCK;
-    p.end_row = s->job->m;
     p.end_panel = panels;
-    if (s->job->m >= ROWS_TO_SPLIT * parts) {
-        p.first_row = s->job->m * part / parts;
-        p.end_row = s->job->m * (part + 1) / parts;
+    if (job->m >= ROWS_TO_SPLIT * parts) {
+        p.first_row = job->m * part / parts;
+        p.end_row = job->m * (part + 1) / parts;
+        take_room(&p, s->ws->base + (size_t)part * s->ws->bytes, s->ws->bytes);
     } else {
+        p.part = part, p.parts = parts;
         p.first_panel = pairs * part / parts * 2;
         p.end_panel = smaller(panels, pairs * (part + 1) / parts * 2);
+        take_room(&p, s->ws->base, (size_t)parts * s->ws->bytes);
     }
     run_part(&p);
 }

@@ -62,7 +62,8 @@ static bool copy_matrix(const model_copy *copy, const void *from)
 }
 
 typedef struct {
-    const deer_model *model;
+    deer_model *model;
+    size_t first_exit_end;
     const model_copy *copy;
     size_t count;
     atomic_size_t next, bad; /* bad: the first tensor that is not finite */
@@ -73,7 +74,8 @@ static void copy_some(void *context, int part, int parts)
     loading *l = context;
     size_t i;
 
-    (void)part, (void)parts;
+    if (part == parts - 1) /* the last thread, or the only one */
+        model_fingerprint(l->model, l->first_exit_end);
     while ((i = atomic_fetch_add(&l->next, 1)) < l->count) {
         const model_copy *copy = &l->copy[i];
         const void *from = l->model->file.data + copy->from->begin;
@@ -85,9 +87,9 @@ static void copy_some(void *context, int part, int parts)
     }
 }
 
-deer_status model_load(deer_model *model, size_t bytes, deer_error *err)
+deer_status model_load(deer_model *model, size_t bytes, size_t first_exit_end, deer_error *err)
 {
-    loading l = {.model = model};
+    loading l = {.model = model, .first_exit_end = first_exit_end};
     model_copy *copies = NULL;
     deer_status status;
 

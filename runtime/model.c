@@ -59,7 +59,7 @@ deer_status model_allocate(deer_model *model, deer_error *err)
 /* Who the model is: its header (configuration, tokenizer, tensor table) and the weights that are
  * needed whatever the deepest exit. Layers behind the first exit count through the header alone, so
  * that a prefix has the identity of the whole. */
-static void fingerprint(deer_model *model, size_t first_exit_end)
+void model_fingerprint(deer_model *model, size_t first_exit_end)
 {
     XXH3_state_t state;
     XXH128_hash_t hash;
@@ -88,8 +88,7 @@ static deer_status load(deer_model *model, int max_exit, deer_error *err)
     model->max_exit = max_exit == DEER_ALL_EXITS ? model->config.exits - 1 : max_exit;
     if (model_find(model, &end, &bytes, err) || safetensors_map(&model->file, end, err))
         return DEER_FAILED;
-    fingerprint(model, first_exit_end);
-    if (model_load(model, bytes, err))
+    if (model_load(model, bytes, first_exit_end, err))
         return DEER_FAILED;
     safetensors_unmap(&model->file);
     return DEER_OK;

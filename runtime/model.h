@@ -102,9 +102,12 @@ deer_status model_find(deer_model *model, size_t *end, size_t *bytes, deer_error
  * free. */
 deer_status model_bind(deer_model *model, model_copy **copies, size_t *count, deer_error *err);
 
-/* Makes the arena and fills it from the mapped file, several tensors at once. Fails, naming the
- * tensor, when a weight is not finite. */
-deer_status model_load(deer_model *model, size_t bytes, deer_error *err);
+/* Makes the arena and fills it from the mapped file, several tensors at once, while another thread
+ * finds the fingerprint. Fails, naming the tensor, when a weight is not finite. */
+deer_status model_load(deer_model *model, size_t bytes, size_t first_exit_end, deer_error *err);
+
+/* Sets model->fingerprint from the header and the mapped data up to first_exit_end. */
+void model_fingerprint(deer_model *model, size_t first_exit_end);
 void model_unload(deer_model *model);
 
 /* Rows of the token embedding, read from the file: out [count, d_model]. */

@@ -23,6 +23,8 @@ static struct {
     atomic_int asleep;  /* threads that wait for a change of ticket or pending */
     threads_job *job;
     void *context;
+    atomic_int arrived;   /* parts that wait in threads_meet */
+    atomic_uint meetings; /* that have ended */
 } pool;
 
 static void relax(void)
@@ -89,6 +91,7 @@ static void forget_in_child(void)
     atomic_store(&pool.ticket, 0);
     atomic_store(&pool.pending, 0);
     atomic_store(&pool.asleep, 0);
+    atomic_store(&pool.arrived, 0);
     atomic_store(&pool.busy, false);
 }
 
@@ -155,6 +158,24 @@ static void wait_for_workers(void)
         }
         sleep_on(&pool.pending, (unsigned)left);
     }
+}
+
+void threads_meet(int parts)
+{
+    unsigned before = atomic_load(&pool.meetings);
+
+    if (parts < 2)
+        return;
+    if (atomic_fetch_add(&pool.arrived, 1) + 1 == parts) {
+        atomic_store(&pool.arrived, 0);
+        atomic_fetch_add(&pool.meetings, 1);
+        return;
+    }
+    for (int i = 0; atomic_load(&pool.meetings) == before; i++)
+        if (i < SPINS)
+            relax();
+        else
+            sched_yield();
 }
 
 void threads_run(threads_job *job, void *context, int limit)

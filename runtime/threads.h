@@ -22,4 +22,8 @@ int threads_count(void);
  * and may be smaller: 1 while the pool is busy or where no thread can be started. */
 void threads_run(threads_job *job, void *context, int limit);
 
+/* Inside a job: waits until all `parts` parts have come here. Every part must call it equally
+ * often; with 1 part it does nothing. */
+void threads_meet(int parts);
+
 #endif

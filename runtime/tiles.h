@@ -13,4 +13,8 @@ void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, in
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
                   long stride, int words, const float *scale, int panel, int panels);
 
+/* Sixteen rows of row_bytes bytes (NULL: zeros) -> one panel of as many words, the last one filled
+ * up with zeros. */
+void pack_panel(uint32_t *panel, const char *const row[ISA_PANEL], size_t row_bytes);
+
 #endif

@@ -4,6 +4,62 @@
 
 #include "runtime/backbone.h"
 #include "runtime/kernels.h"
+#include "runtime/threads.h"
+
+/* ---------------------------------------------------------------- threads ------------------ */
+
+typedef void image_job(const deer_model *model, backbone_scratch *s, int images);
+
+typedef struct {
+    const deer_model *model;
+    const backbone_scratch *s;
+    int images;
+    image_job *job;
+} image_share;
+
+/* The scratch from image `first` on, with one thread's workspace. */
+static backbone_scratch scratch_of(const image_share *share, int first, int part)
+{
+    const deer_config *c = &share->model->config;
+    const backbone_scratch *s = share->s;
+    long side = c->image_size, grid = side / c->patch_size, w = c->vision_width;
+    long rows = grid * grid + c->resampler_latents, latents = c->resampler_latents;
+    image_sizes sizes = backbone_image_sizes(c);
+    backbone_scratch own = *s;
+
+    own.pixels += first * 3 * side * side;
+    own.patches += first * 3 * side * side;
+    own.tokens += first * (grid * grid + 1) * w;
+    own.media += first * latents * w;
+    own.normed += first * rows * w;
+    own.wide += first * (long)sizes.wide;
+    own.mixed += first * (long)sizes.mixed;
+    own.ws = (workspace){1, s->ws.bytes, s->ws.base + (size_t)part * s->ws.bytes};
+    return own;
+}
+
+static void some_images(void *context, int part, int parts)
+{
+    const image_share *share = context;
+    int first = share->images * part / parts, end = share->images * (part + 1) / parts;
+    backbone_scratch own = scratch_of(share, first, part);
+
+    share->job(share->model, &own, end - first);
+}
+
+/* Images know nothing of each other: with as many of them as threads, each thread takes some
+ * through everything. With fewer, the threads share each product. */
+static void share_images(const deer_model *model, backbone_scratch *s, int images, image_job *job)
+{
+    image_share share = {model, s, images, job};
+
+    if (s->ws.parts > 1 && s->ws.parts <= images)
+        threads_run(some_images, &share, s->ws.parts);
+    else
+        job(model, s, images);
+}
+
+/* ---------------------------------------------------------------- vision tower ------------- */
 
 /* Patches in raster order, each as (channel, row, column): the convolution becomes one product. */
 static void cut_patches(const deer_config *c, const float *pixels, float *patches, int images)
@@ -62,14 +118,19 @@ static void vision_layer(const deer_config *c, const vision_block *b, backbone_s
     linear_add(&s->ws, s->tokens, s->wide, &b->c_proj, rows);
 }
 
-void vision_run(const deer_model *model, backbone_scratch *s, int frames)
+static void see(const deer_model *model, backbone_scratch *s, int images)
 {
     const deer_config *c = &model->config;
     int grid = c->image_size / c->patch_size;
 
-    embed_patches(model, s, 2 * frames);
+    embed_patches(model, s, images);
     for (int i = 0; i < c->vision_layers; i++)
-        vision_layer(c, &model->vision.block[i], s, 2 * frames, grid * grid + 1);
+        vision_layer(c, &model->vision.block[i], s, images, grid * grid + 1);
+}
+
+void vision_run(const deer_model *model, backbone_scratch *s, int frames)
+{
+    share_images(model, s, 2 * frames, see);
 }
 
 /* ---------------------------------------------------------------- resampler ---------------- */
@@ -113,16 +174,21 @@ static void resample_layer(const deer_config *c, const resampler_layer *r, backb
     linear_add(&s->ws, s->media, s->wide, &r->ff_down, all);
 }
 
-void resampler_run(const deer_model *model, backbone_scratch *s, int frames)
+static void resample(const deer_model *model, backbone_scratch *s, int images)
 {
     const deer_config *c = &model->config;
     const resampler_weights *r = &model->resampler;
     int w = c->vision_width, grid = c->image_size / c->patch_size;
     size_t size = (size_t)c->resampler_latents * (size_t)w;
 
-    for (int image = 0; image < 2 * frames; image++)
+    for (int image = 0; image < images; image++)
         memcpy(s->media + (size_t)image * size, r->latents, size * sizeof *s->media);
     for (int i = 0; i < c->resampler_layers; i++)
-        resample_layer(c, &r->layer[i], s, 2 * frames, grid * grid);
-    layer_norm(s->media, s->media, r->norm.w, r->norm.b, 2 * frames * c->resampler_latents, w);
+        resample_layer(c, &r->layer[i], s, images, grid * grid);
+    layer_norm(s->media, s->media, r->norm.w, r->norm.b, images * c->resampler_latents, w);
+}
+
+void resampler_run(const deer_model *model, backbone_scratch *s, int frames)
+{
+    share_images(model, s, 2 * frames, resample);
 }

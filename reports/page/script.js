@@ -157,7 +157,7 @@
       if (order[now]) document.documentElement.dataset.theme = order[now];
       else delete document.documentElement.dataset.theme;
       button.textContent = names[order[now]];
-      button.setAttribute("aria-label", `Colours: ${order[now] || "as the system"}`);
+      button.setAttribute("aria-label", `${names[order[now]]} colours`);
     });
   }
 
@@ -210,7 +210,7 @@
       number(list, "Average power", unit(at.watts, "W"), known(at.watts) ? `${digits(at.watts)} Wh an hour at ${rate} Hz` : null, "watts");
     }
     number(list, "Compute a step", unit(point.total_gflops, "GFLOPs"), `LLM ${digits(point.llm_gflops)}: ${Math.round(100 * point.llm_gflops / report.exits[last].llm_gflops)} % of full depth`, "gflops");
-    number(list, "Memory", unit(memory.with_system_bytes / 1e9, "GB"), `of ${digits(has)} GB; weights ${digits(memory.weights_bytes / 1e9)} GB`, "memory");
+    number(list, "Memory", unit(memory.with_system_bytes / 1e9, "GB"), `of ${digits(has)} GB; weights ${memory.weights_bytes < 1e8 ? unit(memory.weights_bytes / 1e6, "MB") : unit(memory.weights_bytes / 1e9, "GB")}`, "memory");
     number(list, "Loss", digits(point.loss), `${digits(point.loss_95[0])} to ${digits(point.loss_95[1])} (95%)`, "loss");
     if (report.rollouts.length)
       number(list, "Success", percent(point.success), known(point.success) ? `${percent(point.success_95[0])} to ${percent(point.success_95[1])} (95%)` : null, "success");
@@ -256,6 +256,8 @@
   function draw(id, options) {
     const box = byId(id), width = Math.max(Math.floor(box.clientWidth), 280);
     const plot = Plot.plot({ width, style: { fontSize: "12px", background: "transparent" }, ...options(width) });
+    plot.setAttribute("role", "img"); /* one picture with one name; its parts need none */
+    for (const part of plot.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
     box.replaceChildren(plot);
   }
 
@@ -301,15 +303,15 @@
       if (!costs.exits.length) return null;
       const deepest = a.deepest_exit >= 0 ? a.deepest_exit : last;
       const at = onMachine(a.option, d, pointAt(a, bestBudget(a)), rates[state.rate]);
-      return { m, name: report.machines[m].title.replace(/^NVIDIA (GeForce )?/, ""), meets: a.verdict === "meets", from: costs.exits[0].ms[1], to: costs.exits[deepest].ms[1],
+      return { m, name: report.machines[m].title.replace(/^NVIDIA (GeForce )?/, ""), id: report.machines[m].name, meets: a.verdict === "meets", from: costs.exits[0].ms[1], to: costs.exits[deepest].ms[1],
         mean: at.ms[1], low: costs.exits[0].ms[0], high: costs.exits[deepest].ms[2], setting: `${option(a.option).mode}, ${a.dtype}` };
     }).filter(Boolean).sort((x, y) => x.mean - y.mean);
     draw("machines-chart", (width) => ({
-      height: 26 * rows.length + 50, marginLeft: width < 560 ? 132 : 216, marginRight: 16, marginTop: 8, marginBottom: 40,
+      height: 26 * rows.length + 50, marginLeft: width < 560 ? 118 : 216, marginRight: 16, marginTop: 8, marginBottom: 40,
       ariaLabel: "Time of a step on each machine",
-      x: { type: "log", label: "ms of a step (logarithmic; thin line: optimistic to pessimistic)", labelAnchor: "center", labelArrow: "none", grid: true,
+      x: { type: "log", label: width < 560 ? "ms of a step, logarithmic" : "ms of a step (logarithmic; thin line: optimistic to pessimistic)", labelAnchor: "center", labelArrow: "none", grid: true,
         tickFormat: (x) => (x >= 1 ? String(Math.round(x)) : String(x)) , ticks: width < 560 ? 4 : 8 },
-      y: { domain: rows.map((r) => r.name), label: null, tickSize: 0, tickFormat: cut(width < 560 ? 20 : 33) },
+      y: { domain: rows.map((r) => r.name), label: null, tickSize: 0, tickFormat: (n) => (width < 560 ? cut(18)(rows.find((r) => r.name === n).id) : cut(33)(n)) },
       marks: [
         Plot.barX(rows.filter((r) => r.m === chosen), { y: "name", x1: d3.min(rows, (r) => r.low), x2: d3.max(rows, (r) => r.high), fill: "var(--wash)", insetTop: -2, insetBottom: -2 }),
         Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }),
@@ -326,10 +328,10 @@
     const o = state.option, d = state.dtype, costs = costsOf(o, d), where = `${machineOf(o).title}, ${option(o).mode}, ${dtypes[d]}`;
     const exits = costs.exits;
     return {
-      cost: { label: `average GFLOPs a step, ${report.scope} (one multiply-add is one FLOP)`, x: (p) => p.cost_gflops },
-      ms: { label: `mean ms a step on ${where}`, x: (p) => (exits.length ? average(p.exit_fractions, (k) => exits[k].ms[1]) : null) },
-      joules: { label: `J a step on ${where}`, x: (p) => (exits.length && exits[0].joules[1] !== null ? average(p.exit_fractions, (k) => exits[k].joules[1]) : null) },
-      memory: { label: `GB of memory with the system's share on ${where}`, x: (p) => costs.memory[p.exit_fractions.length - 1].with_system_bytes / 1e9 },
+      cost: { short: `GFLOPs a step, ${report.scope}`, label: `average GFLOPs a step, ${report.scope} (one multiply-add is one FLOP)`, x: (p) => p.cost_gflops },
+      ms: { short: "mean ms a step", label: `mean ms a step on ${where}`, x: (p) => (exits.length ? average(p.exit_fractions, (k) => exits[k].ms[1]) : null) },
+      joules: { short: "J a step", label: `J a step on ${where}`, x: (p) => (exits.length && exits[0].joules[1] !== null ? average(p.exit_fractions, (k) => exits[k].joules[1]) : null) },
+      memory: { short: "GB of memory", label: `GB of memory with the system's share on ${where}`, x: (p) => costs.memory[p.exit_fractions.length - 1].with_system_bytes / 1e9 },
     }[axis];
   }
 
@@ -355,12 +357,12 @@
     draw("frontier-chart", (width) => ({
       height: width < 560 ? 300 : 380, marginLeft: 52, marginBottom: 44, marginRight: 44,
       ariaLabel: `${state.good} against ${axis.label}`,
-      x: { label: axis.label, labelAnchor: "center", labelArrow: "none", nice: true, ticks: width < 560 ? 4 : 8 },
+      x: { label: width < 560 ? axis.short : axis.label, labelAnchor: "center", labelArrow: "none", nice: true, ticks: width < 560 ? 4 : 8 },
       y: { label: state.good === "loss" ? "action loss" : "success", labelArrow: "none", grid: true, nice: true, zero: state.good === "loss" },
       marks: [
         Plot.areaY(rows.ours, { x: "x", y1: "low", y2: "high", fill: "var(--ours)", fillOpacity: 0.16 }),
         known(report.demands.max_loss) && state.good === "loss" ? Plot.ruleY([report.demands.max_loss], { stroke: "var(--ink)", strokeDasharray: "5,4" }) : null,
-        known(report.demands.max_loss) && state.good === "loss" ? Plot.text([report.demands.max_loss], { y: (y) => y, frameAnchor: "right", text: () => "largest loss allowed", dy: -8, fill: "var(--ink)" }) : null,
+        known(report.demands.max_loss) && state.good === "loss" ? Plot.text([report.demands.max_loss], { y: (y) => y, frameAnchor: "left", text: () => "largest loss allowed", dy: -8, dx: 4, fill: "var(--ink)", stroke: "var(--bg)", strokeWidth: 4 }) : null,
         Plot.line(rows.oracle, { x: "x", y: "y", stroke: "var(--oracle)", strokeDasharray: "1,5", strokeLinecap: "round", strokeWidth: 2.5 }),
         Plot.line(rows.official, { x: "x", y: "y", stroke: "var(--official)", strokeDasharray: "6,4", strokeWidth: 2 }),
         Plot.line(rows.ours, { x: "x", y: "y", stroke: "var(--ours)", strokeWidth: 2.5 }),
@@ -372,7 +374,7 @@
         known(here.x) && known(here.y) ? Plot.dot([here], { x: "x", y: "y", r: 8, stroke: "var(--ink)", strokeWidth: 2.5 }) : null,
       ],
     }));
-    const items = [["stroke", "var(--ours)", state.axis === "memory" ? "least loss with that much memory" : `thresholds, exits up to ${rows.deepest}, with 95% interval`]];
+    const items = [["stroke", "var(--ours)", state.good === "success" ? "success, between the evaluations given, with 95% interval" : state.axis === "memory" ? "least loss with that much memory" : `thresholds, exits up to ${rows.deepest}, with 95% interval`]];
     if (rows.official.length) items.push(["stroke dashed", "var(--official)", "official heuristic, every exit"]);
     if (rows.oracle.length) items.push(["stroke dotted", "var(--oracle)", "no exit rule can be below"]);
     if (rows.fixed.length) items.push(["box", "var(--fixed)", "always the same exit"]);
@@ -387,14 +389,14 @@
     const rows = exits.flatMap((e, k) => stages.map(([stage, name]) => ({ exit: `exit ${k}`, stage: name, colour: `var(--${stage})`, ms: e[`${stage}_ms`] })));
     const end = 1.3 * (d3.max(exits, (e) => e.ms[1]) || 1);
     byId("time-note").textContent = `${machineOf(state.option).title}, ${option(state.option).mode}, ${dtypes[state.dtype]}`;
-    draw("time-chart", () => ({
+    draw("time-chart", (width) => ({
       height: 34 * exits.length + 50, marginLeft: 56, marginRight: 14, marginBottom: 40,
       ariaLabel: "Milliseconds of each stage, for each exit",
       x: { label: "ms, as expected", labelAnchor: "center", labelArrow: "none", grid: true, domain: [0, end] },
       y: { label: null, domain: exits.map((_, k) => `exit ${k}`), tickSize: 0 },
       marks: [
         Plot.barX(rows, { x: "ms", y: "exit", fill: (r) => r.colour, insetLeft: 0.5, insetRight: 0.5, title: (r) => `${r.stage}: ${digits(r.ms)} ms` }),
-        Plot.text(exits, { x: (e) => e.ms[1], y: (_, k) => `exit ${k}`, text: (e, k) => `${digits(e.ms[1])} ms, ${k < point.exit_fractions.length ? percent(point.exit_fractions[k]) : "none"} of steps`, dx: 6, textAnchor: "start", fill: "var(--ink)" }),
+        Plot.text(exits, { x: (e) => e.ms[1], y: (_, k) => `exit ${k}`, text: (e, k) => (width < 560 ? `${digits(e.ms[1])} ms` : `${digits(e.ms[1])} ms, ${k < point.exit_fractions.length ? percent(point.exit_fractions[k]) : "none"} of steps`), dx: 6, textAnchor: "start", fill: "var(--ink)" }),
         period < end ? Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }) : null,
       ],
     }));
@@ -461,7 +463,7 @@
     update();
     let width = window.innerWidth;
     window.addEventListener("resize", () => { if (width !== window.innerWidth) { width = window.innerWidth; schedule(); } });
-    window.addEventListener("beforeprint", () => { drawCharts(); });
+    window.addEventListener("beforeprint", () => { byId("every").open = true; drawCharts(); });
   }
   start();
 })();
