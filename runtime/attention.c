@@ -75,7 +75,7 @@ static void pack_columns(uint32_t *to, const float *x, long stride, int rows, in
     }
 }
 
-/* y[rows, n] += x[rows, k] w^T, w in panels of k words. */
+/* y[rows, n] = x[rows, k] w^T, w in panels of k words. */
 static void product(const isa *set, float *y, long y_stride, int n, const float *x, long x_stride,
                     int rows, const uint32_t *w, int k, uint32_t *operand)
 {
@@ -86,8 +86,8 @@ static void product(const isa *set, float *y, long y_stride, int n, const float 
         set->operand[WEIGHT_F32](operand, NULL, x + from, x_stride, rows, words);
         for (int p = 0; p < panels; p += set->panels)
             tile_product(set, WEIGHT_F32, y, y_stride, n, operand, NULL, rows,
-                         w + (long)from * ISA_PANEL, (long)k * ISA_PANEL, words, NULL, p,
-                         panels - p < set->panels ? panels - p : set->panels);
+                         w + (long)from * ISA_PANEL, (long)k * ISA_PANEL, words, NULL, NULL,
+                         from > 0, p, panels - p < set->panels ? panels - p : set->panels);
     }
 }
 
@@ -103,7 +103,6 @@ static void attend(const isa *set, const attention_job *a, const attention_room 
 {
     long width = (long)a->heads * a->dim, stride = (long)panels_of(a->tk) * ISA_PANEL;
 
-    memset(room->scores, 0, (size_t)(rows * stride) * sizeof *room->scores);
     product(set, room->scores, stride, a->tk, q + first * a->q_stride, a->q_stride, rows,
             room->keys, a->dim, room->operand);
     for (int r = 0; r < rows; r++) {
@@ -114,8 +113,6 @@ static void attend(const isa *set, const attention_job *a, const attention_room 
             add_alibi(row, a->slopes[head], a->tk);
         set->softmax(row, a->slopes ? first + r + 1 : a->tk, a->tk);
     }
-    for (int r = 0; r < rows; r++)
-        memset(out + (first + r) * width, 0, (size_t)a->dim * sizeof *out);
     product(set, out + first * width, width, a->dim, room->scores, stride, rows, room->values,
             a->tk, room->operand);
 }

@@ -39,10 +39,12 @@ typedef struct {
     int32_t offset;
 } isa_row;
 
-/* y[rows][panels * 16] += x w^T over `words` words; rows of y lie y_stride floats, panels of w
- * `panel` words apart. row [rows] and scale [panels * 16] are for 8-bit weights only. */
+/* y[rows][panels * 16] (+)= start + x w^T over `words` words; rows of y lie y_stride floats, panels
+ * of w `panel` words apart. start [panels * 16] is the same for all rows, NULL for zeros; add: to
+ * what y holds. row [rows] and scale [panels * 16] are for 8-bit weights only. */
 typedef void isa_tile(float *y, long y_stride, const uint32_t *x, const uint32_t *w, long panel,
-                      int words, const isa_row *row, const float *scale);
+                      int words, const isa_row *row, const float *scale, const float *start,
+                      bool add);
 
 /* x [rows, k] (rows x_stride apart), at most ISA_WORDS words -> operand; padded with zeros to whole
  * words. */

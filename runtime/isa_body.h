@@ -99,7 +99,19 @@ INLINE words q8_subword(words w, int s)
 
 #define TILE_ARGUMENTS                                                                             \
     float *y, long y_stride, const uint32_t *x, const uint32_t *w, long panel, int count,          \
-        const isa_row *row, const float *scale
+        const isa_row *row, const float *scale, const float *start, bool add
+
+/* What is there, or nothing, and the start, and the sum. */
+INLINE void put_sum(float *to, floats sum, const float *start, int i, bool add)
+{
+    floats before = {0};
+
+    if (start)
+        before = *(const floats *)(start + i * LANES);
+    if (add)
+        before += *(const floats *)to;
+    *(floats *)to = before + sum;
+}
 
 INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows)
 {
@@ -111,11 +123,7 @@ INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows)
         LOAD_WORD(v)
         EACH_SUM(r, i) sum[r][i] += (floats)v[i] * as_float(x[r * F32_STRIDE]);
     }
-    EACH_SUM(r, i)
-    {
-        floats *to = (floats *)(y + r * y_stride + i * LANES);
-        *to += sum[r][i];
-    }
+    EACH_SUM(r, i) put_sum(y + r * y_stride + i * LANES, sum[r][i], start, i, add);
 }
 
 INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
@@ -134,11 +142,7 @@ INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
             (floats)bf16_subword(v[i], s) * as_float(x[r * BF16_STRIDE]);
 #endif
     }
-    EACH_SUM(r, i)
-    {
-        floats *to = (floats *)(y + r * y_stride + i * LANES);
-        *to += sum[r][i];
-    }
+    EACH_SUM(r, i) put_sum(y + r * y_stride + i * LANES, sum[r][i], start, i, add);
 }
 
 INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
@@ -158,9 +162,9 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
     }
     EACH_SUM(r, i)
     {
-        floats *to = (floats *)(y + r * y_stride + i * LANES);
         floats exact = __builtin_convertvector(sum[r][i] - row[r].offset, floats);
-        *to += exact * (*(const floats *)(scale + i * LANES) * row[r].scale);
+        floats scaled = exact * (*(const floats *)(scale + i * LANES) * row[r].scale);
+        put_sum(y + r * y_stride + i * LANES, scaled, start, i, add);
     }
 }
 
@@ -168,7 +172,7 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
 #define TILE(type, panels, rows)                                                                   \
     static void type##_##panels##x##rows(TILE_ARGUMENTS)                                           \
     {                                                                                              \
-        tile_##type(y, y_stride, x, w, panel, count, row, scale, panels, rows);                    \
+        tile_##type(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows);        \
     }
 #define UP_TO_4(M, t, p) M(t, p, 1) M(t, p, 2) M(t, p, 3) M(t, p, 4)
 #define UP_TO_6(M, t, p) UP_TO_4(M, t, p) M(t, p, 5) M(t, p, 6)

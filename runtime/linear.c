@@ -75,22 +75,25 @@ bool matrix_pack(uint32_t *panels, const void *rows, weight_dtype type, int n, i
 
 void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
-                  long stride, int words, const float *scale, int panel, int panels)
+                  long stride, int words, const float *scale, const float *start, bool add,
+                  int panel, int panels)
 {
     isa_tile *tile = set->tile[type][panels - 1][rows];
     int column = panel * ISA_PANEL, columns = smaller(n - column, panels * ISA_PANEL);
-    const float *scales = scale ? scale + column : NULL;
+    const float *scales = scale ? scale + column : NULL, *from = start ? start + column : NULL;
     float edge[ISA_ROWS][2 * ISA_PANEL];
 
     if (columns == panels * ISA_PANEL) {
-        tile(y + column, y_stride, operand, w + panel * stride, stride, words, row, scales);
+        tile(y + column, y_stride, operand, w + panel * stride, stride, words, row, scales, from,
+             add);
         return;
     }
-    memset(edge, 0, sizeof edge);
-    tile(edge[0], 2 * ISA_PANEL, operand, w + panel * stride, stride, words, row, scales);
+    tile(edge[0], 2 * ISA_PANEL, operand, w + panel * stride, stride, words, row, scales, NULL,
+         false);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < columns; j++)
-            y[r * y_stride + column + j] += edge[r][j];
+            y[r * y_stride + column + j] =
+                ((add ? y[r * y_stride + column + j] : 0) + (from ? from[j] : 0)) + edge[r][j];
 }
 
 /* ---------------------------------------------------------------- one part ----------------- */
@@ -158,21 +161,9 @@ static void multiply(const linear_part *p, int row, int rows, int first_chunk, i
             tile_product(p->set, w->type, job->y + (long)(row + begin) * w->n, w->n, w->n,
                          p->operand + at * p->stride, p->scales + at, end - begin,
                          w->panels + (long)c * ISA_WORDS * ISA_PANEL, stride,
-                         matrix_words(w->type, inputs_of(p, c)), w->scale, panel, panels);
+                         matrix_words(w->type, inputs_of(p, c)), w->scale, c ? NULL : job->layer->b,
+                         c > 0 || job->add, panel, panels);
         }
-}
-
-static void begin_rows(const linear_job *job, int row, int rows, int first, int end)
-{
-    const float *b = job->layer->b;
-
-    for (int r = row; r < row + rows; r++) {
-        float *y = job->y + (long)r * job->layer->w.n;
-        for (int j = first; b && j < end; j++) /* a panel or two: no call is worth it */
-            y[j] = (job->add ? y[j] : 0) + b[j];
-        for (int j = first; !b && !job->add && j < end; j++)
-            y[j] = 0;
-    }
 }
 
 static void end_rows(const linear_part *p, int row, int rows, int first, int end)
@@ -184,7 +175,7 @@ static void end_rows(const linear_part *p, int row, int rows, int first, int end
         then(job->y + (long)r * job->layer->w.n + first, end - first);
 }
 
-/* A panel or two at a time, so that y is begun, summed and ended while it is in the cache. */
+/* A panel or two at a time, so that y is summed and ended while it is in the cache. */
 static void run_stage(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
                       int chunks)
 {
@@ -193,8 +184,6 @@ static void run_stage(const linear_part *p, int row, int rows, int first_chunk, 
     for (int panel = p->first_panel; panel < p->end_panel; panel += step) {
         int first = panel * ISA_PANEL, panels = smaller(step, p->end_panel - panel);
         int end = smaller(first + panels * ISA_PANEL, n);
-        if (first_chunk == 0)
-            begin_rows(p->job, row, rows, first, end);
         multiply(p, row, rows, first_chunk, end_chunk, panel, panels);
         if (end_chunk == chunks)
             end_rows(p, row, rows, first, end);

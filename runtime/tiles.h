@@ -4,14 +4,14 @@
 
 #include "runtime/isa.h"
 
-/* y[rows, n] += operand w^T for the columns of panels `panel` and, if two, the next one. The last
- * panel may reach beyond column n.
- *   operand, row  as isa.h says, for `rows` rows
- *   w             the first word of panel 0, of the words that the operand has
- *   stride        words from panel to panel */
+/* y[rows, n] (+)= start + operand w^T for the columns of panels `panel` and, if two, the next one.
+ * The last panel may reach beyond column n. operand, row  as isa.h says, for `rows` rows w the
+ * first word of panel 0, of the words that the operand has stride        words from panel to panel
+ *   start, add    [n] or NULL, and whether to add to what y holds */
 void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
-                  long stride, int words, const float *scale, int panel, int panels);
+                  long stride, int words, const float *scale, const float *start, bool add,
+                  int panel, int panels);
 
 /* Sixteen rows of row_bytes bytes (NULL: zeros) -> one panel of as many words, the last one filled
  * up with zeros. */
