@@ -1,8 +1,8 @@
 /* test_steady.c - a step in the steady state: no allocation of any kind, no memory that grows.
  *
  * Every allocator of the C library and mmap are replaced by ones that count, for this program and
- * all libraries it uses (OpenBLAS's and our threads included). The sanitizers bring their own, so
- * under them only the growth of other tests says something, and these are skipped. */
+ * all libraries it uses, on all threads. The sanitizers bring their own, so under them these tests
+ * are skipped. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -124,7 +124,7 @@ static void run(deer_session *session, int first, int last, long taken[EXITS])
 
 /* Steps that leave at different exits, after one of each kind of work: nothing is allocated,
  * nothing is freed, and the process is as large as before. */
-static void test_steps_allocate_nothing(void **state)
+static void steps_allocate_nothing(int threads)
 {
     deer_model *model;
     deer_session *session;
@@ -132,9 +132,7 @@ static void test_steps_allocate_nothing(void **state)
     long taken[EXITS] = {0}, before, after;
     size_t small, large;
 
-    (void)state;
-    if (!COUNTS)
-        skip();
+    deer_set_threads(threads);
     fill_frames();
     ok(deer_model_open(model_path, DEER_ALL_EXITS, &model, &error));
     deer_thresholds_fixed(model, EXITS - 1, &t);
@@ -158,9 +156,26 @@ static void test_steps_allocate_nothing(void **state)
     assert_true(atomic_load(&calls) > after); /* the counter counts: closing frees */
 }
 
+static void test_one_thread(void **state)
+{
+    (void)state;
+    if (!COUNTS)
+        skip();
+    steps_allocate_nothing(1);
+}
+
+static void test_two_threads(void **state)
+{
+    (void)state;
+    if (!COUNTS)
+        skip();
+    steps_allocate_nothing(2);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps_allocate_nothing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_thread),
+                                       cmocka_unit_test(test_two_threads)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
