@@ -1,8 +1,8 @@
 /* test_steady.c - a step in the steady state: no allocation of any kind, no memory that grows.
  *
  * Every allocator of the C library and mmap are replaced by ones that count, for this program and
- * all libraries it uses, on all threads. The sanitizers bring their own, so
- * under them only the growth of other tests says something, and these are skipped. */
+ * all libraries it uses, on all threads. The sanitizers bring their own, so under them these tests
+ * are skipped. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
