@@ -243,10 +243,29 @@ static void test_actions_from_one_past_are_close(void **state)
     played_free(&exact);
 }
 
+/* Thresholds are of one type of weights, and say so to who brings them to another. */
+static void test_thresholds_are_of_one_type(void **state)
+{
+    char saved[80];
+    deer_thresholds t, read;
+
+    (void)state;
+    snprintf(saved, sizeof saved, "%s/tau.json", folder);
+    deer_thresholds_fixed(model[WEIGHT_Q8], EXITS - 1, &t);
+    ok(deer_thresholds_save(saved, deer_model_config(model[WEIGHT_Q8]), &t, &error));
+    ok(deer_thresholds_load(saved, model[WEIGHT_Q8], &read, &error));
+    assert_string_equal(read.weights, "q8");
+    assert_int_equal(deer_thresholds_load(saved, model[WEIGHT_BF16], &read, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "another model (q8 "));
+    assert_non_null(strstr(error.message, "this is bf16 "));
+    unlink(saved);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_actions_are_close),
-                                       cmocka_unit_test(test_actions_from_one_past_are_close)};
+                                       cmocka_unit_test(test_actions_from_one_past_are_close),
+                                       cmocka_unit_test(test_thresholds_are_of_one_type)};
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
