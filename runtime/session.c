@@ -92,7 +92,7 @@ void deer_session_free(deer_session *s)
 
 deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *t, deer_error *err)
 {
-    if (thresholds_check_model("thresholds of a session", t, s->model, err))
+    if (thresholds_check_model("these thresholds", t, s->model, err))
         return DEER_FAILED;
     if (t->max_exit < 0 || t->max_exit > s->model->max_exit || t->steps_per_stage < 1)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",

@@ -33,7 +33,7 @@ deer_status thresholds_check_model(const char *name, const deer_thresholds *t,
         (!*t->weights || !strcmp(t->weights, weights)))
         return DEER_OK;
     return deer_fail(
-        err, "%s: for another model (%s%s%.12s..., this is %s %.12s...); calibrate anew", name,
+        err, "%s: made for another model (%s%s%.12s..., this is %s %.12s...); calibrate anew", name,
         t->weights, *t->weights ? " " : "", t->model_fingerprint, weights, fingerprint);
 }
 
