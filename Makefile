@@ -87,7 +87,7 @@ endif
 TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
 HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
 
-.PHONY: all libs tests test demo figure mutations bench bench-coverage bench-import bench-tools asan install uninstall clean deps check-deps format help
+.PHONY: all libs tests test demo figure types mutations bench bench-coverage bench-import bench-tools asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
@@ -231,6 +231,9 @@ run-tests: all tests
 
 figure: all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
 	@BUILD=$(BUILD) reports/curve.sh
+
+types: all ## success with bf16 and q8 weights: docs/types.csv (about 10 minutes)
+	@BUILD=$(BUILD) reports/types.sh
 
 mutations: ## show that the golden tests notice mistakes
 	@BUILD=$(BUILD) tests/mutations.sh

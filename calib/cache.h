@@ -9,7 +9,8 @@
  *   cache_close(c);
  *
  * A cache is a folder:
- *   manifest.json   model and demonstrations it is of (fingerprints), configuration, episodes
+ *   manifest.json   model and demonstrations it is of (fingerprints), configuration, type of
+ *                   weights, episodes
  *   shard-00000.h5  some whole episodes, written under a temporary name and renamed when whole
  *   cache.h5        all shards as one file of virtual datasets, for other programs
  *   lock            byte s is locked by the process that is writing shard s
@@ -29,6 +30,7 @@
 
 typedef struct {
     char model[DEER_FINGERPRINT];
+    char weights[DEER_TYPE]; /* the model's type, as deer_model_type says it; empty: not known */
     char demos[DEER_FINGERPRINT];
     char model_path[1024]; /* where the model was; empty when not known */
     deer_config config;

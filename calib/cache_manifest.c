@@ -12,6 +12,7 @@
 #include "calib/cache_internal.h"
 #include "runtime/config.h"
 #include "runtime/file.h"
+#include "runtime/quantize.h"
 
 enum { MAX_MANIFEST = 64 << 20, MAX_EPISODE_STEPS = 1 << 24 };
 
@@ -133,6 +134,8 @@ static deer_status manifest_write(const char *path, const cache_manifest *m, dee
         json_array_append_new(list, json_integer(m->episode_steps[e]));
     json_object_set_new(json, "deer_cache", json_integer(CACHE_FORMAT));
     json_object_set_new(json, "model", json_string(m->model));
+    if (*m->weights)
+        json_object_set_new(json, "weights", json_string(m->weights));
     json_object_set_new(json, "demos", json_string(m->demos));
     json_object_set_new(json, "model_path", json_string(m->model_path));
     json_object_set_new(json, "config", config_to_json(&m->config));
@@ -180,6 +183,8 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
 {
     json_int_t per_shard = json_integer_value(json_object_get(json, "episodes_per_shard"));
     const char *model_path = json_string_value(json_object_get(json, "model_path"));
+    const char *weights = json_string_value(json_object_get(json, "weights"));
+    weight_dtype dtype;
 
     if (json_integer_value(json_object_get(json, "deer_cache")) != CACHE_FORMAT)
         return deer_fail(err, "%s is no manifest of a cache of format %d", path, CACHE_FORMAT);
@@ -189,6 +194,8 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
         return deer_fail(err, "%s is damaged; delete the cache and replay again", path);
     if (model_path && strlen(model_path) < sizeof m->model_path)
         strcpy(m->model_path, model_path);
+    if (weights && weight_dtype_from_name(weights, &dtype))
+        strcpy(m->weights, weights);
     m->per_shard = (int)per_shard;
     m->shards = (m->episodes + m->per_shard - 1) / m->per_shard;
     return config_from_json(path, json_object_get(json, "config"), &m->config, err);
@@ -260,7 +267,8 @@ static deer_status settle_locked(const char *dir, cache_manifest *m, deer_error 
         status = cache_manifest_load(dir, &there, err);
         if (!status)
             status = manifest_compare(dir, m, &there, err);
-        if (!status && strcmp(m->model_path, there.model_path))
+        if (!status &&
+            (strcmp(m->model_path, there.model_path) || strcmp(m->weights, there.weights)))
             status = manifest_write(path, m, err);
         cache_manifest_free(&there);
     }

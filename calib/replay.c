@@ -162,11 +162,12 @@ static deer_status run_threads(job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- whole -------------------- */
 
-/* Remembers where the model is, for the commands that replay its head. */
-static void note_path(const char *model, cache_manifest *m)
+/* Remembers where the model is, for the commands that replay its head, and its type. */
+static void note_model(const char *from, const deer_model *model, cache_manifest *m)
 {
-    char *path = realpath(model, NULL);
+    char *path = realpath(from, NULL);
 
+    strcpy(m->weights, deer_model_type(model));
     if (path && strlen(path) < sizeof m->model_path)
         strcpy(m->model_path, path);
     free(path);
@@ -195,7 +196,7 @@ static deer_status open_all(job *j, deer_error *err)
                             fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
     free(episode_steps);
     if (!status)
-        note_path(spec->model, &j->about);
+        note_model(spec->model, j->model, &j->about);
     j->total = demos_total_steps(j->recorded);
     return status ? status : cache_manifest_settle(spec->cache, &j->about, err);
 }

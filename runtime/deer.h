@@ -156,6 +156,8 @@ const char *deer_model_fingerprint(const deer_model *model);
  * Programs that run many small sessions side by side set 1. */
 void deer_set_threads(int threads);
 
+#define DEER_TYPE 8 /* the name of a type and a zero */
+
 /* Type of the matrices: "f32", "bf16" or "q8". */
 const char *deer_model_type(const deer_model *model);
 
@@ -239,6 +241,7 @@ typedef struct {
  * deer_thresholds_fixed, or fill every field. */
 typedef struct {
     char model_fingerprint[DEER_FINGERPRINT];
+    char weights[DEER_TYPE]; /* that model's type, as deer_model_type says it; empty: not known */
     deer_criterion criterion;
     int exits;                        /* thresholds up to and including max_exit */
     int max_exit;                     /* index of the deepest exit allowed */
@@ -261,8 +264,8 @@ typedef struct {
 /* Always exits at the given exit, 0 <= exit <= deer_model_max_exit: tau is -infinity before it. */
 void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *thresholds);
 
-/* Reads a thresholds file. When model is not NULL the file must be for that model (fingerprint and
- * exit layers) and its deepest exit must be loaded. */
+/* Reads a thresholds file. When model is not NULL the file must be for that model (fingerprint,
+ * type of the weights where it says one, and exit layers) and its deepest exit must be loaded. */
 deer_status deer_thresholds_load(const char *path, const deer_model *model,
                                  deer_thresholds *thresholds, deer_error *err);
 

@@ -10,6 +10,7 @@
 #include "runtime/instruction.h"
 #include "runtime/kernels.h"
 #include "runtime/threads.h"
+#include "runtime/thresholds_format.h"
 
 /* ---------------------------------------------------------------- life --------------------- */
 
@@ -91,9 +92,8 @@ void deer_session_free(deer_session *s)
 
 deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *t, deer_error *err)
 {
-    if (strcmp(t->model_fingerprint, s->model->fingerprint))
-        return deer_fail(err, "the thresholds are for another model (%.12s..., this is %.12s...)",
-                         t->model_fingerprint, s->model->fingerprint);
+    if (thresholds_check_model("these thresholds", t, s->model, err))
+        return DEER_FAILED;
     if (t->max_exit < 0 || t->max_exit > s->model->max_exit || t->steps_per_stage < 1)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",
                          t->max_exit, s->model->max_exit);

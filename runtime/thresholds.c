@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "runtime/deer.h"
+#include "runtime/thresholds_format.h"
 
 void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *t)
 {
     memset(t, 0, sizeof *t);
     strcpy(t->model_fingerprint, deer_model_fingerprint(model));
+    strcpy(t->weights, deer_model_type(model));
     t->exits = exit + 1;
     t->max_exit = exit;
     t->steps_per_stage = 1;
@@ -20,6 +22,19 @@ void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *t
     t->guarantee.budget_gflops = t->guarantee.loss = NAN;
     strcpy(t->solver, "fixed");
     t->budget_gflops = NAN;
+}
+
+deer_status thresholds_check_model(const char *name, const deer_thresholds *t,
+                                   const deer_model *model, deer_error *err)
+{
+    const char *fingerprint = deer_model_fingerprint(model), *weights = deer_model_type(model);
+
+    if (!strcmp(t->model_fingerprint, fingerprint) &&
+        (!*t->weights || !strcmp(t->weights, weights)))
+        return DEER_OK;
+    return deer_fail(
+        err, "%s: made for another model (%s%s%.12s..., this is %s %.12s...); calibrate anew", name,
+        t->weights, *t->weights ? " " : "", t->model_fingerprint, weights, fingerprint);
 }
 
 deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops, deer_error *err)

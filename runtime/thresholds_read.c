@@ -7,6 +7,7 @@
 
 #include "runtime/deer.h"
 #include "runtime/file.h"
+#include "runtime/quantize.h"
 #include "runtime/thresholds_format.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -73,16 +74,29 @@ static deer_status read_exits(const char *path, const json_t *json, const deer_m
         return deer_fail(err, "%s: exit_layers and tau differ in length", path);
     if (!model)
         return DEER_OK;
-    if (strcmp(t->model_fingerprint, deer_model_fingerprint(model)))
-        return deer_fail(err,
-                         "%s is for another model (%.12s..., this is %.12s...); calibrate anew",
-                         path, t->model_fingerprint, deer_model_fingerprint(model));
+    if (thresholds_check_model(path, t, model, err))
+        return DEER_FAILED;
     if (t->max_exit > deer_model_max_exit(model))
         return deer_fail(err, "%s needs exit %d; the model is opened up to exit %d", path,
                          t->max_exit, deer_model_max_exit(model));
     for (int k = 0; k < t->exits; k++)
         if (json_integer_value(json_array_get(layers, (size_t)k)) != c->exit_layers[k])
             return deer_fail(err, "%s: exit layers differ from the model's", path);
+    return DEER_OK;
+}
+
+/* Files of earlier versions do not say it. */
+static deer_status read_weights(const char *path, const json_t *json, deer_thresholds *t,
+                                deer_error *err)
+{
+    const json_t *value = json_object_get(json, "weights");
+    const char *name = json_string_value(value);
+    weight_dtype dtype;
+
+    if (value && (!name || !weight_dtype_from_name(name, &dtype)))
+        return deer_fail(err, "%s: weights must be \"f32\", \"bf16\" or \"q8\"", path);
+    if (value)
+        strcpy(t->weights, weight_dtype_name(dtype));
     return DEER_OK;
 }
 
@@ -266,8 +280,9 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
     if (stage < 1 || stage > 1000000)
         return deer_fail(err, "%s: steps_per_stage must be 1 or more", path);
     t->steps_per_stage = (int)stage;
-    if (read_criterion(path, json, t, err) || read_tau(path, json, t, err) ||
-        read_exits(path, json, model, t, err) || read_scores(path, json, t, err))
+    if (read_weights(path, json, t, err) || read_criterion(path, json, t, err) ||
+        read_tau(path, json, t, err) || read_exits(path, json, model, t, err) ||
+        read_scores(path, json, t, err))
         return DEER_FAILED;
     read_promise(json_object_get(json, "promise"), t->exits, &t->promise);
     read_origin(json, t);

@@ -136,6 +136,8 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
         json_array_append_new(layers, json_integer(config->exit_layers[k]));
     json_object_set_new(json, "deer_thresholds", json_integer(THRESHOLDS_VERSION));
     json_object_set_new(json, "model_fingerprint", json_string(t->model_fingerprint));
+    if (*t->weights)
+        json_object_set_new(json, "weights", json_string(t->weights));
     json_object_set_new(json, "criterion", json_string(deer_criterion_name(t->criterion)));
     if (t->criterion == DEER_CRITERION_COMBINED)
         json_object_set_new(json, "score", scores_json(t->score, t->max_exit));

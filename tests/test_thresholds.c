@@ -64,6 +64,7 @@ static void test_every_field(void **state)
     t.seed = 7;
     u = round_trip(&t);
     assert_string_equal(t.model_fingerprint, u.model_fingerprint);
+    assert_string_equal(u.weights, "f32");
     assert_int_equal(u.criterion, DEER_CRITERION_COSINE);
     assert_true(u.exits == 2 && u.max_exit == 1 && u.steps_per_stage == 3);
     assert_true(u.tau[0] == 0.1f && u.tau[1] == INFINITY);
@@ -232,6 +233,18 @@ static void refuse_field(const char *field, const char *value, const char *words
     says(words);
 }
 
+/* Files of before the field was there; what is written of them has none either. */
+static void test_unknown_weights(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.weights[0] = 0;
+    u = round_trip(&t);
+    assert_string_equal(u.weights, "");
+}
+
 static void test_fields_refused(void **state)
 {
     (void)state;
@@ -242,6 +255,9 @@ static void test_fields_refused(void **state)
     refuse_field("model_fingerprint", NULL, "model_fingerprint");
     refuse_field("model_fingerprint", "\"abc\"", "model_fingerprint");
     refuse_field("model_fingerprint", "\"0123456789abcdef0123456789abcdef\"", "another model");
+    refuse_field("weights", "2", "\"f32\", \"bf16\" or \"q8\"");
+    refuse_field("weights", "\"f16\"", "\"f32\", \"bf16\" or \"q8\"");
+    refuse_field("weights", "\"q8\"", "another model (q8 ");
     refuse_field("criterion", NULL, "criterion");
     refuse_field("criterion", "\"l3\"", "'l3'");
     refuse_field("criterion", "2", "criterion");
@@ -456,6 +472,7 @@ int main(void)
         cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_scores_refused),
+        cmocka_unit_test(test_unknown_weights),
         cmocka_unit_test(test_fields_refused),
         cmocka_unit_test(test_too_many_exits),
         cmocka_unit_test(test_files_refused),

@@ -43,13 +43,19 @@ static double highest_episode_cost(const job *j)
     return worst;
 }
 
+static const char *weights_of(const char *type)
+{
+    return *type ? type : "weights unknown";
+}
+
 static deer_status judge(job *j, const char *thresholds, int threads, deer_error *err)
 {
     if (deer_thresholds_load(thresholds, j->model, &j->t, err))
         return DEER_FAILED;
     if (strcmp(j->t.model_fingerprint, j->c->about.model))
-        return deer_fail(err, "%s is for another model (%.8s) than the cache %s (%.8s)", thresholds,
-                         j->t.model_fingerprint, j->c->dir, j->c->about.model);
+        return deer_fail(err, "%s is for another model (%s %.8s) than the cache %s (%s %.8s)",
+                         thresholds, weights_of(j->t.weights), j->t.model_fingerprint, j->c->dir,
+                         weights_of(j->c->about.weights), j->c->about.model);
     if (j->t.max_exit >= j->c->exits)
         return deer_fail(err, "%s has %d exits, the cache %s %d", thresholds, j->t.max_exit + 1,
                          j->c->dir, j->c->exits);
@@ -96,8 +102,9 @@ static void print_people(const job *j, const char *thresholds)
 
     promised_row(j, &rows[0]);
     rows[1] = j->row;
-    printf("%s on %s: %d episodes, %lld steps; made by %s\n\n", thresholds, j->c->dir,
-           j->c->about.episodes, (long long)j->p.s.n, j->t.solver);
+    printf("%s (%s) on %s: %d episodes, %lld steps; made by %s\n\n", thresholds,
+           weights_of(j->t.weights), j->c->dir, j->c->about.episodes, (long long)j->p.s.n,
+           j->t.solver);
     table_print(stdout, rows, 2, last + 1, calibration_fixed_cost(&j->p, j->p.llm, j->t.max_exit),
                 calibration_fixed_cost(&j->p, j->p.total, j->t.max_exit),
                 j->t.budget_is_llm ? "llm" : "total");
@@ -117,6 +124,7 @@ static void print_machines(const job *j)
 
     promised_row(j, &promised);
     json_object_set_new(json, "promised", table_row_json(&promised));
+    json_object_set_new(json, "weights", *j->t.weights ? json_string(j->t.weights) : json_null());
     json_object_set_new(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
     json_object_set_new(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
     json_object_set_new(json, "budget_kept",

@@ -315,6 +315,7 @@ static void fill_thresholds(const job *j, const table_row *row, const solution *
 
     memset(t, 0, sizeof *t);
     strcpy(t->model_fingerprint, j->c->about.model);
+    strcpy(t->weights, j->model ? deer_model_type(j->model) : j->c->about.weights);
     t->criterion = j->set->spec.problem.criterion;
     t->exits = last + 1;
     t->max_exit = last;

@@ -159,6 +159,7 @@ static deer_status report(const request *r, const played *p, deer_error *err)
 static deer_status play_and_report(const request *r, policy *p, demos *d, deer_error *err)
 {
     played result = {.config = deer_model_config(p->model),
+                     .weights = deer_model_type(p->model),
                      .thresholds = &p->thresholds,
                      .fixed = !r->thresholds};
     int first = r->name ? demos_find(d, r->name) : 0;

@@ -24,6 +24,7 @@ typedef struct {
 
 typedef struct {
     const deer_config *config;
+    const char *weights; /* type of the model */
     const deer_thresholds *thresholds;
     bool fixed;          /* no thresholds file: nothing was promised */
     size_t memory_bytes; /* mapped weights and the session */

@@ -78,6 +78,8 @@ void played_print_totals(const played *p, const played_summary *s)
     char name[32];
 
     printf("%-24s %12s %12s\n", "all steps", "measured", "promised");
+    printf("%-24s %12s %12s\n", "weights", p->weights,
+           p->fixed || !*p->thresholds->weights ? "-" : p->thresholds->weights);
     print_pair("average llm GFLOPs", s->llm, promise->average_llm_gflops, 6);
     print_pair("average total GFLOPs", s->total, promise->average_total_gflops, 6);
     print_pair("peak llm GFLOPs", s->peak_llm, promise->peak_llm_gflops, 6);
@@ -191,6 +193,7 @@ deer_status played_print_json(const played *p, const played_summary *all, bool s
     json_t *root = summary_json(all, p->thresholds->max_exit + 1), *list = json_array();
     deer_status status = DEER_OK;
 
+    json_object_set_new(root, "weights", json_string(p->weights));
     json_object_set_new(root, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
     json_object_set_new(root, "promise", p->fixed ? json_null() : promise_json(p->thresholds));
     if (p->watched)
