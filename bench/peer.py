@@ -2,7 +2,7 @@
 """The same parts of a step in PyTorch: peer.py MODEL EXIT INPUTS THREADS
 
 Obeys the same orders as stages.c, and one more, `variants STAGE`, which says what was tried and how long
-it took. The modules are those of datasets/tabletop/train/model.py, which are the official code's; each stage runs
+it took. The modules are those of datasets/tabletop/train/model.py, written after the official code; each stage runs
 as whichever is fastest here: module by module, traced and frozen, or optimised for inference. `act` and
 `step` follow the official procedure: an evaluation of the head at the layer before the first exit, one at
 each exit, and one more for the state, each with nn.LSTM. Weights come from the same model file; a file of
