@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "budgets/cost.h"
+#include "budgets/hardware.h"
 #include "runtime/exit_policy.h"
 
 void calibration_actions_free(calibration_actions *a)
@@ -107,13 +108,16 @@ static void fill_costs(const cache *c, const int *group_of, int longest,
                        const calibration_spec *spec, calibration *p)
 {
     int exits = spec->max_exit + 1;
+    deer_dtype dtype;
 
+    if (!hardware_dtype_parse(c->about.weights, &dtype))
+        dtype = DEER_F32; /* a cache from before it said so */
     for (int t = 0; t <= longest; t++) {
         deer_cost cost;
 
         if (group_of[t] == NO_GROUP)
             continue;
-        deer_cost_of(&c->about.config, t, DEER_F32, &cost);
+        deer_cost_of(&c->about.config, t, dtype, &cost);
         for (int k = 0; k < exits; k++) {
             double llm = deer_gflops(cost.exit[k].llm), total = deer_gflops(cost.exit[k].total);
 

@@ -67,7 +67,7 @@ static const deer_cost *cost_of(evaluation *e, int tokens)
     if (!e->model)
         return &nothing;
     if (!c->tokens)
-        deer_cost_of(deer_model_config(e->model), tokens, DEER_F32, c);
+        deer_cost_of(deer_model_config(e->model), tokens, deer_dtype_of(e->model), c);
     return c;
 }
 

@@ -153,7 +153,7 @@ static void add_policy_json(const evaluation *e, json_t *root)
     const tally *t = &e->all;
     deer_cost deepest;
 
-    deer_cost_of(config, config->max_text, DEER_F32, &deepest);
+    deer_cost_of(config, config->max_text, deer_dtype_of(e->model), &deepest);
     json_object_set_new(root, "peak_llm_gflops", json_real(t->peak_llm));
     json_object_set_new(root, "peak_total_gflops", json_real(t->peak_total));
     json_object_set_new(
