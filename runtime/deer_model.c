@@ -25,7 +25,6 @@ static json_t *exit_json(const deer_config *c, const deer_cost *cost, int k)
 typedef struct {
     const deer_config *config;
     const deer_model *model; /* NULL: published dimensions alone */
-    weight_dtype dtype;      /* of its matrices */
     deer_cost cost;
 } subject;
 
@@ -64,7 +63,7 @@ static void print_json(const subject *s)
                      c->image_size, "d_model", c->d_model, "layers", c->layers, "vocab", c->vocab,
                      "tokens", s->cost.tokens, "parameters", parameters_json(c), "exits", exits);
     if (s->model) {
-        json_object_set_new(root, "dtype", json_string(weight_dtype_name(s->dtype)));
+        json_object_set_new(root, "dtype", json_string(deer_model_type(s->model)));
         json_object_set_new(root, "fingerprint", json_string(deer_model_fingerprint(s->model)));
         json_object_set_new(root, "weight_bytes",
                             json_integer((json_int_t)deer_model_bytes(s->model)));
@@ -112,7 +111,7 @@ static void print_dimensions(const subject *s)
     print_head(c);
     print_parameters(c);
     if (s->model)
-        printf("weights      matrices in %s; %.2f MB in memory\n", weight_dtype_name(s->dtype),
+        printf("weights      matrices in %s; %.2f MB in memory\n", deer_model_type(s->model),
                (double)deer_model_bytes(s->model) / 1e6);
 }
 
@@ -133,18 +132,11 @@ typedef struct {
     long tokens;
 } shown_as;
 
-/* As budgets count it. */
-static deer_dtype counted_as(weight_dtype dtype)
+static void show(const deer_config *config, const deer_model *model, const shown_as *as)
 {
-    return dtype == WEIGHT_Q8 ? DEER_Q8 : dtype == WEIGHT_BF16 ? DEER_BF16 : DEER_F32;
-}
+    subject s = {.config = config, .model = model};
 
-static void show(const deer_config *config, const deer_model *model, weight_dtype dtype,
-                 const shown_as *as)
-{
-    subject s = {.config = config, .model = model, .dtype = dtype};
-
-    deer_cost_of(config, (int)as->tokens, counted_as(dtype), &s.cost);
+    deer_cost_of(config, (int)as->tokens, model ? deer_dtype_of(model) : DEER_F32, &s.cost);
     if (as->json) {
         print_json(&s);
     } else if (as->explain) {
@@ -160,21 +152,18 @@ static deer_status show_named(const char *name, const shown_as *as, deer_error *
 {
     deer_config published;
     deer_model *model;
-    weight_dtype dtype;
     deer_status status;
 
     if (deer_config_published(name, &published)) {
-        show(&published, NULL, WEIGHT_F32, as);
+        show(&published, NULL, as);
         return DEER_OK;
     }
     status = deer_model_open(name, DEER_ALL_EXITS, &model, err);
     if (status)
         return status;
-    status = model_file_dtype(name, &dtype, err);
-    if (!status)
-        show(deer_model_config(model), model, dtype, as);
+    show(deer_model_config(model), model, as);
     deer_model_close(model);
-    return status;
+    return DEER_OK;
 }
 
 static int info(int argc, char **argv)

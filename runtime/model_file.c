@@ -204,23 +204,6 @@ deer_status model_write(const model_output *to, const char *where, const model_t
     return status;
 }
 
-deer_status model_file_dtype(const char *path, weight_dtype *dtype, deer_error *err)
-{
-    safetensors file;
-    const safetensor *t;
-
-    if (safetensors_open(path, &file, err))
-        return DEER_FAILED;
-    t = safetensors_find(&file, "lang_encoder.transformer.blocks.0.decoder_layer.attn.Wqkv.weight");
-    *dtype = WEIGHT_F32;
-    if (t && t->readable && t->type == NUMBER_BF16)
-        *dtype = WEIGHT_BF16;
-    else if (t && t->readable && t->type == NUMBER_U8)
-        *dtype = WEIGHT_Q8;
-    safetensors_close(&file);
-    return DEER_OK;
-}
-
 /* ---------------------------------------------------------------- conversion --------------- */
 
 typedef struct {

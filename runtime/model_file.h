@@ -43,9 +43,6 @@ deer_status model_write(const model_output *to, const char *where, const model_t
                         size_t count, const deer_config *config, const char *words,
                         const model_source *source, deer_error *err);
 
-/* What a model file's matrices are: its first decoder layer's queries, keys and values. */
-deer_status model_file_dtype(const char *path, weight_dtype *dtype, deer_error *err);
-
 /* The float32 model file `from` in another type. */
 deer_status model_convert(const char *from, const model_output *to, deer_error *err);
 
