@@ -736,51 +736,12 @@ static bool memoize(machine *m, size_t *next)
     return memo_put(m, (*next)++);
 }
 
-static bool execute(machine *m, int code, size_t *memoized)
+/* Instructions that work on values that are there. */
+static bool operate(machine *m, int code, size_t *memoized)
 {
     uint64_t n;
 
     switch (code) {
-    case 0x80: /* PROTO */
-        if (!take_number(m, 1, &n))
-            return false;
-        return n <= 5 ||
-               bad(m, "%s has a pickle of protocol %d; 5 is the newest read", m->path, (int)n);
-    case 0x95: /* FRAME: a hint */
-        return take_number(m, 8, &n);
-    case 'N':
-        return push(m, new_value(m, PICKLE_NONE));
-    case 0x88:
-    case 0x89:
-        return push_integer(m, PICKLE_BOOL, code == 0x88);
-    case 'J':
-        return take_number(m, 4, &n) && push_integer(m, PICKLE_INT, (int32_t)(uint32_t)n);
-    case 'K':
-        return take_number(m, 1, &n) && push_integer(m, PICKLE_INT, (int64_t)n);
-    case 'M':
-        return take_number(m, 2, &n) && push_integer(m, PICKLE_INT, (int64_t)n);
-    case 0x8a:
-        return push_long(m);
-    case 'G':
-        return push_float(m);
-    case 'X':
-        return push_text(m, PICKLE_TEXT, 4);
-    case 0x8c:
-        return push_text(m, PICKLE_TEXT, 1);
-    case 0x8d:
-        return push_text(m, PICKLE_TEXT, 8);
-    case 'C':
-        return push_text(m, PICKLE_BYTES, 1);
-    case 'B':
-        return push_text(m, PICKLE_BYTES, 4);
-    case 0x8e:
-        return push_text(m, PICKLE_BYTES, 8);
-    case ']':
-        return push(m, new_value(m, PICKLE_LIST));
-    case '}':
-        return push(m, new_value(m, PICKLE_DICT));
-    case ')':
-        return push(m, new_value(m, PICKLE_TUPLE));
     case 0x85:
     case 0x86:
     case 0x87:
@@ -826,6 +787,57 @@ static bool execute(machine *m, int code, size_t *memoized)
         return bad(m,
                    "%s uses pickle instruction 0x%02x, which a checkpoint has no need of: refused",
                    m->path, (unsigned)code);
+    }
+}
+
+/* One instruction: values that stand in the text itself, else operate. */
+static bool execute(machine *m, int code, size_t *memoized)
+{
+    uint64_t n;
+
+    switch (code) {
+    case 0x80: /* PROTO */
+        if (!take_number(m, 1, &n))
+            return false;
+        return n <= 5 ||
+               bad(m, "%s has a pickle of protocol %d; 5 is the newest read", m->path, (int)n);
+    case 0x95: /* FRAME: a hint */
+        return take_number(m, 8, &n);
+    case 'N':
+        return push(m, new_value(m, PICKLE_NONE));
+    case 0x88:
+    case 0x89:
+        return push_integer(m, PICKLE_BOOL, code == 0x88);
+    case 'J':
+        return take_number(m, 4, &n) && push_integer(m, PICKLE_INT, (int32_t)(uint32_t)n);
+    case 'K':
+        return take_number(m, 1, &n) && push_integer(m, PICKLE_INT, (int64_t)n);
+    case 'M':
+        return take_number(m, 2, &n) && push_integer(m, PICKLE_INT, (int64_t)n);
+    case 0x8a:
+        return push_long(m);
+    case 'G':
+        return push_float(m);
+    case 'X':
+        return push_text(m, PICKLE_TEXT, 4);
+    case 0x8c:
+        return push_text(m, PICKLE_TEXT, 1);
+    case 0x8d:
+        return push_text(m, PICKLE_TEXT, 8);
+    case 'C':
+        return push_text(m, PICKLE_BYTES, 1);
+    case 'B':
+        return push_text(m, PICKLE_BYTES, 4);
+    case 0x8e:
+        return push_text(m, PICKLE_BYTES, 8);
+    case ']':
+        return push(m, new_value(m, PICKLE_LIST));
+    case '}':
+        return push(m, new_value(m, PICKLE_DICT));
+    case ')':
+        return push(m, new_value(m, PICKLE_TUPLE));
+    default:
+        return operate(m, code, memoized);
     }
 }
 
