@@ -223,25 +223,30 @@ static deer_status read_figures(const reader *r, const json_t *json, deer_hardwa
     return DEER_OK;
 }
 
+/* The figure `name` of the object at `where`. */
+static deer_status read_member(const reader *r, const char *where, const json_t *json,
+                               const char *name, const quantity *kind, deer_figure *figure)
+{
+    char key[80];
+
+    snprintf(key, sizeof key, "%s.%s", where, name);
+    return read_figure(r, key, json_object_get(json, name), kind, figure);
+}
+
 static deer_status read_stage_efficiency(const reader *r, const char *where, const json_t *json,
                                          stage_efficiency *e)
 {
     static const char *const known[] = {"compute", "bandwidth", "overhead", NULL};
-    char key[64];
 
     *e = (stage_efficiency){unknown_figure, unknown_figure, unknown_figure};
     if (!json || json_is_null(json))
         return DEER_OK;
     if (check_keys(r, where, json, known))
         return DEER_FAILED;
-    snprintf(key, sizeof key, "%s.compute", where);
-    if (read_figure(r, key, json_object_get(json, "compute"), &a_fraction, &e->compute))
+    if (read_member(r, where, json, "compute", &a_fraction, &e->compute) ||
+        read_member(r, where, json, "bandwidth", &a_fraction, &e->bandwidth))
         return DEER_FAILED;
-    snprintf(key, sizeof key, "%s.bandwidth", where);
-    if (read_figure(r, key, json_object_get(json, "bandwidth"), &a_fraction, &e->bandwidth))
-        return DEER_FAILED;
-    snprintf(key, sizeof key, "%s.overhead", where);
-    return read_figure(r, key, json_object_get(json, "overhead"), &a_time, &e->overhead);
+    return read_member(r, where, json, "overhead", &a_time, &e->overhead);
 }
 
 static deer_status read_efficiency(const reader *r, const json_t *json, deer_hardware *h)
@@ -271,7 +276,7 @@ static deer_status read_efficiency(const reader *r, const json_t *json, deer_har
 static deer_status read_mode(const reader *r, const json_t *json, int i, hardware_mode *mode)
 {
     static const char *const known[] = {"name", "watts", "compute", "bandwidth", NULL};
-    char where[16], key[32];
+    char where[16];
 
     snprintf(where, sizeof where, "modes[%d]", i);
     if (check_keys(r, where, json, known) ||
@@ -279,14 +284,10 @@ static deer_status read_mode(const reader *r, const json_t *json, int i, hardwar
         return DEER_FAILED;
     if (!mode->name[0])
         return deer_fail(r->err, "%s: %s has no name", r->from, where);
-    snprintf(key, sizeof key, "%s.watts", where);
-    if (read_figure(r, key, json_object_get(json, "watts"), &a_power, &mode->watts))
+    if (read_member(r, where, json, "watts", &a_power, &mode->watts) ||
+        read_member(r, where, json, "compute", &a_fraction, &mode->compute))
         return DEER_FAILED;
-    snprintf(key, sizeof key, "%s.compute", where);
-    if (read_figure(r, key, json_object_get(json, "compute"), &a_fraction, &mode->compute))
-        return DEER_FAILED;
-    snprintf(key, sizeof key, "%s.bandwidth", where);
-    return read_figure(r, key, json_object_get(json, "bandwidth"), &a_fraction, &mode->bandwidth);
+    return read_member(r, where, json, "bandwidth", &a_fraction, &mode->bandwidth);
 }
 
 static deer_status read_modes(const reader *r, const json_t *json, deer_hardware *h)
