@@ -2,7 +2,7 @@
 # Runs every test program and script; prints one line for each and a total. BUILD: the build folder.
 set -u
 BUILD=${BUILD:-build}
-export BUILD OPENBLAS_NUM_THREADS=1
+export BUILD
 passed=0
 failed=0
 log=$BUILD/tests/log
