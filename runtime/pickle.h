@@ -88,8 +88,6 @@ const pickle_value *pickle_get(const pickle_value *v, const char *key);
 /* The integer of a dict's text key; `otherwise` when there is none. */
 int64_t pickle_integer(const pickle_value *v, const char *key, int64_t otherwise);
 
-bool pickle_is_text(const pickle_value *v, const char *text);
-
 /* Elements of a tensor or array. */
 int64_t pickle_elements(const pickle_value *tensor);
 
