@@ -1,5 +1,5 @@
-/* thresholds_format.h - what reader and writer of the thresholds file agree on, and whose thresholds
- * are refused. */
+/* thresholds_format.h - what reader and writer of the thresholds file agree on, and whose
+ * thresholds are refused. */
 #ifndef RUNTIME_THRESHOLDS_FORMAT_H
 #define RUNTIME_THRESHOLDS_FORMAT_H
 

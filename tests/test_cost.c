@@ -229,8 +229,9 @@ static void measure(const char *path, int k, const int32_t *ids, int tokens, mea
     deer_model_close(model);
 }
 
-/* What the cost says of exit k is what the runtime does: products exactly, a session's memory within
- * 5%, the weights' within `slack` per cent (outputs are rounded up to 16, which tiny models feel).
+/* What the cost says of exit k is what the runtime does: products exactly, a session's memory
+ * within 5%, the weights' within `slack` per cent (outputs are rounded up to 16, which tiny models
+ * feel).
  */
 static void check_exit(const char *path, int k, int tokens, int slack)
 {
@@ -245,7 +246,8 @@ static void check_exit(const char *path, int k, int tokens, int slack)
     assert_int_equal(m.action.exit, k);
     assert_int_equal(m.action.head_evaluations, e->head_evaluations);
     assert_int_equal(m.macs, e->total);
-    assert_in_range(m.model_bytes, e->weight_bytes, e->weight_bytes * (100 + (unsigned)slack) / 100);
+    assert_in_range(m.model_bytes, e->weight_bytes,
+                    e->weight_bytes * (100 + (unsigned)slack) / 100);
     assert_in_range(m.session_bytes, e->activation_bytes * 95 / 100,
                     e->activation_bytes * 105 / 100);
 }

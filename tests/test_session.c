@@ -4,8 +4,8 @@
 #include <math.h>
 #include <pthread.h>
 
-#include "runtime/session.h"
 #include "runtime/file.h"
+#include "runtime/session.h"
 
 /* Counts allocations, to show that a step makes none. The sanitizers bring their own malloc. */
 #ifndef __has_feature

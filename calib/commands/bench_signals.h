@@ -4,8 +4,8 @@
 
 #include "runtime/deer.h"
 
-/* Prints how much of the gap rules close that see more than delta, on the cache in folder dir, whose
- * model must be where the cache says. */
+/* Prints how much of the gap rules close that see more than delta, on the cache in folder dir,
+ * whose model must be where the cache says. */
 deer_status bench_signals(const char *dir, int threads, deer_error *err);
 
 #endif
