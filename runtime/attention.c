@@ -2,13 +2,18 @@
  *
  * A head's keys and values are packed like weights; its queries go through in tiles of a few rows,
  * so that the scores of a tile never leave the cache. Heads and sequences are shared between
- * threads. Everything is float32. */
+ * threads. Sums and the softmax are float32; the products may be bfloat16's. */
 #include <string.h>
 
 #include "runtime/threads.h"
 #include "runtime/tiles.h"
 
 enum { WORTH_SHARING = 1 << 20 }; /* multiply-adds */
+
+static int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
 
 static size_t panels_of(int n)
 {
@@ -27,7 +32,7 @@ static size_t lay_out(int tk, int dim, attention_room *room, char *base)
 {
     size_t keys = panels_of(tk) * ISA_PANEL * (size_t)dim;
     size_t values = panels_of(dim) * ISA_PANEL * (size_t)tk;
-    size_t operand = ISA_ROWS * (size_t)isa_row_stride(1);
+    size_t operand = ISA_ROWS * (size_t)isa_row_stride(2);
     size_t scores = ISA_ROWS * panels_of(tk) * ISA_PANEL, at = 0;
 
     if (room)
@@ -50,44 +55,70 @@ size_t workspace_attention(int tk, int dim)
 }
 
 /* Panels of x [rows, columns] over its rows, as weights [rows, columns] have them. */
-static void pack_rows(uint32_t *to, const float *x, long stride, int rows, int columns)
+static void pack_rows(const isa *set, weight_dtype type, uint32_t *to, const float *x, long stride,
+                      int rows, int columns)
 {
-    for (int p = 0; p < rows; p += ISA_PANEL, to += (long)columns * ISA_PANEL) {
-        const char *row[ISA_PANEL];
-        for (int r = 0; r < ISA_PANEL; r++)
-            row[r] = p + r < rows ? (const char *)(x + (p + r) * stride) : NULL;
-        pack_panel(to, row, (size_t)columns * sizeof *x);
+    enum { STRETCH = 32 };
+    uint32_t words[ISA_PANEL][STRETCH / 2];
+
+    for (int p = 0; p < rows; p += ISA_PANEL) {
+        int some = smaller(rows - p, ISA_PANEL);
+        const char *row[ISA_PANEL] = {NULL};
+
+        if (type == WEIGHT_F32) {
+            for (int r = 0; r < some; r++)
+                row[r] = (const char *)(x + (p + r) * stride);
+            pack_panel(to, row, (size_t)columns * sizeof *x);
+            to += (long)columns * ISA_PANEL;
+            continue;
+        }
+        for (int r = 0; r < some; r++)
+            row[r] = (const char *)words[r];
+        for (int c = 0; c < columns; c += STRETCH) {
+            int n = smaller(columns - c, STRETCH), size = matrix_words(type, n);
+            for (int r = 0; r < some; r++)
+                set->bf16_words(words[r], x + (p + r) * stride + c, n);
+            pack_panel(to, row, (size_t)size * sizeof *to);
+            to += size * ISA_PANEL;
+        }
     }
 }
 
 /* Panels over its columns, as weights [columns, rows] have them. */
-static void pack_columns(uint32_t *to, const float *x, long stride, int rows, int columns)
+static void pack_columns(const isa *set, weight_dtype type, uint32_t *to, const float *x,
+                         long stride, int rows, int columns)
 {
+    const float zeros[ISA_PANEL] = {0};
+
     for (int p = 0; p < columns; p += ISA_PANEL) {
-        int some = columns - p < ISA_PANEL ? columns - p : ISA_PANEL;
-        for (int r = 0; r < rows; r++, to += ISA_PANEL)
-            if (some == ISA_PANEL) {
-                memcpy(to, x + r * stride + p, ISA_PANEL * sizeof *to);
-            } else {
+        int some = smaller(columns - p, ISA_PANEL);
+        for (int r = 0; r < rows; r += matrix_inputs(type), to += ISA_PANEL) {
+            const float *first = x + r * stride + p;
+            if (some < ISA_PANEL)
                 memset(to, 0, ISA_PANEL * sizeof *to);
-                memcpy(to, x + r * stride + p, (size_t)some * sizeof *to);
-            }
+            if (type == WEIGHT_F32)
+                memcpy(to, first, (size_t)some * sizeof *to);
+            else
+                set->bf16_words_across(to, first, r + 1 < rows ? first + stride : zeros, some);
+        }
     }
 }
 
-/* y[rows, n] = x[rows, k] w^T, w in panels of k words. */
-static void product(const isa *set, float *y, long y_stride, int n, const float *x, long x_stride,
-                    int rows, const uint32_t *w, int k, uint32_t *operand)
+/* y[rows, n] = x[rows, k] w^T, w in panels. */
+static void product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
+                    const float *x, long x_stride, int rows, const uint32_t *w, int k,
+                    uint32_t *operand)
 {
-    int panels = (int)panels_of(n);
+    int panels = (int)panels_of(n), chunk = ISA_WORDS * matrix_inputs(type);
+    long size = (long)matrix_words(type, k) * ISA_PANEL;
 
-    for (int from = 0; from < k; from += ISA_WORDS) {
-        int words = k - from < ISA_WORDS ? k - from : ISA_WORDS;
-        set->operand[WEIGHT_F32](operand, NULL, x + from, x_stride, rows, words);
+    for (int from = 0; from < k; from += chunk, w += (long)ISA_WORDS * ISA_PANEL) {
+        int some = smaller(k - from, chunk);
+        set->operand[type](operand, NULL, x + from, x_stride, rows, some);
         for (int p = 0; p < panels; p += set->panels)
-            tile_product(set, WEIGHT_F32, y, y_stride, n, operand, NULL, rows,
-                         w + (long)from * ISA_PANEL, (long)k * ISA_PANEL, words, NULL, NULL,
-                         from > 0, p, panels - p < set->panels ? panels - p : set->panels);
+            tile_product(set, type, y, y_stride, n, operand, NULL, rows, w, size,
+                         matrix_words(type, some), NULL, NULL, from > 0, p,
+                         smaller(panels - p, set->panels));
     }
 }
 
@@ -103,7 +134,7 @@ static void attend(const isa *set, const attention_job *a, const attention_room 
 {
     long width = (long)a->heads * a->dim, stride = (long)panels_of(a->tk) * ISA_PANEL;
 
-    product(set, room->scores, stride, a->tk, q + first * a->q_stride, a->q_stride, rows,
+    product(set, a->type, room->scores, stride, a->tk, q + first * a->q_stride, a->q_stride, rows,
             room->keys, a->dim, room->operand);
     for (int r = 0; r < rows; r++) {
         float *row = room->scores + r * stride;
@@ -113,8 +144,8 @@ static void attend(const isa *set, const attention_job *a, const attention_room 
             add_alibi(row, a->slopes[head], a->tk);
         set->softmax(row, a->slopes ? first + r + 1 : a->tk, a->tk);
     }
-    product(set, out + first * width, width, a->dim, room->scores, stride, rows, room->values,
-            a->tk, room->operand);
+    product(set, a->type, out + first * width, width, a->dim, room->scores, stride, rows,
+            room->values, a->tk, room->operand);
 }
 
 static void attend_head(const isa *set, const attention_job *a, const attention_room *room,
@@ -122,10 +153,12 @@ static void attend_head(const isa *set, const attention_job *a, const attention_
 {
     long at = (long)head * a->dim, width = (long)a->heads * a->dim;
     long queries = (long)sequence * a->tq, keys = (long)sequence * a->tk;
-    int most = set->rows[WEIGHT_F32], tiles = (a->tq + most - 1) / most;
+    int most = set->rows[a->type], tiles = (a->tq + most - 1) / most;
 
-    pack_rows(room->keys, a->k + keys * a->kv_stride + at, a->kv_stride, a->tk, a->dim);
-    pack_columns(room->values, a->v + keys * a->kv_stride + at, a->kv_stride, a->tk, a->dim);
+    pack_rows(set, a->type, room->keys, a->k + keys * a->kv_stride + at, a->kv_stride, a->tk,
+              a->dim);
+    pack_columns(set, a->type, room->values, a->v + keys * a->kv_stride + at, a->kv_stride, a->tk,
+                 a->dim);
     for (int t = 0; t < tiles; t++) {
         int first = a->tq * t / tiles, end = a->tq * (t + 1) / tiles;
         attend(set, a, room, a->q + queries * a->q_stride + at, a->out + queries * width + at, head,

@@ -58,6 +58,10 @@ typedef struct {
     int subwords[WEIGHT_DTYPES];              /* of a word */
     isa_tile *const (*tile)[2][ISA_ROWS + 1]; /* [WEIGHT_DTYPES][panels - 1][rows] */
     isa_operand *operand[WEIGHT_DTYPES];
+    /* x [n] -> bfloat16 words of weights: of consecutive values (the last one filled up with zero),
+     * and of values that lie in two rows: [n]. */
+    void (*bf16_words)(uint32_t *to, const float *x, int n);
+    void (*bf16_words_across)(uint32_t *to, const float *first, const float *second, int n);
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int m, int n);
     void (*quick_gelu)(float *x, int n);
     void (*gelu)(float *x, int n);

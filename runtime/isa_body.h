@@ -55,6 +55,21 @@ INLINE uint32_t rounded_to_bf16(float x)
     return x != x ? 0x7fc00000u : (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
 }
 
+/* Words of weights: the bfloat16 of consecutive inputs; of inputs that lie in two rows. */
+static void bf16_words(uint32_t *to, const float *x, int n)
+{
+    for (int i = 0; i < n / 2; i++)
+        to[i] = rounded_to_bf16(x[2 * i]) >> 16 | rounded_to_bf16(x[2 * i + 1]);
+    if (n % 2)
+        to[n / 2] = rounded_to_bf16(x[n - 1]) >> 16;
+}
+
+static void bf16_words_across(uint32_t *to, const float *first, const float *second, int n)
+{
+    for (int i = 0; i < n; i++)
+        to[i] = rounded_to_bf16(first[i]) >> 16 | rounded_to_bf16(second[i]);
+}
+
 /* What is left of a word for its subword s, as the step takes it. */
 #ifndef BF16_DOT
 INLINE words bf16_subword(words w, int s)
@@ -89,7 +104,7 @@ INLINE words q8_subword(words w, int s)
     words v[VECTORS];                                                                              \
     UNROLL for (int p = 0; p < panels; p++)                                                        \
     {                                                                                              \
-        __builtin_prefetch(w + p * panel + 256);                                                   \
+        __builtin_prefetch(w + p * panel + 512);                                                   \
         UNROLL for (int i = 0; i < PER_PANEL; i++) v[p * PER_PANEL + i] =                          \
             *(const words *)(w + p * panel + i * LANES);                                           \
     }
@@ -100,6 +115,13 @@ INLINE words q8_subword(words w, int s)
 #define TILE_ARGUMENTS                                                                             \
     float *y, long y_stride, const uint32_t *x, const uint32_t *w, long panel, int count,          \
         const isa_row *row, const float *scale, const float *start, bool add
+
+/* Zeros; where the sum will go comes closer meanwhile. */
+INLINE floats start_sum(const float *to, int i)
+{
+    __builtin_prefetch(to + i * LANES, 1, 2);
+    return (floats){0};
+}
 
 /* What is there, or nothing, and the start, and the sum. */
 INLINE void put_sum(float *to, floats sum, const float *start, int i, bool add)
@@ -118,7 +140,7 @@ INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows)
     floats sum[F32_ROWS][VECTORS];
 
     (void)row, (void)scale;
-    EACH_SUM(r, i) sum[r][i] = (floats){0};
+    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i);
     for (; count > 0; count--, x++, w += ISA_PANEL) {
         LOAD_WORD(v)
         EACH_SUM(r, i) sum[r][i] += (floats)v[i] * as_float(x[r * F32_STRIDE]);
@@ -131,7 +153,7 @@ INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
     floats sum[BF16_ROWS][VECTORS];
 
     (void)row, (void)scale;
-    EACH_SUM(r, i) sum[r][i] = (floats){0};
+    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i);
     for (; count > 0; count--, w += ISA_PANEL) {
         LOAD_WORD(v)
 #ifdef BF16_DOT
@@ -149,7 +171,7 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
 {
     integers sum[Q8_ROWS][VECTORS];
 
-    EACH_SUM(r, i) sum[r][i] = (integers){0};
+    EACH_SUM(r, i) sum[r][i] = (integers)start_sum(y + r * y_stride, i);
     for (; count > 0; count--, w += ISA_PANEL) {
         LOAD_WORD(v)
 #ifdef Q8_DOT
@@ -231,10 +253,7 @@ static void operand_bf16(uint32_t *to, isa_row *row, const float *x, long x_stri
     (void)row;
     for (int r = 0; r < rows; r++, to += BF16_STRIDE, x += x_stride) {
 #if BF16_SUBWORDS == 1
-        for (int i = 0; i < k / 2; i++)
-            to[i] = rounded_to_bf16(x[2 * i]) >> 16 | rounded_to_bf16(x[2 * i + 1]);
-        if (k % 2)
-            to[k / 2] = rounded_to_bf16(x[k - 1]) >> 16;
+        bf16_words(to, x, k);
 #else
         for (int i = 0; i < k; i++)
             to[i] = rounded_to_bf16(x[i]);
@@ -312,6 +331,8 @@ const isa ISA_TABLE_NAME = {
     .subwords = {1, BF16_SUBWORDS, Q8_SUBWORDS},
     .tile = tiles,
     .operand = {operand_f32, operand_bf16, operand_q8},
+    .bf16_words = bf16_words,
+    .bf16_words_across = bf16_words_across,
     .layer_norm = rows_layer_norm,
     .quick_gelu = each_quick_gelu,
     .gelu = each_gelu,

@@ -114,6 +114,8 @@ typedef struct {
     const float *q, *k, *v;
     long q_stride, kv_stride;
     int sequences, tq, tk, heads, dim;
+    weight_dtype type;   /* of both products: float32, or bfloat16, to which q, k, v and the
+                            softmax's result are rounded first; sums are float32 */
     float scale;         /* multiplies q k^T */
     const float *slopes; /* [heads], or NULL: causal attention with ALiBi, key j of T gets
                             slope * (j - (T - 1)), keys behind the query get none (tq == tk) */

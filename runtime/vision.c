@@ -93,6 +93,12 @@ static void embed_patches(const deer_model *model, backbone_scratch *s, int imag
     layer_norm(s->tokens, s->tokens, v->ln_pre.w, v->ln_pre.b, images * (n + 1), w);
 }
 
+/* Attention is float32 where the weights beside it are. */
+static weight_dtype attention_type(const linear_layer *l)
+{
+    return l->w.type == WEIGHT_F32 ? WEIGHT_F32 : WEIGHT_BF16;
+}
+
 static void vision_layer(const deer_config *c, const vision_block *b, backbone_scratch *s,
                          int images, int n)
 {
@@ -111,6 +117,7 @@ static void vision_layer(const deer_config *c, const vision_block *b, backbone_s
                                            .tk = n,
                                            .heads = c->vision_heads,
                                            .dim = dim,
+                                           .type = attention_type(&b->in_proj),
                                            .scale = 1 / sqrtf((float)dim)});
     linear_add(&s->ws, s->tokens, s->mixed, &b->out_proj, rows);
     layer_norm(s->normed, s->tokens, b->ln_2.w, b->ln_2.b, rows, w);
@@ -167,6 +174,7 @@ static void resample_layer(const deer_config *c, const resampler_layer *r, backb
                                            .tk = n + count,
                                            .heads = c->resampler_heads,
                                            .dim = c->resampler_head_dim,
+                                           .type = attention_type(&r->to_q),
                                            .scale = 1 / sqrtf((float)c->resampler_head_dim)});
     linear_add(&s->ws, s->media, s->mixed, &r->to_out, all);
     layer_norm(s->normed, s->media, r->ff_norm.w, r->ff_norm.b, all, w);
