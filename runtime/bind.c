@@ -25,11 +25,14 @@ typedef struct {
 /* One more thing that is wrong with tensor `name`. */
 static void complain(binder *b, const char *name, const char *problem)
 {
-    size_t used = strlen(b->err->message), room = sizeof b->err->message - 32;
+    size_t used, room = sizeof b->err->message - 32;
 
-    if (!b->status)
+    if (!b->status) {
         b->status = deer_fail(b->err, "%s: tensor %s %s", b->file->path, name, problem);
-    else if (used + strlen(name) + strlen(problem) + 3 < room)
+        return;
+    }
+    used = strlen(b->err->message);
+    if (used + strlen(name) + strlen(problem) + 3 < room)
         snprintf(b->err->message + used, room - used, "; %s %s", name, problem);
     else
         b->unsaid++;
@@ -37,10 +40,10 @@ static void complain(binder *b, const char *name, const char *problem)
 
 static deer_status verdict(binder *b)
 {
-    size_t used = strlen(b->err->message);
-
-    if (b->status && b->unsaid)
+    if (b->status && b->unsaid) {
+        size_t used = strlen(b->err->message);
         snprintf(b->err->message + used, sizeof b->err->message - used, "; and %d more", b->unsaid);
+    }
     return b->status;
 }
 

@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "runtime/deer.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A file in memory with these two parts in it, and its name in path; close it when done. */
@@ -36,6 +38,15 @@ static inline size_t fuzz_text(const uint8_t *data, size_t size)
     const uint8_t *zero = size ? memchr(data, 0, size) : NULL;
 
     return !size || *data != '{' ? 0 : zero ? (size_t)(zero - data) : size;
+}
+
+/* An error that holds no text yet, and no end of one: whoever reads it first is caught. */
+static inline deer_error fuzz_error(void)
+{
+    deer_error err;
+
+    memset(&err, 'x', sizeof err);
+    return err;
 }
 
 /* Reads every byte, so that the sanitizers see whether it may be read. */

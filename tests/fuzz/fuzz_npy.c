@@ -7,7 +7,7 @@ enum { LARGEST = 1 << 16 };
 
 static void read_array(const uint8_t *data, size_t size)
 {
-    deer_error err;
+    deer_error err = fuzz_error();
     npy array;
 
     if (npy_parse("fuzz", data, size, &array, &err))

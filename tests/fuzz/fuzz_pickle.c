@@ -8,7 +8,7 @@ static void read_array(const pickle_value *v)
 {
     pth none = {.path = (char *)(uintptr_t) "fuzz"};
     int64_t n = pickle_elements(v);
-    deer_error err;
+    deer_error err = fuzz_error();
     float *out;
 
     if (v->kind != PICKLE_ARRAY || n > LARGEST)
@@ -46,7 +46,7 @@ static void walk(const pickle_value *v, int depth, int *left)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int left = 100000;
-    deer_error err;
+    deer_error err = fuzz_error();
     pickle p;
 
     if (pickle_read("fuzz", data, size, &p, &err))

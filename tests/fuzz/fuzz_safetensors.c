@@ -4,7 +4,7 @@
 
 static void read_table(const char *path)
 {
-    deer_error err;
+    deer_error err = fuzz_error();
     safetensors file;
 
     if (safetensors_open(path, &file, &err))
@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t *start = malloc(8 + text);
     uint64_t length = text;
     deer_model *model;
-    deer_error err;
+    deer_error err = fuzz_error();
     char path[64];
     int fd;
 

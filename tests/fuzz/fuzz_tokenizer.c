@@ -8,7 +8,7 @@ enum { VOCAB = 1000, ROOM = 64 };
 static void encode(const tokenizer *t, const char *text)
 {
     int32_t ids[ROOM];
-    deer_error err;
+    deer_error err = fuzz_error();
     int n = tokenizer_prompt(t, text, ids, ROOM, &err);
 
     if (n > ROOM)
@@ -22,7 +22,7 @@ static void use(const char *json)
 {
     static const char *const texts[] = {"lift the red block", "", "  a  don't 12\t\n\xc3\xa9",
                                         "aaaa<image>  \xf0\x9f\x98\x80<|endoftext|>"};
-    deer_error err;
+    deer_error err = fuzz_error();
     tokenizer *t;
 
     if (tokenizer_new("fuzz", json, VOCAB, &t, &err))
@@ -36,7 +36,7 @@ static void use(const char *json)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = malloc(size + 1), *completed;
-    deer_error err;
+    deer_error err = fuzz_error();
 
     memcpy(text, data, size);
     text[size] = 0;

@@ -8,7 +8,7 @@ enum { LARGEST = 1 << 16 };
 static void read_members(const zip *archive)
 {
     static const char *const names[] = {"actions", "rel_actions", "robot_obs"};
-    deer_error err;
+    deer_error err = fuzz_error();
 
     for (size_t i = 0; i < archive->count; i++)
         fuzz_touch(archive->entry[i].data, archive->entry[i].size);
@@ -26,7 +26,7 @@ static void read_checkpoint(const uint8_t *data, size_t size)
 {
     char path[64];
     int fd = fuzz_file(data, size, "", 0, path);
-    deer_error err;
+    deer_error err = fuzz_error();
     weights w;
 
     if (!weights_open(path, &w, &err)) {
@@ -45,7 +45,7 @@ static void read_checkpoint(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    deer_error err;
+    deer_error err = fuzz_error();
     zip archive;
 
     if (!zip_open("fuzz", data, size, &archive, &err)) {
