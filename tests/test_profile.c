@@ -43,56 +43,173 @@ static int end(void **state)
 
 /* ---------------------------------------------------------------- stages ------------------- */
 
-static const stage_row *find(const stage_row *rows, int count, deer_stage stage)
+static stage_table table;
+
+static const stage_row *find(deer_stage stage)
 {
-    for (int i = 0; i < count; i++)
-        if (rows[i].stage == stage)
-            return &rows[i];
+    for (int i = 0; i < table.rows; i++)
+        if (table.row[i].stage == stage)
+            return &table.row[i];
     fail_msg("no stage %d", stage);
     return NULL;
+}
+
+static deer_session *new_session(const deer_model *model, int exit)
+{
+    deer_thresholds fixed;
+    deer_session *session;
+
+    deer_thresholds_fixed(model, exit, &fixed);
+    ok(deer_session_new(model, &fixed, &session, &error));
+    ok(deer_session_set_tokens(session, ids, 4, &error));
+    return session;
 }
 
 /* Every stage is there as often as it ran, in order, with the work that the cost model counts. */
 static void test_stages_are_those_that_ran(void **state)
 {
     deer_model *model = small_model_open(&small, DEER_ALL_EXITS);
+    deer_session *session = new_session(model, SMALL_EXITS - 1);
     const deer_config *c = deer_model_config(model);
-    static stage_row rows[PROFILE_STAGES];
-    deer_thresholds deepest;
-    deer_session *session;
     deer_cost cost;
     stage_log log;
     uint64_t macs = 0;
-    int count, layers = c->exit_layers[SMALL_EXITS - 1] + 1;
+    int layers = c->exit_layers[SMALL_EXITS - 1] + 1;
 
     (void)state;
-    deer_thresholds_fixed(model, SMALL_EXITS - 1, &deepest);
-    ok(deer_session_new(model, &deepest, &session, &error));
-    ok(deer_session_set_tokens(session, ids, 4, &error));
-    ok(stage_log_start(&log, session, STEPS - 1, &error)); /* the last step is one too many */
+    ok(stage_log_start(&log, model, session, STEPS - 1, &error)); /* the last is one too many */
     for (int t = 0; t < STEPS; t++) {
         deer_action action;
         ok(deer_step(session, &seen, &action, &error));
         assert_int_equal(log.now.count[PROFILE_HEAD_BEGIN], 1);
         stage_log_step(&log);
     }
-    stage_log_stop(&log, session);
-    count = stage_log_rows(&log, c, 4, DEER_F32, &limits, rows);
-    assert_int_equal(log.steps, STEPS - 1);
-    assert_int_equal(count, 6 + layers);
-    assert_int_equal(rows[0].stage, PROFILE_PREPROCESS);
-    assert_int_equal(rows[count - 1].stage, PROFILE_HEAD);
-    for (int i = 0; i < count; i++) {
-        assert_true(rows[i].p10 <= rows[i].median && rows[i].median <= rows[i].p90);
-        if (rows[i].stage >= PROFILE_LAYER)
-            assert_int_equal(rows[i].stage - PROFILE_LAYER, i - 5);
+    table.limits = limits;
+    ok(stage_log_table(&log, &table, &error));
+    stage_log_end(&log);
+    assert_int_equal(table.steps, STEPS - 1);
+    assert_int_equal(table.rows, 6 + layers);
+    assert_int_equal(table.row[0].stage, PROFILE_PREPROCESS);
+    assert_int_equal(table.row[table.rows - 1].stage, PROFILE_HEAD);
+    for (int i = 0; i < table.rows; i++) {
+        const stage_row *r = &table.row[i];
+        assert_true(r->p10 <= r->median && r->median <= r->p90);
+        if (r->stage >= PROFILE_LAYER)
+            assert_int_equal(r->stage - PROFILE_LAYER, i - 5);
     }
     deer_cost_of(c, 4, DEER_F32, &cost);
     for (int i = 0; i < layers; i++)
-        macs += find(rows, count, PROFILE_LAYER + i)->work.macs;
+        macs += find(PROFILE_LAYER + i)->work.macs;
     assert_int_equal(macs, cost.exit[SMALL_EXITS - 1].llm);
-    assert_int_equal(find(rows, count, PROFILE_VISION)->work.macs, 2 * cost.vision_per_image);
-    stage_log_free(&log);
+    assert_int_equal(find(PROFILE_VISION)->work.macs, 2 * cost.vision_per_image);
+    deer_session_free(session);
+    deer_model_close(model);
+}
+
+/* The next step takes this exit, with an instruction of so many tokens. */
+static void step_at(deer_model *model, deer_session *session, int exit, int tokens)
+{
+    deer_thresholds fixed;
+    deer_action action;
+
+    deer_thresholds_fixed(model, exit, &fixed);
+    ok(deer_session_set_thresholds(session, &fixed, &error));
+    ok(deer_session_set_tokens(session, ids, tokens, &error));
+    ok(deer_step(session, &seen, &action, &error));
+}
+
+/* Layers behind an exit taken have not run, and a layer's work is the average of the instructions
+ * that it ran for; what was skipped is nowhere. */
+static void test_steps_may_differ(void **state)
+{
+    deer_model *model = small_model_open(&small, DEER_ALL_EXITS);
+    deer_session *session = new_session(model, 0);
+    const deer_config *c = deer_model_config(model);
+    int first = c->exit_layers[0], last = c->exit_layers[1];
+    deer_cost three, four;
+    stage_log log;
+
+    (void)state;
+    ok(stage_log_start(&log, model, session, STEPS, &error));
+    step_at(model, session, 1, 4);
+    stage_log_skip(&log);
+    for (int t = 0; t < 4; t++) { /* exit 1 at the first step alone */
+        step_at(model, session, t == 0, t < 2 ? 3 : 4);
+        stage_log_step(&log);
+    }
+    table.limits = limits;
+    ok(stage_log_table(&log, &table, &error));
+    stage_log_end(&log);
+    step_at(model, session, 0, 4);
+    assert_int_equal(log.now.count[PROFILE_VISION], 0); /* the session reports no longer */
+    deer_cost_of(c, 3, DEER_F32, &three);
+    deer_cost_of(c, 4, DEER_F32, &four);
+    assert_int_equal(table.steps, 4);
+    assert_int_equal(find(PROFILE_VISION)->all_runs, 4);
+    assert_int_equal(find(PROFILE_LAYER + first)->all_runs, 4);
+    assert_int_equal(find(PROFILE_LAYER + last)->all_runs, 1);
+    assert_true(find(PROFILE_LAYER + last)->runs == 0.25);
+    assert_int_equal(find(PROFILE_HEAD)->all_runs, 5);
+    assert_int_equal(find(PROFILE_LAYER + last)->work.macs,
+                     (three.exit[1].llm - three.exit[0].llm) / (uint64_t)(last - first));
+    assert_int_equal(find(PROFILE_LAYER)->work.macs,
+                     (three.exit[0].llm + four.exit[0].llm) / (uint64_t)(2 * (first + 1)));
+    deer_session_free(session);
+    deer_model_close(model);
+}
+
+/* A step of these times, in milliseconds; a time of 0: the stage did not run. */
+static void log_step(stage_log *log, double vision, double layer, double head, long evaluations)
+{
+    const double ms[] = {vision, layer, head};
+    const deer_stage stage[] = {PROFILE_VISION, PROFILE_LAYER, PROFILE_HEAD};
+
+    for (int i = 0; i < 3; i++) {
+        log->now.seconds[stage[i]] = ms[i] / 1e3;
+        log->now.count[stage[i]] = ms[i] > 0;
+    }
+    log->now.count[PROFILE_HEAD] = evaluations;
+    stage_log_step(log);
+}
+
+static void equal(double value, double expected)
+{
+    if (!(fabs(value - expected) <= 1e-6 * expected))
+        fail_msg("%g is not %g", value, expected);
+}
+
+/* Times of a run are of the steps in which it ran; shares are of runs times medians. */
+static void test_times_and_shares(void **state)
+{
+    deer_model *model = small_model_open(&small, DEER_ALL_EXITS);
+    deer_session *session = new_session(model, 0);
+    stage_log log;
+
+    (void)state;
+    ok(stage_log_start(&log, model, session, 3, &error));
+    log_step(&log, 4, 0, 1, 1);
+    log_step(&log, 5, 6, 3, 2);
+    log_step(&log, 6, 12, 3, 1);
+    table.limits = limits;
+    ok(stage_log_table(&log, &table, &error));
+    stage_log_end(&log);
+    assert_int_equal(table.rows, 3);
+    equal(find(PROFILE_VISION)->median, 5);
+    equal(find(PROFILE_VISION)->p90, 5.8);
+    equal(find(PROFILE_VISION)->share, 5 / 13.0);
+    equal(find(PROFILE_LAYER)->runs, 2 / 3.0);
+    equal(find(PROFILE_LAYER)->median, 9);
+    equal(find(PROFILE_LAYER)->p10, 6.6);
+    equal(find(PROFILE_LAYER)->share, 6 / 13.0);
+    equal(find(PROFILE_HEAD)->runs, 4 / 3.0);
+    equal(find(PROFILE_HEAD)->median, 1.5); /* of 1, 3 / 2, 3 */
+    equal(find(PROFILE_HEAD)->mean, 7 / 4.0);
+    equal(find(PROFILE_HEAD)->share, 2 / 13.0);
+    equal(table.whole.mean, 40 / 3.0);
+    equal(table.whole.median, 14);
+    equal(table.whole.p90, 19.6);
+    equal(table.whole.runs, 1);
+    equal(table.whole.share, 1);
     deer_session_free(session);
     deer_model_close(model);
 }
@@ -101,16 +218,12 @@ static void test_stages_are_those_that_ran(void **state)
 static void test_stages_fit_into_the_step(void **state)
 {
     deer_model *model = small_model_open(&small, DEER_ALL_EXITS);
-    deer_thresholds deepest;
-    deer_session *session;
+    deer_session *session = new_session(model, SMALL_EXITS - 1);
     deer_profile profile = {0};
     deer_action action;
     double begun, took, sum = 0;
 
     (void)state;
-    deer_thresholds_fixed(model, SMALL_EXITS - 1, &deepest);
-    ok(deer_session_new(model, &deepest, &session, &error));
-    ok(deer_session_set_tokens(session, ids, 4, &error));
     deer_session_profile(session, &profile);
     begun = tool_seconds();
     ok(deer_step(session, &seen, &action, &error));
@@ -230,6 +343,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_stages_are_those_that_ran),
+        cmocka_unit_test(test_steps_may_differ),
+        cmocka_unit_test(test_times_and_shares),
         cmocka_unit_test(test_stages_fit_into_the_step),
         cmocka_unit_test(test_limits_are_measured),
         cmocka_unit_test(test_a_profile_says_what_was_measured),

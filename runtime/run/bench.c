@@ -80,31 +80,28 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
         if (log && i >= 0)
             stage_log_step(log);
         else if (log)
-            log->now = (deer_profile){0};
+            stage_log_skip(log);
     }
     return DEER_OK;
 }
 
 /* The same steps once more, stage by stage. */
 static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, double *ms,
-                               bench_stages *s, deer_error *err)
+                               stage_table *s, deer_error *err)
 {
-    const deer_config *c = deer_model_config(p->model);
     stage_log log;
     size_t before;
     double first;
-    deer_status status =
-        stage_log_start(&log, p->session, b->steps < MAX_LOGGED ? b->steps : MAX_LOGGED, err);
+    deer_status status = stage_log_start(&log, p->model, p->session,
+                                         b->steps < MAX_LOGGED ? b->steps : MAX_LOGGED, err);
 
     if (!status)
         status = time_steps(b, p, pixels, ms, &log, &before, &first, err);
     if (!status)
         status = limits_measure(threads_count(), &s->limits, err);
     if (!status)
-        s->rows = stage_log_rows(&log, c, deer_session_tokens(p->session), deer_dtype_of(p->model),
-                                 &s->limits, s->row);
-    stage_log_stop(&log, p->session);
-    stage_log_free(&log);
+        status = stage_log_table(&log, s, err);
+    stage_log_end(&log);
     return status;
 }
 
@@ -135,7 +132,7 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
 }
 
 /* One exit, with the model mapped up to it; its stages, too, where s is not NULL. */
-static deer_status measure(bench *b, int exit, bench_exit *m, bench_stages *s, deer_error *err)
+static deer_status measure(bench *b, int exit, bench_exit *m, stage_table *s, deer_error *err)
 {
     policy p;
     double start = tool_seconds();
@@ -201,7 +198,7 @@ static deer_status predict(const deer_hardware *machine, const deer_config *c, b
 }
 
 static deer_status write_profile(const bench *b, const deer_config *c, deer_dtype dtype,
-                                 const bench_stages *s, deer_error *err)
+                                 const stage_table *s, deer_error *err)
 {
     const machine_measured measured = {
         .config = c, .limits = &s->limits, .rows = s->row, .count = s->rows, .dtype = dtype};
@@ -211,10 +208,10 @@ static deer_status write_profile(const bench *b, const deer_config *c, deer_dtyp
 
 static deer_status run(bench *b, long exit, bool json, deer_error *err)
 {
-    static bench_stages profiled;
+    static stage_table profiled;
     static deer_hardware machine;
     bench_exit m[DEER_MAX_EXITS];
-    bench_stages *s = b->profile || b->profile_out ? &profiled : NULL;
+    stage_table *s = b->profile || b->profile_out ? &profiled : NULL;
     int first = (int)exit, last = (int)exit, count = 0;
     deer_config config;
     deer_status status = read_config(b->model, &config, err);

@@ -27,15 +27,8 @@ typedef struct {
     long growth;            /* bytes in memory after the timed steps, less those before */
 } bench_exit;
 
-/* The stages of the deepest exit that was measured. */
-typedef struct {
-    machine_limits limits;
-    stage_row row[PROFILE_STAGES];
-    int rows;
-} bench_stages;
-
-/* Both print m [count]; stages may be NULL. */
-void bench_print(const bench *b, const bench_exit *m, int count, const bench_stages *stages);
-void bench_print_json(const bench *b, const bench_exit *m, int count, const bench_stages *stages);
+/* Both print m [count] and the stages of the last of them, which may be NULL. */
+void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *stages);
+void bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *stages);
 
 #endif

@@ -43,7 +43,7 @@ static void print_said(const bench *b, const bench_exit *m, int count)
                m->said, 100 * (m->said / m->median - 1), m->said_low, m->said_high);
 }
 
-void bench_print(const bench *b, const bench_exit *m, int count, const bench_stages *s)
+void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *s)
 {
     printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
            hardware_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
@@ -56,7 +56,7 @@ void bench_print(const bench *b, const bench_exit *m, int count, const bench_sta
     if (!s)
         return;
     printf("\nthe stages of exit %d\n\n", m[count - 1].exit);
-    stage_log_print(s->row, s->rows, &s->limits);
+    stage_table_print(s);
 }
 
 static json_t *exit_json(const bench_exit *m)
@@ -72,7 +72,7 @@ static json_t *exit_json(const bench_exit *m)
                      "growth_bytes", (json_int_t)m->growth);
 }
 
-void bench_print_json(const bench *b, const bench_exit *m, int count, const bench_stages *s)
+void bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *s)
 {
     json_t *exits = json_array();
     json_t *root = json_pack("{s:s*, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "type",
@@ -88,7 +88,7 @@ void bench_print_json(const bench *b, const bench_exit *m, int count, const benc
         json_array_append_new(exits, exit);
     }
     if (s)
-        json_object_set_new(root, "profile", stage_log_json(s->row, s->rows, &s->limits));
+        json_object_set_new(root, "profile", stage_table_json(s));
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(root);

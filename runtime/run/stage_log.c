@@ -10,57 +10,25 @@
 
 /* ---------------------------------------------------------------- keeping ------------------ */
 
-deer_status stage_log_start(stage_log *log, deer_session *session, long room, deer_error *err)
+deer_status stage_log_start(stage_log *log, const deer_model *model, deer_session *session,
+                            long room, deer_error *err)
 {
-    memset(log, 0, sizeof *log);
-    log->room = room;
-    log->ms = malloc((size_t)room * PROFILE_STAGES * sizeof *log->ms);
+    *log = (stage_log){.room = room};
+    log->ms = malloc((size_t)room * STAGE_LOG_COLUMNS * sizeof *log->ms);
     if (!log->ms)
         return deer_fail(err, "out of memory for the stages of %ld steps", room);
+    log->model = model;
+    log->session = session;
     deer_session_profile(session, &log->now);
     return DEER_OK;
 }
 
-void stage_log_stop(stage_log *log, deer_session *session)
+void stage_log_end(stage_log *log)
 {
-    (void)log;
-    deer_session_profile(session, NULL);
-}
-
-void stage_log_free(stage_log *log)
-{
+    if (log->session)
+        deer_session_profile(log->session, NULL);
     free(log->ms);
-    log->ms = NULL;
-}
-
-void stage_log_step(stage_log *log)
-{
-    float *ms = log->ms + (size_t)log->steps * PROFILE_STAGES;
-
-    if (log->steps < log->room) {
-        for (int i = 0; i < PROFILE_STAGES; i++) {
-            long n = log->now.count[i];
-            ms[i] = n ? (float)(1e3 * log->now.seconds[i] / (double)n) : NAN;
-            log->runs[i] += n;
-        }
-        log->steps++;
-    }
-    memset(&log->now, 0, sizeof log->now);
-}
-
-/* ---------------------------------------------------------------- rows --------------------- */
-
-static void name_stage(deer_stage stage, char name[32])
-{
-    static const char *const names[PROFILE_LAYER] = {
-        [PROFILE_PREPROCESS] = "preprocess",         [PROFILE_VISION] = "vision tower, 2 images",
-        [PROFILE_RESAMPLER] = "resampler, 2 images", [PROFILE_EMBEDDING] = "embedding",
-        [PROFILE_HEAD_BEGIN] = "head, W_hh h",       [PROFILE_HEAD] = "head, an evaluation"};
-
-    if (stage < PROFILE_LAYER)
-        snprintf(name, 32, "%s", names[stage]);
-    else
-        snprintf(name, 32, "decoder layer %d", stage - PROFILE_LAYER);
+    *log = (stage_log){0};
 }
 
 static deer_work work_of(deer_stage stage, const deer_config *c, const deer_stages *s)
@@ -80,6 +48,65 @@ static deer_work work_of(deer_stage stage, const deer_config *c, const deer_stag
     }
 }
 
+static void add_work(deer_work *sum, const deer_work *w, long runs)
+{
+    uint64_t n = (uint64_t)runs;
+
+    sum->macs += n * w->macs;
+    sum->weight_bytes += n * w->weight_bytes;
+    sum->activation_bytes += n * w->activation_bytes;
+    sum->products = w->products;
+}
+
+static void add_runs(stage_log *log, float *ms, int column, long runs, double seconds)
+{
+    ms[column] = runs ? (float)(1e3 * seconds / (double)runs) : NAN;
+    log->runs[column] += runs;
+    log->seconds[column] += seconds;
+}
+
+void stage_log_step(stage_log *log)
+{
+    const deer_config *config = deer_model_config(log->model);
+    float *ms = log->ms + (size_t)log->steps * STAGE_LOG_COLUMNS;
+    double whole = 0;
+    deer_stages stages;
+
+    if (log->steps < log->room) {
+        deer_stages_of(config, deer_session_tokens(log->session), deer_dtype_of(log->model),
+                       &stages);
+        for (int i = 0; i < PROFILE_STAGES; i++) {
+            const deer_work work = work_of((deer_stage)i, config, &stages);
+            add_runs(log, ms, i, log->now.count[i], log->now.seconds[i]);
+            add_work(&log->work[i], &work, log->now.count[i]);
+            whole += log->now.seconds[i];
+        }
+        add_runs(log, ms, STAGE_LOG_WHOLE, 1, whole);
+        log->steps++;
+    }
+    stage_log_skip(log);
+}
+
+void stage_log_skip(stage_log *log)
+{
+    log->now = (deer_profile){0};
+}
+
+/* ---------------------------------------------------------------- rows --------------------- */
+
+static void name_stage(deer_stage stage, char name[32])
+{
+    static const char *const names[PROFILE_LAYER] = {
+        [PROFILE_PREPROCESS] = "preprocess",         [PROFILE_VISION] = "vision tower, 2 images",
+        [PROFILE_RESAMPLER] = "resampler, 2 images", [PROFILE_EMBEDDING] = "embedding",
+        [PROFILE_HEAD_BEGIN] = "head, W_hh h",       [PROFILE_HEAD] = "head, an evaluation"};
+
+    if (stage < PROFILE_LAYER)
+        snprintf(name, 32, "%s", names[stage]);
+    else
+        snprintf(name, 32, "decoder layer %d", stage - PROFILE_LAYER);
+}
+
 double stage_peak(const machine_limits *l, deer_dtype dtype)
 {
     double peak = dtype == DEER_BF16 ? l->bf16_gflops : dtype == DEER_Q8 ? l->int8_gops : NAN;
@@ -87,13 +114,14 @@ double stage_peak(const machine_limits *l, deer_dtype dtype)
     return isnan(peak) ? l->f32_gflops : peak; /* else weights are widened as they are read */
 }
 
-/* Median and spread of a stage's times; column of sorted, finite values in scratch [steps]. */
-static void summarise(const stage_log *log, deer_stage stage, double *scratch, stage_row *row)
+/* What the log has of a stage, or of whole steps; scratch [steps]. */
+static void summarise(const stage_log *log, int column, double *scratch, stage_row *row)
 {
+    uint64_t runs = (uint64_t)log->runs[column];
     size_t n = 0;
 
     for (long t = 0; t < log->steps; t++) {
-        float ms = log->ms[(size_t)t * PROFILE_STAGES + stage];
+        float ms = log->ms[(size_t)t * STAGE_LOG_COLUMNS + (size_t)column];
         if (!isnan(ms))
             scratch[n++] = (double)ms;
     }
@@ -101,7 +129,13 @@ static void summarise(const stage_log *log, deer_stage stage, double *scratch, s
     row->median = quantile(scratch, n, 0.5);
     row->p10 = quantile(scratch, n, 0.1);
     row->p90 = quantile(scratch, n, 0.9);
-    row->runs = (double)log->runs[stage] / (double)log->steps;
+    row->mean = 1e3 * log->seconds[column] / (double)runs;
+    row->all_runs = log->runs[column];
+    row->runs = (double)runs / (double)log->steps;
+    row->work = log->work[column];
+    row->work.macs /= runs;
+    row->work.weight_bytes /= runs;
+    row->work.activation_bytes /= runs;
 }
 
 static void compare(stage_row *row, deer_dtype dtype, const machine_limits *limits)
@@ -123,28 +157,44 @@ static deer_stage in_order(int i)
     return i < PROFILE_STAGES - 1 ? (deer_stage)(PROFILE_LAYER + i - 5) : PROFILE_HEAD;
 }
 
-int stage_log_rows(const stage_log *log, const deer_config *config, int tokens, deer_dtype dtype,
-                   const machine_limits *limits, stage_row rows[PROFILE_STAGES])
+/* From medians: one long pause of the machine would be most of the time of a short episode. */
+static void set_shares(stage_table *t)
 {
-    double *scratch = malloc((size_t)(log->steps + 1) * sizeof *scratch);
-    deer_stages stages;
-    int count = 0;
+    double sum = 0;
 
-    deer_stages_of(config, tokens, dtype, &stages);
-    for (int i = 0; i < PROFILE_STAGES && scratch; i++) {
-        stage_row *row = &rows[count];
+    for (int i = 0; i < t->rows; i++)
+        sum += t->row[i].runs * t->row[i].median;
+    for (int i = 0; i < t->rows; i++)
+        t->row[i].share = t->row[i].runs * t->row[i].median / sum;
+    t->whole.share = 1;
+}
+
+deer_status stage_log_table(const stage_log *log, stage_table *table, deer_error *err)
+{
+    deer_dtype dtype = deer_dtype_of(log->model);
+    double *scratch = malloc((size_t)(log->steps + 1) * sizeof *scratch);
+
+    if (!scratch)
+        return deer_fail(err, "out of memory for the stages of %ld steps", log->steps);
+    table->steps = log->steps;
+    table->rows = 0;
+    for (int i = 0; i < PROFILE_STAGES; i++) {
+        stage_row *row = &table->row[table->rows];
         deer_stage stage = in_order(i);
         if (!log->runs[stage])
             continue;
         row->stage = stage;
         name_stage(stage, row->name);
-        row->work = work_of(stage, config, &stages);
-        summarise(log, stage, scratch, row);
-        compare(row, dtype, limits);
-        count++;
+        summarise(log, (int)stage, scratch, row);
+        compare(row, dtype, &table->limits);
+        table->rows++;
     }
+    table->whole = (stage_row){.name = "all of them, a step"};
+    if (log->steps)
+        summarise(log, STAGE_LOG_WHOLE, scratch, &table->whole);
+    set_shares(table);
     free(scratch);
-    return count;
+    return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- printing ----------------- */
@@ -167,24 +217,27 @@ static void print_limits(const machine_limits *l)
     puts(" (a multiply-add is two)");
 }
 
-void stage_log_print(const stage_row *rows, int count, const machine_limits *limits)
+static void print_row(const stage_row *r)
 {
-    double total = 0;
+    printf("%-23s %6.3f %8.3f %8.3f %8.3f %6.1f%%", r->name, r->runs, r->median, r->p10, r->p90,
+           100 * r->share);
+    if (r->work.macs)
+        printf(" %7.2f %6.1f%% %8.1f %6.1f%%", r->gbs, 100 * r->of_read, r->gflops,
+               100 * r->of_peak);
+    putchar('\n');
+}
 
-    puts("                          runs         ms a run             weights         arithmetic\n"
-         "stage                   a step   median      p10      p90    GB/s of read  GFLOP/s of "
-         "peak");
-    for (int i = 0; i < count; i++) {
-        const stage_row *r = &rows[i];
-        printf("%-23s %6.2f %8.3f %8.3f %8.3f", r->name, r->runs, r->median, r->p10, r->p90);
-        if (r->work.macs)
-            printf(" %7.2f %6.1f%% %8.1f %6.1f%%", r->gbs, 100 * r->of_read, r->gflops,
-                   100 * r->of_peak);
-        putchar('\n');
-        total += r->runs * r->median;
-    }
-    printf("%-23s        %8.3f\n\n", "all of them, a step", total);
-    print_limits(limits);
+void stage_table_print(const stage_table *t)
+{
+    puts("                          runs         ms a run                      weights         "
+         "arithmetic\n"
+         "stage                   a step   median      p10      p90   share    GB/s of read  "
+         "GFLOP/s of peak");
+    for (int i = 0; i < t->rows; i++)
+        print_row(&t->row[i]);
+    print_row(&t->whole);
+    putchar('\n');
+    print_limits(&t->limits);
 }
 
 static json_t *number(double value)
@@ -192,23 +245,38 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-json_t *stage_log_json(const stage_row *rows, int count, const machine_limits *l)
+static json_t *times_json(const stage_row *r)
 {
+    return json_pack("{s:o, s:o, s:o, s:o}", "ms_mean", number(r->mean), "ms_median",
+                     number(r->median), "ms_p10", number(r->p10), "ms_p90", number(r->p90));
+}
+
+static json_t *row_json(const stage_row *r)
+{
+    json_t *json =
+        json_pack("{s:s, s:I, s:f, s:o}", "stage", r->name, "runs", (json_int_t)r->all_runs,
+                  "runs_a_step", r->runs, "share", number(r->share));
+    json_t *work =
+        json_pack("{s:I, s:I, s:o, s:o, s:o, s:o}", "macs", (json_int_t)r->work.macs,
+                  "weight_bytes", (json_int_t)r->work.weight_bytes, "gbs", number(r->gbs), "gflops",
+                  number(r->gflops), "of_read", number(r->of_read), "of_peak", number(r->of_peak));
+
+    json_object_update_new(json, times_json(r));
+    json_object_update_new(json, work);
+    return json;
+}
+
+json_t *stage_table_json(const stage_table *t)
+{
+    const machine_limits *l = &t->limits;
     json_t *list = json_array();
     json_t *limits = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "threads", l->threads, "read_gbs",
                                number(l->read_gbs), "cache_gbs", number(l->cache_gbs), "f32_gflops",
                                number(l->f32_gflops), "bf16_gflops", number(l->bf16_gflops),
                                "int8_gops", number(l->int8_gops));
 
-    for (int i = 0; i < count; i++) {
-        const stage_row *r = &rows[i];
-        json_array_append_new(
-            list, json_pack("{s:s, s:f, s:f, s:f, s:f, s:I, s:I, s:o, s:o, s:o, s:o}", "stage",
-                            r->name, "runs_a_step", r->runs, "ms_median", r->median, "ms_p10",
-                            r->p10, "ms_p90", r->p90, "macs", (json_int_t)r->work.macs,
-                            "weight_bytes", (json_int_t)r->work.weight_bytes, "gbs", number(r->gbs),
-                            "gflops", number(r->gflops), "of_read", number(r->of_read), "of_peak",
-                            number(r->of_peak)));
-    }
-    return json_pack("{s:o, s:o}", "limits", limits, "stages", list);
+    for (int i = 0; i < t->rows; i++)
+        json_array_append_new(list, row_json(&t->row[i]));
+    return json_pack("{s:o, s:I, s:o, s:o}", "limits", limits, "steps", (json_int_t)t->steps,
+                     "step", times_json(&t->whole), "stages", list);
 }
