@@ -588,7 +588,88 @@ static void test_episode_at_fixed_exit(void **state)
     assert_int_equal(json_array_size(fraction), 2);
     assert_true(json_number_value(json_array_get(fraction, 1)) == 1);
     assert_true(json_is_null(json_object_get(root, "promise")));
+    assert_null(json_object_get(root, "profile"));
     json_decref(root);
+}
+
+/* The stage of that name; fails without one. */
+static json_t *stage_of(const json_t *profile, const char *name)
+{
+    json_t *stages = json_object_get(profile, "stages"), *stage;
+    size_t i;
+
+    json_array_foreach(stages, i, stage)
+    {
+        if (!strcmp(json_string_value(json_object_get(stage, "stage")), name))
+            return stage;
+    }
+    fail_msg("no stage '%s'", name);
+    return NULL;
+}
+
+/* Stages ran as often as the exits of the steps that were played want, warm-ups not counted. */
+static void test_episode_profile(void **state)
+{
+    json_t *root = json_of("deer-run", "episode", "--model", in_folder("model"), "--thresholds",
+                           in_folder("t.json"), "--demos", in_folder("demos.h5"), "--all",
+                           "--profile", "--threads", "1", "--json", NULL);
+    json_t *profile = json_object_get(root, "profile"), *stage;
+    const char *const layers[] = {"decoder layer 1", "decoder layer 3", "decoder layer 5"};
+    int exits[STEPS], deeper[3] = {0}, evaluations = 0;
+    double shares = 0;
+    size_t i;
+
+    (void)state;
+    for (int demo = 0; demo < DEMOS; demo++) {
+        exits_by_library((const char *[]){"demo_0", "demo_1", "demo_2"}[demo], exits);
+        for (int t = 0; t < STEPS; t++) {
+            for (int k = 0; k <= exits[t]; k++)
+                deeper[k]++;
+            evaluations += exits[t] + 1;
+        }
+    }
+    assert_true(deeper[0] > deeper[2]); /* they do differ */
+    assert_true(number(profile, "steps") == DEMOS * STEPS);
+    assert_true(number(stage_of(profile, "vision tower, 2 images"), "runs") == DEMOS * STEPS);
+    assert_true(number(stage_of(profile, "head, an evaluation"), "runs") == evaluations);
+    for (int k = 0; k < 3 && deeper[k]; k++)
+        assert_true(number(stage_of(profile, layers[k]), "runs") == deeper[k]);
+    json_array_foreach(json_object_get(profile, "stages"), i, stage)
+    {
+        assert_true(number(stage, "ms_p10") <= number(stage, "ms_p90"));
+        shares += number(stage, "share");
+    }
+    assert_true(fabs(shares - 1) < 1e-5);
+    assert_true(number(json_object_get(profile, "step"), "ms_median") > 0);
+    assert_true(number(json_object_get(profile, "limits"), "threads") == 1);
+    json_decref(root);
+}
+
+/* The same as a table, behind everything that is printed without it. */
+static void test_episode_profile_table(void **state)
+{
+    char *argv[] = {"deer-run", "episode", "--model", NULL, "--demos", NULL,
+                    "--exit",   "1",       "--all",   NULL, NULL};
+    outcome plain, profiled;
+
+    (void)state;
+    argv[3] = (char *)(uintptr_t)in_folder("model");
+    argv[5] = (char *)(uintptr_t)in_folder("demos.h5");
+    plain = run_with_disk(0, argv);
+    argv[9] = "--profile";
+    profiled = run_with_disk(0, argv);
+    assert_int_equal(plain.status, 0);
+    assert_int_equal(profiled.status, 0);
+    assert_null(strstr(plain.out, "decoder layer"));
+    assert_non_null(strstr(profiled.out, "gripper agrees"));
+    assert_non_null(strstr(profiled.out, "\nthe stages of 18 steps, "));
+    assert_non_null(strstr(profiled.out, ", leaving at exit 0: 0, 1: 18\n"));
+    assert_non_null(strstr(profiled.out, "\ndecoder layer 3          1.000 "));
+    assert_null(strstr(profiled.out, "\ndecoder layer 4"));
+    assert_non_null(strstr(profiled.out, "\nhead, an evaluation      2.000 "));
+    assert_non_null(strstr(profiled.out, "\nall of them, a step      1.000 "));
+    free_outcome(&plain);
+    free_outcome(&profiled);
 }
 
 static void test_episode_with_given_instruction(void **state)
@@ -687,6 +768,8 @@ int main(void)
         cmocka_unit_test(test_data_failures),
         cmocka_unit_test(test_episode_under_thresholds),
         cmocka_unit_test(test_episode_at_fixed_exit),
+        cmocka_unit_test(test_episode_profile),
+        cmocka_unit_test(test_episode_profile_table),
         cmocka_unit_test(test_episode_with_given_instruction),
         cmocka_unit_test(test_bench),
         cmocka_unit_test(test_run_wrong_usage),

@@ -13,6 +13,7 @@
 #include "runtime/run/played.h"
 #include "runtime/run/policy.h"
 #include "runtime/run/statistics.h"
+#include "runtime/threads.h"
 #include "runtime/tool.h"
 
 typedef struct {
@@ -20,8 +21,14 @@ typedef struct {
     demos_cameras cameras;
     long exit, threads;
     double budget;
-    bool all, steps, json;
+    bool all, steps, profile, json;
 } request;
+
+/* Who looks on while episodes are played; either may be NULL. */
+typedef struct {
+    deer_drift *drift;
+    stage_log *stages;
+} watchers;
 
 /* ---------------------------------------------------------------- playing ------------------ */
 
@@ -62,8 +69,7 @@ static deer_status warm_up(policy *p, const demo_episode *e, deer_error *err)
     return DEER_OK;
 }
 
-/* watch may be NULL. */
-static deer_status play_steps(policy *p, const demo_episode *e, deer_drift *watch,
+static deer_status play_steps(policy *p, const demo_episode *e, const watchers *watch,
                               played_episode *out, deer_error *err)
 {
     deer_cost cost;
@@ -72,21 +78,25 @@ static deer_status play_steps(policy *p, const demo_episode *e, deer_drift *watc
     deer_cost_of(deer_model_config(p->model), out->tokens, deer_dtype_of(p->model), &cost);
     if (warm_up(p, e, err))
         return DEER_FAILED;
+    if (watch->stages)
+        stage_log_skip(watch->stages);
     for (int t = 0; t < e->steps; t++) {
         deer_observation seen = demo_episode_observation(e, t);
         deer_action action;
-        double start = tool_seconds();
+        double start = tool_seconds(), seconds;
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
-        if (watch)
-            deer_drift_step(watch, &action);
-        note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, tool_seconds() - start,
-                  &out->step[t]);
+        seconds = tool_seconds() - start;
+        if (watch->drift)
+            deer_drift_step(watch->drift, &action);
+        if (watch->stages)
+            stage_log_step(watch->stages);
+        note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, seconds, &out->step[t]);
     }
     return DEER_OK;
 }
 
-static deer_status play_episode(const request *r, policy *p, demos *d, int i, deer_drift *watch,
+static deer_status play_episode(const request *r, policy *p, demos *d, int i, const watchers *watch,
                                 deer_drift_report *drift, played_episode *out, deer_error *err)
 {
     demo_episode e;
@@ -107,16 +117,17 @@ static deer_status play_episode(const request *r, policy *p, demos *d, int i, de
                            e.name);
     else if (!(status = deer_session_set_instruction(p->session, e.instruction, err)))
         status = play_steps(p, &e, watch, out, err);
-    if (!status && watch)
-        status = deer_drift_end_episode(watch, deer_drift_kind(e.task), drift, err);
+    if (!status && watch->drift)
+        status = deer_drift_end_episode(watch->drift, deer_drift_kind(e.task), drift, err);
     demo_episode_free(&e);
     return status;
 }
 
+/* stages may be NULL. */
 static deer_status play_all(const request *r, policy *p, demos *d, int first, int count,
-                            played *out, deer_error *err)
+                            stage_log *stages, played *out, deer_error *err)
 {
-    deer_drift *watch = NULL;
+    watchers watch = {.stages = stages};
     tool_progress progress;
     deer_status status = DEER_OK;
 
@@ -124,16 +135,36 @@ static deer_status play_all(const request *r, policy *p, demos *d, int first, in
     if (!out->episode)
         return deer_fail(err, "out of memory for %d episodes", count);
     out->watched = r->all && p->thresholds.reference.episodes;
-    if (out->watched && deer_drift_new(&p->thresholds, &watch, err))
+    if (out->watched && deer_drift_new(&p->thresholds, &watch.drift, err))
         return DEER_FAILED;
     tool_progress_start(&progress, "play", "episodes", count);
     for (int i = 0; i < count && !status; i++) {
         out->count = i + 1;
-        status = play_episode(r, p, d, first + i, watch, &out->drift, &out->episode[i], err);
+        status = play_episode(r, p, d, first + i, &watch, &out->drift, &out->episode[i], err);
         tool_progress_update(&progress, i + 1);
     }
     tool_progress_end(&progress);
-    deer_drift_free(watch);
+    deer_drift_free(watch.drift);
+    return status;
+}
+
+/* The same, stage by stage. */
+static deer_status play_profiled(const request *r, policy *p, demos *d, int first, int count,
+                                 played *out, deer_error *err)
+{
+    static stage_table table;
+    stage_log log;
+    long steps = r->all ? demos_total_steps(d) : demos_steps(d, first);
+    deer_status status = stage_log_start(&log, p->model, p->session, steps, err);
+
+    if (!status)
+        status = play_all(r, p, d, first, count, &log, out, err);
+    if (!status)
+        status = limits_measure(threads_count(), &table.limits, err);
+    if (!status)
+        status = stage_log_table(&log, &table, err);
+    stage_log_end(&log);
+    out->stages = &table;
     return status;
 }
 
@@ -153,6 +184,7 @@ static deer_status report(const request *r, const played *p, deer_error *err)
     if (r->all && played_print_episodes(p, err))
         return DEER_FAILED;
     played_print_totals(p, &all);
+    played_print_stages(p, &all);
     return DEER_OK;
 }
 
@@ -162,13 +194,14 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
                      .weights = deer_model_type(p->model),
                      .thresholds = &p->thresholds,
                      .fixed = !r->thresholds};
-    int first = r->name ? demos_find(d, r->name) : 0;
+    int first = r->name ? demos_find(d, r->name) : 0, count = r->all ? demos_count(d) : 1;
     deer_status status;
 
     if (first < 0)
         return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos, r->name,
                          demos_name(d, 0));
-    status = play_all(r, p, d, first, r->all ? demos_count(d) : 1, &result, err);
+    status = r->profile ? play_profiled(r, p, d, first, count, &result, err)
+                        : play_all(r, p, d, first, count, NULL, &result, err);
     result.memory_bytes = deer_model_bytes(p->model) + deer_session_bytes(p->session);
     if (!status)
         status = report(r, &result, err);
@@ -210,13 +243,17 @@ int run_episode_main(int argc, char **argv)
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
         {"instruction", TOOL_STRING, &r.instruction, "TEXT", "instead of the recorded one"},
         {"threads", TOOL_INT, &r.threads, "N", "for matrix products (default one per core)"},
+        {"profile", TOOL_FLAG, &r.profile, NULL,
+         "time of each stage of the steps played, beside this machine's limits"},
         {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-run episode", "plays recorded observations through a policy",
         "--model FILE --demos FILE [options]", options,
         "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5\n"
-        "deer-run episode --model policy.safetensors --exit 2 --demos demos.h5 --all --json"};
+        "deer-run episode --model policy.safetensors --exit 2 --demos demos.h5 --all --json\n"
+        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5 --all "
+        "--profile"};
     deer_error err;
     deer_status status;
     int ended;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "runtime/drift.h"
+#include "runtime/run/stage_log.h"
 
 /* One step. Costs in GFLOPs, a multiply-add counted as one. */
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     played_episode *episode; /* [count] */
     bool watched;            /* drift says whether the episodes look like the calibration's */
     deer_drift_report drift;
+    const stage_table *stages; /* of all steps; NULL where they were not asked for */
 } played;
 
 /* Frees the episodes. */
@@ -61,6 +63,9 @@ deer_status played_print_episodes(const played *p, deer_error *err);
 
 /* Prints the totals beside what the thresholds promised. */
 void played_print_totals(const played *p, const played_summary *s);
+
+/* Prints the stages of the steps, and which exits these took; nothing without stages. */
+void played_print_stages(const played *p, const played_summary *s);
 
 /* Prints everything as JSON; the steps only when asked. */
 deer_status played_print_json(const played *p, const played_summary *all, bool steps,

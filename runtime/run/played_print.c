@@ -99,6 +99,18 @@ void played_print_totals(const played *p, const played_summary *s)
     print_trust(p);
 }
 
+void played_print_stages(const played *p, const played_summary *s)
+{
+    if (!p->stages)
+        return;
+    printf("\nthe stages of %ld steps, %.3f ms each on average, leaving at exit", s->steps,
+           p->stages->whole.mean);
+    for (int k = 0; k <= p->thresholds->max_exit; k++)
+        printf("%s %d: %ld", k ? "," : "", k, lround(s->fraction[k] * (double)s->steps));
+    puts("\n");
+    stage_table_print(p->stages);
+}
+
 /* ---------------------------------------------------------------- JSON --------------------- */
 
 static json_t *number(double value)
@@ -201,6 +213,8 @@ deer_status played_print_json(const played *p, const played_summary *all, bool s
                             json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted,
                                       "evidence", p->drift.evidence, "most", p->drift.most,
                                       "stability_index", number(p->drift.stability)));
+    if (p->stages)
+        json_object_set_new(root, "profile", stage_table_json(p->stages));
     json_object_set_new(root, "episodes", list);
     for (int i = 0; i < p->count && !status; i++) {
         json_t *episode = episode_json(p, i, steps, err);
