@@ -156,6 +156,12 @@ const char *deer_model_fingerprint(const deer_model *model);
  * Programs that run many small sessions side by side set 1. */
 void deer_set_threads(int threads);
 
+/* Binds the calling thread, and each thread that products start, to a core of its own among those
+ * that the process may use now, so that the scheduler moves none of them: for the thread that steps
+ * in a process that has its cores to itself. Call it before a model is opened, once; a child made
+ * by fork is free again. */
+void deer_pin_threads(void);
+
 #define DEER_TYPE 8 /* the name of a type and a zero */
 
 /* Type of the matrices: "f32", "bf16" or "q8". */

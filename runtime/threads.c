@@ -23,6 +23,8 @@ static struct {
     atomic_int asleep;  /* threads that wait for a change of ticket or pending */
     threads_job *job;
     void *context;
+    bool pinned; /* part i to the i-th of these: */
+    cpu_set_t cores;
     atomic_int arrived;   /* parts that wait in threads_meet */
     atomic_uint meetings; /* that have ended */
 } pool;
@@ -66,6 +68,21 @@ static unsigned next_ticket(unsigned seen)
     }
 }
 
+/* Binds the calling thread; parts beyond the cores begin again with the first. A core that cannot
+ * be had any more leaves the thread where it is. */
+static void pin(int part)
+{
+    int count = CPU_COUNT(&pool.cores), core = 0;
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    for (int left = part % count;; core++)
+        if (CPU_ISSET(core, &pool.cores) && left-- == 0)
+            break;
+    CPU_SET(core, &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+
 /* Part numbers of workers begin at 1. The ticket says how many parts it has, so that a worker that
  * has none never looks at a job that may be over. */
 static void *work(void *argument)
@@ -73,6 +90,8 @@ static void *work(void *argument)
     int part = (int)(intptr_t)argument;
     unsigned ticket = 0;
 
+    if (pool.pinned)
+        pin(part);
     for (;;) {
         ticket = next_ticket(ticket);
         int parts = (int)(ticket & ((1u << PARTS_BITS) - 1));
@@ -87,6 +106,9 @@ static void *work(void *argument)
 
 static void forget_in_child(void)
 {
+    if (pool.pinned)
+        sched_setaffinity(0, sizeof pool.cores, &pool.cores);
+    pool.pinned = false;
     pool.workers = 0;
     atomic_store(&pool.ticket, 0);
     atomic_store(&pool.pending, 0);
@@ -143,6 +165,15 @@ int threads_count(void)
     if (!atomic_load_explicit(&counted, memory_order_relaxed))
         atomic_store(&counted, cores());
     return atomic_load_explicit(&counted, memory_order_relaxed);
+}
+
+void deer_pin_threads(void)
+{
+    threads_count(); /* while the caller may still use every core */
+    if (pool.pinned || sched_getaffinity(0, sizeof pool.cores, &pool.cores))
+        return;
+    pool.pinned = true;
+    pin(0);
 }
 
 static void wait_for_workers(void)

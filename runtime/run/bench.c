@@ -250,7 +250,7 @@ int run_bench_main(int argc, char **argv)
 {
     bench b = {.steps = 30};
     long exit = -1, threads = 0;
-    bool json = false;
+    bool pin = false, json = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &b.model, "FILE", "policy to run (required)"},
         {"exit", TOOL_INT, &exit, "K", "only this exit (default: every one)"},
@@ -258,6 +258,7 @@ int run_bench_main(int argc, char **argv)
         {"side", TOOL_INT, &b.side, "PIXELS", "side of camera images (default the model's)"},
         {"tokens", TOOL_INT, &b.tokens, "N", "length of the instruction (default a short one)"},
         {"threads", TOOL_INT, &threads, "N", "for matrix products (default one per core)"},
+        {"pin", TOOL_FLAG, &pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &b.profile, NULL,
          "time of each stage of the deepest exit, beside this machine's limits"},
         {"profile-out", TOOL_STRING, &b.profile_out, "FILE",
@@ -289,6 +290,8 @@ int run_bench_main(int argc, char **argv)
         return tool_usage(&self, "--profile-out must end in .json, as other commands expect it");
     if (threads)
         deer_set_threads((int)threads);
+    if (pin)
+        deer_pin_threads();
     status = run(&b, exit, json, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -21,7 +21,7 @@ typedef struct {
     demos_cameras cameras;
     long exit, threads;
     double budget;
-    bool all, steps, profile, json;
+    bool all, steps, profile, pin, json;
 } request;
 
 /* Who looks on while episodes are played; either may be NULL. */
@@ -243,6 +243,7 @@ int run_episode_main(int argc, char **argv)
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
         {"instruction", TOOL_STRING, &r.instruction, "TEXT", "instead of the recorded one"},
         {"threads", TOOL_INT, &r.threads, "N", "for matrix products (default one per core)"},
+        {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &r.profile, NULL,
          "time of each stage of the steps played, beside this machine's limits"},
         {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
@@ -274,6 +275,8 @@ int run_episode_main(int argc, char **argv)
         return tool_usage(&self, "--threads must be 1 to 1024");
     if (r.threads)
         deer_set_threads((int)r.threads);
+    if (r.pin)
+        deer_pin_threads();
     status = run(&r, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
