@@ -122,28 +122,18 @@ static void product(const isa *set, weight_dtype type, float *y, long y_stride, 
     }
 }
 
-static void add_alibi(float *row, float slope, int n)
-{
-    for (int j = 0; j < n; j++)
-        row[j] += slope * (float)(j - (n - 1));
-}
-
 /* A few queries of a head, from `first` on. */
 static void attend(const isa *set, const attention_job *a, const attention_room *room,
                    const float *q, float *out, int head, int first, int rows)
 {
     long width = (long)a->heads * a->dim, stride = (long)panels_of(a->tk) * ISA_PANEL;
+    softmax_form form = {.n = a->tk, .used = a->tk, .scale = a->scale};
 
     product(set, a->type, room->scores, stride, a->tk, q + first * a->q_stride, a->q_stride, rows,
             room->keys, a->dim, room->operand);
-    for (int r = 0; r < rows; r++) {
-        float *row = room->scores + r * stride;
-        for (int j = 0; j < a->tk; j++)
-            row[j] *= a->scale;
-        if (a->slopes)
-            add_alibi(row, a->slopes[head], a->tk);
-        set->softmax(row, a->slopes ? first + r + 1 : a->tk, a->tk);
-    }
+    if (a->slopes)
+        form.used = first + 1, form.more = 1, form.slope = a->slopes[head];
+    set->softmax(room->scores, stride, rows, &form);
     product(set, a->type, out + first * width, width, a->dim, room->scores, stride, rows,
             room->values, a->tk, room->operand);
 }

@@ -65,7 +65,7 @@ typedef struct {
     void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int m, int n);
     void (*quick_gelu)(float *x, int n);
     void (*gelu)(float *x, int n);
-    void (*softmax)(float *row, int used, int n);
+    void (*softmax)(float *x, long stride, int rows, const softmax_form *form);
     void (*lstm_cell)(const float *gates, const float *c, float *c_next, float *h_next, int n);
 } isa;
 

@@ -336,6 +336,6 @@ const isa ISA_TABLE_NAME = {
     .layer_norm = rows_layer_norm,
     .quick_gelu = each_quick_gelu,
     .gelu = each_gelu,
-    .softmax = row_softmax,
+    .softmax = rows_softmax,
     .lstm_cell = each_lstm_cell,
 };

@@ -75,18 +75,34 @@ INLINE float squares_around(float mean, const float *x, int n)
     return add_stripes(sum) + rest;
 }
 
-/* Two passes: the variance of centred values does not cancel. */
+INLINE void norm_row(float *y, const float *x, const float *w, const float *b, int n, float mean,
+                     float scale)
+{
+    if (b)
+        for (int j = 0; j < n; j++)
+            y[j] = (x[j] - mean) * scale * w[j] + b[j];
+    else
+        for (int j = 0; j < n; j++)
+            y[j] = (x[j] - mean) * scale * w[j];
+}
+
+/* Rows that go through each pass together: what a processor has to wait for in one, it does in the
+ * others meanwhile. */
+enum { SOME_ROWS = 16 };
+
+/* The variance of centred values does not cancel. */
 static void rows_layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n)
 {
-    for (int i = 0; i < m; i++, x += n, y += n) {
-        float mean = sum_of(x, n) / (float)n;
-        float scale = 1 / sqrtf(squares_around(mean, x, n) / (float)n + epsilon);
-        if (b)
-            for (int j = 0; j < n; j++)
-                y[j] = (x[j] - mean) * scale * w[j] + b[j];
-        else
-            for (int j = 0; j < n; j++)
-                y[j] = (x[j] - mean) * scale * w[j];
+    float mean[SOME_ROWS], scale[SOME_ROWS];
+
+    for (int first = 0; first < m; first += SOME_ROWS) {
+        int some = m - first < SOME_ROWS ? m - first : SOME_ROWS;
+        for (int r = 0; r < some; r++)
+            mean[r] = sum_of(x + (long)r * n, n) / (float)n;
+        for (int r = 0; r < some; r++)
+            scale[r] = 1 / sqrtf(squares_around(mean[r], x + (long)r * n, n) / (float)n + epsilon);
+        for (int r = 0; r < some; r++, x += n, y += n)
+            norm_row(y, x, w, b, n, mean[r], scale[r]);
     }
 }
 
@@ -163,31 +179,59 @@ INLINE stripes exponentials(stripes x)
     return choose((stripe_bits)(x < -87), (stripes){0}, series * (stripes)power);
 }
 
-/* All of a row's vectors: what is behind `used` counts as minus infinity. */
-static void row_softmax(float *row, int used, int n)
+/* The numbers a row's softmax is of, what is behind `used` as minus infinity; returns the largest.
+ */
+INLINE float row_form(stripes *x, const softmax_form *form, int used)
 {
     const stripe_bits lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    const stripes at = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     const stripes nothing = (stripes){0} - INFINITY;
-    int whole = used / STRIPES, all = (n + STRIPES - 1) / STRIPES;
-    stripes *x = (stripes *)row, top = nothing, sum = {0};
-    float highest, scale;
+    stripes top = nothing;
 
-    if (used % STRIPES) {
-        x[whole] = choose((stripe_bits)(lane < (uint32_t)(used % STRIPES)), x[whole], nothing);
-        whole++;
+    for (int i = 0; i < (used + STRIPES - 1) / STRIPES; i++) {
+        stripes v = x[i] * form->scale + form->slope * (at + (float)(STRIPES * i - (form->n - 1)));
+        if (i == used / STRIPES)
+            v = choose((stripe_bits)(lane < (uint32_t)(used % STRIPES)), v, nothing);
+        top = larger_of(v, top);
+        x[i] = v;
     }
-    for (int i = 0; i < whole; i++)
-        top = larger_of(x[i], top);
-    highest = largest_stripe(top);
+    return largest_stripe(top);
+}
+
+INLINE float row_exponentials(stripes *x, int whole, float highest)
+{
+    stripes sum = {0};
+
     for (int i = 0; i < whole; i++) {
         x[i] = exponentials(x[i] - highest);
         sum += x[i];
     }
-    scale = 1 / add_stripes(sum);
-    for (int i = 0; i < whole; i++)
-        x[i] *= scale;
-    for (int i = whole; i < all; i++)
-        x[i] = (stripes){0};
+    return add_stripes(sum);
+}
+
+static void rows_softmax(float *x, long stride, int rows, const softmax_form *form)
+{
+    int all = (form->n + STRIPES - 1) / STRIPES, whole[SOME_ROWS];
+    float size[SOME_ROWS];
+
+    for (int first = 0; first < rows; first += SOME_ROWS, x += SOME_ROWS * stride) {
+        int some = rows - first < SOME_ROWS ? rows - first : SOME_ROWS;
+
+        for (int r = 0; r < some; r++) {
+            int used = form->used + (first + r) * form->more;
+            whole[r] = (used + STRIPES - 1) / STRIPES;
+            size[r] = row_form((stripes *)(x + r * stride), form, used);
+        }
+        for (int r = 0; r < some; r++)
+            size[r] = row_exponentials((stripes *)(x + r * stride), whole[r], size[r]);
+        for (int r = 0; r < some; r++) {
+            stripes *row = (stripes *)(x + r * stride), scale = (stripes){0} + 1 / size[r];
+            for (int i = 0; i < whole[r]; i++)
+                row[i] *= scale;
+            for (int i = whole[r]; i < all; i++)
+                row[i] = (stripes){0};
+        }
+    }
 }
 
 /* No overflow on either side; exact to 1e-7, which is what gates and states of size 1 need. */

@@ -48,9 +48,9 @@ void relu(float *x, int n)
         x[i] = x[i] < 0 ? 0 : x[i]; /* keeps a NaN */
 }
 
-void softmax(float *row, int used, int n)
+void softmax(float *x, long stride, int rows, const softmax_form *form)
 {
-    isa_now()->softmax(row, used, n);
+    isa_now()->softmax(x, stride, rows, form);
 }
 
 void lstm_cell(const float *gates, const float *c, float *c_next, float *h_next, int n)

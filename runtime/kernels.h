@@ -134,9 +134,16 @@ void quick_gelu(float *x, int n);
 void gelu(float *x, int n);
 void relu(float *x, int n);
 
-/* Softmax of the first `used` of n scores, in place; the others become 0, up to a multiple of 16
- * that the row must have room for. */
-void softmax(float *row, int used, int n);
+/* Which of a row's n scores take part, the first `used` of the first row and `more` in each row
+ * than in the one before, and what they count: scale * score j + slope * (j - (n - 1)). */
+typedef struct {
+    int n, used, more;
+    float scale, slope;
+} softmax_form;
+
+/* Of each row, in place; rows lie `stride` floats apart. What takes no part becomes 0, up to a
+ * multiple of 16, which a row must have room for. */
+void softmax(float *x, long stride, int rows, const softmax_form *form);
 
 /* An LSTM's new cell and hidden state [n] from its gates [4 n] (i, f, g, o) and the old cell. */
 void lstm_cell(const float *gates, const float *c, float *c_next, float *h_next, int n);

@@ -299,23 +299,38 @@ static void test_activations(void **state)
     }
 }
 
+static void check_softmax(int rows, const softmax_form *form)
+{
+    int n = form->n, stride = (n + 15) / 16 * 16;
+
+    fill(x, rows * stride);
+    for (int i = 0; i < rows * stride; i++)
+        y[i] = x[i] = i % 7 == 3 ? x[i] * 200 : x[i] * 5 + 1000;
+    softmax(y, stride, rows, form);
+    for (int r = 0; r < rows; r++) {
+        int used = form->used + r * form->more;
+        double sum = 0, score[80];
+        for (int j = 0; j < used; j++)
+            score[j] = exp(((double)x[r * stride + j] - 1000) * (double)form->scale +
+                           (double)form->slope * (j - (n - 1)));
+        for (int j = 0; j < used; j++)
+            sum += score[j];
+        for (int j = 0; j < n; j++)
+            assert_true(fabs(y[r * stride + j] - (j < used ? score[j] / sum : 0)) < 2e-5);
+    }
+}
+
 static void test_softmax(void **state)
 {
     (void)state;
     for (int n = 1; n < 70; n++) {
-        int used = (n + 1) / 2;
-        double sum = 0;
-        fill(x, n);
-        for (int j = 0; j < n; j++)
-            y[j] = x[j] = j % 7 == 3 ? x[j] * 200 : x[j] * 5 + 1000;
-        for (int j = 0; j < used; j++)
-            sum += exp((double)x[j] - 1000);
-        softmax(y, used, n);
-        for (int j = 0; j < n; j++)
-            assert_true(fabs(y[j] - (j < used ? exp((double)x[j] - 1000) / sum : 0)) < 1e-6);
+        check_softmax(1, &(softmax_form){.n = n, .used = (n + 1) / 2, .scale = 1});
+        check_softmax(20, &(softmax_form){.n = n, .used = n, .scale = 0.25f});
+        check_softmax(
+            n, &(softmax_form){.n = n, .used = 1, .more = 1, .scale = 0.125f, .slope = 0.5f});
     }
     y[0] = 1, y[1] = NAN, y[2] = 2;
-    softmax(y, 3, 3);
+    softmax(y, 16, 1, &(softmax_form){.n = 3, .used = 3, .scale = 1});
     assert_true(isnan(y[0]) && isnan(y[1]) && isnan(y[2])); /* never hides a NaN */
 }
 
