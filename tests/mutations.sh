@@ -31,7 +31,7 @@ attempt "GELU by tanh" runtime/isa_elementwise.h \
     's/x\[i\] \*= x\[i\] > 0 ? 1 - tail : tail;/x[i] *= 0.5f * (1 + tanhf(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));/'
 attempt "LayerNorm epsilon 1e-6" runtime/isa_elementwise.h 's/epsilon = 1e-5f/epsilon = 1e-6f/'
 attempt "ALiBi slopes" runtime/config.c 's/exp2(-8.0 \* (h + 1) \/ n)/exp2(-8.0 * h \/ n)/'
-attempt "ALiBi left out" runtime/attention.c 's/row\[j\] += slope/row[j] += 0 * slope/'
+attempt "ALiBi left out" runtime/isa_elementwise.h 's/form->slope \* (at/0 * (at/'
 attempt "LSTM state kept from an exit not taken" runtime/session.c \
     's/    if (exit_policy_stop(t, k, a->delta\[k\]))/    memcpy(s->c, s->head.c, sizeof(float));\n&/'
 attempt "LSTM state not reset" runtime/session.c 's/^    memset(s->[hc], 0, state);//'
