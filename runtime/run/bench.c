@@ -110,6 +110,8 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     const deer_config *c = deer_model_config(p->model);
     deer_cost cost;
 
+    m->process_bytes = resident_bytes(); /* before sorting needs some */
+    m->growth = (long)m->process_bytes - (long)before;
     m->said = m->said_low = m->said_high = NAN;
     m->exit = deer_model_max_exit(p->model);
     m->layer = c->exit_layers[m->exit];
@@ -127,8 +129,6 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->model_bytes = deer_model_bytes(p->model);
     m->session_bytes = deer_session_bytes(p->session);
     m->predicted_bytes = cost.exit[m->exit].memory_bytes;
-    m->process_bytes = resident_bytes();
-    m->growth = (long)m->process_bytes - (long)before;
 }
 
 /* One exit, with the model mapped up to it; its stages, too, where s is not NULL. */

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 static int by_size(const void *a, const void *b)
 {
@@ -31,15 +31,26 @@ double quantile(const double *sorted, size_t n, double p)
                        : sorted[n - 1];
 }
 
+/* The number of kilobytes behind `name` in a file of such lines; 0 when there is none. */
+static size_t kilobytes_of(const char *path, const char *name)
+{
+    FILE *f = fopen(path, "r");
+    char line[256];
+    size_t kilobytes = 0, length = strlen(name);
+
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, name, length))
+            kilobytes = strtoul(line + length, NULL, 10);
+    if (f)
+        fclose(f);
+    return kilobytes;
+}
+
+/* VmRSS is the sum of counters that each core brings up to date when it has some 100 pages to add;
+ * smaps_rollup counts. */
 size_t resident_bytes(void)
 {
-    FILE *f = fopen("/proc/self/statm", "r");
-    long pages = 0;
+    size_t kilobytes = kilobytes_of("/proc/self/smaps_rollup", "Rss:");
 
-    if (!f)
-        return 0;
-    if (fscanf(f, "%*s %ld", &pages) != 1)
-        pages = 0;
-    fclose(f);
-    return (size_t)pages * (size_t)sysconf(_SC_PAGESIZE);
+    return 1024 * (kilobytes ? kilobytes : kilobytes_of("/proc/self/status", "VmRSS:"));
 }
