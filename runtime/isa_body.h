@@ -104,7 +104,7 @@ INLINE words q8_subword(words w, int s)
     words v[VECTORS];                                                                              \
     UNROLL for (int p = 0; p < panels; p++)                                                        \
     {                                                                                              \
-        __builtin_prefetch(w + p * panel + 512);                                                   \
+        __builtin_prefetch(w + p * panel + 768, 0, 2); /* into L2: L1 holds the operand */         \
         UNROLL for (int i = 0; i < PER_PANEL; i++) v[p * PER_PANEL + i] =                          \
             *(const words *)(w + p * panel + i * LANES);                                           \
     }
