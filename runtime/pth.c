@@ -102,7 +102,10 @@ static deer_status open_parts(pth *file, deer_error *err)
     program = entry_of(file, "data.pkl", 8);
     if (!program->stored)
         return deer_fail(err, "%s is compressed, which torch.save never does", file->path);
-    return pickle_read(file->path, program->data, program->size, &file->pickle, err);
+    if (pickle_read(file->path, program->data, program->size, &file->pickle, err))
+        return DEER_FAILED;
+    file_forget(file->data, file->size); /* what lies around each entry's header */
+    return DEER_OK;
 }
 
 deer_status pth_open(const char *path, pth *file, deer_error *err)
