@@ -250,7 +250,7 @@ static deer_status read_frame(const calvin *d, const run *r, int t, demo_episode
     snprintf(path, sizeof path, "%s/episode_%07ld.npz", d->folder, r->first + t);
     if (file_read(path, MAX_FRAME, &bytes, &size, err))
         return DEER_FAILED;
-    status = zip_open(path, (const uint8_t *)bytes, size, &archive, err);
+    status = zip_open(path, (const uint8_t *)bytes, size, false, &archive, err);
     if (!status)
         status = read_image(path, &archive, "rgb_static", &h[0], &w[0], &fixed, err);
     if (!status)

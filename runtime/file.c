@@ -105,12 +105,15 @@ static deer_status read_open(FILE *f, const char *path, size_t limit, char **dat
     return DEER_OK;
 }
 
-void file_forget(const void *data, size_t size)
+void file_forget(const void *mapping, size_t mapped, const void *data, size_t size)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t begin = ((uintptr_t)data + page - 1) / page * page;
-    uintptr_t end = ((uintptr_t)data + size) / page * page;
+    const uintptr_t around = 2 << 20; /* the most that one page fault maps */
+    uintptr_t first = (uintptr_t)mapping, last = first + mapped;
+    uintptr_t begin = (uintptr_t)data / around * around;
+    uintptr_t end = ((uintptr_t)data + size + around - 1) / around * around;
 
+    begin = begin > first ? begin : first;
+    end = end < last ? end : last;
     if (end > begin)
         (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }

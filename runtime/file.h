@@ -19,9 +19,12 @@ deer_status file_publish(const char *tmp, const char *path, deer_error *err);
 /* Writes size bytes to path atomically. */
 deer_status file_write(const char *path, const void *data, size_t size, deer_error *err);
 
-/* Of a mapped file: lets go of the pages wholly inside these bytes; they come back when they are
- * read again. So that reading a file much larger than memory once does not fill it. */
-void file_forget(const void *data, size_t size);
+/* Of a file mapped read-only: lets go of the pages of these bytes, and of those around them that
+ * the kernel maps along (at most 2 MB); they come back when they are read again. So that reading a
+ * file much larger than memory once does not fill it.
+ *   mapping [mapped]   all that is mapped
+ *   data [size]        in it */
+void file_forget(const void *mapping, size_t mapped, const void *data, size_t size);
 
 /* Reads a whole regular file of at most limit bytes, with a zero appended; the caller frees. */
 deer_status file_read(const char *path, size_t limit, char **data, size_t *size, deer_error *err);

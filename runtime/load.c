@@ -78,12 +78,14 @@ static void copy_some(void *context, int part, int parts)
         model_fingerprint(l->model, l->first_exit_end);
     while ((i = atomic_fetch_add(&l->next, 1)) < l->count) {
         const model_copy *copy = &l->copy[i];
-        const void *from = l->model->file.data + copy->from->begin;
+        const safetensors *file = &l->model->file;
+        const void *from = file->data + copy->from->begin;
         size_t bad = atomic_load(&l->bad);
         if (!(copy->n ? copy_matrix : copy_vector)(copy, from))
             while (i < bad && !atomic_compare_exchange_weak(&l->bad, &bad, i))
                 continue;
-        file_forget(from, copy->from->end - copy->from->begin); /* once in memory is enough */
+        file_forget(file->mapping, file->mapping_size, from,
+                    copy->from->end - copy->from->begin); /* once in memory is enough */
     }
 }
 

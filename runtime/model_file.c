@@ -227,11 +227,12 @@ static deer_status read_mapped(void *context, size_t i, size_t first, size_t row
 {
     const conversion *c = context;
     size_t row = columns_of(&c->tensor[i]) * sizeof(float);
-    const uint8_t *from = c->model.file.data + c->list[i]->begin + first * row;
+    const safetensors *file = &c->model.file;
+    const uint8_t *from = file->data + c->list[i]->begin + first * row;
 
     (void)err;
     memcpy(room, from, rows * row);
-    file_forget(from, rows * row);
+    file_forget(file->mapping, file->mapping_size, from, rows * row);
     *data = room;
     return DEER_OK;
 }

@@ -96,16 +96,13 @@ static deer_status open_parts(pth *file, deer_error *err)
                          "%s has the format from before PyTorch 1.6; load and torch.save it once "
                          "with a newer one",
                          file->path);
-    if (zip_open(file->path, file->data, file->size, &file->archive, err) ||
+    if (zip_open(file->path, file->data, file->size, true, &file->archive, err) ||
         find_prefix(file, err) || check_order(file, err))
         return DEER_FAILED;
     program = entry_of(file, "data.pkl", 8);
     if (!program->stored)
         return deer_fail(err, "%s is compressed, which torch.save never does", file->path);
-    if (pickle_read(file->path, program->data, program->size, &file->pickle, err))
-        return DEER_FAILED;
-    file_forget(file->data, file->size); /* what lies around each entry's header */
-    return DEER_OK;
+    return pickle_read(file->path, program->data, program->size, &file->pickle, err);
 }
 
 deer_status pth_open(const char *path, pth *file, deer_error *err)
@@ -191,13 +188,14 @@ static bool contiguous(const pickle_value *t)
 }
 
 /* Contiguous elements from `data` on; what is read is let go of. */
-static void read_run(const pickle_value *t, const uint8_t *data, size_t at, size_t n, float *out)
+static void read_run(const pth *file, const pickle_value *t, const uint8_t *data, size_t at,
+                     size_t n, float *out)
 {
     size_t size = number_size(t->as.tensor.type);
 
     number_to_float(t->as.tensor.type, data + at * size, 1, n, out);
     if (t->kind == PICKLE_TENSOR)
-        file_forget(data + at * size, n * size);
+        file_forget(file->data, file->size, data + at * size, n * size);
 }
 
 deer_status pth_read_rows(const pth *file, const pickle_value *tensor, size_t first, size_t rows,
@@ -213,7 +211,8 @@ deer_status pth_read_rows(const pth *file, const pickle_value *tensor, size_t fi
     for (int d = 1; d < tensor->as.tensor.rank; d++)
         row *= (size_t)tensor->as.tensor.shape[d];
     if (!tensor->as.tensor.rank || contiguous(tensor))
-        read_run(tensor, data, (size_t)tensor->as.tensor.offset + first * row, rows * row, out);
+        read_run(file, tensor, data, (size_t)tensor->as.tensor.offset + first * row, rows * row,
+                 out);
     else
         for (size_t r = 0; r < rows; r++)
             gather(tensor, data, 1,

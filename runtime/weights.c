@@ -282,6 +282,7 @@ deer_status weights_read_rows(const weights *w, size_t i, size_t first, size_t r
 {
     const weights_tensor *t = &w->tensor[i];
     const safetensor *own = t->own;
+    const safetensors *file;
     size_t all = t->rank ? (size_t)t->shape[0] : 1, row, n;
     const uint8_t *from;
 
@@ -291,9 +292,10 @@ deer_status weights_read_rows(const weights *w, size_t i, size_t first, size_t r
         return deer_fail(err, "%s: tensor %s has a type that is not read", w->path, t->name);
     row = all ? (own->end - own->begin) / all : 0; /* bytes */
     n = rows * row / number_size(own->type);
-    from = w->safetensors[t->part].data + own->begin + first * row;
+    file = &w->safetensors[t->part];
+    from = file->data + own->begin + first * row;
     number_to_float(own->type, from, 1, n, out);
-    file_forget(from, rows * row);
+    file_forget(file->mapping, file->mapping_size, from, rows * row);
     return DEER_OK;
 }
 

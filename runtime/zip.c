@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/file.h"
+
 enum {
     END_SIZE = 22,
     END64_SIZE = 56,
@@ -41,6 +43,7 @@ typedef struct {
     const char *path;
     const uint8_t *data;
     size_t size;
+    bool mapped;
     uint64_t begin, length, entries; /* of the central directory */
 } directory;
 
@@ -134,6 +137,8 @@ static deer_status locate(const directory *d, uint64_t offset, zip_entry *e, dee
         memcmp(local + LOCAL_SIZE, e->name, strlen(e->name)) != 0)
         return deer_fail(err, "%s: %s has another name in its local header", d->path, e->name);
     e->data = local + head;
+    if (d->mapped)
+        file_forget(d->data, d->size, local, head);
     return DEER_OK;
 }
 
@@ -199,10 +204,10 @@ static deer_status check_all(const char *path, zip *archive, deer_error *err)
     return DEER_OK;
 }
 
-deer_status zip_open(const char *path, const uint8_t *data, size_t size, zip *archive,
+deer_status zip_open(const char *path, const uint8_t *data, size_t size, bool mapped, zip *archive,
                      deer_error *err)
 {
-    directory d = {.path = path, .data = data, .size = size};
+    directory d = {.path = path, .data = data, .size = size, .mapped = mapped};
     const uint8_t *p;
     deer_status status = DEER_OK;
 

@@ -1,7 +1,7 @@
 /* zip.h - the table of contents of a zip archive in memory, zip64 included.
  *
  *   zip archive;
- *   if (zip_open(path, data, size, &archive, &err)) ...     // data stays the caller's
+ *   if (zip_open(path, data, size, false, &archive, &err)) ... // data stays the caller's
  *   const zip_entry *e = zip_find(&archive, "archive/data.pkl");
  *   if (e && e->stored) use(e->data, e->size);
  *   zip_close(&archive);
@@ -31,8 +31,9 @@ typedef struct {
     size_t count;
 } zip;
 
-/* `path` is for messages. */
-deer_status zip_open(const char *path, const uint8_t *data, size_t size, zip *archive,
+/* `path` is for messages. `mapped`: data is a whole file mapped read-only, of which what is read is
+ * let go of again (file_forget), since each entry's header lies elsewhere in it. */
+deer_status zip_open(const char *path, const uint8_t *data, size_t size, bool mapped, zip *archive,
                      deer_error *err);
 void zip_close(zip *archive);
 

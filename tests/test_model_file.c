@@ -1,8 +1,10 @@
 /* test_model_file.c - model files in three number types: what is in them, and random ones. */
 #include "tests/small_model.h"
 
+#include <fcntl.h>
 #include <float.h>
 #include <math.h>
+#include <sys/mman.h>
 
 #include "runtime/config.h"
 #include "runtime/file.h"
@@ -389,6 +391,64 @@ static void test_synthetic_refused(void **state)
     assert_int_equal(access(out, F_OK), -1);
 }
 
+/* ---------------------------------------------------------------- mapped files ------------- */
+
+/* Bytes of files that this process has mapped and touched. */
+static size_t mapped_bytes(void)
+{
+    size_t size, resident, shared;
+    FILE *f = fopen("/proc/self/statm", "r");
+
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%zu %zu %zu", &size, &resident, &shared), 3);
+    fclose(f);
+    return shared * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void all_are(const uint8_t *p, size_t n, uint8_t value)
+{
+    for (size_t i = 0; i < n; i++)
+        if (p[i] != value)
+            fail_msg("byte %zu is %d", i, p[i]);
+}
+
+/* Letting go of a few bytes takes what was mapped around them, never what is beside the file. */
+static void test_forget(void **state)
+{
+    enum { MB = 1 << 20, FILE_SIZE = 8 * MB + 100, BESIDE = 4 * MB, PAGE = 4096 };
+    const size_t end = (FILE_SIZE + PAGE - 1) / PAGE * PAGE;
+    uint8_t *contents = malloc(FILE_SIZE), *place, *file;
+    size_t before;
+    int fd;
+
+    (void)state;
+    memset(contents, 1, FILE_SIZE);
+    ok(file_write(out, contents, FILE_SIZE, &error));
+    place = mmap(NULL, BESIDE + end + BESIDE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                 -1, 0);
+    assert_true(place != MAP_FAILED);
+    memset(place, 2, BESIDE + end + BESIDE);
+    fd = open(out, O_RDONLY);
+    file = mmap(place + BESIDE, FILE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
+    assert_ptr_equal(file, place + BESIDE);
+    before = mapped_bytes();
+    all_are(file, FILE_SIZE, 1);
+    assert_true(mapped_bytes() > before + 7 * MB);
+    for (size_t at = 0; at < FILE_SIZE; at += MB)
+        file_forget(file, FILE_SIZE, file + at, 1);
+    file_forget(file, FILE_SIZE, file + FILE_SIZE - 1, 1);
+    assert_true(mapped_bytes() < before + MB);
+    all_are(file, FILE_SIZE, 1);
+    file_forget(file, FILE_SIZE, file, FILE_SIZE);
+    file_forget(file, FILE_SIZE, file + FILE_SIZE, 0);
+    all_are(place, BESIDE, 2);
+    all_are(place + BESIDE + end, BESIDE, 2);
+    close(fd);
+    munmap(place, BESIDE + end + BESIDE);
+    free(contents);
+    assert_int_equal(unlink(out), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -402,6 +462,7 @@ int main(void)
         cmocka_unit_test(test_synthetic),
         cmocka_unit_test(test_synthetic_repeats),
         cmocka_unit_test(test_synthetic_refused),
+        cmocka_unit_test(test_forget),
     };
 
     return cmocka_run_group_tests(tests, start, end);

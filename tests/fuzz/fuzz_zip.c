@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     deer_error err = fuzz_error();
     zip archive;
 
-    if (!zip_open("fuzz", data, size, &archive, &err)) {
+    if (!zip_open("fuzz", data, size, false, &archive, &err)) {
         read_members(&archive);
         zip_close(&archive);
         read_checkpoint(data, size);
