@@ -187,37 +187,34 @@ static bool contiguous(const pickle_value *t)
     return true;
 }
 
-/* Contiguous elements from `data` on; what is read is let go of. */
-static void read_run(const pth *file, const pickle_value *t, const uint8_t *data, size_t at,
-                     size_t n, float *out)
-{
-    size_t size = number_size(t->as.tensor.type);
-
-    number_to_float(t->as.tensor.type, data + at * size, 1, n, out);
-    if (t->kind == PICKLE_TENSOR)
-        file_forget(file->data, file->size, data + at * size, n * size);
-}
-
+/* What has been read of a mapped file is let go of. */
 deer_status pth_read_rows(const pth *file, const pickle_value *tensor, size_t first, size_t rows,
                           float *out, deer_error *err)
 {
     const uint8_t *data;
-    size_t row = 1;
+    size_t row = 1, size;
 
     if (pth_data(file, tensor, &data, err))
         return DEER_FAILED;
+    size = number_size(tensor->as.tensor.type);
     if (!pickle_elements(tensor))
         return DEER_OK;
     for (int d = 1; d < tensor->as.tensor.rank; d++)
         row *= (size_t)tensor->as.tensor.shape[d];
-    if (!tensor->as.tensor.rank || contiguous(tensor))
-        read_run(file, tensor, data, (size_t)tensor->as.tensor.offset + first * row, rows * row,
-                 out);
-    else
-        for (size_t r = 0; r < rows; r++)
-            gather(tensor, data, 1,
-                   tensor->as.tensor.offset + (int64_t)(first + r) * tensor->as.tensor.stride[0],
-                   out + r * row);
+    if (!tensor->as.tensor.rank || contiguous(tensor)) {
+        data += ((size_t)tensor->as.tensor.offset + first * row) * size;
+        number_to_float(tensor->as.tensor.type, data, 1, rows * row, out);
+        if (tensor->kind == PICKLE_TENSOR)
+            file_forget(file->data, file->size, data, rows * row * size);
+        return DEER_OK;
+    }
+    for (size_t r = 0; r < rows; r++)
+        gather(tensor, data, 1,
+               tensor->as.tensor.offset + (int64_t)(first + r) * tensor->as.tensor.stride[0],
+               out + r * row);
+    if (tensor->kind == PICKLE_TENSOR && first + rows == (size_t)tensor->as.tensor.shape[0])
+        file_forget(file->data, file->size, data,
+                    (size_t)tensor->as.tensor.from->as.storage.count * size);
     return DEER_OK;
 }
 
