@@ -1,5 +1,5 @@
 /* bench.c - deer-run bench: latency and memory of each exit on this computer. */
-#include <cblas.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,12 +131,21 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->predicted_bytes = cost.exit[m->exit].memory_bytes;
 }
 
+/* Bytes in memory, without what the C library keeps of what the exit before has freed. */
+static size_t resident_without_spare(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+    return resident_bytes();
+}
+
 /* One exit, with the model mapped up to it; its stages, too, where s is not NULL. */
 static deer_status measure(bench *b, int exit, bench_exit *m, stage_table *s, deer_error *err)
 {
     policy p;
     double start = tool_seconds();
-    size_t empty = resident_bytes(), before, own;
+    size_t empty = resident_without_spare(), before, own;
     deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
     uint8_t *pixels;
     double *ms;
