@@ -106,9 +106,20 @@ static void rows_layer_norm(float *y, const float *x, const float *w, const floa
     }
 }
 
-/* e^x for x <= 88 to 2 units in the last place; 0 below -87. x = n ln 2 + r with |r| <= ln 2 / 2,
- * e^r by its Taylor series (next term 5e-9). Adding and subtracting 1.5 * 2^23 rounds to the
- * nearest integer and leaves that integer in the low bits. */
+/* series = e^r for |r| <= ln 2 / 2, by Taylor (next term 5e-9), of a number or a vector. */
+#define EXPONENTIAL_NEAR_0(series, r)                                                              \
+    do {                                                                                           \
+        series = 1.0f / 720 + r * (1.0f / 5040);                                                   \
+        series = 1.0f / 120 + r * series;                                                          \
+        series = 1.0f / 24 + r * series;                                                           \
+        series = 1.0f / 6 + r * series;                                                            \
+        series = 0.5f + r * series;                                                                \
+        series = 1 + r * (1 + r * series);                                                         \
+    } while (0)
+
+/* e^x for x <= 88 to 2 units in the last place; 0 below -87. x = n ln 2 + r with |r| <= ln 2 / 2.
+ * Adding and subtracting 1.5 * 2^23 rounds to the nearest integer and leaves that integer in the
+ * low bits. */
 INLINE float exponential(float x)
 {
     const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
@@ -119,12 +130,7 @@ INLINE float exponential(float x)
     memcpy(&bits, &shifted, sizeof bits);
     bits = (bits - 0x4b400000u + 127u) << 23; /* 2^n */
     memcpy(&power, &bits, sizeof power);
-    series = 1.0f / 720 + r * (1.0f / 5040);
-    series = 1.0f / 120 + r * series;
-    series = 1.0f / 24 + r * series;
-    series = 1.0f / 6 + r * series;
-    series = 0.5f + r * series;
-    series = 1 + r * (1 + r * series);
+    EXPONENTIAL_NEAR_0(series, r);
     return x < -87 ? 0 : series * power;
 }
 
@@ -162,7 +168,7 @@ static void each_gelu(float *x, int n)
     }
 }
 
-/* The same, sixteen at a time. */
+/* exponential, sixteen at a time. */
 INLINE stripes exponentials(stripes x)
 {
     const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
@@ -170,12 +176,7 @@ INLINE stripes exponentials(stripes x)
     stripes r = (x - n * ln2_high) - n * ln2_low, series;
     stripe_bits power = ((stripe_bits)shifted - (0x4b400000u - 127u)) << 23; /* 2^n */
 
-    series = 1.0f / 720 + r * (1.0f / 5040);
-    series = 1.0f / 120 + r * series;
-    series = 1.0f / 24 + r * series;
-    series = 1.0f / 6 + r * series;
-    series = 0.5f + r * series;
-    series = 1 + r * (1 + r * series);
+    EXPONENTIAL_NEAR_0(series, r);
     return choose((stripe_bits)(x < -87), (stripes){0}, series * (stripes)power);
 }
 
