@@ -10,21 +10,16 @@
 
 enum { WORTH_SHARING = 1 << 20 }; /* multiply-adds */
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 static size_t panels_of(int n)
 {
     return ((size_t)n + ISA_PANEL - 1) / ISA_PANEL;
 }
 
-/* One thread's memory. */
+/* One thread's memory, for float32; bfloat16 needs half as much for keys and values. */
 typedef struct {
     uint32_t *keys;    /* panels over keys: [tk / 16][dim][16] */
     uint32_t *values;  /* panels over the values' components: [dim / 16][tk][16] */
-    uint32_t *operand; /* of up to ISA_WORDS components or keys */
+    uint32_t *operand; /* of up to ISA_WORDS words, which have one subword or, in bfloat16, two */
     float *scores;     /* [rows][tk rounded up to 16] */
 } attention_room;
 
@@ -54,33 +49,43 @@ size_t workspace_attention(int tk, int dim)
     return lay_out(tk, dim, NULL, NULL);
 }
 
+/* A panel of up to 16 rows of x, as float32 or as bfloat16. */
+static void pack_f32(uint32_t *to, const float *x, long stride, int rows, int columns)
+{
+    const char *row[ISA_PANEL] = {NULL};
+
+    for (int r = 0; r < rows; r++)
+        row[r] = (const char *)(x + r * stride);
+    pack_panel(to, row, (size_t)columns * sizeof *x);
+}
+static void pack_bf16(const isa *set, uint32_t *to, const float *x, long stride, int rows,
+                      int columns)
+{
+    enum { STRETCH = 32 };
+    uint32_t words[ISA_PANEL][STRETCH / 2];
+    const char *row[ISA_PANEL] = {NULL};
+
+    for (int r = 0; r < rows; r++)
+        row[r] = (const char *)words[r];
+    for (int c = 0; c < columns; c += STRETCH, to += sizeof words / sizeof *to) {
+        int n = smaller(columns - c, STRETCH);
+        for (int r = 0; r < rows; r++)
+            set->bf16_words(words[r], x + r * stride + c, n);
+        pack_panel(to, row, (size_t)matrix_words(WEIGHT_BF16, n) * sizeof *to);
+    }
+}
+
 /* Panels of x [rows, columns] over its rows, as weights [rows, columns] have them. */
 static void pack_rows(const isa *set, weight_dtype type, uint32_t *to, const float *x, long stride,
                       int rows, int columns)
 {
-    enum { STRETCH = 32 };
-    uint32_t words[ISA_PANEL][STRETCH / 2];
-
-    for (int p = 0; p < rows; p += ISA_PANEL) {
+    for (int p = 0; p < rows; p += ISA_PANEL, x += ISA_PANEL * stride) {
         int some = smaller(rows - p, ISA_PANEL);
-        const char *row[ISA_PANEL] = {NULL};
-
-        if (type == WEIGHT_F32) {
-            for (int r = 0; r < some; r++)
-                row[r] = (const char *)(x + (p + r) * stride);
-            pack_panel(to, row, (size_t)columns * sizeof *x);
-            to += (long)columns * ISA_PANEL;
-            continue;
-        }
-        for (int r = 0; r < some; r++)
-            row[r] = (const char *)words[r];
-        for (int c = 0; c < columns; c += STRETCH) {
-            int n = smaller(columns - c, STRETCH), size = matrix_words(type, n);
-            for (int r = 0; r < some; r++)
-                set->bf16_words(words[r], x + (p + r) * stride + c, n);
-            pack_panel(to, row, (size_t)size * sizeof *to);
-            to += size * ISA_PANEL;
-        }
+        if (type == WEIGHT_F32)
+            pack_f32(to, x, stride, some, columns);
+        else
+            pack_bf16(set, to, x, stride, some, columns);
+        to += (long)matrix_words(type, columns) * ISA_PANEL;
     }
 }
 

@@ -15,11 +15,6 @@ enum {
     WORTH_SHARING = 1 << 20, /* multiply-adds: some microseconds' worth */
 };
 
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 /* ---------------------------------------------------------------- packing ------------------ */
 
 static bool is_finite_word(weight_dtype type, uint32_t word)

@@ -4,10 +4,15 @@
 
 #include "runtime/isa.h"
 
-/* y[rows, n] (+)= start + operand w^T for the columns of panels `panel` and, if two, the next one.
- * The last panel may reach beyond column n. operand, row  as isa.h says, for `rows` rows w the
- * first word of panel 0, of the words that the operand has stride        words from panel to panel
- *   start, add    [n] or NULL, and whether to add to what y holds */
+static inline int smaller(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* y[rows, n] (+)= start + operand w^T for the columns of panels `panel` and, if `panels` is 2, the
+ * next one, which may reach beyond column n. operand, row and scale are as isa.h says; w is the
+ * first word of panel 0 among the words that the operand has, and panels lie `stride` words apart.
+ * start [n] or NULL; add: to what y holds. */
 void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
                   long stride, int words, const float *scale, const float *start, bool add,
