@@ -10,7 +10,7 @@ void sort_numbers(double *x, size_t n);
 /* The p-quantile (0..1) of sorted numbers, between neighbours by straight line; NaN when n is 0. */
 double quantile(const double *sorted, size_t n, double p);
 
-/* Bytes of this process that are in memory now (VmRSS), 0 where /proc does not tell. */
+/* Bytes of this process that are in memory now (its resident set), 0 where /proc does not tell. */
 size_t resident_bytes(void);
 
 #endif
