@@ -6,8 +6,6 @@ BUILD=${BUILD:-build}
 curve=$BUILD/curve
 out=$BUILD/criteria
 model=datasets/tabletop/policy.safetensors
-unset OPENBLAS_CORETYPE
-export OPENBLAS_NUM_THREADS=1
 mkdir -p "$out"
 
 for fraction in ${FRACTIONS:-0.20 0.24 0.28 0.33}; do

@@ -11,8 +11,6 @@ episodes=${EPISODES:-11}
 chains=${CHAINS:-200}
 seed=${SEED:-31000}
 fractions=${FRACTIONS:-"0.20 0.24 0.28 0.33 0.40 0.50 0.65 0.80"}
-unset OPENBLAS_CORETYPE
-export OPENBLAS_NUM_THREADS=1
 mkdir -p "$out" docs/curve
 
 if [ ! -d "$out/cache" ]; then

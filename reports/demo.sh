@@ -6,8 +6,6 @@ BUILD=${BUILD:-build}
 out=$BUILD/demo
 model=datasets/tabletop/policy.safetensors
 episodes=${EPISODES:-8} # rollouts per task: 29 tasks
-unset OPENBLAS_CORETYPE
-export OPENBLAS_NUM_THREADS=1
 
 say() { printf '\n$ %s\n' "$*"; "$@"; }
 

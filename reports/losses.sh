@@ -5,8 +5,6 @@
 set -eu
 BUILD=${BUILD:-build}
 out=$BUILD/curve
-unset OPENBLAS_CORETYPE
-export OPENBLAS_NUM_THREADS=1
 [ -s docs/curve/best.csv ] && [ -d "$out/cache" ] || { echo "run 'make figure' first" >&2; exit 1; }
 
 number() { awk -v key="\"$2\":" '$1 == key { gsub(",", "", $2); print $2; exit }' "$1"; }

@@ -7,8 +7,6 @@ set -eu
 BUILD=${BUILD:-build}
 out=$BUILD/types
 fraction=${FRACTION:-0.33}
-unset OPENBLAS_CORETYPE
-export OPENBLAS_NUM_THREADS=1
 mkdir -p "$out"
 
 [ -s "$out/demos.h5" ] || "$BUILD/deer-sim" record --episodes 6 --row 2 --seed 21 --out "$out/demos.h5"

@@ -2,7 +2,7 @@
 # The manners of every program: help, version, exit statuses, one clear line for each failure, JSON
 # that parses, and nothing half-written. BUILD: the build folder; MODEL: the policy to try them with.
 set -u
-export LC_ALL=C OPENBLAS_NUM_THREADS=1
+export LC_ALL=C
 build=${BUILD:-build}
 model=${MODEL:-datasets/tabletop/policy.safetensors}
 work=$(mktemp -d) || exit 1

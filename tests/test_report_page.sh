@@ -2,7 +2,7 @@
 # deer-report on real and on hostile input: statuses, files, equal bytes, golden numbers, and the page
 # in a browser. BUILD: the build folder; screenshots stay in its tests/report/out.
 set -u
-export LC_ALL=C OPENBLAS_NUM_THREADS=1
+export LC_ALL=C
 build=$(cd "${BUILD:-build}" && pwd)
 model=datasets/tabletop/policy.safetensors
 modules=$build/tests/report

@@ -147,7 +147,6 @@ static int make_files(void **state)
     deer_error err;
 
     (void)state;
-    setenv("OPENBLAS_NUM_THREADS", "1", 1);
     strcpy(folder, "/tmp/test_run_commands.XXXXXX");
     if (!mkdtemp(folder) ||
         official_import_folder("tests/data/golden_a", in_folder("mute"), &err) ||
