@@ -9,6 +9,7 @@
 
 #include "budgets/hardware_fit.h"
 #include "budgets/latency.h"
+#include "runtime/run/statistics.h"
 
 /* Where the figures come from. */
 typedef struct {
@@ -28,21 +29,10 @@ static origin origin_of(const machine_limits *l)
 
 /* ---------------------------------------------------------------- the machine -------------- */
 
-/* A line "Name:  123 kB" of /proc/meminfo, in bytes; NaN where there is none. */
+/* A line of /proc/meminfo. */
 static double memory_line(const char *name)
 {
-    FILE *f = fopen("/proc/meminfo", "re");
-    char line[256];
-    double bytes = NAN;
-    size_t n = strlen(name);
-    long kilobytes;
-
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, name, n) && sscanf(line + n, ": %ld", &kilobytes) == 1)
-            bytes = 1024 * (double)kilobytes;
-    if (f)
-        fclose(f);
-    return bytes;
+    return proc_bytes("/proc/meminfo", name);
 }
 
 /* "AMD EPYC, 2 threads" */

@@ -31,26 +31,29 @@ double quantile(const double *sorted, size_t n, double p)
                        : sorted[n - 1];
 }
 
-/* The number of kilobytes behind `name` in a file of such lines; 0 when there is none. */
-static size_t kilobytes_of(const char *path, const char *name)
+double proc_bytes(const char *path, const char *name)
 {
-    FILE *f = fopen(path, "r");
+    FILE *f = fopen(path, "re");
     char line[256];
-    size_t kilobytes = 0, length = strlen(name);
+    double bytes = NAN;
+    size_t n = strlen(name);
+    long kilobytes;
 
     while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, name, length))
-            kilobytes = strtoul(line + length, NULL, 10);
+        if (!strncmp(line, name, n) && sscanf(line + n, ": %ld", &kilobytes) == 1)
+            bytes = 1024 * (double)kilobytes;
     if (f)
         fclose(f);
-    return kilobytes;
+    return bytes;
 }
 
 /* VmRSS is the sum of counters that each core brings up to date when it has some 100 pages to add;
  * smaps_rollup counts. */
 size_t resident_bytes(void)
 {
-    size_t kilobytes = kilobytes_of("/proc/self/smaps_rollup", "Rss:");
+    double bytes = proc_bytes("/proc/self/smaps_rollup", "Rss");
 
-    return 1024 * (kilobytes ? kilobytes : kilobytes_of("/proc/self/status", "VmRSS:"));
+    if (isnan(bytes))
+        bytes = proc_bytes("/proc/self/status", "VmRSS");
+    return isnan(bytes) ? 0 : (size_t)bytes;
 }
