@@ -166,10 +166,8 @@ static void cross_attention(const deer_model *model, const cross_weights *x, bac
 /* LayerNorm of q and k over the whole width, before the heads are split, in the packed rows. */
 static void normalise_qk(const decoder_weights *l, float *qkv, int count, int d)
 {
-    for (int i = 0; i < count; i++, qkv += 3L * d) {
-        layer_norm(qkv, qkv, l->q_ln.w, NULL, 1, d);
-        layer_norm(qkv + d, qkv + d, l->k_ln.w, NULL, 1, d);
-    }
+    layer_norm_within(qkv, 3L * d, l->q_ln.w, NULL, count, d);
+    layer_norm_within(qkv + d, 3L * d, l->k_ln.w, NULL, count, d);
 }
 
 /* Each instruction's tokens to themselves and those before them, into s->mixed. */

@@ -5,7 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRACTION_BITS = 22, MAX_SIDE = 16384 };
+#include "runtime/isa.h"
+#include "runtime/threads.h"
+
+enum { MAX_SIDE = 16384, BLOCK = 16 /* rows and columns that are turned at once */ };
+
+/* ---------------------------------------------------------------- filters ------------------ */
 
 /* The cubic convolution kernel with a = -0.5. */
 static double bicubic(double x)
@@ -20,38 +25,47 @@ static double bicubic(double x)
     return 0;
 }
 
-/* Weights of one output pixel: normalised in double, then rounded to fixed point. */
-static void weigh(image_axis *axis, int x)
+/* Weights of output pixel `x` of `out`: normalised in double, then rounded to fixed point. */
+static void weigh(image_axis *axis, int i, int x, int in, int out)
 {
-    double scale = (double)axis->in / axis->out, stretch = fmax(scale, 1);
+    double scale = (double)in / out, stretch = fmax(scale, 1);
     double support = 2 * stretch, centre = (x + 0.5) * scale, sum = 0;
     int first = (int)(centre - support + 0.5), last = (int)(centre + support + 0.5);
-    int *weight = axis->weight + (size_t)x * (size_t)axis->taps;
+    int *weight = axis->weight + (size_t)i * (size_t)axis->taps;
 
     first = first < 0 ? 0 : first;
-    last = last > axis->in ? axis->in : last;
+    last = last > in ? in : last;
     for (int k = 0; k < last - first; k++)
         sum += bicubic((k + first - centre + 0.5) / stretch);
     for (int k = 0; k < last - first; k++) {
-        double w = bicubic((k + first - centre + 0.5) / stretch) / sum * (1 << FRACTION_BITS);
+        double w = bicubic((k + first - centre + 0.5) / stretch) / sum * (1 << ISA_FILTER_BITS);
         weight[k] = (int)(w < 0 ? w - 0.5 : w + 0.5);
     }
-    axis->first[x] = first;
-    axis->count[x] = last - first;
+    axis->first[i] = first;
+    axis->count[i] = last - first;
 }
 
-static bool axis_prepare(image_axis *axis, int in, int out)
+/* Pixels before the `side` in the middle of n; torchvision rounds half to even. */
+static int before_middle(int n, int side)
+{
+    return (int)nearbyint((n - side) / 2.0);
+}
+
+/* `side` pixels in the middle of `in` pixels made into `out`. */
+static bool axis_prepare(image_axis *axis, int in, int out, int side)
 {
     double stretch = fmax((double)in / out, 1);
 
-    *axis = (image_axis){.in = in, .out = out, .taps = (int)ceil(2 * stretch) * 2 + 1};
-    axis->first = calloc((size_t)out, sizeof(int));
-    axis->count = calloc((size_t)out, sizeof(int));
-    axis->weight = calloc((size_t)out * (size_t)axis->taps, sizeof(int));
+    *axis = (image_axis){.taps = (int)ceil(2 * stretch) * 2 + 1};
+    axis->first = calloc((size_t)side, sizeof(int));
+    axis->count = calloc((size_t)side, sizeof(int));
+    axis->weight = calloc((size_t)side * (size_t)axis->taps, sizeof(int));
     if (!axis->first || !axis->count || !axis->weight)
         return false;
-    for (int x = 0; x < out; x++)
-        weigh(axis, x);
+    for (int i = 0; i < side; i++)
+        weigh(axis, i, before_middle(out, side) + i, in, out);
+    axis->begin = axis->first[0];
+    axis->used = axis->first[side - 1] + axis->count[side - 1] - axis->begin;
     return true;
 }
 
@@ -62,128 +76,222 @@ static void axis_free(image_axis *axis)
     free(axis->weight);
 }
 
+/* ---------------------------------------------------------------- plans -------------------- */
+
+static size_t whole_blocks(int n)
+{
+    return ((size_t)n + BLOCK - 1) / BLOCK * BLOCK;
+}
+
+/* Bytes of the plan's memory: columns, turned, rows, resized. */
+static void plan_sizes(const image_plan *plan, size_t size[4])
+{
+    size_t row = whole_blocks(3 * plan->side);
+
+    size[0] = whole_blocks(3 * plan->across.used) * BLOCK;
+    size[1] = row * BLOCK;
+    size[2] = whole_blocks(plan->down.used) * row;
+    size[3] = (size_t)plan->side * row;
+}
+
 void image_plan_free(image_plan *plan)
 {
     axis_free(&plan->across);
     axis_free(&plan->down);
-    free(plan->rows);
-    free(plan->resized);
+    free(plan->columns);
     *plan = (image_plan){0};
 }
 
 size_t image_plan_bytes(const image_plan *plan)
 {
-    size_t across = (size_t)plan->across.out, down = (size_t)plan->down.out;
+    size_t side = (size_t)plan->side, size[4];
 
-    return across * (size_t)(plan->across.taps + 2) * sizeof(int) +
-           down * (size_t)(plan->down.taps + 2) * sizeof(int) +
-           3 * across * ((size_t)plan->height + down);
+    if (!plan->columns)
+        return 0;
+    plan_sizes(plan, size);
+    return side * (size_t)(plan->across.taps + plan->down.taps + 4) * sizeof(int) + size[0] +
+           size[1] + size[2] + size[3];
 }
 
 /* The shorter side becomes `side`, the longer one keeps the proportion, rounded down (torchvision).
  */
 deer_status image_plan_prepare(image_plan *plan, int height, int width, int side, deer_error *err)
 {
-    int shorter = height < width ? height : width, out_height, out_width;
+    int shorter = height < width ? height : width;
+    size_t size[4];
 
-    if (plan->height == height && plan->width == width && plan->rows)
+    if (plan->height == height && plan->width == width && plan->side == side)
         return DEER_OK;
     image_plan_free(plan);
     if (shorter < 1 || height > MAX_SIDE || width > MAX_SIDE)
         return deer_fail(err, "an image of %d x %d pixels cannot be used", width, height);
-    out_height = (int)((long)side * height / shorter);
-    out_width = (int)((long)side * width / shorter);
-    plan->height = height;
-    plan->width = width;
-    plan->rows = malloc((size_t)height * (size_t)out_width * 3);
-    plan->resized = malloc((size_t)out_height * (size_t)out_width * 3);
-    if (!plan->rows || !plan->resized || !axis_prepare(&plan->across, width, out_width) ||
-        !axis_prepare(&plan->down, height, out_height)) {
+    if (axis_prepare(&plan->across, width, (int)((long)side * width / shorter), side) &&
+        axis_prepare(&plan->down, height, (int)((long)side * height / shorter), side)) {
+        plan->side = side;
+        plan_sizes(plan, size);
+        plan->columns = calloc(1, size[0] + size[1] + size[2] + size[3]);
+    }
+    if (!plan->columns) {
         image_plan_free(plan);
         return deer_fail(err, "out of memory for an image of %d x %d pixels", width, height);
     }
+    plan->turned = plan->columns + size[0];
+    plan->rows = plan->turned + size[1];
+    plan->resized = plan->rows + size[2];
+    plan->height = height;
+    plan->width = width;
     return DEER_OK;
 }
 
-static uint8_t clip8(int sum)
-{
-    sum >>= FRACTION_BITS;
-    return (uint8_t)(sum < 0 ? 0 : sum > 255 ? 255 : sum);
-}
+/* ---------------------------------------------------------------- resizing ----------------- */
 
-static void resize_across(const image_axis *axis, const uint8_t *in, uint8_t *out, int rows)
+typedef uint8_t bytes __attribute__((vector_size(BLOCK), aligned(1), may_alias));
+
+/* Bytes of two vectors in turn: of their first halves, of their second ones. */
+#define ZIP_FIRST(a, b)                                                                            \
+    __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define ZIP_SECOND(a, b)                                                                           \
+    __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
+
+/* What the rows of a block were become its columns. A byte's place is four bits of row and four of
+ * column; each round moves them on by one bit. */
+static void turn(uint8_t *to, size_t to_stride, const uint8_t *from, size_t from_stride)
 {
-    for (int y = 0; y < rows; y++, in += (size_t)axis->in * 3)
-        for (int x = 0; x < axis->out; x++, out += 3) {
-            const int *w = axis->weight + (size_t)x * (size_t)axis->taps;
-            int sum[3] = {1 << 21, 1 << 21, 1 << 21};
-            for (int k = 0; k < axis->count[x]; k++)
-                for (int c = 0; c < 3; c++)
-                    sum[c] += in[3 * (axis->first[x] + k) + c] * w[k];
-            for (int c = 0; c < 3; c++)
-                out[c] = clip8(sum[c]);
+    bytes now[BLOCK], next[BLOCK];
+
+    for (int i = 0; i < BLOCK; i++)
+        now[i] = *(const bytes *)(from + (size_t)i * from_stride);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < BLOCK / 2; i++) {
+            next[2 * i] = ZIP_FIRST(now[i], now[i + BLOCK / 2]);
+            next[2 * i + 1] = ZIP_SECOND(now[i], now[i + BLOCK / 2]);
         }
+        memcpy(now, next, sizeof now);
+    }
+    for (int i = 0; i < BLOCK; i++)
+        *(bytes *)(to + (size_t)i * to_stride) = now[i];
 }
 
-static void resize_down(const image_axis *axis, const uint8_t *in, uint8_t *out, int row)
+/* Some rows of n bytes -> columns [n][BLOCK], n rounded up to whole blocks; behind the last row and
+ * column there is anything. */
+static void turn_rows(uint8_t *columns, const uint8_t *from, size_t stride, int rows, size_t n)
 {
-    for (int y = 0; y < axis->out; y++, out += row) {
-        const int *w = axis->weight + (size_t)y * (size_t)axis->taps;
-        const uint8_t *from = in + (size_t)axis->first[y] * (size_t)row;
-        for (int i = 0; i < row; i++) {
-            int sum = 1 << 21;
-            for (int k = 0; k < axis->count[y]; k++)
-                sum += from[(size_t)k * (size_t)row + (size_t)i] * w[k];
-            out[i] = clip8(sum);
+    uint8_t edge[BLOCK][BLOCK] = {{0}};
+
+    for (size_t at = 0; at < n; at += BLOCK, columns += (size_t)BLOCK * BLOCK) {
+        size_t some = n - at < BLOCK ? n - at : BLOCK;
+        if (some == BLOCK && rows == BLOCK) {
+            turn(columns, BLOCK, from + at, stride);
+            continue;
         }
+        for (int r = 0; r < rows; r++)
+            memcpy(edge[r], from + (size_t)r * stride + at, some);
+        turn(columns, BLOCK, edge[0], BLOCK);
     }
 }
 
-/* A pass is skipped when its size stays the same, as PIL does. */
-static const uint8_t *resize(image_plan *plan, const uint8_t *rgb)
+/* Image rows -> as many rows of `side` pixels. Lanes of the filter are rows of the image, so that
+ * all of them share a weight; what is turned for that is turned back. */
+static void resize_across(image_plan *plan, const uint8_t *rgb, size_t stride)
 {
-    int row = plan->across.out * 3;
+    const image_axis *axis = &plan->across;
+    size_t pixel = (size_t)3 * BLOCK, row = whole_blocks(3 * plan->side);
 
-    if (plan->across.in != plan->across.out) {
-        resize_across(&plan->across, rgb, plan->rows, plan->height);
-        rgb = plan->rows;
+    for (int y = 0; y < plan->down.used; y += BLOCK) {
+        int left = plan->down.used - y, rows = left < BLOCK ? left : BLOCK;
+        uint8_t *to = plan->rows + (size_t)y * row;
+
+        turn_rows(plan->columns, rgb + (size_t)y * stride, stride, rows, 3 * (size_t)axis->used);
+        for (int x = 0; x < plan->side; x++)
+            isa_now()->filter_rows(plan->turned + (size_t)x * pixel,
+                                   plan->columns + (size_t)(axis->first[x] - axis->begin) * pixel,
+                                   (long)pixel, axis->weight + (size_t)x * (size_t)axis->taps,
+                                   axis->count[x], (int)pixel);
+        for (size_t at = 0; at < row; at += BLOCK)
+            turn(to + at, row, plan->turned + at * BLOCK, BLOCK);
     }
-    if (plan->down.in != plan->down.out) {
-        resize_down(&plan->down, rgb, plan->resized, row);
-        rgb = plan->resized;
-    }
-    return rgb;
 }
 
-void image_preprocess(image_plan *plan, const deer_image *image, int side, const float mean[3],
+static void resize_down(image_plan *plan)
+{
+    const image_axis *axis = &plan->down;
+    size_t row = whole_blocks(3 * plan->side);
+
+    for (int y = 0; y < plan->side; y++)
+        isa_now()->filter_rows(plan->resized + (size_t)y * row,
+                               plan->rows + (size_t)(axis->first[y] - axis->begin) * row, (long)row,
+                               axis->weight + (size_t)y * (size_t)axis->taps, axis->count[y],
+                               (int)row);
+}
+
+/* out [3, side, side] of rows of interleaved pixels. */
+static void normalise(const uint8_t *rgb, size_t stride, int side, const float mean[3],
                       const float std[3], float *out)
 {
-    const uint8_t *rgb = resize(plan, image->rgb);
-    int width = plan->across.out, height = plan->down.out;
-    /* torchvision centres by rounding half to even */
-    int left = (int)nearbyint((width - side) / 2.0), top = (int)nearbyint((height - side) / 2.0);
+    float normalised[3][256]; /* every value that a pixel can have */
+    size_t plane = (size_t)side * (size_t)side;
 
     for (int c = 0; c < 3; c++)
-        for (int y = 0; y < side; y++) {
-            const uint8_t *row = rgb + ((size_t)(top + y) * (size_t)width + (size_t)left) * 3 + c;
-            for (int x = 0; x < side; x++)
-                *out++ = ((float)row[3 * x] / 255.0f - mean[c]) / std[c];
+        for (int v = 0; v < 256; v++)
+            normalised[c][v] = ((float)v / 255.0f - mean[c]) / std[c];
+    for (int y = 0; y < side; y++, rgb += stride)
+        for (int x = 0; x < side; x++, out++) {
+            out[0] = normalised[0][rgb[3 * x]];
+            out[plane] = normalised[1][rgb[3 * x + 1]];
+            out[2 * plane] = normalised[2][rgb[3 * x + 2]];
         }
+}
+
+/* An image whose shorter side has the right length is only cut, as PIL does. */
+void image_preprocess(image_plan *plan, const deer_image *image, const float mean[3],
+                      const float std[3], float *out)
+{
+    int shorter = plan->height < plan->width ? plan->height : plan->width, side = plan->side;
+    bool cut = shorter == side;
+    size_t top = (size_t)(cut ? before_middle(plan->height, side) : plan->down.begin);
+    size_t left = (size_t)(cut ? before_middle(plan->width, side) : plan->across.begin);
+    size_t stride = 3 * (size_t)plan->width;
+    const uint8_t *first = image->rgb + top * stride + 3 * left;
+
+    if (cut) {
+        normalise(first, stride, side, mean, std, out);
+        return;
+    }
+    resize_across(plan, first, stride);
+    resize_down(plan);
+    normalise(plan->resized, whole_blocks(3 * side), side, mean, std, out);
+}
+
+/* ---------------------------------------------------------------- an observation ----------- */
+
+typedef struct {
+    image_plan *plan;
+    const deer_image *const *view;
+    const deer_config *config;
+    float *out;
+} pair;
+
+static void preprocess_some(void *context, int part, int parts)
+{
+    const pair *p = context;
+    size_t pixels = 3 * (size_t)p->config->image_size * (size_t)p->config->image_size;
+
+    for (int i = part; i < 2; i += parts)
+        image_preprocess(&p->plan[i], p->view[i], p->config->image_mean, p->config->image_std,
+                         p->out + (size_t)i * pixels);
 }
 
 deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *seen,
                                   const deer_config *c, float *out, deer_error *err)
 {
-    const deer_image *view[2] = {&seen->static_view, &seen->gripper_view};
-    size_t pixels = 3 * (size_t)c->image_size * (size_t)c->image_size;
+    const deer_image *const view[2] = {&seen->static_view, &seen->gripper_view};
+    pair p = {plan, view, c, out};
 
     if (!view[0]->rgb || !view[1]->rgb)
         return deer_fail(err, "an observation lacks an image");
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         if (image_plan_prepare(&plan[i], view[i]->height, view[i]->width, c->image_size, err))
             return DEER_FAILED;
-        image_preprocess(&plan[i], view[i], c->image_size, c->image_mean, c->image_std,
-                         out + (size_t)i * pixels);
-    }
+    threads_run(preprocess_some, &p, 2);
     return DEER_OK;
 }

@@ -24,6 +24,8 @@ enum {
     ISA_SUBWORDS = 4, /* most subwords, likewise */
     ISA_WORDS = 512,  /* most words of an operand */
     ISA_SPARE = 16,   /* between rows of an operand: they fall into different sets of a cache */
+
+    ISA_FILTER_BITS = 22, /* behind the point, of an image filter's weights */
 };
 
 /* Subwords from row to row of an operand. */
@@ -62,11 +64,17 @@ typedef struct {
      * and of values that lie in two rows: [n]. */
     void (*bf16_words)(uint32_t *to, const float *x, int n);
     void (*bf16_words_across)(uint32_t *to, const float *first, const float *second, int n);
-    void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int m, int n);
+    /* Rows of x and y lie stride floats apart. */
+    void (*layer_norm)(float *y, const float *x, long stride, const float *w, const float *b, int m,
+                       int n);
     void (*quick_gelu)(float *x, int n);
     void (*gelu)(float *x, int n);
     void (*softmax)(float *x, long stride, int rows, const softmax_form *form);
     void (*lstm_cell)(const float *gates, const float *c, float *c_next, float *h_next, int n);
+    /* to[i] = the sum of weight[t] * from[t * stride + i] over the taps, rounded and clipped, for n
+     * bytes, a multiple of 16. */
+    void (*filter_rows)(uint8_t *to, const uint8_t *from, long stride, const int *weight, int taps,
+                        int n);
 } isa;
 
 /* The one in use: the best that this processor has, or what isa_use said. */

@@ -14,6 +14,7 @@
 #define Q8_SUBWORDS 2
 #define Q8_STEP(sum, w, x)                                                                         \
     ((sum) + (integers)_mm512_madd_epi16((__m512i)(w), _mm512_set1_epi32((int32_t)(x))))
+#define WIDEN(from) ((integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(from))))
 
 #include "runtime/isa_body.h"
 #endif

@@ -17,6 +17,7 @@
                               (__m512bh)_mm512_set1_epi32((int32_t)(x))))
 #define Q8_DOT(sum, w, x)                                                                          \
     ((integers)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), _mm512_set1_epi32((int32_t)(x))))
+#define WIDEN(from) ((integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(from))))
 
 #include "runtime/isa_body.h"
 #endif

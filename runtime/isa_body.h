@@ -7,6 +7,7 @@
  *   F32_ROWS, BF16_ROWS, Q8_ROWS      most rows of a tile, so that its sums fit in registers
  *   BF16_SUBWORDS, Q8_SUBWORDS        subwords of a word (isa.h)
  *   BF16_DOT(sum, w, x), Q8_DOT(sum, w, x)   where an instruction multiplies whole words
+ *   WIDEN(from)       where the compiler does not find the instruction for LANES bytes -> integers
  * and has included isa.h. Vectors are GCC's: the arithmetic below is the same for all. */
 
 #include <math.h>
@@ -244,8 +245,13 @@ UP_TO(F32_ROWS)
 static void operand_f32(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
 {
     (void)row;
-    for (int r = 0; r < rows; r++)
-        memcpy(to + r * F32_STRIDE, x + r * x_stride, (size_t)k * sizeof *x);
+    for (int r = 0; r < rows; r++, to += F32_STRIDE, x += x_stride) {
+        int whole = k / LANES * LANES; /* a call of memcpy takes longer than short rows */
+        for (int i = 0; i < whole; i += LANES)
+            *(words *)(to + i) = *(const words *)(x + i);
+        for (int i = whole; i < k; i++)
+            to[i] = as_bits(x[i]);
+    }
 }
 
 static void operand_bf16(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
@@ -338,4 +344,5 @@ const isa ISA_TABLE_NAME = {
     .gelu = each_gelu,
     .softmax = rows_softmax,
     .lstm_cell = each_lstm_cell,
+    .filter_rows = filter_rows,
 };

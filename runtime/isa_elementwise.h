@@ -1,5 +1,5 @@
-/* isa_elementwise.h - LayerNorm, activations, softmax and the LSTM's cell, written so that the
- * compiler vectorises them; a part of isa_body.h.
+/* isa_elementwise.h - LayerNorm, activations, softmax, the LSTM's cell and the filter of images,
+ * written so that the compiler vectorises them; a part of isa_body.h.
  *
  * libm's functions take one number at a time and sums in one register neither vectorise nor round
  * well, so both have their own form here; the tests hold them against double precision. */
@@ -91,17 +91,18 @@ INLINE void norm_row(float *y, const float *x, const float *w, const float *b, i
 enum { SOME_ROWS = 16 };
 
 /* The variance of centred values does not cancel. */
-static void rows_layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n)
+static void rows_layer_norm(float *y, const float *x, long stride, const float *w, const float *b,
+                            int m, int n)
 {
     float mean[SOME_ROWS], scale[SOME_ROWS];
 
     for (int first = 0; first < m; first += SOME_ROWS) {
         int some = m - first < SOME_ROWS ? m - first : SOME_ROWS;
         for (int r = 0; r < some; r++)
-            mean[r] = sum_of(x + (long)r * n, n) / (float)n;
+            mean[r] = sum_of(x + r * stride, n) / (float)n;
         for (int r = 0; r < some; r++)
-            scale[r] = 1 / sqrtf(squares_around(mean[r], x + (long)r * n, n) / (float)n + epsilon);
-        for (int r = 0; r < some; r++, x += n, y += n)
+            scale[r] = 1 / sqrtf(squares_around(mean[r], x + r * stride, n) / (float)n + epsilon);
+        for (int r = 0; r < some; r++, x += stride, y += stride)
             norm_row(y, x, w, b, n, mean[r], scale[r]);
     }
 }
@@ -250,7 +251,8 @@ INLINE float tanh_of(float x)
     return copysignf((1 - small) / (1 + small), x);
 }
 
-static void each_lstm_cell(const float *gates, const float *c, float *c_next, float *h_next, int n)
+static void each_lstm_cell(const float *restrict gates, const float *restrict c,
+                           float *restrict c_next, float *restrict h_next, int n)
 {
     for (int j = 0; j < n; j++) {
         float in = sigmoid_of(gates[j]), forget = sigmoid_of(gates[n + j]);
@@ -258,5 +260,31 @@ static void each_lstm_cell(const float *gates, const float *c, float *c_next, fl
         float cell = forget * c[j] + in * candidate;
         c_next[j] = cell;
         h_next[j] = out * tanh_of(cell);
+    }
+}
+
+#ifndef WIDEN
+typedef uint8_t bytes __attribute__((vector_size(LANES), aligned(1), may_alias));
+#define WIDEN(from) __builtin_convertvector(*(const bytes *)(from), integers)
+#endif
+
+enum { FILTERED = 192 }; /* bytes at a time */
+
+static void filter_rows(uint8_t *restrict to, const uint8_t *restrict from, long stride,
+                        const int *restrict weight, int taps, int n)
+{
+    for (int first = 0; first < n; first += FILTERED) {
+        int32_t sums[FILTERED];
+        int some = n - first < FILTERED ? n - first : FILTERED;
+
+        for (int i = 0; i < some; i += LANES) {
+            const uint8_t *byte = from + first + i;
+            integers sum = (integers){0} + (1 << (ISA_FILTER_BITS - 1));
+            for (int t = 0; t < taps; t++, byte += stride)
+                sum += WIDEN(byte) * weight[t];
+            *(integers *)(sums + i) = sum >> ISA_FILTER_BITS;
+        }
+        for (int i = 0; i < some; i++)
+            to[first + i] = (uint8_t)(sums[i] < 0 ? 0 : sums[i] > 255 ? 255 : sums[i]);
     }
 }

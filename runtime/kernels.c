@@ -12,6 +12,7 @@ enum { WORTH_SHARING = 1 << 16 }; /* values: some microseconds' worth */
 typedef struct {
     float *y;
     const float *x, *w, *b;
+    long stride;
     int m, n;
 } norm_job;
 
@@ -20,16 +21,25 @@ static void norm_rows(void *context, int part, int parts)
     const norm_job *job = context;
     long first = (long)job->m * part / parts, end = (long)job->m * (part + 1) / parts;
 
-    isa_now()->layer_norm(job->y + first * job->n, job->x + first * job->n, job->w, job->b,
-                          (int)(end - first), job->n);
+    isa_now()->layer_norm(job->y + first * job->stride, job->x + first * job->stride, job->stride,
+                          job->w, job->b, (int)(end - first), job->n);
+}
+
+static void norm(norm_job job)
+{
+    bool worth = (long)job.m * job.n >= WORTH_SHARING;
+
+    threads_run(norm_rows, &job, worth ? threads_count() : 1);
 }
 
 void layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n)
 {
-    norm_job job = {y, x, w, b, m, n};
-    bool worth = (long)m * n >= WORTH_SHARING;
+    norm((norm_job){y, x, w, b, n, m, n});
+}
 
-    threads_run(norm_rows, &job, worth ? threads_count() : 1);
+void layer_norm_within(float *x, long stride, const float *w, const float *b, int m, int n)
+{
+    norm((norm_job){x, x, w, b, stride, m, n});
 }
 
 void quick_gelu(float *x, int n)

@@ -129,6 +129,9 @@ void attention_run(const workspace *ws, const attention_job *job);
  * y may be x. Source: torch.nn.LayerNorm, eps 1e-5 everywhere in the official code. */
 void layer_norm(float *y, const float *x, const float *w, const float *b, int m, int n);
 
+/* The same in place, of n values of longer rows, stride floats apart. */
+void layer_norm_within(float *x, long stride, const float *w, const float *b, int m, int n);
+
 /* In place: x * sigmoid(1.702 x) (OpenAI CLIP), the exact x * Phi(x) (MPT, Flamingo), max(0, x). */
 void quick_gelu(float *x, int n);
 void gelu(float *x, int n);

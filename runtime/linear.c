@@ -128,15 +128,16 @@ static int inputs_of(const linear_part *p, int c)
 static void make_operands(const linear_part *p, int row, int rows, int first_chunk, int end_chunk)
 {
     const linear_job *job = p->job;
-    int all = (end_chunk - first_chunk) * rows;
+    int all = (end_chunk - first_chunk) * rows, end = all * (p->part + 1) / p->parts;
 
-    for (int i = all * p->part / p->parts; i < all * (p->part + 1) / p->parts; i++) {
+    for (int i = all * p->part / p->parts, some; i < end; i += some) {
         int c = first_chunk + i / rows, r = i % rows;
         long at = (long)(c - first_chunk) * p->rows + r;
+        some = smaller(rows - r, end - i);
         p->set->operand[job->layer->w.type](p->operand + at * p->stride, p->scales + at,
                                             job->x + (row + r) * job->x_stride +
                                                 (long)c * chunk_inputs(p),
-                                            job->x_stride, 1, inputs_of(p, c));
+                                            job->x_stride, some, inputs_of(p, c));
     }
 }
 

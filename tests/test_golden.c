@@ -389,7 +389,7 @@ static void compare_pixels(const deer_model *model, hid_t file, const char *path
         deer_image image = {bytes, (int)rgb.size[1], (int)rgb.size[2]};
         assert_int_equal(n, 3 * c->image_size * c->image_size);
         ok(image_plan_prepare(&plan, image.height, image.width, c->image_size, &error));
-        image_preprocess(&plan, &image, c->image_size, c->image_mean, c->image_std, mine);
+        image_preprocess(&plan, &image, c->image_mean, c->image_std, mine);
         compare(PIXELS, mine, official.data, n);
         assert_memory_equal(mine, official.data, n * sizeof *mine);
         image_plan_free(&plan);

@@ -49,7 +49,7 @@ static herr_t compare(hid_t file, const char *group, const H5L_info_t *info, voi
 
     (void)info;
     ok(image_plan_prepare(plan, height, width, side, &error));
-    image_preprocess(plan, &(deer_image){image, height, width}, side, zero, one, mine);
+    image_preprocess(plan, &(deer_image){image, height, width}, zero, one, mine);
     for (size_t i = 0; i < area; i++)
         for (size_t c = 0; c < 3; c++)
             if (mine[c * area + i] != (float)official[3 * i + c] / 255.0f)
@@ -85,7 +85,7 @@ static void test_normalisation(void **state)
 
     (void)state;
     ok(image_plan_prepare(&plan, 2, 2, 2, &error));
-    image_preprocess(&plan, &(deer_image){&rgb[0][0][0], 2, 2}, 2, mean, std, out);
+    image_preprocess(&plan, &(deer_image){&rgb[0][0][0], 2, 2}, mean, std, out);
     for (int c = 0; c < 3; c++)
         for (int y = 0; y < 2; y++)
             for (int x = 0; x < 2; x++)

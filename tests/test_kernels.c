@@ -269,6 +269,15 @@ static void test_layer_norm(void **state)
     layer_norm(y, x + 77, w, b, 4, 77);
     reference_layer_norm(z, x + 77, w, b, 4, 77);
     assert_close(y, z, 4 * 77);
+    memcpy(y, x + 77, 4 * 77 * sizeof *y);
+    layer_norm_within(y + 20, 77, w, b, 4, 50);
+    for (int r = 0; r < 4; r++) {
+        const float *row = x + 77 * (r + 1);
+        reference_layer_norm(z, row + 20, w, b, 1, 50);
+        assert_close(y + 77 * r + 20, z, 50);
+        assert_memory_equal(y + 77 * r, row, 20 * sizeof *y);
+        assert_memory_equal(y + 77 * r + 70, row + 70, 7 * sizeof *y);
+    }
     layer_norm(y, x, w, NULL, 1, 77);
     reference_layer_norm(z, x, w, NULL, 1, 77);
     for (int i = 0; i < 77; i++)
@@ -428,6 +437,31 @@ static void test_lstm_cell(void **state)
     x[3] = NAN;
     lstm_cell(x, w, y, y + N, N);
     assert_true(isnan(y[3]) && isnan(y[N + 3]));
+}
+
+/* On every instruction set; weights that overshoot on both sides. */
+static void test_filter_rows(void **state)
+{
+    enum { TAPS = 5, STRIDE = 250, N = 240 };
+    static const int weight[TAPS] = {-900000, 3000000, 2700000, -700000, 94304};
+    static uint8_t from[TAPS * STRIDE], to[N];
+    const isa *list[8];
+    int sets = isa_list(list);
+
+    (void)state;
+    for (int i = 0; i < TAPS * STRIDE; i++)
+        from[i] = (uint8_t)(draw() > 0.5f ? 255 : draw() < -0.5f ? 0 : (int)(127 + 100 * draw()));
+    for (int s = 0; s < sets; s++)
+        for (int n = 16; n <= N; n += 16) {
+            list[s]->filter_rows(to, from, STRIDE, weight, TAPS, n);
+            for (int i = 0; i < n; i++) {
+                long sum = 1 << (ISA_FILTER_BITS - 1);
+                for (int t = 0; t < TAPS; t++)
+                    sum += (long)weight[t] * from[t * STRIDE + i];
+                sum >>= ISA_FILTER_BITS;
+                assert_int_equal(to[i], sum < 0 ? 0 : sum > 255 ? 255 : sum);
+            }
+        }
 }
 
 static void test_max_pool(void **state)
@@ -612,6 +646,7 @@ int main(void)
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_softmax),
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_filter_rows),
         cmocka_unit_test(test_max_pool),
         cmocka_unit_test(test_lstm_cell),
         cmocka_unit_test(test_linear_is_reproducible),

@@ -17,6 +17,7 @@ CASES = [  # height, width, side
     (24, 40, 24), (40, 24, 24),                # only cropped
     (10, 12, 7), (15, 10, 7), (10, 19, 8),     # crops that lie at half a pixel: rounded to even
     (1, 9, 4), (9, 1, 3), (70, 30, 1),        # extremes
+    (75, 101, 32), (50, 51, 67), (24, 17, 24), # more than one block of rows and columns
 ]
 
 
