@@ -56,13 +56,19 @@ INLINE uint32_t rounded_to_bf16(float x)
     return x != x ? 0x7fc00000u : (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000u;
 }
 
+/* What a word is made of, the first one in its lowest bits. */
+typedef uint16_t word_halves __attribute__((may_alias));
+typedef uint8_t word_bytes __attribute__((may_alias));
+
 /* Words of weights: the bfloat16 of consecutive inputs; of inputs that lie in two rows. */
 static void bf16_words(uint32_t *to, const float *x, int n)
 {
-    for (int i = 0; i < n / 2; i++)
-        to[i] = rounded_to_bf16(x[2 * i]) >> 16 | rounded_to_bf16(x[2 * i + 1]);
+    word_halves *half = (word_halves *)to;
+
+    for (int i = 0; i < n; i++)
+        half[i] = (uint16_t)(rounded_to_bf16(x[i]) >> 16);
     if (n % 2)
-        to[n / 2] = rounded_to_bf16(x[n - 1]) >> 16;
+        half[n] = 0;
 }
 
 static void bf16_words_across(uint32_t *to, const float *first, const float *second, int n)
@@ -282,42 +288,44 @@ INLINE float largest(const float *x, int k, bool *finite)
     return as_float(top);
 }
 
-/* Four integers of a row, as their subwords. */
-INLINE void put_q8(uint32_t *to, int32_t a, int32_t b, int32_t c, int32_t d)
+/* Integers of a row, as the subwords of whole words. */
+INLINE void put_q8(uint32_t *to, const uint32_t *line, int count)
 {
 #if Q8_SUBWORDS == 1
-    to[0] = (a & 0xffu) | (b & 0xffu) << 8 | (c & 0xffu) << 16 | (uint32_t)d << 24;
+    for (int i = 0; i < 4 * count; i++)
+        ((word_bytes *)to)[i] = (uint8_t)line[i];
 #elif Q8_SUBWORDS == 2
-    to[0] = (a & 0xffffu) | (uint32_t)c << 16;
-    to[1] = (b & 0xffffu) | (uint32_t)d << 16;
+    for (int i = 0; i < count; i++, line += 4) {
+        to[2 * i] = (line[0] & 0xffff) | line[2] << 16;
+        to[2 * i + 1] = (line[1] & 0xffff) | line[3] << 16;
+    }
 #else
-    to[0] = (uint32_t)a, to[1] = (uint32_t)b, to[2] = (uint32_t)c, to[3] = (uint32_t)d;
+    memcpy(to, line, (size_t)count * 4 * sizeof *to);
 #endif
 }
 
-/* A row that is not finite gets a scale that is not either. */
+/* A row that is not finite gets a scale that is not either; its integers are any. */
 static void operand_q8(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
 {
     const float rounder = 0x1.8p23f; /* adding it leaves the nearest integer in the low bits */
-    int32_t line[4 * ISA_WORDS];
+    uint32_t line[4 * ISA_WORDS];
 
     for (int r = 0; r < rows; r++, x += x_stride, to += Q8_STRIDE) {
         bool finite;
-        float top = largest(x, k, &finite), inverse = finite && top > 1e-30f ? 127 / top : 0;
+        float top = largest(x, k, &finite), inverse = top > 1e-30f ? 127 / top : 0;
+        uint32_t sum = 0;
 
         row[r].scale = finite ? top / 127 : NAN;
-        for (int i = 0; finite && i < k; i++)
-            line[i] = (int32_t)(as_bits(x[i] * inverse + rounder) - 0x4b400000u);
-        for (int i = finite ? k : 0; i < (k + 3) / 4 * 4; i++)
+        for (int i = 0; i < k; i++)
+            line[i] = as_bits(x[i] * inverse + rounder) - 0x4b400000u;
+        for (int i = k; i < (k + 3) / 4 * 4; i++)
             line[i] = 0;
-        row[r].offset = 0;
 #ifndef Q8_SIGNED
         for (int i = 0; i < k; i++)
-            row[r].offset += 128 * line[i];
+            sum += line[i];
 #endif
-        for (int i = 0; i < (k + 3) / 4; i++)
-            put_q8(to + i * Q8_SUBWORDS, line[4 * i], line[4 * i + 1], line[4 * i + 2],
-                   line[4 * i + 3]);
+        row[r].offset = (int32_t)(128 * sum);
+        put_q8(to, line, (k + 3) / 4);
     }
 }
 
