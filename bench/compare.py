@@ -28,9 +28,11 @@ PYTHON = "/usr/bin/python3"
 TABLETOP = "datasets/tabletop/policy.safetensors"
 TOKENS = 14
 
-Stage = collections.namedtuple("Stage", "stage model exit peer runs rounds frames must tolerance")
+Stage = collections.namedtuple("Stage", "stage model exit peer runs rounds frames must tolerance form",
+                               defaults=["fastest"])
 Stage.__doc__ = """A part of a step on both sides. peer: the model PyTorch runs, or "ours:F", our own stages on F; runs: of
-a turn; rounds: turns; must: how many times as fast as the peer; tolerance: of the results, RMS of the difference / RMS."""
+a turn; rounds: turns; must: how many times as fast as the peer; tolerance: of the results, RMS of the difference / RMS;
+form: of the peer (peer.py)."""
 Memory = collections.namedtuple("Memory", "model exit must")  # must: resident / predicted, off by at most this
 Startup = collections.namedtuple("Startup", "model exit must")  # must: at most, ms
 Steady = collections.namedtuple("Steady", "model exit steps must")  # must: p99 / p50 at most
@@ -45,6 +47,7 @@ ROWS = {
     "vision-bf16": Stage("vision", "3b-bf16", 0, "3b-bf16", 1, 7, 1, 1.4, 5e-2),
     "replay-f32": Stage("replay", "3b-f32", 2, "3b-f32", 1, 3, 4, 1.3, 1e-3),
     "tabletop": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4),
+    "tabletop-official": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4, "official"),
     **{f"memory-{dtype}-{layers}": Memory(f"3b-{dtype}", layers // 2 - 1, 0.05)
        for dtype in ("f32", "bf16", "q8") for layers in (4, 8, 12)},
     "startup-bf16": Startup("3b-bf16", 2, 1500),
@@ -186,11 +189,11 @@ class Runner:
         return Partner(model, [f"{self.build}/bench/stages", self.path(model), str(exit), folder,
                                str(self.args.threads)])
 
-    def peer(self, model, exit, folder):
+    def peer(self, model, exit, folder, form):
         if model.startswith("ours:"):
             return self.stages(model[5:], exit, folder)
         return Partner("PyTorch", [PYTHON, f"{HERE}/peer.py", self.path(model), str(exit), folder,
-                                   str(self.args.threads)])
+                                   str(self.args.threads), form])
 
     def missing(self, model, peer):
         """Why a row cannot be run, or None."""
@@ -245,11 +248,11 @@ class Runner:
                 "growth_bytes": said["growth_bytes"], "ms_median": said["ms_median"]}
 
     def run_stage(self, name, row):
-        stage, model, exit, peer_model, runs, rounds, frames, must, tolerance = row
+        stage, model, exit, peer_model, runs, rounds, frames, must, tolerance, form = row
         config, table = header(self.path(model))
         with tempfile.TemporaryDirectory() as folder:
             write_inputs(folder, config, frames)
-            peer = self.peer(peer_model, exit, folder)
+            peer = self.peer(peer_model, exit, folder, form)
             variants = {} if peer_model.startswith("ours:") else json.loads(peer.ask("variants", stage, "-"))
             ours = self.stages(model, exit, folder)
             error = compare_results(ours, peer, stage, folder, tolerance, name)
@@ -276,11 +279,11 @@ class Runner:
 
 
 def print_stages(rows):
-    print(f"\n{'':12} {'ours, ms':>9} {'p10':>8} {'p90':>8} {'peer, ms':>9} {'p10':>8} {'p90':>8} {'faster':>7} "
+    print(f"\n{'':17} {'ours, ms':>9} {'p10':>8} {'p90':>8} {'peer, ms':>9} {'p10':>8} {'p90':>8} {'faster':>7} "
           f"{'must':>5} {'limit, ms':>9} {'reached':>8}  limit is")
     for r in rows:
         must = f"{r['must']:.1f}x" if r["must"] else "-"
-        print(f"{r['name']:12} {r['value']:9.3f} {r['p10']:8.3f} {r['p90']:8.3f} {r['peer_value']:9.3f} "
+        print(f"{r['name']:17} {r['value']:9.3f} {r['p10']:8.3f} {r['p90']:8.3f} {r['peer_value']:9.3f} "
               f"{r['peer_p10']:8.3f} {r['peer_p90']:8.3f} {r['ratio']:6.2f}x {must:>5} {r['limit']:9.3f} "
               f"{100 * r['of_limit']:7.1f}%  {r['limit_of']}{'' if r['met'] else '  MISSED'}")
     m = {}

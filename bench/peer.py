@@ -1,12 +1,13 @@
 #!/usr/bin/python3
-"""The same parts of a step in PyTorch: peer.py MODEL EXIT INPUTS THREADS
+"""The same parts of a step in PyTorch: peer.py MODEL EXIT INPUTS THREADS FORM
 
 Obeys the same orders as stages.c, and one more, `variants STAGE`, which says what was tried and how long
-it took. The modules are those of datasets/tabletop/train/model.py, written after the official code; each stage runs
-as whichever is fastest here: module by module, traced and frozen, or optimised for inference. `act` and
-`step` follow the official procedure: an evaluation of the head at the layer before the first exit, one at
-each exit, and one more for the state, each with nn.LSTM. Weights come from the same model file; a file of
-bfloat16 matrices is run in bfloat16, with the head in float32.
+it took. The modules are those of datasets/tabletop/train/model.py, written after the official code. FORM
+"fastest": each stage runs as whichever is fastest here, module by module, traced and frozen, or optimised for
+inference, and both images of a step as one batch; "official": module by module and one image after the other, as
+the official code does. `act` and `step` follow the official procedure in either form: an evaluation of the head at
+the layer before the first exit, one at each exit, and one more for the state, each with nn.LSTM. Weights come from
+the same model file; a file of bfloat16 matrices is run in bfloat16, with the head in float32.
 """
 import json
 import os
@@ -124,11 +125,14 @@ def seconds(run):
     return min(times)
 
 
-def fastest(module, *example):
+FORMS = {"official": {},
+         "fastest": {"frozen": torch.jit.freeze, "optimised": torch.jit.optimize_for_inference}}
+
+
+def fastest(form, module, *example):
     """(module, {variant: ms}): the module as it runs fastest on inputs like the example."""
     tried = {"eager": module}
-    for name, make in (("frozen", lambda m: torch.jit.freeze(m)),
-                       ("optimised", torch.jit.optimize_for_inference)):
+    for name, make in FORMS[form].items():
         try:
             tried[name] = make(torch.jit.trace(module, example, check_trace=False))
             tried[name](*example)
@@ -140,8 +144,8 @@ def fastest(module, *example):
 
 
 class Bench:
-    def __init__(self, path, exit, inputs):
-        self.weights, self.inputs = Weights(path), inputs
+    def __init__(self, path, exit, inputs, form):
+        self.weights, self.inputs, self.form = Weights(path), inputs, form
         self.c, self.dtype = self.weights.config, self.weights.dtype
         self.exits = self.c["exit_layers"][:exit + 1]
         self.ids = torch.from_numpy(np.fromfile(f"{inputs}/ids.i32", np.int32)).long()
@@ -154,7 +158,7 @@ class Bench:
         """Loads a part once; make gives (module, example inputs...)."""
         if name not in self.made:
             module, *example = make()
-            self.made[name], self.said[name] = fastest(module, *example)
+            self.made[name], self.said[name] = fastest(self.form, module, *example)
         return self.made[name]
 
     # ---- parts
@@ -292,10 +296,12 @@ class Bench:
 
     def start_step(self):
         self.start_act()
-        self.sight(2)
+        self.at_once = 1 if self.form == "official" else 2
+        self.sight(self.at_once)
 
     def run_step(self):
-        latents = self.sight(2)(self.normalised(self.frames()[:1]))
+        images = self.normalised(self.frames()[:1]).split(self.at_once)
+        latents = torch.cat([self.sight(self.at_once)(some) for some in images])
         self.act(latents.view(1, -1, self.c["vision_width"]))
 
     result_step = result_head
@@ -322,10 +328,10 @@ class Bench:
 
 
 def main():
-    path, exit, inputs, threads = sys.argv[1:]
+    path, exit, inputs, threads, form = sys.argv[1:]
     torch.set_num_threads(int(threads))
     with torch.inference_mode():
-        bench = Bench(path, int(exit), inputs)
+        bench = Bench(path, int(exit), inputs, form)
         for line in sys.stdin:
             order, stage, *rest = line.split()
             print(bench.obey(order, stage, rest[0] if rest else ""), flush=True)
