@@ -10,7 +10,7 @@ must reach; a row whose peer or model is missing is left out and says so.
     bench/compare.py --rows layer-f32,layer-bf16   only these; the others' last results stay
     bench/compare.py --threads 1 --rounds 9
 
-Needs python3-numpy, and python3-torch for the peer. The models of the size that is published
+Needs python3-numpy, and python3-torch and python3-pil for the peer. The models of the size that is published
 (random weights, bench/models.sh) lie in BUILD/bench."""
 import argparse
 import collections
@@ -38,6 +38,7 @@ Startup = collections.namedtuple("Startup", "model exit must")  # must: at most,
 Steady = collections.namedtuple("Steady", "model exit steps must")  # must: p99 / p50 at most
 
 ROWS = {
+    "preprocess": Stage("preprocess", "3b-f32", 0, "3b-f32", 30, 7, 1, None, 0),
     "layer-f32": Stage("layer", "3b-f32", 2, "3b-f32", 12, 7, 1, 4.0, 1e-4),
     "layer-bf16": Stage("layer", "3b-bf16", 2, "3b-bf16", 12, 7, 1, 2.2, 5e-2),
     "layer-q8": Stage("layer", "3b-q8", 2, "ours:3b-bf16", 12, 7, 1, 1.5, 1e-1),
@@ -54,6 +55,7 @@ ROWS = {
     "steady": Steady(TABLETOP, 2, 100000, 1.3),
 }
 WHAT = {
+    "preprocess": "two camera images of 640 x 480 to the vision tower's size; the peer is PIL with PyTorch",
     "layer": "one decoder layer with cross-attention, {T} tokens",
     "head": "one evaluation of the action head",
     "act": "a step behind the resampler, exit at layer {L}; the peer follows the official procedure",
@@ -113,6 +115,7 @@ def write_inputs(folder, config, frames):
     floats("pooled", config["d_model"])
     (random.standard_normal(state, np.float32) * 0.3).tofile(f"{folder}/state.f32")
     random.integers(0, 256, (frames, 2, side, side, 3), np.uint8).tofile(f"{folder}/frames.u8")
+    random.integers(0, 256, (2, 480, 640, 3), np.uint8).tofile(f"{folder}/cameras.u8")
 
 
 def matrix_bytes(table, *prefixes):
@@ -127,6 +130,8 @@ def work(stage, config, table, cost, exit, frames):
     layer = matrix_bytes(table, blocks + "0.")
     head = matrix_bytes(table, "extra_exit.")
     sight = matrix_bytes(table, "vision_encoder.", "perceiver.")
+    if stage == "preprocess":
+        return 2 * 480 * 640 * 3, 0
     c, total = cost["exits"][exit], lambda *names: sum(cost["exits"][exit][f"{n}_gflops"] for n in names) * 1e9
     if stage == "layer":
         return layer, total("llm") / layers
@@ -180,7 +185,7 @@ class Runner:
         self.environment.pop("OPENBLAS_CORETYPE", None)
         os.environ.clear()
         os.environ.update(self.environment)
-        self.has_torch = subprocess.run([PYTHON, "-c", "import torch"], capture_output=True).returncode == 0
+        self.has_torch = subprocess.run([PYTHON, "-c", "import torch, PIL"], capture_output=True).returncode == 0
 
     def path(self, model):
         return model if "/" in model else f"{self.build}/bench/{model}.safetensors"
@@ -200,7 +205,7 @@ class Runner:
         for m in (model, peer.removeprefix("ours:")):
             if not os.path.exists(self.path(m)):
                 return f"{self.path(m)} is missing (bench/models.sh makes it)"
-        return None if self.has_torch or peer.startswith("ours:") else "python3-torch is not installed"
+        return None if self.has_torch or peer.startswith("ours:") else "python3-torch or python3-pil is not installed"
 
     def cost(self, model):
         text = subprocess.run([f"{self.build}/deer-model", "info", self.path(model), "--tokens", str(TOKENS),

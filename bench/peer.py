@@ -18,6 +18,7 @@ import time
 import numpy as np
 import torch
 import torch.nn as nn
+from PIL import Image
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "datasets", "tabletop", "train"))
 import model as official  # noqa: E402
@@ -211,6 +212,24 @@ class Bench:
         return ((images - mean) / std).to(self.dtype)
 
     # ---- stages
+
+    def start_preprocess(self):
+        height, width = 480, 640
+        cameras = np.fromfile(f"{self.inputs}/cameras.u8", np.uint8).reshape(2, height, width, 3)
+        self.cameras = [Image.fromarray(c) for c in cameras]
+        side, short = self.c["image_size"], min(height, width)
+        self.size = int(side * width / short), int(side * height / short)
+        left, top = (int(round((n - side) / 2.0)) for n in self.size)
+        self.middle = left, top, left + side, top + side
+
+    def run_preprocess(self):
+        cut = [np.asarray(c.resize(self.size, Image.BICUBIC).crop(self.middle)) for c in self.cameras]
+        mean, std = (torch.tensor(self.c[k]).view(3, 1, 1) for k in ("image_mean", "image_std"))
+        images = torch.stack([torch.from_numpy(c.transpose(2, 0, 1)) for c in cut]).contiguous()
+        self.out = images.float().div_(255).sub_(mean).div_(std)
+
+    def result_preprocess(self):
+        return self.out
 
     def run_layer(self):
         if self.next == 0:

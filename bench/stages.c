@@ -18,6 +18,8 @@
 #include "runtime/session.h"
 #include "runtime/tool.h"
 
+enum { CAMERA_HEIGHT = 480, CAMERA_WIDTH = 640 };
+
 typedef struct {
     const char *inputs; /* folder */
     int threads, exit;
@@ -27,6 +29,7 @@ typedef struct {
     deer_batch *batch;
     float *media, *pixels, *pooled, *state; /* inputs; state is h, then c */
     uint8_t *frames;                        /* [count, 2, S, S, 3] */
+    uint8_t *cameras;                       /* [2, CAMERA_HEIGHT, CAMERA_WIDTH, 3] */
     size_t count;
     float *features; /* [count, 2 + exit, d] */
     float *h, *c;    /* [layers, hidden] after the head's evaluation */
@@ -107,6 +110,9 @@ static void open_all(bench *b, const char *path)
     side = (size_t)c->image_size;
     b->frames = read_input(b, "frames.u8", &bytes);
     b->count = bytes / (2 * side * side * 3);
+    b->cameras = read_input(b, "cameras.u8", &bytes);
+    if (bytes != (size_t)2 * CAMERA_HEIGHT * CAMERA_WIDTH * 3)
+        die("cameras.u8", "has another size");
     if (deer_batch_new(b->model, (int)b->count, &b->batch, &err))
         die(path, err.message);
     set_tokens(b);
@@ -182,6 +188,25 @@ static const float *acted(bench *b, size_t *n)
     return result;
 }
 
+/* Two camera images as the vision tower takes them. */
+static void run_preprocess(bench *b)
+{
+    const uint8_t *second = b->cameras + (size_t)CAMERA_HEIGHT * CAMERA_WIDTH * 3;
+    deer_observation seen = {{b->cameras, CAMERA_HEIGHT, CAMERA_WIDTH},
+                             {second, CAMERA_HEIGHT, CAMERA_WIDTH}};
+    deer_error err;
+
+    if (image_pair_preprocess(b->session->plan, &seen, &b->model->config,
+                              b->session->backbone.pixels, &err))
+        die("preprocess", err.message);
+}
+
+static const float *pixels(bench *b, size_t *n)
+{
+    *n = 6 * (size_t)b->model->config.image_size * (size_t)b->model->config.image_size;
+    return b->session->backbone.pixels;
+}
+
 static void run_vision(bench *b)
 {
     size_t side = (size_t)b->model->config.image_size;
@@ -239,6 +264,7 @@ static void run_step(bench *b)
 }
 
 static const stage stages[] = {
+    {"preprocess", run_preprocess, pixels},
     {"layer", run_layer, hidden_after_all},
     {"head", run_head, acted},
     {"act", run_act, acted},
