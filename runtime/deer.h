@@ -330,7 +330,8 @@ deer_status deer_session_set_thresholds(deer_session *session, const deer_thresh
 deer_status deer_session_set_budget(deer_session *session, double average_gflops, deer_error *err);
 
 /* Starts a new (sub-)task: tokenizes the instruction with the official prompt
- * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. */
+ * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. After a
+ * failure the session has no instruction, so that no step follows the one before by mistake. */
 deer_status deer_session_set_instruction(deer_session *session, const char *instruction,
                                          deer_error *err);
 
