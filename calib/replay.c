@@ -232,6 +232,18 @@ static deer_status finish(const job *j, int *missing, deer_error *err)
     return status;
 }
 
+static int count_unknown_words(const job *j)
+{
+    demo_episode e;
+    int episodes = 0;
+
+    for (int i = 0; i < demos_count(j->recorded); i++) {
+        demos_describe(j->recorded, i, &e);
+        episodes += deer_unknown_words(j->model, e.instruction) > 0;
+    }
+    return episodes;
+}
+
 static double seconds_now(void)
 {
     struct timespec t;
@@ -247,6 +259,8 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
     deer_status status = open_all(&j, err);
 
     *report = (replay_report){0};
+    if (!status)
+        report->unknown_words = count_unknown_words(&j);
     if (!status)
         status = run_threads(&j, err);
     if (!status)

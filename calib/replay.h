@@ -31,6 +31,7 @@ typedef struct {
     long episodes, steps; /* of the cache */
     long replayed;        /* steps run now; the others were there */
     int shards, missing;  /* missing: being written by others, or not of this part */
+    int unknown_words;    /* episodes whose instruction has words that the model does not know */
     double seconds;
 } replay_report;
 

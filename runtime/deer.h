@@ -207,8 +207,8 @@ typedef struct {
     double average_total_gflops; /* vision, resampler, decoder, every head evaluation */
     double peak_llm_gflops;
     double peak_total_gflops;
-    double memory_bytes;
-    double loss; /* expected action loss of a step */
+    double memory_bytes; /* weights up to the deepest exit, and a session of one thread */
+    double loss;         /* expected action loss of a step */
     double exit_fraction[DEER_MAX_EXITS];
 } deer_promise;
 
@@ -335,7 +335,14 @@ deer_status deer_session_set_budget(deer_session *session, double average_gflops
 deer_status deer_session_set_instruction(deer_session *session, const char *instruction,
                                          deer_error *err);
 
-/* The same with token ids made elsewhere; at most config.max_text of them are used. */
+/* How many words of an instruction the model's tokenizer does not know: they all become one and the
+ * same unknown token (or make an instruction fail, where there is none), and actions will be poor.
+ * A word is what lies between white space, so that "block." is not "block". 0 without a tokenizer,
+ * and for byte-level ones, which know every text. */
+int deer_unknown_words(const deer_model *model, const char *instruction);
+
+/* As deer_session_set_instruction, with token ids made elsewhere; at most config.max_text of them
+ * are used. */
 deer_status deer_session_set_tokens(deer_session *session, const int32_t *ids, int count,
                                     deer_error *err);
 

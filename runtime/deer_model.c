@@ -5,6 +5,7 @@
 #include "budgets/cost.h"
 #include "budgets/explain.h"
 #include "budgets/weights.h"
+#include "runtime/model.h"
 #include "runtime/model/commands.h"
 #include "runtime/tool.h"
 
@@ -158,7 +159,7 @@ static deer_status show_named(const char *name, const shown_as *as, deer_error *
         show(&published, NULL, as);
         return DEER_OK;
     }
-    status = deer_model_open(name, DEER_ALL_EXITS, &model, err);
+    status = model_describe(name, &model, err);
     if (status)
         return status;
     show(deer_model_config(model), model, as);

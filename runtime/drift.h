@@ -25,6 +25,10 @@
 
 #include "runtime/deer.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define DEER_DRIFT_LEVEL 0.01 /* chance of ever raising a false alarm, at most */
 
 typedef struct deer_drift deer_drift;
@@ -55,5 +59,9 @@ uint32_t deer_drift_kind(const char *task);
  * since. Fails only when out of memory. */
 deer_status deer_drift_end_episode(deer_drift *watch, uint32_t kind, deer_drift_report *report,
                                    deer_error *err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,34 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Names that are in use, so that a signal's handler can remove the files. Whoever finds the table
+ * taken waits, but for the handler, which rather leaves a file behind than read half a name. */
+static struct {
+    atomic_flag taken;
+    unsigned next;
+    char name[16][PATH_MAX];
+} unfinished = {.taken = ATOMIC_FLAG_INIT};
+
+static void note_unfinished(const char *name)
+{
+    size_t size = strlen(name) + 1;
+
+    while (atomic_flag_test_and_set(&unfinished.taken))
+        continue;
+    if (size <= sizeof *unfinished.name)
+        memcpy(unfinished.name[unfinished.next++ % 16], name, size);
+    atomic_flag_clear(&unfinished.taken);
+}
+
+void file_remove_unfinished(void)
+{
+    if (atomic_flag_test_and_set(&unfinished.taken))
+        return;
+    for (int i = 0; i < 16; i++)
+        if (*unfinished.name[i])
+            unlink(unfinished.name[i]);
+}
 
 /* A process number would not do: in a container it is the same every time. */
 char *file_temporary(const char *path, deer_error *err)
@@ -23,6 +53,7 @@ char *file_temporary(const char *path, deer_error *err)
         deer_fail(err, "out of memory naming %s", path);
         return NULL;
     }
+    note_unfinished(name);
     return name;
 }
 

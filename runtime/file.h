@@ -13,6 +13,10 @@
 /* A temporary name in the same folder; the caller frees it. NULL when out of memory. */
 char *file_temporary(const char *path, deer_error *err);
 
+/* For a signal's handler, before the process ends: removes the files of the last 16 temporary names
+ * that are not published. Nothing may be written afterwards. */
+void file_remove_unfinished(void);
+
 /* Makes tmp appear at path: fsync, rename, fsync of the folder. On failure tmp is removed. */
 deer_status file_publish(const char *tmp, const char *path, deer_error *err);
 

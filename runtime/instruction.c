@@ -20,7 +20,11 @@ deer_status instruction_from_text(const deer_model *model, const char *text, int
 
     *count = 0;
     if (!model->words)
-        return deer_fail(err, "model %s holds no tokenizer; give it token ids", model->config.name);
+        return deer_fail(
+            err, "%s holds no tokenizer; import it again with --tokenizer, or give token ids",
+            model->file.path);
+    if (!text)
+        return deer_fail(err, "no instruction is given");
     n = tokenizer_prompt(model->words, text, ids, model->config.max_text, err);
     return n < 0 ? DEER_FAILED : embed(model, ids, n, count, embedded, err);
 }
@@ -31,7 +35,7 @@ deer_status instruction_from_ids(const deer_model *model, const int32_t *from, i
     const deer_config *c = &model->config;
 
     *count = 0;
-    if (n < 1)
+    if (!from || n < 1)
         return deer_fail(err, "an instruction needs at least one token");
     for (int i = 0; i < n; i++)
         if (from[i] < 0 || from[i] >= c->vocab)
@@ -40,4 +44,9 @@ deer_status instruction_from_ids(const deer_model *model, const int32_t *from, i
     n = n < c->max_text ? n : c->max_text;
     memcpy(ids, from, (size_t)n * sizeof *ids);
     return embed(model, ids, n, count, embedded, err);
+}
+
+int deer_unknown_words(const deer_model *model, const char *instruction)
+{
+    return model->words ? tokenizer_unknown(model->words, instruction) : 0;
 }

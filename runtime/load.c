@@ -18,11 +18,21 @@ enum { LARGE_PAGE = 2 << 20, SMALL_PAGE = 4096 };
 
 /* ---------------------------------------------------------------- arena -------------------- */
 
+static size_t page_for(size_t bytes)
+{
+    return bytes >= 4 * (size_t)LARGE_PAGE ? LARGE_PAGE : SMALL_PAGE;
+}
+
+size_t model_arena_bytes(size_t bytes)
+{
+    return (bytes + page_for(bytes) - 1) / page_for(bytes) * page_for(bytes);
+}
+
 static deer_status make_arena(deer_model *model, size_t bytes, deer_error *err)
 {
-    size_t page = bytes >= 4 * (size_t)LARGE_PAGE ? LARGE_PAGE : SMALL_PAGE;
+    size_t page = page_for(bytes);
 
-    model->arena_bytes = (bytes + page - 1) / page * page;
+    model->arena_bytes = model_arena_bytes(bytes);
     model->arena = aligned_alloc(page, model->arena_bytes);
     if (!model->arena)
         return deer_fail(err, "out of memory for %s: its weights need %zu MB", model->file.path,

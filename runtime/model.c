@@ -72,7 +72,15 @@ void model_fingerprint(deer_model *model, size_t first_exit_end)
              (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 
-static deer_status load(deer_model *model, int max_exit, deer_error *err)
+/* Everything but the weights' values. */
+static deer_status look(deer_model *model, size_t first_exit_end, size_t bytes)
+{
+    model_fingerprint(model, first_exit_end);
+    model->arena_bytes = model_arena_bytes(bytes);
+    return DEER_OK;
+}
+
+static deer_status read_model(deer_model *model, int max_exit, bool values, deer_error *err)
 {
     const char *path = model->file.path;
     size_t first_exit_end, end, bytes;
@@ -88,13 +96,14 @@ static deer_status load(deer_model *model, int max_exit, deer_error *err)
     model->max_exit = max_exit == DEER_ALL_EXITS ? model->config.exits - 1 : max_exit;
     if (model_find(model, &end, &bytes, err) || safetensors_map(&model->file, end, err))
         return DEER_FAILED;
-    if (model_load(model, bytes, first_exit_end, err))
+    if (values ? model_load(model, bytes, first_exit_end, err) : look(model, first_exit_end, bytes))
         return DEER_FAILED;
     safetensors_unmap(&model->file);
     return DEER_OK;
 }
 
-deer_status deer_model_open(const char *path, int max_exit, deer_model **out, deer_error *err)
+static deer_status open_model(const char *path, int max_exit, bool values, deer_model **out,
+                              deer_error *err)
 {
     deer_model *model = calloc(1, sizeof *model);
     deer_status status;
@@ -104,12 +113,22 @@ deer_status deer_model_open(const char *path, int max_exit, deer_model **out, de
         return deer_fail(err, "out of memory opening %s", path);
     status = safetensors_open(path, &model->file, err);
     if (!status)
-        status = load(model, max_exit, err);
+        status = read_model(model, max_exit, values, err);
     if (status)
         deer_model_close(model);
     else
         *out = model;
     return status;
+}
+
+deer_status deer_model_open(const char *path, int max_exit, deer_model **out, deer_error *err)
+{
+    return open_model(path, max_exit, true, out, err);
+}
+
+deer_status model_describe(const char *path, deer_model **out, deer_error *err)
+{
+    return open_model(path, DEER_ALL_EXITS, false, out, err);
 }
 
 void model_free_weights(deer_model *model)

@@ -106,6 +106,13 @@ deer_status model_bind(deer_model *model, model_copy **copies, size_t *count, de
  * finds the fingerprint. Fails, naming the tensor, when a weight is not finite. */
 deer_status model_load(deer_model *model, size_t bytes, size_t first_exit_end, deer_error *err);
 
+/* Of the arena, for weights that need so many: whole pages. */
+size_t model_arena_bytes(size_t bytes);
+
+/* As deer_model_open, up to the deepest exit, but without the weights' values: for saying what a
+ * file holds. No session can be made of it. */
+deer_status model_describe(const char *path, deer_model **model, deer_error *err);
+
 /* Sets model->fingerprint from the header and the mapped data up to first_exit_end. */
 void model_fingerprint(deer_model *model, size_t first_exit_end);
 void model_unload(deer_model *model);

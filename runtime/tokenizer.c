@@ -173,18 +173,39 @@ void tokenizer_free(tokenizer *t)
     free(t);
 }
 
-/* The id of a word of `length` bytes, -1 (with a message) when there is none. */
-static int word_id(const tokenizer *t, const char *start, size_t length, deer_error *err)
+/* The id of a word of `length` bytes, -1 when it is not known. */
+static int find_word(const tokenizer *t, const char *start, size_t length)
 {
     char word[MAX_WORD + 1];
-    int id = -1;
 
-    if (length <= MAX_WORD) {
-        for (size_t i = 0; i < length; i++)
-            word[i] = t->lowercase ? (char)tolower((unsigned char)start[i]) : start[i];
-        word[length] = 0;
-        id = find(t, word);
+    if (length > MAX_WORD)
+        return -1;
+    for (size_t i = 0; i < length; i++)
+        word[i] = t->lowercase ? (char)tolower((unsigned char)start[i]) : start[i];
+    word[length] = 0;
+    return find(t, word);
+}
+
+int tokenizer_unknown(const tokenizer *t, const char *instruction)
+{
+    int unknown = 0;
+
+    if (t->bpe)
+        return 0;
+    for (const char *p = instruction + strspn(instruction, space); *p; p += strspn(p, space)) {
+        size_t length = strcspn(p, space);
+
+        unknown += find_word(t, p, length) < 0;
+        p += length;
     }
+    return unknown;
+}
+
+/* The id that stands for a word, -1 (with a message) when there is none. */
+static int word_id(const tokenizer *t, const char *start, size_t length, deer_error *err)
+{
+    int id = find_word(t, start, length);
+
     if (id < 0)
         id = t->unknown;
     if (id < 0)

@@ -26,4 +26,7 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
 int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, int room,
                      deer_error *err);
 
+/* How many words of an instruction are not known; none where tokens are made of bytes. */
+int tokenizer_unknown(const tokenizer *t, const char *instruction);
+
 #endif

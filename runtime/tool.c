@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/file.h"
+
 /* ---------------------------------------------------------------- program ------------------ */
 
 static const char *program_name;
@@ -31,11 +33,29 @@ static void close_output(void)
     _exit(DEER_FAILED);
 }
 
+/* Interrupted: no half-written files stay. */
+static void end_by_signal(int number)
+{
+    file_remove_unfinished();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void watch_signals(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (signal(numbers[i], end_by_signal) == SIG_IGN)
+            signal(numbers[i], SIG_IGN); /* as nohup wants it */
+}
+
 /* What every program does first; harmless to repeat. */
 static void start_program(const char *name)
 {
     if (!program_name) {
         atexit(close_output);
+        watch_signals();
         signal(SIGXFSZ, SIG_IGN); /* a file-size limit then fails the write, which says so */
     }
     program_name = name;

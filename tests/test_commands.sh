@@ -74,6 +74,23 @@ nowhere() { # nowhere STATUS WORDS COMMAND...: fails and leaves the folder as it
     cmp -s "$work/before" "$work/after" || wrong "left behind: $(diff "$work/before" "$work/after")"
 }
 
+stopped() { # stopped COMMAND...: ended by a signal while it writes, it leaves the folder as it was
+    ls -A "$files" >"$work/before"
+    command="$*"
+    checks=$((checks + 1))
+    "$@" >"$out" 2>"$err" &
+    tries=0
+    while ls -A "$files" | cmp -s - "$work/before" && [ $tries -lt 200 ]; do
+        tries=$((tries + 1))
+        sleep 0.02
+    done
+    kill -TERM $!
+    wait $!
+    status=$?
+    [ "$status" -eq 143 ] || wrong "status $status, not 143: it was to be ended while it wrote"
+    ls -A "$files" | cmp -s - "$work/before" || wrong "left behind: $(ls -A "$files")"
+}
+
 full_disk() { # full_disk KILOBYTES COMMAND...: as if the disk were full after so many kilobytes
     kilobytes=$1
     shift
@@ -132,7 +149,7 @@ damage() { # damage FROM TO OFFSET BYTES: a copy with other bytes at an offset (
     printf "$4" | dd of="$2" bs=1 seek="$3" conv=notrunc 2>/dev/null
 }
 
-bad_models() { # bad_models COMMAND...: COMMAND refuses every model file that is none
+bad_files() { # bad_files COMMAND...: COMMAND refuses every file that is no model
     fails 1 'No such file' "$@" "$files/missing"
     fails 1 . "$@" "$files"
     fails 1 "$files/empty" "$@" "$files/empty"
@@ -140,6 +157,10 @@ bad_models() { # bad_models COMMAND...: COMMAND refuses every model file that is
     fails 1 "$files/long-header" "$@" "$files/long-header"
     fails 1 "$files/bad-header" "$@" "$files/bad-header"
     fails 1 "$files/truncated" "$@" "$files/truncated"
+}
+
+bad_models() { # bad_models COMMAND...: and those whose weights are no numbers
+    bad_files "$@"
     fails 1 'not finite' "$@" "$files/nan"
 }
 
@@ -160,11 +181,12 @@ grep -q '1\.341' "$out" || wrong "the explanation lacks the cost of a decoder la
 usage "$build/deer-model" info
 usage "$build/deer-model" info "$a" "$c"
 usage "$build/deer-model" info "$a" --tokens 0
-bad_models "$build/deer-model" info
+bad_files "$build/deer-model" info
 nowhere 1 'No such file' "$build/deer-model" import --official "$files/none" --out "$files/new"
 nowhere 1 . "$build/deer-model" import --official tests/data/golden_a --out "$files/none/new"
 nowhere 1 . full_disk 100 \
     "$build/deer-model" import --official tests/data/golden_a --out "$files/new"
+stopped "$build/deer-model" synth --config 3b --layers 4 --dtype q8 --out "$files/new"
 
 # ---------------------------------------------------------------- demonstrations ------------------
 
@@ -300,6 +322,8 @@ if [ -e "$model" ]; then
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/t.json" --json
+    ok "$build/deer-run" episode --model "$model" --demos "$demos" --instruction 'lift the red zzz'
+    grep -q '1 of 1 instructions have words that the model does not know' "$err" || wrong 'no warning'
     # The combined criterion: from the cache to the robot.
     combined="$calib solve --cache $cache --criterion combined"
     ok $combined $budget --frontier "$files/f.json" --frontier-points 3 --out "$files/s.json"

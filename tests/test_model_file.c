@@ -8,6 +8,7 @@
 
 #include "runtime/config.h"
 #include "runtime/file.h"
+#include "runtime/model.h"
 #include "runtime/model_file.h"
 #include "runtime/synthesize.h"
 
@@ -312,6 +313,20 @@ static void check_spread(const safetensors *file, const safetensor *t)
     assert_true(fabs(squares / n / (expected * expected) - 1) < 5 * 0.9 / sqrt(n));
 }
 
+/* What is said of a file without its values is what is true with them. */
+static void check_description(const deer_model *open)
+{
+    deer_model *model;
+
+    ok(model_describe(out, &model, &error));
+    assert_string_equal(deer_model_fingerprint(model), deer_model_fingerprint(open));
+    assert_string_equal(deer_model_type(model), deer_model_type(open));
+    assert_int_equal(deer_model_bytes(model), deer_model_bytes(open));
+    assert_memory_equal(deer_model_config(model), deer_model_config(open), sizeof(deer_config));
+    assert_null(model->arena);
+    deer_model_close(model);
+}
+
 /* A synthetic model has exactly the tensors that the runtime looks for, and it opens. */
 static void check_opens(const deer_config *config)
 {
@@ -322,6 +337,7 @@ static void check_opens(const deer_config *config)
     ok(synthesize_model(&to, config, 3, NULL, &error));
     ok(deer_model_open(out, DEER_ALL_EXITS, &model, &error));
     assert_memory_equal(deer_model_config(model), config, sizeof *config);
+    check_description(model);
     deer_model_close(model);
     ok(safetensors_open(out, &file, &error));
     ok(safetensors_map(&file, file.data_size, &error));

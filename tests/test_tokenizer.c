@@ -82,6 +82,20 @@ static void test_strange_words(void **state)
     tokenizer_free(t);
 }
 
+static void test_unknown_words_are_counted(void **state)
+{
+    tokenizer *t;
+
+    (void)state;
+    assert_int_equal(tokenizer_new("m", KIND(VOCAB, ", \"unk_token\": \"<unk>\""), 7, &t, &error),
+                     DEER_OK);
+    assert_int_equal(tokenizer_unknown(t, "lift the"), 0);
+    assert_int_equal(tokenizer_unknown(t, " lift  the moon "), 1);
+    assert_int_equal(tokenizer_unknown(t, "lift. moon the"), 2);
+    assert_int_equal(tokenizer_unknown(t, ""), 0);
+    tokenizer_free(t);
+}
+
 static void test_unknown_word_without_unknown_token(void **state)
 {
     tokenizer *t;
@@ -147,6 +161,7 @@ int main(void)
         cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_added_tokens),
         cmocka_unit_test(test_strange_words),
+        cmocka_unit_test(test_unknown_words_are_counted),
         cmocka_unit_test(test_unknown_word_without_unknown_token),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_absurd_ids),

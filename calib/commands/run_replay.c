@@ -38,6 +38,12 @@ deer_status run_replay(const replay_spec *spec, replay_report *report, deer_erro
         fprintf(stderr, ", %ld replayed now", report->replayed);
     fprintf(stderr, " in %.1f s (%.0f steps/s)\n", report->seconds,
             (double)report->replayed / report->seconds);
+    if (report->unknown_words)
+        fprintf(
+            stderr,
+            "%s: %d of %ld instructions have words that the model does not know, which all mean "
+            "the same to it\n",
+            spec->demos, report->unknown_words, report->episodes);
     if (report->missing)
         fprintf(stderr,
                 "%s: %d of %d shards are not there yet (other parts or processes write them)\n",

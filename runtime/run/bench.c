@@ -128,7 +128,7 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->total = deer_gflops(cost.exit[m->exit].total);
     m->model_bytes = deer_model_bytes(p->model);
     m->session_bytes = deer_session_bytes(p->session);
-    m->predicted_bytes = cost.exit[m->exit].memory_bytes;
+    m->predicted_bytes = cost.exit[m->exit].weight_bytes + deer_session_need(c, m->threads);
 }
 
 /* Bytes in memory, without what the C library keeps of what the exit before has freed. */

@@ -188,11 +188,30 @@ static deer_status report(const request *r, const played *p, deer_error *err)
     return DEER_OK;
 }
 
+/* Poor actions have a reason then. */
+static void warn_of_unknown_words(const played *p, const deer_model *model)
+{
+    const char *first = NULL;
+    int episodes = 0;
+
+    for (int i = 0; i < p->count; i++)
+        if (deer_unknown_words(model, p->episode[i].instruction)) {
+            first = first ? first : p->episode[i].instruction;
+            episodes++;
+        }
+    if (episodes)
+        fprintf(stderr,
+                "deer-run episode: %d of %d instructions have words that the model does not know, "
+                "which all mean the same to it; the first is \"%s\"\n",
+                episodes, p->count, first);
+}
+
 static deer_status play_and_report(const request *r, policy *p, demos *d, deer_error *err)
 {
     played result = {.config = deer_model_config(p->model),
                      .weights = deer_model_type(p->model),
                      .thresholds = &p->thresholds,
+                     .threads = threads_count(),
                      .fixed = !r->thresholds};
     int first = r->name ? demos_find(d, r->name) : 0, count = r->all ? demos_count(d) : 1;
     deer_status status;
@@ -202,6 +221,7 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
                          demos_name(d, 0));
     status = r->profile ? play_profiled(r, p, d, first, count, &result, err)
                         : play_all(r, p, d, first, count, NULL, &result, err);
+    warn_of_unknown_words(&result, p->model);
     result.memory_bytes = deer_model_bytes(p->model) + deer_session_bytes(p->session);
     if (!status)
         status = report(r, &result, err);

@@ -28,7 +28,8 @@ typedef struct {
     const char *weights; /* type of the model */
     const deer_thresholds *thresholds;
     bool fixed;          /* no thresholds file: nothing was promised */
-    size_t memory_bytes; /* mapped weights and the session */
+    size_t memory_bytes; /* weights and the session */
+    int threads;         /* that it has room for; a promise is of one */
     int count;
     played_episode *episode; /* [count] */
     bool watched;            /* drift says whether the episodes look like the calibration's */

@@ -90,7 +90,8 @@ void played_print_totals(const played *p, const played_summary *s)
         snprintf(name, sizeof name, "exit %d (layer %d), %%", k, p->config->exit_layers[k]);
         print_pair(name, 100 * s->fraction[k], p->fixed ? NAN : 100 * promise->exit_fraction[k], 1);
     }
-    print_pair("memory, MB", (double)p->memory_bytes / 1e6, promise->memory_bytes / 1e6, 2);
+    snprintf(name, sizeof name, "memory, MB (%d thread%s)", p->threads, p->threads > 1 ? "s" : "");
+    print_pair(name, (double)p->memory_bytes / 1e6, promise->memory_bytes / 1e6, 2);
     print_pair("latency p50, ms", s->ms_p50, NAN, 3);
     print_pair("latency p99, ms", s->ms_p99, NAN, 3);
     print_pair("latency longest, ms", s->ms_most, NAN, 3);
