@@ -291,6 +291,48 @@ static void test_processes_share_the_work(void **state)
     assert_tidy(dir);
 }
 
+static void leave_file(const char *dir, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    ok(file_write(path, "", 0, &err));
+}
+
+static bool has_file(const char *dir, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return !access(path, F_OK);
+}
+
+/* What a killed writer left is swept from the folder of exactly that name, and nothing else. */
+static void test_sweep(void **state)
+{
+    static const char *const mine[] = {"manifest.json.tmp-7", "cache.h5.tmp-7",
+                                       "shard-00001.h5.tmp-7"};
+    char dir[160], other[160];
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("c[12]"));
+    snprintf(other, sizeof other, "%s", inside("c1"));
+    assert_int_equal(mkdir(dir, 0777) | mkdir(other, 0777), 0);
+    for (int i = 0; i < 3; i++) {
+        leave_file(dir, mine[i]);
+        leave_file(other, mine[i]);
+    }
+    leave_file(dir, "shard-00001.h5");
+    cache_sweep(dir, -1);
+    assert_false(has_file(dir, mine[0]) || has_file(dir, mine[1]));
+    assert_true(has_file(dir, mine[2]));
+    cache_sweep(dir, 1);
+    assert_false(has_file(dir, mine[2]));
+    assert_true(has_file(dir, "shard-00001.h5"));
+    for (int i = 0; i < 3; i++)
+        assert_true(has_file(other, mine[i]));
+}
+
 /* ---------------------------------------------------------------- mistakes ----------------- */
 
 static void assert_refused(const char *dir, const char *says)
@@ -511,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_killed_replay_resumes),
         cmocka_unit_test(test_unfinished_cache_says_so),
         cmocka_unit_test(test_processes_share_the_work),
+        cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_other_model_or_demos),
         cmocka_unit_test(test_foreign_shard),
         cmocka_unit_test(test_no_cache),
