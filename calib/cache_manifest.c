@@ -184,10 +184,15 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
     json_int_t per_shard = json_integer_value(json_object_get(json, "episodes_per_shard"));
     const char *model_path = json_string_value(json_object_get(json, "model_path"));
     const char *weights = json_string_value(json_object_get(json, "weights"));
+    json_int_t format = json_integer_value(json_object_get(json, "deer_cache"));
     weight_dtype dtype;
 
-    if (json_integer_value(json_object_get(json, "deer_cache")) != CACHE_FORMAT)
-        return deer_fail(err, "%s is no manifest of a cache of format %d", path, CACHE_FORMAT);
+    if (!format)
+        return deer_fail(err, "%s is no manifest of a feature cache", path);
+    if (format != CACHE_FORMAT)
+        return deer_fail(err,
+                         "%s is of cache format %lld, not %d; delete the cache and replay again",
+                         path, (long long)format, CACHE_FORMAT);
     if (!take_fingerprint(json, "model", m->model) || !take_fingerprint(json, "demos", m->demos) ||
         per_shard < 1 || per_shard > 1000000 ||
         !take_steps(json_object_get(json, "episode_steps"), m))

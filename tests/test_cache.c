@@ -490,11 +490,11 @@ static void test_damaged_manifest(void **state)
         "",
         "{",
         "[]",
-        "{\"deer_cache\": 2}",
-        "{\"deer_cache\": 1, \"model\": \"x\"}",
-        "{\"deer_cache\": 1, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "{\"deer_cache\": 1}",
+        "{\"deer_cache\": 2, \"model\": \"x\"}",
+        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
         "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [-1]}",
-        "{\"deer_cache\": 1, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
         "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [4]}"};
     cache *c;
 
@@ -506,6 +506,28 @@ static void test_damaged_manifest(void **state)
         assert_non_null(strstr(err.message, "manifest.json"));
         assert_null(strchr(err.message, '\n'));
     }
+}
+
+/* What an earlier program wrote is not read and not filled up. */
+static void test_other_format(void **state)
+{
+    char path[200], *text, *format;
+    replay_report report;
+    size_t size;
+    cache *c;
+
+    (void)state;
+    ok(replay_into(inside("older"), 1, &report));
+    snprintf(path, sizeof path, "%s", inside("older/manifest.json"));
+    ok(file_read(path, 1 << 20, &text, &size, &err));
+    format = strstr(text, "\"deer_cache\": 2");
+    assert_non_null(format);
+    format[strlen("\"deer_cache\": ")] = '1';
+    ok(file_write(path, text, size, &err));
+    free(text);
+    assert_int_equal(cache_open(inside("older"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "is of cache format 1, not 2"));
+    assert_refused(inside("older"), "delete the cache and replay again");
 }
 
 /* ---------------------------------------------------------------- full disk ---------------- */
@@ -560,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_damaged_shard_is_mended),
         cmocka_unit_test(test_damaged_manifest),
+        cmocka_unit_test(test_other_format),
         cmocka_unit_test(test_full_disk),
     };
 
