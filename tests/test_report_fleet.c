@@ -284,19 +284,20 @@ static void test_choices_and_ranking(void **state)
     question q = ask_for(2, (double[]){2, 1000});
     sweep w = frontiers();
     fleet f = made(&q, &w, NULL);
-    int ranked[4];
+    const int *ranked = f.ranked;
 
     (void)state;
     assert_int_equal(f.choice[0].machines, 2);
     assert_int_equal(f.answer[f.choice[0].cheapest].option, SLOW);
     assert_int_equal(f.answer[f.choice[0].fastest].option, QUICK);
-    fleet_rank(&f, &q, 0, ranked);
     assert_int_equal(f.answer[ranked[0]].option, SLOW);
     assert_int_equal(f.answer[ranked[1]].option, QUICK);
     assert_int_equal(f.answer[ranked[3]].option, BLANK);
     assert_int_equal(f.choice[1].machines, 0);
     assert_int_equal(f.choice[1].cheapest, -1);
     assert_int_equal(f.answer[f.choice[1].nearest].option, QUICK);
+    assert_int_equal(f.answer[ranked[4]].option, QUICK);
+    assert_int_equal(f.answer[ranked[4]].rate, 1);
     fleet_free(&f);
 }
 
