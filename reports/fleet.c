@@ -342,11 +342,6 @@ static deer_status answer_all(const asker *j, deer_error *err)
     return DEER_OK;
 }
 
-const fleet_answer *fleet_at(const fleet *f, const question *q, int option, int dtype, int rate)
-{
-    return &f->answer[(option * q->dtypes + dtype) * q->rates + rate];
-}
-
 fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
                                const fleet *f, const fleet_answer *a, int budget, fleet_point *at)
 {

@@ -98,8 +98,6 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
                        const success_curve *success, fleet *f, deer_error *err);
 void fleet_free(fleet *f);
 
-const fleet_answer *fleet_at(const fleet *f, const question *q, int option, int dtype, int rate);
-
 /* The verdict at any budget of the answer's deepest exit, and what happens there (all NaN when the
  * machine fails before thresholds matter). */
 fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
