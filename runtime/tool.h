@@ -83,7 +83,7 @@ void tool_progress_start(tool_progress *p, const char *what, const char *unit, d
 void tool_progress_update(tool_progress *p, double done);
 void tool_progress_end(tool_progress *p);
 
-/* Cores of this machine: how many threads a tool starts by default. */
+/* Cores this process may use: how many threads or workers a tool starts by default. */
 long tool_cores(void);
 
 /* Monotonic clock, seconds. */

@@ -164,7 +164,7 @@ int sim_eval_main(int argc, char **argv)
 {
     const char *model = NULL, *thresholds = NULL, *tasks = "all", *unknown = NULL, *split = "seen";
     const char *random = NULL;
-    long exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = parallel_cores(),
+    long exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = tool_cores(),
          chains = 0;
     bool json = false, expert = false;
     const tool_option options[] = {
