@@ -77,6 +77,17 @@ static const tool_option *find_option(const tool_command *command, const char *n
     return NULL;
 }
 
+static bool store_bytes(double *bytes, const char *text)
+{
+    static const char units[] = "KMG";
+    char *end;
+    double value = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+
+    *bytes = value * (unit ? pow(1000, (double)(unit - units + 1)) : 1);
+    return end != text && value > 0 && isfinite(value) && (!*end || (unit && !end[1]));
+}
+
 /* Stores a value; false when the text is not one of the option's type. */
 static bool store(const tool_option *o, const char *text)
 {
@@ -98,6 +109,8 @@ static bool store(const tool_option *o, const char *text)
         number = strtod(text, &end);
         *(double *)o->value = number;
         return end != text && !*end && isfinite(number);
+    case TOOL_BYTES:
+        return store_bytes(o->value, text);
     }
     return false;
 }

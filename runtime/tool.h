@@ -27,6 +27,7 @@ typedef enum {
     TOOL_STRING, /* const char **: points into argv */
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
+    TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
 } tool_type;
 
 typedef struct {
