@@ -1,13 +1,13 @@
 /* rollouts.c - deer-report rollouts: evaluations side by side. */
 #include "reports/rollouts.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reports/text.h"
 #include "runtime/file.h"
+#include "runtime/json_file.h"
 #include "runtime/tool.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -35,22 +35,6 @@ static const char *const csv_fields[] = {"rollouts",     "success",      "succes
                                          "success_high", "llm_gflops",   "total_gflops",
                                          "peak_gflops",  "memory_bytes", "ms_per_step"};
 
-static json_t *load(const char *path, deer_error *err)
-{
-    char *text;
-    size_t size;
-    json_error_t problem;
-    json_t *root;
-
-    if (file_read(path, MAX_FILE, &text, &size, err))
-        return NULL;
-    root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
-    free(text);
-    if (!root)
-        deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
-    return root;
-}
-
 static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
 {
     const char *path = strchr(argument, '=') + 1;
@@ -58,7 +42,7 @@ static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
 
     if (!name)
         return deer_fail(err, "the name given to %s is not UTF-8", path);
-    evaluation = load(path, err);
+    evaluation = json_file_read(path, MAX_FILE, err);
     if (!evaluation) {
         json_decref(name);
         return DEER_FAILED;
