@@ -5,7 +5,7 @@
 #include "calib/cache.h"
 #include "datasets/hdf5_io.h"
 
-#define CACHE_FORMAT 1
+#define CACHE_FORMAT 2
 
 /* One dataset of a shard and of the view. */
 typedef struct {

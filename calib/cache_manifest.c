@@ -1,7 +1,7 @@
 /* cache_manifest.c - what a cache is of, and whose turn it is to write what. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,29 +67,29 @@ void cache_unlock(int lock)
         close(lock);
 }
 
-static void remove_matching(const char *dir, const char *name)
+static void remove_starting(const char *dir, const char *prefix)
 {
-    char *pattern = cache_path(dir, name);
-    glob_t found = {0};
+    DIR *folder = opendir(dir);
+    struct dirent *entry;
 
-    if (pattern && !glob(pattern, 0, NULL, &found))
-        for (size_t i = 0; i < found.gl_pathc; i++)
-            unlink(found.gl_pathv[i]);
-    globfree(&found);
-    free(pattern);
+    while (folder && (entry = readdir(folder)))
+        if (!strncmp(entry->d_name, prefix, strlen(prefix)))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
 }
 
 void cache_sweep(const char *dir, int index)
 {
     char name[48];
 
-    snprintf(name, sizeof name, "shard-%05d.h5.tmp-*", index);
+    snprintf(name, sizeof name, "shard-%05d.h5.tmp-", index);
     if (index >= 0) {
-        remove_matching(dir, name);
+        remove_starting(dir, name);
         return;
     }
-    remove_matching(dir, "manifest.json.tmp-*");
-    remove_matching(dir, "cache.h5.tmp-*");
+    remove_starting(dir, "manifest.json.tmp-");
+    remove_starting(dir, "cache.h5.tmp-");
 }
 
 /* ---------------------------------------------------------------- manifest ----------------- */
@@ -184,10 +184,15 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
     json_int_t per_shard = json_integer_value(json_object_get(json, "episodes_per_shard"));
     const char *model_path = json_string_value(json_object_get(json, "model_path"));
     const char *weights = json_string_value(json_object_get(json, "weights"));
+    json_int_t format = json_integer_value(json_object_get(json, "deer_cache"));
     weight_dtype dtype;
 
-    if (json_integer_value(json_object_get(json, "deer_cache")) != CACHE_FORMAT)
-        return deer_fail(err, "%s is no manifest of a cache of format %d", path, CACHE_FORMAT);
+    if (!format)
+        return deer_fail(err, "%s is no manifest of a feature cache", path);
+    if (format != CACHE_FORMAT)
+        return deer_fail(err,
+                         "%s is of cache format %lld, not %d; delete the cache and replay again",
+                         path, (long long)format, CACHE_FORMAT);
     if (!take_fingerprint(json, "model", m->model) || !take_fingerprint(json, "demos", m->demos) ||
         per_shard < 1 || per_shard > 1000000 ||
         !take_steps(json_object_get(json, "episode_steps"), m))

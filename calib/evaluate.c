@@ -94,19 +94,6 @@ void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *
     e->loss = loss / (double)s->n;
 }
 
-void steps_exits(const steps *s, const float *tau, int max_exit, uint8_t *exit)
-{
-    uint16_t chosen[BLOCK];
-
-    for (int64_t from = 0; from < s->n; from += BLOCK) {
-        int m = block_size(s, from);
-
-        block_exits(s, tau, max_exit, from, m, chosen);
-        for (int i = 0; i < m; i++)
-            exit[from + i] = (uint8_t)chosen[i];
-    }
-}
-
 double steps_mean_cost(const steps *s, const double *cost, const float *tau, int max_exit)
 {
     uint16_t chosen[BLOCK];

@@ -6,24 +6,6 @@
 
 #include "calib/coordinate.h"
 
-deer_status frontier_solve(const steps *s, const solve_spec *spec, const double *budgets, int n,
-                           solution *answers, deer_error *err)
-{
-    solve_spec how = *spec;
-
-    for (int i = 0; i < n; i++) {
-        deer_status status;
-
-        how.budget = budgets[i];
-        status = solve(s, &how, &answers[i], err);
-        if (status)
-            return status;
-        if (i && answers[i - 1].found.loss < answers[i].found.loss)
-            answers[i] = answers[i - 1];
-    }
-    return DEER_OK;
-}
-
 /* ---------------------------------------------------------------- path --------------------- */
 
 /* The share of steps below each cut, its odds multiplied by exp(shift). */

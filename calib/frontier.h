@@ -1,18 +1,12 @@
 /* frontier.h - thresholds for a whole range of budgets.
  *
- *   frontier_solve(&s, &spec, budgets, n, answers, &err);    // each solved, never worse as they
- * grow frontier_path(&s, &spec, tau, budgets, n, path, &err);   // cheaply, around one good answer
+ *   frontier_path(&s, max_exit, tau, budgets, n, path, &err);    // around one good answer
+ *   frontier_budget_for_loss(&s, &spec, limit, &budget, &err);   // the other way round
  */
 #ifndef CALIB_FRONTIER_H
 #define CALIB_FRONTIER_H
 
 #include "calib/solve.h"
-
-/* Solves for every budget [n], ascending; spec->budget is ignored. An answer is never worse than
- * the one before it, which also keeps the larger budget. DEER_INFEASIBLE when the first cannot be
- * met. */
-deer_status frontier_solve(const steps *s, const solve_spec *spec, const double *budgets, int n,
-                           solution *answers, deer_error *err);
 
 /* Walks from tau [max_exit + 1] to every budget [n], ascending: shares of steps are moved together
  * by the same odds until the budget is kept, then each threshold in turn takes its best value.

@@ -28,16 +28,6 @@ const char *solve_method_name(solve_method method)
     return (unsigned)method < 6 ? method_names[method] : NULL;
 }
 
-bool solve_method_named(const char *name, solve_method *method)
-{
-    for (int m = 0; m < 6; m++)
-        if (!strcmp(name, method_names[m])) {
-            *method = (solve_method)m;
-            return true;
-        }
-    return false;
-}
-
 int solve_deepest(const double *peak, const double *memory, int exits, double peak_limit,
                   double memory_limit)
 {

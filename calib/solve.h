@@ -26,7 +26,6 @@ typedef enum {
 
 /* "best", "coordinate", "nlopt", "official-exp", ..; NULL for no such value. */
 const char *solve_method_name(solve_method method);
-bool solve_method_named(const char *name, solve_method *method);
 
 typedef struct {
     double budget; /* of the mean cost, in the unit of s->cost; infinity: none */

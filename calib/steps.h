@@ -55,9 +55,6 @@ typedef struct {
 /* Evaluates tau [max_exit + 1] (the last is ignored) in one pass. */
 void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *e);
 
-/* The exit of every step, exit [N]. */
-void steps_exits(const steps *s, const float *tau, int max_exit, uint8_t *exit);
-
 /* Mean cost under another cost table [G, K] than s->cost (the other scope, say). */
 double steps_mean_cost(const steps *s, const double *cost, const float *tau, int max_exit);
 

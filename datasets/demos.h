@@ -74,9 +74,9 @@ long demos_total_steps(const demos *d);
 /* Index of the demonstration of that name, -1 if there is none. */
 int demos_find(const demos *d, const char *name);
 
-/* Identity of the contents (xxHash of instructions, actions and pixels): 32 hex digits. Depends on
- * every byte that replay reads, not on how they are compressed; reads the whole file the first
- * time, then keeps the answer. */
+/* Identity of the contents (xxHash of names, tasks, instructions, actions and pixels): 32 hex
+ * digits. Depends on every byte that replay reads, not on how they are compressed; reads the whole
+ * file the first time, then keeps the answer. */
 deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer_error *err);
 
 /* Fills everything of demonstration i but its arrays, which stay NULL. A text missing in the

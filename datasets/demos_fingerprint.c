@@ -8,6 +8,11 @@
 
 #include "datasets/demos_internal.h"
 
+static void hash_text(XXH3_state_t *state, const char *text)
+{
+    XXH3_128bits_update(state, text, strlen(text) + 1);
+}
+
 static void hash_episode(XXH3_state_t *state, const demo_episode *e)
 {
     size_t s = (size_t)e->static_height * (size_t)e->static_width * 3;
@@ -16,7 +21,9 @@ static void hash_episode(XXH3_state_t *state, const demo_episode *e)
                     e->gripper_width};
 
     XXH3_128bits_update(state, shape, sizeof shape);
-    XXH3_128bits_update(state, e->instruction, strlen(e->instruction) + 1);
+    hash_text(state, e->name);
+    hash_text(state, e->task);
+    hash_text(state, e->instruction);
     XXH3_128bits_update(state, e->static_rgb, (size_t)e->steps * s);
     XXH3_128bits_update(state, e->gripper_rgb, (size_t)e->steps * g);
     XXH3_128bits_update(state, e->actions, (size_t)e->steps * DEMO_ACTION * sizeof *e->actions);

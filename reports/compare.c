@@ -1,13 +1,12 @@
 /* compare.c - deer-report compare: two reports of whatif side by side. */
 #include "reports/compare.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/file.h"
+#include "runtime/json_file.h"
 #include "runtime/tool.h"
 
 enum { MAX_FILE = 64 << 20, SHARES = 10 };
@@ -59,17 +58,10 @@ static double full_cost(const json_t *report)
 static deer_status load(const char *path, json_t **report, deer_error *err)
 {
     static const char *const lists[] = {"answers", "options", "machines", "exits", NULL};
-    char *text;
-    size_t size;
-    json_error_t problem;
 
-    *report = NULL;
-    if (file_read(path, MAX_FILE, &text, &size, err))
-        return DEER_FAILED;
-    *report = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
-    free(text);
+    *report = json_file_read(path, MAX_FILE, err);
     if (!*report)
-        return deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
+        return DEER_FAILED;
     if (json_integer_value(get(*report, "deer_report")) != 1 || !points_of(*report) ||
         !(full_cost(*report) > 0) || !(first_cost(*report) > 0))
         return deer_fail(err, "%s is no report; make one with deer-report whatif --json FILE",

@@ -46,7 +46,8 @@ static deer_status load_machines(const question *q, fleet *f, deer_error *err)
 
     f->machine = calloc((size_t)n, sizeof *f->machine);
     f->option = calloc((size_t)n * HARDWARE_MAX_MODES, sizeof *f->option);
-    if (!f->machine || !f->option)
+    f->ranked = calloc((size_t)(n * q->rates), sizeof *f->ranked);
+    if (!f->machine || !f->option || !f->ranked)
         return deer_fail(err, "out of memory for %d machines", n);
     for (int i = 0; i < n && !status; i++)
         status = add_machine(f, q->machines ? q->machine[i] : deer_hardware_name(i), err);
@@ -341,11 +342,6 @@ static deer_status answer_all(const asker *j, deer_error *err)
     return DEER_OK;
 }
 
-const fleet_answer *fleet_at(const fleet *f, const question *q, int option, int dtype, int rate)
-{
-    return &f->answer[(option * q->dtypes + dtype) * q->rates + rate];
-}
-
 fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
                                const fleet *f, const fleet_answer *a, int budget, fleet_point *at)
 {
@@ -441,9 +437,9 @@ static bool ranks_before(const fleet *f, const fleet_answer *a, const fleet_answ
     return meets ? cheaper(f, a, b) : a->lacking < b->lacking;
 }
 
-void fleet_rank(const fleet *f, const question *q, int rate, int *ranked)
+static void rank(const question *q, fleet *f, int rate)
 {
-    int n = 0;
+    int *ranked = f->ranked + rate * f->machines, n = 0;
 
     for (int i = rate; i < f->answers; i += q->rates) {
         int machine = f->option[f->answer[i].option].machine;
@@ -491,8 +487,10 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
         fill_costs(q, config, tokens, f, &f->option[o]);
     if (!status)
         status = answer_all(&j, err);
-    for (int r = 0; r < q->rates && !status; r++)
+    for (int r = 0; r < q->rates && !status; r++) {
         choose(q, f, r);
+        rank(q, f, r);
+    }
     if (status)
         fleet_free(f);
     return status;
@@ -503,5 +501,6 @@ void fleet_free(fleet *f)
     free(f->machine);
     free(f->option);
     free(f->answer);
+    free(f->ranked);
     *f = (fleet){0};
 }

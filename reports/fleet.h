@@ -84,6 +84,8 @@ typedef struct {
     int answers;          /* options x dtypes x rates, in that order */
     fleet_answer *answer;
     fleet_choice choice[QUESTION_RATES];
+    int *ranked; /* [rates, machines] one answer for each machine at a rate, its best mode and type:
+                    those that meet, cheapest first, then the others, nearest first */
     double max_loss;   /* the limit used; infinity with --min-success alone */
     bool default_loss; /* nobody asked: keeps FLEET_KEEPS of what depth gains */
 } fleet;
@@ -95,12 +97,6 @@ typedef struct {
 deer_status fleet_make(const question *q, const deer_config *config, int tokens, const sweep *w,
                        const success_curve *success, fleet *f, deer_error *err);
 void fleet_free(fleet *f);
-
-const fleet_answer *fleet_at(const fleet *f, const question *q, int option, int dtype, int rate);
-
-/* One answer for each machine, its best mode and type at a rate: those that meet, cheapest first,
- * then the others, nearest first. ranked [machines], indices into f->answer. */
-void fleet_rank(const fleet *f, const question *q, int rate, int *ranked);
 
 /* The verdict at any budget of the answer's deepest exit, and what happens there (all NaN when the
  * machine fails before thresholds matter). */

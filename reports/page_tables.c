@@ -185,11 +185,12 @@ static void card_facts(FILE *out, const report *r, const fleet_answer *a)
 
 static void card(FILE *out, const report *r, const char *what, int answer)
 {
-    const fleet_answer *a = &r->f.answer[answer];
+    const fleet_answer *a;
     char setting[80];
 
     if (answer < 0)
         return;
+    a = &r->f.answer[answer];
     setting_text(r, a, setting, sizeof setting);
     fprintf(out, "<article class=card><h3>%s</h3><p class=machine>", what);
     text_html(out, machine_of(r, a)->title);
@@ -260,7 +261,6 @@ void page_ranking(FILE *out, const report *r)
                                         "Average, W", "Energy a step, J",
                                         "Memory, GB", "Why",
                                         NULL};
-    int ranked[QUESTION_NAMES];
 
     for (int i = 0; i < r->q->rates; i++) {
         char caption[160];
@@ -268,11 +268,10 @@ void page_ranking(FILE *out, const report *r)
         snprintf(caption, sizeof caption,
                  "Machines at %g Hz, each in its best mode and type at its own best budget",
                  r->q->rate[i]);
-        fleet_rank(&r->f, r->q, i, ranked);
         fprintf(out, "<div class=ranking data-rate=%d>", i);
         head(out, caption, title);
         for (int m = 0; m < r->f.machines; m++)
-            ranking_row(out, r, ranked[m]);
+            ranking_row(out, r, r->f.ranked[i * r->f.machines + m]);
         foot(out);
         fputs("</div>", out);
     }
@@ -380,13 +379,11 @@ void page_times(FILE *out, const report *r)
 {
     char names[DEER_MAX_EXITS][24];
     const char *title[DEER_MAX_EXITS + 3] = {"Machine", "Mode, type"};
-    int ranked[QUESTION_NAMES];
 
     exit_titles(names, title + 2, r->w.exits);
-    fleet_rank(&r->f, r->q, 0, ranked);
     head(out, "Milliseconds of a step that leaves at each exit (optimistic to pessimistic)", title);
     for (int m = 0; m < r->f.machines; m++) {
-        const fleet_answer *a = &r->f.answer[ranked[m]];
+        const fleet_answer *a = &r->f.answer[r->f.ranked[m]];
         const fleet_costs *costs = &r->f.option[a->option].costs[a->dtype];
         char setting[80];
 

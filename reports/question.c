@@ -11,7 +11,7 @@
 
 /* As written on the command line. */
 typedef struct {
-    const char *sweep, *rate, *dtype, *hardware, *rollouts, *memory;
+    const char *sweep, *rate, *dtype, *hardware, *rollouts;
     long seed, threads;
 } words;
 
@@ -107,21 +107,6 @@ static bool read_sweep(const char *text, question *q)
     return q->budgets == n && n >= 2 && n <= SWEEP_MOST_BUDGETS;
 }
 
-/* Bytes: a number and maybe K, M or G (powers of 1000). */
-static bool read_bytes(const char *text, double *bytes)
-{
-    static const char suffix[] = "KMG";
-    char *end;
-    const char *unit;
-    double value = strtod(text, &end);
-
-    unit = *end ? strchr(suffix, *end) : NULL;
-    if (end == text || !(value > 0) || !isfinite(value) || (*end && (!unit || end[1])))
-        return false;
-    *bytes = value * (unit ? pow(1000, (double)(unit - suffix + 1)) : 1);
-    return true;
-}
-
 /* ---------------------------------------------------------------- checks ------------------- */
 
 static int refuse(const tool_command *self, const char *value, const char *option, const char *say)
@@ -178,8 +163,6 @@ static int read_words(const tool_command *self, const words *w, question *q)
         return refuse(self, w->rate, "rate", "up to 8 different rates in Hz, as in 5,10,30");
     if (!read_dtypes(w->dtype, q))
         return refuse(self, w->dtype, "dtype", "some of f32,bf16,q8");
-    if (w->memory && !read_bytes(w->memory, &q->memory))
-        return refuse(self, w->memory, "memory", "bytes, or 800M, or 4G");
     if (w->seed < 0)
         return tool_usage(self, "--seed %ld is negative", w->seed);
     if (w->threads < 1 || w->threads > 1024)
@@ -211,7 +194,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"min-success", TOOL_DOUBLE, &q->min_success, "X", "least success, 0..1, with --rollouts"},
         {"rollouts", TOOL_STRING, &w.rollouts, "LIST", "files of deer-sim eval --json"},
         {"watts", TOOL_DOUBLE, &q->watts, "W", "largest average power of the machine"},
-        {"memory", TOOL_STRING, &w.memory, "SIZE", "most the policy may take: bytes, 800M, 4G"},
+        {"memory", TOOL_BYTES, &q->memory, "SIZE", "most the policy may take: bytes, 800M, 4G"},
         {"confidence", TOOL_DOUBLE, &q->confidence, "C", "of the guarantee (0.9)"},
         {"demos", TOOL_STRING, &q->demos, "FILE", "demonstrations, for pictures of hard moments"},
         {"model", TOOL_STRING, &q->model, "FILE", "policy, to judge thresholds on their own path"},

@@ -166,15 +166,6 @@ bool report_needs(const report *r, int deepest)
     return false;
 }
 
-double report_mean_exit(const sweep_point *x)
-{
-    double sum = 0;
-
-    for (int k = 0; k <= x->deepest; k++)
-        sum += k * x->fraction[k];
-    return sum;
-}
-
 deer_status report_verdict(const report *r, deer_error *err)
 {
     const fleet_answer *nearest = NULL;

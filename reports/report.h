@@ -45,9 +45,6 @@ const task_sums *report_sums(const report *r, int deepest, int budget);
 /* Whether some machine, type and rate can look no deeper than this exit, or it is the deepest. */
 bool report_needs(const report *r, int deepest);
 
-/* Mean exit over the steps, exits counted from 0. */
-double report_mean_exit(const sweep_point *x);
-
 /* No machine meets the demands at any rate: DEER_INFEASIBLE and the nearest; else DEER_OK. */
 deer_status report_verdict(const report *r, deer_error *err);
 

@@ -9,7 +9,7 @@
 static const char header[] =
     "machine,mode,dtype,rate_hz,budget_gflops,verdict,deepest_exit,llm_gflops,total_gflops,loss,"
     "loss_low,loss_high,success,latency_ms,latency_low_ms,latency_high_ms,p99_ms,sustained_hz,"
-    "energy_j,watts,wh_per_hour,memory_bytes,price_usd,thresholds,exit_fractions\n";
+    "energy_j,watts,memory_bytes,price_usd,thresholds,exit_fractions\n";
 
 static void number(FILE *out, double value)
 {
@@ -56,7 +56,6 @@ static void machine_columns(FILE *out, const fleet_point *at)
     number(out, 1 / at->seconds.expected);
     number(out, at->joules.expected);
     number(out, at->watts.expected);
-    number(out, at->watts.expected);
 }
 
 static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
@@ -75,7 +74,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     number(out, r->w.budget[budget]);
     fprintf(out, ",%s,", fleet_verdict_name(verdict));
     if (!x) {
-        fputs(",,,,,,,,,,,,,,,", out);
+        fputs(",,,,,,,,,,,,,,", out);
         number(out, h->price.value);
         fputs(",,\n", out);
         return;

@@ -351,11 +351,9 @@ static json_t *choice_json(const report *r, int rate)
 {
     const fleet_choice *c = &r->f.choice[rate];
     json_t *json = json_object(), *order = json_array();
-    int ranked[QUESTION_NAMES];
 
-    fleet_rank(&r->f, r->q, rate, ranked);
     for (int i = 0; i < r->f.machines; i++)
-        json_array_append_new(order, json_integer(ranked[i]));
+        json_array_append_new(order, json_integer(r->f.ranked[rate * r->f.machines + i]));
     set_real(json, "rate_hz", r->q->rate[rate]);
     json_object_set_new(json, "ranking", order);
     set_integer(json, "machines", c->machines);

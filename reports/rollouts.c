@@ -1,12 +1,13 @@
 /* rollouts.c - deer-report rollouts: evaluations side by side. */
 #include "reports/rollouts.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/text.h"
 #include "runtime/file.h"
+#include "runtime/json_file.h"
 #include "runtime/tool.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -34,31 +35,20 @@ static const char *const csv_fields[] = {"rollouts",     "success",      "succes
                                          "success_high", "llm_gflops",   "total_gflops",
                                          "peak_gflops",  "memory_bytes", "ms_per_step"};
 
-static json_t *load(const char *path, deer_error *err)
-{
-    char *text;
-    size_t size;
-    json_error_t problem;
-    json_t *root;
-
-    if (file_read(path, MAX_FILE, &text, &size, err))
-        return NULL;
-    root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
-    free(text);
-    if (!root)
-        deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
-    return root;
-}
-
 static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
 {
     const char *path = strchr(argument, '=') + 1;
-    json_t *evaluation = load(path, err), *row;
+    json_t *name = json_stringn(argument, (size_t)(path - 1 - argument)), *evaluation, *row;
 
-    if (!evaluation)
+    if (!name)
+        return deer_fail(err, "the name given to %s is not UTF-8", path);
+    evaluation = json_file_read(path, MAX_FILE, err);
+    if (!evaluation) {
+        json_decref(name);
         return DEER_FAILED;
+    }
     row = json_object();
-    json_object_set_new(row, "name", json_stringn(argument, (size_t)(path - 1 - argument)));
+    json_object_set_new(row, "name", name);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         json_t *value = json_object_get(evaluation, fields[i][1]);
         bool list = !strcmp(fields[i][0], "exit_fractions");
@@ -161,7 +151,7 @@ static deer_status save_csv(const json_t *rows, const char *path, deer_error *er
     fputs(header, f);
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
     {
-        fputs(json_string_value(json_object_get(row, "name")), f);
+        text_csv(f, json_string_value(json_object_get(row, "name")));
         for (size_t k = 0; k < sizeof csv_fields / sizeof *csv_fields; k++)
             fprintf(f, ",%.8g", number(row, csv_fields[k]));
         for (size_t k = 2; k < sizeof chain_fields / sizeof *chain_fields; k++)

@@ -1,13 +1,12 @@
 /* success.c - success against cost, from rollouts. */
 #include "reports/success.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reports/text.h"
-#include "runtime/file.h"
+#include "runtime/json_file.h"
 
 enum { MAX_FILE = 16 << 20 };
 
@@ -77,18 +76,10 @@ deer_status success_load(char *const *files, int n, const double *fixed_cost, in
     if (n > SUCCESS_MOST)
         return deer_fail_with(DEER_USAGE, err, "more than %d evaluations", SUCCESS_MOST);
     for (int i = 0; i < n && !status; i++) {
-        char *text;
-        size_t size;
-        json_t *root;
-        json_error_t problem;
+        json_t *root = json_file_read(files[i], MAX_FILE, err);
 
-        if (file_read(files[i], MAX_FILE, &text, &size, err))
-            return DEER_FAILED;
-        root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
-        free(text);
         if (!root)
-            return deer_fail(err, "%s is not JSON: %s (line %d)", files[i], problem.text,
-                             problem.line);
+            return DEER_FAILED;
         status = read_row(files[i], root, fixed_cost, exits, &curve->row[curve->n++], err);
         json_decref(root);
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/file.h"
+#include "runtime/json_file.h"
 #include "runtime/model.h"
 #include "runtime/weights.h"
 
@@ -576,22 +577,6 @@ static deer_status convert(const collection *c, deer_model *model, const officia
     return status;
 }
 
-static json_t *load_config(const char *path, deer_error *err)
-{
-    char *text;
-    size_t size;
-    json_error_t problem;
-    json_t *json;
-
-    if (file_read(path, MAX_CONFIG, &text, &size, err))
-        return NULL;
-    json = json_loadb(text, size, 0, &problem);
-    free(text);
-    if (!json)
-        deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
-    return json;
-}
-
 static deer_status import_files(const official_sources *from, const char *out, deer_error *err)
 {
     model_output to = {out, from->dtype, from->progress, from->progress_context};
@@ -604,7 +589,7 @@ static deer_status import_files(const official_sources *from, const char *out, d
         status = check_parts(&c, err);
     if (!status) {
         config = from->config
-                     ? load_config(from->config, err)
+                     ? json_file_read(from->config, MAX_CONFIG, err)
                      : published_config(&c.all, weights_checkpoint(&c.file[CHECKPOINT]), err);
         status = config ? DEER_OK : DEER_FAILED;
     }

@@ -1,12 +1,10 @@
 /* thresholds_read.c - reading the thresholds file (docs/thresholds-file.md). */
 #include <float.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/deer.h"
-#include "runtime/file.h"
+#include "runtime/json_file.h"
 #include "runtime/quantize.h"
 #include "runtime/thresholds_format.h"
 
@@ -295,19 +293,12 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
 deer_status deer_thresholds_load(const char *path, const deer_model *model, deer_thresholds *t,
                                  deer_error *err)
 {
-    char *text;
-    size_t size;
-    json_error_t problem;
-    json_t *json;
+    json_t *json = json_file_read(path, MAX_FILE, err);
     deer_status status;
 
     memset(t, 0, sizeof *t);
-    if (file_read(path, MAX_FILE, &text, &size, err))
-        return DEER_FAILED;
-    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
-    free(text);
     if (!json)
-        return deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
+        return DEER_FAILED;
     status = read_all(path, json, model, t, err);
     json_decref(json);
     return status;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -96,6 +97,17 @@ static const tool_option *find_option(const tool_command *command, const char *n
     return NULL;
 }
 
+static bool store_bytes(double *bytes, const char *text)
+{
+    static const char units[] = "KMG";
+    char *end;
+    double value = strtod(text, &end);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+
+    *bytes = value * (unit ? pow(1000, (double)(unit - units + 1)) : 1);
+    return end != text && value > 0 && isfinite(value) && (!*end || (unit && !end[1]));
+}
+
 /* Stores a value; false when the text is not one of the option's type. */
 static bool store(const tool_option *o, const char *text)
 {
@@ -117,6 +129,8 @@ static bool store(const tool_option *o, const char *text)
         number = strtod(text, &end);
         *(double *)o->value = number;
         return end != text && !*end && isfinite(number);
+    case TOOL_BYTES:
+        return store_bytes(o->value, text);
     }
     return false;
 }
@@ -240,9 +254,9 @@ int tool_dispatch(const char *program, const char *summary, const tool_subcomman
 
 long tool_cores(void)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
 
-    return cores > 0 ? cores : 1;
+    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }
 
 double tool_seconds(void)

@@ -27,6 +27,7 @@ typedef enum {
     TOOL_STRING, /* const char **: points into argv */
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
+    TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
 } tool_type;
 
 typedef struct {
@@ -83,7 +84,7 @@ void tool_progress_start(tool_progress *p, const char *what, const char *unit, d
 void tool_progress_update(tool_progress *p, double done);
 void tool_progress_end(tool_progress *p);
 
-/* Cores of this machine: how many threads a tool starts by default. */
+/* Cores this process may use: how many threads or workers a tool starts by default. */
 long tool_cores(void);
 
 /* Monotonic clock, seconds. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/file.h"
+#include "runtime/json_file.h"
 
 enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_ATTRIBUTES = 1000000 };
 
@@ -202,21 +203,15 @@ static deer_status open_shard(weights *w, const char *name, deer_error *err)
 
 static deer_status open_index(weights *w, deer_error *err)
 {
-    json_error_t problem;
-    json_t *json, *map, *shard;
+    json_t *json = json_file_read(w->path, MAX_INDEX, err), *shard;
+    json_t *map = json_object_get(json, "weight_map");
     const char *tensor;
-    char *text;
-    size_t size;
     deer_status status = DEER_OK;
 
-    if (file_read(w->path, MAX_INDEX, &text, &size, err))
+    if (!json)
         return DEER_FAILED;
-    json = json_loadb(text, size, 0, &problem);
-    free(text);
-    map = json_object_get(json, "weight_map");
     if (!json_is_object(map))
-        status = deer_fail(err, "%s has no weight_map%s%s", w->path, json ? "" : ": ",
-                           json ? "" : problem.text);
+        status = deer_fail(err, "%s has no weight_map", w->path);
     if (!status)
         json_object_foreach(map, tensor, shard)
         {

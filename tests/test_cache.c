@@ -291,6 +291,48 @@ static void test_processes_share_the_work(void **state)
     assert_tidy(dir);
 }
 
+static void leave_file(const char *dir, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    ok(file_write(path, "", 0, &err));
+}
+
+static bool has_file(const char *dir, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return !access(path, F_OK);
+}
+
+/* What a killed writer left is swept from the folder of exactly that name, and nothing else. */
+static void test_sweep(void **state)
+{
+    static const char *const mine[] = {"manifest.json.tmp-7", "cache.h5.tmp-7",
+                                       "shard-00001.h5.tmp-7"};
+    char dir[160], other[160];
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("c[12]"));
+    snprintf(other, sizeof other, "%s", inside("c1"));
+    assert_int_equal(mkdir(dir, 0777) | mkdir(other, 0777), 0);
+    for (int i = 0; i < 3; i++) {
+        leave_file(dir, mine[i]);
+        leave_file(other, mine[i]);
+    }
+    leave_file(dir, "shard-00001.h5");
+    cache_sweep(dir, -1);
+    assert_false(has_file(dir, mine[0]) || has_file(dir, mine[1]));
+    assert_true(has_file(dir, mine[2]));
+    cache_sweep(dir, 1);
+    assert_false(has_file(dir, mine[2]));
+    assert_true(has_file(dir, "shard-00001.h5"));
+    for (int i = 0; i < 3; i++)
+        assert_true(has_file(other, mine[i]));
+}
+
 /* ---------------------------------------------------------------- mistakes ----------------- */
 
 static void assert_refused(const char *dir, const char *says)
@@ -448,11 +490,11 @@ static void test_damaged_manifest(void **state)
         "",
         "{",
         "[]",
-        "{\"deer_cache\": 2}",
-        "{\"deer_cache\": 1, \"model\": \"x\"}",
-        "{\"deer_cache\": 1, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "{\"deer_cache\": 1}",
+        "{\"deer_cache\": 2, \"model\": \"x\"}",
+        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
         "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [-1]}",
-        "{\"deer_cache\": 1, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
         "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [4]}"};
     cache *c;
 
@@ -464,6 +506,28 @@ static void test_damaged_manifest(void **state)
         assert_non_null(strstr(err.message, "manifest.json"));
         assert_null(strchr(err.message, '\n'));
     }
+}
+
+/* What an earlier program wrote is not read and not filled up. */
+static void test_other_format(void **state)
+{
+    char path[200], *text, *format;
+    replay_report report;
+    size_t size;
+    cache *c;
+
+    (void)state;
+    ok(replay_into(inside("older"), 1, &report));
+    snprintf(path, sizeof path, "%s", inside("older/manifest.json"));
+    ok(file_read(path, 1 << 20, &text, &size, &err));
+    format = strstr(text, "\"deer_cache\": 2");
+    assert_non_null(format);
+    format[strlen("\"deer_cache\": ")] = '1';
+    ok(file_write(path, text, size, &err));
+    free(text);
+    assert_int_equal(cache_open(inside("older"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "is of cache format 1, not 2"));
+    assert_refused(inside("older"), "delete the cache and replay again");
 }
 
 /* ---------------------------------------------------------------- full disk ---------------- */
@@ -511,12 +575,14 @@ int main(void)
         cmocka_unit_test(test_killed_replay_resumes),
         cmocka_unit_test(test_unfinished_cache_says_so),
         cmocka_unit_test(test_processes_share_the_work),
+        cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_other_model_or_demos),
         cmocka_unit_test(test_foreign_shard),
         cmocka_unit_test(test_no_cache),
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_damaged_shard_is_mended),
         cmocka_unit_test(test_damaged_manifest),
+        cmocka_unit_test(test_other_format),
         cmocka_unit_test(test_full_disk),
     };
 

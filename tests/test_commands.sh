@@ -137,6 +137,11 @@ for program in deer-sim deer-data deer-model deer-calib deer-run deer-report; do
         check_subcommand $program "$subcommand"
     done
 done
+for size in 0 -1 M 4X 4GB 1e999; do
+    fails 2 "'$size' is no value for --memory SIZE" "$build/deer-calib" solve --memory $size
+    fails 2 "'$size' is no value for --memory SIZE" "$build/deer-report" whatif --memory $size
+done
+fails 2 'which cache' "$build/deer-report" whatif --memory 1.5G
 
 # ---------------------------------------------------------------- model files ---------------------
 

@@ -209,6 +209,27 @@ static void change_pixel(const char *in)
     H5Fclose(file);
 }
 
+/* Puts text in place of an attribute of the second episode. */
+static void change_text(const char *in, const char *attribute, const char *text)
+{
+    deer_error err;
+    hid_t file = H5Fopen(in, H5F_ACC_RDWR, H5P_DEFAULT);
+    hid_t demo = H5Gopen2(file, "data/demo_1", H5P_DEFAULT);
+
+    assert_true(H5Adelete(demo, attribute) >= 0);
+    assert_int_equal(hdf5_text_set(demo, attribute, text, &err), DEER_OK);
+    H5Gclose(demo);
+    H5Fclose(file);
+}
+
+static void rename_episode(const char *in, const char *from, const char *to)
+{
+    hid_t file = H5Fopen(in, H5F_ACC_RDWR, H5P_DEFAULT);
+
+    assert_true(H5Lmove(file, from, file, to, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    H5Fclose(file);
+}
+
 static void test_fingerprint_follows_content(void **state)
 {
     char a[DEER_FINGERPRINT], b[DEER_FINGERPRINT], c[DEER_FINGERPRINT], other[128];
@@ -224,6 +245,15 @@ static void test_fingerprint_follows_content(void **state)
     fingerprint_of(other, c);
     assert_string_equal(a, b);
     assert_string_not_equal(a, c);
+    change_text(other, "task", "something else");
+    fingerprint_of(other, b);
+    assert_string_not_equal(b, c);
+    change_text(other, "language", "do something else");
+    fingerprint_of(other, c);
+    assert_string_not_equal(b, c);
+    rename_episode(other, "data/demo_1", "data/demo_9");
+    fingerprint_of(other, b);
+    assert_string_not_equal(b, c);
 }
 
 /* ---------------------------------------------------------------- files of others ---------- */

@@ -362,7 +362,7 @@ static void test_shards(void **state)
         {"{\"weight_map\": {\"a\": \"gone.safetensors\"}}", "cannot open"},
         {"{\"weight_map\": {}}", "names no shards"},
         {"{\"weights\": {}}", "has no weight_map"},
-        {"{", "has no weight_map"}};
+        {"{", "is not JSON"}};
     char index[96];
     official_sources from = {.checkpoint = index, .config = config_path};
 

@@ -154,13 +154,13 @@ static void test_verdicts_name_what_fails_first(void **state)
     fleet f = made(&q, &w, NULL);
 
     (void)state;
-    assert_int_equal(fleet_at(&f, &q, QUICK, 0, 0)->verdict, FLEET_MEETS);
-    assert_int_equal(fleet_at(&f, &q, QUICK, 0, 0)->deepest, EXITS - 1);
-    assert_true(fleet_at(&f, &q, QUICK, 0, 0)->sure);
-    assert_int_equal(fleet_at(&f, &q, SLOW, 0, 0)->verdict, FLEET_RATE);
-    assert_int_equal(fleet_at(&f, &q, CRAMPED, 0, 0)->verdict, FLEET_MEMORY);
-    assert_int_equal(fleet_at(&f, &q, BLANK, 0, 0)->verdict, FLEET_UNKNOWN);
-    assert_non_null(strstr(fleet_at(&f, &q, BLANK, 0, 0)->reason, "unknown"));
+    assert_int_equal(f.answer[QUICK].verdict, FLEET_MEETS);
+    assert_int_equal(f.answer[QUICK].deepest, EXITS - 1);
+    assert_true(f.answer[QUICK].sure);
+    assert_int_equal(f.answer[SLOW].verdict, FLEET_RATE);
+    assert_int_equal(f.answer[CRAMPED].verdict, FLEET_MEMORY);
+    assert_int_equal(f.answer[BLANK].verdict, FLEET_UNKNOWN);
+    assert_non_null(strstr(f.answer[BLANK].reason, "unknown"));
     assert_int_equal(f.choice[0].machines, 1);
     fleet_free(&f);
 }
@@ -182,13 +182,13 @@ static void test_the_rate_decides_the_deepest_exit(void **state)
     q = ask_for(1, &rate);
     q.max_loss = 0.5;
     f = made(&q, &w, NULL);
-    assert_int_equal(fleet_at(&f, &q, SLOW, 0, 0)->deepest, 3);
-    assert_int_equal(fleet_at(&f, &q, SLOW, 0, 0)->budget, 1);
+    assert_int_equal(f.answer[SLOW].deepest, 3);
+    assert_int_equal(f.answer[SLOW].budget, 1);
     fleet_free(&f);
     q.max_loss = 0.1; /* exit 3 loses 0.4 at best */
     f = made(&q, &w, NULL);
-    assert_int_equal(fleet_at(&f, &q, SLOW, 0, 0)->verdict, FLEET_LOSS);
-    assert_non_null(strstr(fleet_at(&f, &q, SLOW, 0, 0)->reason, "as deep as the rate allows"));
+    assert_int_equal(f.answer[SLOW].verdict, FLEET_LOSS);
+    assert_non_null(strstr(f.answer[SLOW].reason, "as deep as the rate allows"));
     fleet_free(&f);
 }
 
@@ -205,7 +205,7 @@ static void test_operating_points_add_up(void **state)
     (void)state;
     q.max_loss = 0.5;
     f = made(&q, &w, NULL);
-    a = fleet_at(&f, &q, QUICK, 0, 0);
+    a = &f.answer[QUICK];
     exit = f.option[QUICK].costs[0].latency.exit;
     mean = (exit[0].total.expected + exit[5].total.expected) / 2;
     joules = (exit[0].joules.expected + exit[5].joules.expected) / 2;
@@ -227,13 +227,13 @@ static void test_power_and_memory_limits(void **state)
     (void)state;
     q.watts = 1;
     f = made(&q, &w, NULL);
-    assert_int_equal(fleet_at(&f, &q, QUICK, 0, 0)->verdict, FLEET_POWER);
+    assert_int_equal(f.answer[QUICK].verdict, FLEET_POWER);
     fleet_free(&f);
     q.watts = NAN;
     q.memory = 1e8;
     f = made(&q, &w, NULL);
-    assert_int_equal(fleet_at(&f, &q, QUICK, 0, 0)->verdict, FLEET_MEMORY);
-    assert_non_null(strstr(fleet_at(&f, &q, QUICK, 0, 0)->reason, "allowed"));
+    assert_int_equal(f.answer[QUICK].verdict, FLEET_MEMORY);
+    assert_non_null(strstr(f.answer[QUICK].reason, "allowed"));
     fleet_free(&f);
 }
 
@@ -247,12 +247,12 @@ static void test_success_can_be_demanded(void **state)
     (void)state;
     q.min_success = 0.6; /* at a cost of 2 it is 0.65 */
     f = made(&q, &w, &success);
-    assert_int_equal(fleet_at(&f, &q, QUICK, 0, 0)->budget, 1);
-    assert_float_equal(fleet_at(&f, &q, QUICK, 0, 0)->success, 0.65, 1e-12);
+    assert_int_equal(f.answer[QUICK].budget, 1);
+    assert_float_equal(f.answer[QUICK].success, 0.65, 1e-12);
     fleet_free(&f);
     q.min_success = 0.95;
     f = made(&q, &w, &success);
-    assert_int_equal(fleet_at(&f, &q, QUICK, 0, 0)->verdict, FLEET_SUCCESS);
+    assert_int_equal(f.answer[QUICK].verdict, FLEET_SUCCESS);
     fleet_free(&f);
 }
 
@@ -267,12 +267,9 @@ static void test_every_budget_has_a_verdict(void **state)
     (void)state;
     q.max_loss = 0.5;
     f = made(&q, &w, NULL);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, fleet_at(&f, &q, QUICK, 0, 0), 0, &at),
-                     FLEET_LOSS);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, fleet_at(&f, &q, QUICK, 0, 0), 2, &at),
-                     FLEET_MEETS);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, fleet_at(&f, &q, BLANK, 0, 0), 2, &at),
-                     FLEET_UNKNOWN);
+    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[QUICK], 0, &at), FLEET_LOSS);
+    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[QUICK], 2, &at), FLEET_MEETS);
+    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[BLANK], 2, &at), FLEET_UNKNOWN);
     assert_true(isnan(at.seconds.expected));
     fleet_free(&f);
 }
@@ -284,19 +281,20 @@ static void test_choices_and_ranking(void **state)
     question q = ask_for(2, (double[]){2, 1000});
     sweep w = frontiers();
     fleet f = made(&q, &w, NULL);
-    int ranked[4];
+    const int *ranked = f.ranked;
 
     (void)state;
     assert_int_equal(f.choice[0].machines, 2);
     assert_int_equal(f.answer[f.choice[0].cheapest].option, SLOW);
     assert_int_equal(f.answer[f.choice[0].fastest].option, QUICK);
-    fleet_rank(&f, &q, 0, ranked);
     assert_int_equal(f.answer[ranked[0]].option, SLOW);
     assert_int_equal(f.answer[ranked[1]].option, QUICK);
     assert_int_equal(f.answer[ranked[3]].option, BLANK);
     assert_int_equal(f.choice[1].machines, 0);
     assert_int_equal(f.choice[1].cheapest, -1);
     assert_int_equal(f.answer[f.choice[1].nearest].option, QUICK);
+    assert_int_equal(f.answer[ranked[4]].option, QUICK);
+    assert_int_equal(f.answer[ranked[4]].rate, 1);
     fleet_free(&f);
 }
 

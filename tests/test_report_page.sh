@@ -62,6 +62,9 @@ cp "$out/stdout" "$out/comparison.json"
 need "$build/tests/command_helper" json "$out/comparison.json" a b frontier machines
 need "$report" compare "$out/tabletop.json" "$out/tabletop.json"
 grep -q '^0 machines' "$out/stdout" || wrong "a report differs from itself"
+need "$report" rollouts "full, or not=$out/full.json" "first=$out/first.json" --csv "$out/rollouts.csv"
+grep -q '^"full, or not",' "$out/rollouts.csv" || wrong "a comma in a name shifts the columns"
+grep -q '^first,' "$out/rollouts.csv" || wrong "a plain name is quoted"
 
 # ---------------------------------------------------------------- what cannot be answered ---------
 
@@ -84,6 +87,9 @@ fails 1 "is no report" "$report" compare "$out/full.json" "$out/shape.json"
 printf '{"success": 0.5, "low": 0.4, "high": 0.6, "rollouts": 9, "exit_fractions": [1]}' \
     >"$out/other.json"
 fails 1 "exit_fractions" "$report" whatif --cache "$out/cache" --rollouts "$out/other.json"
+fails 1 "name given to $out/full.json is not UTF-8" "$report" rollouts \
+    "$(printf 'f\377')=$out/full.json" --csv "$out/none.csv"
+[ ! -e "$out/none.csv" ] || wrong "a table without a name was written"
 mkdir "$out/empty"
 fails 1 "empty" "$report" whatif --cache "$out/empty"
 cp -r "$out/hostile" "$out/none"

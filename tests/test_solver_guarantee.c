@@ -231,26 +231,6 @@ static void test_too_few_episodes(void **state)
 
 /* ---------------------------------------------------------------- frontier ----------------- */
 
-static void test_frontier_never_falls_back(void **state)
-{
-    steps s = synthetic(40, 6);
-    double budgets[8];
-    solution answers[8];
-    solve_spec spec = {.max_exit = 5, .method = SOLVE_COORDINATE};
-
-    (void)state;
-    for (int i = 0; i < 8; i++)
-        budgets[i] = 0.2 + 0.1 * i;
-    ok(frontier_solve(&s, &spec, budgets, 8, answers, &err));
-    for (int i = 0; i < 8; i++) {
-        assert_true(answers[i].found.cost <= budgets[i]);
-        assert_true(!i || answers[i].found.loss <= answers[i - 1].found.loss);
-    }
-    budgets[0] = 0.1;
-    assert_int_equal(frontier_solve(&s, &spec, budgets, 8, answers, &err), DEER_INFEASIBLE);
-    steps_free(&s);
-}
-
 /* The path keeps every budget it can, and stays close to solving each. */
 static void test_path(void **state)
 {
@@ -308,7 +288,6 @@ int main(void)
         cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_deviation),
         cmocka_unit_test(test_too_few_episodes),
-        cmocka_unit_test(test_frontier_never_falls_back),
         cmocka_unit_test(test_path),
         cmocka_unit_test(test_budget_for_a_loss),
     };

@@ -185,7 +185,7 @@ static void test_command(void **state)
     assert_true(number(json, "evaluations") > 0 && number(json, "seconds") > 0);
     assert_int_equal(json_array_size(json_object_get(json, "tau")), 6);
     json_decref(json);
-    assert_int_equal(run("--avg-cost 0.5 --peak-cost 0.7 --memory 399 --confidence 0.9", &json), 0);
+    assert_int_equal(run("--avg-cost 0.5 --peak-cost 0.7 --memory 0.399K --confidence 0.9", &json), 0);
     assert_true(number(json, "max_exit") == 2 && number(json, "memory_bytes") == 300);
     assert_true(number(json_object_get(json, "guarantee"), "p_budget") <= 0.1);
     json_decref(json);
@@ -198,6 +198,36 @@ static void test_command(void **state)
     steps_free(&s);
 }
 
+/* A larger budget never loses more, however badly each is searched for. */
+static void test_frontier(void **state)
+{
+    synthetic_spec spec = synthetic_default(12, 4, 1);
+    char options[128], frontier[64];
+    json_t *json, *points;
+    steps s;
+
+    (void)state;
+    spec.useless = 0.4;
+    ok(synthetic_make(&spec, &s, &err));
+    ok(table_file_write(path, &s, NULL, &err));
+    snprintf(frontier, sizeof frontier, "%s.json", path);
+    snprintf(options, sizeof options,
+             "--method nlopt --evaluations 50 --frontier %s --frontier-points 60", frontier);
+    assert_int_equal(run(options, &json), 0);
+    json = json_load_file(frontier, 0, NULL);
+    points = json_object_get(json, "points");
+    assert_int_equal(json_array_size(points), 60);
+    for (size_t i = 0; i < 60; i++) {
+        const json_t *point = json_array_get(points, i);
+
+        assert_true(number(point, "average_total_gflops") <= number(point, "budget") * (1 + 1e-9));
+        assert_true(!i || number(point, "loss") <= number(json_array_get(points, i - 1), "loss"));
+    }
+    json_decref(json);
+    unlink(frontier);
+    steps_free(&s);
+}
+
 int main(void)
 {
     static char in_build[512];
@@ -206,6 +236,7 @@ int main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_bad_tables),
         cmocka_unit_test(test_command),
+        cmocka_unit_test(test_frontier),
     };
 
     if (build) {

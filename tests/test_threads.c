@@ -15,6 +15,7 @@
 
 #include "runtime/deer.h"
 #include "runtime/threads.h"
+#include "runtime/tool.h"
 
 enum { PARTS = 4, ROUNDS = 100 };
 
@@ -191,6 +192,27 @@ static void test_pinned(void **state)
     assert_int_equal(in_child(pin_in_child), 0);
 }
 
+/* Tools start no more threads than there are cores they may use. */
+static int limit_to_one_core(void)
+{
+    cpu_set_t may, one;
+    int first = 0;
+
+    if (sched_getaffinity(0, sizeof may, &may) || tool_cores() != CPU_COUNT(&may))
+        return 1;
+    while (!CPU_ISSET(first, &may))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    return sched_setaffinity(0, sizeof one, &one) || tool_cores() != 1 ? 2 : 0;
+}
+
+static void test_tools_count_their_own_cores(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(limit_to_one_core), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_second_caller_runs_alone),
         cmocka_unit_test(test_child_has_its_own_pool),
         cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_tools_count_their_own_cores),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

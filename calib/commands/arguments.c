@@ -22,7 +22,7 @@ static deer_status parse_words(const solve_arguments *a, solve_settings *s, deer
 {
     bool betting = !strcmp(a->bound, bound_name(BOUND_BETTING));
 
-    s->memory = INFINITY;
+    s->memory = isnan(a->memory) ? INFINITY : a->memory;
     s->guarantee.bound = betting ? BOUND_BETTING : BOUND_T;
     if (!betting && strcmp(a->bound, bound_name(BOUND_T)))
         return deer_fail_with(DEER_USAGE, err,
@@ -31,8 +31,7 @@ static deer_status parse_words(const solve_arguments *a, solve_settings *s, deer
         settings_method(a->method, &s->spec.solve.method, err) ||
         settings_criterion(a->criterion, &s->spec.problem.criterion, err) ||
         settings_history(a->history, &s->spec.history, err) ||
-        settings_loss(a->loss, &s->spec.problem.loss, err) ||
-        (a->memory && settings_bytes(a->memory, &s->memory, err)))
+        settings_loss(a->loss, &s->spec.problem.loss, err))
         return DEER_USAGE;
     return DEER_OK;
 }
@@ -66,8 +65,8 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
                               "a table has no GFLOPs; use --avg-cost, --avg-fraction, --peak-cost");
     if (!a->table && (!isnan(a->average_cost) || !isnan(a->peak_cost)))
         return deer_fail_with(DEER_USAGE, err, "--avg-cost and --peak-cost are for a --table");
-    if (!averages && isnan(a->peak) && isnan(a->peak_cost) && !a->memory && isnan(a->deviation) &&
-        !a->frontier)
+    if (!averages && isnan(a->peak) && isnan(a->peak_cost) && isnan(a->memory) &&
+        isnan(a->deviation) && !a->frontier)
         return deer_fail_with(
             DEER_USAGE, err,
             "give a budget: --avg-gflops, --avg-fraction, --peak-gflops, --memory "
@@ -107,7 +106,7 @@ static deer_status check_source(const solve_arguments *a, bool with_replay, deer
     if (!!a->table + !!a->official + (a->cache || a->demos) > 1)
         return deer_fail_with(DEER_USAGE, err, "--table and --official stand for --cache");
     if (a->official && (a->out || a->frontier || !isnan(a->confidence) || !isnan(a->peak) ||
-                        a->memory || !isnan(a->deviation)))
+                        !isnan(a->memory) || !isnan(a->deviation)))
         return deer_fail_with(DEER_USAGE, err,
                               "a checkpoint's values have no losses and no episodes: --official "
                               "takes an average budget only");
@@ -154,6 +153,7 @@ static void set_defaults(solve_arguments *a)
                            .peak = NAN,
                            .average_cost = NAN,
                            .peak_cost = NAN,
+                           .memory = NAN,
                            .gripper_weight = LOSS_GRIPPER_WEIGHT,
                            .confidence = NAN,
                            .deviation = NAN,
@@ -189,8 +189,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"avg-cost", TOOL_DOUBLE, &a->average_cost, "X", "the same in the unit of a table's cost"},
         {"peak-gflops", TOOL_DOUBLE, &a->peak, "X", "what no step may exceed"},
         {"peak-cost", TOOL_DOUBLE, &a->peak_cost, "X", "the same in the unit of a table's cost"},
-        {"memory", TOOL_STRING, &a->memory, "BYTES",
-         "weights and scratch; K, M, G: powers of 1000"},
+        {"memory", TOOL_BYTES, &a->memory, "SIZE", "most for weights and scratch: bytes, 800M, 4G"},
         {"scope", TOOL_STRING, &a->scope, "SCOPE", "GFLOPs are: total (default) or llm"},
         {"method", TOOL_STRING, &a->method, "M",
          "best (default), coordinate, nlopt, official-exp, -gauss, -gamma"},

@@ -10,8 +10,8 @@
 typedef struct {
     const char *cache, *model, *demos, *table, *official, *out, *frontier;
     demos_cameras cameras; /* of demos */
-    const char *memory, *scope, *method, *criterion, *history, *loss, *bound;
-    double average, fraction, peak, average_cost, peak_cost;
+    const char *scope, *method, *criterion, *history, *loss, *bound;
+    double average, fraction, peak, average_cost, peak_cost, memory;
     double gripper_weight, confidence, deviation, largest_loss;
     long seed, evaluations, threads, longest, points;
     bool json, print_official;

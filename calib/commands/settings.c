@@ -83,20 +83,6 @@ const char *settings_loss_name(loss_reference loss)
     return losses[loss];
 }
 
-deer_status settings_bytes(const char *word, double *bytes, deer_error *err)
-{
-    static const char suffix[] = "KMG";
-    char *end;
-    double value = strtod(word, &end);
-    const char *unit = *end ? strchr(suffix, *end) : NULL;
-
-    if (end == word || !(value > 0) || !isfinite(value) || (*end && (!unit || end[1])))
-        return deer_fail_with(DEER_USAGE, err,
-                              "'%s' is no size for --memory; say bytes, or 200M, or 1.5G", word);
-    *bytes = value * (unit ? pow(1000, (double)(unit - suffix + 1)) : 1);
-    return DEER_OK;
-}
-
 deer_status settings_part(const char *word, int *part, int *parts, deer_error *err)
 {
     char tail;

@@ -12,9 +12,6 @@ deer_status settings_history(const char *word, history_kind *value, deer_error *
 deer_status settings_scope(const char *word, bool *llm, deer_error *err);
 deer_status settings_method(const char *word, solve_method *value, deer_error *err);
 
-/* Bytes: a number and maybe K, M or G (powers of 1000, as in memory_bytes of every report). */
-deer_status settings_bytes(const char *word, double *bytes, deer_error *err);
-
 /* "i/N", 0 <= i < N. */
 deer_status settings_part(const char *word, int *part, int *parts, deer_error *err);
 

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include <xxhash.h>
 
 #include "runtime/file.h"
+#include "runtime/json_file.h"
 
 enum { PATH = 4352, MAX_NOTE = 4096, BLOCK = 1 << 20 };
 
@@ -50,15 +50,9 @@ int parts_end(const parts *p, int k)
 
 static json_t *read_json(const char *path)
 {
-    char *text;
-    size_t size;
-    json_t *json;
+    deer_error ignored;
 
-    if (access(path, F_OK) || file_read(path, MAX_NOTE, &text, &size, &(deer_error){{0}}))
-        return NULL;
-    json = json_loadb(text, size, 0, NULL);
-    free(text);
-    return json;
+    return json_file_read(path, MAX_NOTE, &ignored);
 }
 
 /* Writes and frees it. */

@@ -1,6 +1,5 @@
 /* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
  * setting. */
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,9 @@
 #include "datasets/sim/commands.h"
 #include "datasets/sim/evaluation.h"
 #include "datasets/tabletop/parallel.h"
+#include "runtime/json_file.h"
+
+enum { MAX_RESULT = 16 << 20 };
 
 /* ---------------------------------------------------------------- rollouts ----------------- */
 
@@ -127,14 +129,13 @@ deer_status sim_open_policy(const char *model_path, const char *thresholds_path,
 /* The exit fractions of an evaluation that was written with --json. */
 static deer_status load_fractions(evaluation *e, const char *path, deer_error *err)
 {
-    json_error_t problem;
-    json_t *root = json_load_file(path, 0, &problem),
-           *list = json_object_get(root, "exit_fractions");
+    json_t *root = json_file_read(path, MAX_RESULT, err);
+    json_t *list = json_object_get(root, "exit_fractions");
     int exits = deer_model_config(e->model)->exits;
     double sum = 0;
 
     if (!root)
-        return deer_fail(err, "%s: %s (line %d)", path, problem.text, problem.line);
+        return DEER_FAILED;
     for (int k = 0; k < exits; k++) {
         e->random_exits[k] = json_number_value(json_array_get(list, (size_t)k));
         sum += e->random_exits[k] >= 0 ? e->random_exits[k] : NAN;
@@ -164,7 +165,7 @@ int sim_eval_main(int argc, char **argv)
 {
     const char *model = NULL, *thresholds = NULL, *tasks = "all", *unknown = NULL, *split = "seen";
     const char *random = NULL;
-    long exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = parallel_cores(),
+    long exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = tool_cores(),
          chains = 0;
     bool json = false, expert = false;
     const tool_option options[] = {

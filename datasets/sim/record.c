@@ -135,7 +135,7 @@ int sim_record_main(int argc, char **argv)
 {
     const char *tasks = "all", *out = NULL, *model = NULL, *unknown = NULL;
     const char *split = "seen";
-    long episodes = 10, seed = 0, workers = parallel_cores(), keep = 0, exit_index = -1, row = 1;
+    long episodes = 10, seed = 0, workers = tool_cores(), keep = 0, exit_index = -1, row = 1;
     double noise = 0.7, started;
     const tool_option options[] = {
         {"out", TOOL_STRING, &out, "FILE", "demonstrations file to write (required)"},

@@ -1,6 +1,5 @@
 /* parallel.c - forked workers, one pipe each; the parent reads results in job order. */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,11 +175,4 @@ deer_status parallel_run(int n, int workers, parallel_start start, parallel_job 
         status = receive(pool[i % count].pipe, i, collect, context, err);
     stop_workers(pool, count);
     return status;
-}
-
-int parallel_cores(void)
-{
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }

@@ -27,7 +27,4 @@ typedef deer_status (*parallel_collect)(void *context, int i, const void *data, 
 deer_status parallel_run(int n, int workers, parallel_start start, parallel_job job,
                          parallel_collect collect, void *context, deer_error *err);
 
-/* Processors this process may use. */
-int parallel_cores(void);
-
 #endif

@@ -4,7 +4,7 @@
 
 #include "budgets/cost.h"
 #include "runtime/config.h"
-#include "runtime/file.h"
+#include "runtime/json_file.h"
 #include "runtime/model/commands.h"
 #include "runtime/official.h"
 #include "runtime/synthesize.h"
@@ -13,21 +13,13 @@ enum { MAX_CONFIG = 1 << 20 };
 
 static deer_status read_config(const char *path, deer_config *config, deer_error *err)
 {
-    char *text;
-    size_t size;
-    json_error_t problem;
     json_t *json;
     deer_status status;
 
     if (deer_config_published(path, config))
         return DEER_OK;
-    if (file_read(path, MAX_CONFIG, &text, &size, err))
-        return DEER_FAILED;
-    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
-    free(text);
-    status = json
-                 ? config_from_json(path, json, config, err)
-                 : deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
+    json = json_file_read(path, MAX_CONFIG, err);
+    status = json ? config_from_json(path, json, config, err) : DEER_FAILED;
     json_decref(json);
     return status;
 }

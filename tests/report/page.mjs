@@ -25,7 +25,14 @@ const largest_page = 1.5e6; // bytes
 function readTable(path) {
   const [header, ...lines] = readFileSync(path, "utf8").trimEnd().split("\n");
   const names = header.split(",");
-  return lines.map((line) => Object.fromEntries(line.split(",").map((value, i) => [names[i], value])));
+  const rows = lines.map((line) => {
+    const values = line.split(",");
+    assert.equal(values.length, names.length, `${path}: columns`);
+    return Object.fromEntries(values.map((value, i) => [names[i], value]));
+  });
+  for (const [i, a] of names.entries())
+    for (const b of names.slice(i + 1)) assert.ok(rows.some((r) => r[a] !== r[b]), `${path}: ${a} and ${b} are the same`);
+  return rows;
 }
 
 /* The row of a setting; budgets are found by their order. */

@@ -1,0 +1,14 @@
+/* json_file.h - reading a whole JSON file. */
+#ifndef RUNTIME_JSON_FILE_H
+#define RUNTIME_JSON_FILE_H
+
+#include <jansson.h>
+
+#include "runtime/deer.h"
+
+/* Reads a file of at most limit bytes; the caller frees with json_decref. NULL and an error that
+ * names the file, and the line where it is not JSON; the same key twice in an object is an error,
+ * too. */
+json_t *json_file_read(const char *path, size_t limit, deer_error *err);
+
+#endif
