@@ -11,8 +11,8 @@ typedef struct {
     const safetensors *file;
     size_t end;
     deer_status status;
-    deer_error *err;
-    int unsaid;              /* problems the message had no room for */
+    deer_error said;         /* all that is wrong, as far as there is room */
+    int unsaid;              /* problems there was none for */
     char prefix[128];        /* of the names that follow */
     const safetensor **list; /* where to note each tensor, or NULL */
     size_t count, room;
@@ -25,26 +25,25 @@ typedef struct {
 /* One more thing that is wrong with tensor `name`. */
 static void complain(binder *b, const char *name, const char *problem)
 {
-    size_t used, room = sizeof b->err->message - 32;
+    size_t used, room = sizeof b->said.message - 32;
 
     if (!b->status) {
-        b->status = deer_fail(b->err, "%s: tensor %s %s", b->file->path, name, problem);
+        b->status = deer_fail(&b->said, "%s: tensor %s %s", b->file->path, name, problem);
         return;
     }
-    used = strlen(b->err->message);
+    used = strlen(b->said.message);
     if (used + strlen(name) + strlen(problem) + 3 < room)
-        snprintf(b->err->message + used, room - used, "; %s %s", name, problem);
+        snprintf(b->said.message + used, room - used, "; %s %s", name, problem);
     else
         b->unsaid++;
 }
 
-static deer_status verdict(binder *b)
+static deer_status verdict(const binder *b, deer_error *err)
 {
-    if (b->status && b->unsaid) {
-        size_t used = strlen(b->err->message);
-        snprintf(b->err->message + used, sizeof b->err->message - used, "; and %d more", b->unsaid);
-    }
-    return b->status;
+    if (!b->status)
+        return DEER_OK;
+    return b->unsaid ? deer_fail(err, "%s; and %d more", b->said.message, b->unsaid)
+                     : deer_fail(err, "%s", b->said.message);
 }
 
 /* The tensor of that name, NULL when it is missing or of another shape. */
@@ -347,18 +346,17 @@ static void bind_all(binder *b, deer_model *model)
 
 deer_status model_find(deer_model *model, size_t *end, size_t *bytes, deer_error *err)
 {
-    binder b = {.file = &model->file, .err = err};
+    binder b = {.file = &model->file};
 
     bind_all(&b, model);
     *end = b.end;
     *bytes = b.bytes;
-    return verdict(&b);
+    return verdict(&b, err);
 }
 
 deer_status model_bind(deer_model *model, model_copy **copies, size_t *count, deer_error *err)
 {
-    binder b = {
-        .file = &model->file, .err = err, .arena = model->arena, .copies_room = model->file.count};
+    binder b = {.file = &model->file, .arena = model->arena, .copies_room = model->file.count};
 
     b.copy = calloc(b.copies_room + 1, sizeof *b.copy);
     *copies = b.copy;
@@ -366,15 +364,15 @@ deer_status model_bind(deer_model *model, model_copy **copies, size_t *count, de
         return deer_fail(err, "out of memory opening %s", model->file.path);
     bind_all(&b, model);
     *count = b.copies;
-    return verdict(&b);
+    return verdict(&b, err);
 }
 
 deer_status model_list(deer_model *model, const safetensor **list, size_t room, size_t *count,
                        deer_error *err)
 {
-    binder b = {.file = &model->file, .err = err, .list = list, .room = room};
+    binder b = {.file = &model->file, .list = list, .room = room};
 
     bind_all(&b, model);
     *count = b.count;
-    return verdict(&b);
+    return verdict(&b, err);
 }

@@ -330,7 +330,8 @@ deer_status deer_session_set_thresholds(deer_session *session, const deer_thresh
 deer_status deer_session_set_budget(deer_session *session, double average_gflops, deer_error *err);
 
 /* Starts a new (sub-)task: tokenizes the instruction with the official prompt
- * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. */
+ * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. After a
+ * failure the session has no instruction, so that no step follows the one before by mistake. */
 deer_status deer_session_set_instruction(deer_session *session, const char *instruction,
                                          deer_error *err);
 
@@ -360,7 +361,7 @@ const float *deer_session_lstm_c(const deer_session *session);
 size_t deer_session_bytes(const deer_session *session);
 
 /* The same before there is one: for `threads` threads and cameras of the model's own image size
- * (others change the share of resizing, which is small). */
+ * (others are resized, which takes some memory: 1 MB for two of 640 x 480 made 224 wide). */
 size_t deer_session_need(const deer_config *config, int threads);
 
 /* ---------------------------------------------------------------- calibration -------------- */

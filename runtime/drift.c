@@ -114,7 +114,7 @@ static double p_value(deer_drift *d, const gambler *g, uint32_t kind, float x)
     size_t above = 0, equal = 1, all = 1; /* itself */
 
     for (size_t i = 0; i < d->n; i++) {
-        if (d->kind[i] != kind)
+        if (d->kind[i] != kind || isnan(g->seen[i]))
             continue;
         all++;
         above += g->seen[i] > x;
@@ -141,10 +141,10 @@ static void bet(gambler *g, double p)
         g->wealth[b] = ((1 - jump) * g->wealth[b] + jump * all / BETS) * (1 + (b - 2) * (p - 0.5));
 }
 
-/* Numbers without a step to measure them (a criterion that was never evaluated) repeat the last. */
-static float number_of(const deer_drift *d, const gambler *g)
+/* NaN when no step measured it (a criterion that was never evaluated): nothing to bet on. */
+static float number_of(const gambler *g)
 {
-    return g->steps ? (float)(g->sum / (double)g->steps) : g->seen[d->n - 1];
+    return g->steps ? (float)(g->sum / (double)g->steps) : NAN;
 }
 
 static double stability(const deer_drift *d)
@@ -154,7 +154,9 @@ static double stability(const deer_drift *d)
 
     for (int k = 0; k < d->exits; k++) {
         double now = fmax(least, (double)d->taken[k] / (double)d->steps);
-        double then = fmax(least, d->expected[k]);
+        double then = d->expected[k];
+        if (then < least) /* but not NaN: then nothing is known */
+            then = least;
         sum += (now - then) * log(now / then);
     }
     return d->steps ? sum : NAN;
@@ -164,8 +166,9 @@ static void take_in(deer_drift *d, uint32_t kind)
 {
     for (int s = 0; s < SCORES; s++) {
         gambler *g = &d->by[s];
-        float x = number_of(d, g);
-        bet(g, p_value(d, g, kind, x));
+        float x = number_of(g);
+        if (!isnan(x))
+            bet(g, p_value(d, g, kind, x));
         g->seen[d->n] = x;
         g->sum = 0;
         g->steps = 0;

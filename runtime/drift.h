@@ -33,7 +33,7 @@ typedef struct {
     long episodes, steps;
     double stability; /* population stability index of the exits taken against the calibration's:
                          below 0.1 little, above 0.25 much has changed; a description, not a test.
-                         NaN: no steps */
+                         NaN: no steps, or a file that does not say which exits to expect */
     double evidence;  /* the gambler's wealth now, begun with 1 */
     double most;      /* the largest it has been */
     bool drifted;     /* most >= 1 / DEER_DRIFT_LEVEL */

@@ -8,14 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A process number would not do: in a container it is the same every time. */
 char *file_temporary(const char *path, deer_error *err)
 {
+    unsigned long long number = (unsigned long long)getpid();
     char *name = NULL;
 
-    if (asprintf(&name, "%s.tmp-%ld", path, (long)getpid()) < 0) {
+    (void)!getrandom(&number, sizeof number, GRND_NONBLOCK);
+    if (asprintf(&name, "%s.tmp-%016llx", path, number) < 0) {
         deer_fail(err, "out of memory naming %s", path);
         return NULL;
     }

@@ -1,6 +1,6 @@
 /* file.h - writing files so that they are there whole or not at all.
  *
- *   char *tmp = file_temporary(path, &err);      // "<path>.tmp-<pid>" beside path
+ *   char *tmp = file_temporary(path, &err);      // "<path>.tmp-<random>" beside path
  *   ... write it ...
  *   status = file_publish(tmp, path, &err);      // fsync, rename, fsync of the folder
  *   free(tmp);

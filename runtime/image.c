@@ -115,31 +115,41 @@ size_t image_plan_bytes(const image_plan *plan)
 
 /* The shorter side becomes `side`, the longer one keeps the proportion, rounded down (torchvision).
  */
+static bool make_room(image_plan *plan, int shorter)
+{
+    int out_height = (int)((long)plan->side * plan->height / shorter);
+    int out_width = (int)((long)plan->side * plan->width / shorter);
+    size_t size[4];
+
+    if (!axis_prepare(&plan->across, plan->width, out_width, plan->side) ||
+        !axis_prepare(&plan->down, plan->height, out_height, plan->side))
+        return false;
+    plan_sizes(plan, size);
+    plan->columns = calloc(1, size[0] + size[1] + size[2] + size[3]);
+    if (!plan->columns)
+        return false;
+    plan->turned = plan->columns + size[0];
+    plan->rows = plan->turned + size[1];
+    plan->resized = plan->rows + size[2];
+    return true;
+}
+
 deer_status image_plan_prepare(image_plan *plan, int height, int width, int side, deer_error *err)
 {
     int shorter = height < width ? height : width;
-    size_t size[4];
 
     if (plan->height == height && plan->width == width && plan->side == side)
         return DEER_OK;
     image_plan_free(plan);
     if (shorter < 1 || height > MAX_SIDE || width > MAX_SIDE)
         return deer_fail(err, "an image of %d x %d pixels cannot be used", width, height);
-    if (axis_prepare(&plan->across, width, (int)((long)side * width / shorter), side) &&
-        axis_prepare(&plan->down, height, (int)((long)side * height / shorter), side)) {
-        plan->side = side;
-        plan_sizes(plan, size);
-        plan->columns = calloc(1, size[0] + size[1] + size[2] + size[3]);
-    }
-    if (!plan->columns) {
+    plan->height = height;
+    plan->width = width;
+    plan->side = side;
+    if (shorter != side && !make_room(plan, shorter)) {
         image_plan_free(plan);
         return deer_fail(err, "out of memory for an image of %d x %d pixels", width, height);
     }
-    plan->turned = plan->columns + size[0];
-    plan->rows = plan->turned + size[1];
-    plan->resized = plan->rows + size[2];
-    plan->height = height;
-    plan->width = width;
     return DEER_OK;
 }
 
@@ -242,24 +252,22 @@ static void normalise(const uint8_t *rgb, size_t stride, int side, const float m
         }
 }
 
-/* An image whose shorter side has the right length is only cut, as PIL does. */
 void image_preprocess(image_plan *plan, const deer_image *image, const float mean[3],
                       const float std[3], float *out)
 {
-    int shorter = plan->height < plan->width ? plan->height : plan->width, side = plan->side;
-    bool cut = shorter == side;
-    size_t top = (size_t)(cut ? before_middle(plan->height, side) : plan->down.begin);
-    size_t left = (size_t)(cut ? before_middle(plan->width, side) : plan->across.begin);
+    bool cut = !plan->columns;
+    size_t top = (size_t)(cut ? before_middle(plan->height, plan->side) : plan->down.begin);
+    size_t left = (size_t)(cut ? before_middle(plan->width, plan->side) : plan->across.begin);
     size_t stride = 3 * (size_t)plan->width;
     const uint8_t *first = image->rgb + top * stride + 3 * left;
 
-    if (cut) {
-        normalise(first, stride, side, mean, std, out);
-        return;
+    if (!cut) {
+        resize_across(plan, first, stride);
+        resize_down(plan);
+        first = plan->resized;
+        stride = whole_blocks(3 * plan->side);
     }
-    resize_across(plan, first, stride);
-    resize_down(plan);
-    normalise(plan->resized, whole_blocks(3 * side), side, mean, std, out);
+    normalise(first, stride, plan->side, mean, std, out);
 }
 
 /* ---------------------------------------------------------------- an observation ----------- */

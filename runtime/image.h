@@ -18,7 +18,8 @@ typedef struct {
     int begin, used; /* the input pixels that take part */
 } image_axis;
 
-/* Everything that turning images of one size into S x S needs. Rows of S pixels are filled up to
+/* Everything that turning images of one size into S x S needs; images whose shorter side is S
+ * already are only cut, as PIL does, and need none of the memory. Rows of S pixels are filled up to
  * whole blocks of 16 bytes. */
 typedef struct {
     int height, width, side; /* of the input and of the result these are for */

@@ -3,11 +3,10 @@
 
 #include <string.h>
 
-/* ids are there: looks them up. */
+/* ids are there: looks them up. Until that is done there is no instruction. */
 static deer_status embed(const deer_model *model, const int32_t *ids, int n, int *count,
                          float *embedded, deer_error *err)
 {
-    *count = 0;
     if (model_embed(model, ids, n, embedded, err))
         return DEER_FAILED;
     *count = n;
@@ -19,6 +18,7 @@ deer_status instruction_from_text(const deer_model *model, const char *text, int
 {
     int n;
 
+    *count = 0;
     if (!model->words)
         return deer_fail(err, "model %s holds no tokenizer; give it token ids", model->config.name);
     n = tokenizer_prompt(model->words, text, ids, model->config.max_text, err);
@@ -30,6 +30,7 @@ deer_status instruction_from_ids(const deer_model *model, const int32_t *from, i
 {
     const deer_config *c = &model->config;
 
+    *count = 0;
     if (n < 1)
         return deer_fail(err, "an instruction needs at least one token");
     for (int i = 0; i < n; i++)

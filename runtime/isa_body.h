@@ -304,7 +304,7 @@ INLINE void put_q8(uint32_t *to, const uint32_t *line, int count)
 #endif
 }
 
-/* A row that is not finite gets a scale that is not either; its integers are any. */
+/* A row that is not finite gets a scale that is not either, and zeros. */
 static void operand_q8(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
 {
     const float rounder = 0x1.8p23f; /* adding it leaves the nearest integer in the low bits */
@@ -313,11 +313,11 @@ static void operand_q8(uint32_t *to, isa_row *row, const float *x, long x_stride
     for (int r = 0; r < rows; r++, x += x_stride, to += Q8_STRIDE) {
         bool finite;
         float top = largest(x, k, &finite), inverse = top > 1e-30f ? 127 / top : 0;
-        uint32_t sum = 0;
+        uint32_t sum = 0, kept = finite ? UINT32_MAX : 0;
 
         row[r].scale = finite ? top / 127 : NAN;
         for (int i = 0; i < k; i++)
-            line[i] = as_bits(x[i] * inverse + rounder) - 0x4b400000u;
+            line[i] = (as_bits(x[i] * inverse + rounder) - 0x4b400000u) & kept;
         for (int i = k; i < (k + 3) / 4 * 4; i++)
             line[i] = 0;
 #ifndef Q8_SIGNED

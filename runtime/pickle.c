@@ -302,7 +302,9 @@ static bool run(pickle_machine *m)
 deer_status pickle_read(const char *path, const uint8_t *data, size_t size, pickle *p,
                         deer_error *err)
 {
-    pickle_machine m = {.path = path, .at = data, .end = data + size, .err = err};
+    /* An item takes a byte at least; an object takes those of its dict once more. */
+    pickle_machine m = {
+        .path = path, .at = data, .end = data + size, .items_left = 2 * size, .err = err};
     bool done;
 
     *p = (pickle){NULL, NULL};

@@ -68,6 +68,9 @@ void pickle_free_values(value_block *b)
 
 bool pickle_append(pickle_machine *m, pickle_value *v, pickle_value **items, size_t n)
 {
+    if (n > m->items_left)
+        return pickle_broken(m);
+    m->items_left -= n;
     if (v->as.many.count + n > v->as.many.room) {
         size_t room =
             v->as.many.room * 2 > v->as.many.count + n ? v->as.many.room * 2 : v->as.many.count + n;

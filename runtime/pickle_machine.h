@@ -25,6 +25,7 @@ typedef struct {
     size_t marks, mark_room;
     pickle_value **memo;    /* NULL: nothing remembered at that index */
     size_t memos, memoized; /* room; how often MEMOIZE put one */
+    size_t items_left;      /* that lists, dicts and objects may still take in */
     deer_error *err;
 } pickle_machine;
 

@@ -54,11 +54,10 @@ static deer_status make_arena(deer_session *s, deer_error *err)
 
 size_t deer_session_need(const deer_config *c, int threads)
 {
-    size_t image = 3 * (size_t)c->image_size * (size_t)c->image_size;
     deer_session s;
 
     return sizeof s + lay_out(&s, c, threads, NULL) * sizeof(float) +
-           (size_t)c->max_text * sizeof *s.ids + 2 * 2 * image;
+           (size_t)c->max_text * sizeof *s.ids;
 }
 
 deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,

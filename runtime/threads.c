@@ -117,20 +117,26 @@ static void forget_in_child(void)
     atomic_store(&pool.busy, false);
 }
 
-static void watch_forks(void)
+static void register_fork(void)
 {
     pthread_atfork(NULL, NULL, forget_in_child);
+}
+
+static void watch_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, register_fork);
 }
 
 /* Workers are never joined: they sleep until the process ends. */
 static void start_workers(int count)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_attr_t attributes;
 
     if (pool.workers >= count)
         return;
-    pthread_once(&once, watch_forks);
+    watch_forks();
     if (pthread_attr_init(&attributes))
         return;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
@@ -143,16 +149,21 @@ static void start_workers(int count)
     pthread_attr_destroy(&attributes);
 }
 
+static int at_most(int threads)
+{
+    return threads < THREADS_MOST ? threads : THREADS_MOST;
+}
+
 static int cores(void)
 {
     cpu_set_t set;
 
-    return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
+    return sched_getaffinity(0, sizeof set, &set) ? 1 : at_most(CPU_COUNT(&set));
 }
 
 void deer_set_threads(int threads)
 {
-    atomic_store(&pool.wanted, threads < 1 ? 0 : threads < THREADS_MOST ? threads : THREADS_MOST);
+    atomic_store(&pool.wanted, threads < 1 ? 0 : at_most(threads));
 }
 
 int threads_count(void)
@@ -172,6 +183,7 @@ void deer_pin_threads(void)
     threads_count(); /* while the caller may still use every core */
     if (pool.pinned || sched_getaffinity(0, sizeof pool.cores, &pool.cores))
         return;
+    watch_forks();
     pool.pinned = true;
     pin(0);
 }

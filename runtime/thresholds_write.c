@@ -51,10 +51,21 @@ static bool finite_score(const deer_score *score)
     return finite;
 }
 
+/* The first threshold that is not a number, or -1. */
+static int find_nan(const float *tau, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (isnan(tau[k]))
+            return k;
+    return -1;
+}
+
 /* What the caller filled in by hand may not make a file that nothing can read. */
 static deer_status check(const char *path, const deer_config *config, const deer_thresholds *t,
                          deer_error *err)
 {
+    int bad;
+
     if (t->max_exit < 0 || t->max_exit >= config->exits || t->exits != t->max_exit + 1)
         return deer_fail(err, "cannot write %s: thresholds up to exit %d of %d", path, t->max_exit,
                          config->exits);
@@ -64,12 +75,15 @@ static deer_status check(const char *path, const deer_config *config, const deer
         t->reference.episodes > DEER_MAX_REFERENCE)
         return deer_fail(err, "cannot write %s: %d points, %d reference episodes", path, t->points,
                          t->reference.episodes);
-    for (int k = 0; k < t->max_exit; k++) {
-        if (isnan(t->tau[k]))
-            return deer_fail(err, "cannot write %s: threshold %d is not a number", path, k);
+    bad = find_nan(t->tau, t->max_exit);
+    if (bad >= 0)
+        return deer_fail(err, "cannot write %s: threshold %d is not a number", path, bad);
+    for (int i = 0; i < t->points; i++)
+        if (!isfinite(t->point[i].budget_gflops) || find_nan(t->point[i].tau, t->max_exit) >= 0)
+            return deer_fail(err, "cannot write %s: point %d is not of numbers", path, i);
+    for (int k = 0; k < t->max_exit; k++)
         if (t->criterion == DEER_CRITERION_COMBINED && !finite_score(&t->score[k]))
             return deer_fail(err, "cannot write %s: score %d is not finite", path, k);
-    }
     return DEER_OK;
 }
 

@@ -7,7 +7,7 @@
 
 #include "runtime/file.h"
 
-enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_MODULES = 200000 };
+enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_ATTRIBUTES = 1000000 };
 
 /* ---------------------------------------------------------------- table -------------------- */
 
@@ -71,8 +71,8 @@ static deer_status add_named(weights *w, int part, char *name, const pickle_valu
 }
 
 /* The tensors among the attributes of a TorchScript module and of the modules in it: names as a
- * state dict has them, joined by dots. Modules may be shared, or hold themselves: what is visited
- * is counted. */
+ * state dict has them, joined by dots. Modules may be shared, or hold themselves: attributes that
+ * are looked at are counted. */
 static deer_status list_modules(weights *w, int part, const pickle_value *module,
                                 const char *prefix, int *left, deer_error *err)
 {
@@ -81,14 +81,14 @@ static deer_status list_modules(weights *w, int part, const pickle_value *module
         deer_status status;
         char *name;
 
+        if (--*left < 0 || strlen(prefix) + 1 > MAX_NAME)
+            return deer_fail(err, "%s has modules without end", w->pth[part].path);
         if ((value->kind != PICKLE_TENSOR && value->kind != PICKLE_OBJECT) ||
             key->kind != PICKLE_TEXT)
             continue;
-        if (--*left < 0 || !key->as.text.size ||
-            strlen(prefix) + key->as.text.size + 1 > MAX_NAME ||
+        if (!key->as.text.size || key->as.text.size > MAX_NAME ||
             memchr(key->as.text.at, 0, key->as.text.size))
-            return deer_fail(err, "%s has modules without end, or without proper names",
-                             w->pth[part].path);
+            return deer_fail(err, "%s has a module without a proper name", w->pth[part].path);
         if (asprintf(&name, "%s%s%.*s", prefix, *prefix ? "." : "", (int)key->as.text.size,
                      key->as.text.at) < 0)
             return deer_fail(err, "out of memory reading %s", w->path);
@@ -107,7 +107,7 @@ static deer_status list_modules(weights *w, int part, const pickle_value *module
 static deer_status list_pth(weights *w, int part, deer_error *err)
 {
     const pickle_value *root = w->pth[part].pickle.root, *state;
-    int left = MAX_MODULES;
+    int left = MAX_ATTRIBUTES;
 
     if (root->kind == PICKLE_OBJECT)
         return list_modules(w, part, root, "", &left, err);

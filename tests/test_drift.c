@@ -148,6 +148,45 @@ static void test_an_empty_episode_is_none(void **state)
     deer_drift_free(watch);
 }
 
+static void test_unknown_promise_is_no_drift(void **state)
+{
+    deer_thresholds t;
+    deer_drift *watch;
+    deer_drift_report report;
+    double exits, deltas;
+
+    (void)state;
+    calibrate(&t);
+    t.promise.exit_fraction[1] = NAN;
+    assert_int_equal(deer_drift_new(&t, &watch, &error), DEER_OK);
+    play(watch, difficulty(0, 0), &exits, &deltas);
+    assert_int_equal(deer_drift_end_episode(watch, kind_name(0), &report, &error), DEER_OK);
+    assert_true(isnan(report.stability) && report.evidence > 0);
+    deer_drift_free(watch);
+}
+
+/* Episodes whose criterion was never measured are no evidence of anything by it. */
+static void test_unmeasured_episodes_are_no_evidence(void **state)
+{
+    deer_action a = {.exit = 1, .delta = {NAN}};
+    deer_drift_report report;
+    deer_thresholds t;
+    deer_drift *watch;
+
+    (void)state;
+    calibrate(&t);
+    for (int i = 0; i < REFERENCE; i++)
+        t.reference.mean_exit[i] = 1; /* as in every episode below */
+    t.reference.mean_delta[REFERENCE - 1] = 1e6f;
+    assert_int_equal(deer_drift_new(&t, &watch, &error), DEER_OK);
+    for (int i = 0; i < 200; i++) {
+        deer_drift_step(watch, &a);
+        assert_int_equal(deer_drift_end_episode(watch, kind_name(0), &report, &error), DEER_OK);
+    }
+    assert_true(report.evidence < 2 && !report.drifted);
+    deer_drift_free(watch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +194,8 @@ int main(void)
         cmocka_unit_test(test_alarm_in_another_world),
         cmocka_unit_test(test_nothing_to_compare_with),
         cmocka_unit_test(test_an_empty_episode_is_none),
+        cmocka_unit_test(test_unknown_promise_is_no_drift),
+        cmocka_unit_test(test_unmeasured_episodes_are_no_evidence),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,7 @@ static void refuse(const void *contents, size_t length, const char *words)
     assert_null(model);
     says(broken);
     says(words);
+    assert_int_equal(deer_model_open(broken, DEER_ALL_EXITS, &model, NULL), DEER_FAILED);
 }
 
 static void test_truncated(void **state)

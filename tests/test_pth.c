@@ -417,7 +417,7 @@ static const program programs[] = {
             "modules without end"),
     PROGRAM("\200\2"
             "c__torch__\nM\n)\x81q\1}X\0\0\0\0h\1sb.",
-            "without proper names"),
+            "without a proper name"),
     /* numpy */
     PROGRAM("\200\2"
             "cnumpy\ndtype\nX\2\0\0\0V8\x85R.",
@@ -443,6 +443,27 @@ static void test_refused_programs(void **state)
         make_checkpoint(programs[i].text, programs[i].size, false, b);
         refused(b, programs[i].says);
     }
+    free(b);
+}
+
+/* A dict of many items, and as many objects' worth of BUILD with it, three bytes each: of what it
+ * would make in memory the input holds little. */
+static void test_items_are_bounded_by_the_input(void **state)
+{
+    enum { MANY = 2000 };
+    static char text[8 * MANY];
+    buffer *b = malloc(sizeof *b);
+    char *at = text;
+
+    (void)state;
+    at += sprintf(at, "\x80\x02}q%c(", 2);
+    memset(at, 'N', 2 * MANY), at += 2 * MANY;
+    at += sprintf(at, "u0c__torch__\nM\n)\x81");
+    for (int i = 0; i < MANY; i++)
+        at += sprintf(at, "h%cb", 2);
+    *at++ = '.';
+    make_checkpoint(text, (size_t)(at - text), false, b);
+    refused(b, "broken pickle");
     free(b);
 }
 
@@ -662,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_refused_programs),
+        cmocka_unit_test(test_items_are_bounded_by_the_input),
         cmocka_unit_test(test_missing_data),
         cmocka_unit_test(test_refused_archives),
         cmocka_unit_test(test_torchscript),

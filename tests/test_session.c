@@ -587,6 +587,10 @@ static void test_refuses(void **state)
     assert_int_equal(deer_session_set_instruction(session, "lift", &error), DEER_FAILED);
     says("no tokenizer");
     ok(deer_session_set_tokens(session, ids, 4, &error));
+    assert_int_equal(deer_session_set_tokens(session, outside, 1, &error), DEER_FAILED);
+    assert_int_equal(deer_step(session, &seen, &action, &error), DEER_FAILED);
+    says("no instruction"); /* rather than the one before */
+    ok(deer_session_set_tokens(session, ids, 4, &error));
     blind.static_view.height = 0;
     assert_int_equal(deer_step(session, &blind, &action, &error), DEER_FAILED);
     blind = seen;

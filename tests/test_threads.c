@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,6 +38,68 @@ static void count_and_meet(void *context, int part, int parts)
     threads_meet(parts);
     if (part == 0)
         c->before = 0;
+}
+
+/* Of a machine with as many cores; 0: of this one. */
+static int pretended_cores;
+
+int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+    CPU_ZERO(set);
+    if (!pretended_cores)
+        return syscall(SYS_sched_getaffinity, pid, size, set) < 0 ? -1 : 0;
+    for (int i = 0; i < pretended_cores; i++)
+        CPU_SET(i, set);
+    return 0;
+}
+
+/* Exit status of a child that runs the function. */
+static int in_child(int (*f)(void))
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(f());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int count_of_many_cores(void)
+{
+    pretended_cores = 700;
+    return threads_count() == THREADS_MOST ? 0 : 1;
+}
+
+static void test_no_more_threads_than_the_pool_has(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(count_of_many_cores), 0);
+    deer_set_threads(THREADS_MOST + 1);
+    assert_int_equal(threads_count(), THREADS_MOST);
+}
+
+static int count_free_cores(void)
+{
+    cpu_set_t set;
+
+    sched_getaffinity(0, sizeof set, &set);
+    return CPU_COUNT(&set);
+}
+
+static int pin_without_a_job(void)
+{
+    int cores = count_free_cores();
+
+    deer_pin_threads();
+    return count_free_cores() == 1 && in_child(count_free_cores) == cores ? 0 : 1;
+}
+
+/* Before any job has started the pool. */
+static void test_child_of_a_pinned_thread_is_free(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(pin_without_a_job), 0);
 }
 
 static void test_every_part_runs_and_meets(void **state)
@@ -76,18 +139,6 @@ static void test_second_caller_runs_alone(void **state)
     }
 }
 
-/* Exit status of a child that runs the function. */
-static int in_child(int (*f)(void))
-{
-    int status;
-    pid_t child = fork();
-
-    if (child == 0)
-        _exit(f());
-    assert_int_equal(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static int share_in_child(void)
 {
     counts c = {.late = 0};
@@ -112,14 +163,6 @@ static void look_at_affinity(void *context, int part, int parts)
 
     sched_getaffinity(0, sizeof a->allowed[part], &a->allowed[part]);
     threads_meet(parts);
-}
-
-static int count_free_cores(void)
-{
-    cpu_set_t set;
-
-    sched_getaffinity(0, sizeof set, &set);
-    return CPU_COUNT(&set);
 }
 
 /* One core each, no two the same while there are cores; a child of it may use all. */
@@ -173,6 +216,8 @@ static void test_tools_count_their_own_cores(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_more_threads_than_the_pool_has),
+        cmocka_unit_test(test_child_of_a_pinned_thread_is_free),
         cmocka_unit_test(test_every_part_runs_and_meets),
         cmocka_unit_test(test_second_caller_runs_alone),
         cmocka_unit_test(test_child_has_its_own_pool),

@@ -418,6 +418,10 @@ static void test_saving_refused(void **state)
     ok(deer_thresholds_save(path, deer_model_config(model), &good, &error));
     bad = good, bad.tau[0] = NAN;
     refuse_saving(path, &bad, "threshold 0 is not a number");
+    bad = good, bad.points = 2, bad.point[1].tau[0] = NAN;
+    refuse_saving(path, &bad, "point 1 is not of numbers");
+    bad = good, bad.points = 1, bad.point[0].budget_gflops = NAN;
+    refuse_saving(path, &bad, "point 0 is not of numbers");
     bad = good, bad.max_exit = bad.exits = SMALL_EXITS;
     refuse_saving(path, &bad, "exit 2 of 2");
     bad = good, bad.exits = 1;
@@ -435,6 +439,19 @@ static void test_saving_refused(void **state)
     refuse_saving(other, &good, "Not a directory");
     ok(deer_thresholds_load(path, model, &there, &error));
     assert_true(there.tau[0] == 0.5f);
+}
+
+/* A name that an earlier process left in use is not in the way of the next. */
+static void test_temporary_names_differ(void **state)
+{
+    char *first = file_temporary(path, &error), *second = file_temporary(path, &error);
+
+    (void)state;
+    assert_non_null(first);
+    assert_int_equal(strncmp(first, path, strlen(path)), 0);
+    assert_string_not_equal(first, second);
+    free(first);
+    free(second);
 }
 
 /* A full disk: the old file stays, the new one leaves nothing. */
@@ -478,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_files_refused),
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_saving_refused),
+        cmocka_unit_test(test_temporary_names_differ),
         cmocka_unit_test(test_full_disk),
     };
 
