@@ -186,7 +186,7 @@ static int read_words(const tool_command *self, const words *w, question *q)
         return tool_usage(self, "--threads %ld is not within 1..1024", w->threads);
     q->seed = (uint64_t)w->seed;
     q->threads = (int)w->threads;
-    return check_limits(self, q) ? DEER_USAGE : read_names(self, w, q);
+    return read_names(self, w, q) ? DEER_USAGE : check_limits(self, q);
 }
 
 bool question_parse(int argc, char **argv, question *q, int *status)

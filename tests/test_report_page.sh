@@ -65,6 +65,9 @@ grep -q '^0 machines' "$out/stdout" || wrong "a report differs from itself"
 need "$report" rollouts "full, or not=$out/full.json" "first=$out/first.json" --csv "$out/rollouts.csv"
 grep -q '^"full, or not",' "$out/rollouts.csv" || wrong "a comma in a name shifts the columns"
 grep -q '^first,' "$out/rollouts.csv" || wrong "a plain name is quoted"
+need "$report" whatif --cache "$out/cache" --rate 10 --rollouts "$out/first.json,$out/full.json" \
+    --min-success 0
+grep -q '^10 Hz: [1-9]' "$out/stdout" || wrong "no machine has any success"
 
 # ---------------------------------------------------------------- what cannot be answered ---------
 
