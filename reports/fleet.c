@@ -109,11 +109,15 @@ typedef struct {
     fleet *f;
 } asker;
 
-static deer_status fail_as(fleet_answer *a, fleet_verdict verdict, double lacking)
+/* Counts a demand that is missed by a factor. True when no other one is missed by as much: the
+ * caller then writes the reason. */
+static bool misses(fleet_answer *a, fleet_verdict verdict, double factor)
 {
+    if (a->verdict != FLEET_MEETS && !(factor > a->lacking))
+        return false;
     a->verdict = verdict;
-    a->lacking = lacking;
-    return DEER_INFEASIBLE;
+    a->lacking = factor;
+    return true;
 }
 
 static double policy_bytes(const deer_memory *m)
@@ -121,32 +125,21 @@ static double policy_bytes(const deer_memory *m)
     return (double)(m->weights + m->activations);
 }
 
-/* How far the first exit is from its period, as a factor. */
-static double late(const asker *j, const fleet_costs *costs, const fleet_answer *a)
+static void say_no_memory(const asker *j, const deer_memory *m, fleet_answer *a)
 {
-    return costs->latency.exit[0].total.expected * j->q->rate[a->rate];
-}
-
-static void say_no_memory(const asker *j, const fleet_costs *costs, fleet_answer *a)
-{
-    const deer_memory *m = &costs->memory[0];
+    double needs = policy_bytes(m), total = m->total.expected;
     char takes[TEXT_DIGITS], has[TEXT_DIGITS];
-    double lacking;
 
-    if (policy_bytes(m) > j->q->memory) {
+    if (needs > j->q->memory && misses(a, FLEET_MEMORY, needs / j->q->memory))
         snprintf(a->reason, sizeof a->reason,
                  "memory: the first exit alone takes %s, more than the %s allowed",
-                 text_digits(takes, policy_bytes(m) / 1e9, " GB"),
+                 text_digits(takes, needs / 1e9, " GB"),
                  text_digits(has, j->q->memory / 1e9, " GB"));
-        lacking = policy_bytes(m) / j->q->memory;
-    } else {
+    if (total > m->available && misses(a, FLEET_MEMORY, total / m->available))
         snprintf(a->reason, sizeof a->reason,
                  "memory: the first exit takes %s with the system's share, the machine has %s",
-                 text_digits(takes, m->total.expected / 1e9, " GB"),
+                 text_digits(takes, total / 1e9, " GB"),
                  text_digits(has, m->available / 1e9, " GB"));
-        lacking = m->total.expected / m->available;
-    }
-    fail_as(a, FLEET_MEMORY, fmax(lacking, late(j, costs, a)));
 }
 
 /* Deepest exit whose memory fits, -1: none. */
@@ -166,16 +159,16 @@ static void say_too_slow(const asker *j, const fleet_costs *costs, fleet_answer 
     const deer_range *first = &costs->latency.exit[0].total;
     char text[4][TEXT_DIGITS];
 
-    snprintf(a->reason, sizeof a->reason,
-             "rate: even the first exit takes %s (%s to %s), the period is %s",
-             text_digits(text[0], 1e3 * first->expected, " ms"),
-             text_digits(text[1], 1e3 * first->low, ""),
-             text_digits(text[2], 1e3 * first->high, ""),
-             text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
-    fail_as(a, FLEET_RATE, late(j, costs, a));
+    if (misses(a, FLEET_RATE, first->expected * j->q->rate[a->rate]))
+        snprintf(a->reason, sizeof a->reason,
+                 "rate: even the first exit takes %s (%s to %s), the period is %s",
+                 text_digits(text[0], 1e3 * first->expected, " ms"),
+                 text_digits(text[1], 1e3 * first->low, ""),
+                 text_digits(text[2], 1e3 * first->high, ""),
+                 text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
 }
 
-static deer_status choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *a)
+static void choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
     double period = 1 / j->q->rate[a->rate];
     int roomy = fits_memory(j, costs);
@@ -185,22 +178,21 @@ static deer_status choose_exit(const asker *j, const fleet_costs *costs, fleet_a
         if (exit[k].total.expected <= period)
             a->deepest = k;
     if (roomy < 0)
-        say_no_memory(j, costs, a);
-    else if (a->deepest < 0)
+        say_no_memory(j, &costs->memory[0], a);
+    if (!(exit[0].total.expected <= period))
         say_too_slow(j, costs, a);
-    if (a->deepest < 0)
-        return DEER_INFEASIBLE;
-    a->sure = exit[a->deepest].total.high <= period &&
-              costs->memory[a->deepest].total.high <= costs->memory[a->deepest].available;
-    return DEER_OK;
+    if (a->deepest >= 0)
+        a->sure = exit[a->deepest].total.high <= period &&
+                  costs->memory[a->deepest].total.high <= costs->memory[a->deepest].available;
 }
 
-/* What keeps the deepest exit from being deeper, for reasons. */
-static const char *what_limits(const asker *j, const fleet_costs *costs, const fleet_answer *a)
+/* What keeps exit k from being deeper, for reasons. */
+static const char *what_limits(const asker *j, const fleet_costs *costs, const fleet_answer *a,
+                               int k)
 {
-    if (a->deepest == j->w->exits - 1)
+    if (k == j->w->exits - 1)
         return "even at full depth";
-    return costs->latency.exit[a->deepest + 1].total.expected > 1 / j->q->rate[a->rate]
+    return costs->latency.exit[k + 1].total.expected > 1 / j->q->rate[a->rate]
                ? "as deep as the rate allows"
                : "as deep as memory allows";
 }
@@ -214,67 +206,74 @@ static double success_of(const asker *j, const sweep_point *x)
     return value;
 }
 
-static deer_status loses_too_much(const asker *j, const fleet_costs *costs, fleet_answer *a,
-                                  double loss)
+static void say_loses(const asker *j, const char *limit, int k, double loss, fleet_answer *a)
 {
     char text[2][TEXT_DIGITS];
 
-    snprintf(a->reason, sizeof a->reason, "loss: %s (exit %d) it is %s, more than %s",
-             what_limits(j, costs, a), a->deepest, text_digits(text[0], loss, ""),
-             text_digits(text[1], j->f->max_loss, ""));
-    return fail_as(a, FLEET_LOSS, loss / fmax(j->f->max_loss, 1e-9));
+    if (misses(a, FLEET_LOSS, loss / fmax(j->f->max_loss, 1e-9)))
+        snprintf(a->reason, sizeof a->reason, "loss: %s (exit %d) it is %s, more than %s", limit, k,
+                 text_digits(text[0], loss, ""), text_digits(text[1], j->f->max_loss, ""));
 }
 
-static deer_status succeeds_too_rarely(const asker *j, const fleet_costs *costs, fleet_answer *a,
-                                       double success)
+static void say_fails(const asker *j, const char *limit, int k, double success, fleet_answer *a)
 {
     char text[2][TEXT_DIGITS];
 
-    snprintf(a->reason, sizeof a->reason, "success: %s (exit %d) it is %s, less than %s",
-             what_limits(j, costs, a), a->deepest, text_digits(text[0], 100 * success, "%"),
-             text_digits(text[1], 100 * j->q->min_success, "%"));
-    return fail_as(a, FLEET_SUCCESS,
-                   isnan(success) ? INFINITY : j->q->min_success / fmax(success, 1e-9));
+    if (misses(a, FLEET_SUCCESS,
+               isnan(success) ? INFINITY : j->q->min_success / fmax(success, 1e-9)))
+        snprintf(a->reason, sizeof a->reason, "success: %s (exit %d) it is %s, less than %s", limit,
+                 k, text_digits(text[0], 100 * success, "%"),
+                 text_digits(text[1], 100 * j->q->min_success, "%"));
 }
 
-/* The cheapest budget that keeps what is asked. */
-static deer_status choose_budget(const asker *j, const fleet_costs *costs, fleet_answer *a)
+/* The cheapest budget that keeps what is asked, with exits up to the deepest. A machine that cannot
+ * take even the first exit is asked whether any other one could. */
+static void choose_budget(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
-    const sweep_frontier *frontier = &j->w->frontier[a->deepest];
+    int k = a->deepest < 0 ? j->w->exits - 1 : a->deepest;
+    const sweep_frontier *frontier = &j->w->frontier[k];
     const sweep_point *last = &frontier->ours[j->w->budgets - 1];
-    int b = sweep_cheapest(j->w, a->deepest, j->f->max_loss);
+    const char *limit = what_limits(j, costs, a, k);
+    int b = sweep_cheapest(j->w, k, j->f->max_loss);
 
-    if (b < 0)
-        return loses_too_much(j, costs, a, last->loss);
+    if (b < 0) {
+        say_loses(j, limit, k, last->loss, a);
+        b = 0;
+    }
     if (!isnan(j->q->min_success))
         while (b < j->w->budgets && !(success_of(j, &frontier->ours[b]) >= j->q->min_success))
             b++;
     if (b == j->w->budgets)
-        return succeeds_too_rarely(j, costs, a, success_of(j, last));
-    a->budget = b;
-    return DEER_OK;
+        say_fails(j, limit, k, success_of(j, last), a);
+    if (a->verdict == FLEET_MEETS)
+        a->budget = b;
 }
 
-static deer_status check_power(const asker *j, fleet_answer *a)
+/* Power at the operating point, or, without one, the least there is: every step at the first exit.
+ */
+static void check_power(const asker *j, const deer_hardware *hardware, const fleet_costs *costs,
+                        fleet_answer *a)
 {
-    double limit = j->q->watts, watts = a->at.watts.expected;
+    static const sweep_point first = {.fraction = {1}};
+    bool chosen = a->budget >= 0;
+    double limit = j->q->watts;
+    deer_range watts =
+        chosen ? a->at.watts : point_of(hardware, costs, &first, j->q->rate[a->rate]).watts;
     char text[2][TEXT_DIGITS];
 
     if (isnan(limit))
-        return DEER_OK;
-    if (isnan(watts)) {
-        snprintf(a->reason, sizeof a->reason,
-                 "unknown: the profile does not say what power it "
-                 "takes");
-        return fail_as(a, FLEET_UNKNOWN, INFINITY);
+        return;
+    if (isnan(watts.expected)) {
+        if (chosen && misses(a, FLEET_UNKNOWN, INFINITY))
+            snprintf(a->reason, sizeof a->reason,
+                     "unknown: the profile does not say what power it takes");
+        a->lacking = INFINITY;
+    } else if (watts.expected > limit && misses(a, FLEET_POWER, watts.expected / limit)) {
+        snprintf(a->reason, sizeof a->reason, "power: %s%s on average, more than %s",
+                 chosen ? "" : "even the first exit alone takes ",
+                 text_digits(text[0], watts.expected, " W"), text_digits(text[1], limit, " W"));
     }
-    if (watts > limit) {
-        snprintf(a->reason, sizeof a->reason, "power: %s on average, more than %s",
-                 text_digits(text[0], watts, " W"), text_digits(text[1], limit, " W"));
-        return fail_as(a, FLEET_POWER, watts / limit);
-    }
-    a->sure = a->sure && a->at.watts.high <= limit;
-    return DEER_OK;
+    a->sure = a->sure && watts.high <= limit;
 }
 
 static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
@@ -295,28 +294,30 @@ static void ask(const asker *j, fleet_answer *a)
 {
     const fleet_option *o = &j->f->option[a->option];
     const fleet_costs *costs = &o->costs[a->dtype];
+    const deer_hardware *hardware = &j->f->machine[o->machine];
 
     if (!costs->known) {
         snprintf(a->reason, sizeof a->reason, "unknown: %.300s", costs->unknown);
-        fail_as(a, FLEET_UNKNOWN, INFINITY);
+        misses(a, FLEET_UNKNOWN, INFINITY);
         return;
     }
     if (isnan(costs->memory[0].total.expected) || isnan(costs->memory[0].available)) {
         snprintf(a->reason, sizeof a->reason,
                  "unknown: the profile does not say how much memory "
                  "there is, or what the system takes");
-        fail_as(a, FLEET_UNKNOWN, INFINITY);
+        misses(a, FLEET_UNKNOWN, INFINITY);
         return;
     }
-    if (choose_exit(j, costs, a) || choose_budget(j, costs, a))
-        return;
-    {
+    choose_exit(j, costs, a);
+    choose_budget(j, costs, a);
+    if (a->budget >= 0) {
         const sweep_point *x = &j->w->frontier[a->deepest].ours[a->budget];
 
-        a->at = point_of(&j->f->machine[o->machine], costs, x, j->q->rate[a->rate]);
+        a->at = point_of(hardware, costs, x, j->q->rate[a->rate]);
         a->success = success_of(j, x);
     }
-    if (!check_power(j, a))
+    check_power(j, hardware, costs, a);
+    if (a->verdict == FLEET_MEETS)
         say_meets(j, costs, a);
 }
 
