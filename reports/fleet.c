@@ -18,13 +18,26 @@ const char *fleet_verdict_name(fleet_verdict verdict)
 
 /* ---------------------------------------------------------------- machines ----------------- */
 
-/* Adds one machine, "NAME" or "NAME:MODE" or "FILE.json", and an option for each of its modes. */
-static deer_status add_machine(fleet *f, const char *name, deer_error *err)
+/* Adds the last machine loaded, unless it is there already; its index. */
+static int settle_machine(fleet *f)
+{
+    const deer_hardware *loaded = &f->machine[f->machines];
+
+    for (int i = 0; i < f->machines; i++)
+        if (!strcmp(f->machine[i].name, loaded->name) &&
+            !strcmp(f->machine[i].loaded_from, loaded->loaded_from))
+            return i;
+    return f->machines++;
+}
+
+/* "NAME" or "NAME:MODE" or "FILE.json": its machine, and wanted[machine] of its modes. */
+static deer_status add_machine(fleet *f, const char *name, bool (*wanted)[HARDWARE_MAX_MODES],
+                               deer_error *err)
 {
     deer_hardware *hardware = &f->machine[f->machines];
     const char *colon = strrchr(name, ':');
     char base[512];
-    int only = -1;
+    int only = -1, modes, machine;
 
     snprintf(base, sizeof base, "%.*s", colon ? (int)(colon - name) : (int)strlen(name), name);
     if (deer_hardware_load(base, hardware, err))
@@ -32,25 +45,45 @@ static deer_status add_machine(fleet *f, const char *name, deer_error *err)
     if (colon && (only = deer_hardware_mode(hardware, colon + 1)) < 0)
         return deer_fail_with(DEER_USAGE, err, "%s has no power mode '%s'; its first one is '%s'",
                               base, colon + 1, hardware->mode[0].name);
-    for (int m = 0; m < hardware->modes; m++)
-        if (only < 0 || m == only)
-            f->option[f->options++] = (fleet_option){.machine = f->machines, .mode = m};
-    f->machines++;
+    modes = hardware->modes;
+    machine = settle_machine(f);
+    for (int m = 0; m < modes; m++)
+        wanted[machine][m] |= only < 0 || m == only;
     return DEER_OK;
 }
 
-static deer_status load_machines(const question *q, fleet *f, deer_error *err)
+/* "all" or one machine. */
+static deer_status add_item(fleet *f, const char *item, bool (*wanted)[HARDWARE_MAX_MODES],
+                            deer_error *err)
 {
-    int n = q->machines ? q->machines : deer_hardware_count();
     deer_status status = DEER_OK;
 
-    f->machine = calloc((size_t)n, sizeof *f->machine);
-    f->option = calloc((size_t)n * HARDWARE_MAX_MODES, sizeof *f->option);
-    f->ranked = calloc((size_t)(n * q->rates), sizeof *f->ranked);
-    if (!f->machine || !f->option || !f->ranked)
-        return deer_fail(err, "out of memory for %d machines", n);
-    for (int i = 0; i < n && !status; i++)
-        status = add_machine(f, q->machines ? q->machine[i] : deer_hardware_name(i), err);
+    if (strcmp(item, "all"))
+        return add_machine(f, item, wanted, err);
+    for (int i = 0; i < deer_hardware_count() && !status; i++)
+        status = add_machine(f, deer_hardware_name(i), wanted, err);
+    return status;
+}
+
+/* Every machine once, whatever the list repeats, and an option for each of its modes asked for. */
+static deer_status load_machines(const question *q, fleet *f, deer_error *err)
+{
+    size_t most = (size_t)(q->machines + deer_hardware_count() + 1); /* one is loaded in vain */
+    bool(*wanted)[HARDWARE_MAX_MODES] = calloc(most, sizeof *wanted);
+    deer_status status = DEER_OK;
+
+    f->machine = calloc(most, sizeof *f->machine);
+    f->option = calloc(most * HARDWARE_MAX_MODES, sizeof *f->option);
+    f->ranked = calloc(most * (size_t)q->rates, sizeof *f->ranked);
+    if (!wanted || !f->machine || !f->option || !f->ranked)
+        status = deer_fail(err, "out of memory for %zu machines", most);
+    for (int i = 0; i < q->machines && !status; i++)
+        status = add_item(f, q->machine[i], wanted, err);
+    for (int i = 0; i < f->machines * HARDWARE_MAX_MODES && !status; i++)
+        if (wanted[i / HARDWARE_MAX_MODES][i % HARDWARE_MAX_MODES])
+            f->option[f->options++] =
+                (fleet_option){.machine = i / HARDWARE_MAX_MODES, .mode = i % HARDWARE_MAX_MODES};
+    free(wanted);
     return status;
 }
 

@@ -331,6 +331,37 @@ static void test_choices_and_ranking(void **state)
     fleet_free(&f);
 }
 
+/* Modes that several items name come together in one machine. */
+static void test_a_machine_named_twice_counts_once(void **state)
+{
+    char all[] = "all", mode[] = "orin-nano-8:15w", other[] = "orin-nano-8:7w";
+    question q = ask_for(1, (double[]){10});
+    sweep w = frontiers();
+    fleet f;
+
+    (void)state;
+    q.machine[1] = path[QUICK];
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, 3);
+    assert_int_equal(f.options, 3);
+    fleet_free(&f);
+    q.machines = 2;
+    q.machine[0] = mode;
+    q.machine[1] = other;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, 1);
+    assert_int_equal(f.options, 2);
+    fleet_free(&f);
+    q.machine[0] = all;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, deer_hardware_count());
+    fleet_free(&f);
+    q.machine[1] = path[QUICK];
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, deer_hardware_count() + 1);
+    fleet_free(&f);
+}
+
 static void test_an_unknown_machine_lists_the_known(void **state)
 {
     char name[] = "abacus";
@@ -357,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_success_can_be_demanded),
         cmocka_unit_test(test_every_budget_has_a_verdict),
         cmocka_unit_test(test_choices_and_ranking),
+        cmocka_unit_test(test_a_machine_named_twice_counts_once),
         cmocka_unit_test(test_an_unknown_machine_lists_the_known),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

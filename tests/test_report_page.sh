@@ -54,6 +54,8 @@ printf '\n' >>"$out/tabletop.json" # what - ends with
 same "$out/tabletop.json" "$out/again.json"
 need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 \
     --out "$out/shape.html" --json "$out/shape.json" --csv "$out/shape.csv"
+need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 --csv -
+same "$out/shape.csv" "$out/stdout"
 need "$report" whatif --cache "$out/hostile" --hardware orin-nano-8 --out "$out/hostile.html"
 need "$report" compare "$out/tabletop.json" "$out/shape.json"
 grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
@@ -81,6 +83,9 @@ fails 3 "first exit" "$report" whatif $cache --budget-sweep 0.0001:0.0002:5
 fails 2 "as many" "$report" whatif $cache --model-shape 9b
 fails 2 "say 3b or 9b" "$report" whatif $cache --model-shape 4b
 fails 2 "needs --rollouts" "$report" whatif $cache --min-success 0.5
+fails 2 "--json and --csv both write to '-'" "$report" whatif $cache --json - --csv -
+fails 2 "--out and --json both write to '$out/x'" "$report" whatif $cache --json "$out/x" --out "$out/x"
+[ ! -e "$out/x" ] || wrong "a file that two outputs claim was written"
 fails 2 "rates" "$report" whatif $cache --rate 5,x
 fails 2 "f32,bf16,q8" "$report" whatif $cache --dtype f64
 fails 2 "which cache" "$report" whatif
