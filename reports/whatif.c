@@ -147,6 +147,8 @@ int report_whatif_main(int argc, char **argv)
         return ended;
     status = report_make(&q, &r, &err);
     if (!status) {
+        if (*r.success.warning)
+            fprintf(stderr, "%s: warning: %s\n", self.name, r.success.warning);
         status = deliver(&r, &err);
         if (!status)
             status = report_verdict(&r, &err);

@@ -280,7 +280,8 @@ if [ -e "$model" ]; then
         "$build/deer-run" episode --model "$model" --demos "$demos" --all --json
     fails 1 'another model' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/a.json"
-    json 'success low high rollouts exit_fractions' "$build/deer-sim" eval --model "$model" \
+    json 'success low high rollouts exit_fractions seed split model_fingerprint weights exit thresholds' \
+        "$build/deer-sim" eval --model "$model" \
         --tasks press_button --episodes 2 --json
     bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
     bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model
@@ -308,7 +309,9 @@ if [ -e "$model" ]; then
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/s.json" --budget 0.005 --json
     json 'success rollouts' "$build/deer-sim" eval --model "$model" --thresholds "$files/s.json" \
-        --tasks press_button --episodes 1 --json
+        --tasks press_button --episodes 1 --seed 77 --split unseen --json
+    grep -q '"seed": 77' "$out" && grep -q '"split": "unseen"' "$out" &&
+        grep -q "\"thresholds\": \"$files/s.json\"" "$out" || wrong "the evaluation does not say of what"
     usage $combined $budget --print-official
     usage $combined $budget --history random
     usage "$calib" solve --table "$files/t.h5" --criterion combined --avg-cost 1

@@ -64,6 +64,12 @@ cp "$out/stdout" "$out/comparison.json"
 need "$build/tests/command_helper" json "$out/comparison.json" a b frontier machines
 need "$report" compare "$out/tabletop.json" "$out/tabletop.json"
 grep -q '^0 machines' "$out/stdout" || wrong "a report differs from itself"
+sed 's/"seed": 40/"seed": 41/' "$out/full.json" >"$out/seed.json"
+need "$report" rollouts "first=$out/first.json" "full=$out/full.json" "seed=$out/seed.json"
+[ "$(wc -l <"$out/stderr")" -eq 1 ] || wrong "one file of another seed is not one warning"
+grep -q "seed.json.*seed 41, not 40" "$out/stderr" || wrong "nothing warns of another seed"
+need "$report" whatif --cache "$out/cache" --rate 10 --rollouts "$out/first.json,$out/seed.json"
+grep -q "seed.json.*seed 41, not 40" "$out/stderr" || wrong "whatif does not warn of another seed"
 need "$report" rollouts "full, or not=$out/full.json" "first=$out/first.json" --csv "$out/rollouts.csv"
 grep -q '^"full, or not",' "$out/rollouts.csv" || wrong "a comma in a name shifts the columns"
 grep -q '^first,' "$out/rollouts.csv" || wrong "a plain name is quoted"
@@ -95,6 +101,9 @@ fails 1 "is no report" "$report" compare "$out/full.json" "$out/shape.json"
 printf '{"success": 0.5, "low": 0.4, "high": 0.6, "rollouts": 9, "exit_fractions": [1]}' \
     >"$out/other.json"
 fails 1 "exit_fractions" "$report" whatif --cache "$out/cache" --rollouts "$out/other.json"
+fails 2 "two evaluations have the name 'a'" "$report" rollouts "a=$out/full.json" "ab=$out/full.json" \
+    "a=$out/first.json"
+fails 2 "given twice" "$report" whatif $cache --rollouts "$out/full.json,$out/full.json"
 fails 1 "name given to $out/full.json is not UTF-8" "$report" rollouts \
     "$(printf 'f\377')=$out/full.json" --csv "$out/none.csv"
 [ ! -e "$out/none.csv" ] || wrong "a table without a name was written"
