@@ -297,6 +297,15 @@ if [ -e "$model" ]; then
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
     nowhere 1 . "$calib" solve --cache "$cache" $budget --out "$files/none/new.json"
     fails 1 . "$calib" solve --cache "$files/none" $budget --out "$files/new.json"
+    ok "$calib" check --cache "$cache" --thresholds "$files/t.json"
+    grep -q ': kept, ' "$out" || wrong "the budget is not kept where it was solved for"
+    sed '/"budget"/,/}/s/"average_gflops": .*,/"average_gflops": 0.001,/' "$files/t.json" >"$files/tight.json"
+    for form in "" --json; do
+        run "$calib" check --cache "$cache" --thresholds "$files/tight.json" $form
+        [ "$status" -eq 3 ] || wrong "status $status, not 3"
+        grep -q 'tight.json breaks its budget' "$err" || wrong "the message does not name the budget"
+        grep -q ': exceeded, \|"budget_kept": false' "$out" || wrong "the table is not printed"
+    done
     bad_thresholds "$calib" check --cache "$cache" --thresholds
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
