@@ -294,6 +294,9 @@ if [ -e "$model" ]; then
         seconds guarantee criterion history" "$calib" solve --cache "$cache" $budget \
         --out "$files/t.json" --json
     json 'tau loss promised budget_kept' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
+    ok "$calib" --model "$model" --demos "$demos" $budget --out "$files/short.json"
+    grep -q "^$demos: 4 episodes" "$err" || wrong "the demonstrations are not named"
+    ! grep -q 'deer-calib-' "$err" || wrong "a folder that is gone is named"
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
     nowhere 1 . "$calib" solve --cache "$cache" $budget --out "$files/none/new.json"
     fails 1 . "$calib" solve --cache "$files/none" $budget --out "$files/new.json"
