@@ -173,6 +173,22 @@ static void note_model(const char *from, const deer_model *model, cache_manifest
     free(path);
 }
 
+/* Which exits a policy needs depends on what it was told. */
+static deer_status check_instructions(const demos *recorded, const char *path, deer_error *err)
+{
+    for (int i = 0; i < demos_count(recorded); i++) {
+        demo_episode e;
+
+        demos_describe(recorded, i, &e);
+        if (!*e.instruction)
+            return deer_fail(err,
+                             "%s: %s has no instruction; write the one it was recorded under into "
+                             "its attribute 'language'",
+                             path, e.name);
+    }
+    return DEER_OK;
+}
+
 /* Opens model and demonstrations, and makes the folder their cache. */
 static deer_status open_all(job *j, deer_error *err)
 {
@@ -183,6 +199,7 @@ static deer_status open_all(job *j, deer_error *err)
 
     if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
         demos_open_cameras(spec->demos, &spec->cameras, &j->recorded, err) ||
+        check_instructions(j->recorded, spec->demos, err) ||
         demos_fingerprint(j->recorded, fingerprint, err))
         return DEER_FAILED;
     episodes = demos_count(j->recorded);

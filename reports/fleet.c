@@ -18,13 +18,26 @@ const char *fleet_verdict_name(fleet_verdict verdict)
 
 /* ---------------------------------------------------------------- machines ----------------- */
 
-/* Adds one machine, "NAME" or "NAME:MODE" or "FILE.json", and an option for each of its modes. */
-static deer_status add_machine(fleet *f, const char *name, deer_error *err)
+/* Adds the last machine loaded, unless it is there already; its index. */
+static int settle_machine(fleet *f)
+{
+    const deer_hardware *loaded = &f->machine[f->machines];
+
+    for (int i = 0; i < f->machines; i++)
+        if (!strcmp(f->machine[i].name, loaded->name) &&
+            !strcmp(f->machine[i].loaded_from, loaded->loaded_from))
+            return i;
+    return f->machines++;
+}
+
+/* "NAME" or "NAME:MODE" or "FILE.json": its machine, and wanted[machine] of its modes. */
+static deer_status add_machine(fleet *f, const char *name, bool (*wanted)[HARDWARE_MAX_MODES],
+                               deer_error *err)
 {
     deer_hardware *hardware = &f->machine[f->machines];
     const char *colon = strrchr(name, ':');
     char base[512];
-    int only = -1;
+    int only = -1, modes, machine;
 
     snprintf(base, sizeof base, "%.*s", colon ? (int)(colon - name) : (int)strlen(name), name);
     if (deer_hardware_load(base, hardware, err))
@@ -32,25 +45,45 @@ static deer_status add_machine(fleet *f, const char *name, deer_error *err)
     if (colon && (only = deer_hardware_mode(hardware, colon + 1)) < 0)
         return deer_fail_with(DEER_USAGE, err, "%s has no power mode '%s'; its first one is '%s'",
                               base, colon + 1, hardware->mode[0].name);
-    for (int m = 0; m < hardware->modes; m++)
-        if (only < 0 || m == only)
-            f->option[f->options++] = (fleet_option){.machine = f->machines, .mode = m};
-    f->machines++;
+    modes = hardware->modes;
+    machine = settle_machine(f);
+    for (int m = 0; m < modes; m++)
+        wanted[machine][m] |= only < 0 || m == only;
     return DEER_OK;
 }
 
-static deer_status load_machines(const question *q, fleet *f, deer_error *err)
+/* "all" or one machine. */
+static deer_status add_item(fleet *f, const char *item, bool (*wanted)[HARDWARE_MAX_MODES],
+                            deer_error *err)
 {
-    int n = q->machines ? q->machines : deer_hardware_count();
     deer_status status = DEER_OK;
 
-    f->machine = calloc((size_t)n, sizeof *f->machine);
-    f->option = calloc((size_t)n * HARDWARE_MAX_MODES, sizeof *f->option);
-    f->ranked = calloc((size_t)(n * q->rates), sizeof *f->ranked);
-    if (!f->machine || !f->option || !f->ranked)
-        return deer_fail(err, "out of memory for %d machines", n);
-    for (int i = 0; i < n && !status; i++)
-        status = add_machine(f, q->machines ? q->machine[i] : deer_hardware_name(i), err);
+    if (strcmp(item, "all"))
+        return add_machine(f, item, wanted, err);
+    for (int i = 0; i < deer_hardware_count() && !status; i++)
+        status = add_machine(f, deer_hardware_name(i), wanted, err);
+    return status;
+}
+
+/* Every machine once, whatever the list repeats, and an option for each of its modes asked for. */
+static deer_status load_machines(const question *q, fleet *f, deer_error *err)
+{
+    size_t most = (size_t)(q->machines + deer_hardware_count() + 1); /* one is loaded in vain */
+    bool(*wanted)[HARDWARE_MAX_MODES] = calloc(most, sizeof *wanted);
+    deer_status status = DEER_OK;
+
+    f->machine = calloc(most, sizeof *f->machine);
+    f->option = calloc(most * HARDWARE_MAX_MODES, sizeof *f->option);
+    f->ranked = calloc(most * (size_t)q->rates, sizeof *f->ranked);
+    if (!wanted || !f->machine || !f->option || !f->ranked)
+        status = deer_fail(err, "out of memory for %zu machines", most);
+    for (int i = 0; i < q->machines && !status; i++)
+        status = add_item(f, q->machine[i], wanted, err);
+    for (int i = 0; i < f->machines * HARDWARE_MAX_MODES && !status; i++)
+        if (wanted[i / HARDWARE_MAX_MODES][i % HARDWARE_MAX_MODES])
+            f->option[f->options++] =
+                (fleet_option){.machine = i / HARDWARE_MAX_MODES, .mode = i % HARDWARE_MAX_MODES};
+    free(wanted);
     return status;
 }
 
@@ -109,11 +142,15 @@ typedef struct {
     fleet *f;
 } asker;
 
-static deer_status fail_as(fleet_answer *a, fleet_verdict verdict, double lacking)
+/* Counts a demand that is missed by a factor. True when no other one is missed by as much: the
+ * caller then writes the reason. */
+static bool misses(fleet_answer *a, fleet_verdict verdict, double factor)
 {
+    if (a->verdict != FLEET_MEETS && !(factor > a->lacking))
+        return false;
     a->verdict = verdict;
-    a->lacking = lacking;
-    return DEER_INFEASIBLE;
+    a->lacking = factor;
+    return true;
 }
 
 static double policy_bytes(const deer_memory *m)
@@ -121,32 +158,21 @@ static double policy_bytes(const deer_memory *m)
     return (double)(m->weights + m->activations);
 }
 
-/* How far the first exit is from its period, as a factor. */
-static double late(const asker *j, const fleet_costs *costs, const fleet_answer *a)
+static void say_no_memory(const asker *j, const deer_memory *m, fleet_answer *a)
 {
-    return costs->latency.exit[0].total.expected * j->q->rate[a->rate];
-}
-
-static void say_no_memory(const asker *j, const fleet_costs *costs, fleet_answer *a)
-{
-    const deer_memory *m = &costs->memory[0];
+    double needs = policy_bytes(m), total = m->total.expected;
     char takes[TEXT_DIGITS], has[TEXT_DIGITS];
-    double lacking;
 
-    if (policy_bytes(m) > j->q->memory) {
+    if (needs > j->q->memory && misses(a, FLEET_MEMORY, needs / j->q->memory))
         snprintf(a->reason, sizeof a->reason,
                  "memory: the first exit alone takes %s, more than the %s allowed",
-                 text_digits(takes, policy_bytes(m) / 1e9, " GB"),
+                 text_digits(takes, needs / 1e9, " GB"),
                  text_digits(has, j->q->memory / 1e9, " GB"));
-        lacking = policy_bytes(m) / j->q->memory;
-    } else {
+    if (total > m->available && misses(a, FLEET_MEMORY, total / m->available))
         snprintf(a->reason, sizeof a->reason,
                  "memory: the first exit takes %s with the system's share, the machine has %s",
-                 text_digits(takes, m->total.expected / 1e9, " GB"),
+                 text_digits(takes, total / 1e9, " GB"),
                  text_digits(has, m->available / 1e9, " GB"));
-        lacking = m->total.expected / m->available;
-    }
-    fail_as(a, FLEET_MEMORY, fmax(lacking, late(j, costs, a)));
 }
 
 /* Deepest exit whose memory fits, -1: none. */
@@ -166,16 +192,16 @@ static void say_too_slow(const asker *j, const fleet_costs *costs, fleet_answer 
     const deer_range *first = &costs->latency.exit[0].total;
     char text[4][TEXT_DIGITS];
 
-    snprintf(a->reason, sizeof a->reason,
-             "rate: even the first exit takes %s (%s to %s), the period is %s",
-             text_digits(text[0], 1e3 * first->expected, " ms"),
-             text_digits(text[1], 1e3 * first->low, ""),
-             text_digits(text[2], 1e3 * first->high, ""),
-             text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
-    fail_as(a, FLEET_RATE, late(j, costs, a));
+    if (misses(a, FLEET_RATE, first->expected * j->q->rate[a->rate]))
+        snprintf(a->reason, sizeof a->reason,
+                 "rate: even the first exit takes %s (%s to %s), the period is %s",
+                 text_digits(text[0], 1e3 * first->expected, " ms"),
+                 text_digits(text[1], 1e3 * first->low, ""),
+                 text_digits(text[2], 1e3 * first->high, ""),
+                 text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
 }
 
-static deer_status choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *a)
+static void choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
     double period = 1 / j->q->rate[a->rate];
     int roomy = fits_memory(j, costs);
@@ -185,22 +211,21 @@ static deer_status choose_exit(const asker *j, const fleet_costs *costs, fleet_a
         if (exit[k].total.expected <= period)
             a->deepest = k;
     if (roomy < 0)
-        say_no_memory(j, costs, a);
-    else if (a->deepest < 0)
+        say_no_memory(j, &costs->memory[0], a);
+    if (!(exit[0].total.expected <= period))
         say_too_slow(j, costs, a);
-    if (a->deepest < 0)
-        return DEER_INFEASIBLE;
-    a->sure = exit[a->deepest].total.high <= period &&
-              costs->memory[a->deepest].total.high <= costs->memory[a->deepest].available;
-    return DEER_OK;
+    if (a->deepest >= 0)
+        a->sure = exit[a->deepest].total.high <= period &&
+                  costs->memory[a->deepest].total.high <= costs->memory[a->deepest].available;
 }
 
-/* What keeps the deepest exit from being deeper, for reasons. */
-static const char *what_limits(const asker *j, const fleet_costs *costs, const fleet_answer *a)
+/* What keeps exit k from being deeper, for reasons. */
+static const char *what_limits(const asker *j, const fleet_costs *costs, const fleet_answer *a,
+                               int k)
 {
-    if (a->deepest == j->w->exits - 1)
+    if (k == j->w->exits - 1)
         return "even at full depth";
-    return costs->latency.exit[a->deepest + 1].total.expected > 1 / j->q->rate[a->rate]
+    return costs->latency.exit[k + 1].total.expected > 1 / j->q->rate[a->rate]
                ? "as deep as the rate allows"
                : "as deep as memory allows";
 }
@@ -214,67 +239,74 @@ static double success_of(const asker *j, const sweep_point *x)
     return value;
 }
 
-static deer_status loses_too_much(const asker *j, const fleet_costs *costs, fleet_answer *a,
-                                  double loss)
+static void say_loses(const asker *j, const char *limit, int k, double loss, fleet_answer *a)
 {
     char text[2][TEXT_DIGITS];
 
-    snprintf(a->reason, sizeof a->reason, "loss: %s (exit %d) it is %s, more than %s",
-             what_limits(j, costs, a), a->deepest, text_digits(text[0], loss, ""),
-             text_digits(text[1], j->f->max_loss, ""));
-    return fail_as(a, FLEET_LOSS, loss / fmax(j->f->max_loss, 1e-9));
+    if (misses(a, FLEET_LOSS, loss / fmax(j->f->max_loss, 1e-9)))
+        snprintf(a->reason, sizeof a->reason, "loss: %s (exit %d) it is %s, more than %s", limit, k,
+                 text_digits(text[0], loss, ""), text_digits(text[1], j->f->max_loss, ""));
 }
 
-static deer_status succeeds_too_rarely(const asker *j, const fleet_costs *costs, fleet_answer *a,
-                                       double success)
+static void say_fails(const asker *j, const char *limit, int k, double success, fleet_answer *a)
 {
     char text[2][TEXT_DIGITS];
 
-    snprintf(a->reason, sizeof a->reason, "success: %s (exit %d) it is %s, less than %s",
-             what_limits(j, costs, a), a->deepest, text_digits(text[0], 100 * success, "%"),
-             text_digits(text[1], 100 * j->q->min_success, "%"));
-    return fail_as(a, FLEET_SUCCESS,
-                   isnan(success) ? INFINITY : j->q->min_success / fmax(success, 1e-9));
+    if (misses(a, FLEET_SUCCESS,
+               isnan(success) ? INFINITY : j->q->min_success / fmax(success, 1e-9)))
+        snprintf(a->reason, sizeof a->reason, "success: %s (exit %d) it is %s, less than %s", limit,
+                 k, text_digits(text[0], 100 * success, "%"),
+                 text_digits(text[1], 100 * j->q->min_success, "%"));
 }
 
-/* The cheapest budget that keeps what is asked. */
-static deer_status choose_budget(const asker *j, const fleet_costs *costs, fleet_answer *a)
+/* The cheapest budget that keeps what is asked, with exits up to the deepest. A machine that cannot
+ * take even the first exit is asked whether any other one could. */
+static void choose_budget(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
-    const sweep_frontier *frontier = &j->w->frontier[a->deepest];
+    int k = a->deepest < 0 ? j->w->exits - 1 : a->deepest;
+    const sweep_frontier *frontier = &j->w->frontier[k];
     const sweep_point *last = &frontier->ours[j->w->budgets - 1];
-    int b = sweep_cheapest(j->w, a->deepest, j->f->max_loss);
+    const char *limit = what_limits(j, costs, a, k);
+    int b = sweep_cheapest(j->w, k, j->f->max_loss);
 
-    if (b < 0)
-        return loses_too_much(j, costs, a, last->loss);
+    if (b < 0) {
+        say_loses(j, limit, k, last->loss, a);
+        b = 0;
+    }
     if (!isnan(j->q->min_success))
         while (b < j->w->budgets && !(success_of(j, &frontier->ours[b]) >= j->q->min_success))
             b++;
     if (b == j->w->budgets)
-        return succeeds_too_rarely(j, costs, a, success_of(j, last));
-    a->budget = b;
-    return DEER_OK;
+        say_fails(j, limit, k, success_of(j, last), a);
+    if (a->verdict == FLEET_MEETS)
+        a->budget = b;
 }
 
-static deer_status check_power(const asker *j, fleet_answer *a)
+/* Power at the operating point, or, without one, the least there is: every step at the first exit.
+ */
+static void check_power(const asker *j, const deer_hardware *hardware, const fleet_costs *costs,
+                        fleet_answer *a)
 {
-    double limit = j->q->watts, watts = a->at.watts.expected;
+    static const sweep_point first = {.fraction = {1}};
+    bool chosen = a->budget >= 0;
+    double limit = j->q->watts;
+    deer_range watts =
+        chosen ? a->at.watts : point_of(hardware, costs, &first, j->q->rate[a->rate]).watts;
     char text[2][TEXT_DIGITS];
 
     if (isnan(limit))
-        return DEER_OK;
-    if (isnan(watts)) {
-        snprintf(a->reason, sizeof a->reason,
-                 "unknown: the profile does not say what power it "
-                 "takes");
-        return fail_as(a, FLEET_UNKNOWN, INFINITY);
+        return;
+    if (isnan(watts.expected)) {
+        if (chosen && misses(a, FLEET_UNKNOWN, INFINITY))
+            snprintf(a->reason, sizeof a->reason,
+                     "unknown: the profile does not say what power it takes");
+        a->lacking = INFINITY;
+    } else if (watts.expected > limit && misses(a, FLEET_POWER, watts.expected / limit)) {
+        snprintf(a->reason, sizeof a->reason, "power: %s%s on average, more than %s",
+                 chosen ? "" : "even the first exit alone takes ",
+                 text_digits(text[0], watts.expected, " W"), text_digits(text[1], limit, " W"));
     }
-    if (watts > limit) {
-        snprintf(a->reason, sizeof a->reason, "power: %s on average, more than %s",
-                 text_digits(text[0], watts, " W"), text_digits(text[1], limit, " W"));
-        return fail_as(a, FLEET_POWER, watts / limit);
-    }
-    a->sure = a->sure && a->at.watts.high <= limit;
-    return DEER_OK;
+    a->sure = a->sure && watts.high <= limit;
 }
 
 static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
@@ -295,28 +327,30 @@ static void ask(const asker *j, fleet_answer *a)
 {
     const fleet_option *o = &j->f->option[a->option];
     const fleet_costs *costs = &o->costs[a->dtype];
+    const deer_hardware *hardware = &j->f->machine[o->machine];
 
     if (!costs->known) {
         snprintf(a->reason, sizeof a->reason, "unknown: %.300s", costs->unknown);
-        fail_as(a, FLEET_UNKNOWN, INFINITY);
+        misses(a, FLEET_UNKNOWN, INFINITY);
         return;
     }
     if (isnan(costs->memory[0].total.expected) || isnan(costs->memory[0].available)) {
         snprintf(a->reason, sizeof a->reason,
                  "unknown: the profile does not say how much memory "
                  "there is, or what the system takes");
-        fail_as(a, FLEET_UNKNOWN, INFINITY);
+        misses(a, FLEET_UNKNOWN, INFINITY);
         return;
     }
-    if (choose_exit(j, costs, a) || choose_budget(j, costs, a))
-        return;
-    {
+    choose_exit(j, costs, a);
+    choose_budget(j, costs, a);
+    if (a->budget >= 0) {
         const sweep_point *x = &j->w->frontier[a->deepest].ours[a->budget];
 
-        a->at = point_of(&j->f->machine[o->machine], costs, x, j->q->rate[a->rate]);
+        a->at = point_of(hardware, costs, x, j->q->rate[a->rate]);
         a->success = success_of(j, x);
     }
-    if (!check_power(j, a))
+    check_power(j, hardware, costs, a);
+    if (a->verdict == FLEET_MEETS)
         say_meets(j, costs, a);
 }
 

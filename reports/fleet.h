@@ -9,8 +9,9 @@
  * A machine in one power mode is an option. For an option, a type of weights and a control rate:
  * the deepest exit is the deepest whose weights fit and whose step, as expected, ends within the
  * period; the operating point is the cheapest budget within it that keeps the loss (or success)
- * that is asked; power is the average at that rate. The first of memory, rate, loss, success,
- * power that fails is the reason.
+ * that is asked; power is the average at that rate. Of the demands for memory, rate, loss, success
+ * and power, the one that is missed by the largest factor is the reason. Where there is no
+ * operating point, power is judged with every step at the first exit, the least there is.
  */
 #ifndef REPORTS_FLEET_H
 #define REPORTS_FLEET_H
@@ -19,7 +20,7 @@
 #include "reports/question.h"
 #include "reports/success.h"
 
-/* What fails first. */
+/* What is missed by most. */
 typedef enum {
     FLEET_MEETS,
     FLEET_UNKNOWN, /* a figure of the profile is missing */
@@ -64,7 +65,7 @@ typedef struct {
     int budget;       /* operating point on that exit's frontier, an index; -1: none */
     fleet_point at;   /* there */
     double success;   /* there */
-    double lacking;   /* how far from meeting, as a factor > 1: for the nearest */
+    double lacking;   /* factor > 1 by which the verdict's demand is missed: for the nearest */
     char reason[320]; /* one sentence */
 } fleet_answer;
 
@@ -98,8 +99,8 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
                        const success_curve *success, fleet *f, deer_error *err);
 void fleet_free(fleet *f);
 
-/* The verdict at any budget of the answer's deepest exit, and what happens there (all NaN when the
- * machine fails before thresholds matter). */
+/* The first of loss, success, power that fails at any budget of the answer's deepest exit, and what
+ * happens there (without such an exit, the answer's verdict, and all NaN). */
 fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
                                const fleet *f, const fleet_answer *a, int budget, fleet_point *at);
 

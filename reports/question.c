@@ -123,8 +123,7 @@ static int read_names(const tool_command *self, const words *w, question *q)
     if (!q->lists)
         return tool_usage(self, "out of memory");
     memcpy(q->lists, w->hardware, machines);
-    if (strcmp(w->hardware, "all"))
-        q->machines = cut_list(q->lists, q->machine, QUESTION_NAMES);
+    q->machines = cut_list(q->lists, q->machine, QUESTION_NAMES);
     if (q->machines < 0)
         return refuse(self, w->hardware, "hardware", "all, or up to 64 names and files");
     if (!w->rollouts)
@@ -132,6 +131,19 @@ static int read_names(const tool_command *self, const words *w, question *q)
     memcpy(q->lists + machines, w->rollouts, rollouts);
     q->rollouts = cut_list(q->lists + machines, q->rollout, QUESTION_NAMES);
     return q->rollouts < 0 ? refuse(self, w->rollouts, "rollouts", "up to 64 files") : 0;
+}
+
+/* Each output has a place of its own. */
+static int check_outputs(const tool_command *self, const question *q)
+{
+    const char *const file[] = {q->out, q->json, q->csv}, *const name[] = {"out", "json", "csv"};
+
+    for (int i = 0; i < 3; i++)
+        for (int j = i + 1; j < 3; j++)
+            if (file[i] && file[j] && !strcmp(file[i], file[j]))
+                return tool_usage(self, "--%s and --%s both write to '%s'; give one another place",
+                                  name[i], name[j], file[i]);
+    return 0;
 }
 
 static int check_limits(const tool_command *self, const question *q)
@@ -169,7 +181,7 @@ static int read_words(const tool_command *self, const words *w, question *q)
         return tool_usage(self, "--threads %ld is not within 1..1024", w->threads);
     q->seed = (uint64_t)w->seed;
     q->threads = (int)w->threads;
-    return check_limits(self, q) ? DEER_USAGE : read_names(self, w, q);
+    return check_outputs(self, q) || read_names(self, w, q) ? DEER_USAGE : check_limits(self, q);
 }
 
 bool question_parse(int argc, char **argv, question *q, int *status)
@@ -184,7 +196,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"cache", TOOL_STRING, &q->cache, "DIR", "feature cache of deer-calib replay (required)"},
         {"model-shape", TOOL_STRING, &q->model_shape, "3b|9b",
          "take exits from the cache, costs from a published model's shape"},
-        {"hardware", TOOL_STRING, &w.hardware, "LIST", "all, or names and files (FILE.json)"},
+        {"hardware", TOOL_STRING, &w.hardware, "LIST", "all, NAME, NAME:MODE, FILE.json"},
         {"rate", TOOL_STRING, &w.rate, "LIST", "control rates, Hz (5,10,30)"},
         {"dtype", TOOL_STRING, &w.dtype, "LIST", "types of the weights (f32,bf16,q8)"},
         {"budget-sweep", TOOL_STRING, &w.sweep, "N", "budgets: 40, or FROM:TO:40 in GFLOPs"},

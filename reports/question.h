@@ -15,7 +15,7 @@ enum { QUESTION_RATES = 8, QUESTION_DTYPES = 3, QUESTION_NAMES = 64 };
 /* Numbers that were not given are NaN, texts NULL. */
 typedef struct {
     const char *cache, *model, *model_shape, *demos;
-    const char *out, *json, *csv; /* files to write; json may be "-", standard output */
+    const char *out, *json, *csv; /* files to write, all different; "-": standard output */
     const char *scope;            /* "total" or "llm": what the budget axis counts */
     bool scope_llm;
     int budgets;     /* points of the sweep, 2..SWEEP_MOST_BUDGETS */
@@ -24,8 +24,8 @@ typedef struct {
     double rate[QUESTION_RATES]; /* Hz, ascending, all different */
     int dtypes;
     deer_dtype dtype[QUESTION_DTYPES];
-    int machines; /* 0: every profile that ships */
-    char *machine[QUESTION_NAMES];
+    int machines;
+    char *machine[QUESTION_NAMES]; /* "all" (that ship), NAME, NAME:MODE or FILE.json */
     int rollouts;
     char *rollout[QUESTION_NAMES]; /* files of deer-sim eval --json */
     double max_loss, min_success;  /* per step; 0..1 */

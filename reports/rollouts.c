@@ -5,12 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/evaluation.h"
 #include "reports/text.h"
 #include "runtime/file.h"
-#include "runtime/json_file.h"
 #include "runtime/tool.h"
-
-enum { MAX_FILE = 16 << 20 };
 
 /* What a row takes from an evaluation: name here, name there. */
 static const char *const fields[][2] = {
@@ -35,37 +33,56 @@ static const char *const csv_fields[] = {"rollouts",     "success",      "succes
                                          "success_high", "llm_gflops",   "total_gflops",
                                          "peak_gflops",  "memory_bytes", "ms_per_step"};
 
-static deer_status add_row(json_t *rows, const char *argument, deer_error *err)
+/* A row of what an evaluation has; NULL with an error. */
+static json_t *make_row(const json_t *evaluation, const char *path, deer_error *err)
 {
-    const char *path = strchr(argument, '=') + 1;
-    json_t *name = json_stringn(argument, (size_t)(path - 1 - argument)), *evaluation, *row;
+    json_t *row = json_object();
 
-    if (!name)
-        return deer_fail(err, "the name given to %s is not UTF-8", path);
-    evaluation = json_file_read(path, MAX_FILE, err);
-    if (!evaluation) {
-        json_decref(name);
-        return DEER_FAILED;
-    }
-    row = json_object();
-    json_object_set_new(row, "name", name);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         json_t *value = json_object_get(evaluation, fields[i][1]);
         bool list = !strcmp(fields[i][0], "exit_fractions");
+
         if (list ? !json_is_array(value) : !json_is_number(value)) {
             json_decref(row);
-            json_decref(evaluation);
-            return deer_fail(err, "%s has no \"%s\"; is it from deer-sim eval --json?", path,
-                             fields[i][1]);
+            deer_fail(err, "%s has no \"%s\"; is it from deer-sim eval --json?", path,
+                      fields[i][1]);
+            return NULL;
         }
         json_object_set(row, fields[i][0], value);
     }
     for (size_t i = 0; i < sizeof chain_fields / sizeof *chain_fields; i++)
         if (json_object_get(evaluation, chain_fields[i]))
             json_object_set(row, chain_fields[i], json_object_get(evaluation, chain_fields[i]));
-    json_array_append_new(rows, row);
+    return row;
+}
+
+/* The row of NAME=FILE; first [1] is the first evaluation, once there is one. */
+static deer_status add_row(json_t *rows, const char *argument, json_t **first, deer_error *err)
+{
+    const char *path = strchr(argument, '=') + 1;
+    json_t *name = json_stringn(argument, (size_t)(path - 1 - argument)), *evaluation = NULL,
+           *row = NULL;
+    char how[128];
+
+    if (!name)
+        return deer_fail(err, "the name given to %s is not UTF-8", path);
+    evaluation = evaluation_load(path, err);
+    if (evaluation)
+        row = make_row(evaluation, path, err);
+    if (row && !*first)
+        *first = json_incref(evaluation);
+    if (row && evaluation_differs(*first, evaluation, how, sizeof how))
+        fprintf(stderr,
+                "deer-report rollouts: warning: %s does not compare with the first file: it judged "
+                "%s\n",
+                path, how);
+    if (row) {
+        json_object_set(row, "name", name);
+        json_array_append_new(rows, row);
+    }
+    json_decref(name);
     json_decref(evaluation);
-    return DEER_OK;
+    return row ? DEER_OK : DEER_FAILED;
 }
 
 static double number(const json_t *row, const char *field)
@@ -105,14 +122,17 @@ static void print_table(const json_t *rows)
 static void print_chains(const json_t *rows)
 {
     const json_t *row;
+    bool titled = false;
     size_t i;
 
-    if (!json_object_get(json_array_get(rows, 0), "avg_length"))
-        return;
-    printf("\n%-12s %8s %7s %7s %7s %7s %7s %15s\n", "", "chains", "1", "2", "3", "4", "5",
-           "average length");
     json_array_foreach((json_t *)(uintptr_t)rows, i, row)
     {
+        if (!json_object_get(row, "avg_length"))
+            continue;
+        if (!titled)
+            printf("\n%-12s %8s %7s %7s %7s %7s %7s %15s\n", "", "chains", "1", "2", "3", "4", "5",
+                   "average length");
+        titled = true;
         printf("%-12s %8.0f", json_string_value(json_object_get(row, "name")),
                number(row, "chains"));
         for (size_t n = 0; n < 5; n++)
@@ -167,6 +187,22 @@ static deer_status save_csv(const json_t *rows, const char *path, deer_error *er
     return status;
 }
 
+/* Every argument is NAME=FILE, with a name of its own. */
+static int check_names(const tool_command *self, const char *const *argument, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const char *end = strchr(argument[i], '=');
+
+        if (!end)
+            return tool_usage(self, "'%s' is not NAME=FILE", argument[i]);
+        for (int j = 0; j < i; j++)
+            if (!strncmp(argument[i], argument[j], (size_t)(end + 1 - argument[i])))
+                return tool_usage(self, "two evaluations have the name '%.*s'",
+                                  (int)(end - argument[i]), argument[i]);
+    }
+    return n ? 0 : tool_usage(self, "which evaluations? NAME=FILE ...");
+}
+
 int report_rollouts_main(int argc, char **argv)
 {
     const char *out = NULL, *csv = NULL;
@@ -180,7 +216,7 @@ int report_rollouts_main(int argc, char **argv)
         "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
         "deer-report rollouts full=full.json early=early.json --out summary.json"};
     const char *rest[64];
-    json_t *rows;
+    json_t *rows, *first = NULL;
     deer_error err;
     deer_status status = DEER_OK;
     int n = 0, ended;
@@ -189,14 +225,11 @@ int report_rollouts_main(int argc, char **argv)
         return tool_usage(&self, "too many arguments");
     if (tool_parse(&self, argc, argv, rest, &n, &ended))
         return ended;
-    for (int i = 0; i < n; i++)
-        if (!strchr(rest[i], '='))
-            return tool_usage(&self, "'%s' is not NAME=FILE", rest[i]);
-    if (n == 0)
-        return tool_usage(&self, "which evaluations? NAME=FILE ...");
+    if (check_names(&self, rest, n))
+        return DEER_USAGE;
     rows = json_array();
     for (int i = 0; i < n && !status; i++)
-        status = add_row(rows, rest[i], &err);
+        status = add_row(rows, rest[i], &first, &err);
     if (!status && out)
         status = save(rows, out, &err);
     if (!status && csv)
@@ -205,6 +238,7 @@ int report_rollouts_main(int argc, char **argv)
         print_table(rows);
         print_chains(rows);
     }
+    json_decref(first);
     json_decref(rows);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -2,13 +2,12 @@
 #include "reports/success.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/evaluation.h"
 #include "reports/text.h"
-#include "runtime/json_file.h"
-
-enum { MAX_FILE = 16 << 20 };
 
 static bool share(const json_t *root, const char *key, double *value)
 {
@@ -67,22 +66,49 @@ static int by_cost(const void *a, const void *b)
     return (x->cost > y->cost) - (x->cost < y->cost);
 }
 
+static deer_status check_files(char *const *files, int n, deer_error *err)
+{
+    if (n > SUCCESS_MOST)
+        return deer_fail_with(DEER_USAGE, err, "more than %d evaluations", SUCCESS_MOST);
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < i; j++)
+            if (!strcmp(files[i], files[j]))
+                return deer_fail_with(DEER_USAGE, err, "the evaluation %s is given twice",
+                                      files[i]);
+    return DEER_OK;
+}
+
+/* Adds the evaluation in files[i]; first is that in files[0]. */
+static deer_status add_row(char *const *files, int i, const double *fixed_cost, int exits,
+                           json_t **first, success_curve *curve, deer_error *err)
+{
+    json_t *root = evaluation_load(files[i], err);
+    char how[128];
+    deer_status status;
+
+    if (!root)
+        return DEER_FAILED;
+    if (!*first)
+        *first = json_incref(root);
+    if (!*curve->warning && evaluation_differs(*first, root, how, sizeof how))
+        snprintf(curve->warning, sizeof curve->warning,
+                 "%.150s and %.150s do not compare: the first one judged %s", files[i], files[0],
+                 how);
+    status = read_row(files[i], root, fixed_cost, exits, &curve->row[curve->n++], err);
+    json_decref(root);
+    return status;
+}
+
 deer_status success_load(char *const *files, int n, const double *fixed_cost, int exits,
                          success_curve *curve, deer_error *err)
 {
-    deer_status status = DEER_OK;
+    json_t *first = NULL;
+    deer_status status = check_files(files, n, err);
 
     *curve = (success_curve){.n = 0};
-    if (n > SUCCESS_MOST)
-        return deer_fail_with(DEER_USAGE, err, "more than %d evaluations", SUCCESS_MOST);
-    for (int i = 0; i < n && !status; i++) {
-        json_t *root = json_file_read(files[i], MAX_FILE, err);
-
-        if (!root)
-            return DEER_FAILED;
-        status = read_row(files[i], root, fixed_cost, exits, &curve->row[curve->n++], err);
-        json_decref(root);
-    }
+    for (int i = 0; i < n && !status; i++)
+        status = add_row(files, i, fixed_cost, exits, &first, curve, err);
+    json_decref(first);
     qsort(curve->row, (size_t)curve->n, sizeof *curve->row, by_cost);
     return status;
 }

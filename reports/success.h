@@ -23,11 +23,13 @@ typedef struct {
 } success_row;
 
 typedef struct {
-    int n; /* 0: nothing is known */
+    int n;             /* 0: nothing is known */
+    char warning[512]; /* that evaluations judged on other starts than the first; or empty */
     success_row row[SUCCESS_MOST];
 } success_curve;
 
-/* fixed_cost [exits]: GFLOPs of a step at each exit, averaged over the instructions. */
+/* fixed_cost [exits]: GFLOPs of a step at each exit, averaged over the instructions. No file may be
+ * given twice. */
 deer_status success_load(char *const *files, int n, const double *fixed_cost, int exits,
                          success_curve *curve, deer_error *err);
 

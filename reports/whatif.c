@@ -70,11 +70,25 @@ static void print_report(const report *r)
 
 /* ---------------------------------------------------------------- files -------------------- */
 
+static bool is_standard(const char *path)
+{
+    return path && !strcmp(path, "-");
+}
+
+/* Whole or not at all; "-" prints it. */
 static deer_status write_text(const char *path, char *text, size_t size, deer_error *err)
 {
-    deer_status status =
-        text ? file_write(path, text, size, err) : deer_fail(err, "out of memory writing %s", path);
+    deer_status status = DEER_OK;
 
+    if (!text)
+        return deer_fail(err, "out of memory writing %s", path);
+    if (!is_standard(path)) {
+        status = file_write(path, text, size, err);
+    } else {
+        fwrite(text, 1, size, stdout);
+        if (!size || text[size - 1] != '\n')
+            putchar('\n');
+    }
     free(text);
     return status;
 }
@@ -83,11 +97,6 @@ static deer_status write_json(const report *r, deer_error *err)
 {
     char *text = report_json_text(r, true);
 
-    if (text && !strcmp(r->q->json, "-")) {
-        puts(text);
-        free(text);
-        return DEER_OK;
-    }
     return write_text(r->q->json, text, text ? strlen(text) : 0, err);
 }
 
@@ -118,7 +127,7 @@ static deer_status deliver(const report *r, deer_error *err)
         status = write_csv(r, err);
     if (!status && q->json)
         status = write_json(r, err);
-    if (!status && !(q->json && !strcmp(q->json, "-")))
+    if (!status && !is_standard(q->out) && !is_standard(q->csv) && !is_standard(q->json))
         print_report(r);
     return status;
 }
@@ -138,6 +147,8 @@ int report_whatif_main(int argc, char **argv)
         return ended;
     status = report_make(&q, &r, &err);
     if (!status) {
+        if (*r.success.warning)
+            fprintf(stderr, "%s: warning: %s\n", self.name, r.success.warning);
         status = deliver(&r, &err);
         if (!status)
             status = report_verdict(&r, &err);

@@ -307,7 +307,8 @@ if [ -e "$model" ]; then
         "$build/deer-run" episode --model "$model" --demos "$demos" --all --json
     fails 1 'another model' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/a.json"
-    json 'success low high rollouts exit_fractions' "$build/deer-sim" eval --model "$model" \
+    json 'success low high rollouts exit_fractions seed split model_fingerprint weights exit thresholds' \
+        "$build/deer-sim" eval --model "$model" \
         --tasks press_button --episodes 2 --json
     bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
     bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model
@@ -320,9 +321,21 @@ if [ -e "$model" ]; then
         seconds guarantee criterion history" "$calib" solve --cache "$cache" $budget \
         --out "$files/t.json" --json
     json 'tau loss promised budget_kept' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
+    ok "$calib" --model "$model" --demos "$demos" $budget --out "$files/short.json"
+    grep -q "^$demos: 4 episodes" "$err" || wrong "the demonstrations are not named"
+    ! grep -q 'deer-calib-' "$err" || wrong "a folder that is gone is named"
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
     nowhere 1 . "$calib" solve --cache "$cache" $budget --out "$files/none/new.json"
     fails 1 . "$calib" solve --cache "$files/none" $budget --out "$files/new.json"
+    ok "$calib" check --cache "$cache" --thresholds "$files/t.json"
+    grep -q ': kept, ' "$out" || wrong "the budget is not kept where it was solved for"
+    sed '/"budget"/,/}/s/"average_gflops": .*,/"average_gflops": 0.001,/' "$files/t.json" >"$files/tight.json"
+    for form in "" --json; do
+        run "$calib" check --cache "$cache" --thresholds "$files/tight.json" $form
+        [ "$status" -eq 3 ] || wrong "status $status, not 3"
+        grep -q 'tight.json breaks its budget' "$err" || wrong "the message does not name the budget"
+        grep -q ': exceeded, \|"budget_kept": false' "$out" || wrong "the table is not printed"
+    done
     bad_thresholds "$calib" check --cache "$cache" --thresholds
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
@@ -337,7 +350,9 @@ if [ -e "$model" ]; then
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/s.json" --budget 0.005 --json
     json 'success rollouts' "$build/deer-sim" eval --model "$model" --thresholds "$files/s.json" \
-        --tasks press_button --episodes 1 --json
+        --tasks press_button --episodes 1 --seed 77 --split unseen --json
+    grep -q '"seed": 77' "$out" && grep -q '"split": "unseen"' "$out" &&
+        grep -q "\"thresholds\": \"$files/s.json\"" "$out" || wrong "the evaluation does not say of what"
     usage $combined $budget --print-official
     usage $combined $budget --history random
     usage "$calib" solve --table "$files/t.h5" --criterion combined --avg-cost 1

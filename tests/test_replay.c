@@ -156,6 +156,32 @@ static void test_episodes_are_described(void **state)
     assert_int_equal(cached->steps, first);
 }
 
+/* Nothing is computed, or left behind. */
+static void test_every_episode_needs_an_instruction(void **state)
+{
+    char path[128], made[128];
+    replay_spec spec = {
+        .model = w.model, .demos = path, .cache = made, .threads = 1, .batch = 5, .per_shard = 4};
+    replay_report report;
+    demos_writer *writer;
+    demo_episode d;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/unspoken.h5", w.folder);
+    snprintf(made, sizeof made, "%s/unspoken", w.folder);
+    ok(demos_writer_open(path, "{}", &writer, &err));
+    for (int e = 0; e < 3; e++) {
+        world_episode(e, 1, &d);
+        if (e == 1)
+            *d.instruction = 0;
+        ok(demos_writer_add(writer, &d, &err));
+    }
+    ok(demos_writer_finish(writer, &err));
+    assert_int_equal(replay(&spec, &report, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "unspoken.h5: demo_1 has no instruction"));
+    assert_int_equal(access(made, F_OK), -1);
+}
+
 /* The cached actions at full depth are the runtime's, to float32 rounding. */
 static void test_cache_is_what_the_runtime_does(void **state)
 {
@@ -493,6 +519,7 @@ static void test_on_policy_solve(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_episode_needs_an_instruction),
         cmocka_unit_test(test_episodes_are_described),
         cmocka_unit_test(test_cache_is_what_the_runtime_does),
         cmocka_unit_test(test_deltas),

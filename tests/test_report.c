@@ -131,6 +131,47 @@ static void test_success_lies_between_evaluations(void **state)
     unlink(b);
 }
 
+/* What evaluation b judged, and what the curve says of it beside a, of seed 7 and the split seen.
+ */
+static void warns(const char *b_judged, const char *words)
+{
+    static const char found[] = "\"success\": 0.5, \"low\": 0.4, \"high\": 0.6, \"rollouts\": 9, "
+                                "\"exit_fractions\": [1, 0]";
+    char a[] = "/tmp/deer-success-a-XXXXXX", b[] = "/tmp/deer-success-b-XXXXXX", text[512];
+    char *files[] = {a, b};
+    success_curve curve;
+
+    close(mkstemp(a));
+    close(mkstemp(b));
+    snprintf(text, sizeof text, "{%s, \"seed\": 7, \"split\": \"seen\", \"tasks\": {\"lift\": {}}}",
+             found);
+    write_file(a, text);
+    snprintf(text, sizeof text, "{%s%s}", found, b_judged);
+    write_file(b, text);
+    ok(success_load(files, 2, (double[]){1, 3}, 2, &curve, &err));
+    assert_int_equal(*curve.warning != 0, words != NULL);
+    if (words)
+        assert_non_null(strstr(curve.warning, words));
+    files[1] = a;
+    assert_int_equal(success_load(files, 2, (double[]){1, 3}, 2, &curve, &err), DEER_USAGE);
+    assert_non_null(strstr(err.message, "given twice"));
+    unlink(a);
+    unlink(b);
+}
+
+static void test_evaluations_of_other_starts_do_not_compare(void **state)
+{
+    (void)state;
+    warns(", \"seed\": 7, \"split\": \"seen\", \"tasks\": {\"lift\": {}}", NULL);
+    warns("", NULL); /* older files do not say */
+    warns(", \"seed\": 8, \"split\": \"seen\", \"tasks\": {\"lift\": {}}", "seed 8, not 7");
+    warns(", \"seed\": 7, \"split\": \"unseen\", \"tasks\": {\"lift\": {}}", "split unseen");
+    warns(", \"seed\": 7, \"split\": \"seen\", \"tasks\": {\"push\": {}}", "other tasks");
+    warns(", \"seed\": 7, \"split\": \"seen\", \"tasks\": {}", "other tasks");
+    warns(", \"seed\": 7, \"split\": \"seen\", \"tasks\": {\"lift\": {}}, \"chains\": 9",
+          "chains, not single tasks");
+}
+
 static void test_success_of_one_evaluation(void **state)
 {
     success_curve curve = {.n = 1, .row = {{.cost = 2, .value = 0.8, .wilson_95 = {0.7, 0.9}}}};
@@ -384,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_numbers_have_three_digits),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_success_lies_between_evaluations),
+        cmocka_unit_test(test_evaluations_of_other_starts_do_not_compare),
         cmocka_unit_test(test_success_of_one_evaluation),
         cmocka_unit_test(test_frontiers_keep_their_promises),
         cmocka_unit_test(test_walks_come_close_to_solving),

@@ -147,7 +147,7 @@ static fleet made(const question *q, const sweep *w, const success_curve *succes
 
 /* ---------------------------------------------------------------- verdicts ----------------- */
 
-static void test_verdicts_name_what_fails_first(void **state)
+static void test_verdicts_name_what_fails(void **state)
 {
     question q = ask_for(1, (double[]){20});
     sweep w = frontiers();
@@ -237,6 +237,39 @@ static void test_power_and_memory_limits(void **state)
     fleet_free(&f);
 }
 
+/* A machine that is a little too slow and draws far too much power is far from meeting. */
+static void test_the_worst_demand_is_the_reason(void **state)
+{
+    question q = ask_for(1, (double[]){20});
+    sweep w = frontiers();
+    fleet f;
+
+    (void)state;
+    q.watts = 0.1; /* every machine idles at 2 W */
+    f = made(&q, &w, NULL);
+    for (int i = QUICK; i <= CRAMPED; i++) {
+        assert_int_equal(f.answer[i].verdict, FLEET_POWER);
+        assert_non_null(strstr(f.answer[i].reason, "more than 0.100 W"));
+        assert_true(f.answer[i].lacking >= 20);
+    }
+    assert_non_null(strstr(f.answer[SLOW].reason, "even the first exit alone"));
+    assert_null(strstr(f.answer[QUICK].reason, "even the first exit alone"));
+    fleet_free(&f);
+    q.watts = NAN;
+    q.rate[0] = 1e6;
+    f = made(&q, &w, NULL); /* memory lacks less */
+    assert_int_equal(f.answer[CRAMPED].verdict, FLEET_RATE);
+    fleet_free(&f);
+    q.max_loss = 1e-12; /* no exit of any machine keeps it */
+    q.rate[0] = 20;
+    for (int b = 0; b < BUDGETS; b++)
+        points[EXITS - 1][b].loss = 1;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.answer[SLOW].verdict, FLEET_LOSS);
+    assert_non_null(strstr(f.answer[SLOW].reason, "even at full depth"));
+    fleet_free(&f);
+}
+
 static void test_success_can_be_demanded(void **state)
 {
     success_curve success = {.n = 2, .row = {{.cost = 1, .value = 0.4}, {.cost = 3, .value = 0.9}}};
@@ -298,6 +331,37 @@ static void test_choices_and_ranking(void **state)
     fleet_free(&f);
 }
 
+/* Modes that several items name come together in one machine. */
+static void test_a_machine_named_twice_counts_once(void **state)
+{
+    char all[] = "all", mode[] = "orin-nano-8:15w", other[] = "orin-nano-8:7w";
+    question q = ask_for(1, (double[]){10});
+    sweep w = frontiers();
+    fleet f;
+
+    (void)state;
+    q.machine[1] = path[QUICK];
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, 3);
+    assert_int_equal(f.options, 3);
+    fleet_free(&f);
+    q.machines = 2;
+    q.machine[0] = mode;
+    q.machine[1] = other;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, 1);
+    assert_int_equal(f.options, 2);
+    fleet_free(&f);
+    q.machine[0] = all;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, deer_hardware_count());
+    fleet_free(&f);
+    q.machine[1] = path[QUICK];
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.machines, deer_hardware_count() + 1);
+    fleet_free(&f);
+}
+
 static void test_an_unknown_machine_lists_the_known(void **state)
 {
     char name[] = "abacus";
@@ -316,13 +380,15 @@ static void test_an_unknown_machine_lists_the_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_verdicts_name_what_fails_first),
+        cmocka_unit_test(test_verdicts_name_what_fails),
         cmocka_unit_test(test_the_rate_decides_the_deepest_exit),
         cmocka_unit_test(test_operating_points_add_up),
         cmocka_unit_test(test_power_and_memory_limits),
+        cmocka_unit_test(test_the_worst_demand_is_the_reason),
         cmocka_unit_test(test_success_can_be_demanded),
         cmocka_unit_test(test_every_budget_has_a_verdict),
         cmocka_unit_test(test_choices_and_ranking),
+        cmocka_unit_test(test_a_machine_named_twice_counts_once),
         cmocka_unit_test(test_an_unknown_machine_lists_the_known),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -54,6 +54,8 @@ printf '\n' >>"$out/tabletop.json" # what - ends with
 same "$out/tabletop.json" "$out/again.json"
 need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 \
     --out "$out/shape.html" --json "$out/shape.json" --csv "$out/shape.csv"
+need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 --csv -
+same "$out/shape.csv" "$out/stdout"
 need "$report" whatif --cache "$out/hostile" --hardware orin-nano-8 --out "$out/hostile.html"
 need "$report" compare "$out/tabletop.json" "$out/shape.json"
 grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
@@ -62,9 +64,18 @@ cp "$out/stdout" "$out/comparison.json"
 need "$build/tests/command_helper" json "$out/comparison.json" a b frontier machines
 need "$report" compare "$out/tabletop.json" "$out/tabletop.json"
 grep -q '^0 machines' "$out/stdout" || wrong "a report differs from itself"
+sed 's/"seed": 40/"seed": 41/' "$out/full.json" >"$out/seed.json"
+need "$report" rollouts "first=$out/first.json" "full=$out/full.json" "seed=$out/seed.json"
+[ "$(wc -l <"$out/stderr")" -eq 1 ] || wrong "one file of another seed is not one warning"
+grep -q "seed.json.*seed 41, not 40" "$out/stderr" || wrong "nothing warns of another seed"
+need "$report" whatif --cache "$out/cache" --rate 10 --rollouts "$out/first.json,$out/seed.json"
+grep -q "seed.json.*seed 41, not 40" "$out/stderr" || wrong "whatif does not warn of another seed"
 need "$report" rollouts "full, or not=$out/full.json" "first=$out/first.json" --csv "$out/rollouts.csv"
 grep -q '^"full, or not",' "$out/rollouts.csv" || wrong "a comma in a name shifts the columns"
 grep -q '^first,' "$out/rollouts.csv" || wrong "a plain name is quoted"
+need "$report" whatif --cache "$out/cache" --rate 10 --rollouts "$out/first.json,$out/full.json" \
+    --min-success 0
+grep -q '^10 Hz: [1-9]' "$out/stdout" || wrong "no machine has any success"
 
 # ---------------------------------------------------------------- what cannot be answered ---------
 
@@ -78,6 +89,9 @@ fails 3 "first exit" "$report" whatif $cache --budget-sweep 0.0001:0.0002:5
 fails 2 "as many" "$report" whatif $cache --model-shape 9b
 fails 2 "say 3b or 9b" "$report" whatif $cache --model-shape 4b
 fails 2 "needs --rollouts" "$report" whatif $cache --min-success 0.5
+fails 2 "--json and --csv both write to '-'" "$report" whatif $cache --json - --csv -
+fails 2 "--out and --json both write to '$out/x'" "$report" whatif $cache --json "$out/x" --out "$out/x"
+[ ! -e "$out/x" ] || wrong "a file that two outputs claim was written"
 fails 2 "rates" "$report" whatif $cache --rate 5,x
 fails 2 "f32,bf16,q8" "$report" whatif $cache --dtype f64
 fails 2 "which cache" "$report" whatif
@@ -87,6 +101,9 @@ fails 1 "is no report" "$report" compare "$out/full.json" "$out/shape.json"
 printf '{"success": 0.5, "low": 0.4, "high": 0.6, "rollouts": 9, "exit_fractions": [1]}' \
     >"$out/other.json"
 fails 1 "exit_fractions" "$report" whatif --cache "$out/cache" --rollouts "$out/other.json"
+fails 2 "two evaluations have the name 'a'" "$report" rollouts "a=$out/full.json" "ab=$out/full.json" \
+    "a=$out/first.json"
+fails 2 "given twice" "$report" whatif $cache --rollouts "$out/full.json,$out/full.json"
 fails 1 "name given to $out/full.json is not UTF-8" "$report" rollouts \
     "$(printf 'f\377')=$out/full.json" --csv "$out/none.csv"
 [ ! -e "$out/none.csv" ] || wrong "a table without a name was written"

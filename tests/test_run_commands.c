@@ -351,7 +351,7 @@ static void test_data_warnings(void **state)
     assert_int_equal(json_array_size(json_object_get(info, "warnings")), 3);
     json_decref(info);
     info = json_of("deer-data", "info", in_folder("silent.h5"), "--json", NULL);
-    assert_true(warns(info, "have no instruction"));
+    assert_true(warns(info, "have no instruction; deer-calib replay needs one in the attribute"));
     json_decref(info);
 }
 

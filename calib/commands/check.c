@@ -94,6 +94,23 @@ static double found_cost(const job *j)
     return j->t.budget_is_llm ? j->row.llm : j->row.total;
 }
 
+/* Files have nine digits of a budget. */
+static bool breaks_budget(const job *j)
+{
+    return isfinite(j->t.budget_gflops) && found_cost(j) > j->t.budget_gflops * (1 + 1e-8);
+}
+
+static deer_status verdict(const job *j, const char *thresholds, deer_error *err)
+{
+    if (!breaks_budget(j))
+        return DEER_OK;
+    return deer_fail_with(DEER_INFEASIBLE, err,
+                          "%s breaks its budget on %s: %.6g GFLOPs (%s) a step, not %.6g; solve "
+                          "again with such episodes, or for a smaller budget",
+                          thresholds, j->c->dir, found_cost(j),
+                          j->t.budget_is_llm ? "llm" : "total", j->t.budget_gflops);
+}
+
 static void print_people(const job *j, const char *thresholds)
 {
     table_row rows[2];
@@ -112,7 +129,7 @@ static void print_people(const job *j, const char *thresholds)
            j->oracle_loss, j->worst_episode, j->t.budget_is_llm ? "llm" : "total");
     if (isfinite(budget))
         printf("budget %.6g GFLOPs (%s): %s, %.1f%% of it used\n", budget,
-               j->t.budget_is_llm ? "llm" : "total", cost <= budget ? "kept" : "exceeded",
+               j->t.budget_is_llm ? "llm" : "total", breaks_budget(j) ? "exceeded" : "kept",
                100 * cost / budget);
 }
 
@@ -128,7 +145,7 @@ static void print_machines(const job *j)
     json_object_set_new(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
     json_object_set_new(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
     json_object_set_new(json, "budget_kept",
-                        isfinite(budget) ? json_boolean(found_cost(j) <= budget) : json_null());
+                        isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
     json_object_set_new(json, "worst_episode_gflops", json_real(j->worst_episode));
     json_object_set_new(json, "oracle_loss", json_real(j->oracle_loss));
     json_object_set_new(json, "episodes", json_integer(j->c->about.episodes));
@@ -200,6 +217,8 @@ int calib_check_main(int argc, char **argv)
         print_machines(&j);
     else if (!status)
         print_people(&j, thresholds);
+    if (!status)
+        status = verdict(&j, thresholds, &err);
     calibration_free(&j.p);
     deer_model_close(j.model);
     cache_close(j.c);

@@ -33,7 +33,7 @@ deer_status run_replay(const replay_spec *spec, replay_report *report, deer_erro
         tool_progress_end(&w.bar);
     if (status)
         return status;
-    fprintf(stderr, "%s: %ld episodes, %ld steps", spec->cache, report->episodes, report->steps);
+    fprintf(stderr, "%s: %ld episodes, %ld steps", spec->demos, report->episodes, report->steps);
     if (report->replayed < report->steps)
         fprintf(stderr, ", %ld replayed now", report->replayed);
     fprintf(stderr, " in %.1f s (%.0f steps/s)\n", report->seconds,

@@ -1,4 +1,5 @@
-/* run_replay.h - replay with a progress bar and a closing line on standard error. */
+/* run_replay.h - replay with a progress bar and a closing line on standard error, which names the
+ * demonstrations: the cache may be a temporary one. */
 #ifndef CALIB_RUN_REPLAY_H
 #define CALIB_RUN_REPLAY_H
 

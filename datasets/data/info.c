@@ -180,8 +180,8 @@ static json_t *warnings_of(const summary *s)
         warn_of_actions(s, c, list);
     if (s->unspoken) {
         snprintf(text, sizeof text,
-                 "%d demonstrations have no instruction; give one with --instruction where the "
-                 "policy needs it",
+                 "%d demonstrations have no instruction; deer-calib replay needs one in the "
+                 "attribute 'language' of each",
                  s->unspoken);
         json_array_append_new(list, json_string(text));
     }

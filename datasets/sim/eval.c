@@ -208,6 +208,8 @@ int sim_eval_main(int argc, char **argv)
         return tool_fail(&self, deer_fail(&err, "out of memory"), &err);
     e->seed = (uint64_t)seed;
     e->chains = (int)chains;
+    e->thresholds_file = thresholds;
+    e->random_file = random;
     e->n_tasks = sim_select_tasks(tasks, e->tasks, &unknown);
     if (e->n_tasks < 0 || sim_split(split, &e->split) || (chains && strcmp(tasks, "all"))) {
         free(e);

@@ -146,6 +146,27 @@ static json_t *phases_json(const tally *t, int exits)
     return phases;
 }
 
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+/* What was judged, and from which starts. A policy without thresholds always takes one exit. */
+static void add_conditions_json(const evaluation *e, json_t *root)
+{
+    bool fixed = e->model && !e->thresholds_file && !e->random_file;
+
+    json_object_set_new(root, "seed", json_integer((json_int_t)e->seed));
+    json_object_set_new(root, "split",
+                        json_string(e->split == TABLETOP_UNSEEN ? "unseen" : "seen"));
+    json_object_set_new(root, "model_fingerprint",
+                        text_or_null(e->model ? deer_model_fingerprint(e->model) : NULL));
+    json_object_set_new(root, "weights", text_or_null(e->model ? deer_model_type(e->model) : NULL));
+    json_object_set_new(root, "exit", fixed ? json_integer(e->thresholds.max_exit) : json_null());
+    json_object_set_new(root, "thresholds", text_or_null(e->thresholds_file));
+    json_object_set_new(root, "random_exits", text_or_null(e->random_file));
+}
+
 /* What only a policy has. */
 static void add_policy_json(const evaluation *e, json_t *root)
 {
@@ -179,6 +200,7 @@ void evaluation_print_json(const evaluation *e)
     json_object_set_new(root, "mean_steps",
                         t->successes ? json_real((double)t->successful_steps / t->successes)
                                      : json_null());
+    add_conditions_json(e, root);
     if (e->chains)
         add_chains_json(e, root);
     if (e->model)

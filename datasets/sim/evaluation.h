@@ -26,7 +26,8 @@ typedef struct {
     tabletop_split split;
     deer_model *model; /* NULL: the expert acts */
     deer_thresholds thresholds;
-    double random_exits[DEER_MAX_EXITS]; /* exits drawn with these probabilities instead */
+    const char *thresholds_file, *random_file; /* as given, NULL: none */
+    double random_exits[DEER_MAX_EXITS];       /* exits drawn with these probabilities instead */
     bool random;
     rollout_stage stage;
     deer_cost cost[EVAL_MAX_TOKENS]; /* by number of tokens; tokens == 0: not computed yet */

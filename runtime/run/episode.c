@@ -221,7 +221,8 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
                          demos_name(d, 0));
     status = r->profile ? play_profiled(r, p, d, first, count, &result, err)
                         : play_all(r, p, d, first, count, NULL, &result, err);
-    warn_of_unknown_words(&result, p->model);
+    if (!status)
+        warn_of_unknown_words(&result, p->model);
     result.memory_bytes = deer_model_bytes(p->model) + deer_session_bytes(p->session);
     if (!status)
         status = report(r, &result, err);
