@@ -282,6 +282,8 @@ if [ -e "$model" ]; then
         --thresholds "$files/a.json"
     json 'success low high rollouts exit_fractions' "$build/deer-sim" eval --model "$model" \
         --tasks press_button --episodes 2 --json
+    ok "$build/deer-sim" eval --model "$model" --exit 1 --tasks press_button --episodes 1 --json
+    grep -q '"mean_exit": 1\.0$' "$out" || wrong "the mean of exit 1 is not 1"
     bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
     bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache"

@@ -27,13 +27,13 @@ static long steps_in(const tally *t, int phase)
     return n;
 }
 
-/* Mean exit counted from 1; NAN without steps. */
+/* Mean exit, numbered from 0; NAN without steps. */
 static double mean_exit(const long *exits)
 {
     double sum = 0, n = 0;
 
     for (int k = 0; k < DEER_MAX_EXITS; k++) {
-        sum += (double)exits[k] * (k + 1);
+        sum += (double)exits[k] * k;
         n += (double)exits[k];
     }
     return n > 0 ? sum / n : NAN;
