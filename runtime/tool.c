@@ -92,7 +92,7 @@ static bool store(const tool_option *o, const char *text)
         return *text != 0;
     case TOOL_INT:
         *(long *)o->value = strtol(text, &end, 10);
-        return end != text && !*end && !errno;
+        return end != text && !*end && !errno && *(long *)o->value != TOOL_NOT_GIVEN;
     case TOOL_DOUBLE:
         number = strtod(text, &end);
         *(double *)o->value = number;

@@ -20,6 +20,8 @@
 #ifndef RUNTIME_TOOL_H
 #define RUNTIME_TOOL_H
 
+#include <limits.h>
+
 #include "runtime/deer.h"
 
 typedef enum {
@@ -28,6 +30,9 @@ typedef enum {
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
 } tool_type;
+
+/* As the default of a TOOL_INT option: tells whether it was given. */
+#define TOOL_NOT_GIVEN LONG_MIN
 
 typedef struct {
     const char *name; /* without the dashes; a NULL name ends the table */

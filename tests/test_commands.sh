@@ -161,6 +161,10 @@ usage "$build/deer-model" info
 usage "$build/deer-model" info "$a" "$c"
 usage "$build/deer-model" info "$a" --tokens 0
 bad_models "$build/deer-model" info
+for layers in 100 13 1 0 -1; do
+    nowhere 2 '--layers must be 2 to 12 for --config 3b' "$build/deer-model" synth --config 3b \
+        --layers $layers --out "$files/new"
+done
 nowhere 1 'No such file' "$build/deer-model" import --official "$files/none" --out "$files/new"
 nowhere 1 . "$build/deer-model" import --official tests/data/golden_a --out "$files/none/new"
 nowhere 1 . full_disk 100 \
