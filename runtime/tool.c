@@ -216,6 +216,14 @@ int tool_dispatch(const char *program, const char *summary, const tool_subcomman
     return DEER_USAGE;
 }
 
+void tool_print_number(double value, int width, int digits)
+{
+    if (isfinite(value))
+        printf(" %*.*f", width, digits, value);
+    else
+        printf(" %*s", width, "-");
+}
+
 /* ---------------------------------------------------------------- progress ----------------- */
 
 long tool_cores(void)

@@ -75,6 +75,9 @@ typedef struct {
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv);
 
+/* Prints a space and a number on standard output, or a dash where it is not known (not finite). */
+void tool_print_number(double value, int width, int digits);
+
 /* A progress bar with rate and ETA on stderr; silent when stderr is not a terminal. */
 typedef struct {
     const char *what; /* "replay" */

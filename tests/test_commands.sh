@@ -288,6 +288,11 @@ if [ -e "$model" ]; then
         --tasks press_button --episodes 2 --json
     ok "$build/deer-sim" eval --model "$model" --exit 1 --tasks press_button --episodes 1 --json
     grep -q '"mean_exit": 1\.0$' "$out" || wrong "the mean of exit 1 is not 1"
+    ok "$build/deer-sim" eval --expert --tasks lift_red,push_red_left --episodes 1
+    grep -q '^all .* -   *0\.00000 ' "$out" || wrong "no dash for the mean exit of the expert"
+    ok "$build/deer-sim" eval --model "$model" --tasks press_button --episodes 1 # carries nothing
+    grep -q '^carry  *0 .*  -$' "$out" || wrong "no dash for the mean exit of no steps"
+    ! grep -q nan "$out" || wrong "a table for people has nan"
     bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
     bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache"
