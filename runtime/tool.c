@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -250,20 +251,44 @@ void tool_progress_start(tool_progress *p, const char *what, const char *unit, d
                          .terminal = isatty(STDERR_FILENO)};
 }
 
+/* Columns of the terminal on standard error. */
+static int terminal_columns(void)
+{
+    struct winsize size;
+
+    return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
+}
+
+/* A bar that takes at most `room` columns; none where that is too little for one. */
+static void draw_bar(double part, int room, char bar[64])
+{
+    enum { WIDEST = 30, NARROWEST = 5, AROUND = 3 };
+    int width = room - AROUND < WIDEST ? room - AROUND : WIDEST, filled = (int)(part * width);
+
+    *bar = 0;
+    if (width >= NARROWEST)
+        snprintf(bar, 64, " [%.*s%*s]", filled, "##############################", width - filled,
+                 "");
+}
+
 void tool_progress_update(tool_progress *p, double done)
 {
-    enum { WIDTH = 30 };
     double now = tool_seconds(), elapsed = now - p->started;
-    double part = p->total > 0 ? done / p->total : 1, rate = elapsed > 0 ? done / elapsed : 0;
+    double part = p->total > 0 ? fmin(done / p->total, 1) : 1;
+    double rate = elapsed > 0 ? done / elapsed : 0;
     double left = rate > 0 ? (p->total - done) / rate : 0;
-    int filled = (int)(part * WIDTH);
+    char bar[64], numbers[160];
+    int room, name = (int)strlen(p->what), length;
 
     if (!p->terminal || (now - p->drawn < 0.1 && done < p->total))
         return;
     p->drawn = now;
-    fprintf(stderr, "\r%s [%.*s%*s] %3.0f%%  %.0f/%.0f %s  %.0f/s  ETA %.0f s \033[K", p->what,
-            filled, "##############################", WIDTH - filled, "", 100 * part, done,
-            p->total, p->unit, rate, left);
+    room = terminal_columns() - 1; /* the last column makes some terminals begin a new line */
+    length = snprintf(numbers, sizeof numbers, " %3.0f%%  %.0f/%.0f %s  %.0f/s  ETA %.0f s",
+                      100 * part, done, p->total, p->unit, rate, left);
+    draw_bar(part, room - name - length, bar);
+    fprintf(stderr, "\r%.*s%s%.*s\033[K", room, p->what, bar, room > name ? room - name : 0,
+            numbers);
 }
 
 void tool_progress_end(tool_progress *p)

@@ -78,7 +78,8 @@ int tool_dispatch(const char *program, const char *summary, const tool_subcomman
 /* Prints a space and a number on standard output, or a dash where it is not known (not finite). */
 void tool_print_number(double value, int width, int digits);
 
-/* A progress bar with rate and ETA on stderr; silent when stderr is not a terminal. */
+/* A progress bar with rate and ETA on stderr, one line however narrow the terminal is (then first
+ * the bar and then the text is shorter); silent when stderr is not a terminal. */
 typedef struct {
     const char *what; /* "replay" */
     const char *unit; /* "frames" */
