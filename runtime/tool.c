@@ -192,6 +192,14 @@ int tool_usage(const tool_command *command, const char *format, ...)
     return DEER_USAGE;
 }
 
+bool tool_outside(const tool_command *command, const char *option, long value, long low, long high)
+{
+    if (value == TOOL_NOT_GIVEN || (value >= low && value <= high))
+        return false;
+    tool_usage(command, "--%s must be %ld to %ld, not %ld", option, low, high, value);
+    return true;
+}
+
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv)
 {

@@ -34,6 +34,9 @@ typedef enum {
 /* As the default of a TOOL_INT option: tells whether it was given. */
 #define TOOL_NOT_GIVEN LONG_MIN
 
+/* Threads that any --threads may ask for. */
+enum { TOOL_MOST_THREADS = 1024 };
+
 typedef struct {
     const char *name; /* without the dashes; a NULL name ends the table */
     tool_type type;
@@ -63,6 +66,9 @@ int tool_fail(const tool_command *command, deer_status status, const deer_error 
 /* The same for wrong usage: "name: message (see name --help)", status 2. */
 int tool_usage(const tool_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Whether an integer option was given outside its range; then prints so as tool_usage does. */
+bool tool_outside(const tool_command *command, const char *option, long value, long low, long high);
 
 /* For a program with sub-commands ("deer-calib solve"): runs the one argv[1] names with argv + 1,
  * prints the list for --help, the version for --version. */

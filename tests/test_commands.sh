@@ -159,7 +159,9 @@ ok "$build/deer-model" info 3b --tokens 14 --explain
 grep -q '1\.341' "$out" || wrong "the explanation lacks the cost of a decoder layer"
 usage "$build/deer-model" info
 usage "$build/deer-model" info "$a" "$c"
-usage "$build/deer-model" info "$a" --tokens 0
+fails 2 '--tokens must be 1 to 4096, not 0' "$build/deer-model" info "$a" --tokens 0
+fails 2 '3b takes at most 32 tokens; --tokens is 33' "$build/deer-model" info 3b --tokens 33
+fails 2 'at most [0-9]* tokens' "$build/deer-model" info "$a" --tokens 4096
 bad_models "$build/deer-model" info
 for layers in 100 13 1 0 -1; do
     nowhere 2 '--layers must be 2 to 12 for --config 3b' "$build/deer-model" synth --config 3b \
@@ -182,8 +184,14 @@ record="$build/deer-sim record --tasks lift_red,press_button --episodes 2"
     nowhere 1 'disk full' full_disk 20 $record --out "$files/new.h5"
     nowhere 1 . $record --out "$files/none/new.h5"
     usage $record --out "$files/new.h5" --tasks juggle
-    usage $record --out "$files/new.h5" --episodes 0
     usage $record
+    nowhere 2 '--episodes must be 1 to 1000000, not 0' $record --out "$files/new.h5" --episodes 0
+    nowhere 2 '--workers must be 1 to 1024, not 0' $record --out "$files/new.h5" --workers 0
+    nowhere 2 '--row must be 1 to 5, not 6' $record --out "$files/new.h5" --row 6
+    nowhere 2 '--keep-steps must be 1 to 60, not 0' $record --out "$files/new.h5" --keep-steps 0
+    nowhere 2 "--split is seen or unseen, not 'foo'" $record --out "$files/new.h5" --split foo
+    nowhere 2 '--noise must be 0 or more, not -1' $record --out "$files/new.h5" --noise -1
+    nowhere 2 '--exit needs --policy' $record --out "$files/new.h5" --exit 2
 }
 "$build/tests/command_helper" empty "$files/empty.h5"
 "$build/tests/command_helper" sightless "$files/sightless.h5"
@@ -231,6 +239,25 @@ bad_models "$build/deer-run" bench --steps 2 --model
 bad_models "$build/deer-run" episode --demos "$demos" --model
 bad_demos "$build/deer-run" episode --model "$a" --demos
 bad_models "$build/deer-sim" eval --tasks lift_red --episodes 1 --model
+bench="$build/deer-run bench --model $a"
+eval="$build/deer-sim eval --model $a"
+# shellcheck disable=SC2086
+{
+    fails 2 '--steps must be 1 to 1000000, not 0' $bench --steps 0
+    fails 2 '--side must be 1 to 4096, not 0' $bench --side 0
+    fails 2 '--exit must be 0 to [0-9]*, not -1' $bench --exit -1
+    fails 2 '--tokens must be 1 to 4096, not 0' $bench --tokens 0
+    fails 2 'at most [0-9]* tokens; --tokens is 4096' $bench --tokens 4096
+    fails 2 '--chains and --episodes exclude' $eval --chains 2 --episodes 3
+    fails 2 '--chains draws its tasks itself' $eval --chains 2 --tasks lift
+    fails 2 "--split is seen or unseen, not 'foo'" $eval --split foo
+    fails 2 '--workers must be 1 to 1024, not 0' $eval --workers 0
+    fails 2 '--exit must be 0 to [0-9]*, not -1' $eval --exit -1
+    fails 2 'need --model, not --expert' "$build/deer-sim" eval --expert --exit 1
+    fails 2 '--fps must be 1 to 50, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --fps 0
+    fails 2 '--every must be 1 to 60, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --every 0
+    fails 2 '--moments must be 1 to 16, not 17' "$build/deer-sim" picture --out "$files/new.png" --moments 17
+}
 
 # Thresholds for golden_a, as text.
 cat >"$files/a.json" <<END
