@@ -253,6 +253,17 @@ eval="$build/deer-sim eval --model $a"
     fails 2 "--split is seen or unseen, not 'foo'" $eval --split foo
     fails 2 '--workers must be 1 to 1024, not 0' $eval --workers 0
     fails 2 '--exit must be 0 to [0-9]*, not -1' $eval --exit -1
+    fails 2 'there is no exit 9' $eval --exit 9
+    fails 2 'there is no exit 9' "$build/deer-sim" watch --model "$a" --exit 9 --out "$files/new.webp"
+    nowhere 2 'there is no exit 9' $record --policy "$a" --exit 9 --out "$files/new.h5"
+    fails 2 'there is no exit 9' $bench --exit 9
+    for threads in 0 1025; do
+        fails 2 "--threads must be 1 to 1024, not $threads" $bench --threads $threads
+        fails 2 "--threads must be 1 to 1024, not $threads" \
+            "$build/deer-run" episode --model "$a" --demos "$demos" --threads $threads
+        fails 2 "--threads must be 1 to 1024, not $threads" \
+            "$build/deer-data" import --calvin "$files" --out "$files/new.h5" --threads $threads
+    done
     fails 2 'need --model, not --expert' "$build/deer-sim" eval --expert --exit 1
     fails 2 '--fps must be 1 to 50, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --fps 0
     fails 2 '--every must be 1 to 60, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --every 0
