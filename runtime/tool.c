@@ -200,6 +200,17 @@ bool tool_outside(const tool_command *command, const char *option, long value, l
     return true;
 }
 
+bool tool_ends_otherwise(const tool_command *command, const char *option, const char *path,
+                         const char *ending)
+{
+    size_t length = path ? strlen(path) : 0, end = strlen(ending);
+
+    if (!path || (length > end && !strcmp(path + length - end, ending)))
+        return false;
+    tool_usage(command, "--%s must end in %s, not '%s'", option, ending, path);
+    return true;
+}
+
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv)
 {

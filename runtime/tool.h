@@ -70,6 +70,11 @@ int tool_usage(const tool_command *command, const char *format, ...)
 /* Whether an integer option was given outside its range; then prints so as tool_usage does. */
 bool tool_outside(const tool_command *command, const char *option, long value, long low, long high);
 
+/* Whether a file's name was given (path is not NULL) without its type's ending, ".png"; then prints
+ * so as tool_usage does. */
+bool tool_ends_otherwise(const tool_command *command, const char *option, const char *path,
+                         const char *ending);
+
 /* For a program with sub-commands ("deer-calib solve"): runs the one argv[1] names with argv + 1,
  * prints the list for --help, the version for --version. */
 typedef struct {

@@ -219,6 +219,11 @@ json 'demonstrations steps fingerprint tasks actions' "$build/deer-data" info "$
 bad_demos "$build/deer-data" info
 fails 1 'standard output' full_stdout "$build/deer-data" info "$demos"
 ok "$build/deer-data" frame "$demos" --out "$files/frame.png"
+nowhere 2 '--out must end in .png, not ' "$build/deer-data" frame "$demos" --out "$files/frame.jpg"
+nowhere 2 '--out must end in .png, not ' "$build/deer-sim" picture --out "$files/scene.jpg"
+nowhere 2 '--out must end in .png, not ' "$build/deer-sim" picture --out .png
+nowhere 2 '--out must end in .webp, not ' "$build/deer-sim" watch --model "$a" --out "$files/rollout.png"
+nowhere 2 '--sheet must end in .png, not ' "$build/deer-sim" watch --model "$a" --sheet "$files/rollout.webp"
 
 # ---------------------------------------------------------------- running -------------------------
 
@@ -331,6 +336,8 @@ if [ -e "$model" ]; then
     ok "$build/deer-sim" eval --model "$model" --tasks press_button --episodes 1 # carries nothing
     grep -q '^carry  *0 .*  -$' "$out" || wrong "no dash for the mean exit of no steps"
     ! grep -q nan "$out" || wrong "a table for people has nan"
+    ok "$build/deer-sim" watch --model "$model" --exit 0 --out "$files/w.webp" --sheet "$files/w.png"
+    ok "$build/deer-sim" picture --moments 1 --out "$files/scene.png"
     bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
     bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache"

@@ -2,7 +2,6 @@
  * setting. */
 #include <jansson.h>
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "datasets/sim/commands.h"

@@ -1,7 +1,6 @@
 /* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
  * policy's own path. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "datasets/sim/commands.h"

@@ -230,8 +230,8 @@ int sim_watch_main(int argc, char **argv)
     long seed = 0, exit_index = TOOL_NOT_GIVEN, fps = 5, every = 3;
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "policy (required)"},
-        {"out", TOOL_STRING, &out, "FILE", "animated WebP picture to write"},
-        {"sheet", TOOL_STRING, &sheet, "FILE", "and/or a PNG with every few frames side by side"},
+        {"out", TOOL_STRING, &out, "FILE", "animated WebP picture to write, a .webp"},
+        {"sheet", TOOL_STRING, &sheet, "FILE", "and/or a .png with every few frames side by side"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
         {"exit", TOOL_INT, &exit_index, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
@@ -266,7 +266,8 @@ int sim_watch_main(int argc, char **argv)
     if (tool_outside(&self, "exit", exit_index, 0, DEER_MAX_EXITS - 1) ||
         tool_outside(&self, "fps", fps, 1, 50) ||
         tool_outside(&self, "every", every, 1, TABLETOP_MAX_STEPS) ||
-        !sim_split(&self, split_name, &split))
+        !sim_split(&self, split_name, &split) || tool_ends_otherwise(&self, "out", out, ".webp") ||
+        tool_ends_otherwise(&self, "sheet", sheet, ".png"))
         return DEER_USAGE;
     status = sim_open_policy(model, thresholds, exit_index, &policy, &how, &err);
     f.model = policy;

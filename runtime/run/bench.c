@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "budgets/latency.h"
 #include "runtime/run/bench.h"
@@ -252,13 +251,6 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     return status;
 }
 
-static bool ends_in_json(const char *path)
-{
-    size_t length = strlen(path);
-
-    return length > 5 && !strcmp(path + length - 5, ".json");
-}
-
 int run_bench_main(int argc, char **argv)
 {
     bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN};
@@ -302,10 +294,9 @@ int run_bench_main(int argc, char **argv)
         tool_outside(&self, "steps", b.steps, 1, MAX_BENCH_STEPS) ||
         tool_outside(&self, "side", b.side, 1, MAX_SIDE) ||
         tool_outside(&self, "tokens", b.tokens, 1, MAX_TOKENS) ||
-        tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS))
+        tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
+        tool_ends_otherwise(&self, "profile-out", b.profile_out, ".json"))
         return DEER_USAGE;
-    if (b.profile_out && !ends_in_json(b.profile_out))
-        return tool_usage(&self, "--profile-out must end in .json, as other commands expect it");
     if (threads != TOOL_NOT_GIVEN)
         deer_set_threads((int)threads);
     if (pin)
