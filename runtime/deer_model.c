@@ -9,6 +9,8 @@
 #include "runtime/model/commands.h"
 #include "runtime/tool.h"
 
+enum { MAX_TOKENS = 4096 }; /* of any model */
+
 /* ---------------------------------------------------------------- info --------------------- */
 
 static json_t *exit_json(const deer_config *c, const deer_cost *cost, int k)
@@ -133,10 +135,14 @@ typedef struct {
     long tokens;
 } shown_as;
 
-static void show(const deer_config *config, const deer_model *model, const shown_as *as)
+static deer_status show(const char *name, const deer_config *config, const deer_model *model,
+                        const shown_as *as, deer_error *err)
 {
     subject s = {.config = config, .model = model};
 
+    if (as->tokens > config->max_text)
+        return deer_fail_with(DEER_USAGE, err, "%s takes at most %d tokens; --tokens is %ld", name,
+                              config->max_text, as->tokens);
     deer_cost_of(config, (int)as->tokens, model ? deer_dtype_of(model) : DEER_F32, &s.cost);
     if (as->json) {
         print_json(&s);
@@ -146,6 +152,7 @@ static void show(const deer_config *config, const deer_model *model, const shown
         print_dimensions(&s);
         print_exits(&s);
     }
+    return DEER_OK;
 }
 
 /* A published model's name, or a model file. */
@@ -155,16 +162,14 @@ static deer_status show_named(const char *name, const shown_as *as, deer_error *
     deer_model *model;
     deer_status status;
 
-    if (deer_config_published(name, &published)) {
-        show(&published, NULL, as);
-        return DEER_OK;
-    }
+    if (deer_config_published(name, &published))
+        return show(name, &published, NULL, as, err);
     status = model_describe(name, &model, err);
     if (status)
         return status;
-    show(deer_model_config(model), model, as);
+    status = show(name, deer_model_config(model), model, as, err);
     deer_model_close(model);
-    return DEER_OK;
+    return status;
 }
 
 static int info(int argc, char **argv)
@@ -173,7 +178,8 @@ static int info(int argc, char **argv)
     const tool_option options[] = {
         {"json", TOOL_FLAG, &as.json, NULL, "print JSON on standard output"},
         {"explain", TOOL_FLAG, &as.explain, NULL, "say how FLOPs are counted, product by product"},
-        {"tokens", TOOL_INT, &as.tokens, "N", "text tokens of the instruction (default 12)"},
+        {"tokens", TOOL_INT, &as.tokens, "N",
+         "text tokens of the instruction, 1 to as many as the model takes (default 12)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-model info",
                                "shows a model's dimensions and what its exits cost",
@@ -191,8 +197,8 @@ static int info(int argc, char **argv)
         return ended;
     if (n != 1)
         return tool_usage(&self, "which model file?");
-    if (as.tokens < 1 || as.tokens > 100000)
-        return tool_usage(&self, "--tokens must lie between 1 and 100000");
+    if (tool_outside(&self, "tokens", as.tokens, 1, MAX_TOKENS))
+        return DEER_USAGE;
     status = show_named(rest[0], &as, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,7 +125,7 @@ static bool store(const tool_option *o, const char *text)
         return *text != 0;
     case TOOL_INT:
         *(long *)o->value = strtol(text, &end, 10);
-        return end != text && !*end && !errno;
+        return end != text && !*end && !errno && *(long *)o->value != TOOL_NOT_GIVEN;
     case TOOL_DOUBLE:
         number = strtod(text, &end);
         *(double *)o->value = number;
@@ -225,6 +226,25 @@ int tool_usage(const tool_command *command, const char *format, ...)
     return DEER_USAGE;
 }
 
+bool tool_outside(const tool_command *command, const char *option, long value, long low, long high)
+{
+    if (value == TOOL_NOT_GIVEN || (value >= low && value <= high))
+        return false;
+    tool_usage(command, "--%s must be %ld to %ld, not %ld", option, low, high, value);
+    return true;
+}
+
+bool tool_ends_otherwise(const tool_command *command, const char *option, const char *path,
+                         const char *ending)
+{
+    size_t length = path ? strlen(path) : 0, end = strlen(ending);
+
+    if (!path || (length > end && !strcmp(path + length - end, ending)))
+        return false;
+    tool_usage(command, "--%s must end in %s, not '%s'", option, ending, path);
+    return true;
+}
+
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv)
 {
@@ -248,6 +268,14 @@ int tool_dispatch(const char *program, const char *summary, const tool_subcomman
     else
         fprintf(stderr, "%s: which command? (see %s --help)\n", program, program);
     return DEER_USAGE;
+}
+
+void tool_print_number(double value, int width, int digits)
+{
+    if (isfinite(value))
+        printf(" %*.*f", width, digits, value);
+    else
+        printf(" %*s", width, "-");
 }
 
 /* ---------------------------------------------------------------- progress ----------------- */
@@ -276,20 +304,44 @@ void tool_progress_start(tool_progress *p, const char *what, const char *unit, d
                          .terminal = isatty(STDERR_FILENO)};
 }
 
+/* Columns of the terminal on standard error. */
+static int terminal_columns(void)
+{
+    struct winsize size;
+
+    return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : 80;
+}
+
+/* A bar that takes at most `room` columns; none where that is too little for one. */
+static void draw_bar(double part, int room, char bar[64])
+{
+    enum { WIDEST = 30, NARROWEST = 5, AROUND = 3 };
+    int width = room - AROUND < WIDEST ? room - AROUND : WIDEST, filled = (int)(part * width);
+
+    *bar = 0;
+    if (width >= NARROWEST)
+        snprintf(bar, 64, " [%.*s%*s]", filled, "##############################", width - filled,
+                 "");
+}
+
 void tool_progress_update(tool_progress *p, double done)
 {
-    enum { WIDTH = 30 };
     double now = tool_seconds(), elapsed = now - p->started;
-    double part = p->total > 0 ? done / p->total : 1, rate = elapsed > 0 ? done / elapsed : 0;
+    double part = p->total > 0 ? fmin(done / p->total, 1) : 1;
+    double rate = elapsed > 0 ? done / elapsed : 0;
     double left = rate > 0 ? (p->total - done) / rate : 0;
-    int filled = (int)(part * WIDTH);
+    char bar[64], numbers[160];
+    int room, name = (int)strlen(p->what), length;
 
     if (!p->terminal || (now - p->drawn < 0.1 && done < p->total))
         return;
     p->drawn = now;
-    fprintf(stderr, "\r%s [%.*s%*s] %3.0f%%  %.0f/%.0f %s  %.0f/s  ETA %.0f s \033[K", p->what,
-            filled, "##############################", WIDTH - filled, "", 100 * part, done,
-            p->total, p->unit, rate, left);
+    room = terminal_columns() - 1; /* the last column makes some terminals begin a new line */
+    length = snprintf(numbers, sizeof numbers, " %3.0f%%  %.0f/%.0f %s  %.0f/s  ETA %.0f s",
+                      100 * part, done, p->total, p->unit, rate, left);
+    draw_bar(part, room - name - length, bar);
+    fprintf(stderr, "\r%.*s%s%.*s\033[K", room, p->what, bar, room > name ? room - name : 0,
+            numbers);
 }
 
 void tool_progress_end(tool_progress *p)

@@ -20,6 +20,8 @@
 #ifndef RUNTIME_TOOL_H
 #define RUNTIME_TOOL_H
 
+#include <limits.h>
+
 #include "runtime/deer.h"
 
 typedef enum {
@@ -29,6 +31,12 @@ typedef enum {
     TOOL_DOUBLE, /* double *: a finite number */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
 } tool_type;
+
+/* As the default of a TOOL_INT option: tells whether it was given. */
+#define TOOL_NOT_GIVEN LONG_MIN
+
+/* Threads that any --threads may ask for. */
+enum { TOOL_MOST_THREADS = 1024 };
 
 typedef struct {
     const char *name; /* without the dashes; a NULL name ends the table */
@@ -60,6 +68,14 @@ int tool_fail(const tool_command *command, deer_status status, const deer_error 
 int tool_usage(const tool_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Whether an integer option was given outside its range; then prints so as tool_usage does. */
+bool tool_outside(const tool_command *command, const char *option, long value, long low, long high);
+
+/* Whether a file's name was given (path is not NULL) without its type's ending, ".png"; then prints
+ * so as tool_usage does. */
+bool tool_ends_otherwise(const tool_command *command, const char *option, const char *path,
+                         const char *ending);
+
 /* For a program with sub-commands ("deer-calib solve"): runs the one argv[1] names with argv + 1,
  * prints the list for --help, the version for --version. */
 typedef struct {
@@ -71,7 +87,11 @@ typedef struct {
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv);
 
-/* A progress bar with rate and ETA on stderr; silent when stderr is not a terminal. */
+/* Prints a space and a number on standard output, or a dash where it is not known (not finite). */
+void tool_print_number(double value, int width, int digits);
+
+/* A progress bar with rate and ETA on stderr, one line however narrow the terminal is (then first
+ * the bar and then the text is shorter); silent when stderr is not a terminal. */
 typedef struct {
     const char *what; /* "replay" */
     const char *unit; /* "frames" */

@@ -185,8 +185,14 @@ ok "$build/deer-model" info 3b --tokens 14 --explain
 grep -q '1\.341' "$out" || wrong "the explanation lacks the cost of a decoder layer"
 usage "$build/deer-model" info
 usage "$build/deer-model" info "$a" "$c"
-usage "$build/deer-model" info "$a" --tokens 0
+fails 2 '--tokens must be 1 to 4096, not 0' "$build/deer-model" info "$a" --tokens 0
+fails 2 '3b takes at most 32 tokens; --tokens is 33' "$build/deer-model" info 3b --tokens 33
+fails 2 'at most [0-9]* tokens' "$build/deer-model" info "$a" --tokens 4096
 bad_files "$build/deer-model" info
+for layers in 100 13 1 0 -1; do
+    nowhere 2 '--layers must be 2 to 12 for --config 3b' "$build/deer-model" synth --config 3b \
+        --layers $layers --out "$files/new"
+done
 nowhere 1 'No such file' "$build/deer-model" import --official "$files/none" --out "$files/new"
 nowhere 1 . "$build/deer-model" import --official tests/data/golden_a --out "$files/none/new"
 nowhere 1 . full_disk 100 \
@@ -205,8 +211,14 @@ record="$build/deer-sim record --tasks lift_red,press_button --episodes 2"
     nowhere 1 'disk full' full_disk 20 $record --out "$files/new.h5"
     nowhere 1 . $record --out "$files/none/new.h5"
     usage $record --out "$files/new.h5" --tasks juggle
-    usage $record --out "$files/new.h5" --episodes 0
     usage $record
+    nowhere 2 '--episodes must be 1 to 1000000, not 0' $record --out "$files/new.h5" --episodes 0
+    nowhere 2 '--workers must be 1 to 1024, not 0' $record --out "$files/new.h5" --workers 0
+    nowhere 2 '--row must be 1 to 5, not 6' $record --out "$files/new.h5" --row 6
+    nowhere 2 '--keep-steps must be 1 to 60, not 0' $record --out "$files/new.h5" --keep-steps 0
+    nowhere 2 "--split is seen or unseen, not 'foo'" $record --out "$files/new.h5" --split foo
+    nowhere 2 '--noise must be 0 or more, not -1' $record --out "$files/new.h5" --noise -1
+    nowhere 2 '--exit needs --policy' $record --out "$files/new.h5" --exit 2
 }
 "$build/tests/command_helper" empty "$files/empty.h5"
 "$build/tests/command_helper" sightless "$files/sightless.h5"
@@ -234,6 +246,11 @@ json 'demonstrations steps fingerprint tasks actions' "$build/deer-data" info "$
 bad_demos "$build/deer-data" info
 fails 1 'standard output' full_stdout "$build/deer-data" info "$demos"
 ok "$build/deer-data" frame "$demos" --out "$files/frame.png"
+nowhere 2 '--out must end in .png, not ' "$build/deer-data" frame "$demos" --out "$files/frame.jpg"
+nowhere 2 '--out must end in .png, not ' "$build/deer-sim" picture --out "$files/scene.jpg"
+nowhere 2 '--out must end in .png, not ' "$build/deer-sim" picture --out .png
+nowhere 2 '--out must end in .webp, not ' "$build/deer-sim" watch --model "$a" --out "$files/rollout.png"
+nowhere 2 '--sheet must end in .png, not ' "$build/deer-sim" watch --model "$a" --sheet "$files/rollout.webp"
 
 # ---------------------------------------------------------------- running -------------------------
 
@@ -254,6 +271,36 @@ bad_models "$build/deer-run" bench --steps 2 --model
 bad_models "$build/deer-run" episode --demos "$demos" --model
 bad_demos "$build/deer-run" episode --model "$a" --demos
 bad_models "$build/deer-sim" eval --tasks lift_red --episodes 1 --model
+bench="$build/deer-run bench --model $a"
+eval="$build/deer-sim eval --model $a"
+# shellcheck disable=SC2086
+{
+    fails 2 '--steps must be 1 to 1000000, not 0' $bench --steps 0
+    fails 2 '--side must be 1 to 4096, not 0' $bench --side 0
+    fails 2 '--exit must be 0 to [0-9]*, not -1' $bench --exit -1
+    fails 2 '--tokens must be 1 to 4096, not 0' $bench --tokens 0
+    fails 2 'at most [0-9]* tokens; --tokens is 4096' $bench --tokens 4096
+    fails 2 '--chains and --episodes exclude' $eval --chains 2 --episodes 3
+    fails 2 '--chains draws its tasks itself' $eval --chains 2 --tasks lift
+    fails 2 "--split is seen or unseen, not 'foo'" $eval --split foo
+    fails 2 '--workers must be 1 to 1024, not 0' $eval --workers 0
+    fails 2 '--exit must be 0 to [0-9]*, not -1' $eval --exit -1
+    fails 2 'there is no exit 9' $eval --exit 9
+    fails 2 'there is no exit 9' "$build/deer-sim" watch --model "$a" --exit 9 --out "$files/new.webp"
+    nowhere 2 'there is no exit 9' $record --policy "$a" --exit 9 --out "$files/new.h5"
+    fails 2 'there is no exit 9' $bench --exit 9
+    for threads in 0 1025; do
+        fails 2 "--threads must be 1 to 1024, not $threads" $bench --threads $threads
+        fails 2 "--threads must be 1 to 1024, not $threads" \
+            "$build/deer-run" episode --model "$a" --demos "$demos" --threads $threads
+        fails 2 "--threads must be 1 to 1024, not $threads" \
+            "$build/deer-data" import --calvin "$files" --out "$files/new.h5" --threads $threads
+    done
+    fails 2 'need --model, not --expert' "$build/deer-sim" eval --expert --exit 1
+    fails 2 '--fps must be 1 to 50, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --fps 0
+    fails 2 '--every must be 1 to 60, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --every 0
+    fails 2 '--moments must be 1 to 16, not 17' "$build/deer-sim" picture --out "$files/new.png" --moments 17
+}
 
 # Thresholds for golden_a, as text.
 cat >"$files/a.json" <<END
@@ -310,6 +357,15 @@ if [ -e "$model" ]; then
     json 'success low high rollouts exit_fractions seed split model_fingerprint weights exit thresholds' \
         "$build/deer-sim" eval --model "$model" \
         --tasks press_button --episodes 2 --json
+    ok "$build/deer-sim" eval --model "$model" --exit 1 --tasks press_button --episodes 1 --json
+    grep -q '"mean_exit": 1\.0$' "$out" || wrong "the mean of exit 1 is not 1"
+    ok "$build/deer-sim" eval --expert --tasks lift_red,push_red_left --episodes 1
+    grep -q '^all .* -   *0\.00000 ' "$out" || wrong "no dash for the mean exit of the expert"
+    ok "$build/deer-sim" eval --model "$model" --tasks press_button --episodes 1 # carries nothing
+    grep -q '^carry  *0 .*  -$' "$out" || wrong "no dash for the mean exit of no steps"
+    ! grep -q nan "$out" || wrong "a table for people has nan"
+    ok "$build/deer-sim" watch --model "$model" --exit 0 --out "$files/w.webp" --sheet "$files/w.png"
+    ok "$build/deer-sim" picture --moments 1 --out "$files/scene.png"
     bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
     bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache"

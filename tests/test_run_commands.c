@@ -721,7 +721,7 @@ static void test_run_wrong_usage(void **state)
           NULL);
     fails(2, "--exit", "deer-run", "episode", "--model", m, "--demos", d, "--exit", "-2", NULL);
     fails(2, "is no value", "deer-run", "bench", "--model", m, "--steps", "many", NULL);
-    fails(2, "out of range", "deer-run", "bench", "--model", m, "--steps", "0", NULL);
+    fails(2, "--steps must be 1 to", "deer-run", "bench", "--model", m, "--steps", "0", NULL);
     fails(2, "there is no exit 7", "deer-run", "bench", "--model", m, "--exit", "7", NULL);
     fails(2, "--model", "deer-run", "bench", NULL);
 }

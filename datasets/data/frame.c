@@ -59,7 +59,7 @@ int data_frame_main(int argc, char **argv)
         {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
-        {"out", TOOL_STRING, &out, "FILE", "PNG file to write (required)"},
+        {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data frame", "writes one camera image as a PNG",
                                "DEMOS --out FILE [options]", options,
@@ -76,6 +76,8 @@ int data_frame_main(int argc, char **argv)
         return tool_usage(&self, "one demonstrations file and --out are needed");
     if (!wrist && strcmp(camera, "static"))
         return tool_usage(&self, "'%s' is no camera: static or gripper", camera);
+    if (tool_ends_otherwise(&self, "out", out, ".png"))
+        return DEER_USAGE;
     status = run(rest[0], &cameras, name, step, wrist, out, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -94,7 +94,7 @@ static deer_status run(job *j, deer_error *err)
     if (calvin_open(j->folder, &d, err))
         return DEER_FAILED;
     calvin_fingerprint(d, source);
-    n = calvin_count(d) < j->limit || !j->limit ? calvin_count(d) : (int)j->limit;
+    n = calvin_count(d) < j->limit ? calvin_count(d) : (int)j->limit;
     status = parts_open(j->out, source, n, (int)j->each, &p, err);
     if (!status) {
         status = import_parts(j, d, &p, err);
@@ -106,16 +106,16 @@ static deer_status run(job *j, deer_error *err)
 
 int data_import_main(int argc, char **argv)
 {
-    job j = {.threads = tool_cores(), .each = PART_EPISODES};
+    job j = {.limit = INT_MAX, .threads = tool_cores(), .each = PART_EPISODES};
     const tool_option options[] = {
         {"calvin", TOOL_STRING, &j.folder, "DIR",
          "a split of CALVIN: task_D_D/training (required)"},
         {"out", TOOL_STRING, &j.out, "FILE", "demonstrations file to write (required)"},
-        {"limit", TOOL_INT, &j.limit, "N", "only the first N annotated episodes"},
+        {"limit", TOOL_INT, &j.limit, "N", "only the first N annotated episodes (default: all)"},
         {"part-episodes", TOOL_INT, &j.each, "N",
          "keep every N finished, for an import that is killed and started again (default 32)"},
         {"skip-bad", TOOL_FLAG, &j.skip_bad, NULL, "leave out episodes with files that are broken"},
-        {"threads", TOOL_INT, &j.threads, "N", "threads (default one per core)"},
+        {"threads", TOOL_INT, &j.threads, "N", "threads, 1 to 1024 (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-data import", "makes demonstrations of the language-annotated episodes of CALVIN",
@@ -130,8 +130,10 @@ int data_import_main(int argc, char **argv)
         return ended;
     if (!j.folder || !j.out)
         return tool_usage(&self, "--calvin DIR and --out FILE are required");
-    if (j.limit < 0 || j.threads < 1 || j.each < 1 || j.each > 1000000)
-        return tool_usage(&self, "--limit, --threads and --part-episodes must be positive");
+    if (tool_outside(&self, "limit", j.limit, 1, INT_MAX) ||
+        tool_outside(&self, "part-episodes", j.each, 1, 1000000) ||
+        tool_outside(&self, "threads", j.threads, 1, TOOL_MOST_THREADS))
+        return DEER_USAGE;
     status = run(&j, &err);
     if (status)
         return tool_fail(&self, status, &err);

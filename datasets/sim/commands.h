@@ -3,6 +3,7 @@
 #define SIM_COMMANDS_H
 
 #include "datasets/tabletop/tabletop.h"
+#include "runtime/tool.h"
 
 int sim_record_main(int argc, char **argv);
 int sim_eval_main(int argc, char **argv);
@@ -14,11 +15,14 @@ int sim_watch_main(int argc, char **argv);
  * (which is then in *unknown). */
 int sim_select_tasks(const char *names, int *tasks, const char **unknown);
 
-/* The split called "seen" or "unseen"; DEER_FAILED for another name. */
-deer_status sim_split(const char *name, tabletop_split *split);
+/* The split called "seen" or "unseen"; for another name false, after a message as of tool_usage. */
+bool sim_split(const tool_command *command, const char *name, tabletop_split *split);
 
-/* Opens a policy with the thresholds of a file, or fixed at an exit (DEER_ALL_EXITS: the deepest).
- */
+/* Episodes of a task, or rows, and worker processes that can be asked for. */
+enum { SIM_MOST_EPISODES = 1000000, SIM_MOST_WORKERS = 1024 };
+
+/* Opens a policy with the thresholds of a file, or fixed at an exit (TOOL_NOT_GIVEN: the deepest;
+ * DEER_USAGE where the model has no such exit). */
 deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
                             deer_model **model, deer_thresholds *thresholds, deer_error *err);
 

@@ -1,7 +1,6 @@
 /* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
  * setting. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "datasets/sim/commands.h"
@@ -118,12 +117,14 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
 deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
                             deer_model **model, deer_thresholds *thresholds, deer_error *err)
 {
-    if (deer_model_open(model_path, thresholds_path ? DEER_ALL_EXITS : (int)exit_index, model, err))
-        return DEER_FAILED;
-    if (thresholds_path)
+    int exit = thresholds_path || exit_index == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)exit_index;
+    deer_status status = deer_model_open(model_path, exit, model, err);
+
+    if (!status && thresholds_path)
         return deer_thresholds_load(thresholds_path, *model, thresholds, err);
-    deer_thresholds_fixed(*model, deer_model_max_exit(*model), thresholds);
-    return DEER_OK;
+    if (!status)
+        deer_thresholds_fixed(*model, deer_model_max_exit(*model), thresholds);
+    return status;
 }
 
 /* The exit fractions of an evaluation that was written with --json. */
@@ -161,28 +162,95 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
     return status;
 }
 
+typedef struct {
+    const char *model, *thresholds, *tasks, *unknown, *split, *random;
+    long exit, episodes, seed, workers, chains;
+    bool json, expert;
+} request;
+
+/* Options that exclude each other; true after a message. */
+static bool contradicts(const tool_command *self, const request *r)
+{
+    int how = !!r->thresholds + (r->exit != TOOL_NOT_GIVEN) + !!r->random;
+
+    if (!r->model == !r->expert)
+        tool_usage(self, "either --model FILE or --expert is required");
+    else if (how && r->expert)
+        tool_usage(self, "--thresholds, --exit and --random-exits need --model, not --expert");
+    else if (how > 1)
+        tool_usage(self, "--thresholds, --exit and --random-exits exclude each other");
+    else if (r->chains != TOOL_NOT_GIVEN && r->episodes != TOOL_NOT_GIVEN)
+        tool_usage(self, "--chains and --episodes exclude each other");
+    else if (r->chains != TOOL_NOT_GIVEN && r->tasks)
+        tool_usage(self, "--chains draws its tasks itself, without --tasks");
+    else
+        return false;
+    return true;
+}
+
+/* Fills what the options say; false after a message. */
+static bool understand(const tool_command *self, request *r, evaluation *e)
+{
+    if (contradicts(self, r) || tool_outside(self, "exit", r->exit, 0, DEER_MAX_EXITS - 1) ||
+        tool_outside(self, "episodes", r->episodes, 1, SIM_MOST_EPISODES) ||
+        tool_outside(self, "chains", r->chains, 1, SIM_MOST_EPISODES) ||
+        tool_outside(self, "workers", r->workers, 1, SIM_MOST_WORKERS) ||
+        !sim_split(self, r->split, &e->split))
+        return false;
+    e->n_tasks = sim_select_tasks(r->tasks ? r->tasks : "all", e->tasks, &r->unknown);
+    if (e->n_tasks < 0) {
+        tool_usage(self, "there is no task '%s'", r->unknown);
+        return false;
+    }
+    e->seed = (uint64_t)r->seed;
+    e->thresholds_file = r->thresholds;
+    e->random_file = r->random;
+    e->chains = r->chains == TOOL_NOT_GIVEN ? 0 : (int)r->chains;
+    return true;
+}
+
+static deer_status run(const request *r, evaluation *e, deer_error *err)
+{
+    int episodes = r->episodes == TOOL_NOT_GIVEN ? 10 : (int)r->episodes;
+    deer_status status = r->expert ? DEER_OK
+                                   : sim_open_policy(r->model, r->thresholds, r->exit, &e->model,
+                                                     &e->thresholds, err);
+
+    if (!status && r->random)
+        status = load_fractions(e, r->random, err);
+    if (!status)
+        status = evaluate(e, episodes, (int)r->workers, err);
+    if (!status)
+        (r->json ? evaluation_print_json : evaluation_print)(e);
+    deer_model_close(e->model);
+    return status;
+}
+
 int sim_eval_main(int argc, char **argv)
 {
-    const char *model = NULL, *thresholds = NULL, *tasks = "all", *unknown = NULL, *split = "seen";
-    const char *random = NULL;
-    long exit_index = DEER_ALL_EXITS, episodes = 10, seed = 1000, workers = tool_cores(),
-         chains = 0;
-    bool json = false, expert = false;
+    static evaluation e;
+    request r = {.split = "seen",
+                 .exit = TOOL_NOT_GIVEN,
+                 .episodes = TOOL_NOT_GIVEN,
+                 .chains = TOOL_NOT_GIVEN,
+                 .seed = 1000,
+                 .workers = tool_cores()};
     const tool_option options[] = {
-        {"model", TOOL_STRING, &model, "FILE", "policy (required, unless --expert)"},
-        {"expert", TOOL_FLAG, &expert, NULL, "judge the scripted expert instead"},
-        {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
-        {"exit", TOOL_INT, &exit_index, "K",
-         "always exit at the K-th exit, from 0 (default deepest)"},
-        {"random-exits", TOOL_STRING, &random, "FILE",
+        {"model", TOOL_STRING, &r.model, "FILE", "policy (required, unless --expert)"},
+        {"expert", TOOL_FLAG, &r.expert, NULL, "judge the scripted expert instead"},
+        {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "stop early under these thresholds"},
+        {"exit", TOOL_INT, &r.exit, "K", "always exit at the K-th exit, from 0 (default deepest)"},
+        {"random-exits", TOOL_STRING, &r.random, "FILE",
          "control: draw exits at random, as often as in this --json result"},
-        {"tasks", TOOL_STRING, &tasks, "NAMES", "tasks or families, comma-separated (default all)"},
-        {"episodes", TOOL_INT, &episodes, "N", "rollouts per task (default 10)"},
-        {"chains", TOOL_INT, &chains, "N", "instead, N rows of five instructions without a reset"},
-        {"split", TOOL_STRING, &split, "NAME", "seen (default) or unseen wordings and layouts"},
-        {"seed", TOOL_INT, &seed, "S", "common random numbers for every setting (default 1000)"},
-        {"workers", TOOL_INT, &workers, "N", "processes (default one per core)"},
-        {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
+        {"tasks", TOOL_STRING, &r.tasks, "NAMES",
+         "tasks or families, comma-separated (default all)"},
+        {"episodes", TOOL_INT, &r.episodes, "N", "rollouts per task (default 10)"},
+        {"chains", TOOL_INT, &r.chains, "N",
+         "instead, N rows of five instructions without a reset"},
+        {"split", TOOL_STRING, &r.split, "NAME", "seen (default) or unseen wordings and layouts"},
+        {"seed", TOOL_INT, &r.seed, "S", "common random numbers for every setting (default 1000)"},
+        {"workers", TOOL_INT, &r.workers, "N", "processes, 1 to 1024 (default one per core)"},
+        {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-sim eval", "judges a policy by closed-loop rollouts on the tabletop",
@@ -190,47 +258,14 @@ int sim_eval_main(int argc, char **argv)
         "deer-sim eval --model datasets/tabletop/policy.safetensors --episodes 20\n"
         "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};
-    evaluation *e;
     deer_error err;
     deer_status status;
     int ended;
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!model == !expert)
-        return tool_usage(&self, "either --model FILE or --expert is required");
-    if (!!thresholds + (exit_index != DEER_ALL_EXITS) + !!random > 1 || (expert && random))
-        return tool_usage(&self, "--thresholds, --exit and --random-exits exclude each other");
-    if (episodes < 1 || episodes > 1000000 || chains < 0 || chains > 1000000 || workers < 1)
-        return tool_usage(&self, "--episodes, --chains and --workers must be positive");
-    e = calloc(1, sizeof *e);
-    if (!e)
-        return tool_fail(&self, deer_fail(&err, "out of memory"), &err);
-    e->seed = (uint64_t)seed;
-    e->chains = (int)chains;
-    e->thresholds_file = thresholds;
-    e->random_file = random;
-    e->n_tasks = sim_select_tasks(tasks, e->tasks, &unknown);
-    if (e->n_tasks < 0 || sim_split(split, &e->split) || (chains && strcmp(tasks, "all"))) {
-        free(e);
-        return unknown ? tool_usage(&self, "there is no task '%s'", unknown)
-                       : tool_usage(&self,
-                                    "--split is seen or unseen; --chains draws its tasks itself");
-    }
-    status = expert
-                 ? DEER_OK
-                 : sim_open_policy(model, thresholds, exit_index, &e->model, &e->thresholds, &err);
-    if (!status && random)
-        status = load_fractions(e, random, &err);
-    if (!status)
-        status = evaluate(e, (int)episodes, (int)workers, &err);
-    if (status)
-        tool_fail(&self, status, &err);
-    else if (json)
-        evaluation_print_json(e);
-    else
-        evaluation_print(e);
-    deer_model_close(e->model);
-    free(e);
-    return (int)status;
+    if (!understand(&self, &r, &e))
+        return DEER_USAGE;
+    status = run(&r, &e, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

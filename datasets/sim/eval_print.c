@@ -27,13 +27,13 @@ static long steps_in(const tally *t, int phase)
     return n;
 }
 
-/* Mean exit counted from 1; NAN without steps. */
+/* Mean exit, numbered from 0; NAN without steps. */
 static double mean_exit(const long *exits)
 {
     double sum = 0, n = 0;
 
     for (int k = 0; k < DEER_MAX_EXITS; k++) {
-        sum += (double)exits[k] * (k + 1);
+        sum += (double)exits[k] * k;
         n += (double)exits[k];
     }
     return n > 0 ? sum / n : NAN;
@@ -218,10 +218,11 @@ static void print_row(const char *name, const tally *t)
     double low, high;
 
     wilson_interval(t->successes, t->rollouts, &low, &high);
-    printf("%-28s %6d   %5.1f%%  [%5.1f, %5.1f]   %5.1f   %5.2f   %8.5f   %8.5f\n", name,
-           t->rollouts, 100.0 * t->successes / t->rollouts, 100 * low, 100 * high,
-           t->successes ? (double)t->successful_steps / t->successes : NAN, mean_exit_of(t),
-           t->llm / (double)t->steps, t->total / (double)t->steps);
+    printf("%-28s %6d   %5.1f%%  [%5.1f, %5.1f]  ", name, t->rollouts,
+           100.0 * t->successes / t->rollouts, 100 * low, 100 * high);
+    tool_print_number(t->successes ? (double)t->successful_steps / t->successes : NAN, 5, 1);
+    tool_print_number(mean_exit_of(t), 7, 2);
+    printf("   %8.5f   %8.5f\n", t->llm / (double)t->steps, t->total / (double)t->steps);
 }
 
 static void print_chains(const evaluation *e)
@@ -252,7 +253,8 @@ static void print_exits(const evaluation *e)
         printf("%-10s %8ld", tabletop_phase_name((tabletop_phase)p), n);
         for (int k = 0; k < config->exits; k++)
             printf("  %8.1f", n ? 100.0 * (double)t->exits[p][k] / (double)n : 0.0);
-        printf("  %9.2f\n", mean_exit(t->exits[p]));
+        tool_print_number(mean_exit(t->exits[p]), 10, 2);
+        putchar('\n');
     }
     printf("%-10s %8ld", "all", t->steps);
     for (int k = 0; k < config->exits; k++)

@@ -42,11 +42,11 @@ int sim_picture_main(int argc, char **argv)
     const char *out = NULL, *task = "stack_red_on_blue";
     long seed = 0, moments = 4, steps = 6;
     const tool_option options[] = {
-        {"out", TOOL_STRING, &out, "FILE", "PNG file to write (required)"},
+        {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
         {"task", TOOL_STRING, &task, "NAME", "what the expert does (default stack_red_on_blue)"},
         {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
         {"moments", TOOL_INT, &moments, "N", "pictures side by side, 1 to 16 (default 4)"},
-        {"steps", TOOL_INT, &steps, "N", "control steps between them (default 6)"},
+        {"steps", TOOL_INT, &steps, "N", "control steps between them, 1 to 60 (default 6)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-sim picture", "draws moments of an expert episode",
                                "--out FILE [options]", options,
@@ -62,8 +62,10 @@ int sim_picture_main(int argc, char **argv)
         return tool_usage(&self, "--out FILE is required");
     if (tabletop_task_find(task) < 0)
         return tool_usage(&self, "there is no task '%s'", task);
-    if (moments < 1 || moments > 16 || steps < 1)
-        return tool_usage(&self, "--moments must be 1 to 16, --steps positive");
+    if (tool_outside(&self, "moments", moments, 1, 16) ||
+        tool_outside(&self, "steps", steps, 1, TABLETOP_MAX_STEPS) ||
+        tool_ends_otherwise(&self, "out", out, ".png"))
+        return DEER_USAGE;
     rgb = malloc((size_t)moments * 2 * SIDE * SIDE * 3);
     if (!rgb)
         return tool_fail(&self, deer_fail(&err, "out of memory"), &err);

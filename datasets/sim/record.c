@@ -1,7 +1,6 @@
 /* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
  * policy's own path. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "datasets/sim/commands.h"
@@ -131,25 +130,86 @@ static deer_status record_all(recording *r, int rows, int workers, const char *o
     return demos_writer_finish(r->writer, err);
 }
 
+typedef struct {
+    const char *tasks, *out, *model, *unknown, *split;
+    long episodes, seed, workers, keep, exit, row;
+    double noise;
+} request;
+
+/* Fills what the options say; false after a message. */
+static bool understand(const tool_command *self, request *q, recording *r)
+{
+    if (tool_outside(self, "exit", q->exit, 0, DEER_MAX_EXITS - 1) ||
+        tool_outside(self, "episodes", q->episodes, 1, SIM_MOST_EPISODES) ||
+        tool_outside(self, "row", q->row, 1, TABLETOP_CHAIN) ||
+        tool_outside(self, "keep-steps", q->keep, 1, TABLETOP_MAX_STEPS) ||
+        tool_outside(self, "workers", q->workers, 1, SIM_MOST_WORKERS) ||
+        !sim_split(self, q->split, &r->split))
+        return false;
+    r->n_tasks = sim_select_tasks(q->tasks, r->tasks, &q->unknown);
+    if (!q->out)
+        tool_usage(self, "--out FILE is required");
+    else if (r->n_tasks < 0)
+        tool_usage(self, "there is no task '%s'", q->unknown);
+    else if (q->noise < 0)
+        tool_usage(self, "--noise must be 0 or more, not %g", q->noise);
+    else if (q->exit != TOOL_NOT_GIVEN && !q->model)
+        tool_usage(self, "--exit needs --policy");
+    else {
+        r->row = (int)q->row;
+        r->seed = (uint64_t)q->seed;
+        r->how = (rollout_recording){q->noise, q->keep == TOOL_NOT_GIVEN ? 0 : (int)q->keep};
+        r->keep_failures = q->model || r->how.keep_steps;
+        return true;
+    }
+    return false;
+}
+
+static deer_status run(const request *q, recording *r, deer_error *err)
+{
+    double started = tool_seconds(), seconds;
+    deer_status status =
+        q->model ? sim_open_policy(q->model, NULL, q->exit, &r->model, &r->thresholds, err)
+                 : DEER_OK;
+
+    if (!status)
+        status = record_all(r, (int)q->episodes * r->n_tasks, (int)q->workers, q->out, err);
+    seconds = tool_seconds() - started;
+    if (!status)
+        fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", q->out,
+                r->episodes, r->steps, seconds, (double)r->steps / seconds);
+    deer_model_close(r->model);
+    return status;
+}
+
 int sim_record_main(int argc, char **argv)
 {
-    const char *tasks = "all", *out = NULL, *model = NULL, *unknown = NULL;
-    const char *split = "seen";
-    long episodes = 10, seed = 0, workers = tool_cores(), keep = 0, exit_index = -1, row = 1;
-    double noise = 0.7, started;
+    static recording r;
+    request q = {.tasks = "all",
+                 .split = "seen",
+                 .episodes = 10,
+                 .workers = tool_cores(),
+                 .keep = TOOL_NOT_GIVEN,
+                 .exit = TOOL_NOT_GIVEN,
+                 .row = 1,
+                 .noise = 0.7};
     const tool_option options[] = {
-        {"out", TOOL_STRING, &out, "FILE", "demonstrations file to write (required)"},
-        {"tasks", TOOL_STRING, &tasks, "NAMES", "tasks or families, comma-separated (default all)"},
-        {"episodes", TOOL_INT, &episodes, "N", "episodes per task (default 10)"},
-        {"row", TOOL_INT, &row, "N",
-         "N tasks in a row from one reset, those after the first drawn (default 1)"},
-        {"split", TOOL_STRING, &split, "NAME", "seen (default) or unseen wordings and layouts"},
-        {"seed", TOOL_INT, &seed, "S", "everything random comes from it (default 0)"},
-        {"noise", TOOL_DOUBLE, &noise, "X", "disturbance of executed actions (default 0.7)"},
-        {"keep-steps", TOOL_INT, &keep, "N", "keep only the first N steps of each episode"},
-        {"policy", TOOL_STRING, &model, "FILE", "let this model act; labels stay the expert's"},
-        {"exit", TOOL_INT, &exit_index, "K", "exit at which that model acts (default its deepest)"},
-        {"workers", TOOL_INT, &workers, "N", "processes (default one per core)"},
+        {"out", TOOL_STRING, &q.out, "FILE", "demonstrations file to write (required)"},
+        {"tasks", TOOL_STRING, &q.tasks, "NAMES",
+         "tasks or families, comma-separated (default all)"},
+        {"episodes", TOOL_INT, &q.episodes, "N", "episodes per task (default 10)"},
+        {"row", TOOL_INT, &q.row, "N",
+         "1 to 5 tasks in a row from one reset, those after the first drawn (default 1)"},
+        {"split", TOOL_STRING, &q.split, "NAME", "seen (default) or unseen wordings and layouts"},
+        {"seed", TOOL_INT, &q.seed, "S", "everything random comes from it (default 0)"},
+        {"noise", TOOL_DOUBLE, &q.noise, "X",
+         "disturbance of executed actions, 0 or more (default 0.7)"},
+        {"keep-steps", TOOL_INT, &q.keep, "N",
+         "keep only the first N steps of each episode, 1 to 60"},
+        {"policy", TOOL_STRING, &q.model, "FILE", "let this model act; labels stay the expert's"},
+        {"exit", TOOL_INT, &q.exit, "K",
+         "exit at which --policy acts, from 0 (default its deepest)"},
+        {"workers", TOOL_INT, &q.workers, "N", "processes, 1 to 1024 (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-sim record", "records demonstrations on the tabletop", "--out FILE [options]",
@@ -157,42 +217,14 @@ int sim_record_main(int argc, char **argv)
         "deer-sim record --tasks all --episodes 20 --seed 1 --out demos.h5\n"
         "deer-sim record --tasks lift,stack_red_on_blue --episodes 100 --out some.h5\n"
         "deer-sim record --episodes 50 --row 3 --seed 2 --out rows.h5"};
-    recording *r = calloc(1, sizeof *r);
     deer_error err;
     deer_status status;
     int ended;
 
-    if (!r || tool_parse(&self, argc, argv, NULL, NULL, &ended)) {
-        free(r);
-        return r ? ended : DEER_FAILED;
-    }
-    r->n_tasks = sim_select_tasks(tasks, r->tasks, &unknown);
-    if (!out || r->n_tasks < 0 || episodes < 1 || episodes > 1000000 || workers < 1 || keep < 0) {
-        free(r);
-        return !out      ? tool_usage(&self, "--out FILE is required")
-               : unknown ? tool_usage(&self, "there is no task '%s'", unknown)
-                         : tool_usage(&self, "--episodes and --workers must be positive");
-    }
-    if (row < 1 || row > TABLETOP_CHAIN || sim_split(split, &r->split)) {
-        free(r);
-        return tool_usage(&self, "--row is 1 to %d, --split seen or unseen", TABLETOP_CHAIN);
-    }
-    r->row = (int)row;
-    r->seed = (uint64_t)seed;
-    r->how = (rollout_recording){noise, (int)keep};
-    r->keep_failures = model || keep;
-    started = tool_seconds();
-    status = model ? deer_model_open(model, (int)exit_index, &r->model, &err) : DEER_OK;
-    if (r->model)
-        deer_thresholds_fixed(r->model, deer_model_max_exit(r->model), &r->thresholds);
-    if (!status)
-        status = record_all(r, (int)episodes * r->n_tasks, (int)workers, out, &err);
-    if (status)
-        tool_fail(&self, status, &err);
-    else
-        fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", out, r->episodes,
-                r->steps, tool_seconds() - started, (double)r->steps / (tool_seconds() - started));
-    deer_model_close(r->model);
-    free(r);
-    return (int)status;
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!understand(&self, &q, &r))
+        return DEER_USAGE;
+    status = run(&q, &r, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

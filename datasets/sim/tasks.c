@@ -40,10 +40,13 @@ int sim_select_tasks(const char *names, int *tasks, const char **unknown)
     return count;
 }
 
-deer_status sim_split(const char *name, tabletop_split *split)
+bool sim_split(const tool_command *command, const char *name, tabletop_split *split)
 {
     *split = strcmp(name, "unseen") ? TABLETOP_SEEN : TABLETOP_UNSEEN;
-    return *split == TABLETOP_SEEN && strcmp(name, "seen") ? DEER_FAILED : DEER_OK;
+    if (*split == TABLETOP_UNSEEN || !strcmp(name, "seen"))
+        return true;
+    tool_usage(command, "--split is seen or unseen, not '%s'", name);
+    return false;
 }
 
 int sim_tasks_main(int argc, char **argv)

@@ -227,11 +227,11 @@ int sim_watch_main(int argc, char **argv)
 {
     const char *model = NULL, *thresholds = NULL, *task = "stack_red_on_blue", *split_name = "seen";
     const char *out = NULL, *sheet = NULL;
-    long seed = 0, exit_index = DEER_ALL_EXITS, fps = 5, every = 3;
+    long seed = 0, exit_index = TOOL_NOT_GIVEN, fps = 5, every = 3;
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "policy (required)"},
-        {"out", TOOL_STRING, &out, "FILE", "animated WebP picture to write"},
-        {"sheet", TOOL_STRING, &sheet, "FILE", "and/or a PNG with every few frames side by side"},
+        {"out", TOOL_STRING, &out, "FILE", "animated WebP picture to write, a .webp"},
+        {"sheet", TOOL_STRING, &sheet, "FILE", "and/or a .png with every few frames side by side"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
         {"exit", TOOL_INT, &exit_index, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
@@ -240,7 +240,7 @@ int sim_watch_main(int argc, char **argv)
         {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
         {"fps", TOOL_INT, &fps, "N",
          "frames a second, 1 to 50 (default 5; the robot acts at 10 Hz)"},
-        {"every", TOOL_INT, &every, "N", "frames between those on the sheet (default 3)"},
+        {"every", TOOL_INT, &every, "N", "frames between those on the sheet, 1 to 60 (default 3)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-sim watch", "draws a rollout with the exit taken at each step",
@@ -261,11 +261,14 @@ int sim_watch_main(int argc, char **argv)
         return tool_usage(&self, "--model FILE and --out FILE (or --sheet FILE) are required");
     if (tabletop_task_find(task) < 0)
         return tool_usage(&self, "there is no task '%s'", task);
-    if (sim_split(split_name, &split) || fps < 1 || fps > 50 || every < 1 ||
-        (thresholds && exit_index != DEER_ALL_EXITS))
-        return tool_usage(
-            &self, "--split is seen or unseen, --fps 1 to 50, --every positive; --thresholds "
-                   "and --exit exclude each other");
+    if (thresholds && exit_index != TOOL_NOT_GIVEN)
+        return tool_usage(&self, "--thresholds and --exit exclude each other");
+    if (tool_outside(&self, "exit", exit_index, 0, DEER_MAX_EXITS - 1) ||
+        tool_outside(&self, "fps", fps, 1, 50) ||
+        tool_outside(&self, "every", every, 1, TABLETOP_MAX_STEPS) ||
+        !sim_split(&self, split_name, &split) || tool_ends_otherwise(&self, "out", out, ".webp") ||
+        tool_ends_otherwise(&self, "sheet", sheet, ".png"))
+        return DEER_USAGE;
     status = sim_open_policy(model, thresholds, exit_index, &policy, &how, &err);
     f.model = policy;
     if (!status)

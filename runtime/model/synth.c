@@ -29,14 +29,23 @@ typedef struct {
     long layers, seed;
 } request;
 
+static deer_status keep_layers(const request *r, deer_config *config, deer_error *err)
+{
+    if (r->layers < 2 || r->layers > config->layers)
+        return deer_fail_with(DEER_USAGE, err, "--layers must be 2 to %d for --config %s, not %ld",
+                              config->layers, r->config, r->layers);
+    synthesize_layers(config, (int)r->layers);
+    return DEER_OK;
+}
+
 static deer_status make(const request *r, const model_output *to, deer_error *err)
 {
     deer_config config;
     char *words = NULL;
     deer_status status = read_config(r->config, &config, err);
 
-    if (!status && r->layers)
-        synthesize_layers(&config, (int)r->layers);
+    if (!status && r->layers != TOOL_NOT_GIVEN)
+        status = keep_layers(r, &config, err);
     if (!status && r->tokenizer)
         status = official_tokenizer(r->tokenizer, config.vocab, &words, err);
     if (!status)
@@ -48,13 +57,14 @@ static deer_status make(const request *r, const model_output *to, deer_error *er
 int command_synth(int argc, char **argv)
 {
     const char *dtype = NULL;
-    request r = {NULL};
+    request r = {.layers = TOOL_NOT_GIVEN};
     tool_progress bar;
     model_output to = {.progress = command_progress, .progress_context = &bar};
     const tool_option options[] = {
         {"config", TOOL_STRING, &r.config, "3b|9b|FILE",
          "a published model's dimensions, or a model file's configuration as JSON (required)"},
-        {"layers", TOOL_INT, &r.layers, "N", "keep N decoder layers (default: as configured)"},
+        {"layers", TOOL_INT, &r.layers, "N",
+         "keep N decoder layers, 2 to as many as configured (default: all)"},
         {"tokenizer", TOOL_STRING, &r.tokenizer, "FILE",
          "tokenizer.json to put in (default: the model takes ids only)"},
         {"dtype", TOOL_STRING, &dtype, "TYPE", "matrices as f32 (default), bf16 or q8"},
@@ -74,8 +84,6 @@ int command_synth(int argc, char **argv)
         return ended;
     if (!r.config || !to.path)
         return tool_usage(&self, "--config and --out are required");
-    if (r.layers < 0 || r.layers > 1024 || r.layers == 1)
-        return tool_usage(&self, "--layers must lie between 2 and 1024");
     if (!command_dtype(dtype, &to.dtype))
         return tool_usage(&self, "--dtype is f32, bf16 or q8, not %s", dtype);
     tool_progress_start(&bar, "synth", "MB", 1);

@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "budgets/latency.h"
 #include "runtime/run/bench.h"
@@ -15,6 +14,7 @@
 #include "runtime/tool.h"
 
 enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096, MAX_LOGGED = 10000 };
+enum { MAX_TOKENS = 4096, SHORT = 8 };
 
 static const char instruction[] = "lift the red block";
 
@@ -44,15 +44,15 @@ static uint8_t *random_images(long side)
  */
 static deer_status instruct(const bench *b, const policy *p, deer_error *err)
 {
-    enum { MOST = 4096 };
-    static int32_t ids[MOST];
+    static int32_t ids[MAX_TOKENS];
     const deer_config *c = deer_model_config(p->model);
 
-    if (!b->tokens && !deer_session_set_instruction(p->session, instruction, err))
+    if (b->tokens == TOOL_NOT_GIVEN && !deer_session_set_instruction(p->session, instruction, err))
         return DEER_OK;
-    for (int i = 0; i < MOST; i++)
+    for (int i = 0; i < MAX_TOKENS; i++)
         ids[i] = i ? 0 : c->media_token;
-    return deer_session_set_tokens(p->session, ids, b->tokens ? (int)b->tokens : 8, err);
+    return deer_session_set_tokens(p->session, ids,
+                                   b->tokens == TOOL_NOT_GIVEN ? SHORT : (int)b->tokens, err);
 }
 
 /* Times steps after a warm-up that touches every weight; log may be NULL. *before: bytes of the
@@ -153,7 +153,7 @@ static deer_status measure(bench *b, int exit, bench_exit *m, stage_table *s, de
     if (status)
         return status;
     m->open_ms = 1e3 * (tool_seconds() - start);
-    if (!b->side)
+    if (b->side == TOOL_NOT_GIVEN)
         b->side = deer_model_config(p.model)->image_size;
     own = IMAGES * image_pair(b->side) + (size_t)b->steps * sizeof *ms;
     pixels = random_images(b->side);
@@ -225,11 +225,14 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     deer_config config;
     deer_status status = read_config(b->model, &config, err);
 
+    if (!status && b->tokens != TOOL_NOT_GIVEN && b->tokens > config.max_text)
+        return deer_fail_with(DEER_USAGE, err, "%s takes at most %d tokens; --tokens is %ld",
+                              b->model, config.max_text, b->tokens);
     if (!status && b->hardware)
         status = deer_hardware_load(b->hardware, &machine, err);
     if (status)
         return status;
-    if (exit < 0) {
+    if (exit == TOOL_NOT_GIVEN) {
         first = 0;
         last = config.exits - 1;
     }
@@ -248,25 +251,21 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     return status;
 }
 
-static bool ends_in_json(const char *path)
-{
-    size_t length = strlen(path);
-
-    return length > 5 && !strcmp(path + length - 5, ".json");
-}
-
 int run_bench_main(int argc, char **argv)
 {
-    bench b = {.steps = 30};
-    long exit = -1, threads = 0;
+    bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN};
+    long exit = TOOL_NOT_GIVEN, threads = TOOL_NOT_GIVEN;
     bool pin = false, json = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &b.model, "FILE", "policy to run (required)"},
-        {"exit", TOOL_INT, &exit, "K", "only this exit (default: every one)"},
-        {"steps", TOOL_INT, &b.steps, "N", "timed steps an exit (default 30)"},
-        {"side", TOOL_INT, &b.side, "PIXELS", "side of camera images (default the model's)"},
-        {"tokens", TOOL_INT, &b.tokens, "N", "length of the instruction (default a short one)"},
-        {"threads", TOOL_INT, &threads, "N", "for matrix products (default one per core)"},
+        {"exit", TOOL_INT, &exit, "K", "only this exit, from 0 (default: every one)"},
+        {"steps", TOOL_INT, &b.steps, "N", "timed steps an exit, 1 to 1000000 (default 30)"},
+        {"side", TOOL_INT, &b.side, "PIXELS",
+         "side of camera images, 1 to 4096 (default the model's)"},
+        {"tokens", TOOL_INT, &b.tokens, "N",
+         "length of the instruction, 1 to as many as the model takes (default a short one)"},
+        {"threads", TOOL_INT, &threads, "N",
+         "for matrix products, 1 to 1024 (default one per core)"},
         {"pin", TOOL_FLAG, &pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &b.profile, NULL,
          "time of each stage of the deepest exit, beside this machine's limits"},
@@ -291,13 +290,14 @@ int run_bench_main(int argc, char **argv)
         return ended;
     if (!b.model)
         return tool_usage(&self, "--model FILE is required");
-    if (b.steps < 1 || b.steps > MAX_BENCH_STEPS || b.side < 0 || b.side > MAX_SIDE ||
-        b.tokens < 0 || b.tokens > 4096 || threads < 0 || threads > 1024 || exit < -1 ||
-        exit >= DEER_MAX_EXITS)
-        return tool_usage(&self, "--exit, --steps, --side, --tokens or --threads is out of range");
-    if (b.profile_out && !ends_in_json(b.profile_out))
-        return tool_usage(&self, "--profile-out must end in .json, as other commands expect it");
-    if (threads)
+    if (tool_outside(&self, "exit", exit, 0, DEER_MAX_EXITS - 1) ||
+        tool_outside(&self, "steps", b.steps, 1, MAX_BENCH_STEPS) ||
+        tool_outside(&self, "side", b.side, 1, MAX_SIDE) ||
+        tool_outside(&self, "tokens", b.tokens, 1, MAX_TOKENS) ||
+        tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
+        tool_ends_otherwise(&self, "profile-out", b.profile_out, ".json"))
+        return DEER_USAGE;
+    if (threads != TOOL_NOT_GIVEN)
         deer_set_threads((int)threads);
     if (pin)
         deer_pin_threads();

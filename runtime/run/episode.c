@@ -238,7 +238,9 @@ static deer_status run(const request *r, deer_error *err)
 
     if (demos_open_cameras(r->demos, &r->cameras, &d, err))
         return DEER_FAILED;
-    status = policy_open(r->model, r->thresholds, (int)r->exit, r->budget, &p, err);
+    status =
+        policy_open(r->model, r->thresholds,
+                    r->exit == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)r->exit, r->budget, &p, err);
     if (!status) {
         status = play_and_report(r, &p, d, err);
         policy_close(&p);
@@ -249,7 +251,7 @@ static deer_status run(const request *r, deer_error *err)
 
 int run_episode_main(int argc, char **argv)
 {
-    request r = {.exit = DEER_ALL_EXITS, .budget = NAN};
+    request r = {.exit = TOOL_NOT_GIVEN, .threads = TOOL_NOT_GIVEN, .budget = NAN};
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &r.demos, "FILE", "demonstrations to play (required)"},
@@ -257,13 +259,14 @@ int run_episode_main(int argc, char **argv)
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &r.cameras.gripper_camera, "NAME", "the same on the wrist"},
         {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
-        {"exit", TOOL_INT, &r.exit, "K", "or: always this exit (default the deepest)"},
+        {"exit", TOOL_INT, &r.exit, "K", "or: always this exit, from 0 (default the deepest)"},
         {"budget", TOOL_DOUBLE, &r.budget, "X", "turn the thresholds' dial to X GFLOPs a step"},
         {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
         {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
         {"instruction", TOOL_STRING, &r.instruction, "TEXT", "instead of the recorded one"},
-        {"threads", TOOL_INT, &r.threads, "N", "for matrix products (default one per core)"},
+        {"threads", TOOL_INT, &r.threads, "N",
+         "for matrix products, 1 to 1024 (default one per core)"},
         {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &r.profile, NULL,
          "time of each stage of the steps played, beside this machine's limits"},
@@ -284,17 +287,16 @@ int run_episode_main(int argc, char **argv)
         return ended;
     if (!r.model || !r.demos)
         return tool_usage(&self, "--model and --demos are required");
-    if (r.thresholds && r.exit != DEER_ALL_EXITS)
+    if (r.thresholds && r.exit != TOOL_NOT_GIVEN)
         return tool_usage(&self, "--thresholds and --exit exclude each other");
     if (!isnan(r.budget) && !r.thresholds)
         return tool_usage(&self, "--budget needs --thresholds");
     if (r.all && r.name)
         return tool_usage(&self, "--all and --demo exclude each other");
-    if (r.exit < DEER_ALL_EXITS || r.exit >= DEER_MAX_EXITS)
-        return tool_usage(&self, "--exit must be 0 to %d", DEER_MAX_EXITS - 1);
-    if (r.threads < 0 || r.threads > 1024)
-        return tool_usage(&self, "--threads must be 1 to 1024");
-    if (r.threads)
+    if (tool_outside(&self, "exit", r.exit, 0, DEER_MAX_EXITS - 1) ||
+        tool_outside(&self, "threads", r.threads, 1, TOOL_MOST_THREADS))
+        return DEER_USAGE;
+    if (r.threads != TOOL_NOT_GIVEN)
         deer_set_threads((int)r.threads);
     if (r.pin)
         deer_pin_threads();

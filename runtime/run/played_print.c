@@ -3,15 +3,7 @@
 #include <math.h>
 
 #include "runtime/run/played.h"
-
-/* A number, or a dash where it is not known. */
-static void print_number(double value, int width, int digits)
-{
-    if (isfinite(value))
-        printf(" %*.*f", width, digits, value);
-    else
-        printf(" %*s", width, "-");
-}
+#include "runtime/tool.h"
 
 void played_print_steps(const played_episode *e)
 {
@@ -21,9 +13,9 @@ void played_print_steps(const played_episode *e)
     for (int t = 0; t < e->steps; t++) {
         const played_step *s = &e->step[t];
         printf("%4d  %4d %5d  %10.6f  %10.6f", t, s->exit, s->layer, s->llm, s->total);
-        print_number(s->ms, 8, 3);
-        print_number(s->delta, 9, 5);
-        print_number(s->pose_error, 11, 5);
+        tool_print_number(s->ms, 8, 3);
+        tool_print_number(s->delta, 9, 5);
+        tool_print_number(s->pose_error, 11, 5);
         printf("  %s\n", s->gripper_agrees ? "agrees" : "differs");
     }
     putchar('\n');
@@ -53,8 +45,8 @@ deer_status played_print_episodes(const played *p, deer_error *err)
 static void print_pair(const char *what, double measured, double promised, int digits)
 {
     printf("%-24s", what);
-    print_number(measured, 12, digits);
-    print_number(promised, 12, digits);
+    tool_print_number(measured, 12, digits);
+    tool_print_number(promised, 12, digits);
     putchar('\n');
 }
 

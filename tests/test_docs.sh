@@ -1,0 +1,39 @@
+#!/bin/sh
+# The examples of docs/commands.md print what it says they print: every block that starts with "$ " is run, and
+# each line below the commands has to be among the output. Lines with "..." stand for what differs or is left
+# out; blocks with --profile show times of one machine and are not run. BUILD: the build folder.
+set -u
+export LC_ALL=C
+root=$PWD
+PATH=$(cd "${BUILD:-build}" && pwd):$PATH
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+cd "$work" || exit 1
+
+awk '/^```/ { inside = !inside; if (inside) n++; next }
+     inside && /^\$ / { shown[n] = 1 }
+     inside && shown[n] { print > ("block" n) }' "$root/docs/commands.md"
+
+lines=0
+failures=0
+for block in block*; do
+    grep -q -e '^\$ .* --profile' "$block" && continue
+    sed -n 's/^\$ //p' "$block" >commands
+    sh -eu ./commands >output 2>messages || {
+        echo "FAILED: $(cat commands)"
+        cat messages
+        failures=$((failures + 1))
+    }
+    grep -v -e '^\$ ' -e '\.\.\.' -e '^$' "$block" >expected
+    while IFS= read -r line; do
+        lines=$((lines + 1))
+        grep -qxF -e "$line" output || {
+            echo "FAILED: docs/commands.md says '$line', which is not what this prints: $(cat commands)"
+            failures=$((failures + 1))
+        }
+    done <expected
+done
+
+echo "$lines lines, $failures failures"
+[ "$lines" -gt 0 ] && [ "$failures" -eq 0 ]
