@@ -189,6 +189,11 @@ static void test_command(void **state)
     assert_true(number(json, "max_exit") == 2 && number(json, "memory_bytes") == 300);
     assert_true(number(json_object_get(json, "guarantee"), "p_budget") <= 0.1);
     json_decref(json);
+    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9", &json), 2); /* of what range? */
+    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9 --largest-loss 0.01", &json), 2);
+    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9 --largest-loss 2", &json), 0);
+    assert_true(number(json_object_get(json, "guarantee"), "p_deviation") <= 0.1);
+    json_decref(json);
     assert_int_equal(run("--avg-cost 0.1", &json), 3);
     assert_null(json);
     assert_int_equal(run("--memory 99", &json), 3);

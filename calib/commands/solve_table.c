@@ -51,15 +51,6 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
     return DEER_OK;
 }
 
-static double largest_loss(const steps *s)
-{
-    float largest = 0;
-
-    for (int64_t i = 0; i < s->n * s->exits; i++)
-        largest = fmaxf(largest, s->loss[i]);
-    return 1.25 * (double)largest;
-}
-
 static deer_status solve_part(job *j, const bool *for_solving, deer_error *err)
 {
     guarantee_spec *g = &j->set->guarantee;
@@ -68,8 +59,6 @@ static deer_status solve_part(job *j, const bool *for_solving, deer_error *err)
     deer_status status;
 
     g->budget = isnan(j->set->average) && isnan(j->set->fraction) ? INFINITY : spec->budget;
-    if (isnan(g->largest_loss))
-        g->largest_loss = largest_loss(&j->t.s);
     if (steps_select(&j->t.s, for_solving, &part, err))
         return DEER_FAILED;
     status = solve(&part, spec, &j->x, err);
