@@ -96,6 +96,10 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
                        const success_curve *success, fleet *f, deer_error *err);
 void fleet_free(fleet *f);
 
+/* The largest mean loss asked for, of the means at the first exit and the deepest; infinity with
+ * --min-success alone. */
+double fleet_max_loss(const question *q, double first, double deepest);
+
 const fleet_answer *fleet_at(const fleet *f, const question *q, int option, int dtype, int rate);
 
 /* One answer for each machine, its best mode and type at a rate: those that meet, cheapest first,

@@ -470,8 +470,8 @@ void page_trust(FILE *out, const report *r)
             "an interval: every figure of a machine at its best, and at its worst.</dd>\n",
             r->w.draws, (unsigned long long)r->q->seed);
     term(out, "Guarantee");
-    fputs(r->trust.promised ? "Thresholds for the recommended budget, solved on a third of the "
-                              "episodes and tested on the others (as cached): "
+    fputs(r->trust.promised ? "Budget and thresholds that a third of the episodes ask for, "
+                              "tested on the others (as cached): "
                             : "None: ",
           out);
     text_html(out, r->trust.statement);

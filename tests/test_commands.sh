@@ -300,6 +300,14 @@ if [ -e "$model" ]; then
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
     json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/t.json" --json
+    # A promised share of full depth is of the episodes solved on, whose instructions are others.
+    ok "$build/tests/report_cache" "$model" "$files/made" 40 10
+    share="$calib solve --cache $files/made --history full --scope llm --avg-fraction 0.6 --json"
+    ok $share
+    budget_of_all=$(grep '"budget"' "$out")
+    ok $share --confidence 0.9
+    grep -q '"p_budget"' "$out" || wrong "nothing was promised"
+    ! grep -q "$budget_of_all" "$out" || wrong "held-out episodes chose the budget"
     # The combined criterion: from the cache to the robot.
     combined="$calib solve --cache $cache --criterion combined"
     ok $combined $budget --frontier "$files/f.json" --frontier-points 3 --out "$files/s.json"
