@@ -22,33 +22,41 @@ static uint64_t next_random(uint64_t *state)
 }
 
 typedef struct {
-    int stratum, episode;
-    uint64_t key;
+    uint64_t kind, key; /* drawn for its kind, and for itself */
+    int episode;
 } ticket;
 
-static int by_stratum_and_key(const void *a, const void *b)
+static int by_kind_and_key(const void *a, const void *b)
 {
     const ticket *x = a, *y = b;
 
-    if (x->stratum != y->stratum)
-        return x->stratum < y->stratum ? -1 : 1;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
     return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Draws tickets within each kind; along the sorted line every so-many-th episode is for solving, so
- * that each kind, and all together, are shared as evenly as whole episodes allow. */
+static ticket draw_ticket(const guarantee_spec *spec, int episode, uint64_t *state)
+{
+    uint64_t of_kind = spec->seed ^ (spec->stratum ? (uint64_t)spec->stratum[episode] << 32 : 0);
+
+    return (ticket){next_random(&of_kind), next_random(state), episode};
+}
+
+/* Episodes stand in line, those of a kind together, in an order drawn for kinds and within them.
+ * From a place drawn at random every so-many-th one is for solving: each is as likely as any other,
+ * and each kind, and all together, are shared as evenly as whole episodes allow. */
 deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_solving,
                             deer_error *err)
 {
     ticket *line = malloc((size_t)episodes * sizeof *line + 1);
     uint64_t state = spec->seed;
-    double due = 0.5;
+    double due = (double)(next_random(&state) >> 11) / 9007199254740992.0; /* 0..1, 53 bits */
 
     if (!line)
         return deer_fail(err, "out of memory for %d episodes", episodes);
     for (int e = 0; e < episodes; e++)
-        line[e] = (ticket){spec->stratum ? spec->stratum[e] : 0, e, next_random(&state)};
-    qsort(line, (size_t)episodes, sizeof *line, by_stratum_and_key);
+        line[e] = draw_ticket(spec, e, &state);
+    qsort(line, (size_t)episodes, sizeof *line, by_kind_and_key);
     for (int i = 0; i < episodes; i++) {
         due += spec->share;
         for_solving[line[i].episode] = due >= 1;

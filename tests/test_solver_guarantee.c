@@ -146,6 +146,27 @@ static void test_split_is_stratified(void **state)
     assert_int_equal(guarantee_split(&spec, 3, solving, &err), DEER_INFEASIBLE);
 }
 
+/* Every episode is as likely to be for solving as any other, also where it is alone of its kind. */
+static void test_split_is_fair(void **state)
+{
+    enum { KINDS = 10, SEEDS = 600 };
+    int stratum[KINDS], count[KINDS] = {0};
+
+    (void)state;
+    for (int e = 0; e < KINDS; e++)
+        stratum[e] = e;
+    for (int seed = 0; seed < SEEDS; seed++) {
+        guarantee_spec spec = {.share = 1.0 / 3, .seed = (uint64_t)seed, .stratum = stratum};
+        bool solving[KINDS];
+
+        ok(guarantee_split(&spec, KINDS, solving, &err));
+        for (int e = 0; e < KINDS; e++)
+            count[e] += solving[e];
+    }
+    for (int e = 0; e < KINDS; e++) /* four standard deviations */
+        assert_true(fabs(count[e] - SEEDS / 3.0) < 4 * sqrt(SEEDS * 2 / 9.0));
+}
+
 /* ---------------------------------------------------------------- coverage ----------------- */
 
 static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *e)
@@ -358,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_betting_needs_its_range),
         cmocka_unit_test(test_t_against_tables),
         cmocka_unit_test(test_split_is_stratified),
+        cmocka_unit_test(test_split_is_fair),
         cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_deviation),
         cmocka_unit_test(test_losses_above_the_largest),
