@@ -28,7 +28,7 @@ typedef struct {
     double llm, total;               /* GFLOPs in both scopes */
     double loss;                     /* action loss */
     double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
-    interval cost_95, loss_95;       /* bootstrap over episodes, 95% */
+    interval cost_95, loss_95;       /* 95% of redrawn episodes with these thresholds */
 } sweep_point;
 
 /* Thresholds that look no deeper than one exit; [budgets] each. A budget beyond what that exit
