@@ -12,6 +12,7 @@
 #include "calib/onpolicy.h"
 #include "calib/replay.h"
 #include "runtime/exit_policy.h"
+#include "runtime/threads.h"
 #include "tests/calib_world.h"
 
 /* Features are cached in float16; actions computed from them differ from the runtime's by that.
@@ -46,7 +47,9 @@ static int set_up(void **state)
     (void)state;
     world_make(&w, "tests/data/golden_a", EPISODES);
     snprintf(folder, sizeof folder, "%s/cache", w.folder);
+    deer_set_threads(3);
     ok(replay(&spec, &report, &err));
+    assert_int_equal(threads_count(), 3);
     assert_int_equal(report.episodes, EPISODES);
     assert_int_equal(report.replayed, report.steps);
     assert_int_equal(report.missing, 0);
@@ -374,6 +377,7 @@ static void test_threads_do_not_matter(void **state)
     four = history(HISTORY_ON_POLICY, t.tau, t.max_exit, 4);
     assert_memory_equal(one.action, four.action,
                         (size_t)one.n * (size_t)(1 + cached->exits) * CACHE_ACTION * sizeof(float));
+    assert_int_equal(threads_count(), 3); /* as before */
     calibration_actions_free(&one);
     calibration_actions_free(&four);
 }
