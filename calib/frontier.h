@@ -1,7 +1,7 @@
 /* frontier.h - thresholds for a whole range of budgets.
  *
- *   frontier_solve(&s, &spec, budgets, n, answers, &err);    // each solved, never worse as they
- * grow frontier_path(&s, &spec, tau, budgets, n, path, &err);   // cheaply, around one good answer
+ *   frontier_solve(&s, &spec, budgets, n, answers, &err);          // each solved
+ *   frontier_path(&s, max_exit, tau, budgets, n, path, &err);      // cheaply, around one answer
  */
 #ifndef CALIB_FRONTIER_H
 #define CALIB_FRONTIER_H
