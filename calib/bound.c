@@ -95,6 +95,18 @@ static double t_test(const double *z, int n, double limit)
 
 /* ---------------------------------------------------------------- entry -------------------- */
 
+/* A sum may be this much above the highest value, as a share of the range. */
+static const double rounding = 1e-9;
+
+static double largest(const double *z, int n)
+{
+    double most = -INFINITY;
+
+    for (int i = 0; i < n; i++)
+        most = fmax(most, z[i]);
+    return most;
+}
+
 double bound_p_value(bound_kind kind, const double *z, int n, double limit, double low, double high,
                      double spread, double delta)
 {
@@ -102,6 +114,8 @@ double bound_p_value(bound_kind kind, const double *z, int n, double limit, doub
         return 1;
     if (kind == BOUND_T)
         return t_test(z, n, limit);
+    if (largest(z, n) > high + rounding * (high - low))
+        return 1;
     return betting(z, n, limit, high, fmax(spread, 1e-12 * (high - low)), delta);
 }
 

@@ -1,7 +1,7 @@
 /* bound.h - is a mean below a limit? Tests that hold at finite samples, from independent draws.
  *
- *   p = bound_p_value(BOUND_BETTING, z, n, 0, low, high, scale);   // p <= 0.1: mean z < 0, 90%
- * sure
+ *   p = bound_p_value(BOUND_BETTING, z, n, 0, low, high, spread, 0.1);
+ *   if (p <= 0.1) ...                                          // 90% sure that the mean is below 0
  *
  * The null hypothesis is mean >= limit. A p-value of a true null is at or below any delta with
  * probability at most delta. */
@@ -19,7 +19,8 @@ typedef enum {
 
 const char *bound_name(bound_kind kind);
 
-/* p-value of "mean of z >= limit" from independent z [n], known to lie in low..high (betting).
+/* p-value of "mean of z >= limit" from independent z [n], known before they are drawn to lie in
+ * low..high (betting; a z above high contradicts that: 1).
  *   spread, delta  a guess of z's standard deviation made without looking at z, and the level at
  *                  which the p-value will be used: they set the size of the bets (betting only; any
  *                  values are valid, good ones give more power) */

@@ -22,33 +22,41 @@ static uint64_t next_random(uint64_t *state)
 }
 
 typedef struct {
-    int stratum, episode;
-    uint64_t key;
+    uint64_t kind, key; /* drawn for its kind, and for itself */
+    int episode;
 } ticket;
 
-static int by_stratum_and_key(const void *a, const void *b)
+static int by_kind_and_key(const void *a, const void *b)
 {
     const ticket *x = a, *y = b;
 
-    if (x->stratum != y->stratum)
-        return x->stratum < y->stratum ? -1 : 1;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
     return (x->key > y->key) - (x->key < y->key);
 }
 
-/* Draws tickets within each kind; along the sorted line every so-many-th episode is for solving, so
- * that each kind, and all together, are shared as evenly as whole episodes allow. */
+static ticket draw_ticket(const guarantee_spec *spec, int episode, uint64_t *state)
+{
+    uint64_t of_kind = spec->seed ^ (spec->stratum ? (uint64_t)spec->stratum[episode] << 32 : 0);
+
+    return (ticket){next_random(&of_kind), next_random(state), episode};
+}
+
+/* Episodes stand in line, those of a kind together, in an order drawn for kinds and within them.
+ * From a place drawn at random every so-many-th one is for solving: each is as likely as any other,
+ * and each kind, and all together, are shared as evenly as whole episodes allow. */
 deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_solving,
                             deer_error *err)
 {
     ticket *line = malloc((size_t)episodes * sizeof *line + 1);
     uint64_t state = spec->seed;
-    double due = 0.5;
+    double due = (double)(next_random(&state) >> 11) / 9007199254740992.0; /* 0..1, 53 bits */
 
     if (!line)
         return deer_fail(err, "out of memory for %d episodes", episodes);
     for (int e = 0; e < episodes; e++)
-        line[e] = (ticket){spec->stratum ? spec->stratum[e] : 0, e, next_random(&state)};
-    qsort(line, (size_t)episodes, sizeof *line, by_stratum_and_key);
+        line[e] = draw_ticket(spec, e, &state);
+    qsort(line, (size_t)episodes, sizeof *line, by_kind_and_key);
     for (int i = 0; i < episodes; i++) {
         due += spec->share;
         for_solving[line[i].episode] = due >= 1;
@@ -66,12 +74,15 @@ void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums 
     memset(sums, 0, (size_t)s->episodes * sizeof *sums);
     for (int64_t i = 0; i < s->n; i++) {
         episode_sums *e = &sums[s->episode[i]];
+        float loss;
         int k = 0;
 
         while (k < max_exit && !(s->delta[k * s->n + i] <= tau[k]))
             k++;
+        loss = s->loss[k * s->n + i];
         e->cost += s->cost[s->group[i] * s->exits + k];
-        e->loss += (double)s->loss[k * s->n + i];
+        e->loss += (double)loss;
+        e->largest_loss = fmaxf(e->largest_loss, loss);
         e->steps++;
     }
 }
@@ -103,6 +114,20 @@ typedef struct {
     double *z;          /* [episodes] scratch */
     episode_sums *sums; /* [episodes] scratch */
 } job;
+
+/* Judges tau into j->sums. The bounds hold for what is possible, so what is seen must be. */
+static deer_status look_at(job *j, const float *tau, deer_error *err)
+{
+    if (j->judge(j->context, tau, j->sums, err))
+        return DEER_FAILED;
+    for (int e = 0; e < j->episodes && isfinite(j->spec->deviation); e++)
+        if (j->sums[e].largest_loss > (float)j->spec->largest_loss)
+            return deer_fail_with(DEER_USAGE, err,
+                                  "a step loses %g, more than the largest loss possible (%g); "
+                                  "raise --largest-loss to what any step can lose",
+                                  (double)j->sums[e].largest_loss, j->spec->largest_loss);
+    return DEER_OK;
+}
 
 static double z_of(const promise *p, const episode_sums *e)
 {
@@ -211,16 +236,18 @@ static deer_status make_candidates(job *j, const steps *solving, const float *ta
 {
     double budgets[CANDIDATES];
     frontier_point path[CANDIDATES];
+    deer_status status = look_at(j, tau, err);
 
-    if (j->judge(j->context, tau, j->sums, err))
-        return DEER_FAILED;
+    if (status)
+        return status;
     choose_budgets(j, solving, tau, budgets);
     if (frontier_path(solving, j->max_exit, tau, budgets, CANDIDATES, path, err))
         return DEER_FAILED;
     for (int i = 0; i < CANDIDATES; i++) {
         list[i] = (entry){path[i], INFINITY};
-        if (j->judge(j->context, path[i].tau, j->sums, err))
-            return DEER_FAILED;
+        status = look_at(j, path[i].tau, err);
+        if (status)
+            return status;
         for (int p = 0; p < j->n_promises; p++)
             list[i].sureness = fmin(list[i].sureness, sureness(j, &j->promises[p]));
     }
@@ -264,9 +291,10 @@ static deer_status test_in_order(job *j, const entry *list, guarantee *g, deer_e
         const entry *x = &list[g->accepted];
         double p[2] = {0, 0};
         bool rejected = true;
+        deer_status status = look_at(j, x->at.tau, err);
 
-        if (j->judge(j->context, x->at.tau, j->sums, err))
-            return DEER_FAILED;
+        if (status)
+            return status;
         for (int i = 0; i < j->n_promises; i++) {
             p[i] = p_value(j, &j->promises[i]);
             rejected &= p[i] <= 1 - j->spec->confidence;
@@ -285,9 +313,10 @@ static deer_status test_in_order(job *j, const entry *list, guarantee *g, deer_e
 static deer_status refuse(job *j, const entry *surest, deer_error *err)
 {
     double needed = 0;
+    deer_status status = look_at(j, surest->at.tau, err);
 
-    if (j->judge(j->context, surest->at.tau, j->sums, err))
-        return DEER_FAILED;
+    if (status)
+        return status;
     for (int i = 0; i < j->n_promises; i++) {
         const promise *p = &j->promises[i];
         evidence seen = describe(j->z, collect(j, p, true));
@@ -311,7 +340,7 @@ static deer_status refuse(job *j, const entry *surest, deer_error *err)
 
 static void state(const job *j, guarantee *g)
 {
-    char what[160] = "";
+    char what[160] = "", range[48] = "";
 
     if (isfinite(g->budget))
         snprintf(what, sizeof what, "an average cost of at most %.6g%s a step", g->budget,
@@ -319,11 +348,13 @@ static void state(const job *j, guarantee *g)
     if (isfinite(g->deviation))
         snprintf(what + strlen(what), sizeof what - strlen(what),
                  "%san average loss of at most %.6g a step", *what ? " and " : "", g->deviation);
+    if (isfinite(g->deviation))
+        snprintf(range, sizeof range, " that lose at most %g each", g->largest_loss);
     snprintf(
         g->statement, sizeof g->statement,
-        "%s on unseen episodes like these (up to %d steps), wrong with probability at most %g%s: "
+        "%s on unseen episodes like these (up to %d steps%s), wrong with probability at most %g%s: "
         "%s bound on %d held-out episodes, after solving on %d others",
-        what, g->longest, 1 - g->confidence, g->bound == BOUND_T ? " approximately" : "",
+        what, g->longest, range, 1 - g->confidence, g->bound == BOUND_T ? " approximately" : "",
         bound_name(g->bound), g->tested_on, g->solved_on);
 }
 
@@ -336,25 +367,30 @@ static void set_promises(job *j, const steps *solving)
     if (isfinite(spec->budget))
         j->promises[j->n_promises++] =
             (promise){spec->budget, steps_peak(solving, j->max_exit), false};
-    if (isfinite(spec->deviation))
-        j->promises[j->n_promises++] = (promise){spec->deviation, spec->largest_loss, true};
+    if (isfinite(spec->deviation)) /* losses of steps are float32 */
+        j->promises[j->n_promises++] =
+            (promise){spec->deviation, (double)(float)spec->largest_loss, true};
 }
 
 static deer_status prepare(job *j, const steps *solving, const float *tau, deer_error *err)
 {
+    deer_status status;
+
     j->z = malloc((size_t)j->episodes * sizeof *j->z);
     j->sums = malloc((size_t)j->episodes * sizeof *j->sums);
     if (!j->z || !j->sums)
         return deer_fail(err, "out of memory for %d episodes", j->episodes);
-    if (j->judge(j->context, tau, j->sums, err))
-        return DEER_FAILED;
+    status = look_at(j, tau, err);
+    if (status)
+        return status;
     for (int e = 0; e < j->episodes; e++) {
         j->longest = j->sums[e].steps > j->longest ? j->sums[e].steps : j->longest;
         j->tested += !j->for_solving[e];
     }
     if (j->spec->longest && j->spec->longest < j->longest)
         return deer_fail_with(DEER_USAGE, err,
-                              "an episode has %d steps, more than the longest allowed (%d)",
+                              "an episode has %d steps, more than the longest possible (%d); raise "
+                              "--longest-episode",
                               j->longest, j->spec->longest);
     j->longest = j->spec->longest ? j->spec->longest : j->longest + (j->longest + 3) / 4;
     set_promises(j, solving);

@@ -2,7 +2,8 @@
  *
  *   guarantee_split(&spec, episodes, for_solving, &err);       // two parts, stratified
  *   ... solve on the first part: tau ...
- *   guarantee_choose(&spec, &solving, tau, max_exit, sums, context, &g, &err);
+ *   guarantee_choose(&spec, &solving, tau, max_exit, episodes, for_solving, judge, context, &g,
+ *                    &err);
  *   puts(g.statement);
  *
  * A plain solve overshoots its average budget on unseen episodes about half of the time. Here the
@@ -27,7 +28,7 @@ typedef struct {
     bound_kind bound;
     double budget;       /* of the mean cost of a step; infinity: none */
     double deviation;    /* of the mean loss of a step; infinity: none */
-    double largest_loss; /* that any step can have; for deviation */
+    double largest_loss; /* that any step can have, known beforehand; for deviation */
     int longest;         /* steps an episode can have at most; 0: a quarter more than seen */
     double share;        /* of the episodes to solve on, 0..1 */
     uint64_t seed;
@@ -39,9 +40,10 @@ typedef struct {
 deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_solving,
                             deer_error *err);
 
-/* Sums over the steps of one episode. */
+/* Sums over the steps of one episode, and the largest loss among them. */
 typedef struct {
     double cost, loss;
+    float largest_loss;
     int steps;
 } episode_sums;
 
@@ -69,7 +71,8 @@ typedef struct {
 /* Chooses along the path around tau.
  *   solving      the steps of the part that was solved on, under tau's history
  *   for_solving  [episodes] of guarantee_split; judge's sums are of all episodes
- * DEER_INFEASIBLE when nothing can be promised; err says how many episodes it would take. */
+ * DEER_INFEASIBLE when nothing can be promised; err says how many episodes it would take.
+ * DEER_USAGE when an episode is longer, or a step loses more, than spec says is possible. */
 deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
                              int max_exit, int episodes, const bool *for_solving,
                              guarantee_judge judge, void *context, guarantee *g, deer_error *err);

@@ -9,6 +9,7 @@
 
 #include "runtime/exit_policy.h"
 #include "runtime/half.h"
+#include "runtime/threads.h"
 
 enum { BATCH = 64, WINDOW = 12, SAMPLE_FROM = 5, SAMPLE_TO = 11, WINDOW_STRIDE = 6 };
 
@@ -328,16 +329,17 @@ static void *worker_main(void *context)
 
 static deer_status run_threads(job *j, int threads, deer_error *err)
 {
-    int wanted = threads < j->units ? threads : j->units, started = 0;
+    int wanted = threads < j->units ? threads : j->units, started = 0, before = threads_count();
     pthread_t *thread = calloc((size_t)wanted, sizeof *thread);
 
     if (!thread)
         return deer_fail(err, "out of memory starting %d threads", wanted);
-    deer_set_threads(1);
+    deer_set_threads(1); /* the units keep the cores busy */
     while (started < wanted && !pthread_create(&thread[started], NULL, worker_main, j))
         started++;
     for (int i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
+    deer_set_threads(before);
     free(thread);
     if (!started)
         return deer_fail(err, "cannot start a thread");

@@ -36,7 +36,8 @@ typedef struct {
 } history_rule;
 
 /* Replays the head of `model`, which must be the cache's. Loads features as needed and keeps them
- * when all of them are small. The same whatever the number of threads. */
+ * when all of them are small. The same whatever the number of threads. While it runs, products of
+ * the whole process use one thread each (deer_set_threads). */
 deer_status history_replay(cache *c, const deer_model *model, const history_rule *rule, int threads,
                            calibration_actions *a, deer_error *err);
 

@@ -154,13 +154,15 @@ static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spe
     return DEER_OK;
 }
 
-/* Always the same exit: the history is then its own whatever the deltas are. The last resort. */
+/* Always the same exit: the history is then its own whatever the deltas are, if they are finite.
+ * The last resort. */
 static deer_status fixed_exit(cache *c, const deer_model *model, const onpolicy_spec *spec,
                               onpolicy_result *r, deer_error *err)
 {
     int last = spec->problem.max_exit, k = last;
 
-    if (calibration_make(c, &spec->problem, NULL, &r->problem, err))
+    if (calibration_make(c, &spec->problem, NULL, &r->problem, err) ||
+        restrict_to(spec->episodes, &r->problem, err))
         return DEER_FAILED;
     while (k > 0 && steps_fixed_cost(&r->problem.s, k) > spec->solve.budget)
         k--;
@@ -173,7 +175,12 @@ static deer_status fixed_exit(cache *c, const deer_model *model, const onpolicy_
     if (judge_part(c, model, spec, r->x.tau, &r->problem, err))
         return DEER_FAILED;
     steps_evaluate(&r->problem.s, r->x.tau, last, &r->actual);
-    return DEER_OK;
+    if (r->actual.cost <= spec->solve.budget * (1 + 1e-12)) /* sums of the same costs round apart */
+        return DEER_OK;
+    return deer_fail_with(DEER_INFEASIBLE, err,
+                          "no thresholds keep an average of %.9g under their own history: always "
+                          "taking exit %d, where its delta is finite, costs %.9g",
+                          spec->solve.budget, k, r->actual.cost);
 }
 
 deer_status onpolicy_solve(cache *c, const deer_model *model, const onpolicy_spec *spec,

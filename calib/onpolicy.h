@@ -41,7 +41,8 @@ typedef struct {
     bool settled; /* the last round changed the fractions by less than ONPOLICY_SETTLED */
 } onpolicy_result;
 
-/* model may be NULL with full history. DEER_INFEASIBLE as in solve. */
+/* model may be NULL with full history. DEER_INFEASIBLE as in solve, and when nothing keeps the
+ * budget under its own history. */
 deer_status onpolicy_solve(cache *c, const deer_model *model, const onpolicy_spec *spec,
                            onpolicy_result *r, deer_error *err);
 void onpolicy_free(onpolicy_result *r);

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "calib/replay_shard.h"
+#include "runtime/threads.h"
 
 /* What all threads share. */
 typedef struct {
@@ -141,7 +142,7 @@ static deer_status run_threads(job *j, deer_error *err)
 {
     int most = j->spec->threads + 1, wanted = most < j->about.shards ? most : j->about.shards;
     pthread_t *thread = calloc((size_t)wanted, sizeof *thread);
-    int started = 0;
+    int started = 0, before = threads_count();
 
     if (!thread)
         return deer_fail(err, "out of memory starting %d threads", wanted);
@@ -151,6 +152,7 @@ static deer_status run_threads(job *j, deer_error *err)
         started++;
     for (int i = 0; i < started; i++)
         pthread_join(thread[i], NULL);
+    deer_set_threads(before);
     sem_destroy(&j->work);
     free(thread);
     if (!started)

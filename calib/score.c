@@ -82,7 +82,8 @@ static void standardise(const view *v, const half *h, int k, double *column, for
     }
 }
 
-/* The formula of exit k: the loss above the least there is, as a regression on the terms. */
+/* The formula of exit k: a regression of the loss on the terms; of what is above the least loss
+ * where that is below zero. */
 static deer_status regress(const view *v, const half *h, int k, formula *f, deer_error *err)
 {
     const float *loss = h->s.loss + k * h->s.n;

@@ -310,9 +310,10 @@ deer_status solve_official_best(const steps *s, const solve_spec *spec, solution
                                 deer_error *err)
 {
     job j = {.s = s, .spec = spec};
+    deer_status status = check_feasible(s, spec, err);
 
-    if (check_feasible(s, spec, err))
-        return DEER_INFEASIBLE;
+    if (status)
+        return status;
     return run_official(&j, err) ? DEER_FAILED : take_official(&j, least_loss(&j), x, err);
 }
 

@@ -45,9 +45,10 @@ typedef struct {
     char solver[64]; /* "best seed 1", "official-exp 0.713" */
 } solution;
 
+/* DEER_INFEASIBLE when nothing keeps the budget, DEER_USAGE when s has no exit max_exit. */
 deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err);
 
-/* The best of the three official methods at the same budget. */
+/* The best of the three official methods at the same budget; status as solve. */
 deer_status solve_official_best(const steps *s, const solve_spec *spec, solution *x,
                                 deer_error *err);
 

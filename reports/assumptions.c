@@ -49,6 +49,8 @@ int assumptions_list(const report *r, char list[ASSUMPTIONS_MOST][ASSUMPTION_LEN
         "from what the deepest exit would do, plus %g when the gripper differs. It is measured on "
         "recorded observations; closed-loop success needs rollouts.",
         LOSS_GRIPPER_WEIGHT);
+    say(&s, "Losses of thresholds are those on the episodes they were chosen on, and so is their "
+            "spread: on other episodes thresholds lose a little more.");
     say(&s, "Deltas are those of the cache: every earlier step left at the deepest exit. Under the "
             "history of early exits they differ a little (deer-calib solve settles that).");
     say(&s,

@@ -2,11 +2,12 @@
  *
  *   bootstrap b;
  *   if (bootstrap_make(episodes, seed, &b, &err)) ...
- *   bootstrap_point(&b, &problem, scratch, &point);      // fills its 95% intervals
+ *   bootstrap_point(&b, &problem, &point);               // fills its 95% intervals
  *   bootstrap_free(&b);
  *
  * Episodes are drawn with replacement (the steps inside one are not independent), the same draws
- * for every point; intervals are percentiles.
+ * for every point; intervals are percentiles. They are of given thresholds: of those chosen on the
+ * same episodes they are the spread over episodes, too low for the loss on others.
  */
 #ifndef REPORTS_BOOTSTRAP_H
 #define REPORTS_BOOTSTRAP_H

@@ -506,6 +506,15 @@ void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, ch
 
 /* ---------------------------------------------------------------- whole -------------------- */
 
+double fleet_max_loss(const question *q, double first, double deepest)
+{
+    if (!isnan(q->max_loss))
+        return q->max_loss;
+    if (!isnan(q->min_success))
+        return INFINITY;
+    return deepest + (1 - FLEET_KEEPS) * fmax(first - deepest, 0);
+}
+
 deer_status fleet_make(const question *q, const deer_config *config, int tokens, const sweep *w,
                        const success_curve *success, fleet *f, deer_error *err)
 {
@@ -513,9 +522,7 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
     deer_status status;
 
     *f = (fleet){.default_loss = isnan(q->max_loss) && isnan(q->min_success)};
-    f->max_loss = f->default_loss      ? sweep_loss_keeping(w, FLEET_KEEPS)
-                  : isnan(q->max_loss) ? INFINITY
-                                       : q->max_loss;
+    f->max_loss = fleet_max_loss(q, w->fixed[0].loss, w->fixed[w->exits - 1].loss);
     status = load_machines(q, f, err);
     for (int o = 0; o < f->options && !status; o++)
         fill_costs(q, config, tokens, f, &f->option[o]);

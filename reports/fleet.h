@@ -99,6 +99,10 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
                        const success_curve *success, fleet *f, deer_error *err);
 void fleet_free(fleet *f);
 
+/* The largest mean loss asked for, of the means at the first exit and the deepest; infinity with
+ * --min-success alone. */
+double fleet_max_loss(const question *q, double first, double deepest);
+
 /* The first of loss, success, power that fails at any budget of the answer's deepest exit, and what
  * happens there (without such an exit, the answer's verdict, and all NaN). */
 fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,

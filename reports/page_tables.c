@@ -314,7 +314,7 @@ void page_frontier(FILE *out, const report *r)
     const char *title[] = {"Budget, GFLOPs",
                            "Average, GFLOPs",
                            "of full depth, %",
-                           "Loss (95% interval)",
+                           "Loss (95% of redrawn episodes)",
                            "Official heuristic",
                            "No rule below",
                            "% of steps leaving at exits 0, 1, ..",
@@ -463,12 +463,15 @@ void page_trust(FILE *out, const report *r)
             r->c->about.model, r->c->about.demos);
     term(out, "Intervals");
     fprintf(out,
-            "95%%, from %d bootstrap draws of whole episodes (seed %llu). Times have a range, not "
-            "an interval: every figure of a machine at its best, and at its worst.</dd>\n",
+            "95%%, from %d bootstrap draws of whole episodes (seed %llu). Thresholds stay the same "
+            "in every draw, though they were chosen on these episodes: for them it is the spread "
+            "over episodes, and on others their loss is above it more often than one time in 40. "
+            "Times have a range, not an interval: every figure of a machine at its best, and at "
+            "its worst.</dd>\n",
             r->w.draws, (unsigned long long)r->q->seed);
     term(out, "Guarantee");
-    fputs(r->trust.promised ? "Thresholds for the recommended budget, solved on a third of the "
-                              "episodes and tested on the others (as cached): "
+    fputs(r->trust.promised ? "Budget and thresholds that a third of the episodes ask for, "
+                              "tested on the others (as cached): "
                             : "None: ",
           out);
     text_html(out, r->trust.statement);

@@ -83,8 +83,7 @@ static void recommend(report *r)
 static deer_status judge_trust(report *r, const calibration_spec *spec, deer_error *err)
 {
     const sweep_point *x = &r->w.frontier[r->w.exits - 1].ours[r->recommended];
-    deer_status status = trust_promise(&r->p, r->w.budget[r->recommended], r->q->confidence,
-                                       r->t.of_episode, r->q->seed, &r->trust, err);
+    deer_status status = trust_promise(&r->p, r->q, &r->success, r->t.of_episode, &r->trust, err);
 
     if (!status && r->q->model)
         status =

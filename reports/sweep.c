@@ -223,13 +223,12 @@ static deer_status allocate(sweep *w, deer_error *err)
     return ok ? DEER_OK : deer_fail(err, "out of memory for %d budgets", w->budgets);
 }
 
-static deer_status space_budgets(const calibration *p, const sweep_spec *spec, sweep *w,
-                                 deer_error *err)
+deer_status sweep_budgets(const steps *s, double from, double to, int n, double *budget,
+                          deer_error *err)
 {
-    double least = steps_fixed_cost(&p->s, 0);
-    double low = isnan(spec->from) ? least : spec->from;
-    double high = isnan(spec->to) ? steps_fixed_cost(&p->s, w->exits - 1) : spec->to;
-    int n = w->budgets;
+    double least = steps_fixed_cost(s, 0);
+    double low = isnan(from) ? least : from;
+    double high = isnan(to) ? steps_fixed_cost(s, s->exits - 1) : to;
 
     if (high < least)
         return deer_fail_with(
@@ -239,7 +238,7 @@ static deer_status space_budgets(const calibration *p, const sweep_spec *spec, s
             high, least);
     low = fmax(low, least);
     for (int i = 0; i < n; i++)
-        w->budget[i] = i == n - 1 ? high : low + (high - low) * i / (n - 1);
+        budget[i] = i == n - 1 ? high : low + (high - low) * i / (n - 1);
     return DEER_OK;
 }
 
@@ -275,7 +274,7 @@ deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, d
     j.path = calloc((size_t)(w->exits * ANCHORS * w->budgets), sizeof *j.path);
     status = j.path ? allocate(w, err) : deer_fail(err, "out of memory for %d budgets", w->budgets);
     if (!status)
-        status = space_budgets(p, spec, w, err);
+        status = sweep_budgets(&p->s, spec->from, spec->to, w->budgets, w->budget, err);
     if (!status)
         status = bootstrap_make(p->s.episodes, spec->seed, &j.draws, err);
     if (!status) {
@@ -308,11 +307,4 @@ int sweep_cheapest(const sweep *w, int deepest, double limit)
         if (w->frontier[deepest].ours[b].loss <= limit)
             return b;
     return -1;
-}
-
-double sweep_loss_keeping(const sweep *w, double share)
-{
-    double first = w->fixed[0].loss, last = w->fixed[w->exits - 1].loss;
-
-    return last + (1 - share) * fmax(first - last, 0);
 }

@@ -28,7 +28,7 @@ typedef struct {
     double llm, total;               /* GFLOPs in both scopes */
     double loss;                     /* action loss */
     double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
-    interval cost_95, loss_95;       /* bootstrap over episodes, 95% */
+    interval cost_95, loss_95;       /* 95% of redrawn episodes with these thresholds */
 } sweep_point;
 
 /* Thresholds that look no deeper than one exit; [budgets] each. A budget beyond what that exit
@@ -60,11 +60,13 @@ typedef struct {
 deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, deer_error *err);
 void sweep_free(sweep *w);
 
+/* The budgets [n] of a sweep of s, ascending; from and to as in sweep_spec. DEER_INFEASIBLE as
+ * sweep_make. */
+deer_status sweep_budgets(const steps *s, double from, double to, int n, double *budget,
+                          deer_error *err);
+
 /* The cheapest budget on the frontier of a deepest exit whose loss is at most `limit`: an index, -1
  * when none is. */
 int sweep_cheapest(const sweep *w, int deepest, double limit);
-
-/* The loss that keeps `share` of what the deepest exit gains over the first one. */
-double sweep_loss_keeping(const sweep *w, double share);
 
 #endif

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/frontier.h"
 #include "calib/history.h"
-#include "calib/solve.h"
+#include "reports/fleet.h"
 #include "reports/shape.h"
 
 /* Share of the episodes that thresholds are solved on; the rest tests them. */
@@ -24,17 +25,75 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
     return DEER_OK;
 }
 
-static deer_status promise(const calibration *p, const guarantee_spec *spec,
-                           const bool *for_solving, guarantee *g, deer_error *err)
+static double fixed_loss(const steps *s, int k)
 {
-    solve_spec how = {.budget = spec->budget,
-                      .max_exit = p->s.exits - 1,
-                      .method = SOLVE_COORDINATE,
-                      .seed = spec->seed};
+    float never[DEER_MAX_EXITS];
+    evaluation e;
+
+    for (int i = 0; i <= k; i++)
+        never[i] = -INFINITY;
+    steps_evaluate(s, never, k, &e);
+    return e.loss;
+}
+
+/* An answer at half the range of costs, to walk from. */
+static deer_status solve_half_way(const steps *s, solve_spec *how, solution *x, deer_error *err)
+{
+    deer_status status;
+
+    how->budget = (steps_fixed_cost(s, 0) + steps_fixed_cost(s, how->max_exit)) / 2;
+    status = solve(s, how, x, err);
+    if (status != DEER_INFEASIBLE)
+        return status;
+    how->budget = INFINITY;
+    return solve(s, how, x, err);
+}
+
+static bool keeps(const frontier_point *x, double max_loss, const question *q,
+                  const success_curve *success)
+{
+    interval ignored;
+    double value;
+
+    success_at(success, x->cost, &value, &ignored);
+    return x->loss <= max_loss && (isnan(q->min_success) || value >= q->min_success);
+}
+
+/* Sets how->budget: the least of the sweep's that keeps what is asked on s, else the dearest. */
+static deer_status choose_budget(const steps *s, const question *q, const success_curve *success,
+                                 solve_spec *how, deer_error *err)
+{
+    double max_loss = fleet_max_loss(q, fixed_loss(s, 0), fixed_loss(s, how->max_exit));
+    double budget[SWEEP_MOST_BUDGETS];
+    frontier_point path[SWEEP_MOST_BUDGETS];
+    solution x;
+    int b = 0;
+    deer_status status = sweep_budgets(s, q->from, q->to, q->budgets, budget, err);
+
+    if (!status)
+        status = solve_half_way(s, how, &x, err);
+    if (!status)
+        status = frontier_path(s, how->max_exit, x.tau, budget, q->budgets, path, err);
+    if (status)
+        return status;
+    while (b < q->budgets - 1 && !keeps(&path[b], max_loss, q, success))
+        b++;
+    how->budget = budget[b];
+    return DEER_OK;
+}
+
+static deer_status promise(const calibration *p, const question *q, const success_curve *success,
+                           guarantee_spec *spec, const bool *for_solving, guarantee *g,
+                           deer_error *err)
+{
+    solve_spec how = {.max_exit = p->s.exits - 1, .method = SOLVE_COORDINATE, .seed = spec->seed};
     steps part = {0};
     solution x;
     deer_status status = steps_select(&p->s, for_solving, &part, err);
 
+    if (!status)
+        status = choose_budget(&part, q, success, &how, err);
+    spec->budget = how.budget;
     if (!status)
         status = solve(&part, &how, &x, err);
     if (!status)
@@ -44,16 +103,15 @@ static deer_status promise(const calibration *p, const guarantee_spec *spec,
     return status;
 }
 
-deer_status trust_promise(const calibration *p, double budget, double confidence,
-                          const int *stratum, uint64_t seed, trust *t, deer_error *err)
+deer_status trust_promise(const calibration *p, const question *q, const success_curve *success,
+                          const int *stratum, trust *t, deer_error *err)
 {
-    guarantee_spec spec = {.confidence = confidence,
+    guarantee_spec spec = {.confidence = q->confidence,
                            .bound = BOUND_BETTING,
-                           .budget = budget,
                            .deviation = INFINITY,
                            .largest_loss = 2 + LOSS_GRIPPER_WEIGHT, /* poses lie in -1..1 */
                            .share = solving_share,
-                           .seed = seed,
+                           .seed = q->seed,
                            .unit = " GFLOPs",
                            .stratum = stratum};
     bool *for_solving = calloc((size_t)p->s.episodes, sizeof *for_solving);
@@ -63,7 +121,7 @@ deer_status trust_promise(const calibration *p, double budget, double confidence
         return deer_fail(err, "out of memory for %d episodes", p->s.episodes);
     status = guarantee_split(&spec, p->s.episodes, for_solving, err);
     if (!status)
-        status = promise(p, &spec, for_solving, &t->given, err);
+        status = promise(p, q, success, &spec, for_solving, &t->given, err);
     free(for_solving);
     t->promised = !status;
     strcpy(t->statement, status ? err->message : t->given.statement);

@@ -378,6 +378,7 @@ if [ -e "$model" ]; then
         --out "$files/t.json" --json
     json 'tau loss promised budget_kept' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
     ok "$calib" --model "$model" --demos "$demos" $budget --out "$files/short.json"
+    ! grep -q deer-calib- "$out" || wrong "it names a folder that is gone"
     grep -q "^$demos: 4 episodes" "$err" || wrong "the demonstrations are not named"
     ! grep -q 'deer-calib-' "$err" || wrong "a folder that is gone is named"
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
@@ -398,6 +399,14 @@ if [ -e "$model" ]; then
         --thresholds "$files/t.json" --json
     ok "$build/deer-run" episode --model "$model" --demos "$demos" --instruction 'lift the red zzz'
     grep -q '1 of 1 instructions have words that the model does not know' "$err" || wrong 'no warning'
+    # A promised share of full depth is of the episodes solved on, whose instructions are others.
+    ok "$build/tests/report_cache" "$model" "$files/made" 40 10
+    share="$calib solve --cache $files/made --history full --scope llm --avg-fraction 0.6 --json"
+    ok $share
+    budget_of_all=$(grep '"budget"' "$out")
+    ok $share --confidence 0.9
+    grep -q '"p_budget"' "$out" || wrong "nothing was promised"
+    ! grep -q "$budget_of_all" "$out" || wrong "held-out episodes chose the budget"
     # The combined criterion: from the cache to the robot.
     combined="$calib solve --cache $cache --criterion combined"
     ok $combined $budget --frontier "$files/f.json" --frontier-points 3 --out "$files/s.json"

@@ -12,6 +12,7 @@
 #include "calib/onpolicy.h"
 #include "calib/replay.h"
 #include "runtime/exit_policy.h"
+#include "runtime/threads.h"
 #include "tests/calib_world.h"
 
 /* Features are cached in float16; actions computed from them differ from the runtime's by that.
@@ -46,7 +47,9 @@ static int set_up(void **state)
     (void)state;
     world_make(&w, "tests/data/golden_a", EPISODES);
     snprintf(folder, sizeof folder, "%s/cache", w.folder);
+    deer_set_threads(3);
     ok(replay(&spec, &report, &err));
+    assert_int_equal(threads_count(), 3);
     assert_int_equal(report.episodes, EPISODES);
     assert_int_equal(report.replayed, report.steps);
     assert_int_equal(report.missing, 0);
@@ -400,6 +403,7 @@ static void test_threads_do_not_matter(void **state)
     four = history(HISTORY_ON_POLICY, t.tau, t.max_exit, 4);
     assert_memory_equal(one.action, four.action,
                         (size_t)one.n * (size_t)(1 + cached->exits) * CACHE_ACTION * sizeof(float));
+    assert_int_equal(threads_count(), 3); /* as before */
     calibration_actions_free(&one);
     calibration_actions_free(&four);
 }
@@ -516,6 +520,50 @@ static void test_on_policy_solve(void **state)
     }
 }
 
+/* Makes the pseudo exit's features of the first step something that no head can read, or gives them
+ * back. */
+static void swap_features(uint16_t *other)
+{
+    uint16_t *feature;
+
+    ok(cache_load_features(cached, 0, cached->about.shards, &err));
+    feature = (uint16_t *)(uintptr_t)cache_features(cached, 0);
+    for (int i = 0; i < cached->width; i++) {
+        uint16_t here = feature[i];
+
+        feature[i] = other[i];
+        other[i] = here;
+    }
+}
+
+/* The budget of always taking the first exit can be kept, but not where its delta is no
+ * number under the thresholds' own history. */
+static void test_on_policy_last_resort(void **state)
+{
+    onpolicy_spec spec = {.problem = {.max_exit = cached->exits - 1, .scope_llm = true},
+                          .solve = {.max_exit = cached->exits - 1, .seed = 1},
+                          .history = HISTORY_ON_POLICY,
+                          .threads = 1};
+    uint16_t *feature = malloc((size_t)cached->width * sizeof *feature);
+    onpolicy_result r;
+    calibration p;
+
+    (void)state;
+    ok(calibration_make(cached, &spec.problem, NULL, &p, &err));
+    spec.solve.budget = steps_fixed_cost(&p.s, 0);
+    calibration_free(&p);
+    ok(onpolicy_solve(cached, model, &spec, &r, &err));
+    assert_true(r.actual.fraction[0] == 1);
+    onpolicy_free(&r);
+    for (int i = 0; i < cached->width; i++)
+        feature[i] = 0x7e00; /* NaN */
+    swap_features(feature);
+    assert_int_equal(onpolicy_solve(cached, model, &spec, &r, &err), DEER_INFEASIBLE);
+    assert_non_null(strstr(err.message, "under their own history"));
+    swap_features(feature);
+    free(feature);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -534,6 +582,7 @@ int main(void)
         cmocka_unit_test(test_costs_by_instruction),
         cmocka_unit_test(test_losses),
         cmocka_unit_test(test_on_policy_solve),
+        cmocka_unit_test(test_on_policy_last_resort),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -12,9 +12,10 @@
 #include "calib/solve.h"
 #include "calib/synthetic.h"
 #include "reports/bootstrap.h"
-#include "reports/success.h"
+#include "reports/fleet.h"
 #include "reports/tasks.h"
 #include "reports/text.h"
+#include "reports/trust.h"
 #include "runtime/file.h"
 
 static deer_error err;
@@ -286,7 +287,8 @@ static void test_cheapest_and_what_depth_gains(void **state)
 {
     calibration p = problem(40, 8);
     sweep w = swept(&p, 2);
-    double limit = sweep_loss_keeping(&w, 0.9);
+    const question q = {.max_loss = NAN, .min_success = NAN};
+    double limit = fleet_max_loss(&q, w.fixed[0].loss, w.fixed[EXITS - 1].loss);
     int b = sweep_cheapest(&w, EXITS - 1, limit);
 
     (void)state;
@@ -339,6 +341,49 @@ static void test_bootstrap_of_a_proportion(void **state)
     assert_float_equal(x.cost_95.low, 2, 1e-12);
     bootstrap_free(&b);
     steps_free(&s);
+}
+
+/* ---------------------------------------------------------------- promises ----------------- */
+
+/* Halves the losses of the episodes that a promise is tested on. */
+static void improve_others(steps *s, uint64_t seed)
+{
+    guarantee_spec spec = {.share = 1.0 / 3, .seed = seed};
+    bool *solving = malloc((size_t)s->episodes * sizeof *solving);
+
+    ok(guarantee_split(&spec, s->episodes, solving, &err));
+    for (int64_t i = 0; i < s->n; i++)
+        for (int k = 0; k < s->exits && !solving[s->episode[i]]; k++)
+            s->loss[k * s->n + i] /= 2;
+    free(solving);
+}
+
+/* The budget promised depends on the episodes solved on alone, and on the demands. */
+static void test_promised_budget_knows_nothing_of_others(void **state)
+{
+    question q = {.confidence = 0.9, .seed = 3, .budgets = BUDGETS, .from = NAN, .to = NAN};
+    const success_curve success = {.n = 2, .row = {{.cost = 0.1}, {.cost = 1.1, .value = 1}}};
+    calibration p = problem(120, 5);
+    trust before, after;
+
+    (void)state;
+    q.max_loss = q.min_success = NAN;
+    ok(trust_promise(&p, &q, &success, NULL, &before, &err));
+    assert_true(before.promised);
+    improve_others(&p.s, q.seed);
+    ok(trust_promise(&p, &q, &success, NULL, &after, &err));
+    assert_true(after.promised && after.given.budget == before.given.budget);
+    q.min_success = 0.75; /* at a cost of 0.85 */
+    ok(trust_promise(&p, &q, &success, NULL, &after, &err));
+    assert_true(after.given.budget >= 0.85 && after.given.budget < 0.95);
+    q.to = 0.8;
+    ok(trust_promise(&p, &q, &success, NULL, &after, &err));
+    assert_true(after.given.budget == 0.8);
+    q.to = 5;
+    q.min_success = 1;
+    ok(trust_promise(&p, &q, &success, NULL, &after, &err));
+    assert_true(after.given.budget == 5);
+    calibration_free(&p);
 }
 
 /* ---------------------------------------------------------------- tasks -------------------- */
@@ -433,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_cheapest_and_what_depth_gains),
         cmocka_unit_test(test_sweep_below_the_first_exit),
         cmocka_unit_test(test_bootstrap_of_a_proportion),
+        cmocka_unit_test(test_promised_budget_knows_nothing_of_others),
         cmocka_unit_test(test_tasks_are_counted),
         cmocka_unit_test(test_hardest_moments_come_first),
     };

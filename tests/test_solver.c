@@ -423,6 +423,7 @@ static void test_budgets_out_of_range(void **state)
     assert_true(solved(&s, INFINITY, SOLVE_BEST).found.loss <= 1e-9);
     spec.max_exit = 4;
     assert_int_equal(solve(&s, &spec, &x, &err), DEER_USAGE);
+    assert_int_equal(solve_official_best(&s, &spec, &x, &err), DEER_USAGE);
     steps_free(&s);
 }
 

@@ -31,6 +31,16 @@ static steps synthetic(int episodes, uint64_t seed)
     return s;
 }
 
+/* The same where no step can lose more than a half. */
+static steps synthetic_limited(int episodes, uint64_t seed)
+{
+    steps s = synthetic(episodes, seed);
+
+    for (int64_t i = 0; i < s.n * s.exits; i++)
+        s.loss[i] = fminf(s.loss[i], 0.5f);
+    return s;
+}
+
 /* ---------------------------------------------------------------- bounds ------------------- */
 
 static double uniform(uint64_t *state)
@@ -96,6 +106,19 @@ static void test_t_against_tables(void **state)
     }
 }
 
+/* A draw above what was said to be possible is no evidence for anything. */
+static void test_betting_needs_its_range(void **state)
+{
+    double z[200] = {0};
+
+    (void)state;
+    assert_true(bound_p_value(BOUND_BETTING, z, 200, 0.1, 0, 1, 0.1, 0.1) < 0.1);
+    z[199] = 1 + 1e-12; /* a rounding */
+    assert_true(bound_p_value(BOUND_BETTING, z, 200, 0.1, 0, 1, 0.1, 0.1) < 0.1);
+    z[199] = 1.01;
+    assert_true(bound_p_value(BOUND_BETTING, z, 200, 0.1, 0, 1, 0.1, 0.1) == 1);
+}
+
 /* ---------------------------------------------------------------- splitting ---------------- */
 
 static void test_split_is_stratified(void **state)
@@ -121,6 +144,27 @@ static void test_split_is_stratified(void **state)
         other += solving[e] != again[e];
     assert_true(other > 10);
     assert_int_equal(guarantee_split(&spec, 3, solving, &err), DEER_INFEASIBLE);
+}
+
+/* Every episode is as likely to be for solving as any other, also where it is alone of its kind. */
+static void test_split_is_fair(void **state)
+{
+    enum { KINDS = 10, SEEDS = 600 };
+    int stratum[KINDS], count[KINDS] = {0};
+
+    (void)state;
+    for (int e = 0; e < KINDS; e++)
+        stratum[e] = e;
+    for (int seed = 0; seed < SEEDS; seed++) {
+        guarantee_spec spec = {.share = 1.0 / 3, .seed = (uint64_t)seed, .stratum = stratum};
+        bool solving[KINDS];
+
+        ok(guarantee_split(&spec, KINDS, solving, &err));
+        for (int e = 0; e < KINDS; e++)
+            count[e] += solving[e];
+    }
+    for (int e = 0; e < KINDS; e++) /* four standard deviations */
+        assert_true(fabs(count[e] - SEEDS / 3.0) < 4 * sqrt(SEEDS * 2 / 9.0));
 }
 
 /* ---------------------------------------------------------------- coverage ----------------- */
@@ -190,7 +234,7 @@ static void test_coverage(void **state)
 /* The cheapest thresholds whose loss stays below a limit, and both promises at once. */
 static void test_deviation(void **state)
 {
-    steps world = synthetic(3000, 999), s = synthetic(600, 12);
+    steps world = synthetic_limited(3000, 999), s = synthetic_limited(600, 12);
     guarantee_spec spec = {.budget = INFINITY, .deviation = 0.03, .largest_loss = 0.5, .seed = 1};
     guarantee g, both;
     evaluation e;
@@ -208,6 +252,35 @@ static void test_deviation(void **state)
     spec.budget = 0.17;
     assert_int_equal(promise(&s, &spec, 0.2, &both), DEER_INFEASIBLE);
     steps_free(&world);
+    steps_free(&s);
+}
+
+/* A step of a single held-out episode loses more than any can: no promise of the mean loss, and no
+ * trouble for a promise of the cost. */
+static void test_losses_above_the_largest(void **state)
+{
+    steps s = synthetic_limited(300, 12);
+    guarantee_spec spec = {.budget = INFINITY, .deviation = 0.1, .largest_loss = 0.5, .seed = 1};
+    bool solving[300];
+    guarantee g;
+    int e = 299;
+
+    (void)state;
+    spec.share = 1.0 / 3;
+    ok(guarantee_split(&spec, 300, solving, &err));
+    while (solving[e])
+        e--;
+    ok(promise(&s, &spec, 0.5, &g));
+    assert_non_null(strstr(g.statement, "that lose at most 0.5 each"));
+    for (int64_t i = 0; i < s.n; i++)
+        for (int k = 0; k < s.exits && s.episode[i] == e; k++)
+            s.loss[k * s.n + i] = 3;
+    assert_int_equal(promise(&s, &spec, 0.5, &g), DEER_USAGE);
+    assert_non_null(strstr(err.message, "loses 3"));
+    assert_non_null(strstr(err.message, "--largest-loss"));
+    spec.budget = 0.5;
+    spec.deviation = INFINITY;
+    ok(promise(&s, &spec, 0.5, &g));
     steps_free(&s);
 }
 
@@ -283,10 +356,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_betting_is_valid),
         cmocka_unit_test(test_betting_has_power),
+        cmocka_unit_test(test_betting_needs_its_range),
         cmocka_unit_test(test_t_against_tables),
         cmocka_unit_test(test_split_is_stratified),
+        cmocka_unit_test(test_split_is_fair),
         cmocka_unit_test(test_coverage),
         cmocka_unit_test(test_deviation),
+        cmocka_unit_test(test_losses_above_the_largest),
         cmocka_unit_test(test_too_few_episodes),
         cmocka_unit_test(test_path),
         cmocka_unit_test(test_budget_for_a_loss),

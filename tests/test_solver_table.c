@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "calib/guarantee.h"
 #include "calib/solve.h"
 #include "calib/synthetic.h"
 #include "calib/table_file.h"
@@ -166,6 +167,34 @@ static double number(const json_t *json, const char *name)
     return json_number_value(value);
 }
 
+/* The budget that keeps a promised loss is chosen without a look at the episodes held out. */
+static void test_budget_of_a_promise(void **state)
+{
+    static const char options[] = "--max-deviation 0.04 --confidence 0.9 --largest-loss 0.2";
+    synthetic_spec spec = synthetic_default(6, 300, 3);
+    guarantee_spec split = {.share = 1.0 / 3, .seed = 1}; /* as the command's */
+    bool solving[300];
+    json_t *before, *after;
+    steps s;
+
+    (void)state;
+    ok(synthetic_make(&spec, &s, &err));
+    for (int64_t i = 0; i < s.n * s.exits; i++)
+        s.loss[i] = fminf(s.loss[i], 0.2f);
+    ok(table_file_write(path, &s, NULL, &err));
+    assert_int_equal(run(options, &before), 0);
+    ok(guarantee_split(&split, 300, solving, &err));
+    for (int64_t i = 0; i < s.n; i++)
+        for (int k = 0; k < s.exits && !solving[s.episode[i]]; k++)
+            s.loss[k * s.n + i] /= 2;
+    ok(table_file_write(path, &s, NULL, &err));
+    assert_int_equal(run(options, &after), 0);
+    assert_true(number(before, "budget") == number(after, "budget"));
+    json_decref(before);
+    json_decref(after);
+    steps_free(&s);
+}
+
 static void test_command(void **state)
 {
     synthetic_spec spec = synthetic_default(6, 80, 3);
@@ -188,6 +217,11 @@ static void test_command(void **state)
     assert_int_equal(run("--avg-cost 0.5 --peak-cost 0.7 --memory 0.399K --confidence 0.9", &json), 0);
     assert_true(number(json, "max_exit") == 2 && number(json, "memory_bytes") == 300);
     assert_true(number(json_object_get(json, "guarantee"), "p_budget") <= 0.1);
+    json_decref(json);
+    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9", &json), 2); /* of what range? */
+    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9 --largest-loss 0.01", &json), 2);
+    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9 --largest-loss 2", &json), 0);
+    assert_true(number(json_object_get(json, "guarantee"), "p_deviation") <= 0.1);
     json_decref(json);
     assert_int_equal(run("--avg-cost 0.1", &json), 3);
     assert_null(json);
@@ -237,6 +271,7 @@ int main(void)
         cmocka_unit_test(test_bad_tables),
         cmocka_unit_test(test_command),
         cmocka_unit_test(test_frontier),
+        cmocka_unit_test(test_budget_of_a_promise),
     };
 
     if (build) {

@@ -74,6 +74,10 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
     if (!isnan(a->confidence) && !averages && isnan(a->deviation))
         return deer_fail_with(DEER_USAGE, err,
                               "--confidence needs an average budget or --max-deviation");
+    if (a->table && !isnan(a->confidence) && !isnan(a->deviation) && isnan(a->largest_loss))
+        return deer_fail_with(DEER_USAGE, err,
+                              "a promise of --max-deviation needs --largest-loss, what a step can "
+                              "lose at most: no table can tell what other episodes may do");
     return DEER_OK;
 }
 
@@ -202,7 +206,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          "promise the budget on unseen episodes: 0.9"},
         {"max-deviation", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
         {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",
-         "no step loses more (for --max-deviation)"},
+         "no step can lose more (for --max-deviation)"},
         {"longest-episode", TOOL_INT, &a->longest, "N",
          "steps an episode can have (default seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},

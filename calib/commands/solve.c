@@ -22,9 +22,10 @@ typedef struct {
     solve_settings *set;
     cache *c;
     deer_model *model;
-    calibration whole; /* as cached, up to the deepest exit there is, then the deepest allowed */
-    double full_llm, full_total;
     bool *for_solving; /* [episodes] of a promise, NULL: all */
+    calibration whole; /* as cached, up to the deepest exit there is, then the deepest allowed */
+    steps solving;     /* of the episodes for solving; of all, whole's own */
+    double full_llm, full_total;
     deer_score score[DEER_MAX_EXITS];
     onpolicy_result found, official;
     bool has_official;
@@ -36,11 +37,23 @@ typedef struct {
 
 /* ---------------------------------------------------------------- budgets ------------------ */
 
+static void free_whole(job *j)
+{
+    if (j->for_solving)
+        steps_free(&j->solving);
+    calibration_free(&j->whole);
+}
+
 static deer_status make_whole(job *j, int max_exit, deer_error *err)
 {
-    calibration_free(&j->whole);
+    free_whole(j);
     j->set->spec.problem.max_exit = j->set->spec.solve.max_exit = max_exit;
-    return calibration_make(j->c, &j->set->spec.problem, NULL, &j->whole, err);
+    if (calibration_make(j->c, &j->set->spec.problem, NULL, &j->whole, err))
+        return DEER_FAILED;
+    if (j->for_solving)
+        return steps_select(&j->whole.s, j->for_solving, &j->solving, err);
+    j->solving = j->whole.s;
+    return DEER_OK;
 }
 
 static deer_status choose_budgets(job *j, deer_error *err)
@@ -61,12 +74,12 @@ static deer_status choose_budgets(job *j, deer_error *err)
     status = limits_deepest(&asked, llm ? j->whole.peak_llm : j->whole.peak_total, j->whole.memory,
                             j->c->exits, &deepest, err);
     if (!status)
-        status = limits_average(&asked, &j->whole.s, &j->set->spec.solve.budget, err);
+        status = limits_average(&asked, &j->solving, &j->set->spec.solve.budget, err);
     if (!status && deepest != last)
         status = make_whole(j, deepest, err);
     if (!status && isfinite(j->set->guarantee.deviation) && !isfinite(j->set->spec.solve.budget))
         status =
-            frontier_budget_for_loss(&j->whole.s, &j->set->spec.solve, j->set->guarantee.deviation,
+            frontier_budget_for_loss(&j->solving, &j->set->spec.solve, j->set->guarantee.deviation,
                                      &j->set->spec.solve.budget, err);
     return status;
 }
@@ -212,7 +225,7 @@ static void make_outcome(const job *j, outcome *o)
     float never[DEER_MAX_EXITS];
 
     limits_never(last, never);
-    *o = (outcome){.source = j->a->cache,
+    *o = (outcome){.source = j->a->demos ? j->a->demos : j->a->cache,
                    .scope = j->a->scope,
                    .episodes = j->c->about.episodes,
                    .exits = j->c->exits,
@@ -382,12 +395,12 @@ static deer_status make_frontier(job *j, deer_error *err)
 static deer_status run_open(job *j, deer_error *err)
 {
     const solve_arguments *a = j->a;
-    deer_status status = choose_budgets(j, err);
+    deer_status status = j->set->guarantee.confidence > 0 ? split(j, err) : DEER_OK;
 
+    if (!status)
+        status = choose_budgets(j, err);
     if (!status && j->set->spec.history != HISTORY_FULL)
         status = settings_open_model(j->c, a->model, &j->model, err);
-    if (!status && j->set->guarantee.confidence > 0)
-        status = split(j, err);
     if (!status && j->set->spec.problem.criterion == DEER_CRITERION_COMBINED)
         status = fit_score(j, err);
     if (!status && a->frontier)
@@ -412,7 +425,7 @@ static deer_status run(const solve_arguments *a, solve_settings *set, deer_error
     status = cache_open(a->cache, &j->c, err);
     if (!status)
         status = run_open(j, err);
-    calibration_free(&j->whole);
+    free_whole(j);
     calibration_free(&j->final);
     onpolicy_free(&j->found);
     onpolicy_free(&j->official);

@@ -13,6 +13,8 @@ typedef struct {
     const solve_arguments *a;
     solve_settings *set;
     table_file t;
+    bool *for_solving; /* [episodes] of a promise, NULL: all */
+    steps solving;     /* those episodes; of all, t's own */
     solution x, official;
     bool has_official;
     guarantee promised;
@@ -35,10 +37,10 @@ static deer_status choose_budgets(job *j, deer_error *err)
         status =
             deer_fail_with(DEER_USAGE, err, "%s has no dataset memory for --memory", j->a->table);
     if (!status)
-        status = limits_average(&asked, &j->t.s, &spec->budget, err);
+        status = limits_average(&asked, &j->solving, &spec->budget, err);
     if (!status && isfinite(j->set->guarantee.deviation) && !isfinite(spec->budget))
-        status = frontier_budget_for_loss(&j->t.s, spec, j->set->guarantee.deviation, &spec->budget,
-                                          err);
+        status = frontier_budget_for_loss(&j->solving, spec, j->set->guarantee.deviation,
+                                          &spec->budget, err);
     return status;
 }
 
@@ -51,32 +53,31 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
     return DEER_OK;
 }
 
-static double largest_loss(const steps *s)
+/* Which episodes to solve on; a promise knows nothing of the others before it is tested on them. */
+static deer_status split(job *j, deer_error *err)
 {
-    float largest = 0;
+    deer_status status;
 
-    for (int64_t i = 0; i < s->n * s->exits; i++)
-        largest = fmaxf(largest, s->loss[i]);
-    return 1.25 * (double)largest;
+    j->solving = j->t.s;
+    if (!(j->set->guarantee.confidence > 0))
+        return DEER_OK;
+    j->for_solving = calloc((size_t)j->t.s.episodes, sizeof *j->for_solving);
+    if (!j->for_solving)
+        return deer_fail(err, "out of memory for %d episodes", j->t.s.episodes);
+    j->solving = (steps){0};
+    status = guarantee_split(&j->set->guarantee, j->t.s.episodes, j->for_solving, err);
+    return status ? status : steps_select(&j->t.s, j->for_solving, &j->solving, err);
 }
 
-static deer_status solve_part(job *j, const bool *for_solving, deer_error *err)
+static deer_status promise(job *j, deer_error *err)
 {
     guarantee_spec *g = &j->set->guarantee;
     const solve_spec *spec = &j->set->spec.solve;
-    steps part;
     deer_status status;
 
     g->budget = isnan(j->set->average) && isnan(j->set->fraction) ? INFINITY : spec->budget;
-    if (isnan(g->largest_loss))
-        g->largest_loss = largest_loss(&j->t.s);
-    if (steps_select(&j->t.s, for_solving, &part, err))
-        return DEER_FAILED;
-    status = solve(&part, spec, &j->x, err);
-    if (!status)
-        status = guarantee_choose(g, &part, j->x.tau, spec->max_exit, j->t.s.episodes, for_solving,
-                                  judge, j, &j->promised, err);
-    steps_free(&part);
+    status = guarantee_choose(g, &j->solving, j->x.tau, spec->max_exit, j->t.s.episodes,
+                              j->for_solving, judge, j, &j->promised, err);
     if (status)
         return status;
     memcpy(j->x.tau, j->promised.tau, sizeof j->x.tau);
@@ -84,27 +85,14 @@ static deer_status solve_part(job *j, const bool *for_solving, deer_error *err)
     return DEER_OK;
 }
 
-static deer_status promise(job *j, deer_error *err)
-{
-    bool *for_solving = calloc((size_t)j->t.s.episodes, sizeof *for_solving);
-    deer_status status;
-
-    if (!for_solving)
-        return deer_fail(err, "out of memory for %d episodes", j->t.s.episodes);
-    status = guarantee_split(&j->set->guarantee, j->t.s.episodes, for_solving, err);
-    if (!status)
-        status = solve_part(j, for_solving, err);
-    free(for_solving);
-    return status;
-}
-
 static deer_status solve_all(job *j, deer_error *err)
 {
     solve_spec spec = j->set->spec.solve;
     deer_error ignored;
-    deer_status status =
-        j->set->guarantee.confidence > 0 ? promise(j, err) : solve(&j->t.s, &spec, &j->x, err);
+    deer_status status = solve(&j->solving, &spec, &j->x, err);
 
+    if (!status && j->for_solving)
+        status = promise(j, err);
     if (status)
         return status;
     if (j->promised.given)
@@ -202,8 +190,10 @@ static deer_status write_frontier(job *j, deer_error *err)
 static deer_status run(job *j, deer_error *err)
 {
     const solve_arguments *a = j->a;
-    deer_status status = choose_budgets(j, err);
+    deer_status status = split(j, err);
 
+    if (!status)
+        status = choose_budgets(j, err);
     if (!status && a->frontier)
         status = write_frontier(j, err);
     if (!status && (!a->frontier || isfinite(j->set->spec.solve.budget) || a->out)) {
@@ -226,6 +216,9 @@ deer_status solve_table(const solve_arguments *a, solve_settings *set, deer_erro
     status = table_file_read(a->table, &j->t, err);
     if (!status)
         status = run(j, err);
+    if (j->for_solving)
+        steps_free(&j->solving);
+    free(j->for_solving);
     table_file_free(&j->t);
     free(j);
     return status;
