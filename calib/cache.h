@@ -92,9 +92,12 @@ deer_status cache_shard_exists(const char *dir, const cache_manifest *m, int ind
 deer_status cache_shard_write(const char *dir, const cache_manifest *m, int index,
                               const cache_shard *shard, deer_error *err);
 
-/* Reads all but the features, or the features alone, into an allocated shard, and checks them. */
+/* Reads all but the features into an allocated shard, and checks them. *exists is false, without
+ * an error, when the shard is not there. */
 deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index,
-                             cache_shard *shard, deer_error *err);
+                             cache_shard *shard, bool *exists, deer_error *err);
+
+/* Reads the features alone, [steps, 1 + K, width], and checks them; the shard must be there. */
 deer_status cache_shard_read_features(const char *dir, const cache_manifest *m, int index,
                                       uint16_t *features, deer_error *err);
 

@@ -67,13 +67,11 @@ static deer_status read_shards(cache *c, deer_error *err)
         cache_shard shard;
         bool exists;
 
-        if (cache_shard_exists(c->dir, &c->about, s, &exists, err))
-            return DEER_FAILED;
         place_shard(c, s, row, &shard);
         row += shard.steps;
-        missing += !exists;
-        if (exists && cache_shard_read(c->dir, &c->about, s, &shard, err))
+        if (cache_shard_read(c->dir, &c->about, s, &shard, &exists, err))
             return DEER_FAILED;
+        missing += !exists;
     }
     if (missing)
         return deer_fail(err,

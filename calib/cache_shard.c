@@ -370,19 +370,22 @@ static deer_status check_shapes(hid_t file, const char *path, const cache_manife
     return status;
 }
 
-/* Opens a shard and checks that it is this one; the caller closes. */
-static hid_t open_shard(const char *path, const cache_manifest *m, int index, deer_error *err)
+/* Opens a shard and checks that it is this one; the caller closes. *file is invalid, without an
+ * error, where there is none. */
+static deer_status open_shard(const char *path, const cache_manifest *m, int index, hid_t *file,
+                              deer_error *err)
 {
-    hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-
-    if (file < 0) {
-        deer_fail(err, "%s cannot be opened; delete it and replay again", path);
-        return file;
-    }
-    if (!check_shapes(file, path, m, index, err))
-        return file;
-    H5Fclose(file);
-    return H5I_INVALID_HID;
+    *file = H5I_INVALID_HID;
+    if (access(path, F_OK))
+        return DEER_OK;
+    *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (*file < 0)
+        return deer_fail(err, "%s cannot be opened; delete it and replay again", path);
+    if (!check_shapes(*file, path, m, index, err))
+        return DEER_OK;
+    H5Fclose(*file);
+    *file = H5I_INVALID_HID;
+    return DEER_FAILED;
 }
 
 deer_status cache_shard_exists(const char *dir, const cache_manifest *m, int index, bool *exists,
@@ -390,20 +393,16 @@ deer_status cache_shard_exists(const char *dir, const cache_manifest *m, int ind
 {
     char *path = cache_shard_path(dir, index);
     hid_t file;
-    deer_status status = DEER_OK;
+    deer_status status;
 
-    *exists = false;
     if (!path)
         return deer_fail(err, "out of memory opening %s", dir);
-    if (!access(path, F_OK)) {
-        cache_hdf5_enter();
-        file = open_shard(path, m, index, err);
-        if (file >= 0)
-            H5Fclose(file);
-        cache_hdf5_leave();
-        status = file < 0 ? DEER_FAILED : DEER_OK;
-        *exists = !status;
-    }
+    cache_hdf5_enter();
+    status = open_shard(path, m, index, &file, err);
+    *exists = file >= 0;
+    if (*exists)
+        H5Fclose(file);
+    cache_hdf5_leave();
     free(path);
     return status;
 }
@@ -443,17 +442,19 @@ static deer_status read_fields(hid_t file, const char *path, const cache_manifes
 }
 
 static deer_status read_shard(const char *dir, const cache_manifest *m, int index, int from, int to,
-                              const cache_shard *s, void *const data[CACHE_FIELDS], deer_error *err)
+                              const cache_shard *s, void *const data[CACHE_FIELDS], bool *exists,
+                              deer_error *err)
 {
     char *path = cache_shard_path(dir, index);
     hid_t file;
-    deer_status status = DEER_FAILED;
+    deer_status status;
 
     if (!path)
         return deer_fail(err, "out of memory opening %s", dir);
     cache_hdf5_enter();
-    file = open_shard(path, m, index, err);
-    if (file >= 0) {
+    status = open_shard(path, m, index, &file, err);
+    *exists = file >= 0;
+    if (*exists) {
         status = read_fields(file, path, m, from, to, s, data, err);
         H5Fclose(file);
     }
@@ -463,7 +464,7 @@ static deer_status read_shard(const char *dir, const cache_manifest *m, int inde
 }
 
 deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index, cache_shard *s,
-                             deer_error *err)
+                             bool *exists, deer_error *err)
 {
     tables t;
     void *data[CACHE_FIELDS];
@@ -472,8 +473,8 @@ deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index
     if (tables_alloc(s, &t, err))
         return DEER_FAILED;
     field_data(s, &t, data);
-    status = read_shard(dir, m, index, FIELD_ACTION, CACHE_FIELDS, s, data, err);
-    if (!status && !tables_take(&t, s))
+    status = read_shard(dir, m, index, FIELD_ACTION, CACHE_FIELDS, s, data, exists, err);
+    if (!status && *exists && !tables_take(&t, s))
         status = deer_fail(err,
                            "shard %d of %s does not fit its manifest; delete it and replay "
                            "again",
@@ -487,7 +488,10 @@ deer_status cache_shard_read_features(const char *dir, const cache_manifest *m, 
 {
     void *data[CACHE_FIELDS] = {[FIELD_FEATURES] = features};
     cache_shard s = {0};
+    bool exists;
 
     cache_shard_extent(m, index, &s.first_episode, &s.episodes, &s.steps);
-    return read_shard(dir, m, index, FIELD_FEATURES, FIELD_FEATURES + 1, &s, data, err);
+    if (read_shard(dir, m, index, FIELD_FEATURES, FIELD_FEATURES + 1, &s, data, &exists, err))
+        return DEER_FAILED;
+    return exists ? DEER_OK : deer_fail(err, "shard %d of %s is missing; replay again", index, dir);
 }

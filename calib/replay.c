@@ -55,28 +55,35 @@ static deer_status write_shard(job *j, int index, const cache_shard *s, deer_err
     return status;
 }
 
+static deer_status make_shard(job *j, shard_replay *r, int index, deer_error *err)
+{
+    cache_shard shard;
+    deer_status status;
+
+    if (cache_shard_alloc(&j->about, index, &shard, err))
+        return DEER_FAILED;
+    status = shard_replay_run(r, &shard, err);
+    if (!status && !atomic_load(&j->stop))
+        status = write_shard(j, index, &shard, err);
+    cache_shard_free(&shard);
+    return status;
+}
+
 /* With the shard's lock held. */
 static deer_status fill_shard(job *j, shard_replay *r, int index, deer_error *err)
 {
-    cache_shard shard;
+    int first, episodes;
+    int64_t steps;
     bool exists;
-    deer_status status;
 
     cache_sweep(j->spec->cache, index);
     if (cache_shard_exists(j->spec->cache, &j->about, index, &exists, err))
         return DEER_FAILED;
-    if (cache_shard_alloc(&j->about, index, &shard, err))
-        return DEER_FAILED;
-    if (exists) {
-        count_step(j, (long)shard.steps, false);
-        status = DEER_OK;
-    } else {
-        status = shard_replay_run(r, &shard, err);
-        if (!status && !atomic_load(&j->stop))
-            status = write_shard(j, index, &shard, err);
-    }
-    cache_shard_free(&shard);
-    return status;
+    if (!exists)
+        return make_shard(j, r, index, err);
+    cache_shard_extent(&j->about, index, &first, &episodes, &steps);
+    count_step(j, (long)steps, false);
+    return DEER_OK;
 }
 
 static deer_status take_shard(job *j, shard_replay *r, int index, deer_error *err)

@@ -273,6 +273,12 @@ static void test_unfinished_cache_says_so(void **state)
     ok(replay(&spec, &report, &err));
     assert_int_equal(report.missing, 0);
     assert_same_cache(inside("part"));
+    ok(cache_open(spec.cache, &c, &err));
+    assert_int_equal(unlink(inside("part/shard-00004.h5")), 0);
+    ok(cache_load_features(c, 0, 4, &err));
+    assert_int_equal(cache_load_features(c, 4, 1, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "shard 4"));
+    cache_close(c);
 }
 
 /* Several processes on one cache, at once. */

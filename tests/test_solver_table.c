@@ -214,7 +214,8 @@ static void test_command(void **state)
     assert_true(number(json, "evaluations") > 0 && number(json, "seconds") > 0);
     assert_int_equal(json_array_size(json_object_get(json, "tau")), 6);
     json_decref(json);
-    assert_int_equal(run("--avg-cost 0.5 --peak-cost 0.7 --memory 0.399K --confidence 0.9", &json), 0);
+    assert_int_equal(run("--avg-cost 0.5 --peak-cost 0.7 --memory 0.399K --confidence 0.9", &json),
+                     0);
     assert_true(number(json, "max_exit") == 2 && number(json, "memory_bytes") == 300);
     assert_true(number(json_object_get(json, "guarantee"), "p_budget") <= 0.1);
     json_decref(json);
