@@ -223,7 +223,7 @@ class Bench:
         self.middle = left, top, left + side, top + side
 
     def run_preprocess(self):
-        cut = [np.asarray(c.resize(self.size, Image.BICUBIC).crop(self.middle)) for c in self.cameras]
+        cut = [np.array(c.resize(self.size, Image.BICUBIC).crop(self.middle)) for c in self.cameras]
         mean, std = (torch.tensor(self.c[k]).view(3, 1, 1) for k in ("image_mean", "image_std"))
         images = torch.stack([torch.from_numpy(c.transpose(2, 0, 1)) for c in cut]).contiguous()
         self.out = images.float().div_(255).sub_(mean).div_(std)
