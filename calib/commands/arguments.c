@@ -43,9 +43,14 @@ static deer_status check_numbers(const solve_arguments *a, deer_error *err)
         return deer_fail_with(DEER_USAGE, err, "a budget must be more than zero");
     if (a->gripper_weight < 0 || a->seed < 0 || a->evaluations < 0 || a->longest < 0)
         return deer_fail_with(DEER_USAGE, err, "numbers must not be negative");
-    if (a->threads < 1 || a->threads > 1024 || a->points < 2 || a->points > 200)
+    if (a->fraction > 1)
         return deer_fail_with(DEER_USAGE, err,
-                              "--threads is 1 to 1024, --frontier-points 2 to 200");
+                              "--avg-fraction must be at most 1, full depth's cost");
+    if (a->threads < 1 || a->threads > 1024)
+        return deer_fail_with(DEER_USAGE, err, "--threads must be 1 to 1024, not %ld", a->threads);
+    if (a->points < 2 || a->points > 200)
+        return deer_fail_with(DEER_USAGE, err, "--frontier-points must be 2 to 200, not %ld",
+                              a->points);
     if (a->frontier && a->out && !a->table && a->points > DEER_MAX_POINTS)
         return deer_fail_with(DEER_USAGE, err, "a thresholds file holds at most %d frontier points",
                               DEER_MAX_POINTS);

@@ -20,7 +20,7 @@ int calib_replay_main(int argc, char **argv)
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &spec.cameras.gripper_camera, "NAME",
          "the same on the wrist"},
-        {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
+        {"threads", TOOL_INT, &threads, "N", "threads, 1 to 1024 (default one per core)"},
         {"batch", TOOL_INT, &batch, "N",
          "observations that go through the model together (default 8)"},
         {"shard-episodes", TOOL_INT, &per_shard, "N",
@@ -41,9 +41,10 @@ int calib_replay_main(int argc, char **argv)
         return ended;
     if (!spec.model || !spec.demos || !spec.cache)
         return tool_usage(&self, "--model, --demos and --cache are required");
-    if (threads < 1 || threads > 1024 || per_shard < 1 || per_shard > 1000000 || batch < 1 ||
-        batch > 4096)
-        return tool_usage(&self, "--threads, --batch or --shard-episodes is out of range");
+    if (tool_outside(&self, "threads", threads, 1, 1024) ||
+        tool_outside(&self, "batch", batch, 1, 4096) ||
+        tool_outside(&self, "shard-episodes", per_shard, 1, 1000000))
+        return DEER_USAGE;
     if (part && settings_part(part, &spec.part, &spec.parts, &err))
         return tool_usage(&self, "%s", err.message);
     spec.threads = (int)threads;

@@ -10,7 +10,7 @@
 
 #include "datasets/tabletop/parallel.h"
 
-enum { MAX_WORKERS = 64 };
+enum { MAX_WORKERS = 1024 };
 
 struct parallel_result {
     char *data;

@@ -1,8 +1,9 @@
 /* parallel.h - many independent jobs on several processes, results in order.
  *
  *   static deer_status job(void *context, int i, parallel_result *out, deer_error *err);
- *   static deer_status collect(void *context, int i, const void *data, size_t size, deer_error
- * *err); parallel_run(n, workers, start, job, collect, context, err);
+ *   static deer_status collect(void *context, int i, const void *data, size_t size,
+ *                              deer_error *err);
+ *   parallel_run(n, workers, start, job, collect, context, err);
  *
  * Workers are forked processes: job i runs in worker i % workers, after that worker called start
  * (for what cannot cross a fork, as an OpenGL context). collect runs in the calling process for
