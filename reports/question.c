@@ -177,8 +177,8 @@ static int read_words(const tool_command *self, const words *w, question *q)
         return refuse(self, w->dtype, "dtype", "some of f32,bf16,q8");
     if (w->seed < 0)
         return tool_usage(self, "--seed %ld is negative", w->seed);
-    if (w->threads < 1 || w->threads > 1024)
-        return tool_usage(self, "--threads %ld is not within 1..1024", w->threads);
+    if (tool_outside(self, "threads", w->threads, 1, TOOL_MOST_THREADS))
+        return DEER_USAGE;
     q->seed = (uint64_t)w->seed;
     q->threads = (int)w->threads;
     return check_outputs(self, q) || read_names(self, w, q) ? DEER_USAGE : check_limits(self, q);

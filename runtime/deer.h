@@ -338,7 +338,7 @@ deer_status deer_session_set_instruction(deer_session *session, const char *inst
 /* How many words of an instruction the model's tokenizer does not know: they all become one and the
  * same unknown token (or make an instruction fail, where there is none), and actions will be poor.
  * A word is what lies between white space, so that "block." is not "block". 0 without a tokenizer,
- * and for byte-level ones, which know every text. */
+ * and for byte-level ones, which know every text, and for NULL. */
 int deer_unknown_words(const deer_model *model, const char *instruction);
 
 /* As deer_session_set_instruction, with token ids made elsewhere; at most config.max_text of them

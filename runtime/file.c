@@ -14,12 +14,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { UNFINISHED = 16 };
+
 /* Names that are in use, so that a signal's handler can remove the files. Whoever finds the table
  * taken waits, but for the handler, which rather leaves a file behind than read half a name. */
 static struct {
     atomic_flag taken;
     unsigned next;
-    char name[16][PATH_MAX];
+    char name[UNFINISHED][PATH_MAX];
 } unfinished = {.taken = ATOMIC_FLAG_INIT};
 
 static void note_unfinished(const char *name)
@@ -29,7 +31,7 @@ static void note_unfinished(const char *name)
     while (atomic_flag_test_and_set(&unfinished.taken))
         continue;
     if (size <= sizeof *unfinished.name)
-        memcpy(unfinished.name[unfinished.next++ % 16], name, size);
+        memcpy(unfinished.name[unfinished.next++ % UNFINISHED], name, size);
     atomic_flag_clear(&unfinished.taken);
 }
 
@@ -37,7 +39,7 @@ void file_remove_unfinished(void)
 {
     if (atomic_flag_test_and_set(&unfinished.taken))
         return;
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < UNFINISHED; i++)
         if (*unfinished.name[i])
             unlink(unfinished.name[i]);
 }

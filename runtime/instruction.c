@@ -48,5 +48,5 @@ deer_status instruction_from_ids(const deer_model *model, const int32_t *from, i
 
 int deer_unknown_words(const deer_model *model, const char *instruction)
 {
-    return model->words ? tokenizer_unknown(model->words, instruction) : 0;
+    return model->words && instruction ? tokenizer_unknown(model->words, instruction) : 0;
 }

@@ -589,6 +589,7 @@ static void test_refuses(void **state)
     assert_int_equal(deer_session_set_instruction(session, "lift", &error), DEER_FAILED);
     says("no tokenizer");
     assert_int_equal(deer_unknown_words(model, "lift"), 0);
+    assert_int_equal(deer_unknown_words(model, NULL), 0);
     ok(deer_session_set_tokens(session, ids, 4, &error));
     assert_int_equal(deer_session_set_tokens(session, outside, 1, &error), DEER_FAILED);
     assert_int_equal(deer_step(session, &seen, &action, &error), DEER_FAILED);

@@ -46,8 +46,9 @@ static deer_status check_numbers(const solve_arguments *a, deer_error *err)
     if (a->fraction > 1)
         return deer_fail_with(DEER_USAGE, err,
                               "--avg-fraction must be at most 1, full depth's cost");
-    if (a->threads < 1 || a->threads > 1024)
-        return deer_fail_with(DEER_USAGE, err, "--threads must be 1 to 1024, not %ld", a->threads);
+    if (a->threads < 1 || a->threads > TOOL_MOST_THREADS)
+        return deer_fail_with(DEER_USAGE, err, "--threads must be 1 to %d, not %ld",
+                              TOOL_MOST_THREADS, a->threads);
     if (a->points < 2 || a->points > 200)
         return deer_fail_with(DEER_USAGE, err, "--frontier-points must be 2 to 200, not %ld",
                               a->points);

@@ -205,7 +205,9 @@ int calib_check_main(int argc, char **argv)
     }
     if (settings_history(history, &kind, &err) || settings_loss(loss, &j.spec.loss, &err))
         return tool_usage(&self, "%s", err.message);
-    if (kind == HISTORY_RANDOM || weight < 0 || threads < 1 || threads > 1024)
+    if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS))
+        return DEER_USAGE;
+    if (kind == HISTORY_RANDOM || weight < 0)
         return tool_usage(&self, "--history is on-policy or full; numbers must not be negative");
     j.spec.gripper_weight = weight;
     status = cache_open(folder, &j.c, &err);

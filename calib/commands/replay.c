@@ -41,7 +41,7 @@ int calib_replay_main(int argc, char **argv)
         return ended;
     if (!spec.model || !spec.demos || !spec.cache)
         return tool_usage(&self, "--model, --demos and --cache are required");
-    if (tool_outside(&self, "threads", threads, 1, 1024) ||
+    if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
         tool_outside(&self, "batch", batch, 1, 4096) ||
         tool_outside(&self, "shard-episodes", per_shard, 1, 1000000))
         return DEER_USAGE;

@@ -18,8 +18,8 @@ int sim_select_tasks(const char *names, int *tasks, const char **unknown);
 /* The split called "seen" or "unseen"; for another name false, after a message as of tool_usage. */
 bool sim_split(const tool_command *command, const char *name, tabletop_split *split);
 
-/* Episodes of a task, or rows, and worker processes that can be asked for. */
-enum { SIM_MOST_EPISODES = 1000000, SIM_MOST_WORKERS = 1024 };
+/* Episodes of a task, or rows, that can be asked for. */
+enum { SIM_MOST_EPISODES = 1000000 };
 
 /* Opens a policy with the thresholds of a file, or fixed at an exit (TOOL_NOT_GIVEN: the deepest;
  * DEER_USAGE where the model has no such exit). */

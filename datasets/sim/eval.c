@@ -194,7 +194,7 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
     if (contradicts(self, r) || tool_outside(self, "exit", r->exit, 0, DEER_MAX_EXITS - 1) ||
         tool_outside(self, "episodes", r->episodes, 1, SIM_MOST_EPISODES) ||
         tool_outside(self, "chains", r->chains, 1, SIM_MOST_EPISODES) ||
-        tool_outside(self, "workers", r->workers, 1, SIM_MOST_WORKERS) ||
+        tool_outside(self, "workers", r->workers, 1, PARALLEL_MOST) ||
         !sim_split(self, r->split, &e->split))
         return false;
     e->n_tasks = sim_select_tasks(r->tasks ? r->tasks : "all", e->tasks, &r->unknown);

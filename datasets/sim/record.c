@@ -143,7 +143,7 @@ static bool understand(const tool_command *self, request *q, recording *r)
         tool_outside(self, "episodes", q->episodes, 1, SIM_MOST_EPISODES) ||
         tool_outside(self, "row", q->row, 1, TABLETOP_CHAIN) ||
         tool_outside(self, "keep-steps", q->keep, 1, TABLETOP_MAX_STEPS) ||
-        tool_outside(self, "workers", q->workers, 1, SIM_MOST_WORKERS) ||
+        tool_outside(self, "workers", q->workers, 1, PARALLEL_MOST) ||
         !sim_split(self, q->split, &r->split))
         return false;
     r->n_tasks = sim_select_tasks(q->tasks, r->tasks, &q->unknown);

@@ -10,8 +10,6 @@
 
 #include "datasets/tabletop/parallel.h"
 
-enum { MAX_WORKERS = 1024 };
-
 struct parallel_result {
     char *data;
     size_t size, room;
@@ -162,9 +160,9 @@ static void stop_workers(worker *workers, int count)
 deer_status parallel_run(int n, int workers, parallel_start start, parallel_job job,
                          parallel_collect collect, void *context, deer_error *err)
 {
-    worker pool[MAX_WORKERS];
+    worker pool[PARALLEL_MOST];
     deer_status status;
-    int count = workers < 1 ? 1 : workers > MAX_WORKERS ? MAX_WORKERS : workers;
+    int count = workers < 1 ? 1 : workers > PARALLEL_MOST ? PARALLEL_MOST : workers;
 
     if (count > n)
         count = n > 0 ? n : 1;

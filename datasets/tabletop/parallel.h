@@ -14,6 +14,8 @@
 
 #include "runtime/deer.h"
 
+enum { PARALLEL_MOST = 1024 }; /* workers */
+
 /* What a job hands back: bytes, appended piece by piece. */
 typedef struct parallel_result parallel_result;
 deer_status parallel_append(parallel_result *out, const void *data, size_t size, deer_error *err);
