@@ -1,7 +1,8 @@
 # deer: calibrated early exit for vision-language-action models. `make help` lists the targets.
 
-CC       ?= cc
-CFLAGS   ?= -O3 -g
+CC         ?= cc
+CFLAGS     ?= -O3 -g
+PKG_CONFIG ?= pkg-config
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers
 ifdef CI
 WARNINGS += -Werror
@@ -35,8 +36,15 @@ ifeq ($(shell uname -m),x86_64)
 PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 endif
 
-pc_cflags = $(shell pkg-config --cflags $(1) 2>/dev/null)
-pc_libs   = $(shell pkg-config --libs $(1) 2>/dev/null)
+pc_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
+pc_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
+
+# Commands are shown with V=1; otherwise one short line for each file.
+V ?= 0
+ifeq ($(V),0)
+Q   := @
+say  = @printf '%-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)'
+endif
 
 RUNTIME_PC  := jansson libpcre2-8 libutf8proc
 DATASETS_PC := hdf5 libxxhash zlib
@@ -46,25 +54,26 @@ CALIB_PC    := nlopt
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
              $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC)) $(CFLAGS) $(EXTRA_CFLAGS)
 
-# A folder's mains are deer_<tool>.c; everything else in it is its library.
-mains      = $(wildcard $(1)/deer_*.c)
-library    = $(filter-out $(call mains,$(1)),$(wildcard $(1)/*.c))
+# A part of a library is a folder of sources; programs are in <folder>/cli.
+sources    = $(foreach d,$(1),$(wildcard $(d)/*.c))
 objects    = $(patsubst %.c,$(BUILD)/%.o,$(1))
-RUNTIME   := $(call objects,$(call library,runtime))
-DATASETS  := $(call objects,$(call library,datasets))
-TABLETOP  := $(call objects,$(call library,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
-SIM       := $(call objects,$(wildcard datasets/sim/*.c))
-DATA      := $(call objects,$(wildcard datasets/data/*.c))
-RUN       := $(call objects,$(wildcard runtime/run/*.c))
-MODEL     := $(call objects,$(wildcard runtime/model/*.c))
-BUDGETS   := $(call objects,$(call library,budgets)) $(BUILD)/budgets/hardware_texts.o
+RUNTIME   := $(call objects,$(call sources,$(addprefix runtime/,base kernels model text policy thresholds)))
+IMPORT    := $(call objects,$(call sources,runtime/import))
+BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines measure))) $(BUILD)/budgets/machines/texts.o
+DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,demos sources)))
+TABLETOP  := $(call objects,$(call sources,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
+CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee pipeline)))
 PAGE      := $(BUILD)/reports/page
-REPORTS   := $(call objects,$(call library,reports)) \
+REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
              $(addprefix $(PAGE)/,template_html.o style_css.o script_js.o d3_js.o plot_js.o)
-CALIB     := $(call objects,$(call library,calib))
-CALIB_CMD := $(call objects,$(wildcard calib/commands/*.c))
-TOOL      := $(BUILD)/runtime/tool.o
-RUNTIME   := $(filter-out $(TOOL),$(RUNTIME))
+TOOL      := $(call objects,runtime/cli/tool.c)
+cli        = $(call objects,$(wildcard $(1)))
+RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
+MODEL_CLI := $(call cli,runtime/cli/deer_model.c runtime/cli/model_*.c)
+DATA_CLI  := $(call cli,datasets/cli/deer_data.c datasets/cli/data_*.c datasets/cli/png_file.c)
+SIM_CLI   := $(call cli,datasets/cli/deer_sim.c datasets/cli/sim_*.c datasets/cli/png_file.c)
+CALIB_CLI := $(call cli,calib/cli/*.c)
+REPORT_CLI := $(call cli,reports/cli/*.c)
 
 RUNTIME_LIBS  = $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
 DATASETS_LIBS = $(call pc_libs,$(DATASETS_PC))
@@ -72,35 +81,50 @@ TABLETOP_LIBS = -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco 
 CALIB_LIBS    = $(call pc_libs,$(CALIB_PC))
 
 LIBDEER     := $(BUILD)/libdeer.a
+LIBIMPORT   := $(BUILD)/libimport.a
 LIBDATASETS := $(BUILD)/libdatasets.a
 LIBTABLETOP := $(BUILD)/libtabletop.a
 LIBBUDGETS  := $(BUILD)/libbudgets.a
 LIBCALIB    := $(BUILD)/libcalib.a
-LIBRUN      := $(BUILD)/librun.a
 LIBREPORTS  := $(BUILD)/libreports.a
 
-PROGRAMS := $(patsubst deer_%,$(BUILD)/deer-%,$(basename $(notdir $(foreach d,runtime datasets calib reports,$(call mains,$(d))))))
+PROGRAMS := $(addprefix $(BUILD)/deer-,model run data sim calib report)
 ifeq ($(LEAN),1)
 PROGRAMS := $(BUILD)/deer-run
 PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
 endif
-TESTS    := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c))
+TEST_SOURCES := $(wildcard tests/*/test_*.c)
+TESTS    := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TEST_SOURCES)))
 HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
 
 .PHONY: all libs tests test demo figure types mutations bench bench-coverage bench-import bench-tools asan install uninstall clean deps check-deps format help
 .DEFAULT_GOAL := all
 
 all: $(PROGRAMS) ## build the programs (build/deer-*)
-libs: $(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
+libs: $(LIBDEER) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
 tests: $(TESTS) $(HELPERS)
 
-$(BUILD)/%.o: %.c
+# What is compiled depends on how: another compiler or other flags build it again.
+FLAGS := $(BUILD)/flags
+.PHONY: always
+$(FLAGS): always
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
+
+compile = $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/%.o: %.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(compile)
+
+$(BUILD)/%.o: $(BUILD)/%.c $(FLAGS)
+	$(call say,CC)
+	$(Q)$(compile)
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
 # are fused.
-ISA = $(BUILD)/runtime/isa_
+ISA = $(BUILD)/runtime/kernels/isa_
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 $(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
 ifeq ($(MACHINE),x86_64)
@@ -116,19 +140,15 @@ $(BUILD)/datasets/tabletop/scene_xml.c: datasets/tabletop/scene.xml
 	@mkdir -p $(@D)
 	@{ echo 'extern const char tabletop_scene_xml[];'; echo 'const char tabletop_scene_xml[] ='; \
 	   sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $<; echo ';'; } > $@
-$(BUILD)/datasets/tabletop/scene_xml.o: $(BUILD)/datasets/tabletop/scene_xml.c
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 # The hardware profiles, likewise: a table of names and texts.
-HARDWARE := $(sort $(wildcard budgets/hardware/*.json))
-$(BUILD)/budgets/hardware_texts.c: $(HARDWARE)
+MACHINES := $(sort $(wildcard budgets/machines/profiles/*.json))
+$(BUILD)/budgets/machines/texts.c: $(MACHINES)
 	@mkdir -p $(@D)
-	@{ echo '#include "budgets/hardware_internal.h"'; echo 'const hardware_text hardware_texts[] = {'; \
+	@{ echo '#include "budgets/machines/hardware_internal.h"'; echo 'const hardware_text hardware_texts[] = {'; \
 	   for f in $^; do echo "{\"$$(basename $$f .json)\","; \
 	     sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $$f; echo '},'; done; \
 	   echo '{0, 0}};'; } > $@
-$(BUILD)/budgets/hardware_texts.o: $(BUILD)/budgets/hardware_texts.c
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 # The report's page, likewise: template, style and script, and the libraries it is drawn with, which
 # npm fetches as reports/page/package-lock.json pins them. \? in place of ? keeps trigraphs away.
@@ -154,63 +174,84 @@ $(PAGE)/d3_js.c: $(PAGE_D3)
 	$(embed_text)
 $(PAGE)/plot_js.c: $(PAGE_PLOT)
 	$(embed_text)
-$(PAGE)/%.o: $(PAGE)/%.c
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
 
 $(LIBDEER): $(RUNTIME)
+$(LIBIMPORT): $(IMPORT)
 $(LIBDATASETS): $(DATASETS)
 $(LIBTABLETOP): $(TABLETOP)
 $(LIBBUDGETS): $(BUDGETS)
 $(LIBCALIB): $(CALIB)
-$(LIBRUN): $(RUN)
 $(LIBREPORTS): $(REPORTS)
-$(LIBDEER) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBRUN) $(LIBREPORTS):
-	@rm -f $@
-	$(AR) rcs $@ $^
+$(LIBDEER) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBREPORTS):
+	$(call say,AR)
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $^
 
+# A program is its objects, then libraries from the highest to the lowest, then other people's.
 link = $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
-$(BUILD)/deer-model: $(BUILD)/runtime/deer_model.o $(MODEL) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-model: $(MODEL_CLI) $(TOOL) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(RUNTIME_LIBS)
 ifeq ($(LEAN),1)
-$(BUILD)/runtime/deer_run.o: ALL_CFLAGS += -DDEER_LEAN
-$(BUILD)/deer-run: $(BUILD)/runtime/deer_run.o $(filter-out %/episode.o %/played.o %/played_print.o,$(RUN)) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(RUNTIME_LIBS)
+$(BUILD)/runtime/cli/deer_run.o: ALL_CFLAGS += -DDEER_LEAN
+$(BUILD)/deer-run: $(filter-out %/run_episode.o %/run_played.o %/run_played_print.o,$(RUN_CLI)) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(RUNTIME_LIBS)
 else
-$(BUILD)/deer-run: $(BUILD)/runtime/deer_run.o $(RUN) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-run: $(RUN_CLI) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 endif
-$(BUILD)/deer-data: $(BUILD)/datasets/deer_data.o $(DATA) $(TOOL) $(LIBDATASETS) $(LIBDEER)
-	$(link) $(call pc_libs,libpng) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-sim: $(BUILD)/datasets/deer_sim.o $(SIM) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-calib: $(BUILD)/calib/deer_calib.o $(CALIB_CMD) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(call pc_libs,libpng) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-report: $(REPORT_CLI) $(TOOL) $(LIBREPORTS) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(call pc_libs,libpng) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
-$(BUILD)/deer-report: $(BUILD)/reports/deer_report.o $(LIBREPORTS) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(call pc_libs,libpng) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-
-$(BUILD)/tests/test_%: $(BUILD)/tests/test_%.o $(LIBREPORTS) $(LIBRUN) $(TOOL) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
+# A test's program is named for its source, wherever under tests/ that lies.
+EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+define test_program
+$(BUILD)/tests/$(basename $(notdir $(1))): $(patsubst %.c,$(BUILD)/%.o,$(1)) $(TOOL) $(EVERYTHING)
+endef
+$(foreach source,$(TEST_SOURCES),$(eval $(call test_program,$(source))))
+$(TESTS):
+	$(call say,LINK)
+	$(Q)$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
+$(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
+$(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
-KERNELS := $(call objects,$(wildcard runtime/isa*.c) $(patsubst %,runtime/%.c,linear attention kernels \
-             kernels_reference threads exit_policy))
-$(BUILD)/tests/kernels: $(BUILD)/tests/test_kernels.o $(KERNELS)
-	$(link) -static -lm -lpthread
+KERNELS := $(call objects,$(wildcard runtime/kernels/isa*.c) $(patsubst %,runtime/%.c,kernels/linear \
+             kernels/attention kernels/kernels kernels/reference base/threads policy/exit_policy))
+$(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
+	$(call say,LINK)
+	$(Q)$(link) -static -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBDEER)
-	$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
-$(HELPERS): $(BUILD)/tests/%: $(BUILD)/tests/%.o $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/tests/command_helper: $(BUILD)/tests/cli/command_helper.o
+$(BUILD)/tests/report_cache: $(BUILD)/tests/reports/report_cache.o
+$(HELPERS): $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/bench/stages.o: ALL_CFLAGS += $(call pc_cflags,openblas)
-$(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(LIBRUN) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
-	$(link) $(call pc_libs,openblas) $(RUNTIME_LIBS)
+$(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(TOOL) $(LIBBUDGETS) $(LIBDEER)
+	$(call say,LINK)
+	$(Q)$(link) $(call pc_libs,openblas) $(RUNTIME_LIBS)
 
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
@@ -223,17 +264,17 @@ test: check-deps ## install what is missing, build, run every test
 
 demo: check-deps ## record, calibrate and run on the tabletop; build/demo/report.html
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(BUILD) reports/demo.sh
+	@BUILD=$(BUILD) bench/demo.sh
 
 .PHONY: run-tests
 run-tests: all tests
 	@BUILD=$(BUILD) tests/run.sh
 
 figure: all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
-	@BUILD=$(BUILD) reports/curve.sh
+	@BUILD=$(BUILD) bench/curve.sh
 
 types: all ## success with bf16 and q8 weights: docs/types.csv (about 10 minutes)
-	@BUILD=$(BUILD) reports/types.sh
+	@BUILD=$(BUILD) bench/types.sh
 
 mutations: ## show that the golden tests notice mistakes
 	@BUILD=$(BUILD) tests/mutations.sh
@@ -243,13 +284,13 @@ bench: all $(BUILD)/bench/stages ## a step at 3B size beside PyTorch and the mac
 	@BUILD=$(BUILD) /usr/bin/python3 bench/compare.py
 
 bench-tools: all ## latency and memory per exit, speed of recording and of the solvers
-	@BUILD=$(BUILD) reports/bench.sh
+	@BUILD=$(BUILD) bench/bench.sh
 
 bench-coverage: all ## how often promises break, 300 draws a row (about 8 minutes)
 	$(BUILD)/deer-calib bench --what coverage
 
 bench-import: all ## speed of importing a model against cp (2 minutes, 9 GB of disk)
-	@BUILD=$(BUILD) reports/import_speed.sh
+	@BUILD=$(BUILD) bench/import_speed.sh
 
 asan: ## every test under the address and undefined-behaviour sanitizers
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
@@ -272,7 +313,7 @@ install: all ## programs, library and header below PREFIX (default /usr/local)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBDEER) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 runtime/deer.h $(DESTDIR)$(PREFIX)/include/deer
-	sed 's|"runtime/deer.h"|<deer/deer.h>|' runtime/drift.h >$(DESTDIR)$(PREFIX)/include/deer/drift.h
+	sed 's|"runtime/deer.h"|<deer/deer.h>|' runtime/deer_drift.h >$(DESTDIR)$(PREFIX)/include/deer/drift.h
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))

@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/run/limits.h"
-#include "runtime/session.h"
-#include "runtime/tool.h"
+#include "budgets/measure/limits.h"
+#include "runtime/cli/tool.h"
+#include "runtime/policy/session.h"
 
 enum { CAMERA_HEIGHT = 480, CAMERA_WIDTH = 640 };
 

@@ -21,11 +21,11 @@ run() { # run NAME COMMAND...
     fi
 }
 
-for source in tests/test_*.c; do
+for source in tests/*/test_*.c; do
     name=$(basename "$source" .c)
     run "$name" "$BUILD/tests/$name"
 done
-for script in tests/test_*.sh; do
+for script in tests/*/test_*.sh; do
     [ -e "$script" ] && run "$(basename "$script" .sh)" sh "$script"
 done
 echo "$passed passed, $failed failed"

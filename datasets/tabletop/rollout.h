@@ -7,7 +7,7 @@
 #ifndef TABLETOP_ROLLOUT_H
 #define TABLETOP_ROLLOUT_H
 
-#include "datasets/demos.h"
+#include "datasets/demos/demos.h"
 #include "datasets/tabletop/tabletop.h"
 
 /* A world and a renderer for one process, and the policy that acts there, if one does. */

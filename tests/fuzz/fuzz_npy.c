@@ -1,6 +1,6 @@
 /* fuzz_npy.c - numpy's arrays: what is accepted lies in the file, and can be read as numbers. */
-#include "datasets/npy.h"
-#include "runtime/pickle.h"
+#include "datasets/sources/npy.h"
+#include "runtime/import/pickle.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { LARGEST = 1 << 16 };

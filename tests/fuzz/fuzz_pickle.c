@@ -1,5 +1,5 @@
 /* fuzz_pickle.c - the restricted unpickler: every value of what it accepts can be walked. */
-#include "runtime/pth.h"
+#include "runtime/import/pth.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { DEEPEST = 200, LARGEST = 1 << 16 };

@@ -1,5 +1,5 @@
 /* fuzz_safetensors.c - the model file's table of tensors, and opening it as a model. */
-#include "runtime/safetensors.h"
+#include "runtime/model/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 static void read_table(const char *path)

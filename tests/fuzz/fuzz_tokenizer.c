@@ -1,6 +1,6 @@
 /* fuzz_tokenizer.c - tokenizer.json of both kinds: what is accepted encodes any text, with ids
  * inside the vocabulary. */
-#include "runtime/tokenizer.h"
+#include "runtime/text/tokenizer.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { VOCAB = 1000, ROOM = 64 };

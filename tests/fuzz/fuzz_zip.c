@@ -1,6 +1,6 @@
 /* fuzz_zip.c - the zip reader, and what opens archives: checkpoints and .npz. */
-#include "datasets/npy.h"
-#include "runtime/weights.h"
+#include "datasets/sources/npy.h"
+#include "runtime/import/weights.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { LARGEST = 1 << 16 };

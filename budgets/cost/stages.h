@@ -1,0 +1,36 @@
+/* stages.h - the work of each stage of a step: arithmetic, bytes moved, products.
+ *
+ * What a machine needs to know of a model: latency.h divides it by what the machine can do.
+ */
+#ifndef BUDGETS_STAGES_H
+#define BUDGETS_STAGES_H
+
+#include "budgets/cost/cost.h"
+
+/* One run of a stage. */
+typedef struct {
+    uint64_t macs;
+    uint64_t weight_bytes;     /* read once each run */
+    uint64_t activation_bytes; /* operands read and results written by its products */
+    int products;              /* matrix products, attention scores and weighted sums included */
+} deer_work;
+
+typedef struct {
+    deer_work vision;    /* both images, as one batch */
+    deer_work resampler; /* both images */
+    deer_work layer_with_cross;
+    deer_work layer_without_cross;
+    deer_work head_recurrent;  /* W_hh h: once a step */
+    deer_work head_first;      /* pseudo exit and first exit together, without the above */
+    deer_work head_evaluation; /* each exit behind the first, likewise */
+} deer_stages;
+
+/* The work of each stage for an instruction of `tokens` text tokens (cut to config->max_text).
+ * MACs add up to those of deer_cost_of. Activations are 32-bit numbers where weights are f32 and
+ * 16-bit ones otherwise; attention scores stay on chip. Pure arithmetic. */
+void deer_stages_of(const deer_config *config, int tokens, deer_dtype dtype, deer_stages *stages);
+
+/* The work of decoder layer i, 0-based. */
+const deer_work *deer_stages_layer(const deer_config *config, const deer_stages *stages, int i);
+
+#endif

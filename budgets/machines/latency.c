@@ -1,0 +1,313 @@
+/* latency.c - time, energy and memory of a step on a machine described by a profile. */
+#include "budgets/machines/latency.h"
+
+#include <math.h>
+
+#include "budgets/cost/modules.h"
+
+/* ---------------------------------------------------------------- ranges ------------------- */
+
+enum { LOW, EXPECTED, HIGH, CASES }; /* of a time: everything at its best, as expected, at worst */
+
+static const deer_range unknown = {NAN, NAN, NAN};
+
+static double *end_of(deer_range *r, int end)
+{
+    return end == LOW ? &r->low : end == EXPECTED ? &r->expected : &r->high;
+}
+
+/* A figure that makes a step shorter the larger it is: at its high end in the best case. */
+static double speed(const deer_figure *f, int end)
+{
+    return end == LOW ? f->high : end == EXPECTED ? f->value : f->low;
+}
+
+/* A figure that makes a step longer or dearer the larger it is. */
+static double burden(const deer_figure *f, int end)
+{
+    return end == LOW ? f->low : end == EXPECTED ? f->value : f->high;
+}
+
+static deer_range range_of(const deer_figure *f)
+{
+    return (deer_range){f->low, f->value, f->high};
+}
+
+deer_range deer_range_add(deer_range a, deer_range b)
+{
+    return (deer_range){a.low + b.low, a.expected + b.expected, a.high + b.high};
+}
+
+deer_range deer_range_scale(deer_range a, double factor)
+{
+    return (deer_range){factor * a.low, factor * a.expected, factor * a.high};
+}
+
+/* ---------------------------------------------------------------- what is needed ----------- */
+
+/* Arithmetic in the best, expected or worst case, FLOP/s. 8-bit weights may be multiplied as
+ * integers or widened to 16 bits first. Unless it was measured, which of them a runtime does is not
+ * known: integers at best. */
+static double rate_of(const deer_hardware *h, deer_dtype dtype, int end)
+{
+    double own = speed(hardware_peak(h, dtype), end), wide;
+
+    if (dtype != DEER_Q8 || h->measured)
+        return own;
+    wide = speed(hardware_peak(h, DEER_BF16), end);
+    return end == LOW && own > wide ? own : wide;
+}
+
+/* Whether the mode exists and every figure that is needed is known. */
+static deer_status check_setting(const deer_hardware *h, int mode, deer_dtype dtype,
+                                 deer_error *err)
+{
+    const char *missing = NULL;
+
+    if (mode < 0 || mode >= h->modes)
+        return deer_fail(err, "%s has no power mode %d", h->name, mode);
+    if (!deer_figure_known(&h->bandwidth))
+        missing = "memory bandwidth (bandwidth)";
+    if (!deer_figure_known(hardware_peak(h, dtype)))
+        missing = "peak arithmetic (peak.f32)";
+    return missing ? deer_fail(err, "%s: no time can be said, since its %s is unknown", h->name,
+                               missing)
+                   : DEER_OK;
+}
+
+/* ---------------------------------------------------------------- times -------------------- */
+
+/* What a computation runs on: the machine, its mode, the type of the weights. */
+typedef struct {
+    const deer_hardware *machine;
+    const hardware_mode *mode;
+    deer_dtype dtype;
+    bool cached; /* every weight of the step stays on chip */
+} setting;
+
+/* Bytes a second, of the peak. */
+static double bandwidth_of(const setting *s, int end)
+{
+    const deer_hardware *h = s->machine;
+    bool cached = s->cached && deer_figure_known(&h->cache_bandwidth);
+
+    return cached ? speed(&h->cache_bandwidth, end)
+                  : speed(&h->bandwidth, end) * speed(&s->mode->bandwidth, end);
+}
+
+static deer_stage_time stage_time(const setting *s, stage_kind kind, const deer_work *w)
+{
+    const stage_efficiency *e = &s->machine->efficiency[kind][hardware_dtype_index(s->dtype)];
+    double flops = deer_hardware_flops(w->macs);
+    double bytes = (double)(w->weight_bytes + w->activation_bytes);
+    deer_stage_time t;
+
+    for (int end = 0; end < CASES; end++) {
+        double arithmetic = flops / (rate_of(s->machine, s->dtype, end) *
+                                     speed(&s->mode->compute, end) * speed(&e->compute, end));
+        double traffic = bytes / (bandwidth_of(s, end) * speed(&e->bandwidth, end));
+        double overhead = w->products * burden(&e->overhead, end);
+
+        *end_of(&t.arithmetic, end) = arithmetic;
+        *end_of(&t.traffic, end) = traffic;
+        *end_of(&t.overhead, end) = overhead;
+        *end_of(&t.total, end) = fmax(arithmetic, traffic) + overhead;
+    }
+    t.memory_bound = t.traffic.expected > t.arithmetic.expected;
+    return t;
+}
+
+deer_status deer_work_time(const deer_hardware *h, int mode, deer_dtype dtype, stage_kind kind,
+                           const deer_work *work, deer_stage_time *time, deer_error *err)
+{
+    setting s = {.machine = h, .dtype = dtype};
+
+    if (check_setting(h, mode, dtype, err))
+        return DEER_FAILED;
+    s.mode = &h->mode[mode];
+    *time = stage_time(&s, kind, work);
+    return DEER_OK;
+}
+
+/* Decoder layers 0..last. */
+static deer_range llm_time(const deer_config *c, const deer_latency *l, int last)
+{
+    deer_range sum = {0, 0, 0};
+
+    for (int i = 0; i <= last; i++)
+        sum = deer_range_add(sum, module_has_cross(c, i) ? l->layer_with_cross.total
+                                                         : l->layer_without_cross.total);
+    return sum;
+}
+
+/* ---------------------------------------------------------------- energy ------------------- */
+
+static double work_flops(const deer_work *w)
+{
+    return deer_hardware_flops(w->macs);
+}
+
+static double work_bytes(const deer_work *w)
+{
+    return (double)(w->weight_bytes + w->activation_bytes);
+}
+
+/* A sum over the stages of a step that leaves at exit k. */
+static double step_sum(const deer_config *c, const deer_stages *s, int k,
+                       double (*of)(const deer_work *))
+{
+    double sum = of(&s->vision) + of(&s->resampler) + of(&s->head_recurrent) + of(&s->head_first) +
+                 k * of(&s->head_evaluation);
+
+    for (int i = 0; i <= c->exit_layers[k]; i++)
+        sum += of(deer_stages_layer(c, s, i));
+    return sum;
+}
+
+/* Energy of a step by what it computes and moves, on top of what the machine draws when idle. */
+static deer_range energy_by_work(const deer_hardware *h, double flops, double bytes,
+                                 deer_range seconds)
+{
+    deer_range joules;
+
+    for (int end = 0; end < CASES; end++)
+        *end_of(&joules, end) = burden(&h->idle_watts, end) * *end_of(&seconds, end) +
+                                burden(&h->joules_per_flop, end) * flops +
+                                burden(&h->joules_per_byte, end) * bytes;
+    return joules;
+}
+
+/* Energy of a step by the mode's power. */
+static deer_range energy_by_power(const setting *s, deer_range seconds)
+{
+    deer_range joules;
+
+    for (int end = 0; end < CASES; end++)
+        *end_of(&joules, end) =
+            burden(&s->mode->watts, end) * burden(&s->machine->load, end) * *end_of(&seconds, end);
+    return joules;
+}
+
+static deer_range energy(const setting *s, const deer_config *c, const deer_stages *stages, int k,
+                         deer_range seconds)
+{
+    const deer_hardware *h = s->machine;
+
+    if (deer_figure_known(&h->joules_per_flop) && deer_figure_known(&h->joules_per_byte) &&
+        deer_figure_known(&h->idle_watts))
+        return energy_by_work(h, step_sum(c, stages, k, work_flops),
+                              step_sum(c, stages, k, work_bytes), seconds);
+    return deer_figure_known(&s->mode->watts) ? energy_by_power(s, seconds) : unknown;
+}
+
+deer_range deer_power_at(const deer_hardware *h, double rate, deer_range seconds, deer_range joules)
+{
+    deer_range watts;
+
+    for (int end = 0; end < CASES; end++) {
+        double busy = *end_of(&seconds, end), period = fmax(1 / rate, busy);
+
+        *end_of(&watts, end) =
+            (*end_of(&joules, end) + burden(&h->idle_watts, end) * (period - busy)) / period;
+    }
+    return watts;
+}
+
+/* ---------------------------------------------------------------- a step ------------------- */
+
+static void exit_time(const setting *s, const deer_config *c, const deer_stages *stages, int k,
+                      deer_latency *l)
+{
+    deer_exit_time *e = &l->exit[k];
+
+    e->vision = l->vision.total;
+    e->resampler = l->resampler.total;
+    e->llm = llm_time(c, l, c->exit_layers[k]);
+    e->head = deer_range_add(deer_range_add(l->head_recurrent.total, l->head_first.total),
+                             deer_range_scale(l->head_evaluation.total, k));
+    e->overhead = l->step_overhead;
+    e->total = deer_range_add(deer_range_add(e->vision, e->resampler),
+                              deer_range_add(deer_range_add(e->llm, e->head), e->overhead));
+    e->joules = energy(s, c, stages, k, e->total);
+}
+
+bool deer_stays_cached(const deer_hardware *h, const deer_config *c, const deer_stages *s)
+{
+    double bytes = (double)(s->vision.weight_bytes + s->resampler.weight_bytes +
+                            s->head_recurrent.weight_bytes + s->head_evaluation.weight_bytes);
+
+    for (int i = 0; i <= c->exit_layers[c->exits - 1]; i++)
+        bytes += (double)deer_stages_layer(c, s, i)->weight_bytes;
+    return deer_figure_known(&h->cache) && bytes <= h->cache.value;
+}
+
+deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config *c, int tokens,
+                            deer_dtype dtype, deer_latency *l, deer_error *err)
+{
+    setting s = {.machine = h, .dtype = dtype};
+    deer_stages stages;
+
+    if (check_setting(h, mode, dtype, err))
+        return DEER_FAILED;
+    s.mode = &h->mode[mode];
+    deer_stages_of(c, tokens, dtype, &stages);
+    s.cached = deer_stays_cached(h, c, &stages);
+    l->vision = stage_time(&s, STAGE_VISION, &stages.vision);
+    l->resampler = stage_time(&s, STAGE_RESAMPLER, &stages.resampler);
+    l->layer_with_cross = stage_time(&s, STAGE_LAYER, &stages.layer_with_cross);
+    l->layer_without_cross = stage_time(&s, STAGE_LAYER, &stages.layer_without_cross);
+    l->head_recurrent = stage_time(&s, STAGE_HEAD, &stages.head_recurrent);
+    l->head_first = stage_time(&s, STAGE_HEAD, &stages.head_first);
+    l->head_evaluation = stage_time(&s, STAGE_HEAD, &stages.head_evaluation);
+    l->step_overhead = range_of(&h->step_overhead);
+    l->exits = c->exits;
+    for (int k = 0; k < c->exits; k++)
+        exit_time(&s, c, &stages, k, l);
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- memory ------------------- */
+
+void deer_memory_of(const deer_hardware *h, const deer_config *c, deer_dtype dtype, int exit,
+                    deer_memory *m)
+{
+    deer_cost cost;
+    double own;
+
+    deer_cost_of(c, c->max_text, dtype, &cost);
+    m->weights = cost.exit[exit].weight_bytes;
+    m->activations = cost.exit[exit].activation_bytes;
+    own = (double)cost.exit[exit].memory_bytes;
+    m->reserved = range_of(&h->reserved);
+    m->total = deer_range_add(m->reserved, (deer_range){own, own, own});
+    m->available = h->memory.value;
+}
+
+/* ---------------------------------------------------------------- assumptions -------------- */
+
+const char *const *deer_latency_assumptions(int *count)
+{
+    static const char *const sentences[] = {
+        "A stage takes the longer of its arithmetic and its memory traffic, then a fixed time for "
+        "each of its matrix products.",
+        "Weights are read from memory once each time a stage runs; both images go through vision "
+        "and resampler as one batch; attention scores stay on chip.",
+        "Weights that all fit into the last-level cache stay there from step to step, where the "
+        "profile states its size and speed.",
+        "A step that leaves at exit k reads the head k + 1 times: once for the pseudo exit and the "
+        "first exit together, once for each exit behind it; W_hh h is multiplied once.",
+        "8-bit weights compute at the 16-bit rate (widened as they are read); only the optimistic "
+        "end uses the machine's integer rate, unless it was measured.",
+        "Peaks are dense: structured sparsity, deep-learning accelerators beside the GPU, and TF32 "
+        "in place of f32 are left out.",
+        "Energy is the power of the mode times the fraction of it that a step draws, times the "
+        "step's time; between steps the machine idles.",
+        "A graphics card's power, memory and price are its own: the computer around it comes on "
+        "top.",
+        "Ranges take every figure at its best and every figure at its worst together; they are "
+        "wider than an interval of some probability.",
+    };
+
+    *count = (int)(sizeof sentences / sizeof *sentences);
+    return sentences;
+}

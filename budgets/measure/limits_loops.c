@@ -1,0 +1,123 @@
+/* limits_loops.c - the fastest loops of each kind of instruction.
+ *
+ * Twelve independent chains hide the latency of any of them and fit in sixteen registers. The
+ * empty asm statements pretend to look at the results. */
+#include "budgets/measure/limits_loops.h"
+
+#include <stdint.h>
+
+enum { CHAINS = 12, ROUNDS = 100000 };
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* A loop named `name`: CHAINS accumulators of `type`, each round a = `step`; `lanes` multiply-adds
+ * an instruction. */
+#define LOOP(name, isa, type, zero, step, lanes)                                                   \
+    __attribute__((target(isa))) static double name(void)                                          \
+    {                                                                                              \
+        type a[CHAINS];                                                                            \
+        for (int j = 0; j < CHAINS; j++)                                                           \
+            a[j] = zero;                                                                           \
+        for (int i = 0; i < ROUNDS; i++)                                                           \
+            _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) a[j] = step;                 \
+        _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS;                                       \
+                                      j++) __asm__ volatile("" : : "v"(a[j]));                     \
+        return 2.0 * (lanes)*CHAINS * ROUNDS;                                                      \
+    }
+
+LOOP(f32_avx512, "avx512f", __m512, _mm512_setzero_ps(),
+     _mm512_fmadd_ps(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f), a[j]), 16)
+LOOP(f32_avx2, "avx2,fma", __m256, _mm256_setzero_ps(),
+     _mm256_fmadd_ps(_mm256_set1_ps(0.5f), _mm256_set1_ps(0.5f), a[j]), 8)
+LOOP(bf16_avx512, "avx512f,avx512bf16", __m512, _mm512_setzero_ps(),
+     _mm512_dpbf16_ps(a[j], (__m512bh)_mm512_set1_ps(0.5f), (__m512bh)_mm512_set1_ps(0.5f)), 32)
+LOOP(int8_avx512, "avx512f,avx512vnni", __m512i, _mm512_setzero_si512(),
+     _mm512_dpbusd_epi32(a[j], _mm512_set1_epi8(1), _mm512_set1_epi8(1)), 64)
+
+limits_loop limits_loop_f32(void)
+{
+    if (__builtin_cpu_supports("avx512f"))
+        return f32_avx512;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? f32_avx2 : NULL;
+}
+
+limits_loop limits_loop_bf16(void)
+{
+    return __builtin_cpu_supports("avx512bf16") ? bf16_avx512 : NULL;
+}
+
+limits_loop limits_loop_int8(void)
+{
+    return __builtin_cpu_supports("avx512vnni") ? int8_avx512 : NULL;
+}
+
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+
+static double f32_neon(void)
+{
+    float32x4_t a[CHAINS], half = vdupq_n_f32(0.5f);
+
+    for (int j = 0; j < CHAINS; j++)
+        a[j] = vdupq_n_f32(0);
+    for (int i = 0; i < ROUNDS; i++)
+        _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) a[j] =
+            vfmaq_f32(a[j], half, half);
+    _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) __asm__ volatile("" : : "w"(a[j]));
+    return 2.0 * 4 * CHAINS * ROUNDS;
+}
+
+limits_loop limits_loop_f32(void)
+{
+    return f32_neon;
+}
+
+limits_loop limits_loop_bf16(void)
+{
+    return NULL;
+}
+
+limits_loop limits_loop_int8(void)
+{
+    return NULL;
+}
+
+#else
+
+limits_loop limits_loop_f32(void)
+{
+    return NULL;
+}
+
+limits_loop limits_loop_bf16(void)
+{
+    return NULL;
+}
+
+limits_loop limits_loop_int8(void)
+{
+    return NULL;
+}
+
+#endif
+
+double limits_read(const unsigned char *from, size_t bytes)
+{
+    typedef uint64_t block __attribute__((vector_size(64), aligned(1), may_alias));
+    enum { AHEAD = 4096 }; /* bytes: prefetching past the page the hardware's prefetchers stop at */
+    const unsigned char *end = from + bytes / 256 * 256;
+    block a = {0}, b = {0}, c = {0}, d = {0};
+
+    for (const unsigned char *p = from; p < end; p += 256) {
+        for (int line = 0; line < 256; line += 64)
+            __builtin_prefetch(p + AHEAD + line); /* beyond the end: harmless */
+        a |= *(const block *)p;
+        b |= *(const block *)(p + 64);
+        c |= *(const block *)(p + 128);
+        d |= *(const block *)(p + 192);
+    }
+    a |= b | c | d;
+    __asm__ volatile("" : : "m"(a));
+    return (double)(end - from);
+}

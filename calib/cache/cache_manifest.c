@@ -1,0 +1,297 @@
+/* cache_manifest.c - what a cache is of, and whose turn it is to write what. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "calib/cache/cache_internal.h"
+#include "runtime/base/file.h"
+#include "runtime/kernels/quantize.h"
+#include "runtime/model/config.h"
+
+enum { MAX_MANIFEST = 64 << 20, MAX_EPISODE_STEPS = 1 << 24 };
+
+/* ---------------------------------------------------------------- paths -------------------- */
+
+char *cache_path(const char *dir, const char *name)
+{
+    char *path = NULL;
+
+    return asprintf(&path, "%s/%s", dir, name) < 0 ? NULL : path;
+}
+
+char *cache_shard_path(const char *dir, int index)
+{
+    char name[32];
+
+    snprintf(name, sizeof name, "shard-%05d.h5", index);
+    return cache_path(dir, name);
+}
+
+/* ---------------------------------------------------------------- locks -------------------- */
+
+deer_status cache_lock(const char *dir, int index, int *lock, bool *held, deer_error *err)
+{
+    struct flock range = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = index + 1, .l_len = 1};
+    char *path = cache_path(dir, "lock");
+    int fd = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : -1, failed;
+
+    free(path);
+    *lock = -1;
+    *held = false;
+    if (fd < 0)
+        return deer_fail(err, "cannot lock the cache %s: %s", dir, strerror(errno));
+    failed = fcntl(fd, index < 0 ? F_OFD_SETLKW : F_OFD_SETLK, &range);
+    if (failed && errno != EAGAIN && errno != EACCES) {
+        deer_fail(err, "cannot lock the cache %s: %s", dir, strerror(errno));
+        close(fd);
+        return DEER_FAILED;
+    }
+    *held = !failed;
+    if (failed)
+        close(fd);
+    else
+        *lock = fd;
+    return DEER_OK;
+}
+
+void cache_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
+}
+
+static void remove_starting(const char *dir, const char *prefix)
+{
+    DIR *folder = opendir(dir);
+    struct dirent *entry;
+
+    while (folder && (entry = readdir(folder)))
+        if (!strncmp(entry->d_name, prefix, strlen(prefix)))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+}
+
+void cache_sweep(const char *dir, int index)
+{
+    char name[48];
+
+    snprintf(name, sizeof name, "shard-%05d.h5.tmp-", index);
+    if (index >= 0) {
+        remove_starting(dir, name);
+        return;
+    }
+    remove_starting(dir, "manifest.json.tmp-");
+    remove_starting(dir, "cache.h5.tmp-");
+}
+
+/* ---------------------------------------------------------------- manifest ----------------- */
+
+deer_status cache_manifest_make(const deer_config *config, const char *model, const char *demos,
+                                int episodes, const int *episode_steps, int per_shard,
+                                cache_manifest *m, deer_error *err)
+{
+    *m = (cache_manifest){.config = *config, .episodes = episodes, .per_shard = per_shard};
+    snprintf(m->model, sizeof m->model, "%s", model);
+    snprintf(m->demos, sizeof m->demos, "%s", demos);
+    m->shards = (episodes + per_shard - 1) / per_shard;
+    m->episode_steps = malloc((size_t)episodes * sizeof *m->episode_steps + 1);
+    if (!m->episode_steps)
+        return deer_fail(err, "out of memory for %d episodes", episodes);
+    memcpy(m->episode_steps, episode_steps, (size_t)episodes * sizeof *m->episode_steps);
+    return DEER_OK;
+}
+
+void cache_manifest_free(cache_manifest *m)
+{
+    free(m->episode_steps);
+    m->episode_steps = NULL;
+}
+
+void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *count, int64_t *steps)
+{
+    *first = shard * m->per_shard;
+    *count = m->episodes - *first < m->per_shard ? m->episodes - *first : m->per_shard;
+    *steps = 0;
+    for (int e = *first; e < *first + *count; e++)
+        *steps += m->episode_steps[e];
+}
+
+static deer_status manifest_write(const char *path, const cache_manifest *m, deer_error *err)
+{
+    json_t *json = json_object(), *list = json_array();
+    char *text;
+    deer_status status;
+
+    for (int e = 0; e < m->episodes; e++)
+        json_array_append_new(list, json_integer(m->episode_steps[e]));
+    json_object_set_new(json, "deer_cache", json_integer(CACHE_FORMAT));
+    json_object_set_new(json, "model", json_string(m->model));
+    if (*m->weights)
+        json_object_set_new(json, "weights", json_string(m->weights));
+    json_object_set_new(json, "demos", json_string(m->demos));
+    json_object_set_new(json, "model_path", json_string(m->model_path));
+    json_object_set_new(json, "config", config_to_json(&m->config));
+    json_object_set_new(json, "episodes_per_shard", json_integer(m->per_shard));
+    json_object_set_new(json, "episode_steps", list);
+    text = json_dumps(json, JSON_INDENT(1));
+    json_decref(json);
+    if (!text)
+        return deer_fail(err, "out of memory writing %s", path);
+    status = file_write(path, text, strlen(text), err);
+    free(text);
+    return status;
+}
+
+static bool take_fingerprint(const json_t *json, const char *name, char *fingerprint)
+{
+    const char *text = json_string_value(json_object_get(json, name));
+
+    if (!text || strlen(text) != DEER_FINGERPRINT - 1 ||
+        strspn(text, "0123456789abcdef") != DEER_FINGERPRINT - 1)
+        return false;
+    memcpy(fingerprint, text, DEER_FINGERPRINT);
+    return true;
+}
+
+static bool take_steps(const json_t *list, cache_manifest *m)
+{
+    size_t n = json_array_size(list);
+
+    if (n < 1 || n > 100000000)
+        return false;
+    m->episodes = (int)n;
+    m->episode_steps = malloc(n * sizeof *m->episode_steps);
+    for (size_t e = 0; m->episode_steps && e < n; e++) {
+        json_int_t steps = json_integer_value(json_array_get(list, e));
+        if (steps < 1 || steps > MAX_EPISODE_STEPS)
+            return false;
+        m->episode_steps[e] = (int)steps;
+    }
+    return m->episode_steps != NULL;
+}
+
+static deer_status manifest_parse(const char *path, const json_t *json, cache_manifest *m,
+                                  deer_error *err)
+{
+    json_int_t per_shard = json_integer_value(json_object_get(json, "episodes_per_shard"));
+    const char *model_path = json_string_value(json_object_get(json, "model_path"));
+    const char *weights = json_string_value(json_object_get(json, "weights"));
+    json_int_t format = json_integer_value(json_object_get(json, "deer_cache"));
+    weight_dtype dtype;
+
+    if (!format)
+        return deer_fail(err, "%s is no manifest of a feature cache", path);
+    if (format != CACHE_FORMAT)
+        return deer_fail(err,
+                         "%s is of cache format %lld, not %d; delete the cache and replay again",
+                         path, (long long)format, CACHE_FORMAT);
+    if (!take_fingerprint(json, "model", m->model) || !take_fingerprint(json, "demos", m->demos) ||
+        per_shard < 1 || per_shard > 1000000 ||
+        !take_steps(json_object_get(json, "episode_steps"), m))
+        return deer_fail(err, "%s is damaged; delete the cache and replay again", path);
+    if (model_path && strlen(model_path) < sizeof m->model_path)
+        strcpy(m->model_path, model_path);
+    if (weights && weight_dtype_from_name(weights, &dtype))
+        strcpy(m->weights, weights);
+    m->per_shard = (int)per_shard;
+    m->shards = (m->episodes + m->per_shard - 1) / m->per_shard;
+    return config_from_json(path, json_object_get(json, "config"), &m->config, err);
+}
+
+deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *err)
+{
+    char *path = cache_path(dir, "manifest.json"), *text = NULL;
+    size_t size;
+    json_t *json;
+    deer_status status;
+
+    *m = (cache_manifest){0};
+    if (!path)
+        return deer_fail(err, "out of memory opening %s", dir);
+    if (access(path, F_OK)) {
+        status = deer_fail(err,
+                           "%s is no feature cache (it has no manifest.json); make one with "
+                           "deer-calib replay",
+                           dir);
+        free(path);
+        return status;
+    }
+    status = file_read(path, MAX_MANIFEST, &text, &size, err);
+    if (!status) {
+        json = json_loadb(text, size, 0, NULL);
+        status = json ? manifest_parse(path, json, m, err)
+                      : deer_fail(err, "%s is no JSON; delete the cache and replay again", path);
+        json_decref(json);
+    }
+    if (status)
+        cache_manifest_free(m);
+    free(text);
+    free(path);
+    return status;
+}
+
+static deer_status manifest_compare(const char *dir, cache_manifest *m, const cache_manifest *there,
+                                    deer_error *err)
+{
+    if (strcmp(m->model, there->model))
+        return deer_fail(err,
+                         "the cache %s is of another model (%.8s, not %.8s); choose another "
+                         "folder or delete it",
+                         dir, there->model, m->model);
+    if (strcmp(m->demos, there->demos) || m->episodes != there->episodes)
+        return deer_fail(err,
+                         "the cache %s is of other demonstrations (%.8s, not %.8s); choose "
+                         "another folder or delete it",
+                         dir, there->demos, m->demos);
+    m->per_shard = there->per_shard;
+    m->shards = there->shards;
+    return DEER_OK;
+}
+
+/* With the lock held. */
+static deer_status settle_locked(const char *dir, cache_manifest *m, deer_error *err)
+{
+    char *path = cache_path(dir, "manifest.json");
+    cache_manifest there;
+    deer_status status;
+
+    if (!path)
+        return deer_fail(err, "out of memory writing %s", dir);
+    cache_sweep(dir, -1);
+    if (access(path, F_OK)) {
+        status = manifest_write(path, m, err);
+    } else {
+        status = cache_manifest_load(dir, &there, err);
+        if (!status)
+            status = manifest_compare(dir, m, &there, err);
+        if (!status &&
+            (strcmp(m->model_path, there.model_path) || strcmp(m->weights, there.weights)))
+            status = manifest_write(path, m, err);
+        cache_manifest_free(&there);
+    }
+    free(path);
+    return status;
+}
+
+deer_status cache_manifest_settle(const char *dir, cache_manifest *m, deer_error *err)
+{
+    int lock;
+    bool held;
+    deer_status status;
+
+    if (mkdir(dir, 0777) && errno != EEXIST)
+        return deer_fail(err, "cannot create the cache %s: %s", dir, strerror(errno));
+    if (cache_lock(dir, -1, &lock, &held, err))
+        return DEER_FAILED;
+    status = settle_locked(dir, m, err);
+    cache_unlock(lock);
+    return status;
+}

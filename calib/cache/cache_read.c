@@ -1,0 +1,149 @@
+/* cache_read.c - a whole cache in memory, shard by shard. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/cache/cache.h"
+
+void cache_close(cache *c)
+{
+    if (!c)
+        return;
+    if (c->features)
+        cache_drop_features(c, 0, c->about.shards);
+    free(c->features);
+    free(c->episode);
+    free(c->action);
+    free(c->delta);
+    free(c->demonstration);
+    free(c->dir);
+    cache_manifest_free(&c->about);
+    free(c);
+}
+
+static deer_status allocate(cache *c, deer_error *err)
+{
+    size_t n, rows;
+
+    c->exits = c->about.config.exits;
+    c->width = c->about.config.d_model;
+    for (int e = 0; e < c->about.episodes; e++)
+        c->steps += c->about.episode_steps[e];
+    n = (size_t)c->steps;
+    rows = n * (size_t)(1 + c->exits);
+    c->episode = calloc((size_t)c->about.episodes, sizeof *c->episode);
+    c->action = malloc(rows * CACHE_ACTION * sizeof *c->action);
+    c->delta = malloc(n * (size_t)c->exits * sizeof *c->delta);
+    c->demonstration = malloc(n * CACHE_ACTION * sizeof *c->demonstration);
+    c->features = calloc((size_t)c->about.shards, sizeof *c->features);
+    if (c->episode && c->action && c->delta && c->demonstration && c->features)
+        return DEER_OK;
+    return deer_fail(err, "out of memory for the %zu steps of %s", n, c->dir);
+}
+
+/* Points a shard into the cache's own columns, at the given row. */
+static void place_shard(cache *c, int index, int64_t row, cache_shard *s)
+{
+    size_t rows = (size_t)row, k = (size_t)c->exits;
+
+    *s = (cache_shard){.exits = c->exits, .width = c->width};
+    cache_shard_extent(&c->about, index, &s->first_episode, &s->episodes, &s->steps);
+    s->action = c->action + rows * (1 + k) * CACHE_ACTION;
+    s->delta = c->delta + rows * k;
+    s->demonstration = c->demonstration + rows * CACHE_ACTION;
+    s->episode = c->episode + s->first_episode;
+    for (int e = 0; e < s->episodes; e++) {
+        s->episode[e].steps = c->about.episode_steps[s->first_episode + e];
+        s->episode[e].first = row;
+        row += s->episode[e].steps;
+    }
+}
+
+static deer_status read_shards(cache *c, deer_error *err)
+{
+    int64_t row = 0;
+    int missing = 0;
+
+    for (int s = 0; s < c->about.shards; s++) {
+        cache_shard shard;
+        bool exists;
+
+        place_shard(c, s, row, &shard);
+        row += shard.steps;
+        if (cache_shard_read(c->dir, &c->about, s, &shard, &exists, err))
+            return DEER_FAILED;
+        missing += !exists;
+    }
+    if (missing)
+        return deer_fail(err,
+                         "the cache %s is unfinished: %d of %d shards are missing; run "
+                         "deer-calib replay on it again",
+                         c->dir, missing, c->about.shards);
+    return DEER_OK;
+}
+
+deer_status cache_open(const char *dir, cache **out, deer_error *err)
+{
+    cache *c = calloc(1, sizeof *c);
+
+    *out = NULL;
+    if (c)
+        c->dir = strdup(dir);
+    if (!c || !c->dir) {
+        free(c);
+        return deer_fail(err, "out of memory opening %s", dir);
+    }
+    if (cache_manifest_load(dir, &c->about, err) || allocate(c, err) || read_shards(c, err)) {
+        cache_close(c);
+        return DEER_FAILED;
+    }
+    *out = c;
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- features ----------------- */
+
+static size_t step_features(const cache *c)
+{
+    return (size_t)(1 + c->exits) * (size_t)c->width;
+}
+
+size_t cache_features_bytes(const cache *c)
+{
+    return (size_t)c->steps * step_features(c) * sizeof(uint16_t);
+}
+
+deer_status cache_load_features(cache *c, int from, int count, deer_error *err)
+{
+    for (int s = from; s < from + count && s < c->about.shards; s++) {
+        int first, episodes;
+        int64_t steps;
+
+        if (c->features[s])
+            continue;
+        cache_shard_extent(&c->about, s, &first, &episodes, &steps);
+        c->features[s] = malloc((size_t)steps * step_features(c) * sizeof(uint16_t));
+        if (!c->features[s])
+            return deer_fail(err, "out of memory for the features of %s", c->dir);
+        if (cache_shard_read_features(c->dir, &c->about, s, c->features[s], err)) {
+            cache_drop_features(c, s, 1);
+            return DEER_FAILED;
+        }
+    }
+    return DEER_OK;
+}
+
+void cache_drop_features(cache *c, int from, int count)
+{
+    for (int s = from; s < from + count && s < c->about.shards; s++) {
+        free(c->features[s]);
+        c->features[s] = NULL;
+    }
+}
+
+const uint16_t *cache_features(const cache *c, int e)
+{
+    int shard = e / c->about.per_shard;
+    int64_t row = c->episode[e].first - c->episode[shard * c->about.per_shard].first;
+
+    return c->features[shard] + (size_t)row * step_features(c);
+}

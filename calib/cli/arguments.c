@@ -1,0 +1,245 @@
+/* arguments.c - the options of deer-calib solve, and what they mean. */
+#include "calib/cli/arguments.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "calib/cli/settings.h"
+#include "runtime/cli/tool.h"
+
+static const char examples[] =
+    "deer-calib solve --cache cache --avg-fraction 0.7 --out thresholds.json\n"
+    "deer-calib solve --cache cache --scope llm --avg-gflops 0.005 --peak-gflops 0.011 --json\n"
+    "deer-calib solve --cache cache --scope llm --avg-fraction 0.4 --confidence 0.9 --out t.json\n"
+    "deer-calib solve --table anyones-model.h5 --avg-cost 3.5 --json\n"
+    "deer-calib solve --official deer.pth --avg-gflops 6 --print-official";
+static const char short_examples[] =
+    "deer-calib --model policy.safetensors --demos demos.h5 --avg-fraction 0.7 --out t.json";
+
+/* ---------------------------------------------------------------- meaning ------------------ */
+
+static deer_status parse_words(const solve_arguments *a, solve_settings *s, deer_error *err)
+{
+    bool betting = !strcmp(a->bound, bound_name(BOUND_BETTING));
+
+    s->memory = isnan(a->memory) ? INFINITY : a->memory;
+    s->guarantee.bound = betting ? BOUND_BETTING : BOUND_T;
+    if (!betting && strcmp(a->bound, bound_name(BOUND_T)))
+        return deer_fail_with(DEER_USAGE, err,
+                              "'%s' is no value for --bound; there are: betting, t", a->bound);
+    if (settings_scope(a->scope, &s->spec.problem.scope_llm, err) ||
+        settings_method(a->method, &s->spec.solve.method, err) ||
+        settings_criterion(a->criterion, &s->spec.problem.criterion, err) ||
+        settings_history(a->history, &s->spec.history, err) ||
+        settings_loss(a->loss, &s->spec.problem.loss, err))
+        return DEER_USAGE;
+    return DEER_OK;
+}
+
+static deer_status check_numbers(const solve_arguments *a, deer_error *err)
+{
+    if (a->average <= 0 || a->fraction <= 0 || a->peak <= 0 || a->average_cost <= 0 ||
+        a->peak_cost <= 0 || a->deviation <= 0 || a->largest_loss <= 0)
+        return deer_fail_with(DEER_USAGE, err, "a budget must be more than zero");
+    if (a->gripper_weight < 0 || a->seed < 0 || a->evaluations < 0 || a->longest < 0)
+        return deer_fail_with(DEER_USAGE, err, "numbers must not be negative");
+    if (a->fraction > 1)
+        return deer_fail_with(DEER_USAGE, err,
+                              "--avg-fraction must be at most 1, full depth's cost");
+    if (a->threads < 1 || a->threads > TOOL_MOST_THREADS)
+        return deer_fail_with(DEER_USAGE, err, "--threads must be 1 to %d, not %ld",
+                              TOOL_MOST_THREADS, a->threads);
+    if (a->points < 2 || a->points > 200)
+        return deer_fail_with(DEER_USAGE, err, "--frontier-points must be 2 to 200, not %ld",
+                              a->points);
+    if (a->frontier && a->out && !a->table && a->points > DEER_MAX_POINTS)
+        return deer_fail_with(DEER_USAGE, err, "a thresholds file holds at most %d frontier points",
+                              DEER_MAX_POINTS);
+    if (a->confidence <= 0 || a->confidence >= 1)
+        return deer_fail_with(DEER_USAGE, err, "--confidence lies between 0 and 1, 0.9 say");
+    return DEER_OK;
+}
+
+static deer_status check_budgets(const solve_arguments *a, deer_error *err)
+{
+    int averages = !isnan(a->average) + !isnan(a->fraction) + !isnan(a->average_cost);
+
+    if (averages > 1)
+        return deer_fail_with(DEER_USAGE, err, "give one average budget only");
+    if (a->table && (!isnan(a->average) || !isnan(a->peak)))
+        return deer_fail_with(DEER_USAGE, err,
+                              "a table has no GFLOPs; use --avg-cost, --avg-fraction, --peak-cost");
+    if (!a->table && (!isnan(a->average_cost) || !isnan(a->peak_cost)))
+        return deer_fail_with(DEER_USAGE, err, "--avg-cost and --peak-cost are for a --table");
+    if (!averages && isnan(a->peak) && isnan(a->peak_cost) && isnan(a->memory) &&
+        isnan(a->deviation) && !a->frontier)
+        return deer_fail_with(
+            DEER_USAGE, err,
+            "give a budget: --avg-gflops, --avg-fraction, --peak-gflops, --memory "
+            "or --max-deviation");
+    if (!isnan(a->confidence) && !averages && isnan(a->deviation))
+        return deer_fail_with(DEER_USAGE, err,
+                              "--confidence needs an average budget or --max-deviation");
+    if (a->table && !isnan(a->confidence) && !isnan(a->deviation) && isnan(a->largest_loss))
+        return deer_fail_with(DEER_USAGE, err,
+                              "a promise of --max-deviation needs --largest-loss, what a step can "
+                              "lose at most: no table can tell what other episodes may do");
+    return DEER_OK;
+}
+
+/* The combined criterion looks at more than deltas. */
+static deer_status check_criterion(const solve_arguments *a, const solve_settings *s,
+                                   deer_error *err)
+{
+    if (s->spec.problem.criterion != DEER_CRITERION_COMBINED)
+        return DEER_OK;
+    if (a->table || a->official)
+        return deer_fail_with(DEER_USAGE, err,
+                              "--criterion combined needs a --cache: tables and checkpoints hold "
+                              "nothing but deltas");
+    if (a->print_official)
+        return deer_fail_with(DEER_USAGE, err,
+                              "the official code knows no combined criterion: no --print-official");
+    if (s->spec.history == HISTORY_RANDOM)
+        return deer_fail_with(DEER_USAGE, err,
+                              "--criterion combined remembers the step before, which --history "
+                              "random does not have");
+    return DEER_OK;
+}
+
+static deer_status check_source(const solve_arguments *a, bool with_replay, deer_error *err)
+{
+    if (with_replay && (!a->model || !a->demos))
+        return deer_fail_with(DEER_USAGE, err, "--model and --demos are required");
+    if (a->demos && !a->model)
+        return deer_fail_with(DEER_USAGE, err, "--demos needs --model");
+    if (!!a->table + !!a->official + (a->cache || a->demos) > 1)
+        return deer_fail_with(DEER_USAGE, err, "--table and --official stand for --cache");
+    if (a->official && (a->out || a->frontier || !isnan(a->confidence) || !isnan(a->peak) ||
+                        !isnan(a->memory) || !isnan(a->deviation)))
+        return deer_fail_with(DEER_USAGE, err,
+                              "a checkpoint's values have no losses and no episodes: --official "
+                              "takes an average budget only");
+    if (!a->table && !a->cache && !a->demos && !a->official)
+        return deer_fail_with(DEER_USAGE, err, "--cache is required");
+    return DEER_OK;
+}
+
+static deer_status understand(const solve_arguments *a, bool with_replay, solve_settings *s,
+                              deer_error *err)
+{
+    if (check_source(a, with_replay, err) || parse_words(a, s, err) || check_numbers(a, err) ||
+        check_budgets(a, err) || check_criterion(a, s, err))
+        return DEER_USAGE;
+    s->average = a->table ? a->average_cost : a->average;
+    s->peak = a->table ? a->peak_cost : a->peak;
+    s->peak = isnan(s->peak) ? INFINITY : s->peak;
+    s->fraction = a->fraction;
+    s->spec.problem.gripper_weight = a->gripper_weight;
+    s->spec.solve.seed = (uint64_t)a->seed;
+    s->spec.solve.evaluations = a->evaluations;
+    s->spec.threads = (int)a->threads;
+    s->guarantee.confidence = isnan(a->confidence) ? 0 : a->confidence;
+    s->guarantee.deviation = isnan(a->deviation) ? INFINITY : a->deviation;
+    s->guarantee.largest_loss = a->largest_loss;
+    s->guarantee.longest = (int)a->longest;
+    s->guarantee.share = 1.0 / 3;
+    s->guarantee.seed = (uint64_t)a->seed;
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- options ------------------ */
+
+static void set_defaults(solve_arguments *a)
+{
+    *a = (solve_arguments){.scope = "total",
+                           .method = "best",
+                           .criterion = "l2",
+                           .history = "on-policy",
+                           .loss = "deepest",
+                           .bound = "betting",
+                           .average = NAN,
+                           .fraction = NAN,
+                           .peak = NAN,
+                           .average_cost = NAN,
+                           .peak_cost = NAN,
+                           .memory = NAN,
+                           .gripper_weight = LOSS_GRIPPER_WEIGHT,
+                           .confidence = NAN,
+                           .deviation = NAN,
+                           .largest_loss = NAN,
+                           .seed = 1,
+                           .threads = tool_cores(),
+                           .points = 16};
+}
+
+bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_arguments *a,
+                           solve_settings *settings, int *status)
+{
+    const tool_option options[] = {
+        {"cache", TOOL_STRING, &a->cache, "DIR",
+         with_replay ? "keep the feature cache there (default: a temporary one)"
+                     : "feature cache to solve on"},
+        {"model", TOOL_STRING, &a->model, "FILE",
+         with_replay ? "policy (required)"
+                     : "the cache's policy, when it is no longer where it was"},
+        {"demos", TOOL_STRING, &a->demos, "FILE",
+         with_replay ? "recorded demonstrations (required)" : "replay these first"},
+        {"static-camera", TOOL_STRING, &a->cameras.static_camera, "NAME",
+         "of the demonstrations, below obs/ (default: the usual names)"},
+        {"gripper-camera", TOOL_STRING, &a->cameras.gripper_camera, "NAME",
+         "the same on the wrist"},
+        {"table", TOOL_STRING, &a->table, "FILE",
+         "solve for any model: HDF5 delta, loss, cost, episode"},
+        {"official", TOOL_STRING, &a->official, "FILE",
+         "the official heuristic on the values in a DeeR checkpoint"},
+        {"out", TOOL_STRING, &a->out, "FILE", "thresholds file to write"},
+        {"avg-gflops", TOOL_DOUBLE, &a->average, "X", "average budget, GFLOPs a step"},
+        {"avg-fraction", TOOL_DOUBLE, &a->fraction, "F", "the same as a share of full depth, 0..1"},
+        {"avg-cost", TOOL_DOUBLE, &a->average_cost, "X", "the same in the unit of a table's cost"},
+        {"peak-gflops", TOOL_DOUBLE, &a->peak, "X", "what no step may exceed"},
+        {"peak-cost", TOOL_DOUBLE, &a->peak_cost, "X", "the same in the unit of a table's cost"},
+        {"memory", TOOL_BYTES, &a->memory, "SIZE", "most for weights and scratch: bytes, 800M, 4G"},
+        {"scope", TOOL_STRING, &a->scope, "SCOPE", "GFLOPs are: total (default) or llm"},
+        {"method", TOOL_STRING, &a->method, "M",
+         "best (default), coordinate, nlopt, official-exp, -gauss, -gamma"},
+        {"criterion", TOOL_STRING, &a->criterion, "C", "l2 (default), mean, max, cosine, combined"},
+        {"history", TOOL_STRING, &a->history, "H", "on-policy (default), full, random (official)"},
+        {"loss", TOOL_STRING, &a->loss, "L", "deviation from: deepest (default) exit, or demo"},
+        {"gripper-weight", TOOL_DOUBLE, &a->gripper_weight, "W",
+         "loss of a wrong gripper (default 0.2)"},
+        {"confidence", TOOL_DOUBLE, &a->confidence, "C",
+         "promise the budget on unseen episodes: 0.9"},
+        {"max-deviation", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
+        {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",
+         "no step can lose more (for --max-deviation)"},
+        {"longest-episode", TOOL_INT, &a->longest, "N",
+         "steps an episode can have (default seen + 25%)"},
+        {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},
+        {"frontier", TOOL_STRING, &a->frontier, "FILE",
+         "solve a range of budgets too; --out can switch between them"},
+        {"frontier-points", TOOL_INT, &a->points, "N", "how many (default 16)"},
+        {"seed", TOOL_INT, &a->seed, "S", "of everything random (default 1)"},
+        {"evaluations", TOOL_INT, &a->evaluations, "N", "of the global search (default by size)"},
+        {"threads", TOOL_INT, &a->threads, "N", "threads (default one per core)"},
+        {"json", TOOL_FLAG, &a->json, NULL, "print JSON on standard output"},
+        {"print-official", TOOL_FLAG, &a->print_official, NULL,
+         "print the official code's --thresholds"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        with_replay ? "deer-calib" : "deer-calib solve", "chooses exit thresholds under budgets",
+        with_replay ? "--model FILE --demos FILE --avg-gflops X --out FILE [options]"
+                    : "--cache DIR --avg-gflops X --out FILE [options]",
+        options, with_replay ? short_examples : examples};
+    deer_error err;
+
+    set_defaults(a);
+    memset(settings, 0, sizeof *settings);
+    if (tool_parse(&self, argc, argv, NULL, NULL, status))
+        return true;
+    if (understand(a, with_replay, settings, &err)) {
+        *status = tool_usage(&self, "%s", err.message);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,307 @@
+/* bench.c - deer-calib bench: the solver's speed, its methods compared, and the coverage of
+ * promises, and which signals would help. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/cli/bench_limits.h"
+#include "calib/cli/bench_signals.h"
+#include "calib/cli/commands.h"
+#include "calib/criterion/score.h"
+#include "calib/guarantee/guarantee.h"
+#include "calib/problem/synthetic.h"
+#include "calib/problem/table_file.h"
+#include "calib/solve/grid.h"
+#include "calib/solve/oracle.h"
+#include "calib/solve/solve.h"
+#include "runtime/cli/tool.h"
+
+static deer_status make(int exits, int episodes, double useless, uint64_t seed, steps *s,
+                        deer_error *err)
+{
+    synthetic_spec spec = synthetic_default(exits, episodes, seed);
+
+    spec.useless = useless;
+    return synthetic_make(&spec, s, err);
+}
+
+/* ---------------------------------------------------------------- speed -------------------- */
+
+/* Milliseconds of one evaluation of cuts, the best of ten. */
+static double evaluation_ms(const grid *g)
+{
+    double best = INFINITY, loss, cost;
+    int cut[DEER_MAX_EXITS];
+
+    for (int k = 0; k < g->exits - 1; k++)
+        cut[k] = grid_quantile_cut(g, k, 0.3);
+    for (int i = 0; i < 10; i++) {
+        double started = tool_seconds();
+
+        grid_evaluate(g, cut, &loss, &cost);
+        best = fmin(best, 1e3 * (tool_seconds() - started));
+    }
+    return best;
+}
+
+static deer_status time_heuristic(const steps *s, deer_error *err)
+{
+    official_sorted sorted;
+    float fractions[DEER_MAX_EXITS], tau[DEER_MAX_EXITS];
+    double started = tool_seconds(), sorting;
+
+    if (official_sort(s->delta, s->n, s->exits, &sorted, err))
+        return DEER_FAILED;
+    sorting = tool_seconds() - started;
+    started = tool_seconds();
+    official_fractions(OFFICIAL_EXP, 0.8, false, s->exits, fractions);
+    official_thresholds(&sorted, s->exits, fractions, tau);
+    printf("  official thresholds %.1f ms (of which sorting, once, %.1f)\n",
+           1e3 * (sorting + tool_seconds() - started), 1e3 * sorting);
+    official_free(&sorted);
+    return DEER_OK;
+}
+
+static deer_status time_problem(int exits, int episodes, const char *save, deer_error *err)
+{
+    solve_spec spec = {.budget = 0.5, .max_exit = exits - 1, .seed = 1};
+    solution x;
+    steps s;
+    grid g;
+    deer_status status;
+
+    if (make(exits, episodes, 0.4, 1, &s, err))
+        return DEER_FAILED;
+    status = grid_make(&s, exits - 1, 1, &g, err);
+    if (!status) {
+        printf("%lld steps, %d exits\n  one candidate %.2f ms\n", (long long)s.n, exits,
+               evaluation_ms(&g));
+        grid_free(&g);
+        status = time_heuristic(&s, err);
+    }
+    if (!status)
+        status = solve(&s, &spec, &x, err);
+    if (!status)
+        printf("  complete solve %.2f s (%ld passes)\n", x.seconds, x.evaluations);
+    if (!status && save)
+        status = table_file_write(save, &s, NULL, err);
+    steps_free(&s);
+    return status;
+}
+
+static deer_status bench_speed(const char *save, deer_error *err)
+{
+    if (time_problem(6, 20000, NULL, err) || time_problem(24, 2000, NULL, err))
+        return DEER_FAILED;
+    return save ? time_problem(6, 200, save, err) : DEER_OK;
+}
+
+/* ---------------------------------------------------------------- methods ------------------ */
+
+/* Gap closed on unseen episodes, at the cost really had there. */
+static double unseen_gap(const steps *unseen, const solution *x)
+{
+    solve_spec same = {.max_exit = unseen->exits - 1};
+    solution official;
+    evaluation e;
+    deer_error ignored;
+
+    steps_evaluate(unseen, x->tau, x->max_exit, &e);
+    same.budget = e.cost;
+    if (solve_official_best(unseen, &same, &official, &ignored))
+        return NAN;
+    return oracle_gap_closed(official.found.loss, e.loss,
+                             oracle_solve(unseen, x->max_exit, e.cost).loss);
+}
+
+/* One row of the table: seen gap / unseen gap of every method, in per cent. */
+static deer_status compare_at(const steps *seen, const steps *unseen, double budget,
+                              deer_error *err)
+{
+    solve_spec spec = {.budget = budget, .max_exit = seen->exits - 1, .seed = 1};
+    double bound = oracle_solve(seen, spec.max_exit, budget).loss;
+    solution official, x;
+    score_verdict fitted;
+
+    if (solve_official_best(seen, &spec, &official, err) ||
+        score_judge(seen, NULL, 0, spec.max_exit, budget, &fitted, err))
+        return DEER_FAILED;
+    printf("%6d %7.1f", seen->exits, budget);
+    for (int m = SOLVE_BEST; m <= SOLVE_NLOPT; m++) {
+        spec.method = (solve_method)m;
+        if (solve(seen, &spec, &x, err))
+            return DEER_FAILED;
+        printf("   %5.1f / %5.1f",
+               100 * oracle_gap_closed(official.found.loss, x.found.loss, bound),
+               100 * unseen_gap(unseen, &x));
+    }
+    printf("   %5.1f\n", 100 * fitted.score);
+    return DEER_OK;
+}
+
+static deer_status compare_world(int exits, double useless, deer_error *err)
+{
+    steps seen, unseen;
+    deer_status status = DEER_OK;
+
+    if (make(exits, 200, useless, 1, &seen, err))
+        return DEER_FAILED;
+    if (make(exits, 200, useless, 2, &unseen, err)) {
+        steps_free(&seen);
+        return DEER_FAILED;
+    }
+    for (int tenth = 3; tenth <= 7 && !status; tenth++)
+        status = compare_at(&seen, &unseen, tenth / 10.0, err);
+    steps_free(&seen);
+    steps_free(&unseen);
+    return status;
+}
+
+static deer_status bench_methods(deer_error *err)
+{
+    static const int exits[] = {6, 12, 24};
+
+    for (int useless = 0; useless <= 1; useless++) {
+        printf(
+            "%s: gap to the oracle closed from the best official heuristic, %% (solved / unseen;\n"
+            "fitted: thresholds on the loss fitted to all deltas so far, unseen)\n",
+            useless ? "40% of the exits are useless" : "every exit is useful");
+        printf("%6s %7s %15s %15s %15s %7s\n", "exits", "budget", "best", "coordinate", "nlopt",
+               "fitted");
+        for (size_t i = 0; i < 3; i++)
+            if (compare_world(exits[i], useless ? 0.4 : 0, err))
+                return DEER_FAILED;
+        printf("\n");
+    }
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- coverage ----------------- */
+
+static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+{
+    (void)err;
+    guarantee_sum(context, tau, 5, sums);
+    return DEER_OK;
+}
+
+/* One draw: thresholds promised from n episodes. Status as guarantee_choose. */
+static deer_status draw(int n, uint64_t seed, bound_kind bound, guarantee *g, deer_error *err)
+{
+    guarantee_spec spec = {.confidence = 0.9,
+                           .bound = bound,
+                           .budget = 0.5,
+                           .deviation = INFINITY,
+                           .share = 1.0 / 3,
+                           .seed = seed};
+    solve_spec how = {.budget = 0.5, .max_exit = 5, .method = SOLVE_COORDINATE};
+    bool *solving = calloc((size_t)n, sizeof *solving);
+    steps s = {0}, part = {0};
+    solution x;
+    deer_status status = solving ? make(6, n, 0.2, seed, &s, err)
+                                 : deer_fail(err, "out of memory for %d episodes", n);
+
+    if (!status)
+        status = guarantee_split(&spec, n, solving, err);
+    if (!status)
+        status = steps_select(&s, solving, &part, err);
+    if (!status)
+        status = solve(&part, &how, &x, err);
+    if (!status)
+        status = guarantee_choose(&spec, &part, x.tau, 5, n, solving, judge, &s, g, err);
+    steps_free(&part);
+    steps_free(&s);
+    free(solving);
+    return status;
+}
+
+static deer_status cover(const steps *world, int n, int draws, bound_kind bound, deer_error *err)
+{
+    int broken = 0, refused = 0;
+    double used = 0;
+
+    for (int d = 0; d < draws; d++) {
+        guarantee g;
+        evaluation e;
+        deer_status status = draw(n, 7919 * (uint64_t)n + (uint64_t)d, bound, &g, err);
+
+        if (status == DEER_INFEASIBLE) {
+            refused++;
+            continue;
+        }
+        if (status)
+            return status;
+        steps_evaluate(world, g.tau, 5, &e);
+        broken += e.cost > 0.5;
+        used += e.cost / 0.5;
+    }
+    printf("%8d  %-8s %6d %12.1f%% %12.1f%% %9d\n", n, bound_name(bound), draws,
+           100.0 * broken / draws, 100 * used / (draws - refused), refused);
+    fflush(stdout);
+    return DEER_OK;
+}
+
+static deer_status bench_coverage(int draws, deer_error *err)
+{
+    static const int sizes[] = {50, 200, 1000};
+    steps world;
+    deer_status status = make(6, 20000, 0.2, 999, &world, err);
+
+    printf("promises of an average cost with confidence 0.9, on draws of n episodes\n");
+    printf("%8s  %-8s %6s %13s %13s %9s\n", "episodes", "bound", "draws", "broken", "budget used",
+           "refused");
+    for (size_t i = 0; i < 3 && !status; i++)
+        for (int bound = BOUND_BETTING; bound <= BOUND_T && !status; bound++)
+            status = cover(&world, sizes[i], draws, (bound_kind)bound, err);
+    if (world.n)
+        steps_free(&world);
+    return status;
+}
+
+/* ---------------------------------------------------------------- entry -------------------- */
+
+int calib_bench_main(int argc, char **argv)
+{
+    const char *what = "speed", *save = NULL, *cache = NULL;
+    long draws = 300;
+    const tool_option options[] = {
+        {"what", TOOL_STRING, &what, "W", "speed (default), methods, limits, coverage or signals"},
+        {"draws", TOOL_INT, &draws, "N", "draws for coverage (default 300)"},
+        {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
+        {"save", TOOL_STRING, &save, "FILE", "speed: keep the smallest problem as a table"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {"deer-calib bench", "measures the solvers on made-up problems",
+                               "[options]", options,
+                               "deer-calib bench\n"
+                               "deer-calib bench --what methods\n"
+                               "deer-calib bench --what limits\n"
+                               "deer-calib bench --what coverage --draws 60\n"
+                               "deer-calib bench --what signals --cache cache"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (draws < 1 || draws > 100000)
+        return tool_usage(&self, "--draws is 1 to 100000");
+    if (!strcmp(what, "speed"))
+        status = bench_speed(save, &err);
+    else if (!strcmp(what, "methods"))
+        status = bench_methods(&err);
+    else if (!strcmp(what, "limits"))
+        status = bench_limits(&err);
+    else if (!strcmp(what, "coverage"))
+        status = bench_coverage((int)draws, &err);
+    else if (!strcmp(what, "signals") && !cache)
+        return tool_usage(&self, "--what signals needs --cache");
+    else if (!strcmp(what, "signals"))
+        status = bench_signals(cache, tool_cores(), &err);
+    else
+        return tool_usage(
+            &self,
+            "'%s' is no value for --what; there are: speed, methods, limits, coverage, signals",
+            what);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

@@ -1,0 +1,228 @@
+/* check.c - deer-calib check: what a thresholds file does on a cache, against what it promises. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "calib/cli/commands.h"
+#include "calib/cli/official_values.h"
+#include "calib/cli/settings.h"
+#include "calib/cli/table.h"
+#include "calib/solve/oracle.h"
+#include "runtime/cli/tool.h"
+
+typedef struct {
+    cache *c;
+    deer_model *model;
+    deer_thresholds t;
+    calibration_spec spec;
+    calibration p;
+    table_row row;
+    double oracle_loss;
+    double worst_episode; /* highest mean cost of an episode, GFLOPs of the budget's scope */
+} job;
+
+static double highest_episode_cost(const job *j)
+{
+    const steps *s = &j->p.s;
+    double worst = 0, sum = 0;
+    long n = 0;
+
+    for (int64_t i = 0; i < s->n; i++) {
+        int k = 0;
+
+        while (k < j->t.max_exit && !(s->delta[k * s->n + i] <= j->t.tau[k]))
+            k++;
+        sum += s->cost[s->group[i] * s->exits + k];
+        n++;
+        if (i + 1 == s->n || s->episode[i + 1] != s->episode[i]) {
+            worst = fmax(worst, sum / (double)n);
+            sum = 0;
+            n = 0;
+        }
+    }
+    return worst;
+}
+
+static const char *weights_of(const char *type)
+{
+    return *type ? type : "weights unknown";
+}
+
+static deer_status judge(job *j, const char *thresholds, int threads, deer_error *err)
+{
+    if (deer_thresholds_load(thresholds, j->model, &j->t, err))
+        return DEER_FAILED;
+    if (strcmp(j->t.model_fingerprint, j->c->about.model))
+        return deer_fail(err, "%s is for another model (%s %.8s) than the cache %s (%s %.8s)",
+                         thresholds, weights_of(j->t.weights), j->t.model_fingerprint, j->c->dir,
+                         weights_of(j->c->about.weights), j->c->about.model);
+    if (j->t.max_exit >= j->c->exits)
+        return deer_fail(err, "%s has %d exits, the cache %s %d", thresholds, j->t.max_exit + 1,
+                         j->c->dir, j->c->exits);
+    j->spec.max_exit = j->t.max_exit;
+    j->spec.criterion = j->t.criterion;
+    j->spec.score = j->t.score;
+    j->spec.scope_llm = j->t.budget_is_llm;
+    if (onpolicy_judge(j->c, j->model, &j->spec, j->t.tau, threads, &j->p, err))
+        return DEER_FAILED;
+    table_row_of(&j->p, "found", j->t.tau, j->t.max_exit, &j->row);
+    j->worst_episode = highest_episode_cost(j);
+    j->oracle_loss =
+        oracle_solve(&j->p.s, j->t.max_exit, j->t.budget_is_llm ? j->row.llm : j->row.total).loss;
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- output ------------------- */
+
+static void promised_row(const job *j, table_row *row)
+{
+    const deer_promise *p = &j->t.promise;
+
+    *row = (table_row){.name = "promised",
+                       .max_exit = j->t.max_exit,
+                       .llm = p->average_llm_gflops,
+                       .total = p->average_total_gflops,
+                       .peak_llm = p->peak_llm_gflops,
+                       .peak_total = p->peak_total_gflops,
+                       .loss = p->loss};
+    memcpy(row->fraction, p->exit_fraction, sizeof row->fraction);
+    memcpy(row->tau, j->t.tau, sizeof row->tau);
+}
+
+static double found_cost(const job *j)
+{
+    return j->t.budget_is_llm ? j->row.llm : j->row.total;
+}
+
+/* Files have nine digits of a budget. */
+static bool breaks_budget(const job *j)
+{
+    return isfinite(j->t.budget_gflops) && found_cost(j) > j->t.budget_gflops * (1 + 1e-8);
+}
+
+static deer_status verdict(const job *j, const char *thresholds, deer_error *err)
+{
+    if (!breaks_budget(j))
+        return DEER_OK;
+    return deer_fail_with(DEER_INFEASIBLE, err,
+                          "%s breaks its budget on %s: %.6g GFLOPs (%s) a step, not %.6g; solve "
+                          "again with such episodes, or for a smaller budget",
+                          thresholds, j->c->dir, found_cost(j),
+                          j->t.budget_is_llm ? "llm" : "total", j->t.budget_gflops);
+}
+
+static void print_people(const job *j, const char *thresholds)
+{
+    table_row rows[2];
+    int last = j->c->exits - 1;
+    double cost = found_cost(j), budget = j->t.budget_gflops;
+
+    promised_row(j, &rows[0]);
+    rows[1] = j->row;
+    printf("%s (%s) on %s: %d episodes, %lld steps; made by %s\n\n", thresholds,
+           weights_of(j->t.weights), j->c->dir, j->c->about.episodes, (long long)j->p.s.n,
+           j->t.solver);
+    table_print(stdout, rows, 2, last + 1, calibration_fixed_cost(&j->p, j->p.llm, j->t.max_exit),
+                calibration_fixed_cost(&j->p, j->p.total, j->t.max_exit),
+                j->t.budget_is_llm ? "llm" : "total");
+    printf("\nper-step oracle at this cost: loss %.5f; dearest episode %.6g GFLOPs a step (%s)\n",
+           j->oracle_loss, j->worst_episode, j->t.budget_is_llm ? "llm" : "total");
+    if (isfinite(budget))
+        printf("budget %.6g GFLOPs (%s): %s, %.1f%% of it used\n", budget,
+               j->t.budget_is_llm ? "llm" : "total", breaks_budget(j) ? "exceeded" : "kept",
+               100 * cost / budget);
+}
+
+static void print_machines(const job *j)
+{
+    table_row promised;
+    json_t *json = table_row_json(&j->row);
+    double budget = j->t.budget_gflops;
+
+    promised_row(j, &promised);
+    json_object_set_new(json, "promised", table_row_json(&promised));
+    json_object_set_new(json, "weights", *j->t.weights ? json_string(j->t.weights) : json_null());
+    json_object_set_new(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
+    json_object_set_new(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
+    json_object_set_new(json, "budget_kept",
+                        isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
+    json_object_set_new(json, "worst_episode_gflops", json_real(j->worst_episode));
+    json_object_set_new(json, "oracle_loss", json_real(j->oracle_loss));
+    json_object_set_new(json, "episodes", json_integer(j->c->about.episodes));
+    json_object_set_new(json, "steps", json_integer((json_int_t)j->p.s.n));
+    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+    printf("\n");
+    json_decref(json);
+}
+
+int calib_check_main(int argc, char **argv)
+{
+    const char *folder = NULL, *thresholds = NULL, *model = NULL, *history = "on-policy";
+    const char *official = NULL;
+    const char *loss = "deepest";
+    double weight = LOSS_GRIPPER_WEIGHT;
+    long threads = tool_cores();
+    bool json = false;
+    const tool_option options[] = {
+        {"cache", TOOL_STRING, &folder, "DIR", "feature cache, of other episodes say"},
+        {"thresholds", TOOL_STRING, &thresholds, "FILE", "thresholds file to judge (required)"},
+        {"official", TOOL_STRING, &official, "FILE",
+         "instead of a cache: the values in a DeeR checkpoint; --thresholds are numbers then"},
+        {"model", TOOL_STRING, &model, "FILE",
+         "the cache's policy, when it is no longer where it was"},
+        {"history", TOOL_STRING, &history, "H", "on-policy (default) or full"},
+        {"loss", TOOL_STRING, &loss, "L", "deviation from: deepest (default) exit, or demo"},
+        {"gripper-weight", TOOL_DOUBLE, &weight, "W", "loss of a wrong gripper (default 0.2)"},
+        {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
+        {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-calib check", "judges a thresholds file on a cache, against its promises",
+        "--cache DIR --thresholds FILE [options]", options,
+        "deer-calib check --cache held-out --thresholds thresholds.json\n"
+        "deer-calib check --official deer.pth --thresholds \"0.02 0.01 100000\""};
+    job j = {.c = NULL};
+    history_kind kind;
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if ((!folder && !official) || (folder && official) || !thresholds)
+        return tool_usage(&self, "--cache (or --official) and --thresholds are required");
+    if (official) {
+        const official_request request = {.path = official,
+                                          .average = NAN,
+                                          .fraction = NAN,
+                                          .thresholds = thresholds,
+                                          .json = json};
+
+        status = official_values(&request, &err);
+        return status == DEER_USAGE ? tool_usage(&self, "%s", err.message)
+               : status             ? tool_fail(&self, status, &err)
+                                    : DEER_OK;
+    }
+    if (settings_history(history, &kind, &err) || settings_loss(loss, &j.spec.loss, &err))
+        return tool_usage(&self, "%s", err.message);
+    if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS))
+        return DEER_USAGE;
+    if (kind == HISTORY_RANDOM || weight < 0)
+        return tool_usage(&self, "--history is on-policy or full; numbers must not be negative");
+    j.spec.gripper_weight = weight;
+    status = cache_open(folder, &j.c, &err);
+    if (!status && kind == HISTORY_ON_POLICY)
+        status = settings_open_model(j.c, model, &j.model, &err);
+    if (!status)
+        status = judge(&j, thresholds, (int)threads, &err);
+    if (!status && json)
+        print_machines(&j);
+    else if (!status)
+        print_people(&j, thresholds);
+    if (!status)
+        status = verdict(&j, thresholds, &err);
+    calibration_free(&j.p);
+    deer_model_close(j.model);
+    cache_close(j.c);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

@@ -1,0 +1,180 @@
+/* outcome.c - printing what a solve found. */
+#include "calib/cli/outcome.h"
+
+#include <math.h>
+
+#include "calib/cli/settings.h"
+#include "calib/solve/oracle.h"
+
+/* ---------------------------------------------------------------- people ------------------- */
+
+static void print_thresholds(FILE *out, const table_row *r)
+{
+    fprintf(out, "tau:");
+    for (int k = 0; k < r->max_exit; k++)
+        if (r->tau[k] < -1e7f)
+            fprintf(out, " never");
+        else
+            fprintf(out, " %.6g", (double)r->tau[k]);
+    fprintf(out, r->max_exit ? "\n" : " none: one exit\n");
+}
+
+static void print_history(FILE *out, const outcome *o)
+{
+    const onpolicy_result *r = o->rounds;
+
+    if (o->has_history && o->history == HISTORY_ON_POLICY)
+        fprintf(
+            out,
+            "on-policy: the first answer predicted %.6g and cost %.6g under its own history; %s "
+            "after %d round%s\n",
+            r->predicted.cost, r->first.cost, r->settled ? "settled" : "not settled", r->rounds,
+            r->rounds == 1 ? "" : "s");
+}
+
+void outcome_judge(outcome *o, const steps *s, double cost)
+{
+    deer_error ignored;
+
+    o->oracle_loss = oracle_solve(s, o->found.max_exit, cost).loss;
+    o->gap_closed =
+        o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
+    o->held_out = (score_verdict){NAN, NAN};
+    if (!o->problem || o->problem->criterion != DEER_CRITERION_COMBINED)
+        score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, &ignored);
+}
+
+/* How far the heuristic is from the oracle, and how much of that a criterion could close. */
+static void print_gap(FILE *out, const outcome *o)
+{
+    fprintf(out, "\nper-step oracle: loss %.5g", o->oracle_loss);
+    if (!isnan(o->gap_closed))
+        fprintf(out, "; %.0f%% of the way there from the official heuristic", 100 * o->gap_closed);
+    if (isfinite(o->held_out.delta) && isfinite(o->held_out.score))
+        fprintf(
+            out,
+            "\non episodes held out: %.0f%%; with thresholds on the loss fitted to all deltas so "
+            "far %.0f%%",
+            100 * o->held_out.delta, 100 * o->held_out.score);
+    fprintf(out, "\n");
+}
+
+void outcome_print(FILE *out, const outcome *o)
+{
+    table_row shown[3];
+    int n = 0;
+
+    fprintf(out, "%s: %d episodes, %lld steps, %d exits\n", o->source, o->episodes,
+            (long long)o->steps, o->exits);
+    if (isfinite(o->budget))
+        fprintf(out, "budget: average %s %.6g%s, deepest exit %d\n\n", o->scope, o->budget,
+                o->has_history ? " GFLOPs" : "", o->found.max_exit);
+    else
+        fprintf(out, "budget: deepest exit %d\n\n", o->found.max_exit);
+    shown[n++] = o->full;
+    if (o->has_official)
+        shown[n++] = o->official;
+    shown[n++] = o->found;
+    table_print(out, shown, n, o->exits, o->full_llm, o->full_total, o->scope);
+    print_gap(out, o);
+    print_thresholds(out, &o->found);
+    fprintf(out, "%s, %ld passes in %.2f s", o->x.solver, o->x.evaluations, o->x.seconds);
+    if (o->has_history)
+        fprintf(out, "; loss: pose deviation from %s + %g if the gripper differs",
+                o->problem->loss == LOSS_DEMO ? "the demonstration" : "the deepest exit",
+                o->problem->gripper_weight);
+    fprintf(out, "\n");
+    print_history(out, o);
+    if (o->promised.given)
+        fprintf(out, "promised: %s\n", o->promised.statement);
+}
+
+void outcome_print_official(FILE *out, const outcome *o)
+{
+    fprintf(out, "--thresholds");
+    for (int k = 0; k < o->found.max_exit; k++)
+        fprintf(out, " %.9g", o->found.tau[k] < -1e7f ? -1e5 : (double)o->found.tau[k]);
+    fprintf(out, " 100000.0\n");
+}
+
+/* ---------------------------------------------------------------- machines ----------------- */
+
+static json_t *real_or_null(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static json_t *history_json(const outcome *o)
+{
+    const onpolicy_result *r = o->rounds;
+    json_t *json = json_object();
+
+    json_object_set_new(json, "kind", json_string(settings_history_name(o->history)));
+    json_object_set_new(json, "rounds", json_integer(r->rounds));
+    json_object_set_new(json, "settled", json_boolean(r->settled));
+    json_object_set_new(json, "first_predicted_cost", real_or_null(r->predicted.cost));
+    json_object_set_new(json, "first_actual_cost", real_or_null(r->first.cost));
+    return json;
+}
+
+static json_t *guarantee_json(const guarantee *g)
+{
+    json_t *json;
+
+    if (!g->given)
+        return json_null();
+    json = json_object();
+    json_object_set_new(json, "statement", json_string(g->statement));
+    json_object_set_new(json, "confidence", json_real(g->confidence));
+    json_object_set_new(json, "bound", json_string(bound_name(g->bound)));
+    json_object_set_new(json, "budget", real_or_null(g->budget));
+    json_object_set_new(json, "max_deviation", real_or_null(g->deviation));
+    json_object_set_new(json, "p_budget", json_real(g->p_budget));
+    json_object_set_new(json, "p_deviation", json_real(g->p_deviation));
+    json_object_set_new(json, "held_out_episodes", json_integer(g->tested_on));
+    json_object_set_new(json, "solved_on_episodes", json_integer(g->solved_on));
+    json_object_set_new(json, "held_out_cost", json_real(g->tested_cost));
+    json_object_set_new(json, "held_out_loss", json_real(g->tested_loss));
+    json_object_set_new(json, "longest_episode", json_integer(g->longest));
+    json_object_set_new(json, "candidates", json_integer(g->candidates));
+    json_object_set_new(json, "accepted", json_integer(g->accepted));
+    return json;
+}
+
+json_t *outcome_json(const outcome *o)
+{
+    json_t *json = table_row_json(&o->found);
+    const char *scope = o->scope;
+    bool llm = o->problem && o->problem->scope_llm;
+
+    json_object_set_new(json, "average_cost", real_or_null(llm ? o->found.llm : o->found.total));
+    json_object_set_new(json, "peak_cost", real_or_null(o->peak));
+    json_object_set_new(json, "budget_gflops",
+                        o->has_history ? real_or_null(o->budget) : json_null());
+    json_object_set_new(json, "budget", real_or_null(o->budget));
+    json_object_set_new(json, "scope", json_string(scope));
+    json_object_set_new(json, "max_exit", json_integer(o->found.max_exit));
+    json_object_set_new(json, "memory_bytes", real_or_null(o->memory));
+    json_object_set_new(json, "solver", json_string(o->x.solver));
+    json_object_set_new(json, "episodes", json_integer(o->episodes));
+    json_object_set_new(json, "steps", json_integer((json_int_t)o->steps));
+    json_object_set_new(json, "full", table_row_json(&o->full));
+    json_object_set_new(json, "official",
+                        o->has_official ? table_row_json(&o->official) : json_null());
+    json_object_set_new(json, "baseline_loss",
+                        o->has_official ? real_or_null(o->official.loss) : json_null());
+    json_object_set_new(json, "oracle_loss", real_or_null(o->oracle_loss));
+    json_object_set_new(json, "gap_closed", real_or_null(o->gap_closed));
+    json_object_set_new(json, "held_out_gap_closed", real_or_null(o->held_out.delta));
+    json_object_set_new(json, "fitted_criterion_gap_closed", real_or_null(o->held_out.score));
+    json_object_set_new(json, "evaluations", json_integer(o->x.evaluations));
+    json_object_set_new(json, "seconds", json_real(o->x.seconds));
+    json_object_set_new(json, "guarantee", guarantee_json(&o->promised));
+    if (!o->has_history)
+        return json;
+    json_object_set_new(json, "criterion", json_string(deer_criterion_name(o->problem->criterion)));
+    json_object_set_new(json, "loss_reference", json_string(settings_loss_name(o->problem->loss)));
+    json_object_set_new(json, "gripper_weight", json_real(o->problem->gripper_weight));
+    json_object_set_new(json, "history", history_json(o));
+    return json;
+}

@@ -1,0 +1,117 @@
+/* settings.c - words of the command line. */
+#include "calib/cli/settings.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const criteria[] = {"l2", "mean", "max", "cosine", "combined", NULL};
+static const char *const losses[] = {"deepest", "demo", NULL};
+static const char *const histories[] = {"full", "on-policy", "random", NULL};
+static const char *const scopes[] = {"total", "llm", NULL};
+
+/* Index of word in a list that ends with NULL; -1 and an error that lists them if it is not there.
+ */
+static int choose(const char *option, const char *const *words, const char *word, deer_error *err)
+{
+    char list[128] = "";
+    size_t used = 0;
+
+    for (int i = 0; words[i]; i++)
+        if (!strcmp(words[i], word))
+            return i;
+    for (int i = 0; words[i] && used < sizeof list; i++)
+        used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", words[i]);
+    deer_fail(err, "'%s' is no value for --%s; there are: %s", word, option, list);
+    return -1;
+}
+
+deer_status settings_criterion(const char *word, deer_criterion *value, deer_error *err)
+{
+    int i = choose("criterion", criteria, word, err);
+
+    *value = (deer_criterion)(i < 0 ? 0 : i);
+    return i < 0 ? DEER_USAGE : DEER_OK;
+}
+
+deer_status settings_loss(const char *word, loss_reference *value, deer_error *err)
+{
+    int i = choose("loss", losses, word, err);
+
+    *value = (loss_reference)(i < 0 ? 0 : i);
+    return i < 0 ? DEER_USAGE : DEER_OK;
+}
+
+deer_status settings_history(const char *word, history_kind *value, deer_error *err)
+{
+    int i = choose("history", histories, word, err);
+
+    *value = (history_kind)(i < 0 ? 0 : i);
+    return i < 0 ? DEER_USAGE : DEER_OK;
+}
+
+deer_status settings_scope(const char *word, bool *llm, deer_error *err)
+{
+    int i = choose("scope", scopes, word, err);
+
+    *llm = i == 1;
+    return i < 0 ? DEER_USAGE : DEER_OK;
+}
+
+deer_status settings_method(const char *word, solve_method *value, deer_error *err)
+{
+    const char *names[16] = {NULL};
+    int i;
+
+    for (int m = 0; m < 15 && solve_method_name((solve_method)m); m++)
+        names[m] = solve_method_name((solve_method)m);
+    i = choose("method", names, word, err);
+    *value = (solve_method)(i < 0 ? 0 : i);
+    return i < 0 ? DEER_USAGE : DEER_OK;
+}
+
+const char *settings_history_name(history_kind history)
+{
+    return histories[history];
+}
+
+const char *settings_loss_name(loss_reference loss)
+{
+    return losses[loss];
+}
+
+deer_status settings_part(const char *word, int *part, int *parts, deer_error *err)
+{
+    char tail;
+
+    if (sscanf(word, "%d/%d%c", part, parts, &tail) != 2 || *parts < 1 || *part < 0 ||
+        *part >= *parts)
+        return deer_fail_with(DEER_USAGE, err, "'%s' is no value for --part; say 0/4 .. 3/4", word);
+    return DEER_OK;
+}
+
+deer_status settings_open_model(const cache *c, const char *path, deer_model **model,
+                                deer_error *err)
+{
+    *model = NULL;
+    if (!path && !c->about.model_path[0])
+        return deer_fail(err, "%s does not say where its model is; give it with --model", c->dir);
+    if (!path && access(c->about.model_path, R_OK))
+        return deer_fail(err,
+                         "the model of %s, %s, cannot be read (%s); say where it is with --model, "
+                         "or use --history full",
+                         c->dir, c->about.model_path, strerror(errno));
+    if (deer_model_open(path ? path : c->about.model_path, DEER_ALL_EXITS, model, err))
+        return DEER_FAILED;
+    if (!strcmp(deer_model_fingerprint(*model), c->about.model))
+        return DEER_OK;
+    deer_fail(err, "%s (%.8s) is not the model that the cache %s is of (%.8s)",
+              path ? path : c->about.model_path, deer_model_fingerprint(*model), c->dir,
+              c->about.model);
+    deer_model_close(*model);
+    *model = NULL;
+    return DEER_FAILED;
+}

@@ -1,0 +1,25 @@
+/* settings.h - what the options of the sub-commands mean: words, sizes, the model behind a cache.
+ */
+#ifndef CALIB_SETTINGS_H
+#define CALIB_SETTINGS_H
+
+#include "calib/pipeline/onpolicy.h"
+
+/* Each parses a word into *value; an error names the words there are, with status DEER_USAGE. */
+deer_status settings_criterion(const char *word, deer_criterion *value, deer_error *err);
+deer_status settings_loss(const char *word, loss_reference *value, deer_error *err);
+deer_status settings_history(const char *word, history_kind *value, deer_error *err);
+deer_status settings_scope(const char *word, bool *llm, deer_error *err);
+deer_status settings_method(const char *word, solve_method *value, deer_error *err);
+
+/* "i/N", 0 <= i < N. */
+deer_status settings_part(const char *word, int *part, int *parts, deer_error *err);
+
+const char *settings_history_name(history_kind history);
+const char *settings_loss_name(loss_reference loss);
+
+/* The model of a cache: path when not NULL, else where replay found it. Must be the cache's. */
+deer_status settings_open_model(const cache *c, const char *path, deer_model **model,
+                                deer_error *err);
+
+#endif

@@ -1,0 +1,80 @@
+/* guarantee.h - thresholds whose promise holds on unseen episodes, with a stated confidence.
+ *
+ *   guarantee_split(&spec, episodes, for_solving, &err);       // two parts, stratified
+ *   ... solve on the first part: tau ...
+ *   guarantee_choose(&spec, &solving, tau, max_exit, episodes, for_solving, judge, context, &g,
+ *                    &err);
+ *   puts(g.statement);
+ *
+ * A plain solve overshoots its average budget on unseen episodes about half of the time. Here the
+ * episodes are split; thresholds are solved on one part, which also makes a path of cheaper and
+ * dearer candidates around them and says in which order to test them, surest first. On the other
+ * part every candidate's hypothesis "the mean exceeds its limit" is tested in that order at level 1
+ * - confidence until one is not rejected (fixed-sequence testing: no correction for their number is
+ * needed). Of those rejected the best is taken: its limit holds on unseen episodes drawn like
+ * these, wrong with probability at most 1 - confidence. Episodes are the units; the steps inside
+ * one are not independent. For a mean cost per step: Z_e = sum over the steps of episode e of (cost
+ * - budget) has mean <= 0 exactly if the average cost of a step is within the budget. Source:
+ * "Learn then Test" (Angelopoulos et al., 2021), fixed-sequence testing.
+ */
+#ifndef CALIB_GUARANTEE_H
+#define CALIB_GUARANTEE_H
+
+#include "calib/guarantee/bound.h"
+#include "calib/problem/steps.h"
+
+typedef struct {
+    double confidence; /* 0.9: wrong in at most a tenth of all cases */
+    bound_kind bound;
+    double budget;       /* of the mean cost of a step; infinity: none */
+    double deviation;    /* of the mean loss of a step; infinity: none */
+    double largest_loss; /* that any step can have, known beforehand; for deviation */
+    int longest;         /* steps an episode can have at most; 0: a quarter more than seen */
+    double share;        /* of the episodes to solve on, 0..1 */
+    uint64_t seed;
+    const char *unit;   /* behind the budget in the statement, " GFLOPs" say; may be NULL */
+    const int *stratum; /* [episodes] kinds that both parts get their share of; NULL: one kind */
+} guarantee_spec;
+
+/* Episodes to solve on: for_solving [episodes] is set. Fails with fewer than four episodes. */
+deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_solving,
+                            deer_error *err);
+
+/* Sums over the steps of one episode, and the largest loss among them. */
+typedef struct {
+    double cost, loss;
+    float largest_loss;
+    int steps;
+} episode_sums;
+
+/* Adds up sums [s->episodes] of given thresholds on given steps. */
+void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums *sums);
+
+/* What the thresholds do in every episode, under the history they make: sums [episodes]. */
+typedef deer_status (*guarantee_judge)(void *context, const float *tau, episode_sums *sums,
+                                       deer_error *err);
+
+typedef struct {
+    bool given;
+    float tau[DEER_MAX_EXITS];
+    double confidence, budget, deviation;
+    bound_kind bound;
+    int solved_on, tested_on; /* episodes */
+    int longest;
+    int candidates, accepted;
+    double p_budget, p_deviation;      /* of the chosen one; 0 where not asked */
+    double tested_cost, tested_loss;   /* means over the steps of the tested part */
+    double largest_cost, largest_loss; /* that a step was taken to have at most */
+    char statement[400];
+} guarantee;
+
+/* Chooses along the path around tau.
+ *   solving      the steps of the part that was solved on, under tau's history
+ *   for_solving  [episodes] of guarantee_split; judge's sums are of all episodes
+ * DEER_INFEASIBLE when nothing can be promised; err says how many episodes it would take.
+ * DEER_USAGE when an episode is longer, or a step loses more, than spec says is possible. */
+deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
+                             int max_exit, int episodes, const bool *for_solving,
+                             guarantee_judge judge, void *context, guarantee *g, deer_error *err);
+
+#endif

@@ -1,0 +1,209 @@
+/* calibration.c - losses, deltas and costs of cached steps. */
+#include "calib/problem/calibration.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budgets/cost/cost.h"
+#include "budgets/machines/hardware.h"
+#include "runtime/policy/exit_policy.h"
+
+void calibration_actions_free(calibration_actions *a)
+{
+    free(a->row);
+    free(a->action);
+    free(a->exit);
+    *a = (calibration_actions){0};
+}
+
+void calibration_free(calibration *p)
+{
+    steps_free(&p->s);
+    free(p->llm);
+    free(p->total);
+    *p = (calibration){0};
+}
+
+/* ---------------------------------------------------------------- losses ------------------- */
+
+/* reference [7]: pose and gripper, open when above `half` (0.5 of a probability, 0 of a command).
+ */
+static float action_loss(const float *action, const float *reference, float half, double weight)
+{
+    double square = 0;
+
+    for (int i = 0; i < DEER_POSE; i++) {
+        double d = (double)action[i] - (double)reference[i];
+        square += d * d;
+    }
+    if ((action[DEER_POSE] > 0.5f) == (reference[DEER_POSE] > half))
+        weight = 0;
+    return (float)(sqrt(square / DEER_POSE) + weight);
+}
+
+/* action [1 + exits, 7] of the step; done [6]: the pose of the step before. */
+static void look_at(const cache *c, const calibration_spec *spec, const float *action,
+                    const float *done, calibration_step *step)
+{
+    const float *last = action + (spec->max_exit + 1) * CACHE_ACTION;
+    const float *demo = c->demonstration + step->row * CACHE_ACTION;
+    exit_trial trial;
+
+    exit_trial_begin(&trial, spec->criterion, spec->score, done, action);
+    for (int k = 0; k <= spec->max_exit; k++) {
+        const float *here = action + (k + 1) * CACHE_ACTION;
+
+        step->value[k] = exit_trial_next(&trial, here, here[DEER_POSE]);
+        step->loss[k] = spec->loss == LOSS_DEMO
+                            ? action_loss(here, demo, 0.0f, spec->gripper_weight)
+                            : action_loss(here, last, 0.5f, spec->gripper_weight);
+        memcpy(step->signal[k], trial.signal, sizeof trial.signal);
+    }
+}
+
+void calibration_walk(const cache *c, const calibration_spec *spec, const calibration_actions *a,
+                      calibration_visit visit, void *context)
+{
+    static const float rest[DEER_POSE];
+    const float *action = a ? a->action : c->action, *done = rest;
+    size_t stride = (size_t)(1 + c->exits) * CACHE_ACTION;
+    int64_t n = a ? a->n : c->steps;
+    calibration_step step = {.episode = 0};
+
+    for (step.i = 0; step.i < n; step.i++, action += stride) {
+        int taken = a ? a->exit[step.i] : c->exits - 1;
+
+        step.row = a && a->row ? a->row[step.i] : step.i;
+        while (step.row >= c->episode[step.episode].first + c->episode[step.episode].steps)
+            step.episode++;
+        if (step.row == c->episode[step.episode].first)
+            done = rest;
+        look_at(c, spec, action, done, &step);
+        visit(context, &step);
+        done = action + (taken + 1) * CACHE_ACTION;
+    }
+}
+
+/* ---------------------------------------------------------------- costs -------------------- */
+
+enum { NO_GROUP = -1 };
+
+/* Numbers the instruction lengths that occur: group_of [longest + 1]. Returns how many. */
+static int number_groups(const cache *c, int *group_of, int longest)
+{
+    int groups = 0;
+
+    for (int t = 0; t <= longest; t++)
+        group_of[t] = NO_GROUP;
+    for (int e = 0; e < c->about.episodes; e++)
+        group_of[c->episode[e].tokens] = 0;
+    for (int t = 0; t <= longest; t++)
+        if (group_of[t] != NO_GROUP)
+            group_of[t] = groups++;
+    return groups;
+}
+
+static void fill_costs(const cache *c, const int *group_of, int longest,
+                       const calibration_spec *spec, calibration *p)
+{
+    int exits = spec->max_exit + 1;
+    deer_dtype dtype;
+
+    if (!hardware_dtype_parse(c->about.weights, &dtype))
+        dtype = DEER_F32; /* a cache from before it said so */
+    for (int t = 0; t <= longest; t++) {
+        deer_cost cost;
+
+        if (group_of[t] == NO_GROUP)
+            continue;
+        deer_cost_of(&c->about.config, t, dtype, &cost);
+        for (int k = 0; k < exits; k++) {
+            double llm = deer_gflops(cost.exit[k].llm), total = deer_gflops(cost.exit[k].total);
+
+            p->llm[group_of[t] * exits + k] = llm;
+            p->total[group_of[t] * exits + k] = total;
+            p->peak_llm[k] = fmax(p->peak_llm[k], llm);
+            p->peak_total[k] = fmax(p->peak_total[k], total);
+            p->memory[k] = fmax(p->memory[k], (double)cost.exit[k].memory_bytes);
+        }
+    }
+    memcpy(p->s.cost, spec->scope_llm ? p->llm : p->total,
+           (size_t)(p->s.groups * exits) * sizeof *p->s.cost);
+}
+
+static int longest_instruction(const cache *c)
+{
+    int longest = 0;
+
+    for (int e = 0; e < c->about.episodes; e++)
+        longest = c->episode[e].tokens > longest ? c->episode[e].tokens : longest;
+    return longest;
+}
+
+static deer_status allocate(const cache *c, const calibration_spec *spec, int64_t n, int groups,
+                            calibration *p, deer_error *err)
+{
+    size_t table = (size_t)groups * (size_t)(spec->max_exit + 1);
+
+    if (steps_alloc(n, spec->max_exit + 1, groups, &p->s, err))
+        return DEER_FAILED;
+    p->s.episodes = c->about.episodes;
+    p->llm = malloc(table * sizeof *p->llm);
+    p->total = malloc(table * sizeof *p->total);
+    return p->llm && p->total ? DEER_OK
+                              : deer_fail(err, "out of memory for %lld steps", (long long)n);
+}
+
+/* ---------------------------------------------------------------- whole -------------------- */
+
+typedef struct {
+    const cache *c;
+    const int *group_of;
+    steps *s;
+} filling;
+
+static void fill_step(void *context, const calibration_step *step)
+{
+    const filling *f = context;
+    steps *s = f->s;
+
+    s->episode[step->i] = step->episode;
+    s->group[step->i] = (uint16_t)f->group_of[f->c->episode[step->episode].tokens];
+    for (int k = 0; k < s->exits; k++) {
+        s->delta[k * s->n + step->i] = step->value[k];
+        s->loss[k * s->n + step->i] = step->loss[k];
+    }
+}
+
+deer_status calibration_make(const cache *c, const calibration_spec *spec,
+                             const calibration_actions *actions, calibration *p, deer_error *err)
+{
+    int longest = longest_instruction(c), groups;
+    int *group_of = malloc(((size_t)longest + 1) * sizeof *group_of);
+    deer_status status;
+
+    *p = (calibration){0};
+    if (!group_of)
+        return deer_fail(err, "out of memory for instructions of %d tokens", longest);
+    groups = number_groups(c, group_of, longest);
+    status = allocate(c, spec, actions ? actions->n : c->steps, groups, p, err);
+    if (!status) {
+        fill_costs(c, group_of, longest, spec, p);
+        calibration_walk(c, spec, actions, fill_step, &(filling){c, group_of, &p->s});
+        status = steps_check(&p->s, err);
+    }
+    free(group_of);
+    if (status)
+        calibration_free(p);
+    return status;
+}
+
+double calibration_fixed_cost(const calibration *p, const double *cost, int k)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < p->s.n; i++)
+        sum += cost[p->s.group[i] * p->s.exits + k];
+    return sum / (double)p->s.n;
+}

@@ -1,0 +1,28 @@
+/* table_file.h - a calibration problem of anybody's early-exit model, from plain HDF5 datasets.
+ *
+ *   delta   [N, K]  exit k may be taken when its delta is at or below the threshold; NaN: never
+ *   loss    [N, K]  what leaving there loses
+ *   cost    [K]     what leaving there costs, in any unit
+ *   episode [N]     integers; the steps of an episode lie together
+ *   memory  [K]     optional: what the model needs when this is its deepest exit
+ */
+#ifndef CALIB_TABLE_FILE_H
+#define CALIB_TABLE_FILE_H
+
+#include "calib/problem/steps.h"
+
+typedef struct {
+    steps s;
+    double memory[DEER_MAX_EXITS]; /* 0 when the file has none */
+    bool has_memory;
+} table_file;
+
+/* Reads and checks a file; table_file_free frees. */
+deer_status table_file_read(const char *path, table_file *t, deer_error *err);
+void table_file_free(table_file *t);
+
+/* Writes s as such a file, atomically (memory may be NULL). */
+deer_status table_file_write(const char *path, const steps *s, const double *memory,
+                             deer_error *err);
+
+#endif

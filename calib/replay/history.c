@@ -1,0 +1,372 @@
+/* history.c - batches of episodes through the action head. */
+#include "calib/replay/history.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/half.h"
+#include "runtime/base/threads.h"
+#include "runtime/policy/exit_policy.h"
+
+enum { BATCH = 64, WINDOW = 12, SAMPLE_FROM = 5, SAMPLE_TO = 11, WINDOW_STRIDE = 6 };
+
+/* Features that together take less stay in memory from one replay to the next. */
+static const size_t keep_features_below = (size_t)2 << 30;
+
+/* A run of the recurrent state: a whole episode, or a window of one. */
+typedef struct {
+    int episode, from, steps; /* steps from .. from + steps - 1 of the episode */
+    int sample_from;          /* the first step whose actions are wanted, counted from `from` */
+    int64_t out;              /* row of the result for that step */
+    float done[DEER_POSE];    /* at the step before */
+    uint64_t random;
+} track;
+
+/* What all threads share. */
+typedef struct {
+    cache *c;
+    const deer_model *model;
+    const history_rule *rule;
+    track *tracks;
+    int n_tracks;
+    int *unit; /* [units + 1] first track of each; units are of whole shards */
+    int units;
+    bool keep;
+    calibration_actions *a;
+    atomic_int next_unit;
+    atomic_bool stop;
+    pthread_mutex_t mutex;
+    deer_status status;
+    deer_error err;
+} job;
+
+/* ---------------------------------------------------------------- tracks ------------------- */
+
+static uint64_t scramble(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static int windows_of(int length)
+{
+    return length < WINDOW ? 0 : (length - WINDOW) / WINDOW_STRIDE + 1;
+}
+
+static int tracks_of(const job *j, int e)
+{
+    if (j->rule->episodes && !j->rule->episodes[e])
+        return 0;
+    return j->rule->kind == HISTORY_RANDOM ? windows_of(j->c->episode[e].steps) : 1;
+}
+
+static int samples_of(const track *t, history_kind kind)
+{
+    return kind == HISTORY_RANDOM ? SAMPLE_TO - SAMPLE_FROM : t->steps;
+}
+
+static void add_track(job *j, int e, int i)
+{
+    track *t = &j->tracks[j->n_tracks];
+    bool random = j->rule->kind == HISTORY_RANDOM;
+
+    *t = (track){.episode = e, .steps = j->c->episode[e].steps, .out = j->a->n};
+    if (random) {
+        t->from = i * WINDOW_STRIDE;
+        t->steps = SAMPLE_TO;
+        t->sample_from = SAMPLE_FROM;
+    }
+    t->random = scramble(j->rule->seed * 0x9e3779b97f4a7c15u + (uint64_t)j->n_tracks + 1);
+    for (int s = 0; j->a->row && s < samples_of(t, j->rule->kind); s++)
+        j->a->row[j->a->n + s] = j->c->episode[e].first + t->from + t->sample_from + s;
+    j->a->n += samples_of(t, j->rule->kind);
+    j->n_tracks++;
+}
+
+/* Lists the tracks and cuts them into units of whole shards with about a batch of tracks. */
+static void list_tracks(job *j)
+{
+    int per_shard = j->c->about.per_shard;
+
+    for (int e = 0; e < j->c->about.episodes; e++) {
+        if (e % per_shard == 0 && (!e || j->n_tracks - j->unit[j->units - 1] >= BATCH))
+            j->unit[j->units++] = j->n_tracks;
+        for (int i = 0; i < tracks_of(j, e); i++)
+            add_track(j, e, i);
+    }
+    j->unit[j->units] = j->n_tracks;
+}
+
+static deer_status make_tracks(job *j, deer_error *err)
+{
+    size_t tracks = 0, samples = 0, stride = (size_t)(1 + j->c->exits) * CACHE_ACTION;
+    bool random = j->rule->kind == HISTORY_RANDOM, some = random || j->rule->episodes;
+
+    for (int e = 0; e < j->c->about.episodes; e++) {
+        tracks += (size_t)tracks_of(j, e);
+        samples +=
+            (size_t)(tracks_of(j, e) * (random ? SAMPLE_TO - SAMPLE_FROM : j->c->episode[e].steps));
+    }
+    if (!tracks)
+        return deer_fail(err, "nothing to replay: no episode of %s is chosen%s", j->c->dir,
+                         random ? " and has the 12 steps that random history needs" : "");
+    j->tracks = calloc(tracks, sizeof *j->tracks);
+    j->unit = calloc((size_t)j->c->about.shards + 2, sizeof *j->unit);
+    j->a->action = calloc(samples * stride, sizeof *j->a->action);
+    j->a->exit = calloc(samples, sizeof *j->a->exit);
+    if (some)
+        j->a->row = calloc(samples, sizeof *j->a->row);
+    if (!j->tracks || !j->unit || !j->a->action || !j->a->exit || (some && !j->a->row))
+        return deer_fail(err, "out of memory replaying %zu steps", samples);
+    list_tracks(j);
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- one batch ---------------- */
+
+/* What one thread works with. R = 2 + max_exit rows of each of up to BATCH tracks; S the state. */
+typedef struct {
+    job *j;
+    deer_head *head;
+    int rows;       /* R */
+    size_t state;   /* S */
+    float *pooled;  /* [BATCH * R, d_model] */
+    float *h, *c;   /* [BATCH * R, S], equal in all rows of a track before a step */
+    float *pose;    /* [BATCH * R, 6] */
+    float *gripper; /* [BATCH * R] */
+} worker;
+
+static void load_step(const worker *w, const track *t, int step, int slot)
+{
+    const cache *c = w->j->c;
+    size_t width = (size_t)c->width, n = (size_t)w->rows * width;
+    const uint16_t *from =
+        cache_features(c, t->episode) + (size_t)(t->from + step) * (size_t)(1 + c->exits) * width;
+    float *to = w->pooled + (size_t)slot * n;
+
+    for (size_t i = 0; i < n; i++)
+        to[i] = half_to_float(from[i]);
+}
+
+/* The first exit that passes; poses [R, 6], grippers [R]. */
+static int decide(const history_rule *rule, track *t, const float *pose, const float *gripper)
+{
+    exit_trial trial;
+    int k = 0;
+
+    exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
+    while (k < rule->max_exit &&
+           !(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]) <= rule->tau[k]))
+        k++;
+    memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
+    return k;
+}
+
+/* The exit whose features the state goes on with. */
+static int choose_exit(const worker *w, track *t, int slot)
+{
+    const history_rule *rule = w->j->rule;
+
+    if (rule->kind == HISTORY_FULL)
+        return rule->max_exit;
+    if (rule->kind == HISTORY_ON_POLICY)
+        return decide(rule, t, w->pose + slot * w->rows * DEER_POSE, w->gripper + slot * w->rows);
+    t->random += 0x9e3779b97f4a7c15u;
+    return (int)(scramble(t->random) % (uint64_t)(rule->max_exit + 1));
+}
+
+static void keep_state(const worker *w, float *state, int slot, int row)
+{
+    float *first = state + (size_t)slot * (size_t)w->rows * w->state;
+
+    for (int r = 0; r < w->rows; r++)
+        if (r != row)
+            memcpy(first + (size_t)r * w->state, first + (size_t)row * w->state,
+                   w->state * sizeof *state);
+}
+
+static void store_step(const worker *w, const track *t, int step, int slot, int exit)
+{
+    float *to;
+
+    if (step < t->sample_from)
+        return;
+    w->j->a->exit[t->out + step - t->sample_from] = (uint8_t)exit;
+    to = w->j->a->action +
+         (size_t)(t->out + step - t->sample_from) * (size_t)(1 + w->j->c->exits) * CACHE_ACTION;
+    for (int r = 0; r < w->rows; r++) {
+        memcpy(to + r * CACHE_ACTION, w->pose + (slot * w->rows + r) * DEER_POSE,
+               DEER_POSE * sizeof(float));
+        to[r * CACHE_ACTION + DEER_POSE] = w->gripper[slot * w->rows + r];
+    }
+}
+
+/* Moves the state of a track from one slot to another. */
+static void move_state(const worker *w, int from, int to)
+{
+    size_t n = (size_t)w->rows * w->state;
+
+    if (from == to)
+        return;
+    memcpy(w->h + (size_t)to * n, w->h + (size_t)from * n, n * sizeof *w->h);
+    memcpy(w->c + (size_t)to * n, w->c + (size_t)from * n, n * sizeof *w->c);
+}
+
+/* Runs tracks [n] step by step; those that have ended leave the batch. */
+static void run_batch(worker *w, track *tracks, int n)
+{
+    size_t state = (size_t)n * (size_t)w->rows * w->state;
+    int slot_of[BATCH], active = n;
+
+    memset(w->h, 0, state * sizeof *w->h);
+    memset(w->c, 0, state * sizeof *w->c);
+    for (int i = 0; i < n; i++)
+        slot_of[i] = i;
+    for (int step = 0; active; step++) {
+        int left = 0;
+
+        for (int i = 0; i < active; i++) {
+            if (step >= tracks[slot_of[i]].steps)
+                continue;
+            move_state(w, i, left);
+            slot_of[left] = slot_of[i];
+            load_step(w, &tracks[slot_of[left]], step, left);
+            left++;
+        }
+        active = left;
+        if (!active)
+            break;
+        deer_head_evaluate(w->head, active * w->rows, w->pooled, w->h, w->c, w->h, w->c, w->pose,
+                           w->gripper);
+        for (int i = 0; i < active; i++) {
+            track *t = &tracks[slot_of[i]];
+            int exit = choose_exit(w, t, i);
+
+            store_step(w, t, step, i, exit);
+            keep_state(w, w->h, i, 1 + exit);
+            keep_state(w, w->c, i, 1 + exit);
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- threads ------------------ */
+
+static deer_status run_unit(worker *w, int unit, deer_error *err)
+{
+    job *j = w->j;
+    int begin = j->unit[unit], end = j->unit[unit + 1], per_shard = j->c->about.per_shard;
+    int first, count;
+
+    if (begin == end)
+        return DEER_OK;
+    first = j->tracks[begin].episode / per_shard;
+    count = j->tracks[end - 1].episode / per_shard - first + 1;
+    if (!j->keep && cache_load_features(j->c, first, count, err))
+        return DEER_FAILED;
+    for (int t = begin; t < end; t += BATCH)
+        run_batch(w, j->tracks + t, end - t < BATCH ? end - t : BATCH);
+    if (!j->keep)
+        cache_drop_features(j->c, first, count);
+    return DEER_OK;
+}
+
+static void worker_close(worker *w)
+{
+    free(w->gripper);
+    free(w->pose);
+    free(w->c);
+    free(w->h);
+    free(w->pooled);
+    deer_head_free(w->head);
+}
+
+static deer_status worker_open(job *j, worker *w, deer_error *err)
+{
+    const deer_config *config = &j->c->about.config;
+    size_t rows = (size_t)(j->rule->max_exit + 2) * BATCH;
+
+    *w = (worker){.j = j, .rows = j->rule->max_exit + 2};
+    w->state = (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
+    if (deer_head_new(j->model, (int)rows, &w->head, err))
+        return DEER_FAILED;
+    w->pooled = malloc(rows * (size_t)config->d_model * sizeof *w->pooled);
+    w->h = malloc(rows * w->state * sizeof *w->h);
+    w->c = malloc(rows * w->state * sizeof *w->c);
+    w->pose = malloc(rows * DEER_POSE * sizeof *w->pose);
+    w->gripper = malloc(rows * sizeof *w->gripper);
+    if (w->pooled && w->h && w->c && w->pose && w->gripper)
+        return DEER_OK;
+    return deer_fail(err, "out of memory replaying the head");
+}
+
+static void *worker_main(void *context)
+{
+    job *j = context;
+    worker w;
+    deer_error err;
+    deer_status status = worker_open(j, &w, &err);
+
+    while (!status && !atomic_load(&j->stop)) {
+        int unit = atomic_fetch_add(&j->next_unit, 1);
+        if (unit >= j->units)
+            break;
+        status = run_unit(&w, unit, &err);
+    }
+    worker_close(&w);
+    if (status) {
+        atomic_store(&j->stop, true);
+        pthread_mutex_lock(&j->mutex);
+        j->status = status;
+        j->err = err;
+        pthread_mutex_unlock(&j->mutex);
+    }
+    return NULL;
+}
+
+static deer_status run_threads(job *j, int threads, deer_error *err)
+{
+    int wanted = threads < j->units ? threads : j->units, started = 0, before = threads_count();
+    pthread_t *thread = calloc((size_t)wanted, sizeof *thread);
+
+    if (!thread)
+        return deer_fail(err, "out of memory starting %d threads", wanted);
+    deer_set_threads(1); /* the units keep the cores busy */
+    while (started < wanted && !pthread_create(&thread[started], NULL, worker_main, j))
+        started++;
+    for (int i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    deer_set_threads(before);
+    free(thread);
+    if (!started)
+        return deer_fail(err, "cannot start a thread");
+    if (j->status)
+        *err = j->err;
+    return j->status;
+}
+
+deer_status history_replay(cache *c, const deer_model *model, const history_rule *rule, int threads,
+                           calibration_actions *a, deer_error *err)
+{
+    job j = {.c = c, .model = model, .rule = rule, .a = a, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    deer_status status;
+
+    *a = (calibration_actions){0};
+    if (strcmp(deer_model_fingerprint(model), c->about.model))
+        return deer_fail(err, "the model (%.8s) is not the one the cache %s is of (%.8s)",
+                         deer_model_fingerprint(model), c->dir, c->about.model);
+    j.keep = cache_features_bytes(c) < keep_features_below;
+    status = make_tracks(&j, err);
+    if (!status && j.keep)
+        status = cache_load_features(c, 0, c->about.shards, err);
+    if (!status)
+        status = run_threads(&j, threads, err);
+    free(j.tracks);
+    free(j.unit);
+    if (status)
+        calibration_actions_free(a);
+    return status;
+}

@@ -1,0 +1,304 @@
+/* replay.c - threads that turn episodes into shards. */
+#include "calib/replay/replay.h"
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "calib/replay/replay_shard.h"
+#include "runtime/base/threads.h"
+
+/* What all threads share. */
+typedef struct {
+    const replay_spec *spec;
+    deer_model *model;
+    demos *recorded;
+    cache_manifest about;
+    atomic_int next_shard;
+    atomic_bool stop;
+    sem_t work;            /* as many may compute at a time as there are threads */
+    pthread_mutex_t mutex; /* of what follows */
+    long done, replayed, total;
+    deer_error err; /* the first error */
+    deer_status status;
+} job;
+
+/* ---------------------------------------------------------------- shards ------------------- */
+
+static void count_step(job *j, long steps, bool replayed)
+{
+    pthread_mutex_lock(&j->mutex);
+    j->done += steps;
+    j->replayed += replayed ? steps : 0;
+    if (j->spec->progress)
+        j->spec->progress(j->spec->context, j->done, j->total);
+    pthread_mutex_unlock(&j->mutex);
+}
+
+static void count_replayed(void *context, long steps)
+{
+    count_step(context, steps, true);
+}
+
+/* Writing, as reading, leaves the core to another thread. */
+static deer_status write_shard(job *j, int index, const cache_shard *s, deer_error *err)
+{
+    deer_status status;
+
+    sem_post(&j->work);
+    status = cache_shard_write(j->spec->cache, &j->about, index, s, err);
+    while (sem_wait(&j->work))
+        continue; /* interrupted */
+    return status;
+}
+
+static deer_status make_shard(job *j, shard_replay *r, int index, deer_error *err)
+{
+    cache_shard shard;
+    deer_status status;
+
+    if (cache_shard_alloc(&j->about, index, &shard, err))
+        return DEER_FAILED;
+    status = shard_replay_run(r, &shard, err);
+    if (!status && !atomic_load(&j->stop))
+        status = write_shard(j, index, &shard, err);
+    cache_shard_free(&shard);
+    return status;
+}
+
+/* With the shard's lock held. */
+static deer_status fill_shard(job *j, shard_replay *r, int index, deer_error *err)
+{
+    int first, episodes;
+    int64_t steps;
+    bool exists;
+
+    cache_sweep(j->spec->cache, index);
+    if (cache_shard_exists(j->spec->cache, &j->about, index, &exists, err))
+        return DEER_FAILED;
+    if (!exists)
+        return make_shard(j, r, index, err);
+    cache_shard_extent(&j->about, index, &first, &episodes, &steps);
+    count_step(j, (long)steps, false);
+    return DEER_OK;
+}
+
+static deer_status take_shard(job *j, shard_replay *r, int index, deer_error *err)
+{
+    const replay_spec *spec = j->spec;
+    int lock;
+    bool held;
+    deer_status status;
+
+    if (spec->parts > 0 && index % spec->parts != spec->part)
+        return DEER_OK;
+    if (cache_lock(spec->cache, index, &lock, &held, err))
+        return DEER_FAILED;
+    if (!held)
+        return DEER_OK; /* someone else is writing it */
+    status = fill_shard(j, r, index, err);
+    cache_unlock(lock);
+    return status;
+}
+
+/* ---------------------------------------------------------------- threads ------------------ */
+
+static void report_error(job *j, const deer_error *err)
+{
+    pthread_mutex_lock(&j->mutex);
+    if (!j->status)
+        j->err = *err;
+    j->status = DEER_FAILED;
+    pthread_mutex_unlock(&j->mutex);
+    atomic_store(&j->stop, true);
+}
+
+static void *worker_main(void *context)
+{
+    job *j = context;
+    shard_replay r;
+    deer_error err;
+    deer_status status = shard_replay_open(&r, j->model, j->spec->batch, &err);
+
+    r.recorded = j->recorded;
+    r.path = j->spec->demos;
+    r.work = &j->work;
+    r.stop = &j->stop;
+    r.count = count_replayed;
+    r.context = j;
+    while (sem_wait(&j->work))
+        continue; /* interrupted */
+    while (!status && !atomic_load(&j->stop)) {
+        int index = atomic_fetch_add(&j->next_shard, 1);
+        if (index >= j->about.shards)
+            break;
+        status = take_shard(j, &r, index, &err);
+    }
+    sem_post(&j->work);
+    if (status)
+        report_error(j, &err);
+    shard_replay_close(&r);
+    return NULL;
+}
+
+/* One thread more than may compute at a time: while one reads or writes, the cores stay busy. */
+static deer_status run_threads(job *j, deer_error *err)
+{
+    int most = j->spec->threads + 1, wanted = most < j->about.shards ? most : j->about.shards;
+    pthread_t *thread = calloc((size_t)wanted, sizeof *thread);
+    int started = 0, before = threads_count();
+
+    if (!thread)
+        return deer_fail(err, "out of memory starting %d threads", wanted);
+    sem_init(&j->work, 0, (unsigned)j->spec->threads);
+    deer_set_threads(1); /* the shards keep the cores busy */
+    while (started < wanted && !pthread_create(&thread[started], NULL, worker_main, j))
+        started++;
+    for (int i = 0; i < started; i++)
+        pthread_join(thread[i], NULL);
+    deer_set_threads(before);
+    sem_destroy(&j->work);
+    free(thread);
+    if (!started)
+        return deer_fail(err, "cannot start a thread");
+    if (j->status)
+        *err = j->err;
+    return j->status;
+}
+
+/* ---------------------------------------------------------------- whole -------------------- */
+
+/* Remembers where the model is, for the commands that replay its head, and its type. */
+static void note_model(const char *from, const deer_model *model, cache_manifest *m)
+{
+    char *path = realpath(from, NULL);
+
+    strcpy(m->weights, deer_model_type(model));
+    if (path && strlen(path) < sizeof m->model_path)
+        strcpy(m->model_path, path);
+    free(path);
+}
+
+/* Which exits a policy needs depends on what it was told. */
+static deer_status check_instructions(const demos *recorded, const char *path, deer_error *err)
+{
+    for (int i = 0; i < demos_count(recorded); i++) {
+        demo_episode e;
+
+        demos_describe(recorded, i, &e);
+        if (!*e.instruction)
+            return deer_fail(err,
+                             "%s: %s has no instruction; write the one it was recorded under into "
+                             "its attribute 'language'",
+                             path, e.name);
+    }
+    return DEER_OK;
+}
+
+/* Opens model and demonstrations, and makes the folder their cache. */
+static deer_status open_all(job *j, deer_error *err)
+{
+    const replay_spec *spec = j->spec;
+    char fingerprint[DEER_FINGERPRINT];
+    int *episode_steps, episodes;
+    deer_status status;
+
+    if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
+        demos_open_cameras(spec->demos, &spec->cameras, &j->recorded, err) ||
+        check_instructions(j->recorded, spec->demos, err) ||
+        demos_fingerprint(j->recorded, fingerprint, err))
+        return DEER_FAILED;
+    episodes = demos_count(j->recorded);
+    episode_steps = malloc((size_t)episodes * sizeof *episode_steps + 1);
+    if (!episode_steps)
+        return deer_fail(err, "out of memory for %d episodes", episodes);
+    for (int e = 0; e < episodes; e++)
+        episode_steps[e] = demos_steps(j->recorded, e);
+    status =
+        cache_manifest_make(deer_model_config(j->model), deer_model_fingerprint(j->model),
+                            fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
+    free(episode_steps);
+    if (!status)
+        note_model(spec->model, j->model, &j->about);
+    j->total = demos_total_steps(j->recorded);
+    return status ? status : cache_manifest_settle(spec->cache, &j->about, err);
+}
+
+static deer_status count_missing(const job *j, int *missing, deer_error *err)
+{
+    *missing = 0;
+    for (int s = 0; s < j->about.shards; s++) {
+        bool exists;
+
+        if (cache_shard_exists(j->spec->cache, &j->about, s, &exists, err))
+            return DEER_FAILED;
+        *missing += !exists;
+    }
+    return DEER_OK;
+}
+
+/* Writes the view when all shards are there. */
+static deer_status finish(const job *j, int *missing, deer_error *err)
+{
+    int lock;
+    bool held;
+    deer_status status;
+
+    if (cache_lock(j->spec->cache, -1, &lock, &held, err))
+        return DEER_FAILED;
+    status = count_missing(j, missing, err);
+    if (!status && *missing == 0) {
+        cache_sweep(j->spec->cache, -1);
+        status = cache_view_write(j->spec->cache, &j->about, err);
+    }
+    cache_unlock(lock);
+    return status;
+}
+
+static int count_unknown_words(const job *j)
+{
+    demo_episode e;
+    int episodes = 0;
+
+    for (int i = 0; i < demos_count(j->recorded); i++) {
+        demos_describe(j->recorded, i, &e);
+        episodes += deer_unknown_words(j->model, e.instruction) > 0;
+    }
+    return episodes;
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+deer_status replay(const replay_spec *spec, replay_report *report, deer_error *err)
+{
+    job j = {.spec = spec, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    double started = seconds_now();
+    deer_status status = open_all(&j, err);
+
+    *report = (replay_report){0};
+    if (!status)
+        report->unknown_words = count_unknown_words(&j);
+    if (!status)
+        status = run_threads(&j, err);
+    if (!status)
+        status = finish(&j, &report->missing, err);
+    report->episodes = j.about.episodes;
+    report->steps = j.total;
+    report->replayed = j.replayed;
+    report->shards = j.about.shards;
+    report->seconds = seconds_now() - started;
+    cache_manifest_free(&j.about);
+    if (j.recorded)
+        demos_close(j.recorded);
+    deer_model_close(j.model);
+    return status;
+}

@@ -1,0 +1,41 @@
+/* replay.h - runs a model over recorded demonstrations and caches what every exit sees and says.
+ *
+ *   replay_spec spec = {.model = "m.safetensors", .demos = "d.h5", .cache = "cache", .threads = 2};
+ *   replay_report report;
+ *   if (replay(&spec, &report, &err)) ...
+ *
+ * The recurrent state is the one the deepest exit leaves behind at every step ("full" history);
+ * calib/replay/history.h replays the head under any other. Threads take whole shards
+ * (replay_shard.h), one more than compute, so that reading and writing cost no time; processes may
+ * share the work on one cache, each shard written by whoever locks it first. Whatever is killed
+ * when, the next replay goes on with the missing shards.
+ */
+#ifndef CALIB_REPLAY_H
+#define CALIB_REPLAY_H
+
+#include "datasets/demos/demos.h"
+
+typedef struct {
+    const char *model, *demos; /* files */
+    demos_cameras cameras;     /* of the demonstrations */
+    const char *cache;         /* folder, created when missing */
+    int threads;               /* that compute at a time */
+    int batch;                 /* observations that go through the model together */
+    int per_shard;             /* episodes of a shard of a new cache */
+    int part, parts;           /* write only shards s with s % parts == part; parts 0: all */
+    void (*progress)(void *context, long done, long total); /* steps; may be NULL */
+    void *context;
+} replay_spec;
+
+typedef struct {
+    long episodes, steps; /* of the cache */
+    long replayed;        /* steps run now; the others were there */
+    int shards, missing;  /* missing: being written by others, or not of this part */
+    int unknown_words;    /* episodes whose instruction has words that the model does not know */
+    double seconds;
+} replay_report;
+
+/* While it runs, products of the whole process use one thread each (deer_set_threads). */
+deer_status replay(const replay_spec *spec, replay_report *report, deer_error *err);
+
+#endif

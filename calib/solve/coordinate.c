@@ -1,0 +1,379 @@
+/* coordinate.c - exact coordinate search: prefix sums over ranks, bisection on the price of cost.
+ */
+#include "calib/solve/coordinate.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct coordinate {
+    const grid *g;
+    uint8_t *reach; /* [n], exit taken under the cuts at the start of a sweep */
+    uint8_t *next;  /* [n], exit taken by going on behind the exit looked at */
+    double *gain;   /* [levels], loss change by level */
+    double *spend;  /* [levels], cost change by level */
+    long passes;
+};
+
+deer_status coordinate_new(const grid *g, coordinate **out, deer_error *err)
+{
+    coordinate *c = calloc(1, sizeof *c);
+
+    *out = NULL;
+    if (c) {
+        c->g = g;
+        c->reach = malloc((size_t)g->n);
+        c->next = malloc((size_t)g->n);
+        c->gain = malloc((GRID_LEVELS + 1) * sizeof *c->gain);
+        c->spend = malloc((GRID_LEVELS + 1) * sizeof *c->spend);
+    }
+    if (!c || !c->reach || !c->next || !c->gain || !c->spend) {
+        coordinate_free(c);
+        return deer_fail(err, "out of memory searching %lld steps", (long long)g->n);
+    }
+    *out = c;
+    return DEER_OK;
+}
+
+void coordinate_free(coordinate *c)
+{
+    if (!c)
+        return;
+    free(c->reach);
+    free(c->next);
+    free(c->gain);
+    free(c->spend);
+    free(c);
+}
+
+long coordinate_passes(const coordinate *c)
+{
+    return c->passes;
+}
+
+static void evaluate(coordinate *c, candidate *x)
+{
+    grid_evaluate(c->g, x->cut, &x->loss, &x->cost);
+    c->passes++;
+}
+
+/* ---------------------------------------------------------------- one exit ----------------- */
+
+/* exit[i] = the first exit at or behind `from` that step i takes. */
+static void exits_from(const grid *g, const int *cut, int from, uint8_t *restrict exit)
+{
+    memset(exit, g->exits - 1, (size_t)g->n);
+    for (int k = g->exits - 2; k >= from; k--) {
+        const uint16_t *restrict level = g->level + k * g->n;
+        uint16_t below = (uint16_t)cut[k];
+
+        for (int64_t i = 0; i < g->n; i++)
+            exit[i] = level[i] < below ? (uint8_t)k : exit[i];
+    }
+}
+
+/* gain[l], spend[l]: what changes when the steps of level l that reach exit k leave there instead
+ * of going on. Steps reach k when, under the sweep's first cuts, they leave at k or later. */
+static void level_changes(coordinate *c, int k)
+{
+    const grid *g = c->g;
+    const uint16_t *level = g->level + k * g->n;
+    const float *here = g->loss + k * g->n;
+
+    memset(c->gain, 0, (size_t)g->levels[k] * sizeof *c->gain);
+    memset(c->spend, 0, (size_t)g->levels[k] * sizeof *c->spend);
+    for (int64_t i = 0; i < g->n; i++) {
+        if (c->reach[i] < k || level[i] == GRID_LEVELS)
+            continue;
+        const double *cost = g->cost + g->group[i] * g->exits;
+
+        c->gain[level[i]] += (double)here[i] - (double)g->loss[c->next[i] * g->n + i];
+        c->spend[level[i]] += cost[k] - cost[c->next[i]];
+    }
+    c->passes++;
+}
+
+/* Lets steps below the cut of exit k leave there. */
+static void leave_at(coordinate *c, int k, int cut)
+{
+    const uint16_t *restrict level = c->g->level + k * c->g->n;
+    uint8_t *restrict next = c->next;
+    uint16_t below = (uint16_t)cut;
+
+    for (int64_t i = 0; i < c->g->n; i++)
+        next[i] = level[i] < below ? (uint8_t)k : next[i];
+}
+
+/* ---------------------------------------------------------------- sweeps ------------------- */
+
+/* Cut of the least prefix sum of gain + lambda * spend; stays at `now` unless really better. */
+static int best_cut(const coordinate *c, int k, double lambda, int now)
+{
+    double sum = 0, least = 0, at_now = 0;
+    int best = 0;
+
+    for (int l = 0; l < c->g->levels[k]; l++) {
+        sum += c->gain[l] + lambda * c->spend[l];
+        if (l + 1 == now)
+            at_now = sum;
+        if (sum < least) {
+            least = sum;
+            best = l + 1;
+        }
+    }
+    return least < at_now - 1e-12 * fabs(at_now) ? best : now;
+}
+
+void coordinate_descend(coordinate *c, double lambda, int sweeps, candidate *x)
+{
+    const grid *g = c->g;
+    bool moved = true;
+
+    for (int sweep = 0; sweep < sweeps && moved; sweep++) {
+        moved = false;
+        exits_from(g, x->cut, 0, c->reach);
+        memset(c->next, g->exits - 1, (size_t)g->n);
+        for (int k = g->exits - 2; k >= 0; k--) {
+            int cut;
+
+            level_changes(c, k);
+            cut = best_cut(c, k, lambda, x->cut[k]);
+            moved |= cut != x->cut[k];
+            x->cut[k] = cut;
+            leave_at(c, k, cut);
+        }
+    }
+    evaluate(c, x);
+}
+
+/* Best cut of exit k with total cost <= budget. loss and cost: sums as they are at cut 0; updated
+ * to the sums at the returned cut. `now` is returned when nothing is better. */
+static int best_affordable(const coordinate *c, int k, double budget, int now, double *loss,
+                           double *cost)
+{
+    double l = *loss, s = *cost, best_loss = INFINITY, best_cost = INFINITY;
+    int best = now;
+
+    for (int cut = 0;; cut++) {
+        bool better = l < best_loss - 1e-13 * fabs(best_loss) || (l <= best_loss && s < best_cost);
+
+        if (s <= budget && (better || (cut == now && l <= best_loss))) {
+            best_loss = l;
+            best_cost = s;
+            best = cut;
+        }
+        if (cut == c->g->levels[k])
+            break;
+        l += c->gain[cut];
+        s += c->spend[cut];
+    }
+    if (isfinite(best_loss)) {
+        *loss = best_loss;
+        *cost = best_cost;
+    }
+    return best;
+}
+
+/* Takes the steps that the exit looked at holds under its present cut out of the sums. */
+static void sums_without(const coordinate *c, int now, double *loss, double *cost)
+{
+    for (int l = 0; l < now; l++) {
+        *loss -= c->gain[l];
+        *cost -= c->spend[l];
+    }
+}
+
+void coordinate_fill(coordinate *c, double budget, int sweeps, candidate *x)
+{
+    const grid *g = c->g;
+    double n = (double)g->n, limit = budget * n * (1 + 1e-15);
+    bool moved = true;
+
+    evaluate(c, x);
+    for (int sweep = 0; sweep < sweeps && moved; sweep++) {
+        candidate before = *x;
+        double loss = x->loss * n, cost = x->cost * n;
+
+        moved = false;
+        exits_from(g, x->cut, 0, c->reach);
+        memset(c->next, g->exits - 1, (size_t)g->n);
+        for (int k = g->exits - 2; k >= 0; k--) {
+            level_changes(c, k);
+            sums_without(c, x->cut[k], &loss, &cost);
+            x->cut[k] = best_affordable(c, k, limit, x->cut[k], &loss, &cost);
+            moved |= x->cut[k] != before.cut[k];
+            leave_at(c, k, x->cut[k]);
+        }
+        evaluate(c, x);
+        if (x->cost > budget || x->loss > before.loss) { /* rounding of the sums */
+            *x = before;
+            return;
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- two exits ---------------- */
+
+/* With exit j's cut already changed in x, answers with the best affordable cut of exit k. */
+static void answer(coordinate *c, int k, double budget, candidate *x)
+{
+    const grid *g = c->g;
+    double n = (double)g->n, loss, cost;
+
+    evaluate(c, x);
+    loss = x->loss * n;
+    cost = x->cost * n;
+    exits_from(g, x->cut, 0, c->reach);
+    exits_from(g, x->cut, k + 1, c->next);
+    c->passes += 2;
+    level_changes(c, k);
+    sums_without(c, x->cut[k], &loss, &cost);
+    x->cut[k] = best_affordable(c, k, budget * n, x->cut[k], &loss, &cost);
+    evaluate(c, x);
+}
+
+static bool is_better(const candidate *x, const candidate *than, double budget)
+{
+    return x->cost <= budget &&
+           (x->loss < than->loss || (x->loss == than->loss && x->cost < than->cost));
+}
+
+enum { TRY_ALL = 256 };
+
+/* Cuts of exit j worth trying from where it is: all when they are few, else those at distances 1,
+ * 2, 4, .. levels both ways. Returns how many; cuts has room for TRY_ALL + 1. */
+static int cuts_to_try(const grid *g, int j, int now, int *cuts)
+{
+    int n = 0;
+
+    for (int cut = 0; g->levels[j] <= TRY_ALL && cut <= g->levels[j]; cut++)
+        cuts[n++] = cut;
+    for (int distance = 1; g->levels[j] > TRY_ALL && distance <= g->levels[j]; distance *= 2) {
+        if (now >= distance)
+            cuts[n++] = now - distance;
+        if (now + distance <= g->levels[j])
+            cuts[n++] = now + distance;
+    }
+    return n;
+}
+
+/* Tries cuts of exit j, each answered by exit k. */
+static bool improve_pair(coordinate *c, int j, int k, double budget, candidate *x)
+{
+    candidate best = *x;
+    int cuts[TRY_ALL + 1], n = cuts_to_try(c->g, j, x->cut[j], cuts);
+
+    for (int i = 0; i < n; i++) {
+        candidate y = *x;
+
+        y.cut[j] = cuts[i];
+        answer(c, k, budget, &y);
+        if (is_better(&y, &best, budget))
+            best = y;
+    }
+    if (!is_better(&best, x, budget))
+        return false;
+    *x = best;
+    return true;
+}
+
+/* One round over all pairs `apart` exits apart, while there is work left. */
+static bool improve_pairs_apart(coordinate *c, int apart, double budget, long last_pass,
+                                candidate *x)
+{
+    bool improved = false;
+
+    for (int j = 0; j + apart < c->g->exits - 1 && c->passes < last_pass; j++) {
+        improved |= improve_pair(c, j, j + apart, budget, x);
+        improved |= improve_pair(c, j + apart, j, budget, x);
+    }
+    return improved;
+}
+
+void coordinate_pairs(coordinate *c, double budget, double work, candidate *x)
+{
+    double pass = (double)c->g->n * c->g->exits;
+    long last_pass = c->passes + (long)fmin(work / pass, 1e9);
+    bool improved = true;
+
+    while (improved && c->passes < last_pass) {
+        improved = false;
+        for (int apart = 1; apart < c->g->exits - 1; apart++)
+            improved |= improve_pairs_apart(c, apart, budget, last_pass, x);
+    }
+}
+
+/* ---------------------------------------------------------------- the search --------------- */
+
+enum { SWEEPS = 12, PRICES = 40 };
+
+static void keep(const candidate *x, double budget, candidate *best)
+{
+    if (is_better(x, best, budget))
+        *best = *x;
+}
+
+/* Descends from every start at one price and keeps what fits the budget. Returns the cheapest sum
+ * loss + lambda * cost found. */
+static candidate descend_all(coordinate *c, double lambda, double budget, const candidate *starts,
+                             int n_starts, candidate *best)
+{
+    candidate least = {.loss = INFINITY};
+
+    for (int i = 0; i < n_starts; i++) {
+        candidate x = starts[i];
+
+        coordinate_descend(c, lambda, SWEEPS, &x);
+        keep(&x, budget, best);
+        if (!i || x.loss + lambda * x.cost < least.loss + lambda * least.cost)
+            least = x;
+    }
+    return least;
+}
+
+/* A price so high that only cost counts. */
+static double highest_price(const grid *g)
+{
+    float low = INFINITY, high = -INFINITY;
+    double step = INFINITY;
+
+    for (int64_t i = 0; i < g->n * g->exits; i++) {
+        low = fminf(low, g->loss[i]);
+        high = fmaxf(high, g->loss[i]);
+    }
+    for (int j = 0; j < g->groups; j++)
+        for (int k = 1; k < g->exits; k++) {
+            double more = g->cost[j * g->exits + k] - g->cost[j * g->exits + k - 1];
+            step = more > 0 ? fmin(step, more) : step;
+        }
+    return isfinite(step) && high > low ? 2 * ((double)high - (double)low) / step : 1;
+}
+
+double coordinate_search(coordinate *c, double budget, const candidate *starts, int n_starts,
+                         candidate *best)
+{
+    double low = 0, high = highest_price(c->g), floor_price = high * 1e-9;
+    candidate warm[2], x;
+
+    x = descend_all(c, 0, budget, starts, n_starts, best);
+    warm[0] = warm[1] = x;
+    if (x.cost <= budget) {
+        coordinate_fill(c, budget, SWEEPS, best);
+        return 0;
+    }
+    low = floor_price;
+    for (int i = 0; i < PRICES && high / low > 1.0001; i++) {
+        double middle = sqrt(low * high);
+        bool first = i < 12;
+
+        x = first ? descend_all(c, middle, budget, starts, n_starts, best)
+                  : descend_all(c, middle, budget, warm, 2, best);
+        warm[x.cost <= budget] = x;
+        if (x.cost <= budget)
+            high = middle;
+        else
+            low = middle;
+    }
+    coordinate_fill(c, budget, SWEEPS, best);
+    return high;
+}

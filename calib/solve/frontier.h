@@ -1,0 +1,27 @@
+/* frontier.h - thresholds for a whole range of budgets.
+ *
+ *   frontier_path(&s, max_exit, tau, budgets, n, path, &err);    // around one good answer
+ *   frontier_budget_for_loss(&s, &spec, limit, &budget, &err);   // the other way round
+ */
+#ifndef CALIB_FRONTIER_H
+#define CALIB_FRONTIER_H
+
+#include "calib/solve/solve.h"
+
+/* Walks from tau [max_exit + 1] to every budget [n], ascending: shares of steps are moved together
+ * by the same odds until the budget is kept, then each threshold in turn takes its best value.
+ * found: mean cost and loss on s. A budget below the cheapest thresholds gives those. */
+typedef struct {
+    float tau[DEER_MAX_EXITS];
+    double cost, loss;
+} frontier_point;
+
+deer_status frontier_path(const steps *s, int max_exit, const float *tau, const double *budgets,
+                          int n, frontier_point *path, deer_error *err);
+
+/* The least budget whose answer keeps a mean loss of `limit` on s, to a thousandth of the range of
+ * costs; DEER_INFEASIBLE when even the dearest thresholds lose more. */
+deer_status frontier_budget_for_loss(const steps *s, const solve_spec *spec, double limit,
+                                     double *budget, deer_error *err);
+
+#endif

@@ -1,0 +1,56 @@
+/* grid.h - the calibration problem with deltas replaced by their ranks: what the searches run on.
+ *
+ *   grid g;
+ *   if (grid_make(&s, max_exit, 1, &g, &err)) ...
+ *   grid_evaluate(&g, cut, &loss, &cost);
+ *   grid_thresholds(&g, cut, tau);
+ *   grid_free(&g);
+ *
+ * Exit k's distinct deltas are numbered in ascending order, its levels; a cut c takes the c
+ * smallest levels: the exit is taken when the step's level is below c. 0 never exits. Up to 65,535
+ * distinct values every one is a level of its own and nothing is lost; beyond, neighbouring values
+ * share a level (equal values always do), which only coarsens where a threshold may lie. The levels
+ * are 16 bits, so a pass over them moves half the memory that deltas would.
+ */
+#ifndef CALIB_GRID_H
+#define CALIB_GRID_H
+
+#include "calib/problem/steps.h"
+
+#define GRID_LEVELS 65535 /* the code 65535 itself means: never */
+
+typedef struct {
+    int64_t n;       /* steps looked at */
+    int exits;       /* allowed: max_exit + 1; the last always exits and has no levels */
+    uint16_t *level; /* [exits - 1, n] */
+    float *loss;     /* [exits, n] */
+    uint16_t *group; /* [n] */
+    double *cost;    /* [groups, exits] */
+    int groups;
+    int levels[DEER_MAX_EXITS]; /* of each exit that has a threshold */
+    float *smallest[DEER_MAX_EXITS], *largest[DEER_MAX_EXITS]; /* [levels], deltas of each */
+    int64_t *below[DEER_MAX_EXITS]; /* [levels + 1], steps below each cut */
+} grid;
+
+/* Ranks every stride-th step of s (stride 1: all). max_exit is the deepest exit allowed. */
+deer_status grid_make(const steps *s, int max_exit, int64_t stride, grid *g, deer_error *err);
+void grid_free(grid *g);
+
+/* Mean loss and cost of cuts [exits - 1]. */
+void grid_evaluate(const grid *g, const int *cut, double *loss, double *cost);
+
+/* Float thresholds that choose the same steps as the cuts, halfway to the next larger delta so that
+ * rounding in the last bit does not matter; -infinity never exits; tau [exits], the last +infinity.
+ */
+void grid_thresholds(const grid *g, const int *cut, float *tau);
+
+/* The largest cuts that take no delta above tau [exits - 1]. */
+void grid_cuts(const grid *g, const float *tau, int *cut);
+
+/* The cut of exit k whose share of all steps is nearest to quantile (0..1) from below. */
+int grid_quantile_cut(const grid *g, int k, double quantile);
+
+/* Share of all steps below a cut. */
+double grid_cut_quantile(const grid *g, int k, int cut);
+
+#endif

@@ -1,0 +1,147 @@
+/* official.c - assumed exit fractions and sequential quantiles, as the official code has them. */
+#include "calib/solve/official.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/problem/order.h"
+
+const char *official_name(official_distribution distribution)
+{
+    static const char *const names[] = {"exp", "gauss", "gamma"};
+
+    return (unsigned)distribution < 3 ? names[distribution] : NULL;
+}
+
+/* ---------------------------------------------------------------- fractions ---------------- */
+
+/* Density of the gamma distribution of scale 2, as scipy computes it, in double. */
+static double gamma_density(double x, double shape)
+{
+    double half = x / 2, power = shape == 1 ? 0 : (shape - 1) * log(half);
+
+    return exp(power - half - lgamma(shape)) / 2;
+}
+
+static float density(official_distribution distribution, double parameter, int k)
+{
+    switch (distribution) {
+    case OFFICIAL_EXP: /* float32 base, as torch makes it of a Python float */
+        return powf((float)parameter, (float)(k + 1));
+    case OFFICIAL_GAUSS:
+        return (float)exp(-((k - parameter) * (k - parameter)) / 2);
+    case OFFICIAL_GAMMA:
+        return (float)gamma_density(k + 1, parameter);
+    }
+    return 0;
+}
+
+/* The order in which torch adds the columns x[0], x[stride], .. of up to 32 numbers: four running
+ * sums, what is left over into the first, then the four together. */
+static float sum_four(const float *x, int stride, int n)
+{
+    float part[4] = {0, 0, 0, 0};
+    int whole = n / 4 * 4;
+
+    for (int i = 0; i < whole; i++)
+        part[i % 4] += x[i * stride];
+    for (int i = whole; i < n; i++)
+        part[0] += x[i * stride];
+    return part[0] + part[1] + part[2] + part[3];
+}
+
+/* torch.sum of a short float32 vector: below a vector register of 8 it adds by sum_four, else lane
+ * by lane, then the tail and the lanes in order. The last bit decides floor(n * fraction). */
+static float sum_torch(const float *x, int n)
+{
+    enum { LANES = 8 };
+    float sum = 0;
+
+    if (n < LANES)
+        return sum_four(x, 1, n);
+    for (int i = n / LANES * LANES; i < n; i++)
+        sum += x[i];
+    for (int lane = 0; lane < LANES; lane++)
+        sum += sum_four(x + lane, LANES, n / LANES);
+    return sum;
+}
+
+void official_fractions(official_distribution distribution, double parameter, bool skip_first,
+                        int exits, float *fractions)
+{
+    float sum;
+
+    for (int k = 0; k < exits; k++)
+        fractions[k] = density(distribution, parameter, k);
+    if (skip_first)
+        fractions[0] = 0;
+    sum = sum_torch(fractions, exits);
+    for (int k = 0; k < exits; k++)
+        fractions[k] /= sum;
+}
+
+/* ---------------------------------------------------------------- quantiles ---------------- */
+
+deer_status official_sort(const float *values, int64_t n, int exits, official_sorted *sorted,
+                          deer_error *err)
+{
+    size_t rows = (size_t)exits * (size_t)n;
+
+    *sorted = (official_sorted){.values = values, .n = n, .exits = exits};
+    sorted->order = malloc(rows * sizeof *sorted->order + 1);
+    sorted->gone = malloc((size_t)n + 1);
+    if (!sorted->order || !sorted->gone) {
+        official_free(sorted);
+        return deer_fail(err, "out of memory sorting %lld steps", (long long)n);
+    }
+    for (int k = 0; k < exits; k++)
+        if (order_ascending(values + k * n, n, sorted->order + k * n, err)) {
+            official_free(sorted);
+            return DEER_FAILED;
+        }
+    return DEER_OK;
+}
+
+void official_free(official_sorted *sorted)
+{
+    free(sorted->order);
+    free(sorted->gone);
+    *sorted = (official_sorted){0};
+}
+
+/* The count-th smallest value of exit k among the steps still there. */
+static float remaining_quantile(const official_sorted *s, int k, int64_t count)
+{
+    const uint32_t *order = s->order + k * s->n;
+    const float *value = s->values + k * s->n;
+
+    if (count <= 0)
+        return OFFICIAL_NEVER;
+    for (int64_t i = 0; i < s->n; i++) {
+        if (s->gone[order[i]] || --count)
+            continue;
+        return isnan(value[order[i]]) ? OFFICIAL_NEVER : value[order[i]];
+    }
+    return OFFICIAL_NEVER;
+}
+
+static void mark_gone(official_sorted *s, int k, float tau)
+{
+    const float *value = s->values + k * s->n;
+
+    for (int64_t i = 0; i < s->n; i++)
+        s->gone[i] |= value[i] <= tau;
+}
+
+void official_thresholds(official_sorted *s, int exits, const float *fractions, float *tau)
+{
+    memset(s->gone, 0, (size_t)s->n);
+    for (int k = 0; k < exits - 1; k++) {
+        float count = floorf((float)s->n * fractions[k]);
+
+        tau[k] = remaining_quantile(s, k, count >= 1 ? (int64_t)count : 0);
+        mark_gone(s, k, tau[k]);
+    }
+    tau[exits - 1] = OFFICIAL_ALWAYS;
+}

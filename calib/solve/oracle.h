@@ -1,0 +1,24 @@
+/* oracle.h - how good any exit rule could be on these steps.
+ *
+ * The per-step oracle sees every exit's loss before it chooses, and only the average budget binds
+ * it. Its value is computed as the Lagrangian dual, max over lambda of
+ * mean_n min_k (loss_nk + lambda cost_nk) - lambda budget: a lower bound that no rule can beat. */
+#ifndef CALIB_ORACLE_H
+#define CALIB_ORACLE_H
+
+#include "calib/problem/steps.h"
+
+typedef struct {
+    double loss;  /* mean; no thresholds within the budget have less */
+    double price; /* lambda at the optimum: what a unit of cost is worth in loss */
+} oracle;
+
+/* Exits up to max_exit, mean cost <= budget. A budget below the cheapest exit gives infinite loss.
+ */
+oracle oracle_solve(const steps *s, int max_exit, double budget);
+
+/* How far `loss` is on the way from `baseline` to the oracle: 0 none, 1 there; NaN without a gap.
+ */
+double oracle_gap_closed(double baseline, double loss, double oracle_loss);
+
+#endif

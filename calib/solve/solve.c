@@ -1,0 +1,339 @@
+/* solve.c - choosing a method, and the path from a sample of the steps to all of them. */
+#include "calib/solve/solve.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "calib/solve/coordinate.h"
+#include "calib/solve/nlopt_search.h"
+#include "calib/solve/oracle.h"
+#include "calib/solve/solve_official.h"
+
+/* Searches run on a sample of evenly taken steps with about this many step-exit pairs; the answer
+ * is then refined on all steps. */
+enum { SAMPLE = 196608, REFINE_SWEEPS = 6 };
+
+/* Step-exit pairs that moving two thresholds at once may look at. */
+static const double pair_work = 8e8;
+
+static const char *const method_names[] = {"best",         "coordinate",     "nlopt",
+                                           "official-exp", "official-gauss", "official-gamma"};
+
+const char *solve_method_name(solve_method method)
+{
+    return (unsigned)method < 6 ? method_names[method] : NULL;
+}
+
+int solve_deepest(const double *peak, const double *memory, int exits, double peak_limit,
+                  double memory_limit)
+{
+    int deepest = -1;
+
+    for (int k = 0; k < exits; k++)
+        if (peak[k] <= peak_limit && memory[k] <= memory_limit)
+            deepest = k;
+    return deepest;
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---------------------------------------------------------------- feasibility -------------- */
+
+/* The cheapest thresholds there are: leave at the first exit whose delta is a number. */
+static void cheapest_thresholds(int max_exit, float *tau)
+{
+    for (int k = 0; k < max_exit; k++)
+        tau[k] = FLT_MAX;
+    tau[max_exit] = INFINITY;
+}
+
+static deer_status check_feasible(const steps *s, const solve_spec *spec, deer_error *err)
+{
+    float tau[DEER_MAX_EXITS];
+    evaluation cheapest;
+
+    if (spec->max_exit < 0 || spec->max_exit >= s->exits)
+        return deer_fail_with(DEER_USAGE, err, "there is no exit %d among %d", spec->max_exit,
+                              s->exits);
+    cheapest_thresholds(spec->max_exit, tau);
+    steps_evaluate(s, tau, spec->max_exit, &cheapest);
+    if (cheapest.cost <= spec->budget * (1 + 1e-12)) /* sums of the same costs may round apart */
+        return DEER_OK;
+    return deer_fail_with(DEER_INFEASIBLE, err,
+                          "no thresholds keep an average of %.9g: always taking the first exit "
+                          "already costs %.9g",
+                          spec->budget, cheapest.cost);
+}
+
+/* ---------------------------------------------------------------- searches ----------------- */
+
+/* What one solve works with. */
+typedef struct {
+    const steps *s;
+    const solve_spec *spec;
+    solution official[3];
+    bool has_official[3];
+    long evaluations;
+} job;
+
+static deer_status run_official(job *j, deer_error *err)
+{
+    official_sorted sorted;
+
+    if (official_sort(j->s->delta, j->s->n, j->spec->max_exit + 1, &sorted, err))
+        return DEER_FAILED;
+    for (int d = 0; d < 3; d++) {
+        j->has_official[d] = solve_official(j->s, &sorted, (official_distribution)d,
+                                            j->spec->budget, j->spec->max_exit, &j->official[d]);
+        j->evaluations += j->official[d].evaluations;
+    }
+    official_free(&sorted);
+    return DEER_OK;
+}
+
+static void evaluate_on(const grid *g, candidate *x)
+{
+    grid_evaluate(g, x->cut, &x->loss, &x->cost);
+}
+
+static void keep_better(const candidate *x, double budget, candidate *best)
+{
+    if (x->cost <= budget && x->loss < best->loss)
+        *best = *x;
+}
+
+enum { STARTS = 8 };
+
+/* Where descents begin: nothing exits early, shallow and deep quantiles, the heuristics' answers.
+ */
+static int make_starts(const job *j, const grid *g, candidate *starts)
+{
+    static const double quantile[] = {0, 0.1, 0.3, 0.6, 0.9};
+    int n = 0;
+
+    for (size_t q = 0; q < sizeof quantile / sizeof *quantile; q++, n++)
+        for (int k = 0; k < g->exits - 1; k++)
+            starts[n].cut[k] = grid_quantile_cut(g, k, quantile[q]);
+    for (int d = 0; d < 3; d++)
+        if (j->has_official[d])
+            grid_cuts(g, j->official[d].tau, starts[n++].cut);
+    return n;
+}
+
+/* The best of the cheapest thresholds and the heuristics' on this grid: where every search begins.
+ */
+static candidate best_start(const job *j, const grid *g)
+{
+    candidate best = {.loss = INFINITY}, x;
+
+    for (int k = 0; k < g->exits - 1; k++)
+        best.cut[k] = g->levels[k];
+    evaluate_on(g, &best);
+    for (int d = 0; d < 3; d++)
+        if (j->has_official[d]) {
+            grid_cuts(g, j->official[d].tau, x.cut);
+            evaluate_on(g, &x);
+            keep_better(&x, j->spec->budget, &best);
+        }
+    return best;
+}
+
+static long default_evaluations(const grid *g)
+{
+    double work = (double)g->n * g->exits;
+    double n = 2e9 / (work + 1000);
+
+    return (long)fmin(fmax(n, 2000), 1500.0 * g->exits);
+}
+
+/* Searches a grid from best on. */
+static deer_status search_grid(job *j, const grid *g, candidate *best, deer_error *err)
+{
+    const solve_spec *spec = j->spec;
+    candidate starts[STARTS] = {0};
+    coordinate *c = NULL;
+    double price = 0;
+
+    if (coordinate_new(g, &c, err))
+        return DEER_FAILED;
+    if (spec->method != SOLVE_NLOPT) {
+        int n = make_starts(j, g, starts);
+
+        price = coordinate_search(c, spec->budget, starts, n, best);
+        coordinate_pairs(c, spec->budget, pair_work, best);
+    }
+    if (spec->method != SOLVE_COORDINATE && spec->budget < INFINITY) {
+        nlopt_search_spec how = {spec->budget, price, spec->seed, spec->evaluations};
+
+        if (price <= 0)
+            how.price = oracle_solve(j->s, spec->max_exit, spec->budget).price;
+        if (!how.evaluations)
+            how.evaluations = default_evaluations(g);
+        j->evaluations += nlopt_search(g, &how, best);
+    }
+    if (spec->method == SOLVE_BEST) {
+        coordinate_fill(c, spec->budget, REFINE_SWEEPS, best);
+        coordinate_pairs(c, spec->budget, pair_work / 2, best);
+    }
+    j->evaluations += coordinate_passes(c);
+    coordinate_free(c);
+    return DEER_OK;
+}
+
+/* Brings a candidate that may have left the budget on other steps back by lowering costs evenly:
+ * all its quantiles move towards 1, as little as needed. */
+static void repair(const grid *g, double budget, candidate *x)
+{
+    double low = 0, high = 1;
+    candidate y = *x;
+
+    for (int i = 0; i < 30 && x->cost > budget; i++) {
+        double shift = (low + high) / 2;
+
+        for (int k = 0; k < g->exits - 1; k++) {
+            double q = grid_cut_quantile(g, k, x->cut[k]);
+            y.cut[k] = grid_quantile_cut(g, k, q + shift * (1 - q));
+        }
+        evaluate_on(g, &y);
+        if (y.cost <= budget)
+            high = shift;
+        else
+            low = shift;
+    }
+    if (x->cost <= budget)
+        return;
+    for (int k = 0; k < g->exits - 1; k++) {
+        double q = grid_cut_quantile(g, k, x->cut[k]);
+        x->cut[k] = grid_quantile_cut(g, k, q + high * (1 - q));
+    }
+    evaluate_on(g, x);
+}
+
+/* Carries thresholds found on a sample over to all steps and refines them there. */
+static deer_status refine(job *j, const float *tau, const grid *g, candidate *best, deer_error *err)
+{
+    candidate x = {.loss = 0};
+    coordinate *c = NULL;
+
+    if (coordinate_new(g, &c, err))
+        return DEER_FAILED;
+    grid_cuts(g, tau, x.cut);
+    evaluate_on(g, &x);
+    repair(g, j->spec->budget, &x);
+    if (x.cost <= j->spec->budget)
+        coordinate_fill(c, j->spec->budget, REFINE_SWEEPS, &x);
+    keep_better(&x, j->spec->budget, best);
+    j->evaluations += coordinate_passes(c);
+    coordinate_free(c);
+    return DEER_OK;
+}
+
+static deer_status search_sampled(job *j, int64_t stride, const grid *whole, candidate *best,
+                                  deer_error *err)
+{
+    grid sample;
+    candidate x;
+    float tau[DEER_MAX_EXITS];
+    deer_status status;
+
+    if (grid_make(j->s, j->spec->max_exit, stride, &sample, err))
+        return DEER_FAILED;
+    x = best_start(j, &sample);
+    if (x.cost > j->spec->budget) { /* the sample alone cannot keep it: search the whole */
+        grid_free(&sample);
+        return search_grid(j, whole, best, err);
+    }
+    status = search_grid(j, &sample, &x, err);
+    grid_thresholds(&sample, x.cut, tau);
+    grid_free(&sample);
+    return status ? status : refine(j, tau, whole, best, err);
+}
+
+static deer_status run_search(job *j, solution *x, deer_error *err)
+{
+    int64_t stride = j->s->n * (j->spec->max_exit + 1) / SAMPLE;
+    grid whole;
+    candidate best;
+    deer_status status;
+
+    if (grid_make(j->s, j->spec->max_exit, 1, &whole, err))
+        return DEER_FAILED;
+    best = best_start(j, &whole);
+    status = stride <= 1 ? search_grid(j, &whole, &best, err)
+                         : search_sampled(j, stride, &whole, &best, err);
+    grid_thresholds(&whole, best.cut, x->tau);
+    grid_free(&whole);
+    x->parameter = NAN;
+    snprintf(x->solver, sizeof x->solver, "%s seed %llu", solve_method_name(j->spec->method),
+             (unsigned long long)j->spec->seed);
+    return status;
+}
+
+/* ---------------------------------------------------------------- entry -------------------- */
+
+static int least_loss(const job *j)
+{
+    int best = -1;
+
+    for (int d = 0; d < 3; d++)
+        if (j->has_official[d] &&
+            (best < 0 || j->official[d].found.loss < j->official[best].found.loss))
+            best = d;
+    return best;
+}
+
+static deer_status take_official(job *j, int d, solution *x, deer_error *err)
+{
+    if (d < 0 || !j->has_official[d])
+        return deer_fail_with(DEER_INFEASIBLE, err,
+                              "no parameter of the official heuristic keeps an average of %.9g",
+                              j->spec->budget);
+    *x = j->official[d];
+    for (int k = 0; k < x->max_exit; k++)
+        if (x->tau[k] == OFFICIAL_NEVER)
+            x->tau[k] = -INFINITY;
+    x->tau[x->max_exit] = INFINITY;
+    return DEER_OK;
+}
+
+deer_status solve_official_best(const steps *s, const solve_spec *spec, solution *x,
+                                deer_error *err)
+{
+    job j = {.s = s, .spec = spec};
+    deer_status status = check_feasible(s, spec, err);
+
+    if (status)
+        return status;
+    return run_official(&j, err) ? DEER_FAILED : take_official(&j, least_loss(&j), x, err);
+}
+
+deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
+{
+    job j = {.s = s, .spec = spec};
+    double started = seconds_now();
+    deer_status status = check_feasible(s, spec, err);
+
+    *x = (solution){.max_exit = spec->max_exit};
+    if (status || run_official(&j, err))
+        return status ? status : DEER_FAILED;
+    x->max_exit = spec->max_exit;
+    status = spec->method >= SOLVE_OFFICIAL_EXP
+                 ? take_official(&j, (int)spec->method - (int)SOLVE_OFFICIAL_EXP, x, err)
+                 : run_search(&j, x, err);
+    if (status)
+        return status;
+    steps_evaluate(s, x->tau, x->max_exit, &x->found);
+    x->evaluations = j.evaluations;
+    x->seconds = seconds_now() - started;
+    return DEER_OK;
+}

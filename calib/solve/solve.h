@@ -1,0 +1,60 @@
+/* solve.h - thresholds under an average budget.
+ *
+ *   solve_spec spec = {.budget = 0.4, .max_exit = 5, .method = SOLVE_BEST, .seed = 1};
+ *   solution   x;
+ *   if (solve(&s, &spec, &x, &err)) ...       // DEER_INFEASIBLE: err says what would be feasible
+ *   use(x.tau, x.max_exit, x.found.loss);
+ *
+ * Minimise the mean loss over the thresholds of the exits before max_exit, subject to mean cost <=
+ * budget on the steps given. Peak and memory budgets come before: they decide max_exit
+ * (solve_deepest). Every answer keeps the budget on these steps exactly, and is deterministic.
+ */
+#ifndef CALIB_SOLVE_H
+#define CALIB_SOLVE_H
+
+#include "calib/problem/steps.h"
+#include "calib/solve/official.h"
+
+typedef enum {
+    SOLVE_BEST,         /* coordinate search, then NLopt from its answer */
+    SOLVE_COORDINATE,   /* exact coordinate search alone */
+    SOLVE_NLOPT,        /* NLopt from the official heuristics */
+    SOLVE_OFFICIAL_EXP, /* the official thresholds, their parameter chosen to meet the budget */
+    SOLVE_OFFICIAL_GAUSS,
+    SOLVE_OFFICIAL_GAMMA,
+} solve_method;
+
+/* "best", "coordinate", "nlopt", "official-exp", ..; NULL for no such value. */
+const char *solve_method_name(solve_method method);
+
+typedef struct {
+    double budget; /* of the mean cost, in the unit of s->cost; infinity: none */
+    int max_exit;
+    solve_method method;
+    uint64_t seed;
+    long evaluations; /* of NLopt's global phase; 0: chosen by the size of the problem */
+} solve_spec;
+
+typedef struct {
+    float tau[DEER_MAX_EXITS]; /* [max_exit + 1]; -infinity never, the last +infinity */
+    int max_exit;
+    evaluation found; /* on the steps given */
+    double parameter; /* of the official methods, else NaN */
+    long evaluations; /* passes over the steps or a sample of them */
+    double seconds;
+    char solver[64]; /* "best seed 1", "official-exp 0.713" */
+} solution;
+
+/* DEER_INFEASIBLE when nothing keeps the budget, DEER_USAGE when s has no exit max_exit. */
+deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err);
+
+/* The best of the three official methods at the same budget; status as solve. */
+deer_status solve_official_best(const steps *s, const solve_spec *spec, solution *x,
+                                deer_error *err);
+
+/* The deepest exit whose peak cost and memory keep their limits (infinity: none); -1 if none does.
+ *   peak, memory  [exits] */
+int solve_deepest(const double *peak, const double *memory, int exits, double peak_limit,
+                  double memory_limit);
+
+#endif

@@ -1,0 +1,13 @@
+/* solve_official.h - the official heuristics, their one parameter turned to meet a budget. */
+#ifndef CALIB_SOLVE_OFFICIAL_H
+#define CALIB_SOLVE_OFFICIAL_H
+
+#include "calib/solve/solve.h"
+
+/* The parameter with the greatest mean cost within the budget, by bisection (cost grows with every
+ * one of the three parameters, up to ties), and its thresholds. False when no parameter keeps the
+ * budget. sorted: s->delta, sorted once. */
+bool solve_official(const steps *s, official_sorted *sorted, official_distribution distribution,
+                    double budget, int max_exit, solution *x);
+
+#endif

@@ -1,0 +1,281 @@
+/* parts.c - an import's finished episodes, kept beside the file they will be in. */
+#include "datasets/cli/data_parts.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "runtime/base/file.h"
+#include "runtime/base/json_file.h"
+
+enum { PATH = 4352, MAX_NOTE = 4096, BLOCK = 1 << 20 };
+
+/* ---------------------------------------------------------------- names -------------------- */
+
+static void name_of(const parts *p, const char *name, char path[PATH])
+{
+    snprintf(path, PATH, "%s/%s", p->folder, name);
+}
+
+void parts_file(const parts *p, int k, char path[PATH])
+{
+    snprintf(path, PATH, "%s/part-%05d.h5", p->folder, k);
+}
+
+static void note_file(const parts *p, int k, char path[PATH])
+{
+    snprintf(path, PATH, "%s/part-%05d.json", p->folder, k);
+}
+
+int parts_first(const parts *p, int k)
+{
+    return k * p->each;
+}
+
+int parts_end(const parts *p, int k)
+{
+    return k == p->count - 1 ? p->episodes : (k + 1) * p->each;
+}
+
+/* ---------------------------------------------------------------- notes -------------------- */
+
+static json_t *read_json(const char *path)
+{
+    deer_error ignored;
+
+    return json_file_read(path, MAX_NOTE, &ignored);
+}
+
+/* Writes and frees it. */
+static deer_status write_json(const char *path, json_t *json, deer_error *err)
+{
+    char *text = json ? json_dumps(json, JSON_SORT_KEYS) : NULL;
+    deer_status status = text ? file_write(path, text, strlen(text), err)
+                              : deer_fail(err, "out of memory writing %s", path);
+
+    free(text);
+    json_decref(json);
+    return status;
+}
+
+/* Of a file's bytes; false when it cannot be read. */
+static bool hash_file(const char *path, char hash[DEER_FINGERPRINT])
+{
+    FILE *f = fopen(path, "rbe");
+    XXH3_state_t *state = XXH3_createState();
+    char *block = malloc(BLOCK);
+    bool ok = f && state && block && XXH3_128bits_reset(state) == XXH_OK;
+    size_t n;
+    XXH128_hash_t digest;
+
+    while (ok && (n = fread(block, 1, BLOCK, f)) > 0)
+        XXH3_128bits_update(state, block, n);
+    ok = ok && !ferror(f);
+    if (ok) {
+        digest = XXH3_128bits_digest(state);
+        snprintf(hash, DEER_FINGERPRINT, "%016llx%016llx", (unsigned long long)digest.high64,
+                 (unsigned long long)digest.low64);
+    }
+    if (f)
+        fclose(f);
+    XXH3_freeState(state);
+    free(block);
+    return ok;
+}
+
+bool parts_have(const parts *p, int k, bool skipping, parts_sum *sum)
+{
+    char path[PATH], hash[DEER_FINGERPRINT];
+    const char *expected = "";
+    json_t *note;
+    int kept = -1, skipped = -1;
+    json_int_t steps = 0;
+    bool ok;
+
+    note_file(p, k, path);
+    note = read_json(path);
+    ok = note && !json_unpack(note, "{s:i, s:i, s:I, s:s}", "kept", &kept, "skipped", &skipped,
+                              "steps", &steps, "hash", &expected);
+    ok = ok && kept >= 0 && skipped >= 0 && (!skipped || skipping) &&
+         kept + skipped == parts_end(p, k) - parts_first(p, k);
+    parts_file(p, k, path);
+    ok = ok && (!kept || (hash_file(path, hash) && !strcmp(hash, expected)));
+    if (ok) {
+        sum->kept += kept;
+        sum->skipped += skipped;
+        sum->steps += (long)steps;
+    }
+    json_decref(note);
+    return ok;
+}
+
+deer_status parts_note(const parts *p, int k, const parts_sum *made, deer_error *err)
+{
+    char path[PATH], hash[DEER_FINGERPRINT] = "";
+
+    parts_file(p, k, path);
+    if (made->kept && !hash_file(path, hash))
+        return deer_fail(err, "cannot read %s: %s", path, strerror(errno));
+    note_file(p, k, path);
+    return write_json(path,
+                      json_pack("{s:i, s:i, s:I, s:s}", "kept", made->kept, "skipped",
+                                made->skipped, "steps", (json_int_t)made->steps, "hash", hash),
+                      err);
+}
+
+/* ---------------------------------------------------------------- folder ------------------- */
+
+/* Removes what imports leave in the folder: only what they did not finish, or everything and the
+ * folder, if nothing else is in it. */
+static void clean(const parts *p, bool everything)
+{
+    DIR *d = opendir(p->folder);
+    struct dirent *e;
+
+    while (d && (e = readdir(d)))
+        if ((everything || strstr(e->d_name, ".tmp-")) &&
+            (!strncmp(e->d_name, "part-", 5) || !strncmp(e->d_name, "about.json", 10) ||
+             !strcmp(e->d_name, "lock")))
+            unlinkat(dirfd(d), e->d_name, 0);
+    if (d)
+        closedir(d);
+    if (everything)
+        rmdir(p->folder);
+}
+
+/* Is this folder of the same import? A new one is made to be. */
+static deer_status settle(const parts *p, const char *source, deer_error *err)
+{
+    char path[PATH];
+    const char *had = "";
+    int episodes = 0, each = 0;
+    json_t *about;
+    bool same;
+
+    name_of(p, "about.json", path);
+    if (access(path, F_OK))
+        return write_json(path,
+                          json_pack("{s:s, s:i, s:i}", "source", source, "episodes", p->episodes,
+                                    "each", p->each),
+                          err);
+    about = read_json(path);
+    same = about &&
+           !json_unpack(about, "{s:s, s:i, s:i}", "source", &had, "episodes", &episodes, "each",
+                        &each) &&
+           !strcmp(had, source) && episodes == p->episodes && each == p->each;
+    json_decref(about);
+    return same ? DEER_OK
+                : deer_fail(err, "%s holds parts of an import of something else; remove it",
+                            p->folder);
+}
+
+static deer_status take_lock(parts *p, deer_error *err)
+{
+    char path[PATH];
+
+    name_of(p, "lock", path);
+    p->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (p->lock < 0)
+        return deer_fail(err, "cannot create %s: %s", path, strerror(errno));
+    if (!flock(p->lock, LOCK_EX | LOCK_NB))
+        return DEER_OK;
+    close(p->lock);
+    p->lock = -1;
+    return deer_fail(err, "another process is importing to %s", p->out);
+}
+
+deer_status parts_open(const char *out, const char *source, int episodes, int each, parts *p,
+                       deer_error *err)
+{
+    deer_status status = DEER_OK;
+
+    *p = (parts){.out = strdup(out), .episodes = episodes, .each = each, .lock = -1};
+    p->count = (episodes + each - 1) / each;
+    if (!p->out || strlen(out) > 4096 || asprintf(&p->folder, "%s.parts", out) < 0) {
+        p->folder = NULL;
+        status = deer_fail(err, "out of memory writing %s", out);
+    }
+    if (!status && mkdir(p->folder, 0777) && errno != EEXIST)
+        status = deer_fail(err, "cannot create %s: %s", p->folder, strerror(errno));
+    if (!status)
+        status = take_lock(p, err);
+    if (!status)
+        status = settle(p, source, err);
+    if (!status)
+        clean(p, false);
+    else
+        parts_close(p);
+    return status;
+}
+
+void parts_close(parts *p)
+{
+    bool any = p->lock < 0; /* without the lock nothing here is ours to remove */
+
+    for (int k = 0; k < p->count && !any; k++) {
+        char path[PATH];
+
+        note_file(p, k, path);
+        any = access(path, F_OK) == 0;
+    }
+    if (!any)
+        clean(p, true);
+    if (p->lock >= 0)
+        close(p->lock);
+    free(p->folder);
+    free(p->out);
+    *p = (parts){.lock = -1};
+}
+
+/* ---------------------------------------------------------------- joining ------------------ */
+
+static deer_status add_part(const parts *p, int k, demos_writer *w, deer_error *err)
+{
+    parts_sum sum = {0, 0, 0};
+    char path[PATH];
+    demos *d;
+    deer_status status = DEER_OK;
+
+    if (!parts_have(p, k, true, &sum))
+        return deer_fail(err, "part %d of %s is damaged; start the import again", k, p->folder);
+    if (!sum.kept)
+        return DEER_OK;
+    parts_file(p, k, path);
+    if (demos_open(path, &d, err))
+        return DEER_FAILED;
+    for (int i = 0; i < demos_count(d) && !status; i++)
+        status = demos_writer_copy(w, d, i, err);
+    demos_close(d);
+    return status;
+}
+
+deer_status parts_join(const parts *p, const char *env_args, deer_error *err)
+{
+    char path[PATH]; /* in the folder: what is left of it when killed is removed later */
+    demos_writer *w;
+    deer_status status;
+
+    name_of(p, "part-all.h5", path);
+    status = demos_writer_open(path, env_args, &w, err);
+    for (int k = 0; k < p->count && !status; k++) {
+        status = add_part(p, k, w, err);
+        if (status)
+            demos_writer_abandon(w);
+    }
+    if (!status)
+        status = demos_writer_finish(w, err);
+    if (!status)
+        status = file_publish(path, p->out, err);
+    if (!status)
+        clean(p, true);
+    return status;
+}

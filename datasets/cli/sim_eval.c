@@ -1,0 +1,271 @@
+/* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
+ * setting. */
+#include <math.h>
+#include <string.h>
+
+#include "datasets/cli/sim_commands.h"
+#include "datasets/cli/sim_evaluation.h"
+#include "datasets/tabletop/parallel.h"
+#include "runtime/base/json_file.h"
+
+enum { MAX_RESULT = 16 << 20 };
+
+/* ---------------------------------------------------------------- rollouts ----------------- */
+
+static deer_status start(void *context, deer_error *err)
+{
+    evaluation *e = context;
+
+    if (rollout_stage_open(&e->stage, e->model, &e->thresholds, err))
+        return DEER_FAILED;
+    e->stage.random_exits = e->random ? e->random_exits : NULL;
+    return DEER_OK;
+}
+
+static deer_status judge(evaluation *e, bool *succeeded, parallel_result *out, deer_error *err)
+{
+    rollout_outcome outcome;
+
+    if (rollout_judge(&e->stage, &outcome, err))
+        return DEER_FAILED;
+    *succeeded = outcome.succeeded;
+    return parallel_append(out, &outcome, sizeof outcome, err);
+}
+
+/* The i-th row of instructions, until one fails. */
+static deer_status chain_job(void *context, int i, parallel_result *out, deer_error *err)
+{
+    evaluation *e = context;
+    bool succeeded = true;
+    chain row;
+
+    chain_draw(e->stage.world, rollout_seed(e->seed, i), -1, TABLETOP_CHAIN, e->split, &row);
+    for (int n = 0; n < row.length && succeeded; n++) {
+        chain_begin(e->stage.world, &row, n);
+        if (judge(e, &succeeded, out, err))
+            return DEER_FAILED;
+    }
+    return DEER_OK;
+}
+
+static deer_status task_job(void *context, int i, parallel_result *out, deer_error *err)
+{
+    evaluation *e = context;
+    bool succeeded;
+
+    tabletop_reset(e->stage.world, rollout_seed(e->seed, i / e->n_tasks), e->tasks[i % e->n_tasks],
+                   e->split);
+    return judge(e, &succeeded, out, err);
+}
+
+/* ---------------------------------------------------------------- sums --------------------- */
+
+static const deer_cost *cost_of(evaluation *e, int tokens)
+{
+    static const deer_cost nothing; /* the expert's */
+    deer_cost *c = &e->cost[tokens < EVAL_MAX_TOKENS ? tokens : EVAL_MAX_TOKENS - 1];
+
+    if (!e->model)
+        return &nothing;
+    if (!c->tokens)
+        deer_cost_of(deer_model_config(e->model), tokens, deer_dtype_of(e->model), c);
+    return c;
+}
+
+static void add(tally *t, const rollout_outcome *o, const deer_cost *cost)
+{
+    t->rollouts++;
+    t->successes += o->succeeded;
+    t->steps += o->steps;
+    t->successful_steps += o->succeeded ? o->steps : 0;
+    t->seconds += o->policy_seconds;
+    for (int k = 0; k < cost->exits; k++) {
+        double llm = deer_gflops(cost->exit[k].llm), total = deer_gflops(cost->exit[k].total);
+        for (int p = 0; p < TABLETOP_PHASES; p++) {
+            t->exits[p][k] += o->exits[p][k];
+            t->llm += o->exits[p][k] * llm;
+            t->total += o->exits[p][k] * total;
+            if (o->exits[p][k]) {
+                t->peak_llm = fmax(t->peak_llm, llm);
+                t->peak_total = fmax(t->peak_total, total);
+            }
+        }
+    }
+}
+
+static deer_status collect(void *context, int i, const void *data, size_t size, deer_error *err)
+{
+    evaluation *e = context;
+    rollout_outcome o;
+    int length = 0;
+
+    if (!size || size % sizeof o || size / sizeof o > TABLETOP_CHAIN)
+        return deer_fail(err, "the result of rollout %d is damaged", i);
+    for (size_t at = 0; at < size; at += sizeof o) {
+        memcpy(&o, (const char *)data + at, sizeof o);
+        add(&e->all, &o, cost_of(e, o.tokens));
+        add(&e->each[o.task], &o, cost_of(e, o.tokens));
+        length += o.succeeded;
+    }
+    e->reached[length]++;
+    tool_progress_update(&e->progress, i + 1);
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- command ------------------ */
+
+deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
+                            deer_model **model, deer_thresholds *thresholds, deer_error *err)
+{
+    int exit = thresholds_path || exit_index == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)exit_index;
+    deer_status status = deer_model_open(model_path, exit, model, err);
+
+    if (!status && thresholds_path)
+        return deer_thresholds_load(thresholds_path, *model, thresholds, err);
+    if (!status)
+        deer_thresholds_fixed(*model, deer_model_max_exit(*model), thresholds);
+    return status;
+}
+
+/* The exit fractions of an evaluation that was written with --json. */
+static deer_status load_fractions(evaluation *e, const char *path, deer_error *err)
+{
+    json_t *root = json_file_read(path, MAX_RESULT, err);
+    json_t *list = json_object_get(root, "exit_fractions");
+    int exits = deer_model_config(e->model)->exits;
+    double sum = 0;
+
+    if (!root)
+        return DEER_FAILED;
+    for (int k = 0; k < exits; k++) {
+        e->random_exits[k] = json_number_value(json_array_get(list, (size_t)k));
+        sum += e->random_exits[k] >= 0 ? e->random_exits[k] : NAN;
+    }
+    if ((int)json_array_size(list) != exits || !(fabs(sum - 1) < 1e-3)) {
+        json_decref(root);
+        return deer_fail(err, "%s: no exit_fractions of %d exits; give what eval --json printed",
+                         path, exits);
+    }
+    json_decref(root);
+    e->random = true;
+    return DEER_OK;
+}
+
+static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error *err)
+{
+    int jobs = e->chains ? e->chains : episodes * e->n_tasks;
+    deer_status status;
+
+    tool_progress_start(&e->progress, "eval", e->chains ? "chains" : "rollouts", jobs);
+    status = parallel_run(jobs, workers, start, e->chains ? chain_job : task_job, collect, e, err);
+    tool_progress_end(&e->progress);
+    return status;
+}
+
+typedef struct {
+    const char *model, *thresholds, *tasks, *unknown, *split, *random;
+    long exit, episodes, seed, workers, chains;
+    bool json, expert;
+} request;
+
+/* Options that exclude each other; true after a message. */
+static bool contradicts(const tool_command *self, const request *r)
+{
+    int how = !!r->thresholds + (r->exit != TOOL_NOT_GIVEN) + !!r->random;
+
+    if (!r->model == !r->expert)
+        tool_usage(self, "either --model FILE or --expert is required");
+    else if (how && r->expert)
+        tool_usage(self, "--thresholds, --exit and --random-exits need --model, not --expert");
+    else if (how > 1)
+        tool_usage(self, "--thresholds, --exit and --random-exits exclude each other");
+    else if (r->chains != TOOL_NOT_GIVEN && r->episodes != TOOL_NOT_GIVEN)
+        tool_usage(self, "--chains and --episodes exclude each other");
+    else if (r->chains != TOOL_NOT_GIVEN && r->tasks)
+        tool_usage(self, "--chains draws its tasks itself, without --tasks");
+    else
+        return false;
+    return true;
+}
+
+/* Fills what the options say; false after a message. */
+static bool understand(const tool_command *self, request *r, evaluation *e)
+{
+    if (contradicts(self, r) || tool_outside(self, "exit", r->exit, 0, DEER_MAX_EXITS - 1) ||
+        tool_outside(self, "episodes", r->episodes, 1, SIM_MOST_EPISODES) ||
+        tool_outside(self, "chains", r->chains, 1, SIM_MOST_EPISODES) ||
+        tool_outside(self, "workers", r->workers, 1, PARALLEL_MOST) ||
+        !sim_split(self, r->split, &e->split))
+        return false;
+    e->n_tasks = sim_select_tasks(r->tasks ? r->tasks : "all", e->tasks, &r->unknown);
+    if (e->n_tasks < 0) {
+        tool_usage(self, "there is no task '%s'", r->unknown);
+        return false;
+    }
+    e->seed = (uint64_t)r->seed;
+    e->thresholds_file = r->thresholds;
+    e->random_file = r->random;
+    e->chains = r->chains == TOOL_NOT_GIVEN ? 0 : (int)r->chains;
+    return true;
+}
+
+static deer_status run(const request *r, evaluation *e, deer_error *err)
+{
+    int episodes = r->episodes == TOOL_NOT_GIVEN ? 10 : (int)r->episodes;
+    deer_status status = r->expert ? DEER_OK
+                                   : sim_open_policy(r->model, r->thresholds, r->exit, &e->model,
+                                                     &e->thresholds, err);
+
+    if (!status && r->random)
+        status = load_fractions(e, r->random, err);
+    if (!status)
+        status = evaluate(e, episodes, (int)r->workers, err);
+    if (!status)
+        (r->json ? evaluation_print_json : evaluation_print)(e);
+    deer_model_close(e->model);
+    return status;
+}
+
+int sim_eval_main(int argc, char **argv)
+{
+    static evaluation e;
+    request r = {.split = "seen",
+                 .exit = TOOL_NOT_GIVEN,
+                 .episodes = TOOL_NOT_GIVEN,
+                 .chains = TOOL_NOT_GIVEN,
+                 .seed = 1000,
+                 .workers = tool_cores()};
+    const tool_option options[] = {
+        {"model", TOOL_STRING, &r.model, "FILE", "policy (required, unless --expert)"},
+        {"expert", TOOL_FLAG, &r.expert, NULL, "judge the scripted expert instead"},
+        {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "stop early under these thresholds"},
+        {"exit", TOOL_INT, &r.exit, "K", "always exit at the K-th exit, from 0 (default deepest)"},
+        {"random-exits", TOOL_STRING, &r.random, "FILE",
+         "control: draw exits at random, as often as in this --json result"},
+        {"tasks", TOOL_STRING, &r.tasks, "NAMES",
+         "tasks or families, comma-separated (default all)"},
+        {"episodes", TOOL_INT, &r.episodes, "N", "rollouts per task (default 10)"},
+        {"chains", TOOL_INT, &r.chains, "N",
+         "instead, N rows of five instructions without a reset"},
+        {"split", TOOL_STRING, &r.split, "NAME", "seen (default) or unseen wordings and layouts"},
+        {"seed", TOOL_INT, &r.seed, "S", "common random numbers for every setting (default 1000)"},
+        {"workers", TOOL_INT, &r.workers, "N", "processes, 1 to 1024 (default one per core)"},
+        {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-sim eval", "judges a policy by closed-loop rollouts on the tabletop",
+        "--model FILE [--thresholds FILE | --exit K] [options]", options,
+        "deer-sim eval --model datasets/tabletop/policy.safetensors --episodes 20\n"
+        "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!understand(&self, &r, &e))
+        return DEER_USAGE;
+    status = run(&r, &e, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

@@ -1,0 +1,284 @@
+/* eval_print.c - what an evaluation found: tables for people, JSON for programs. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "datasets/cli/sim_evaluation.h"
+#include "datasets/tabletop/random.h"
+
+/* ---------------------------------------------------------------- sums --------------------- */
+
+static long steps_at(const tally *t, int exit)
+{
+    long n = 0;
+
+    for (int p = 0; p < TABLETOP_PHASES; p++)
+        n += t->exits[p][exit];
+    return n;
+}
+
+static long steps_in(const tally *t, int phase)
+{
+    long n = 0;
+
+    for (int k = 0; k < DEER_MAX_EXITS; k++)
+        n += t->exits[phase][k];
+    return n;
+}
+
+/* Mean exit, numbered from 0; NAN without steps. */
+static double mean_exit(const long *exits)
+{
+    double sum = 0, n = 0;
+
+    for (int k = 0; k < DEER_MAX_EXITS; k++) {
+        sum += (double)exits[k] * k;
+        n += (double)exits[k];
+    }
+    return n > 0 ? sum / n : NAN;
+}
+
+static double mean_exit_of(const tally *t)
+{
+    long exits[DEER_MAX_EXITS];
+
+    for (int k = 0; k < DEER_MAX_EXITS; k++)
+        exits[k] = steps_at(t, k);
+    return mean_exit(exits);
+}
+
+/* Share of chains in which at least n instructions succeeded. */
+static double in_a_row(const evaluation *e, int n)
+{
+    int count = 0;
+
+    for (int i = n; i <= TABLETOP_CHAIN; i++)
+        count += e->reached[i];
+    return (double)count / e->chains;
+}
+
+static double average_length(const int *reached, int chains)
+{
+    double sum = 0;
+
+    for (int i = 1; i <= TABLETOP_CHAIN; i++)
+        sum += (double)i * reached[i];
+    return sum / chains;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* 95% percentile bootstrap over chains, from a fixed seed. */
+static void length_interval(const evaluation *e, double *low, double *high)
+{
+    enum { DRAWS = 2000 };
+    static double mean[DRAWS];
+    uint64_t random = 1;
+
+    for (int d = 0; d < DRAWS; d++) {
+        int drawn[TABLETOP_CHAIN + 1] = {0};
+        for (int i = 0; i < e->chains; i++) {
+            int at = random_below(&random, e->chains), length = 0;
+            while (at >= e->reached[length])
+                at -= e->reached[length++];
+            drawn[length]++;
+        }
+        mean[d] = average_length(drawn, e->chains);
+    }
+    qsort(mean, DRAWS, sizeof *mean, ascending);
+    *low = mean[DRAWS * 25 / 1000];
+    *high = mean[DRAWS * 975 / 1000 - 1];
+}
+
+/* ---------------------------------------------------------------- JSON --------------------- */
+
+static json_t *exit_fractions(const tally *t, int exits)
+{
+    json_t *list = json_array();
+
+    for (int k = 0; k < exits; k++)
+        json_array_append_new(list, json_real((double)steps_at(t, k) / (double)t->steps));
+    return list;
+}
+
+static json_t *tally_json(const tally *t)
+{
+    double low, high;
+
+    wilson_interval(t->successes, t->rollouts, &low, &high);
+    return json_pack("{s:f, s:f, s:f, s:i, s:f, s:f}", "success",
+                     (double)t->successes / t->rollouts, "low", low, "high", high, "rollouts",
+                     t->rollouts, "llm_gflops", t->llm / (double)t->steps, "total_gflops",
+                     t->total / (double)t->steps);
+}
+
+static void add_chains_json(const evaluation *e, json_t *root)
+{
+    json_t *list = json_array();
+    double low, high;
+
+    for (int n = 1; n <= TABLETOP_CHAIN; n++)
+        json_array_append_new(list, json_real(in_a_row(e, n)));
+    length_interval(e, &low, &high);
+    json_object_set_new(root, "chains", json_integer(e->chains));
+    json_object_set_new(root, "in_a_row", list);
+    json_object_set_new(root, "avg_length", json_real(average_length(e->reached, e->chains)));
+    json_object_set_new(root, "avg_length_low", json_real(low));
+    json_object_set_new(root, "avg_length_high", json_real(high));
+}
+
+static json_t *phases_json(const tally *t, int exits)
+{
+    json_t *phases = json_object();
+
+    for (int p = 0; p < TABLETOP_PHASES; p++) {
+        json_t *list = json_array();
+        for (int k = 0; k < exits; k++)
+            json_array_append_new(list, json_integer(t->exits[p][k]));
+        json_object_set_new(phases, tabletop_phase_name((tabletop_phase)p), list);
+    }
+    return phases;
+}
+
+static json_t *text_or_null(const char *text)
+{
+    return text ? json_string(text) : json_null();
+}
+
+/* What was judged, and from which starts. A policy without thresholds always takes one exit. */
+static void add_conditions_json(const evaluation *e, json_t *root)
+{
+    bool fixed = e->model && !e->thresholds_file && !e->random_file;
+
+    json_object_set_new(root, "seed", json_integer((json_int_t)e->seed));
+    json_object_set_new(root, "split",
+                        json_string(e->split == TABLETOP_UNSEEN ? "unseen" : "seen"));
+    json_object_set_new(root, "model_fingerprint",
+                        text_or_null(e->model ? deer_model_fingerprint(e->model) : NULL));
+    json_object_set_new(root, "weights", text_or_null(e->model ? deer_model_type(e->model) : NULL));
+    json_object_set_new(root, "exit", fixed ? json_integer(e->thresholds.max_exit) : json_null());
+    json_object_set_new(root, "thresholds", text_or_null(e->thresholds_file));
+    json_object_set_new(root, "random_exits", text_or_null(e->random_file));
+}
+
+/* What only a policy has. */
+static void add_policy_json(const evaluation *e, json_t *root)
+{
+    const deer_config *config = deer_model_config(e->model);
+    const tally *t = &e->all;
+    deer_cost deepest;
+
+    deer_cost_of(config, config->max_text, deer_dtype_of(e->model), &deepest);
+    json_object_set_new(root, "peak_llm_gflops", json_real(t->peak_llm));
+    json_object_set_new(root, "peak_total_gflops", json_real(t->peak_total));
+    json_object_set_new(
+        root, "memory_bytes",
+        json_integer((json_int_t)deepest.exit[e->thresholds.max_exit].memory_bytes));
+    json_object_set_new(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
+    json_object_set_new(root, "exit_fractions", exit_fractions(t, config->exits));
+    json_object_set_new(root, "phase_exits", phases_json(t, config->exits));
+}
+
+void evaluation_print_json(const evaluation *e)
+{
+    const tally *t = &e->all;
+    json_t *root = tally_json(t), *tasks = json_object();
+
+    for (int i = 0; i < tabletop_tasks(); i++)
+        if (e->each[i].rollouts) {
+            json_t *task = tally_json(&e->each[i]);
+            if (e->model)
+                json_object_set_new(task, "mean_exit", json_real(mean_exit_of(&e->each[i])));
+            json_object_set_new(tasks, tabletop_task_name(i), task);
+        }
+    json_object_set_new(root, "mean_steps",
+                        t->successes ? json_real((double)t->successful_steps / t->successes)
+                                     : json_null());
+    add_conditions_json(e, root);
+    if (e->chains)
+        add_chains_json(e, root);
+    if (e->model)
+        add_policy_json(e, root);
+    json_object_set_new(root, "tasks", tasks);
+    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(root);
+}
+
+/* ---------------------------------------------------------------- tables ------------------- */
+
+static void print_row(const char *name, const tally *t)
+{
+    double low, high;
+
+    wilson_interval(t->successes, t->rollouts, &low, &high);
+    printf("%-28s %6d   %5.1f%%  [%5.1f, %5.1f]  ", name, t->rollouts,
+           100.0 * t->successes / t->rollouts, 100 * low, 100 * high);
+    tool_print_number(t->successes ? (double)t->successful_steps / t->successes : NAN, 5, 1);
+    tool_print_number(mean_exit_of(t), 7, 2);
+    printf("   %8.5f   %8.5f\n", t->llm / (double)t->steps, t->total / (double)t->steps);
+}
+
+static void print_chains(const evaluation *e)
+{
+    double low, high;
+
+    length_interval(e, &low, &high);
+    printf("\n%d chains of %d instructions: succeeded in a row\n", e->chains, TABLETOP_CHAIN);
+    for (int n = 1; n <= TABLETOP_CHAIN; n++)
+        printf("%8d", n);
+    printf("   average length  95%% interval\n");
+    for (int n = 1; n <= TABLETOP_CHAIN; n++)
+        printf("%7.1f%%", 100 * in_a_row(e, n));
+    printf("   %14.2f  [%.2f, %.2f]\n", average_length(e->reached, e->chains), low, high);
+}
+
+static void print_exits(const evaluation *e)
+{
+    const deer_config *config = deer_model_config(e->model);
+    const tally *t = &e->all;
+
+    printf("\nexits taken, %% of steps\n%-10s %8s", "phase", "steps");
+    for (int k = 0; k < config->exits; k++)
+        printf("  layer %2d", config->exit_layers[k]);
+    printf("  mean exit\n");
+    for (int p = 0; p < TABLETOP_PHASES; p++) {
+        long n = steps_in(t, p);
+        printf("%-10s %8ld", tabletop_phase_name((tabletop_phase)p), n);
+        for (int k = 0; k < config->exits; k++)
+            printf("  %8.1f", n ? 100.0 * (double)t->exits[p][k] / (double)n : 0.0);
+        tool_print_number(mean_exit(t->exits[p]), 10, 2);
+        putchar('\n');
+    }
+    printf("%-10s %8ld", "all", t->steps);
+    for (int k = 0; k < config->exits; k++)
+        printf("  %8.1f", 100.0 * (double)steps_at(t, k) / (double)t->steps);
+    printf("  %9.2f\n", mean_exit_of(t));
+}
+
+void evaluation_print(const evaluation *e)
+{
+    const tally *t = &e->all;
+
+    printf("%-28s %6s   %6s  %-14s   %5s   %5s   %8s   %8s\n", "", "", "", "", "steps", "mean",
+           "LLM", "total");
+    printf("%-28s %6s   %6s  %-14s   %5s   %5s   %8s   %8s\n", "task", "trials", "success",
+           "95% interval", "to do", "exit", "GFLOPs", "GFLOPs");
+    for (int i = 0; i < tabletop_tasks(); i++)
+        if (e->each[i].rollouts)
+            print_row(tabletop_task_name(i), &e->each[i]);
+    print_row("all", t);
+    if (e->chains)
+        print_chains(e);
+    if (!e->model)
+        return;
+    print_exits(e);
+    printf("\npeak: %.5f LLM GFLOPs, %.5f total; policy %.2f ms a step (%ld steps)\n", t->peak_llm,
+           t->peak_total, 1e3 * t->seconds / (double)t->steps, t->steps);
+}

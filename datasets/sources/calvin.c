@@ -1,0 +1,349 @@
+/* calvin.c - reading CALVIN's frames and annotations. */
+#include "datasets/sources/calvin.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "datasets/sources/npy.h"
+#include "runtime/base/file.h"
+#include "runtime/import/pickle.h"
+
+enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096, MAX_THREADS = 64 };
+
+static const size_t MAX_VIDEO = (size_t)1 << 33; /* bytes of a run's pixels */
+
+typedef struct {
+    char instruction[256], task[64];
+    long first, last; /* frames, both included */
+} run;
+
+struct calvin {
+    char *folder;
+    run *run;
+    int count;
+};
+
+/* ---------------------------------------------------------------- annotations -------------- */
+
+static void copy_text(const pickle_value *v, char *to, size_t room)
+{
+    size_t n = v->kind == PICKLE_TEXT ? v->as.text.size : 0;
+
+    n = n < room ? n : room - 1;
+    memcpy(to, n ? v->as.text.at : "", n);
+    to[n] = 0;
+}
+
+/* (first, last) as a tuple, a list or an array of two. */
+static bool read_range(const pickle_value *v, run *r)
+{
+    float pair[2];
+
+    if ((v->kind == PICKLE_TUPLE || v->kind == PICKLE_LIST) && v->as.many.count == 2 &&
+        v->as.many.item[0]->kind == PICKLE_INT && v->as.many.item[1]->kind == PICKLE_INT) {
+        r->first = v->as.many.item[0]->as.integer;
+        r->last = v->as.many.item[1]->as.integer;
+    } else if (v->kind == PICKLE_ARRAY && v->as.tensor.from && pickle_elements(v) == 2) {
+        number_to_float(v->as.tensor.type, v->as.tensor.from->as.text.at, 1, 2, pair);
+        if (!(pair[0] >= 0 && pair[1] >= 0 && pair[0] < 1e7f && pair[1] < 1e7f))
+            return false;
+        r->first = (long)pair[0];
+        r->last = (long)pair[1];
+    } else {
+        return false;
+    }
+    return r->first >= 0 && r->last >= r->first && r->last < 10000000 &&
+           r->last - r->first < MAX_RUN;
+}
+
+static deer_status fill_runs(const char *path, const pickle_value *root, calvin *d, deer_error *err)
+{
+    const pickle_value *language = pickle_get(root, "language"), *info = pickle_get(root, "info");
+    const pickle_value *text = pickle_get(language, "ann"), *task = pickle_get(language, "task");
+    const pickle_value *ranges = pickle_get(info, "indx");
+    size_t n;
+
+    if (!text || !ranges || text->kind != PICKLE_LIST || ranges->kind != PICKLE_LIST ||
+        text->as.many.count != ranges->as.many.count || !text->as.many.count ||
+        text->as.many.count > 10000000)
+        return deer_fail(err, "%s lacks language.ann and info.indx of equal lengths", path);
+    n = text->as.many.count;
+    d->run = calloc(n, sizeof *d->run);
+    if (!d->run)
+        return deer_fail(err, "out of memory reading %s", path);
+    for (size_t i = 0; i < n; i++) {
+        run *r = &d->run[d->count++];
+
+        copy_text(text->as.many.item[i], r->instruction, sizeof r->instruction);
+        if (task && task->kind == PICKLE_LIST && task->as.many.count == n)
+            copy_text(task->as.many.item[i], r->task, sizeof r->task);
+        if (!*r->instruction || !read_range(ranges->as.many.item[i], r))
+            return deer_fail(err,
+                             "%s: annotation %zu has no text, or no range of at most %d frames",
+                             path, i, MAX_RUN);
+    }
+    return DEER_OK;
+}
+
+static deer_status read_annotations(const char *path, calvin *d, deer_error *err)
+{
+    char *bytes;
+    size_t size;
+    npy array;
+    pickle p;
+    const pickle_value *root;
+    deer_status status;
+
+    if (file_read(path, MAX_ANNOTATIONS, &bytes, &size, err))
+        return DEER_FAILED;
+    status = npy_parse(path, (const uint8_t *)bytes, size, &array, err);
+    if (!status && !array.object)
+        status = deer_fail(err, "%s holds numbers, not annotations", path);
+    if (!status)
+        status = pickle_read(path, array.data, array.size, &p, err);
+    if (!status) {
+        root = p.root;
+        if (root->kind == PICKLE_LIST && root->as.many.count == 1) /* an array without dimensions */
+            root = root->as.many.item[0];
+        status = fill_runs(path, root, d, err);
+        pickle_free(&p);
+    }
+    free(bytes);
+    return status;
+}
+
+deer_status calvin_open(const char *folder, calvin **out, deer_error *err)
+{
+    static const char *const places[] = {"lang_annotations/auto_lang_ann.npy", "auto_lang_ann.npy"};
+    calvin *d = calloc(1, sizeof *d);
+    char path[4352];
+    deer_status status = DEER_FAILED;
+
+    *out = NULL;
+    if (d)
+        d->folder = strdup(folder);
+    if (!d || !d->folder || strlen(folder) > 4096) {
+        calvin_close(d);
+        return deer_fail(err, "out of memory opening %s", folder);
+    }
+    for (int i = 0; i < 2; i++) {
+        FILE *f;
+
+        snprintf(path, sizeof path, "%s/%s", folder, places[i]);
+        f = fopen(path, "rbe");
+        if (!f && i == 0)
+            continue;
+        if (f)
+            fclose(f);
+        status = f ? read_annotations(path, d, err)
+                   : deer_fail(err,
+                               "%s has no lang_annotations/auto_lang_ann.npy; is it a split of "
+                               "CALVIN (.../training)?",
+                               folder);
+        break;
+    }
+    if (status)
+        calvin_close(d);
+    else
+        *out = d;
+    return status;
+}
+
+void calvin_close(calvin *d)
+{
+    if (!d)
+        return;
+    free(d->folder);
+    free(d->run);
+    free(d);
+}
+
+int calvin_count(const calvin *d)
+{
+    return d->count;
+}
+
+int calvin_steps(const calvin *d, int i)
+{
+    return (int)(d->run[i].last - d->run[i].first + 1);
+}
+
+void calvin_fingerprint(const calvin *d, char fingerprint[DEER_FINGERPRINT])
+{
+    XXH128_hash_t hash = XXH3_128bits(d->run, (size_t)d->count * sizeof *d->run);
+
+    snprintf(fingerprint, DEER_FINGERPRINT, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
+}
+
+/* ---------------------------------------------------------------- frames ------------------- */
+
+typedef struct {
+    const calvin *d;
+    const run *r;
+    demo_episode *e;
+    int begin, stride; /* frames begin, begin + stride, .. */
+    deer_status status;
+    deer_error err;
+} worker;
+
+static deer_status read_image(const char *path, const zip *archive, const char *name, int *height,
+                              int *width, uint8_t **out, deer_error *err)
+{
+    uint8_t *buffer;
+    npy array;
+    deer_status status = npz_read(path, archive, name, &array, &buffer, err);
+
+    *out = NULL;
+    if (!status && (array.object || array.type != NUMBER_U8 || array.rank != 3 ||
+                    array.shape[2] != 3 || array.shape[0] < 1 || array.shape[0] > 4096 ||
+                    array.shape[1] < 1 || array.shape[1] > 4096))
+        status = deer_fail(err, "%s: %s is no image of bytes [height, width, 3]", path, name);
+    if (!status) {
+        *height = (int)array.shape[0];
+        *width = (int)array.shape[1];
+        *out = malloc(array.size);
+        if (*out)
+            memcpy(*out, array.data, array.size);
+        else
+            status = deer_fail(err, "out of memory reading %s", path);
+    }
+    free(buffer);
+    return status;
+}
+
+static deer_status read_action(const char *path, const zip *archive, float *action, deer_error *err)
+{
+    uint8_t *buffer;
+    npy array;
+    deer_status status = npz_read(path, archive, "rel_actions", &array, &buffer, err);
+
+    if (!status && (array.object || array.elements != DEMO_ACTION))
+        status = deer_fail(err, "%s: rel_actions has not seven numbers", path);
+    if (!status)
+        number_to_float(array.type, array.data, 1, DEMO_ACTION, action);
+    for (int i = 0; i < DEMO_ACTION && !status; i++)
+        if (!(fabsf(action[i]) <= 1.001f))
+            status = deer_fail(err, "%s: number %d of rel_actions is %g; -1 to 1 is expected", path,
+                               i, (double)action[i]);
+    free(buffer);
+    return status;
+}
+
+/* One frame; the first sets the sizes (pictures NULL), the others must have the same. */
+static deer_status read_frame(const calvin *d, const run *r, int t, demo_episode *e, bool first,
+                              deer_error *err)
+{
+    char path[4352], *bytes;
+    uint8_t *fixed = NULL, *wrist = NULL;
+    int h[2] = {0, 0}, w[2] = {0, 0};
+    size_t size;
+    zip archive;
+    deer_status status;
+
+    snprintf(path, sizeof path, "%s/episode_%07ld.npz", d->folder, r->first + t);
+    if (file_read(path, MAX_FRAME, &bytes, &size, err))
+        return DEER_FAILED;
+    status = zip_open(path, (const uint8_t *)bytes, size, false, &archive, err);
+    if (!status)
+        status = read_image(path, &archive, "rgb_static", &h[0], &w[0], &fixed, err);
+    if (!status)
+        status = read_image(path, &archive, "rgb_gripper", &h[1], &w[1], &wrist, err);
+    if (!status && !first)
+        status = read_action(path, &archive, e->actions + (size_t)t * DEMO_ACTION, err);
+    zip_close(&archive);
+    if (!status && first) {
+        e->static_height = h[0];
+        e->static_width = w[0];
+        e->gripper_height = h[1];
+        e->gripper_width = w[1];
+    } else if (!status) {
+        if (h[0] != e->static_height || w[0] != e->static_width || h[1] != e->gripper_height ||
+            w[1] != e->gripper_width)
+            status = deer_fail(err, "%s has images of another size than frame %ld", path, r->first);
+    }
+    if (!status && !first) {
+        size_t a = (size_t)h[0] * (size_t)w[0] * 3, b = (size_t)h[1] * (size_t)w[1] * 3;
+
+        memcpy(e->static_rgb + (size_t)t * a, fixed, a);
+        memcpy(e->gripper_rgb + (size_t)t * b, wrist, b);
+    }
+    free(fixed);
+    free(wrist);
+    free(bytes);
+    return status;
+}
+
+static void *work(void *context)
+{
+    worker *w = context;
+
+    for (int t = w->begin; t < w->e->steps && !w->status; t += w->stride)
+        w->status = read_frame(w->d, w->r, t, w->e, false, &w->err);
+    return NULL;
+}
+
+static deer_status read_frames(const calvin *d, const run *r, int threads, demo_episode *e,
+                               deer_error *err)
+{
+    worker w[MAX_THREADS];
+    pthread_t thread[MAX_THREADS];
+    bool started[MAX_THREADS] = {false};
+    deer_status status = DEER_OK;
+
+    threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
+    for (int i = 0; i < threads; i++)
+        w[i] = (worker){d, r, e, i, threads, DEER_OK, {{0}}};
+    for (int i = 1; i < threads; i++)
+        started[i] = pthread_create(&thread[i], NULL, work, &w[i]) == 0;
+    for (int i = 0; i < threads; i++)
+        if (started[i])
+            pthread_join(thread[i], NULL);
+        else
+            work(&w[i]);
+    for (int i = 0; i < threads && !status; i++) {
+        status = w[i].status;
+        if (status)
+            *err = w[i].err;
+    }
+    return status;
+}
+
+static size_t video_bytes(const demo_episode *e)
+{
+    return (size_t)e->steps * 3 *
+           ((size_t)e->static_height * (size_t)e->static_width +
+            (size_t)e->gripper_height * (size_t)e->gripper_width);
+}
+
+deer_status calvin_read(const calvin *d, int i, int threads, demo_episode *e, deer_error *err)
+{
+    const run *r = &d->run[i];
+    size_t steps = (size_t)calvin_steps(d, i);
+    deer_status status;
+
+    *e = (demo_episode){.steps = (int)steps};
+    snprintf(e->instruction, sizeof e->instruction, "%s", r->instruction);
+    snprintf(e->task, sizeof e->task, "%s", r->task);
+    if (read_frame(d, r, 0, e, true, err))
+        return DEER_FAILED;
+    if (video_bytes(e) > MAX_VIDEO)
+        return deer_fail(err,
+                         "%s: the run from frame %ld has %zu MB of pixels; at most %zu are read",
+                         d->folder, r->first, video_bytes(e) >> 20, MAX_VIDEO >> 20);
+    e->static_rgb = malloc(steps * (size_t)e->static_height * (size_t)e->static_width * 3);
+    e->gripper_rgb = malloc(steps * (size_t)e->gripper_height * (size_t)e->gripper_width * 3);
+    e->actions = malloc(steps * DEMO_ACTION * sizeof *e->actions);
+    status = e->static_rgb && e->gripper_rgb && e->actions
+                 ? read_frames(d, r, threads, e, err)
+                 : deer_fail(err, "out of memory reading %s", d->folder);
+    if (status)
+        demo_episode_free(e);
+    return status;
+}

@@ -1,0 +1,547 @@
+/* fleet.c - machines: loading, costs, answers, choices. */
+#include "reports/answer/fleet.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/formats/text.h"
+
+const char *fleet_verdict_name(fleet_verdict verdict)
+{
+    static const char *const name[] = {"meets", "unknown", "memory", "rate",
+                                       "loss",  "success", "power"};
+
+    return name[verdict];
+}
+
+/* ---------------------------------------------------------------- machines ----------------- */
+
+/* Adds the last machine loaded, unless it is there already; its index. */
+static int settle_machine(fleet *f)
+{
+    const deer_hardware *loaded = &f->machine[f->machines];
+
+    for (int i = 0; i < f->machines; i++)
+        if (!strcmp(f->machine[i].name, loaded->name) &&
+            !strcmp(f->machine[i].loaded_from, loaded->loaded_from))
+            return i;
+    return f->machines++;
+}
+
+/* "NAME" or "NAME:MODE" or "FILE.json": its machine, and wanted[machine] of its modes. */
+static deer_status add_machine(fleet *f, const char *name, bool (*wanted)[HARDWARE_MAX_MODES],
+                               deer_error *err)
+{
+    deer_hardware *hardware = &f->machine[f->machines];
+    const char *colon = strrchr(name, ':');
+    char base[512];
+    int only = -1, modes, machine;
+
+    snprintf(base, sizeof base, "%.*s", colon ? (int)(colon - name) : (int)strlen(name), name);
+    if (deer_hardware_load(base, hardware, err))
+        return DEER_FAILED;
+    if (colon && (only = deer_hardware_mode(hardware, colon + 1)) < 0)
+        return deer_fail_with(DEER_USAGE, err, "%s has no power mode '%s'; its first one is '%s'",
+                              base, colon + 1, hardware->mode[0].name);
+    modes = hardware->modes;
+    machine = settle_machine(f);
+    for (int m = 0; m < modes; m++)
+        wanted[machine][m] |= only < 0 || m == only;
+    return DEER_OK;
+}
+
+/* "all" or one machine. */
+static deer_status add_item(fleet *f, const char *item, bool (*wanted)[HARDWARE_MAX_MODES],
+                            deer_error *err)
+{
+    deer_status status = DEER_OK;
+
+    if (strcmp(item, "all"))
+        return add_machine(f, item, wanted, err);
+    for (int i = 0; i < deer_hardware_count() && !status; i++)
+        status = add_machine(f, deer_hardware_name(i), wanted, err);
+    return status;
+}
+
+/* Every machine once, whatever the list repeats, and an option for each of its modes asked for. */
+static deer_status load_machines(const question *q, fleet *f, deer_error *err)
+{
+    size_t most = (size_t)(q->machines + deer_hardware_count() + 1); /* one is loaded in vain */
+    bool(*wanted)[HARDWARE_MAX_MODES] = calloc(most, sizeof *wanted);
+    deer_status status = DEER_OK;
+
+    f->machine = calloc(most, sizeof *f->machine);
+    f->option = calloc(most * HARDWARE_MAX_MODES, sizeof *f->option);
+    f->ranked = calloc(most * (size_t)q->rates, sizeof *f->ranked);
+    if (!wanted || !f->machine || !f->option || !f->ranked)
+        status = deer_fail(err, "out of memory for %zu machines", most);
+    for (int i = 0; i < q->machines && !status; i++)
+        status = add_item(f, q->machine[i], wanted, err);
+    for (int i = 0; i < f->machines * HARDWARE_MAX_MODES && !status; i++)
+        if (wanted[i / HARDWARE_MAX_MODES][i % HARDWARE_MAX_MODES])
+            f->option[f->options++] =
+                (fleet_option){.machine = i / HARDWARE_MAX_MODES, .mode = i % HARDWARE_MAX_MODES};
+    free(wanted);
+    return status;
+}
+
+static void fill_costs(const question *q, const deer_config *config, int tokens, fleet *f,
+                       fleet_option *o)
+{
+    const deer_hardware *hardware = &f->machine[o->machine];
+
+    for (int d = 0; d < q->dtypes; d++) {
+        fleet_costs *costs = &o->costs[d];
+        deer_error err;
+
+        costs->known =
+            !deer_latency_of(hardware, o->mode, config, tokens, q->dtype[d], &costs->latency, &err);
+        if (!costs->known)
+            snprintf(costs->unknown, sizeof costs->unknown, "%.319s", err.message);
+        for (int k = 0; k < config->exits; k++)
+            deer_memory_of(hardware, config, q->dtype[d], k, &costs->memory[k]);
+    }
+}
+
+/* ---------------------------------------------------------------- points ------------------- */
+
+static const fleet_point nothing = {
+    {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
+
+/* What a sweep point does on an option. */
+static fleet_point point_of(const deer_hardware *hardware, const fleet_costs *costs,
+                            const sweep_point *x, double rate)
+{
+    fleet_point at = {.seconds = {0, 0, 0}, .joules = {0, 0, 0}};
+    double left = 0;
+    int k = 0;
+
+    for (int e = 0; e <= x->deepest; e++) {
+        const deer_exit_time *t = &costs->latency.exit[e];
+
+        if (x->fraction[e] <= 0)
+            continue;
+        at.seconds = deer_range_add(at.seconds, deer_range_scale(t->total, x->fraction[e]));
+        at.joules = deer_range_add(at.joules, deer_range_scale(t->joules, x->fraction[e]));
+    }
+    while (k < x->deepest && (left += x->fraction[k]) < 0.99 - 1e-9)
+        k++;
+    at.p99 = costs->latency.exit[k].total;
+    at.watts = deer_power_at(hardware, rate, at.seconds, at.joules);
+    return at;
+}
+
+/* ---------------------------------------------------------------- answers ------------------ */
+
+typedef struct {
+    const question *q;
+    const sweep *w;
+    const success_curve *success;
+    fleet *f;
+} asker;
+
+/* Counts a demand that is missed by a factor. True when no other one is missed by as much: the
+ * caller then writes the reason. */
+static bool misses(fleet_answer *a, fleet_verdict verdict, double factor)
+{
+    if (a->verdict != FLEET_MEETS && !(factor > a->lacking))
+        return false;
+    a->verdict = verdict;
+    a->lacking = factor;
+    return true;
+}
+
+static double policy_bytes(const deer_memory *m)
+{
+    return (double)(m->weights + m->activations);
+}
+
+static void say_no_memory(const asker *j, const deer_memory *m, fleet_answer *a)
+{
+    double needs = policy_bytes(m), total = m->total.expected;
+    char takes[TEXT_DIGITS], has[TEXT_DIGITS];
+
+    if (needs > j->q->memory && misses(a, FLEET_MEMORY, needs / j->q->memory))
+        snprintf(a->reason, sizeof a->reason,
+                 "memory: the first exit alone takes %s, more than the %s allowed",
+                 text_digits(takes, needs / 1e9, " GB"),
+                 text_digits(has, j->q->memory / 1e9, " GB"));
+    if (total > m->available && misses(a, FLEET_MEMORY, total / m->available))
+        snprintf(a->reason, sizeof a->reason,
+                 "memory: the first exit takes %s with the system's share, the machine has %s",
+                 text_digits(takes, total / 1e9, " GB"),
+                 text_digits(has, m->available / 1e9, " GB"));
+}
+
+/* Deepest exit whose memory fits, -1: none. */
+static int fits_memory(const asker *j, const fleet_costs *costs)
+{
+    int deepest = -1;
+
+    for (int k = 0; k < j->w->exits; k++)
+        if (costs->memory[k].total.expected <= costs->memory[k].available &&
+            !(policy_bytes(&costs->memory[k]) > j->q->memory))
+            deepest = k;
+    return deepest;
+}
+
+static void say_too_slow(const asker *j, const fleet_costs *costs, fleet_answer *a)
+{
+    const deer_range *first = &costs->latency.exit[0].total;
+    char text[4][TEXT_DIGITS];
+
+    if (misses(a, FLEET_RATE, first->expected * j->q->rate[a->rate]))
+        snprintf(a->reason, sizeof a->reason,
+                 "rate: even the first exit takes %s (%s to %s), the period is %s",
+                 text_digits(text[0], 1e3 * first->expected, " ms"),
+                 text_digits(text[1], 1e3 * first->low, ""),
+                 text_digits(text[2], 1e3 * first->high, ""),
+                 text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
+}
+
+static void choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *a)
+{
+    double period = 1 / j->q->rate[a->rate];
+    int roomy = fits_memory(j, costs);
+    const deer_exit_time *exit = costs->latency.exit;
+
+    for (int k = 0; k <= roomy; k++)
+        if (exit[k].total.expected <= period)
+            a->deepest = k;
+    if (roomy < 0)
+        say_no_memory(j, &costs->memory[0], a);
+    if (!(exit[0].total.expected <= period))
+        say_too_slow(j, costs, a);
+    if (a->deepest >= 0)
+        a->sure = exit[a->deepest].total.high <= period &&
+                  costs->memory[a->deepest].total.high <= costs->memory[a->deepest].available;
+}
+
+/* What keeps exit k from being deeper, for reasons. */
+static const char *what_limits(const asker *j, const fleet_costs *costs, const fleet_answer *a,
+                               int k)
+{
+    if (k == j->w->exits - 1)
+        return "even at full depth";
+    return costs->latency.exit[k + 1].total.expected > 1 / j->q->rate[a->rate]
+               ? "as deep as the rate allows"
+               : "as deep as memory allows";
+}
+
+static double success_of(const asker *j, const sweep_point *x)
+{
+    interval ignored;
+    double value;
+
+    success_at(j->success, x->cost, &value, &ignored);
+    return value;
+}
+
+static void say_loses(const asker *j, const char *limit, int k, double loss, fleet_answer *a)
+{
+    char text[2][TEXT_DIGITS];
+
+    if (misses(a, FLEET_LOSS, loss / fmax(j->f->max_loss, 1e-9)))
+        snprintf(a->reason, sizeof a->reason, "loss: %s (exit %d) it is %s, more than %s", limit, k,
+                 text_digits(text[0], loss, ""), text_digits(text[1], j->f->max_loss, ""));
+}
+
+static void say_fails(const asker *j, const char *limit, int k, double success, fleet_answer *a)
+{
+    char text[2][TEXT_DIGITS];
+
+    if (misses(a, FLEET_SUCCESS,
+               isnan(success) ? INFINITY : j->q->min_success / fmax(success, 1e-9)))
+        snprintf(a->reason, sizeof a->reason, "success: %s (exit %d) it is %s, less than %s", limit,
+                 k, text_digits(text[0], 100 * success, "%"),
+                 text_digits(text[1], 100 * j->q->min_success, "%"));
+}
+
+/* The cheapest budget that keeps what is asked, with exits up to the deepest. A machine that cannot
+ * take even the first exit is asked whether any other one could. */
+static void choose_budget(const asker *j, const fleet_costs *costs, fleet_answer *a)
+{
+    int k = a->deepest < 0 ? j->w->exits - 1 : a->deepest;
+    const sweep_frontier *frontier = &j->w->frontier[k];
+    const sweep_point *last = &frontier->ours[j->w->budgets - 1];
+    const char *limit = what_limits(j, costs, a, k);
+    int b = sweep_cheapest(j->w, k, j->f->max_loss);
+
+    if (b < 0) {
+        say_loses(j, limit, k, last->loss, a);
+        b = 0;
+    }
+    if (!isnan(j->q->min_success))
+        while (b < j->w->budgets && !(success_of(j, &frontier->ours[b]) >= j->q->min_success))
+            b++;
+    if (b == j->w->budgets)
+        say_fails(j, limit, k, success_of(j, last), a);
+    if (a->verdict == FLEET_MEETS)
+        a->budget = b;
+}
+
+/* Power at the operating point, or, without one, the least there is: every step at the first exit.
+ */
+static void check_power(const asker *j, const deer_hardware *hardware, const fleet_costs *costs,
+                        fleet_answer *a)
+{
+    static const sweep_point first = {.fraction = {1}};
+    bool chosen = a->budget >= 0;
+    double limit = j->q->watts;
+    deer_range watts =
+        chosen ? a->at.watts : point_of(hardware, costs, &first, j->q->rate[a->rate]).watts;
+    char text[2][TEXT_DIGITS];
+
+    if (isnan(limit))
+        return;
+    if (isnan(watts.expected)) {
+        if (chosen && misses(a, FLEET_UNKNOWN, INFINITY))
+            snprintf(a->reason, sizeof a->reason,
+                     "unknown: the profile does not say what power it takes");
+        a->lacking = INFINITY;
+    } else if (watts.expected > limit && misses(a, FLEET_POWER, watts.expected / limit)) {
+        snprintf(a->reason, sizeof a->reason, "power: %s%s on average, more than %s",
+                 chosen ? "" : "even the first exit alone takes ",
+                 text_digits(text[0], watts.expected, " W"), text_digits(text[1], limit, " W"));
+    }
+    a->sure = a->sure && watts.high <= limit;
+}
+
+static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
+{
+    const deer_range *step = &costs->latency.exit[a->deepest].total;
+    char takes[TEXT_DIGITS], period[TEXT_DIGITS];
+
+    a->verdict = FLEET_MEETS;
+    snprintf(a->reason, sizeof a->reason,
+             a->sure ? "a step down to exit %d takes at most %s of %s"
+                     : "as expected, a step down to exit %d takes %s of %s; at the pessimistic end "
+                       "of its figures a demand fails",
+             a->deepest, text_digits(takes, 1e3 * (a->sure ? step->high : step->expected), " ms"),
+             text_digits(period, 1e3 / j->q->rate[a->rate], " ms"));
+}
+
+static void ask(const asker *j, fleet_answer *a)
+{
+    const fleet_option *o = &j->f->option[a->option];
+    const fleet_costs *costs = &o->costs[a->dtype];
+    const deer_hardware *hardware = &j->f->machine[o->machine];
+
+    if (!costs->known) {
+        snprintf(a->reason, sizeof a->reason, "unknown: %.300s", costs->unknown);
+        misses(a, FLEET_UNKNOWN, INFINITY);
+        return;
+    }
+    if (isnan(costs->memory[0].total.expected) || isnan(costs->memory[0].available)) {
+        snprintf(a->reason, sizeof a->reason,
+                 "unknown: the profile does not say how much memory "
+                 "there is, or what the system takes");
+        misses(a, FLEET_UNKNOWN, INFINITY);
+        return;
+    }
+    choose_exit(j, costs, a);
+    choose_budget(j, costs, a);
+    if (a->budget >= 0) {
+        const sweep_point *x = &j->w->frontier[a->deepest].ours[a->budget];
+
+        a->at = point_of(hardware, costs, x, j->q->rate[a->rate]);
+        a->success = success_of(j, x);
+    }
+    check_power(j, hardware, costs, a);
+    if (a->verdict == FLEET_MEETS)
+        say_meets(j, costs, a);
+}
+
+static deer_status answer_all(const asker *j, deer_error *err)
+{
+    fleet *f = j->f;
+    int per_option = j->q->dtypes * j->q->rates;
+
+    f->answers = f->options * per_option;
+    f->answer = calloc((size_t)f->answers, sizeof *f->answer);
+    if (!f->answer)
+        return deer_fail(err, "out of memory for %d answers", f->answers);
+    for (int i = 0; i < f->answers; i++) {
+        f->answer[i] = (fleet_answer){.option = i / per_option,
+                                      .dtype = i % per_option / j->q->rates,
+                                      .rate = i % j->q->rates,
+                                      .deepest = -1,
+                                      .budget = -1,
+                                      .success = NAN,
+                                      .at = nothing};
+        ask(j, &f->answer[i]);
+    }
+    return DEER_OK;
+}
+
+fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
+                               const fleet *f, const fleet_answer *a, int budget, fleet_point *at)
+{
+    const fleet_option *o = &f->option[a->option];
+    const sweep_point *x;
+    interval ignored;
+    double value;
+
+    *at = nothing;
+    if (a->deepest < 0)
+        return a->verdict;
+    x = &w->frontier[a->deepest].ours[budget];
+    *at = point_of(&f->machine[o->machine], &o->costs[a->dtype], x, q->rate[a->rate]);
+    success_at(success, x->cost, &value, &ignored);
+    if (x->loss > f->max_loss)
+        return FLEET_LOSS;
+    if (!isnan(q->min_success) && !(value >= q->min_success))
+        return FLEET_SUCCESS;
+    if (!isnan(q->watts) && !(at->watts.expected <= q->watts))
+        return isnan(at->watts.expected) ? FLEET_UNKNOWN : FLEET_POWER;
+    return FLEET_MEETS;
+}
+
+/* ---------------------------------------------------------------- choices ------------------ */
+
+static double price_of(const fleet *f, const fleet_answer *a)
+{
+    return f->machine[f->option[a->option].machine].price.value;
+}
+
+/* Whether x is known and less than y, which may be unknown. */
+static bool less(double x, double y)
+{
+    return !isnan(x) && (isnan(y) || x < y);
+}
+
+static double watts_of(const fleet_answer *a)
+{
+    return a->at.watts.expected;
+}
+
+/* Price, then power, then time. */
+static bool cheaper(const fleet *f, const fleet_answer *a, const fleet_answer *b)
+{
+    double x = price_of(f, a), y = price_of(f, b);
+
+    if (x != y && !(isnan(x) && isnan(y)))
+        return less(x, y);
+    if (watts_of(a) != watts_of(b))
+        return less(watts_of(a), watts_of(b));
+    return a->at.seconds.expected < b->at.seconds.expected;
+}
+
+static void choose(const question *q, fleet *f, int rate)
+{
+    fleet_choice *c = &f->choice[rate];
+    int last = -1, last_sure = -1;
+
+    *c = (fleet_choice){-1, -1, -1, -1, 0, 0};
+    for (int i = 0; i < f->answers; i++) {
+        const fleet_answer *a = &f->answer[i];
+        int machine = f->option[a->option].machine;
+
+        if (i % q->rates != rate)
+            continue;
+        if (a->verdict != FLEET_MEETS) {
+            if (isfinite(a->lacking) &&
+                (c->nearest < 0 || a->lacking < f->answer[c->nearest].lacking))
+                c->nearest = i;
+            continue;
+        }
+        c->machines += machine != last;
+        last = machine;
+        c->sure += a->sure && machine != last_sure;
+        last_sure = a->sure ? machine : last_sure;
+        if (!isnan(price_of(f, a)) && (c->cheapest < 0 || cheaper(f, a, &f->answer[c->cheapest])))
+            c->cheapest = i;
+        if (!isnan(watts_of(a)) &&
+            (c->lowest_power < 0 || watts_of(a) < watts_of(&f->answer[c->lowest_power])))
+            c->lowest_power = i;
+        if (c->fastest < 0 || a->at.seconds.expected < f->answer[c->fastest].at.seconds.expected)
+            c->fastest = i;
+    }
+}
+
+/* Whether a comes before b in the ranking. */
+static bool ranks_before(const fleet *f, const fleet_answer *a, const fleet_answer *b)
+{
+    bool meets = a->verdict == FLEET_MEETS;
+
+    if (meets != (b->verdict == FLEET_MEETS))
+        return meets;
+    return meets ? cheaper(f, a, b) : a->lacking < b->lacking;
+}
+
+static void rank(const question *q, fleet *f, int rate)
+{
+    int *ranked = f->ranked + rate * f->machines, n = 0;
+
+    for (int i = rate; i < f->answers; i += q->rates) {
+        int machine = f->option[f->answer[i].option].machine;
+
+        if (n <= machine)
+            ranked[n++] = i;
+        else if (ranks_before(f, &f->answer[i], &f->answer[ranked[machine]]))
+            ranked[machine] = i;
+    }
+    for (int i = 1; i < n; i++) /* by insertion: few, and equal ones stay in order */
+        for (int j = i; j && ranks_before(f, &f->answer[ranked[j]], &f->answer[ranked[j - 1]]);
+             j--) {
+            int moved = ranked[j];
+
+            ranked[j] = ranked[j - 1];
+            ranked[j - 1] = moved;
+        }
+}
+
+void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, char *text,
+                    size_t size)
+{
+    const fleet_option *o = &f->option[a->option];
+    const deer_hardware *hardware = &f->machine[o->machine];
+
+    snprintf(text, size, "%s%s%s, %s", hardware->title, hardware->modes > 1 ? ", " : "",
+             hardware->modes > 1 ? hardware->mode[o->mode].name : "",
+             hardware_dtype_name(q->dtype[a->dtype]));
+}
+
+/* ---------------------------------------------------------------- whole -------------------- */
+
+double fleet_max_loss(const question *q, double first, double deepest)
+{
+    if (!isnan(q->max_loss))
+        return q->max_loss;
+    if (!isnan(q->min_success))
+        return INFINITY;
+    return deepest + (1 - FLEET_KEEPS) * fmax(first - deepest, 0);
+}
+
+deer_status fleet_make(const question *q, const deer_config *config, int tokens, const sweep *w,
+                       const success_curve *success, fleet *f, deer_error *err)
+{
+    asker j = {q, w, success, f};
+    deer_status status;
+
+    *f = (fleet){.default_loss = isnan(q->max_loss) && isnan(q->min_success)};
+    f->max_loss = fleet_max_loss(q, w->fixed[0].loss, w->fixed[w->exits - 1].loss);
+    status = load_machines(q, f, err);
+    for (int o = 0; o < f->options && !status; o++)
+        fill_costs(q, config, tokens, f, &f->option[o]);
+    if (!status)
+        status = answer_all(&j, err);
+    for (int r = 0; r < q->rates && !status; r++) {
+        choose(q, f, r);
+        rank(q, f, r);
+    }
+    if (status)
+        fleet_free(f);
+    return status;
+}
+
+void fleet_free(fleet *f)
+{
+    free(f->machine);
+    free(f->option);
+    free(f->answer);
+    free(f->ranked);
+    *f = (fleet){0};
+}

@@ -1,0 +1,115 @@
+/* fleet.h - the frontier on machines: what each can afford, and which to take.
+ *
+ *   fleet f;
+ *   if (fleet_make(&q, &config, tokens, &w, &success, &f, &err)) ...
+ *   for (int i = 0; i < f.answers; i++)
+ *       puts(f.answer[i].reason);
+ *   fleet_free(&f);
+ *
+ * A machine in one power mode is an option. For an option, a type of weights and a control rate:
+ * the deepest exit is the deepest whose weights fit and whose step, as expected, ends within the
+ * period; the operating point is the cheapest budget within it that keeps the loss (or success)
+ * that is asked; power is the average at that rate. Of the demands for memory, rate, loss, success
+ * and power, the one that is missed by the largest factor is the reason. Where there is no
+ * operating point, power is judged with every step at the first exit, the least there is.
+ */
+#ifndef REPORTS_FLEET_H
+#define REPORTS_FLEET_H
+
+#include "budgets/machines/latency.h"
+#include "reports/answer/question.h"
+#include "reports/answer/success.h"
+
+/* What is missed by most. */
+typedef enum {
+    FLEET_MEETS,
+    FLEET_UNKNOWN, /* a figure of the profile is missing */
+    FLEET_MEMORY,
+    FLEET_RATE,
+    FLEET_LOSS,
+    FLEET_SUCCESS,
+    FLEET_POWER,
+    FLEET_VERDICTS
+} fleet_verdict;
+
+/* "meets", "unknown", "memory", "rate", "loss", "success", "power" */
+const char *fleet_verdict_name(fleet_verdict verdict);
+
+/* One type of weights on one option. */
+typedef struct {
+    bool known; /* else `unknown` says which figure is missing */
+    char unknown[320];
+    deer_latency latency;
+    deer_memory memory[DEER_MAX_EXITS]; /* by deepest exit */
+} fleet_costs;
+
+/* A machine in one mode. */
+typedef struct {
+    int machine, mode; /* indices into fleet.machine and its modes */
+    fleet_costs costs[QUESTION_DTYPES];
+} fleet_option;
+
+/* What thresholds do on an option at a rate. Unknown numbers are NaN. */
+typedef struct {
+    deer_range seconds; /* of a step, mean */
+    deer_range p99;     /* seconds; 99% of the steps take no longer */
+    deer_range joules;  /* of a step, mean */
+    deer_range watts;   /* average at the rate */
+} fleet_point;
+
+typedef struct {
+    int option, dtype, rate; /* indices */
+    fleet_verdict verdict;
+    bool sure;        /* also with every figure at its pessimistic end */
+    int deepest;      /* exit; -1: not even the first one fits */
+    int budget;       /* operating point on that exit's frontier, an index; -1: none */
+    fleet_point at;   /* there */
+    double success;   /* there */
+    double lacking;   /* factor > 1 by which the verdict's demand is missed: for the nearest */
+    char reason[320]; /* one sentence */
+} fleet_answer;
+
+/* Indices into fleet.answer, -1: none meets. */
+typedef struct {
+    int cheapest, lowest_power, fastest;
+    int nearest;  /* least lacking, when nothing meets */
+    int machines; /* how many meet in some mode and type */
+    int sure;     /* how many of them with every figure at its pessimistic end */
+} fleet_choice;
+
+typedef struct {
+    int machines;
+    deer_hardware *machine; /* [machines] */
+    int options;
+    fleet_option *option; /* [options] */
+    int answers;          /* options x dtypes x rates, in that order */
+    fleet_answer *answer;
+    fleet_choice choice[QUESTION_RATES];
+    int *ranked; /* [rates, machines] one answer for each machine at a rate, its best mode and type:
+                    those that meet, cheapest first, then the others, nearest first */
+    double max_loss;   /* the limit used; infinity with --min-success alone */
+    bool default_loss; /* nobody asked: keeps FLEET_KEEPS of what depth gains */
+} fleet;
+
+#define FLEET_KEEPS 0.9
+
+/* Loads the machines asked for and answers for each. tokens: of an instruction, on average. An
+ * unknown machine is an error that lists the names there are. */
+deer_status fleet_make(const question *q, const deer_config *config, int tokens, const sweep *w,
+                       const success_curve *success, fleet *f, deer_error *err);
+void fleet_free(fleet *f);
+
+/* The largest mean loss asked for, of the means at the first exit and the deepest; infinity with
+ * --min-success alone. */
+double fleet_max_loss(const question *q, double first, double deepest);
+
+/* The first of loss, success, power that fails at any budget of the answer's deepest exit, and what
+ * happens there (without such an exit, the answer's verdict, and all NaN). */
+fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
+                               const fleet *f, const fleet_answer *a, int budget, fleet_point *at);
+
+/* "NVIDIA Jetson Orin Nano 8 GB, 15W, bf16" */
+void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, char *text,
+                    size_t size);
+
+#endif

@@ -1,0 +1,43 @@
+/* question.h - what deer-report whatif was asked: its options, checked.
+ *
+ *   question q;
+ *   if (question_parse(argc, argv, &q, &status))
+ *       return status;                        // --help, or wrong usage: already printed
+ */
+#ifndef REPORTS_QUESTION_H
+#define REPORTS_QUESTION_H
+
+#include "budgets/cost/cost.h"
+#include "reports/answer/sweep.h"
+
+enum { QUESTION_RATES = 8, QUESTION_DTYPES = 3, QUESTION_NAMES = 64 };
+
+/* Numbers that were not given are NaN, texts NULL. */
+typedef struct {
+    const char *cache, *model, *model_shape, *demos;
+    const char *out, *json, *csv; /* files to write, all different; "-": standard output */
+    const char *scope;            /* "total" or "llm": what the budget axis counts */
+    bool scope_llm;
+    int budgets;     /* points of the sweep, 2..SWEEP_MOST_BUDGETS */
+    double from, to; /* GFLOPs, ends of the sweep */
+    int rates;
+    double rate[QUESTION_RATES]; /* Hz, ascending, all different */
+    int dtypes;
+    deer_dtype dtype[QUESTION_DTYPES];
+    int machines;
+    char *machine[QUESTION_NAMES]; /* "all" (that ship), NAME, NAME:MODE or FILE.json */
+    int rollouts;
+    char *rollout[QUESTION_NAMES]; /* files of deer-sim eval --json */
+    double max_loss, min_success;  /* per step; 0..1 */
+    double watts, memory;          /* W on average; bytes for the policy */
+    double confidence;             /* of the guarantee */
+    uint64_t seed;
+    int threads;
+    char *lists; /* what machine and rollout point into */
+} question;
+
+/* True when the program should end now with *status: after --help and wrong usage. */
+bool question_parse(int argc, char **argv, question *q, int *status);
+void question_free(question *q);
+
+#endif

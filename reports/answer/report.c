@@ -1,0 +1,190 @@
+/* report.c - from a cache and a question to a report. */
+#include "reports/answer/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/answer/shape.h"
+#include "reports/formats/text.h"
+
+/* ---------------------------------------------------------------- cache -------------------- */
+
+static void measure_instructions(report *r)
+{
+    const cache *c = r->c;
+    double sum = 0;
+
+    for (int e = 0; e < c->about.episodes; e++) {
+        sum += (double)c->episode[e].tokens * c->episode[e].steps;
+        r->longest = c->episode[e].tokens > r->longest ? c->episode[e].tokens : r->longest;
+    }
+    r->tokens = (int)lround(sum / (double)c->steps);
+}
+
+static deer_status open_cache(report *r, deer_error *err)
+{
+    if (cache_open(r->q->cache, &r->c, err))
+        return DEER_FAILED;
+    if (r->c->steps < 1 || r->c->about.episodes < 1)
+        return deer_fail(err, "%s has no episodes; record some and replay them", r->q->cache);
+    r->config = r->c->about.config;
+    text_copy_utf8(r->model_name, sizeof r->model_name, r->config.name);
+    measure_instructions(r);
+    r->mapped = r->q->model_shape != NULL;
+    return r->mapped ? shape_published(r->q->model_shape, r->c, &r->config, err) : DEER_OK;
+}
+
+/* ---------------------------------------------------------------- parts -------------------- */
+
+static deer_status load_success(report *r, deer_error *err)
+{
+    double fixed[DEER_MAX_EXITS];
+
+    for (int k = 0; k < r->w.exits; k++)
+        fixed[k] = r->w.fixed[k].cost;
+    return success_load(r->q->rollout, r->q->rollouts, fixed, r->w.exits, &r->success, err);
+}
+
+static deer_status count_tasks(report *r, deer_error *err)
+{
+    size_t points = (size_t)(r->w.exits * r->w.budgets);
+
+    if (tasks_make(r->c, &r->t, err))
+        return DEER_FAILED;
+    r->sums = calloc(points * (size_t)r->t.n, sizeof *r->sums);
+    if (!r->sums)
+        return deer_fail(err, "out of memory for %d tasks", r->t.n);
+    for (int k = 0; k < r->w.exits; k++)
+        for (int b = 0; b < r->w.budgets; b++)
+            if (report_needs(r, k))
+                tasks_count(&r->t, &r->p.s, &r->w.frontier[k].ours[b],
+                            r->sums + (k * r->w.budgets + b) * r->t.n);
+    return DEER_OK;
+}
+
+/* The budget recommended where every exit is allowed: what the fleet would take, or the dearest
+ * when even that loses too much. */
+static void recommend(report *r)
+{
+    int last = r->w.exits - 1, b = sweep_cheapest(&r->w, last, r->f.max_loss);
+
+    for (; b >= 0 && b < r->w.budgets && !isnan(r->q->min_success); b++) {
+        interval ignored;
+        double value;
+
+        success_at(&r->success, r->w.frontier[last].ours[b].cost, &value, &ignored);
+        if (value >= r->q->min_success)
+            break;
+    }
+    r->recommended = b < 0 || b >= r->w.budgets ? r->w.budgets - 1 : b;
+}
+
+static deer_status judge_trust(report *r, const calibration_spec *spec, deer_error *err)
+{
+    const sweep_point *x = &r->w.frontier[r->w.exits - 1].ours[r->recommended];
+    deer_status status = trust_promise(&r->p, r->q, &r->success, r->t.of_episode, &r->trust, err);
+
+    if (!status && r->q->model)
+        status =
+            trust_on_policy(r->c, r->q->model, &r->config, spec, x, r->q->threads, &r->trust, err);
+    return status;
+}
+
+static deer_status make_parts(report *r, const calibration_spec *spec, deer_error *err)
+{
+    const question *q = r->q;
+    sweep_spec range = {q->budgets, q->from, q->to, q->seed, q->threads};
+    deer_status status = shape_calibration(r->c, &r->config, spec, NULL, &r->p, err);
+
+    if (!status)
+        status = sweep_make(&r->p, &range, &r->w, err);
+    if (!status)
+        status = load_success(r, err);
+    if (!status)
+        status = fleet_make(q, &r->config, r->tokens, &r->w, &r->success, &r->f, err);
+    if (!status)
+        status = count_tasks(r, err);
+    if (status)
+        return status;
+    recommend(r);
+    r->moments = tasks_moments(r->c, &r->p.s, &r->w.frontier[r->w.exits - 1].ours[r->recommended],
+                               r->moment, REPORT_MOMENTS);
+    if (r->moments < 0)
+        return deer_fail(err, "out of memory for %d episodes", r->c->about.episodes);
+    return judge_trust(r, spec, err);
+}
+
+/* ---------------------------------------------------------------- whole -------------------- */
+
+deer_status report_make(const question *q, report *r, deer_error *err)
+{
+    deer_status status;
+
+    memset(r, 0, sizeof *r);
+    r->q = q;
+    status = open_cache(r, err);
+    if (!status) {
+        calibration_spec spec = {.criterion = DEER_CRITERION_L2,
+                                 .loss = LOSS_DEEPEST,
+                                 .gripper_weight = LOSS_GRIPPER_WEIGHT,
+                                 .max_exit = r->config.exits - 1,
+                                 .scope_llm = q->scope_llm};
+
+        status = make_parts(r, &spec, err);
+    }
+    if (status)
+        report_free(r);
+    return status;
+}
+
+void report_free(report *r)
+{
+    fleet_free(&r->f);
+    free(r->sums);
+    tasks_free(&r->t);
+    sweep_free(&r->w);
+    calibration_free(&r->p);
+    cache_close(r->c);
+    r->c = NULL;
+    r->sums = NULL;
+}
+
+const task_sums *report_sums(const report *r, int deepest, int budget)
+{
+    return r->sums + (deepest * r->w.budgets + budget) * r->t.n;
+}
+
+bool report_needs(const report *r, int deepest)
+{
+    if (deepest == r->w.exits - 1)
+        return true;
+    for (int i = 0; i < r->f.answers; i++)
+        if (r->f.answer[i].deepest == deepest)
+            return true;
+    return false;
+}
+
+deer_status report_verdict(const report *r, deer_error *err)
+{
+    const fleet_answer *nearest = NULL;
+    char name[256];
+
+    for (int i = 0; i < r->q->rates; i++) {
+        const fleet_choice *c = &r->f.choice[i];
+        const fleet_answer *a = c->nearest < 0 ? NULL : &r->f.answer[c->nearest];
+
+        if (c->machines)
+            return DEER_OK;
+        if (a && (!nearest || a->lacking < nearest->lacking))
+            nearest = a;
+    }
+    if (!nearest)
+        return deer_fail_with(DEER_INFEASIBLE, err,
+                              "no machine can be judged: every profile misses a figure");
+    fleet_describe(&r->f, r->q, nearest, name, sizeof name);
+    return deer_fail_with(DEER_INFEASIBLE, err,
+                          "no machine meets the demands at any rate; the nearest, at %g Hz, is %s "
+                          "(%.200s)",
+                          r->q->rate[nearest->rate], name, nearest->reason);
+}

@@ -1,0 +1,310 @@
+/* sweep.c - frontiers for every deepest exit, the heuristic and the oracle beside them. */
+#include "reports/answer/sweep.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/solve/frontier.h"
+#include "calib/solve/oracle.h"
+#include "reports/answer/bootstrap.h"
+#include "reports/answer/workers.h"
+
+/* Frontiers are walked from solved answers at these shares of the range of costs, and the best walk
+ * counts at every budget. With many steps, walks are dear and nearly the same: then two for the
+ * frontier with every exit allowed and one for the others have to do. */
+static const double anchor_share[] = {0.3, 0.7, 0.15, 0.5};
+enum { ANCHORS = sizeof anchor_share / sizeof *anchor_share, FEW_STEPS = 30000 };
+
+typedef struct {
+    const calibration *p;
+    const sweep_spec *spec;
+    sweep *w;
+    frontier_point *path; /* [exits, ANCHORS, budgets] */
+    bootstrap draws;
+    atomic_bool failed;
+    deer_error *err;
+} job;
+
+/* ---------------------------------------------------------------- points ------------------- */
+
+static void fill_point(const calibration *p, int deepest, const float *tau, sweep_point *x)
+{
+    evaluation e;
+
+    *x = (sweep_point){.deepest = deepest};
+    memcpy(x->tau, tau, (size_t)(deepest + 1) * sizeof *tau);
+    x->tau[deepest] = INFINITY;
+    steps_evaluate(&p->s, x->tau, deepest, &e);
+    x->cost = e.cost;
+    x->loss = e.loss;
+    memcpy(x->fraction, e.fraction, (size_t)(deepest + 1) * sizeof *x->fraction);
+    x->llm = steps_mean_cost(&p->s, p->llm, x->tau, deepest);
+    x->total = steps_mean_cost(&p->s, p->total, x->tau, deepest);
+}
+
+static void fill_fixed(job *j)
+{
+    float never[DEER_MAX_EXITS];
+
+    for (int k = 0; k < j->w->exits; k++) {
+        for (int i = 0; i < k; i++)
+            never[i] = -INFINITY;
+        never[k] = INFINITY;
+        fill_point(j->p, k, never, &j->w->fixed[k]);
+    }
+}
+
+/* ---------------------------------------------------------------- pieces of work ----------- */
+
+static frontier_point *path_of(const job *j, int deepest, int anchor)
+{
+    return j->path + (deepest * ANCHORS + anchor) * j->w->budgets;
+}
+
+static void note_failure(job *j, const deer_error *err)
+{
+    if (!atomic_exchange(&j->failed, true) && j->err)
+        *j->err = *err;
+}
+
+static int anchors_of(const job *j, int deepest)
+{
+    if (j->p->s.n <= FEW_STEPS)
+        return ANCHORS;
+    return deepest == j->w->exits - 1 ? 2 : 1;
+}
+
+/* One solved answer and the walk around it. Piece i: anchor i % ANCHORS, the deepest exits first.
+ */
+static void walk(void *context, int i)
+{
+    job *j = context;
+    const steps *s = &j->p->s;
+    int deepest = j->w->exits - 1 - i / ANCHORS, anchor = i % ANCHORS, n = j->w->budgets;
+    double low = steps_fixed_cost(s, 0), high = steps_fixed_cost(s, deepest);
+    double budget[SWEEP_MOST_BUDGETS];
+    solve_spec how = {.budget = low + anchor_share[anchor] * (high - low),
+                      .max_exit = deepest,
+                      .method = SOLVE_COORDINATE,
+                      .seed = j->spec->seed};
+    deer_error err;
+    solution x;
+    deer_status status;
+
+    if (anchor >= anchors_of(j, deepest))
+        return;
+    for (int b = 0; b < n; b++)
+        budget[b] = fmin(j->w->budget[b], high * (1 + 1e-9));
+    status = solve(s, &how, &x, &err);
+    if (status == DEER_INFEASIBLE) { /* some steps must go deeper than the first exit */
+        how.budget = INFINITY;
+        status = solve(s, &how, &x, &err);
+    }
+    if (status || frontier_path(s, deepest, x.tau, budget, n, path_of(j, deepest, anchor), &err))
+        note_failure(j, &err);
+}
+
+/* The best official heuristic at budget i. */
+static void officially(void *context, int i)
+{
+    job *j = context;
+    solve_spec how = {.budget = j->w->budget[i], .max_exit = j->w->exits - 1};
+    deer_error err;
+    solution x;
+
+    j->w->has_official[i] = !solve_official_best(&j->p->s, &how, &x, &err);
+    if (j->w->has_official[i])
+        fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
+}
+
+/* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and
+ * no price by which the oracle could find that out. */
+static void ask_oracle(void *context, int i)
+{
+    job *j = context;
+    int deepest = i / j->w->budgets, b = i % j->w->budgets;
+    double budget = j->w->budget[b];
+
+    j->w->frontier[deepest].oracle[b] = budget <= j->w->fixed[0].cost * (1 + 1e-9)
+                                            ? j->w->fixed[0].loss
+                                            : oracle_solve(&j->p->s, deepest, budget).loss;
+}
+
+/* The better walk at budget b with a deepest exit from 1 on. */
+static const frontier_point *best_walk(const job *j, int deepest, int b)
+{
+    const frontier_point *best = path_of(j, deepest, 0) + b;
+
+    for (int a = 1; a < anchors_of(j, deepest); a++)
+        if (path_of(j, deepest, a)[b].loss < best->loss)
+            best = path_of(j, deepest, a) + b;
+    return best;
+}
+
+/* Where the heuristic at budget b is better than the walks: a walk from there, into the place of
+ * the first one. */
+static void learn_from_official(void *context, int b)
+{
+    job *j = context;
+    int deepest = j->w->exits - 1;
+    frontier_point found;
+    deer_error err;
+
+    if (!deepest || !j->w->has_official[b] ||
+        j->w->official[b].loss >= best_walk(j, deepest, b)->loss)
+        return;
+    if (frontier_path(&j->p->s, deepest, j->w->official[b].tau, &j->w->budget[b], 1, &found, &err))
+        note_failure(j, &err);
+    else
+        path_of(j, deepest, 0)[b] = found;
+}
+
+/* The best that is known at budget b with a deepest exit. */
+static void take_best(job *j, int deepest, int b, sweep_point *x)
+{
+    const sweep_point *fixed = &j->w->fixed[deepest];
+
+    fill_point(j->p, deepest, best_walk(j, deepest, b)->tau, x);
+    if (fixed->cost <= j->w->budget[b] * (1 + 1e-9) && fixed->loss < x->loss)
+        *x = *fixed;
+}
+
+/* One deepest exit's frontier; a larger budget never loses more. */
+static void join_paths(void *context, int deepest)
+{
+    job *j = context;
+    sweep_point *ours = j->w->frontier[deepest].ours;
+
+    for (int b = 0; b < j->w->budgets; b++) {
+        if (deepest)
+            take_best(j, deepest, b, &ours[b]);
+        else
+            ours[b] = j->w->fixed[0];
+        if (b && ours[b - 1].loss <= ours[b].loss)
+            ours[b] = ours[b - 1];
+    }
+}
+
+/* Pieces: the points of every frontier, then the heuristic's, then the fixed exits. */
+static void draw_intervals(void *context, int i)
+{
+    job *j = context;
+    sweep *w = j->w;
+    int points = w->exits * w->budgets;
+    sweep_point *x = i < points              ? &w->frontier[i / w->budgets].ours[i % w->budgets]
+                     : i < points + w->exits ? &w->fixed[i - points]
+                                             : &w->official[i - points - w->exits];
+    deer_error err = {"out of memory for the bootstrap"};
+
+    if (i >= points + w->exits && !w->has_official[i - points - w->exits])
+        return;
+    if (bootstrap_point(&j->draws, &j->p->s, x))
+        note_failure(j, &err);
+}
+
+/* ---------------------------------------------------------------- whole -------------------- */
+
+static deer_status allocate(sweep *w, deer_error *err)
+{
+    size_t n = (size_t)w->budgets;
+    bool ok;
+
+    w->budget = calloc(n, sizeof *w->budget);
+    w->official = calloc(n, sizeof *w->official);
+    w->has_official = calloc(n, sizeof *w->has_official);
+    ok = w->budget && w->official && w->has_official;
+    for (int k = 0; k < w->exits; k++) {
+        w->frontier[k].ours = calloc(n, sizeof *w->frontier[k].ours);
+        w->frontier[k].oracle = calloc(n, sizeof *w->frontier[k].oracle);
+        ok = ok && w->frontier[k].ours && w->frontier[k].oracle;
+    }
+    return ok ? DEER_OK : deer_fail(err, "out of memory for %d budgets", w->budgets);
+}
+
+deer_status sweep_budgets(const steps *s, double from, double to, int n, double *budget,
+                          deer_error *err)
+{
+    double least = steps_fixed_cost(s, 0);
+    double low = isnan(from) ? least : from;
+    double high = isnan(to) ? steps_fixed_cost(s, s->exits - 1) : to;
+
+    if (high < least)
+        return deer_fail_with(
+            DEER_INFEASIBLE, err,
+            "no budget up to %.6g GFLOPs can be met: always taking the first exit "
+            "costs %.6g",
+            high, least);
+    low = fmax(low, least);
+    for (int i = 0; i < n; i++)
+        budget[i] = i == n - 1 ? high : low + (high - low) * i / (n - 1);
+    return DEER_OK;
+}
+
+static void solve_everything(job *j)
+{
+    sweep *w = j->w;
+    int threads = j->spec->threads, walks = (w->exits - 1) * ANCHORS;
+    int oracles = w->exits * w->budgets, points = oracles + w->exits + w->budgets;
+    tool_progress bar;
+    double done = 0;
+
+    tool_progress_start(&bar, "frontier", "pieces",
+                        walks + 2 * w->budgets + oracles + w->exits + points);
+    fill_fixed(j);
+    workers_run(walks, threads, walk, j, &bar, &done);
+    workers_run(w->budgets, threads, officially, j, &bar, &done);
+    workers_run(oracles, threads, ask_oracle, j, &bar, &done);
+    if (!j->failed)
+        workers_run(w->budgets, threads, learn_from_official, j, &bar, &done);
+    if (!j->failed)
+        workers_run(w->exits, threads, join_paths, j, &bar, &done);
+    if (!j->failed)
+        workers_run(points, threads, draw_intervals, j, &bar, &done);
+    tool_progress_end(&bar);
+}
+
+deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, deer_error *err)
+{
+    job j = {.p = p, .spec = spec, .w = w, .err = err};
+    deer_status status;
+
+    *w = (sweep){.exits = p->s.exits, .budgets = spec->budgets};
+    j.path = calloc((size_t)(w->exits * ANCHORS * w->budgets), sizeof *j.path);
+    status = j.path ? allocate(w, err) : deer_fail(err, "out of memory for %d budgets", w->budgets);
+    if (!status)
+        status = sweep_budgets(&p->s, spec->from, spec->to, w->budgets, w->budget, err);
+    if (!status)
+        status = bootstrap_make(p->s.episodes, spec->seed, &j.draws, err);
+    if (!status) {
+        w->draws = j.draws.draws;
+        solve_everything(&j);
+        status = j.failed ? DEER_FAILED : DEER_OK;
+    }
+    bootstrap_free(&j.draws);
+    free(j.path);
+    if (status)
+        sweep_free(w);
+    return status;
+}
+
+void sweep_free(sweep *w)
+{
+    for (int k = 0; k < w->exits; k++) {
+        free(w->frontier[k].ours);
+        free(w->frontier[k].oracle);
+    }
+    free(w->budget);
+    free(w->official);
+    free(w->has_official);
+    *w = (sweep){0};
+}
+
+int sweep_cheapest(const sweep *w, int deepest, double limit)
+{
+    for (int b = 0; b < w->budgets; b++)
+        if (w->frontier[deepest].ours[b].loss <= limit)
+            return b;
+    return -1;
+}

@@ -1,0 +1,72 @@
+/* sweep.h - the frontier: what thresholds do over a range of average budgets.
+ *
+ *   sweep w;
+ *   if (sweep_make(&p, &spec, &w, &err)) ...
+ *   use(w.frontier[5].ours[12].loss, w.frontier[5].ours[12].fraction);
+ *   sweep_free(&w);
+ *
+ * Solved once, in GFLOPs, for every deepest exit; machines are looked up against it afterwards.
+ * Losses are those of the calibration problem: with LOSS_DEEPEST against the deepest exit there
+ * is, also where a shallower one is the deepest allowed, so that frontiers can be compared.
+ */
+#ifndef REPORTS_SWEEP_H
+#define REPORTS_SWEEP_H
+
+#include "calib/problem/calibration.h"
+
+#define SWEEP_MOST_BUDGETS 200
+
+typedef struct {
+    double low, high;
+} interval;
+
+/* One way to run the policy, on average over all steps. */
+typedef struct {
+    int deepest;                     /* exit */
+    float tau[DEER_MAX_EXITS];       /* [deepest + 1]; -infinity never, the last +infinity */
+    double cost;                     /* GFLOPs in the scope of the budgets */
+    double llm, total;               /* GFLOPs in both scopes */
+    double loss;                     /* action loss */
+    double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
+    interval cost_95, loss_95;       /* 95% of redrawn episodes with these thresholds */
+} sweep_point;
+
+/* Thresholds that look no deeper than one exit; [budgets] each. A budget beyond what that exit
+ * costs gives what it gives there; a larger budget never loses more. */
+typedef struct {
+    sweep_point *ours;
+    double *oracle; /* loss that no exit rule within the budget can beat */
+} sweep_frontier;
+
+typedef struct {
+    int exits, budgets;
+    double *budget; /* [budgets] GFLOPs, ascending */
+    sweep_frontier frontier[DEER_MAX_EXITS];
+    sweep_point *official; /* [budgets] the best official heuristic, every exit allowed */
+    bool *has_official;    /* [budgets] whether one keeps the budget */
+    sweep_point fixed[DEER_MAX_EXITS]; /* always the same exit */
+    int draws;                         /* of the bootstrap */
+} sweep;
+
+typedef struct {
+    int budgets;
+    double from, to; /* GFLOPs; NaN: from the first exit's cost to the deepest's */
+    uint64_t seed;
+    int threads;
+} sweep_spec;
+
+/* p: every exit there is. DEER_INFEASIBLE when the dearest budget is below the first exit's cost.
+ */
+deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, deer_error *err);
+void sweep_free(sweep *w);
+
+/* The budgets [n] of a sweep of s, ascending; from and to as in sweep_spec. DEER_INFEASIBLE as
+ * sweep_make. */
+deer_status sweep_budgets(const steps *s, double from, double to, int n, double *budget,
+                          deer_error *err);
+
+/* The cheapest budget on the frontier of a deepest exit whose loss is at most `limit`: an index, -1
+ * when none is. */
+int sweep_cheapest(const sweep *w, int deepest, double limit);
+
+#endif

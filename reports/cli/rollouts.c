@@ -1,0 +1,244 @@
+/* rollouts.c - deer-report rollouts: evaluations side by side. */
+#include "reports/cli/rollouts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/answer/evaluation.h"
+#include "reports/formats/text.h"
+#include "runtime/base/file.h"
+#include "runtime/cli/tool.h"
+
+/* What a row takes from an evaluation: name here, name there. */
+static const char *const fields[][2] = {
+    {"success", "success"},
+    {"success_low", "low"},
+    {"success_high", "high"},
+    {"rollouts", "rollouts"},
+    {"llm_gflops", "llm_gflops"},
+    {"total_gflops", "total_gflops"},
+    {"peak_gflops", "peak_llm_gflops"},
+    {"peak_total_gflops", "peak_total_gflops"},
+    {"memory_bytes", "memory_bytes"},
+    {"ms_per_step", "ms_per_step"},
+    {"exit_fractions", "exit_fractions"},
+};
+
+/* Only where rows of instructions were judged (eval --chains). */
+static const char *const chain_fields[] = {"chains", "in_a_row", "avg_length", "avg_length_low",
+                                           "avg_length_high"};
+
+static const char *const csv_fields[] = {"rollouts",     "success",      "success_low",
+                                         "success_high", "llm_gflops",   "total_gflops",
+                                         "peak_gflops",  "memory_bytes", "ms_per_step"};
+
+/* A row of what an evaluation has; NULL with an error. */
+static json_t *make_row(const json_t *evaluation, const char *path, deer_error *err)
+{
+    json_t *row = json_object();
+
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        json_t *value = json_object_get(evaluation, fields[i][1]);
+        bool list = !strcmp(fields[i][0], "exit_fractions");
+
+        if (list ? !json_is_array(value) : !json_is_number(value)) {
+            json_decref(row);
+            deer_fail(err, "%s has no \"%s\"; is it from deer-sim eval --json?", path,
+                      fields[i][1]);
+            return NULL;
+        }
+        json_object_set(row, fields[i][0], value);
+    }
+    for (size_t i = 0; i < sizeof chain_fields / sizeof *chain_fields; i++)
+        if (json_object_get(evaluation, chain_fields[i]))
+            json_object_set(row, chain_fields[i], json_object_get(evaluation, chain_fields[i]));
+    return row;
+}
+
+/* The row of NAME=FILE; first [1] is the first evaluation, once there is one. */
+static deer_status add_row(json_t *rows, const char *argument, json_t **first, deer_error *err)
+{
+    const char *path = strchr(argument, '=') + 1;
+    json_t *name = json_stringn(argument, (size_t)(path - 1 - argument)), *evaluation = NULL,
+           *row = NULL;
+    char how[128];
+
+    if (!name)
+        return deer_fail(err, "the name given to %s is not UTF-8", path);
+    evaluation = evaluation_load(path, err);
+    if (evaluation)
+        row = make_row(evaluation, path, err);
+    if (row && !*first)
+        *first = json_incref(evaluation);
+    if (row && evaluation_differs(*first, evaluation, how, sizeof how))
+        fprintf(stderr,
+                "deer-report rollouts: warning: %s does not compare with the first file: it judged "
+                "%s\n",
+                path, how);
+    if (row) {
+        json_object_set(row, "name", name);
+        json_array_append_new(rows, row);
+    }
+    json_decref(name);
+    json_decref(evaluation);
+    return row ? DEER_OK : DEER_FAILED;
+}
+
+static double number(const json_t *row, const char *field)
+{
+    return json_number_value(json_object_get(row, field));
+}
+
+static double factor(const json_t *first, const json_t *row, const char *field)
+{
+    return number(first, field) / number(row, field);
+}
+
+static void print_table(const json_t *rows)
+{
+    const json_t *first = json_array_get(rows, 0), *row;
+    size_t i;
+
+    printf("%-12s %8s %8s  %-14s %15s %15s %15s %13s\n", "", "rollouts", "success", "95% interval",
+           "LLM GFLOPs", "total GFLOPs", "peak LLM", "memory MB");
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        printf("%-12s %8.0f %7.1f%%  [%5.1f, %5.1f] %8.5f %5.2fx %8.5f %5.2fx %8.5f %5.2fx %6.2f "
+               "%5.2fx\n",
+               json_string_value(json_object_get(row, "name")), number(row, "rollouts"),
+               100 * number(row, "success"), 100 * number(row, "success_low"),
+               100 * number(row, "success_high"), number(row, "llm_gflops"),
+               factor(first, row, "llm_gflops"), number(row, "total_gflops"),
+               factor(first, row, "total_gflops"), number(row, "peak_gflops"),
+               factor(first, row, "peak_gflops"), number(row, "memory_bytes") / 1e6,
+               factor(first, row, "memory_bytes"));
+    }
+    printf("GFLOPs per action, one multiply-add counted as one FLOP; factors against '%s'\n",
+           json_string_value(json_object_get(first, "name")));
+}
+
+/* As papers on CALVIN print it: instructions done in a row, and how many on average. */
+static void print_chains(const json_t *rows)
+{
+    const json_t *row;
+    bool titled = false;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        if (!json_object_get(row, "avg_length"))
+            continue;
+        if (!titled)
+            printf("\n%-12s %8s %7s %7s %7s %7s %7s %15s\n", "", "chains", "1", "2", "3", "4", "5",
+                   "average length");
+        titled = true;
+        printf("%-12s %8.0f", json_string_value(json_object_get(row, "name")),
+               number(row, "chains"));
+        for (size_t n = 0; n < 5; n++)
+            printf(" %6.1f%%",
+                   100 * json_number_value(json_array_get(json_object_get(row, "in_a_row"), n)));
+        printf("  %.2f [%.2f, %.2f]\n", number(row, "avg_length"), number(row, "avg_length_low"),
+               number(row, "avg_length_high"));
+    }
+}
+
+static deer_status save(json_t *rows, const char *out, deer_error *err)
+{
+    json_t *root = json_pack("{s:O}", "rows", rows);
+    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
+    deer_status status = text ? file_write(out, text, strlen(text), err)
+                              : deer_fail(err, "out of memory writing %s", out);
+
+    free(text);
+    json_decref(root);
+    return status;
+}
+
+static deer_status save_csv(const json_t *rows, const char *path, deer_error *err)
+{
+    static const char header[] = "name,rollouts,success,success_low,success_high,llm_gflops,"
+                                 "total_gflops,peak_gflops,memory_bytes,ms_per_step,avg_length,"
+                                 "avg_length_low,avg_length_high\n";
+    size_t size = 0, i;
+    char *text = NULL;
+    FILE *f = open_memstream(&text, &size);
+    const json_t *row;
+    deer_status status;
+
+    if (!f)
+        return deer_fail(err, "out of memory writing %s", path);
+    fputs(header, f);
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        text_csv(f, json_string_value(json_object_get(row, "name")));
+        for (size_t k = 0; k < sizeof csv_fields / sizeof *csv_fields; k++)
+            fprintf(f, ",%.8g", number(row, csv_fields[k]));
+        for (size_t k = 2; k < sizeof chain_fields / sizeof *chain_fields; k++)
+            if (json_object_get(row, chain_fields[k]))
+                fprintf(f, ",%.8g", number(row, chain_fields[k]));
+            else
+                fputc(',', f);
+        fputc('\n', f);
+    }
+    fclose(f);
+    status = file_write(path, text, size, err);
+    free(text);
+    return status;
+}
+
+/* Every argument is NAME=FILE, with a name of its own. */
+static int check_names(const tool_command *self, const char *const *argument, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const char *end = strchr(argument[i], '=');
+
+        if (!end)
+            return tool_usage(self, "'%s' is not NAME=FILE", argument[i]);
+        for (int j = 0; j < i; j++)
+            if (!strncmp(argument[i], argument[j], (size_t)(end + 1 - argument[i])))
+                return tool_usage(self, "two evaluations have the name '%.*s'",
+                                  (int)(end - argument[i]), argument[i]);
+    }
+    return n ? 0 : tool_usage(self, "which evaluations? NAME=FILE ...");
+}
+
+int report_rollouts_main(int argc, char **argv)
+{
+    const char *out = NULL, *csv = NULL;
+    const tool_option options[] = {{"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+                                   {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
+                                   {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-report rollouts", "compares closed-loop evaluations in one table",
+        "NAME=FILE ... [--out FILE] [--csv FILE]", options,
+        "deer-sim eval --model policy.safetensors --json > full.json\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
+        "deer-report rollouts full=full.json early=early.json --out summary.json"};
+    const char *rest[64];
+    json_t *rows, *first = NULL;
+    deer_error err;
+    deer_status status = DEER_OK;
+    int n = 0, ended;
+
+    if (argc > 64)
+        return tool_usage(&self, "too many arguments");
+    if (tool_parse(&self, argc, argv, rest, &n, &ended))
+        return ended;
+    if (check_names(&self, rest, n))
+        return DEER_USAGE;
+    rows = json_array();
+    for (int i = 0; i < n && !status; i++)
+        status = add_row(rows, rest[i], &first, &err);
+    if (!status && out)
+        status = save(rows, out, &err);
+    if (!status && csv)
+        status = save_csv(rows, csv, &err);
+    if (!status) {
+        print_table(rows);
+        print_chains(rows);
+    }
+    json_decref(first);
+    json_decref(rows);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

@@ -1,0 +1,159 @@
+/* whatif.c - deer-report whatif: asking, printing, writing. */
+#include "reports/cli/whatif.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reports/formats/report_csv.h"
+#include "reports/formats/report_json.h"
+#include "reports/formats/text.h"
+#include "reports/page/page.h"
+#include "runtime/base/file.h"
+#include "runtime/cli/tool.h"
+
+/* ---------------------------------------------------------------- people ------------------- */
+
+static void print_choice(const report *r, const char *what, int answer)
+{
+    const fleet_answer *a;
+    const deer_hardware *h;
+    char name[256], price[32] = "price unknown", text[4][TEXT_DIGITS];
+
+    if (answer < 0)
+        return;
+    a = &r->f.answer[answer];
+    h = &r->f.machine[r->f.option[a->option].machine];
+    fleet_describe(&r->f, r->q, a, name, sizeof name);
+    if (deer_figure_known(&h->price))
+        snprintf(price, sizeof price, "%.0f USD", h->price.value);
+    printf("  %-13s %s: %s, %s, %s a step on average (%s to %s), deepest exit %d%s\n", what, name,
+           price, text_digits(text[0], a->at.watts.expected, " W"),
+           text_digits(text[1], 1e3 * a->at.seconds.expected, " ms"),
+           text_digits(text[2], 1e3 * a->at.seconds.low, ""),
+           text_digits(text[3], 1e3 * a->at.seconds.high, ""), a->deepest,
+           a->sure ? "" : "; not at the pessimistic end");
+}
+
+static void print_rate(const report *r, int rate)
+{
+    const fleet_choice *c = &r->f.choice[rate];
+    char name[256];
+
+    printf("\n%g Hz: %d of %d machines meet the demands\n", r->q->rate[rate], c->machines,
+           r->f.machines);
+    print_choice(r, "cheapest", c->cheapest);
+    print_choice(r, "lowest power", c->lowest_power);
+    print_choice(r, "fastest", c->fastest);
+    if (c->machines || c->nearest < 0)
+        return;
+    fleet_describe(&r->f, r->q, &r->f.answer[c->nearest], name, sizeof name);
+    printf("  nearest: %s; %s\n", name, r->f.answer[c->nearest].reason);
+}
+
+static void print_report(const report *r)
+{
+    const sweep_point *x = &r->w.frontier[r->w.exits - 1].ours[r->recommended];
+    const sweep_point *full = &r->w.fixed[r->w.exits - 1];
+
+    printf("%s: %d episodes, %lld steps, policy %s, costs of %s\n", r->q->cache,
+           r->c->about.episodes, (long long)r->c->steps, r->model_name, r->config.name);
+    printf("full depth: %.5g GFLOPs (%s); recommended budget %.5g GFLOPs (%.0f%%): loss %.3g "
+           "[%.3g, %.3g]\n",
+           full->cost, r->q->scope, r->w.budget[r->recommended], 100 * x->cost / full->cost,
+           x->loss, x->loss_95.low, x->loss_95.high);
+    for (int i = 0; i < r->q->rates; i++)
+        print_rate(r, i);
+    printf("\nGFLOPs count one multiply-add as one FLOP; %s\n", r->trust.statement);
+}
+
+/* ---------------------------------------------------------------- files -------------------- */
+
+static bool is_standard(const char *path)
+{
+    return path && !strcmp(path, "-");
+}
+
+/* Whole or not at all; "-" prints it. */
+static deer_status write_text(const char *path, char *text, size_t size, deer_error *err)
+{
+    deer_status status = DEER_OK;
+
+    if (!text)
+        return deer_fail(err, "out of memory writing %s", path);
+    if (!is_standard(path)) {
+        status = file_write(path, text, size, err);
+    } else {
+        fwrite(text, 1, size, stdout);
+        if (!size || text[size - 1] != '\n')
+            putchar('\n');
+    }
+    free(text);
+    return status;
+}
+
+static deer_status write_json(const report *r, deer_error *err)
+{
+    char *text = report_json_text(r, true);
+
+    return write_text(r->q->json, text, text ? strlen(text) : 0, err);
+}
+
+static deer_status write_csv(const report *r, deer_error *err)
+{
+    size_t size = 0;
+    char *text = report_csv_text(r, &size);
+
+    return write_text(r->q->csv, text, size, err);
+}
+
+static deer_status write_page(const report *r, deer_error *err)
+{
+    size_t size = 0;
+    char *text = NULL;
+
+    return page_text(r, &text, &size, err) ? DEER_FAILED : write_text(r->q->out, text, size, err);
+}
+
+static deer_status deliver(const report *r, deer_error *err)
+{
+    const question *q = r->q;
+    deer_status status = DEER_OK;
+
+    if (q->out)
+        status = write_page(r, err);
+    if (!status && q->csv)
+        status = write_csv(r, err);
+    if (!status && q->json)
+        status = write_json(r, err);
+    if (!status && !is_standard(q->out) && !is_standard(q->csv) && !is_standard(q->json))
+        print_report(r);
+    return status;
+}
+
+/* ---------------------------------------------------------------- command ------------------ */
+
+int report_whatif_main(int argc, char **argv)
+{
+    static report r; /* several hundred kilobytes */
+    const tool_command self = {.name = "deer-report whatif"};
+    question q;
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (question_parse(argc, argv, &q, &ended))
+        return ended;
+    status = report_make(&q, &r, &err);
+    if (!status) {
+        if (*r.success.warning)
+            fprintf(stderr, "%s: warning: %s\n", self.name, r.success.warning);
+        status = deliver(&r, &err);
+        if (!status)
+            status = report_verdict(&r, &err);
+        report_free(&r);
+    }
+    question_free(&q);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

@@ -1,0 +1,104 @@
+/* report_csv.c - a report as one table. */
+#include "reports/formats/report_csv.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "reports/formats/text.h"
+
+static const char header[] =
+    "machine,mode,dtype,rate_hz,budget_gflops,verdict,deepest_exit,llm_gflops,total_gflops,loss,"
+    "loss_low,loss_high,success,latency_ms,latency_low_ms,latency_high_ms,p99_ms,sustained_hz,"
+    "energy_j,watts,memory_bytes,price_usd,thresholds,exit_fractions\n";
+
+static void number(FILE *out, double value)
+{
+    fputc(',', out);
+    if (isfinite(value))
+        fprintf(out, "%.6g", value);
+}
+
+static void thresholds(FILE *out, const sweep_point *x)
+{
+    fputc(',', out);
+    for (int k = 0; k <= x->deepest; k++)
+        if (k == x->deepest)
+            fputs("always", out);
+        else if (x->tau[k] == -INFINITY)
+            fputs("never ", out);
+        else
+            fprintf(out, "%.6g ", (double)x->tau[k]);
+    fputc(',', out);
+    for (int k = 0; k <= x->deepest; k++)
+        fprintf(out, "%s%.6g", k ? " " : "", x->fraction[k]);
+}
+
+static void policy_columns(FILE *out, const report *r, const sweep_point *x)
+{
+    interval ignored;
+    double success;
+
+    success_at(&r->success, x->cost, &success, &ignored);
+    number(out, x->llm);
+    number(out, x->total);
+    number(out, x->loss);
+    number(out, x->loss_95.low);
+    number(out, x->loss_95.high);
+    number(out, success);
+}
+
+static void machine_columns(FILE *out, const fleet_point *at)
+{
+    number(out, 1e3 * at->seconds.expected);
+    number(out, 1e3 * at->seconds.low);
+    number(out, 1e3 * at->seconds.high);
+    number(out, 1e3 * at->p99.expected);
+    number(out, 1 / at->seconds.expected);
+    number(out, at->joules.expected);
+    number(out, at->watts.expected);
+}
+
+static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
+{
+    const fleet_option *o = &r->f.option[a->option];
+    const deer_hardware *h = &r->f.machine[o->machine];
+    const sweep_point *x = a->deepest < 0 ? NULL : &r->w.frontier[a->deepest].ours[budget];
+    fleet_point at;
+    fleet_verdict verdict = fleet_verdict_at(r->q, &r->w, &r->success, &r->f, a, budget, &at);
+
+    text_csv(out, h->name);
+    fputc(',', out);
+    text_csv(out, h->mode[o->mode].name);
+    fprintf(out, ",%s", hardware_dtype_name(r->q->dtype[a->dtype]));
+    number(out, r->q->rate[a->rate]);
+    number(out, r->w.budget[budget]);
+    fprintf(out, ",%s,", fleet_verdict_name(verdict));
+    if (!x) {
+        fputs(",,,,,,,,,,,,,,", out);
+        number(out, h->price.value);
+        fputs(",,\n", out);
+        return;
+    }
+    fprintf(out, "%d", a->deepest);
+    policy_columns(out, r, x);
+    machine_columns(out, &at);
+    number(out, o->costs[a->dtype].memory[a->deepest].total.expected);
+    number(out, h->price.value);
+    thresholds(out, x);
+    fputc('\n', out);
+}
+
+char *report_csv_text(const report *r, size_t *size)
+{
+    char *text = NULL;
+    FILE *out = open_memstream(&text, size);
+
+    if (!out)
+        return NULL;
+    fputs(header, out);
+    for (int i = 0; i < r->f.answers; i++)
+        for (int b = 0; b < r->w.budgets; b++)
+            row(out, r, &r->f.answer[i], b);
+    fclose(out);
+    return text;
+}

@@ -1,0 +1,95 @@
+/* bench_print.c - what deer-run bench measured, as tables and as JSON. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "budgets/machines/hardware.h"
+#include "runtime/cli/run_bench.h"
+
+static double mb(long bytes)
+{
+    return (double)bytes / 1e6;
+}
+
+static void print_times(const bench_exit *m, int count)
+{
+    puts("                       ms a step                   GFLOPs a step         ms before\n"
+         "exit layer   median      p10      p90      p99        llm      total     open  1st step");
+    for (; count-- > 0; m++)
+        printf("%4d %5d %8.3f %8.3f %8.3f %8.3f %10.6f %10.6f %8.2f %9.2f\n", m->exit, m->layer,
+               m->median, m->p10, m->p90, m->p99, m->llm, m->total, m->open_ms, m->first_ms);
+}
+
+static void print_memory(const bench_exit *m, int count)
+{
+    puts("\n                        memory, MB\n"
+         "exit layer     model   session  predicted  resident     off   process   growth");
+    for (; count-- > 0; m++)
+        printf("%4d %5d %9.2f %9.2f %10.2f %9.2f %+6.1f%% %9.2f %8.2f\n", m->exit, m->layer,
+               mb((long)m->model_bytes), mb((long)m->session_bytes), mb((long)m->predicted_bytes),
+               mb(m->policy_bytes),
+               100 * ((double)m->policy_bytes / (double)m->predicted_bytes - 1),
+               mb((long)m->process_bytes), mb(m->growth));
+}
+
+/* Predicted beside measured. */
+static void print_said(const bench *b, const bench_exit *m, int count)
+{
+    printf("\nms a step, against %s\n"
+           "exit layer  measured  predicted    off                range\n",
+           b->hardware);
+    for (; count-- > 0; m++)
+        printf("%4d %5d %9.3f %10.3f %+5.1f%% %9.3f to %9.3f\n", m->exit, m->layer, m->median,
+               m->said, 100 * (m->said / m->median - 1), m->said_low, m->said_high);
+}
+
+void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *s)
+{
+    printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
+           hardware_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
+           m->threads == 1 ? "" : "s");
+    print_times(m, count);
+    print_memory(m, count);
+    if (b->hardware)
+        print_said(b, m, count);
+    puts("\nEach row opens the model up to that exit and never leaves before it.");
+    if (!s)
+        return;
+    printf("\nthe stages of exit %d\n\n", m[count - 1].exit);
+    stage_table_print(s);
+}
+
+static json_t *exit_json(const bench_exit *m)
+{
+    return json_pack("{s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, "
+                     "s:I}",
+                     "exit", m->exit, "layer", m->layer, "ms_median", m->median, "ms_p10", m->p10,
+                     "ms_p90", m->p90, "ms_p99", m->p99, "ms_open", m->open_ms, "ms_first_step",
+                     m->first_ms, "llm_gflops", m->llm, "total_gflops", m->total, "model_bytes",
+                     (json_int_t)m->model_bytes, "session_bytes", (json_int_t)m->session_bytes,
+                     "predicted_bytes", (json_int_t)m->predicted_bytes, "resident_bytes",
+                     (json_int_t)m->policy_bytes, "process_bytes", (json_int_t)m->process_bytes,
+                     "growth_bytes", (json_int_t)m->growth);
+}
+
+void bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *s)
+{
+    json_t *exits = json_array();
+    json_t *root = json_pack("{s:s*, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "type",
+                             hardware_dtype_name(m->dtype), "tokens", m->tokens, "image_side",
+                             (json_int_t)b->side, "steps", (json_int_t)b->steps, "threads",
+                             m->threads, "exits", exits);
+
+    for (int i = 0; i < count; i++) {
+        json_t *exit = exit_json(&m[i]);
+        if (!isnan(m[i].said))
+            json_object_set_new(exit, "predicted_ms",
+                                json_pack("[f, f, f]", m[i].said_low, m[i].said, m[i].said_high));
+        json_array_append_new(exits, exit);
+    }
+    if (s)
+        json_object_set_new(root, "profile", stage_table_json(s));
+    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+    putchar('\n');
+    json_decref(root);
+}

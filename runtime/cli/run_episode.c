@@ -1,0 +1,305 @@
+/* episode.c - deer-run episode: plays recorded observations through a policy.
+ *
+ * The policy sees what the demonstrator saw, so its actions can be compared with the demonstrated
+ * ones step by step; they do not move anything. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budgets/cost/cost.h"
+#include "budgets/measure/statistics.h"
+#include "datasets/demos/demos.h"
+#include "runtime/base/threads.h"
+#include "runtime/cli/run_commands.h"
+#include "runtime/cli/run_played.h"
+#include "runtime/cli/run_policy.h"
+#include "runtime/cli/tool.h"
+
+typedef struct {
+    const char *model, *thresholds, *demos, *name, *instruction;
+    demos_cameras cameras;
+    long exit, threads;
+    double budget;
+    bool all, steps, profile, pin, json;
+} request;
+
+/* Who looks on while episodes are played; either may be NULL. */
+typedef struct {
+    deer_drift *drift;
+    stage_log *stages;
+} watchers;
+
+/* ---------------------------------------------------------------- playing ------------------ */
+
+static double pose_error(const deer_action *action, const float demonstrated[DEMO_ACTION])
+{
+    double squares = 0;
+
+    for (int i = 0; i < DEER_POSE; i++) {
+        double d = (double)action->command[i] - (double)demonstrated[i];
+        squares += d * d;
+    }
+    return sqrt(squares / DEER_POSE);
+}
+
+static void note_step(const deer_cost *cost, const deer_action *a, const float *demonstrated,
+                      double seconds, played_step *s)
+{
+    s->exit = a->exit;
+    s->layer = a->exit_layer;
+    s->head_evaluations = a->head_evaluations;
+    s->llm = deer_gflops(cost->exit[a->exit].llm);
+    s->total = deer_gflops(deer_cost_step(cost, a->exit, a->head_evaluations));
+    s->ms = 1e3 * seconds;
+    s->delta = (double)a->delta[a->exit];
+    s->pose_error = pose_error(a, demonstrated);
+    s->gripper_agrees = (a->command[DEER_POSE] > 0) == (demonstrated[DEER_POSE] > 0);
+}
+
+/* The first step of a session touches weights and makes tables: not what a step takes. */
+static deer_status warm_up(policy *p, const demo_episode *e, deer_error *err)
+{
+    deer_observation seen = demo_episode_observation(e, 0);
+    deer_action action;
+
+    if (deer_step(p->session, &seen, &action, err))
+        return DEER_FAILED;
+    deer_session_reset(p->session);
+    return DEER_OK;
+}
+
+static deer_status play_steps(policy *p, const demo_episode *e, const watchers *watch,
+                              played_episode *out, deer_error *err)
+{
+    deer_cost cost;
+
+    out->tokens = deer_session_tokens(p->session);
+    deer_cost_of(deer_model_config(p->model), out->tokens, deer_dtype_of(p->model), &cost);
+    if (warm_up(p, e, err))
+        return DEER_FAILED;
+    if (watch->stages)
+        stage_log_skip(watch->stages);
+    for (int t = 0; t < e->steps; t++) {
+        deer_observation seen = demo_episode_observation(e, t);
+        deer_action action;
+        double start = tool_seconds(), seconds;
+        if (deer_step(p->session, &seen, &action, err))
+            return DEER_FAILED;
+        seconds = tool_seconds() - start;
+        if (watch->drift)
+            deer_drift_step(watch->drift, &action);
+        if (watch->stages)
+            stage_log_step(watch->stages);
+        note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, seconds, &out->step[t]);
+    }
+    return DEER_OK;
+}
+
+static deer_status play_episode(const request *r, policy *p, demos *d, int i, const watchers *watch,
+                                deer_drift_report *drift, played_episode *out, deer_error *err)
+{
+    demo_episode e;
+    deer_status status;
+
+    if (demos_read(d, i, &e, err))
+        return DEER_FAILED;
+    if (r->instruction)
+        snprintf(e.instruction, sizeof e.instruction, "%s", r->instruction);
+    memcpy(out->name, e.name, sizeof out->name);
+    memcpy(out->instruction, e.instruction, sizeof out->instruction);
+    out->steps = e.steps;
+    out->step = calloc((size_t)e.steps, sizeof *out->step);
+    if (!out->step)
+        status = deer_fail(err, "out of memory playing %s", e.name);
+    else if (!*e.instruction)
+        status = deer_fail(err, "%s: %s has no instruction; give one by --instruction", r->demos,
+                           e.name);
+    else if (!(status = deer_session_set_instruction(p->session, e.instruction, err)))
+        status = play_steps(p, &e, watch, out, err);
+    if (!status && watch->drift)
+        status = deer_drift_end_episode(watch->drift, deer_drift_kind(e.task), drift, err);
+    demo_episode_free(&e);
+    return status;
+}
+
+/* stages may be NULL. */
+static deer_status play_all(const request *r, policy *p, demos *d, int first, int count,
+                            stage_log *stages, played *out, deer_error *err)
+{
+    watchers watch = {.stages = stages};
+    tool_progress progress;
+    deer_status status = DEER_OK;
+
+    out->episode = calloc((size_t)count, sizeof *out->episode);
+    if (!out->episode)
+        return deer_fail(err, "out of memory for %d episodes", count);
+    out->watched = r->all && p->thresholds.reference.episodes;
+    if (out->watched && deer_drift_new(&p->thresholds, &watch.drift, err))
+        return DEER_FAILED;
+    tool_progress_start(&progress, "play", "episodes", count);
+    for (int i = 0; i < count && !status; i++) {
+        out->count = i + 1;
+        status = play_episode(r, p, d, first + i, &watch, &out->drift, &out->episode[i], err);
+        tool_progress_update(&progress, i + 1);
+    }
+    tool_progress_end(&progress);
+    deer_drift_free(watch.drift);
+    return status;
+}
+
+/* The same, stage by stage. */
+static deer_status play_profiled(const request *r, policy *p, demos *d, int first, int count,
+                                 played *out, deer_error *err)
+{
+    static stage_table table;
+    stage_log log;
+    long steps = r->all ? demos_total_steps(d) : demos_steps(d, first);
+    deer_status status = stage_log_start(&log, p->model, p->session, steps, err);
+
+    if (!status)
+        status = play_all(r, p, d, first, count, &log, out, err);
+    if (!status)
+        status = limits_measure(threads_count(), &table.limits, err);
+    if (!status)
+        status = stage_log_table(&log, &table, err);
+    stage_log_end(&log);
+    out->stages = &table;
+    return status;
+}
+
+/* ---------------------------------------------------------------- command ------------------ */
+
+static deer_status report(const request *r, const played *p, deer_error *err)
+{
+    played_summary all;
+    bool steps = r->steps || !r->all;
+
+    if (played_summarise(p, 0, p->count, &all, err))
+        return DEER_FAILED;
+    if (r->json)
+        return played_print_json(p, &all, steps, err);
+    for (int i = 0; i < p->count && steps; i++)
+        played_print_steps(&p->episode[i]);
+    if (r->all && played_print_episodes(p, err))
+        return DEER_FAILED;
+    played_print_totals(p, &all);
+    played_print_stages(p, &all);
+    return DEER_OK;
+}
+
+/* Poor actions have a reason then. */
+static void warn_of_unknown_words(const played *p, const deer_model *model)
+{
+    const char *first = NULL;
+    int episodes = 0;
+
+    for (int i = 0; i < p->count; i++)
+        if (deer_unknown_words(model, p->episode[i].instruction)) {
+            first = first ? first : p->episode[i].instruction;
+            episodes++;
+        }
+    if (episodes)
+        fprintf(stderr,
+                "deer-run episode: %d of %d instructions have words that the model does not know, "
+                "which all mean the same to it; the first is \"%s\"\n",
+                episodes, p->count, first);
+}
+
+static deer_status play_and_report(const request *r, policy *p, demos *d, deer_error *err)
+{
+    played result = {.config = deer_model_config(p->model),
+                     .weights = deer_model_type(p->model),
+                     .thresholds = &p->thresholds,
+                     .threads = threads_count(),
+                     .fixed = !r->thresholds};
+    int first = r->name ? demos_find(d, r->name) : 0, count = r->all ? demos_count(d) : 1;
+    deer_status status;
+
+    if (first < 0)
+        return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos, r->name,
+                         demos_name(d, 0));
+    status = r->profile ? play_profiled(r, p, d, first, count, &result, err)
+                        : play_all(r, p, d, first, count, NULL, &result, err);
+    if (!status)
+        warn_of_unknown_words(&result, p->model);
+    result.memory_bytes = deer_model_bytes(p->model) + deer_session_bytes(p->session);
+    if (!status)
+        status = report(r, &result, err);
+    played_free(&result);
+    return status;
+}
+
+static deer_status run(const request *r, deer_error *err)
+{
+    policy p;
+    demos *d;
+    deer_status status;
+
+    if (demos_open_cameras(r->demos, &r->cameras, &d, err))
+        return DEER_FAILED;
+    status =
+        policy_open(r->model, r->thresholds,
+                    r->exit == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)r->exit, r->budget, &p, err);
+    if (!status) {
+        status = play_and_report(r, &p, d, err);
+        policy_close(&p);
+    }
+    demos_close(d);
+    return status;
+}
+
+int run_episode_main(int argc, char **argv)
+{
+    request r = {.exit = TOOL_NOT_GIVEN, .threads = TOOL_NOT_GIVEN, .budget = NAN};
+    const tool_option options[] = {
+        {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
+        {"demos", TOOL_STRING, &r.demos, "FILE", "demonstrations to play (required)"},
+        {"static-camera", TOOL_STRING, &r.cameras.static_camera, "NAME",
+         "below obs/ (default: the usual names)"},
+        {"gripper-camera", TOOL_STRING, &r.cameras.gripper_camera, "NAME", "the same on the wrist"},
+        {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
+        {"exit", TOOL_INT, &r.exit, "K", "or: always this exit, from 0 (default the deepest)"},
+        {"budget", TOOL_DOUBLE, &r.budget, "X", "turn the thresholds' dial to X GFLOPs a step"},
+        {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
+        {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
+        {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
+        {"instruction", TOOL_STRING, &r.instruction, "TEXT", "instead of the recorded one"},
+        {"threads", TOOL_INT, &r.threads, "N",
+         "for matrix products, 1 to 1024 (default one per core)"},
+        {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},
+        {"profile", TOOL_FLAG, &r.profile, NULL,
+         "time of each stage of the steps played, beside this machine's limits"},
+        {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-run episode", "plays recorded observations through a policy",
+        "--model FILE --demos FILE [options]", options,
+        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5\n"
+        "deer-run episode --model policy.safetensors --exit 2 --demos demos.h5 --all --json\n"
+        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5 --all "
+        "--profile"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!r.model || !r.demos)
+        return tool_usage(&self, "--model and --demos are required");
+    if (r.thresholds && r.exit != TOOL_NOT_GIVEN)
+        return tool_usage(&self, "--thresholds and --exit exclude each other");
+    if (!isnan(r.budget) && !r.thresholds)
+        return tool_usage(&self, "--budget needs --thresholds");
+    if (r.all && r.name)
+        return tool_usage(&self, "--all and --demo exclude each other");
+    if (tool_outside(&self, "exit", r.exit, 0, DEER_MAX_EXITS - 1) ||
+        tool_outside(&self, "threads", r.threads, 1, TOOL_MOST_THREADS))
+        return DEER_USAGE;
+    if (r.threads != TOOL_NOT_GIVEN)
+        deer_set_threads((int)r.threads);
+    if (r.pin)
+        deer_pin_threads();
+    status = run(&r, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

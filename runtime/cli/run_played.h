@@ -1,0 +1,75 @@
+/* played.h - what happened when recorded observations were played through a policy. */
+#ifndef RUN_PLAYED_H
+#define RUN_PLAYED_H
+
+#include <stdio.h>
+
+#include "budgets/measure/stage_log.h"
+#include "runtime/deer_drift.h"
+
+/* One step. Costs in GFLOPs, a multiply-add counted as one. */
+typedef struct {
+    int exit, layer, head_evaluations;
+    double llm, total;
+    double ms;         /* latency of deer_step */
+    double delta;      /* criterion at the exit taken, NaN where it was not compared */
+    double pose_error; /* root mean square over the 6 pose dimensions to the demonstrated action */
+    bool gripper_agrees;
+} played_step;
+
+typedef struct {
+    char name[64], instruction[256];
+    int tokens, steps;
+    played_step *step;
+} played_episode;
+
+typedef struct {
+    const deer_config *config;
+    const char *weights; /* type of the model */
+    const deer_thresholds *thresholds;
+    bool fixed;          /* no thresholds file: nothing was promised */
+    size_t memory_bytes; /* weights and the session */
+    int threads;         /* that it has room for; a promise is of one */
+    int count;
+    played_episode *episode; /* [count] */
+    bool watched;            /* drift says whether the episodes look like the calibration's */
+    deer_drift_report drift;
+    const stage_table *stages; /* of all steps; NULL where they were not asked for */
+} played;
+
+/* Frees the episodes. */
+void played_free(played *p);
+
+/* Summary of some steps. */
+typedef struct {
+    long steps;
+    double llm, total;           /* averages */
+    double total_p50, total_p99; /* quantiles over the steps */
+    double peak_llm, peak_total; /* of the steps played */
+    double ms_p50, ms_p99, ms_most;
+    double pose_error;               /* root mean square over all steps */
+    double gripper;                  /* fraction of steps that agree */
+    double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
+} played_summary;
+
+/* Summarises episodes first..first+count-1. */
+deer_status played_summarise(const played *p, int first, int count, played_summary *s,
+                             deer_error *err);
+
+/* Prints every step of an episode as a table. */
+void played_print_steps(const played_episode *e);
+
+/* Prints one line for each episode. */
+deer_status played_print_episodes(const played *p, deer_error *err);
+
+/* Prints the totals beside what the thresholds promised. */
+void played_print_totals(const played *p, const played_summary *s);
+
+/* Prints the stages of the steps, and which exits these took; nothing without stages. */
+void played_print_stages(const played *p, const played_summary *s);
+
+/* Prints everything as JSON; the steps only when asked. */
+deer_status played_print_json(const played *p, const played_summary *all, bool steps,
+                              deer_error *err);
+
+#endif

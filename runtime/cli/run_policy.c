@@ -1,0 +1,49 @@
+/* policy.c - a model under thresholds or at a fixed exit. */
+#include "runtime/cli/run_policy.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The deepest exit is in the thresholds file, and decides how much of the model is loaded; the file
+ * can be checked against the model only then. */
+static deer_status open_under_thresholds(const char *model, const char *path, policy *p,
+                                         deer_error *err)
+{
+    deer_status status;
+
+    if (deer_thresholds_load(path, NULL, &p->thresholds, err))
+        return DEER_FAILED;
+    status = deer_model_open(model, p->thresholds.max_exit, &p->model, err);
+    if (status == DEER_USAGE)
+        return deer_fail(err, "%s is for another model: it goes up to exit %d, which %s has not",
+                         path, p->thresholds.max_exit, model);
+    return status ? status : deer_thresholds_load(path, p->model, &p->thresholds, err);
+}
+
+deer_status policy_open(const char *model, const char *thresholds, int exit, double budget,
+                        policy *p, deer_error *err)
+{
+    deer_status status;
+
+    memset(p, 0, sizeof *p);
+    if (thresholds)
+        status = open_under_thresholds(model, thresholds, p, err);
+    else
+        status = deer_model_open(model, exit, &p->model, err);
+    if (!status && !thresholds)
+        deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &p->thresholds);
+    if (!status && !isnan(budget))
+        status = deer_thresholds_set_budget(&p->thresholds, budget, err);
+    if (!status)
+        status = deer_session_new(p->model, &p->thresholds, &p->session, err);
+    if (status)
+        policy_close(p);
+    return status;
+}
+
+void policy_close(policy *p)
+{
+    deer_session_free(p->session);
+    deer_model_close(p->model);
+    memset(p, 0, sizeof *p);
+}

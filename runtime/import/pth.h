@@ -1,0 +1,44 @@
+/* pth.h - PyTorch's checkpoints (torch.save's zip format), read without PyTorch.
+ *
+ *   pth file;
+ *   if (pth_open("checkpoint.pth", &file, &err)) ...
+ *   state = pickle_get(file.pickle.root, "model_state_dict");
+ *   pth_read(&file, tensor, floats, &err);
+ *   pth_close(&file);
+ *
+ * The file is mapped; a tensor is read when it is asked for. Nothing in it is executed (pickle.h).
+ * Of a TorchScript archive (OpenAI's CLIP files are some) the parameters are read, its code is not.
+ * The format before PyTorch 1.6 is refused with what to do.
+ */
+#ifndef RUNTIME_PTH_H
+#define RUNTIME_PTH_H
+
+#include "runtime/import/pickle.h"
+#include "runtime/import/zip.h"
+
+typedef struct {
+    char *path;
+    uint8_t *data;
+    size_t size;
+    zip archive;
+    char *prefix; /* of every entry: "<prefix>/data.pkl" */
+    pickle pickle;
+} pth;
+
+deer_status pth_open(const char *path, pth *file, deer_error *err);
+void pth_close(pth *file);
+
+/* Where and how a tensor's (or numpy array's) data lies: all of the storage, checked to be there.
+ */
+deer_status pth_data(const pth *file, const pickle_value *tensor, const uint8_t **data,
+                     deer_error *err);
+
+/* All elements in row-major order as float32: out [pickle_elements(tensor)]. */
+deer_status pth_read(const pth *file, const pickle_value *tensor, float *out, deer_error *err);
+
+/* Rows [first, first + rows) of it: of its first dimension; row 0 of a tensor without dimensions.
+ */
+deer_status pth_read_rows(const pth *file, const pickle_value *tensor, size_t first, size_t rows,
+                          float *out, deer_error *err);
+
+#endif

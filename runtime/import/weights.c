@@ -1,0 +1,307 @@
+/* weights.c - safetensors and PyTorch checkpoints behind one face. */
+#include "runtime/import/weights.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/file.h"
+#include "runtime/base/json_file.h"
+
+enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_ATTRIBUTES = 1000000 };
+
+/* ---------------------------------------------------------------- table -------------------- */
+
+static weights_tensor *add(weights *w, deer_error *err)
+{
+    if (w->count == w->room) {
+        size_t room = w->room ? 2 * w->room : 256;
+        weights_tensor *tensor = realloc(w->tensor, room * sizeof *tensor);
+        char **names = tensor ? realloc(w->names, room * sizeof *names) : NULL;
+
+        w->tensor = tensor ? tensor : w->tensor;
+        w->names = names ? names : w->names;
+        if (!names) {
+            deer_fail(err, "out of memory reading %s", w->path);
+            return NULL;
+        }
+        w->room = room;
+    }
+    w->names[w->count] = NULL;
+    w->tensor[w->count] = (weights_tensor){.name = NULL};
+    return &w->tensor[w->count++];
+}
+
+static deer_status list_safetensors(weights *w, int part, deer_error *err)
+{
+    const safetensors *file = &w->safetensors[part];
+
+    for (size_t i = 0; i < file->count; i++) {
+        weights_tensor *t = add(w, err);
+
+        if (!t)
+            return DEER_FAILED;
+        t->name = file->tensor[i].name;
+        t->part = part;
+        t->own = &file->tensor[i];
+        t->rank = file->tensor[i].rank;
+        if (t->rank > SAFETENSORS_RANK)
+            return deer_fail(err, "%s: tensor %s has %d dimensions", w->path, t->name, t->rank);
+        memcpy(t->shape, file->tensor[i].shape, sizeof file->tensor[i].shape);
+    }
+    return DEER_OK;
+}
+
+/* Adds a tensor of that name; takes the name. */
+static deer_status add_named(weights *w, int part, char *name, const pickle_value *value,
+                             deer_error *err)
+{
+    weights_tensor *t = name ? add(w, err) : NULL;
+
+    if (!t) {
+        free(name);
+        return deer_fail(err, "out of memory reading %s", w->path);
+    }
+    w->names[w->count - 1] = name;
+    t->name = name;
+    t->part = part;
+    t->own = value;
+    t->rank = value->as.tensor.rank;
+    memcpy(t->shape, value->as.tensor.shape, sizeof t->shape);
+    return DEER_OK;
+}
+
+/* The tensors among the attributes of a TorchScript module and of the modules in it: names as a
+ * state dict has them, joined by dots. Modules may be shared, or hold themselves: attributes that
+ * are looked at are counted. */
+static deer_status list_modules(weights *w, int part, const pickle_value *module,
+                                const char *prefix, int *left, deer_error *err)
+{
+    for (size_t i = 0; i + 1 < module->as.many.count; i += 2) {
+        const pickle_value *key = module->as.many.item[i], *value = module->as.many.item[i + 1];
+        deer_status status;
+        char *name;
+
+        if (--*left < 0 || strlen(prefix) + 1 > MAX_NAME)
+            return deer_fail(err, "%s has modules without end", w->pth[part].path);
+        if ((value->kind != PICKLE_TENSOR && value->kind != PICKLE_OBJECT) ||
+            key->kind != PICKLE_TEXT)
+            continue;
+        if (!key->as.text.size || key->as.text.size > MAX_NAME ||
+            memchr(key->as.text.at, 0, key->as.text.size))
+            return deer_fail(err, "%s has a module without a proper name", w->pth[part].path);
+        if (asprintf(&name, "%s%s%.*s", prefix, *prefix ? "." : "", (int)key->as.text.size,
+                     key->as.text.at) < 0)
+            return deer_fail(err, "out of memory reading %s", w->path);
+        if (value->kind == PICKLE_TENSOR) {
+            status = add_named(w, part, name, value, err);
+        } else {
+            status = list_modules(w, part, value, name, left, err);
+            free(name);
+        }
+        if (status)
+            return status;
+    }
+    return DEER_OK;
+}
+
+static deer_status list_pth(weights *w, int part, deer_error *err)
+{
+    const pickle_value *root = w->pth[part].pickle.root, *state;
+    int left = MAX_ATTRIBUTES;
+
+    if (root->kind == PICKLE_OBJECT)
+        return list_modules(w, part, root, "", &left, err);
+    state = pickle_get(root, "model_state_dict");
+    state = state ? state : pickle_get(root, "state_dict");
+    state = state ? state : root;
+    if (state->kind != PICKLE_DICT)
+        return deer_fail(err, "%s holds no state dict", w->pth[part].path);
+    for (size_t i = 0; i + 1 < state->as.many.count; i += 2) {
+        const pickle_value *key = state->as.many.item[i], *value = state->as.many.item[i + 1];
+
+        if (value->kind != PICKLE_TENSOR || key->kind != PICKLE_TEXT)
+            continue;
+        if (key->as.text.size > MAX_NAME || memchr(key->as.text.at, 0, key->as.text.size))
+            return deer_fail(err, "%s has a tensor without a proper name", w->pth[part].path);
+        if (add_named(w, part, strndup(key->as.text.at, key->as.text.size), value, err))
+            return DEER_FAILED;
+    }
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- opening ------------------ */
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+
+    return n >= m && !strcmp(text + n - m, end);
+}
+
+static bool is_zip_or_old_torch(const char *path)
+{
+    uint8_t start[4] = {0};
+    FILE *f = fopen(path, "rbe");
+    size_t n = f ? fread(start, 1, sizeof start, f) : 0;
+
+    if (f)
+        fclose(f);
+    return n == 4 && (!memcmp(start, "PK\3\4", 4) || !memcmp(start, "\x80\x02\x8a\x0a", 4));
+}
+
+/* One more file. The kind of the first is that of all. */
+static deer_status open_part(weights *w, const char *path, deer_error *err)
+{
+    bool torch = is_zip_or_old_torch(path);
+    int part = w->parts;
+    void *grown;
+    deer_status status;
+
+    if (part && torch != w->torch)
+        return deer_fail(err, "%s mixes safetensors and PyTorch files", w->path);
+    w->torch = torch;
+    grown = torch ? realloc(w->pth, (size_t)(part + 1) * sizeof *w->pth)
+                  : realloc(w->safetensors, (size_t)(part + 1) * sizeof *w->safetensors);
+    if (!grown)
+        return deer_fail(err, "out of memory opening %s", path);
+    if (torch)
+        w->pth = grown;
+    else
+        w->safetensors = grown;
+    status = torch ? pth_open(path, &w->pth[part], err)
+                   : safetensors_open(path, &w->safetensors[part], err);
+    if (status)
+        return status;
+    w->parts++;
+    if (!torch && safetensors_map(&w->safetensors[part], w->safetensors[part].data_size, err))
+        return DEER_FAILED;
+    return DEER_OK;
+}
+
+/* Shard `name` lies beside the index; it is a name, not a way out of the folder. */
+static deer_status open_shard(weights *w, const char *name, deer_error *err)
+{
+    const char *slash = strrchr(w->path, '/');
+    char path[4096];
+    int length = slash ? (int)(slash + 1 - w->path) : 0;
+
+    if (strchr(name, '/') || !strcmp(name, "..") || !*name)
+        return deer_fail(err, "%s names a shard outside of its folder: %s", w->path, name);
+    for (int i = 0; i < w->parts; i++) {
+        const char *had = w->torch ? w->pth[i].path : w->safetensors[i].path;
+
+        if (!strcmp(had + length, name))
+            return DEER_OK;
+    }
+    if (w->parts == MAX_PARTS)
+        return deer_fail(err, "%s names more than %d shards", w->path, MAX_PARTS);
+    if (snprintf(path, sizeof path, "%.*s%s", length, w->path, name) >= (int)sizeof path)
+        return deer_fail(err, "%s: the name of a shard is too long", w->path);
+    return open_part(w, path, err);
+}
+
+static deer_status open_index(weights *w, deer_error *err)
+{
+    json_t *json = json_file_read(w->path, MAX_INDEX, err), *shard;
+    json_t *map = json_object_get(json, "weight_map");
+    const char *tensor;
+    deer_status status = DEER_OK;
+
+    if (!json)
+        return DEER_FAILED;
+    if (!json_is_object(map))
+        status = deer_fail(err, "%s has no weight_map", w->path);
+    if (!status)
+        json_object_foreach(map, tensor, shard)
+        {
+            if (!status && !json_is_string(shard))
+                status = deer_fail(err, "%s: weight_map of %s is no file name", w->path, tensor);
+            if (!status)
+                status = open_shard(w, json_string_value(shard), err);
+        }
+    if (!status && !w->parts)
+        status = deer_fail(err, "%s names no shards", w->path);
+    json_decref(json);
+    return status;
+}
+
+deer_status weights_open(const char *path, weights *w, deer_error *err)
+{
+    deer_status status;
+
+    *w = (weights){.path = strdup(path)};
+    if (!w->path)
+        return deer_fail(err, "out of memory opening %s", path);
+    status = ends_with(path, ".index.json") ? open_index(w, err) : open_part(w, path, err);
+    for (int i = 0; i < w->parts && !status; i++)
+        status = w->torch ? list_pth(w, i, err) : list_safetensors(w, i, err);
+    if (status)
+        weights_close(w);
+    return status;
+}
+
+void weights_close(weights *w)
+{
+    for (int i = 0; i < w->parts; i++)
+        if (w->torch)
+            pth_close(&w->pth[i]);
+        else
+            safetensors_close(&w->safetensors[i]);
+    for (size_t i = 0; i < w->count; i++)
+        free(w->names[i]);
+    free(w->pth);
+    free(w->safetensors);
+    free(w->names);
+    free(w->tensor);
+    free(w->path);
+    *w = (weights){.path = NULL};
+}
+
+/* ---------------------------------------------------------------- reading ------------------ */
+
+size_t weights_elements(const weights *w, size_t i)
+{
+    const weights_tensor *t = &w->tensor[i];
+    size_t n = 1;
+
+    if (w->torch)
+        return (size_t)pickle_elements(t->own);
+    for (int d = 0; d < t->rank; d++)
+        n *= (size_t)t->shape[d];
+    return n;
+}
+
+deer_status weights_read_rows(const weights *w, size_t i, size_t first, size_t rows, float *out,
+                              deer_error *err)
+{
+    const weights_tensor *t = &w->tensor[i];
+    const safetensor *own = t->own;
+    const safetensors *file;
+    size_t all = t->rank ? (size_t)t->shape[0] : 1, row, n;
+    const uint8_t *from;
+
+    if (w->torch)
+        return pth_read_rows(&w->pth[t->part], t->own, first, rows, out, err);
+    if (!own->readable)
+        return deer_fail(err, "%s: tensor %s has a type that is not read", w->path, t->name);
+    row = all ? (own->end - own->begin) / all : 0; /* bytes */
+    n = rows * row / number_size(own->type);
+    file = &w->safetensors[t->part];
+    from = file->data + own->begin + first * row;
+    number_to_float(own->type, from, 1, n, out);
+    file_forget(file->mapping, file->mapping_size, from, rows * row);
+    return DEER_OK;
+}
+
+deer_status weights_read(const weights *w, size_t i, float *out, deer_error *err)
+{
+    const weights_tensor *t = &w->tensor[i];
+
+    return weights_read_rows(w, i, 0, t->rank ? (size_t)t->shape[0] : 1, out, err);
+}
+
+const pickle_value *weights_checkpoint(const weights *w)
+{
+    return w->torch ? w->pth[0].pickle.root : NULL;
+}

@@ -1,0 +1,62 @@
+/* isa.c - which instruction set this processor has. */
+#include "runtime/kernels/isa.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#ifndef HWCAP_ASIMDDP
+#define HWCAP_ASIMDDP (1 << 20)
+#endif
+#endif
+
+extern const isa isa_generic;
+#if defined(__x86_64__)
+extern const isa isa_avx2, isa_avx512, isa_avx512_dot;
+#elif defined(__aarch64__)
+extern const isa isa_neon;
+#endif
+
+static _Atomic(const isa *) in_use;
+
+int isa_list(const isa *list[8])
+{
+    int n = 0;
+
+#if defined(__x86_64__)
+    bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+
+    if (avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni"))
+        list[n++] = &isa_avx512_dot;
+    if (avx512)
+        list[n++] = &isa_avx512;
+    if (avx2)
+        list[n++] = &isa_avx2;
+#elif defined(__aarch64__)
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+        list[n++] = &isa_neon;
+#endif
+    list[n++] = &isa_generic;
+    return n;
+}
+
+void isa_use(const isa *chosen)
+{
+    atomic_store(&in_use, chosen);
+}
+
+const isa *isa_now(void)
+{
+    const isa *now = atomic_load_explicit(&in_use, memory_order_relaxed);
+
+    if (!now) {
+        const isa *list[8];
+        isa_list(list);
+        now = list[0];
+        isa_use(now);
+    }
+    return now;
+}

@@ -1,0 +1,269 @@
+/* linear.c - products of activations with weights.
+ *
+ * With few rows a product is as fast as its weights come from memory: each thread takes some of the
+ * panels and reads them once, and all threads make the operand of the rows together before. With
+ * many rows the arithmetic decides: each thread takes some of the rows, and makes the operand of no
+ * others. Either way the inputs go through in chunks, so that operands stay in the cache. */
+#include <string.h>
+
+#include "runtime/base/threads.h"
+#include "runtime/kernels/tiles.h"
+
+enum {
+    BLOCK = 70,              /* most rows of an operand: 5 tiles, 148 KB */
+    ROWS_TO_SPLIT = 64,      /* a thread's, from where on rows are split and not panels */
+    WORTH_SHARING = 1 << 20, /* multiply-adds: some microseconds' worth */
+};
+
+/* ---------------------------------------------------------------- packing ------------------ */
+
+static bool is_finite_word(weight_dtype type, uint32_t word)
+{
+    if (type == WEIGHT_F32)
+        return (word & 0x7f800000) != 0x7f800000;
+    return (word & 0x7f800000) != 0x7f800000 && (word & 0x7f80) != 0x7f80;
+}
+
+/* A stretch of all rows stays in the cache. */
+void pack_panel(uint32_t *panel, const char *const row[ISA_PANEL], size_t row_bytes)
+{
+    enum { STRETCH = 16 };
+    uint32_t words[ISA_PANEL][STRETCH];
+
+    for (size_t at = 0; at < row_bytes; at += sizeof *words) {
+        size_t bytes = row_bytes - at < sizeof *words ? row_bytes - at : sizeof *words;
+        for (int r = 0; r < ISA_PANEL; r++) {
+            if (!row[r] || bytes < sizeof *words)
+                memset(words[r], 0, sizeof *words);
+            if (row[r])
+                memcpy(words[r], row[r] + at, bytes);
+        }
+        for (size_t i = 0; i < (bytes + 3) / 4; i++)
+            for (int r = 0; r < ISA_PANEL; r++)
+                *panel++ = words[r][i];
+    }
+}
+
+bool matrix_pack(uint32_t *panels, const void *rows, weight_dtype type, int n, int k, int first,
+                 int end)
+{
+    size_t row_bytes = (size_t)k * (type == WEIGHT_F32 ? 4 : type == WEIGHT_BF16 ? 2 : 1);
+    size_t size = (size_t)matrix_words(type, k) * ISA_PANEL;
+    uint32_t bad = 0;
+
+    for (int p = first; p < end; p++) {
+        const char *row[ISA_PANEL];
+        uint32_t *panel = panels + (size_t)p * size;
+
+        for (int r = 0; r < ISA_PANEL; r++) {
+            int at = p * ISA_PANEL + r;
+            row[r] = at < n ? (const char *)rows + (size_t)at * row_bytes : NULL;
+        }
+        pack_panel(panel, row, row_bytes);
+        for (size_t i = 0; type != WEIGHT_Q8 && i < size; i++)
+            bad |= !is_finite_word(type, panel[i]);
+    }
+    return !bad;
+}
+
+/* ---------------------------------------------------------------- tiles -------------------- */
+
+void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
+                  const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
+                  long stride, int words, const float *scale, const float *start, bool add,
+                  int panel, int panels)
+{
+    isa_tile *tile = set->tile[type][panels - 1][rows];
+    int column = panel * ISA_PANEL, columns = smaller(n - column, panels * ISA_PANEL);
+    const float *scales = scale ? scale + column : NULL, *from = start ? start + column : NULL;
+    float edge[ISA_ROWS][2 * ISA_PANEL];
+
+    if (columns == panels * ISA_PANEL) {
+        tile(y + column, y_stride, operand, w + panel * stride, stride, words, row, scales, from,
+             add);
+        return;
+    }
+    tile(edge[0], 2 * ISA_PANEL, operand, w + panel * stride, stride, words, row, scales, NULL,
+         false);
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < columns; j++)
+            y[r * y_stride + column + j] =
+                ((add ? y[r * y_stride + column + j] : 0) + (from ? from[j] : 0)) + edge[r][j];
+}
+
+/* ---------------------------------------------------------------- one part ----------------- */
+
+/* What one thread does. Operands of `rows` rows and `chunks` chunks have room at a time: a stage.
+ * They are its own, or all threads share them and wait for each other. */
+typedef struct {
+    const isa *set;
+    const linear_job *job;
+    int part, parts; /* of those that share operands; parts 1: nobody does */
+    int first_row, end_row, first_panel, end_panel;
+    int rows, chunks;
+    uint32_t *operand; /* [chunks][rows][stride] */
+    isa_row *scales;   /* [chunks][rows] */
+    long stride;
+} linear_part;
+
+/* The rows of a block are dealt to as few tiles as possible, evenly. */
+static int tiles_of(const linear_part *p, int rows)
+{
+    int most = p->set->rows[p->job->layer->w.type];
+
+    return (rows + most - 1) / most;
+}
+
+/* Inputs of a chunk, and how many chunk `c` really has. */
+static int chunk_inputs(const linear_part *p)
+{
+    return ISA_WORDS * matrix_inputs(p->job->layer->w.type);
+}
+static int inputs_of(const linear_part *p, int c)
+{
+    return smaller(chunk_inputs(p), p->job->layer->w.k - c * chunk_inputs(p));
+}
+
+/* This thread's share of the operands of a stage: some rows of some chunks. */
+static void make_operands(const linear_part *p, int row, int rows, int first_chunk, int end_chunk)
+{
+    const linear_job *job = p->job;
+    int all = (end_chunk - first_chunk) * rows, end = all * (p->part + 1) / p->parts;
+
+    for (int i = all * p->part / p->parts, some; i < end; i += some) {
+        int c = first_chunk + i / rows, r = i % rows;
+        long at = (long)(c - first_chunk) * p->rows + r;
+        some = smaller(rows - r, end - i);
+        p->set->operand[job->layer->w.type](p->operand + at * p->stride, p->scales + at,
+                                            job->x + (row + r) * job->x_stride +
+                                                (long)c * chunk_inputs(p),
+                                            job->x_stride, some, inputs_of(p, c));
+    }
+}
+
+/* y of a panel or two and a block of rows += what the chunks of a stage give. */
+static void multiply(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
+                     int panel, int panels)
+{
+    const linear_job *job = p->job;
+    const matrix *w = &job->layer->w;
+    long stride = (long)matrix_words(w->type, w->k) * ISA_PANEL;
+    int tiles = tiles_of(p, rows);
+
+    for (int c = first_chunk; c < end_chunk; c++)
+        for (int t = 0; t < tiles; t++) {
+            int begin = rows * t / tiles, end = rows * (t + 1) / tiles;
+            long at = (long)(c - first_chunk) * p->rows + begin;
+            tile_product(p->set, w->type, job->y + (long)(row + begin) * w->n, w->n, w->n,
+                         p->operand + at * p->stride, p->scales + at, end - begin,
+                         w->panels + (long)c * ISA_WORDS * ISA_PANEL, stride,
+                         matrix_words(w->type, inputs_of(p, c)), w->scale, c ? NULL : job->layer->b,
+                         c > 0 || job->add, panel, panels);
+        }
+}
+
+static void end_rows(const linear_part *p, int row, int rows, int first, int end)
+{
+    const linear_job *job = p->job;
+    void (*then)(float *, int) = job->then == ACTIVATION_GELU ? p->set->gelu : p->set->quick_gelu;
+
+    for (int r = row; job->then != ACTIVATION_NONE && r < row + rows; r++)
+        then(job->y + (long)r * job->layer->w.n + first, end - first);
+}
+
+/* A panel or two at a time, so that y is summed and ended while it is in the cache. */
+static void run_stage(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
+                      int chunks)
+{
+    int n = p->job->layer->w.n, step = p->set->panels;
+
+    for (int panel = p->first_panel; panel < p->end_panel; panel += step) {
+        int first = panel * ISA_PANEL, panels = smaller(step, p->end_panel - panel);
+        int end = smaller(first + panels * ISA_PANEL, n);
+        multiply(p, row, rows, first_chunk, end_chunk, panel, panels);
+        if (end_chunk == chunks)
+            end_rows(p, row, rows, first, end);
+    }
+}
+
+static void run_part(const linear_part *p)
+{
+    int size = chunk_inputs(p), chunks = (p->job->layer->w.k + size - 1) / size;
+
+    for (int row = p->first_row; row < p->end_row; row += p->rows) {
+        int rows = smaller(p->rows, p->end_row - row);
+        for (int c = 0; c < chunks; c += p->chunks) {
+            int end = smaller(c + p->chunks, chunks);
+            make_operands(p, row, rows, c, end);
+            threads_meet(p->parts);
+            run_stage(p, row, rows, c, end, chunks);
+            if (end < chunks || row + rows < p->end_row)
+                threads_meet(p->parts); /* before the next stage's operands take the place */
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- all parts ---------------- */
+
+static size_t row_bytes(int subwords)
+{
+    return sizeof(isa_row) + (size_t)isa_row_stride(subwords) * sizeof(uint32_t);
+}
+
+/* A block where a word is a subword, and a few rows at least where it is not. */
+size_t workspace_linear(int rows)
+{
+    size_t block = (size_t)smaller(rows, BLOCK) * row_bytes(1);
+    size_t few = (size_t)smaller(rows, 4) * row_bytes(ISA_SUBWORDS);
+
+    return 64 + (block > few ? block : few);
+}
+
+typedef struct {
+    const workspace *ws;
+    const linear_job *job;
+} linear_share;
+
+/* Room for operands of some rows: a block of them, and of as many chunks as fit. */
+static void take_room(linear_part *p, char *room, size_t bytes)
+{
+    int subwords = p->set->subwords[p->job->layer->w.type], most = p->end_row - p->first_row;
+    int size = chunk_inputs(p), chunks = (p->job->layer->w.k + size - 1) / size;
+    size_t fit = (bytes - 64) / row_bytes(subwords);
+
+    p->rows = smaller(smaller(most, BLOCK), fit < BLOCK ? (int)fit : BLOCK);
+    p->chunks = smaller(chunks, (int)(fit / (size_t)p->rows));
+    p->stride = isa_row_stride(subwords);
+    p->operand = (uint32_t *)(void *)room;
+    p->scales =
+        (isa_row *)(void *)(p->operand + (size_t)p->chunks * (size_t)p->rows * (size_t)p->stride);
+}
+
+static void share(void *context, int part, int parts)
+{
+    const linear_share *s = context;
+    const linear_job *job = s->job;
+    linear_part p = {.set = isa_now(), .job = job, .parts = 1, .end_row = job->m};
+    int panels = (job->layer->w.n + ISA_PANEL - 1) / ISA_PANEL, pairs = (panels + 1) / 2;
+
+    p.end_panel = panels;
+    if (job->m >= ROWS_TO_SPLIT * parts) {
+        p.first_row = job->m * part / parts;
+        p.end_row = job->m * (part + 1) / parts;
+        take_room(&p, s->ws->base + (size_t)part * s->ws->bytes, s->ws->bytes);
+    } else {
+        p.part = part, p.parts = parts;
+        p.first_panel = pairs * part / parts * 2;
+        p.end_panel = smaller(panels, pairs * (part + 1) / parts * 2);
+        take_room(&p, s->ws->base, (size_t)parts * s->ws->bytes);
+    }
+    run_part(&p);
+}
+
+void linear_run(const workspace *ws, const linear_job *job)
+{
+    linear_share s = {ws, job};
+    bool worth = (double)job->m * job->layer->w.n * job->layer->w.k >= WORTH_SHARING;
+
+    threads_run(share, &s, worth ? ws->parts : 1);
+}

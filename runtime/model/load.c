@@ -1,0 +1,164 @@
+/* load.c - from the mapped file into the memory that the kernels read.
+ *
+ * Weights are copied once, packed on the way. Large pages make the copy worth it: a step streams
+ * through all of it, and with small pages spends a third of that time on finding them. */
+#include <errno.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "runtime/base/file.h"
+#include "runtime/base/threads.h"
+#include "runtime/model/model.h"
+
+enum { LARGE_PAGE = 2 << 20, SMALL_PAGE = 4096 };
+
+/* ---------------------------------------------------------------- arena -------------------- */
+
+static size_t page_for(size_t bytes)
+{
+    return bytes >= 4 * (size_t)LARGE_PAGE ? LARGE_PAGE : SMALL_PAGE;
+}
+
+size_t model_arena_bytes(size_t bytes)
+{
+    return (bytes + page_for(bytes) - 1) / page_for(bytes) * page_for(bytes);
+}
+
+static deer_status make_arena(deer_model *model, size_t bytes, deer_error *err)
+{
+    size_t page = page_for(bytes);
+
+    model->arena_bytes = model_arena_bytes(bytes);
+    model->arena = aligned_alloc(page, model->arena_bytes);
+    if (!model->arena)
+        return deer_fail(err, "out of memory for %s: its weights need %zu MB", model->file.path,
+                         bytes >> 20);
+    if (page == LARGE_PAGE)
+        madvise(model->arena, model->arena_bytes, MADV_HUGEPAGE); /* a wish */
+    return DEER_OK;
+}
+
+void model_unload(deer_model *model)
+{
+    free(model->arena);
+    model->arena = NULL;
+    model->arena_bytes = 0;
+}
+
+/* ---------------------------------------------------------------- copies ------------------- */
+
+static bool copy_vector(const model_copy *copy, const void *from)
+{
+    float *to = copy->to;
+    int room = (copy->columns + 15) / 16 * 16, bad = 0;
+
+    memcpy(to, from, (size_t)copy->columns * sizeof *to);
+    memset(to + copy->columns, 0, (size_t)(room - copy->columns) * sizeof *to);
+    for (int i = 0; i < copy->columns; i++)
+        bad |= !isfinite(to[i]);
+    return !bad;
+}
+
+static bool copy_matrix(const model_copy *copy, const void *from)
+{
+    number_type is = copy->from->type;
+    weight_dtype type = is == NUMBER_F32 ? WEIGHT_F32 : is == NUMBER_BF16 ? WEIGHT_BF16 : WEIGHT_Q8;
+
+    return matrix_pack(copy->to, from, type, copy->n, copy->k, 0, (copy->n + 15) / 16);
+}
+
+typedef struct {
+    deer_model *model;
+    size_t first_exit_end;
+    const model_copy *copy;
+    size_t count;
+    atomic_size_t next, bad; /* bad: the first tensor that is not finite */
+} loading;
+
+static void copy_some(void *context, int part, int parts)
+{
+    loading *l = context;
+    size_t i;
+
+    if (part == parts - 1) /* the last thread, or the only one */
+        model_fingerprint(l->model, l->first_exit_end);
+    while ((i = atomic_fetch_add(&l->next, 1)) < l->count) {
+        const model_copy *copy = &l->copy[i];
+        const safetensors *file = &l->model->file;
+        const void *from = file->data + copy->from->begin;
+        size_t bad = atomic_load(&l->bad);
+        if (!(copy->n ? copy_matrix : copy_vector)(copy, from))
+            while (i < bad && !atomic_compare_exchange_weak(&l->bad, &bad, i))
+                continue;
+        file_forget(file->mapping, file->mapping_size, from,
+                    copy->from->end - copy->from->begin); /* once in memory is enough */
+    }
+}
+
+deer_status model_load(deer_model *model, size_t bytes, size_t first_exit_end, deer_error *err)
+{
+    loading l = {.model = model, .first_exit_end = first_exit_end};
+    model_copy *copies = NULL;
+    deer_status status;
+
+    if (make_arena(model, bytes, err))
+        return DEER_FAILED;
+    status = model_bind(model, &copies, &l.count, err);
+    if (!status) {
+        l.copy = copies;
+        atomic_store(&l.bad, l.count);
+        threads_run(copy_some, &l, threads_count());
+        if (l.bad < l.count)
+            status = deer_fail(err, "%s: tensor %s holds values that are not finite",
+                               model->file.path, copies[l.bad].from->name);
+    }
+    free(copies);
+    return status;
+}
+
+/* ---------------------------------------------------------------- embedding ---------------- */
+
+/* n bytes of the file's data. */
+static deer_status read_data(const deer_model *model, size_t at, void *to, size_t n,
+                             deer_error *err)
+{
+    const safetensors *file = &model->file;
+
+    for (char *p = to; n > 0;) {
+        ssize_t some = pread(file->fd, p, n, (off_t)(file->data_offset + at));
+        if (some < 0 && errno == EINTR)
+            continue;
+        if (some <= 0)
+            return deer_fail(err, "cannot read %s: %s", file->path,
+                             some ? strerror(errno) : "it has become shorter");
+        p += some, at += (size_t)some, n -= (size_t)some;
+    }
+    return DEER_OK;
+}
+
+deer_status model_embed(const deer_model *model, const int32_t *ids, int count, float *out,
+                        deer_error *err)
+{
+    const safetensor *t = model->embedding;
+    size_t d = (size_t)model->config.d_model, size = d * number_size(t->type);
+
+    for (int i = 0; i < count; i++, out += d) {
+        int bad = 0;
+        /* into the row's upper half, so that widening never overtakes what it reads */
+        char *raw = (char *)(out + d) - size;
+        if (read_data(model, t->begin + (size_t)ids[i] * size, raw, size, err))
+            return DEER_FAILED;
+        if (raw != (char *)out)
+            number_to_float(t->type, raw, 1, d, out);
+        for (size_t j = 0; j < d; j++)
+            bad |= !isfinite(out[j]);
+        if (bad)
+            return deer_fail(err, "%s: tensor %s, row %d: values that are not finite",
+                             model->file.path, t->name, (int)ids[i]);
+    }
+    return DEER_OK;
+}

@@ -1,0 +1,43 @@
+/* session.h - inside a session: one robot's memory. */
+#ifndef RUNTIME_SESSION_H
+#define RUNTIME_SESSION_H
+
+#include "runtime/policy/backbone.h"
+#include "runtime/policy/head.h"
+#include "runtime/policy/image.h"
+#include "runtime/policy/profile.h"
+
+struct deer_session {
+    const deer_model *model;
+    deer_thresholds thresholds;
+    int32_t *ids; /* [max_text] */
+    int tokens;
+    long step;             /* steps since the last reset */
+    int last_exit;         /* taken at the last step */
+    float done[DEER_POSE]; /* at the last step; 0 after a reset */
+    float *h, *c;          /* [lstm_layers, lstm_hidden] */
+    float *pooled;         /* [HEAD_ROWS, d_model] */
+    backbone_scratch backbone;
+    head_scratch head;
+    float *arena;
+    size_t arena_bytes;
+    image_plan plan[2];    /* static, gripper */
+    deer_profile *profile; /* the caller's, or NULL */
+
+    /* Tests look at intermediate results: called after every decoder layer. */
+    void (*observe)(void *context, int layer, const float *hidden);
+    void *observe_context;
+};
+
+/* Images -> media tokens. */
+deer_status session_see(deer_session *session, const deer_observation *observation,
+                        deer_error *err);
+
+/* The decoder's residual stream becomes the instruction; then one layer after the other. */
+void session_start(deer_session *session);
+void session_layer(deer_session *session, int layer);
+
+/* Media and text -> action: everything of a step behind session_see. */
+deer_status session_act(deer_session *session, deer_action *action, deer_error *err);
+
+#endif

@@ -1,0 +1,202 @@
+/* vision.c - CLIP's vision transformer and the Perceiver resampler, all images in one batch. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/threads.h"
+#include "runtime/kernels/kernels.h"
+#include "runtime/policy/backbone.h"
+
+/* ---------------------------------------------------------------- threads ------------------ */
+
+typedef void image_job(const deer_model *model, backbone_scratch *s, int images);
+
+typedef struct {
+    const deer_model *model;
+    const backbone_scratch *s;
+    int images;
+    image_job *job;
+} image_share;
+
+/* The scratch from image `first` on, with one thread's workspace. */
+static backbone_scratch scratch_of(const image_share *share, int first, int part)
+{
+    const deer_config *c = &share->model->config;
+    const backbone_scratch *s = share->s;
+    long side = c->image_size, grid = side / c->patch_size, w = c->vision_width;
+    long rows = grid * grid + c->resampler_latents, latents = c->resampler_latents;
+    image_sizes sizes = backbone_image_sizes(c);
+    backbone_scratch own = *s;
+
+    own.pixels += first * 3 * side * side;
+    own.patches += first * 3 * side * side;
+    own.tokens += first * (grid * grid + 1) * w;
+    own.media += first * latents * w;
+    own.normed += first * rows * w;
+    own.wide += first * (long)sizes.wide;
+    own.mixed += first * (long)sizes.mixed;
+    own.ws = (workspace){1, s->ws.bytes, s->ws.base + (size_t)part * s->ws.bytes};
+    return own;
+}
+
+static void some_images(void *context, int part, int parts)
+{
+    const image_share *share = context;
+    int first = share->images * part / parts, end = share->images * (part + 1) / parts;
+    backbone_scratch own = scratch_of(share, first, part);
+
+    share->job(share->model, &own, end - first);
+}
+
+/* Images know nothing of each other: with as many of them as threads, each thread takes some
+ * through everything. With fewer, the threads share each product. */
+static void share_images(const deer_model *model, backbone_scratch *s, int images, image_job *job)
+{
+    image_share share = {model, s, images, job};
+
+    if (s->ws.parts > 1 && s->ws.parts <= images)
+        threads_run(some_images, &share, s->ws.parts);
+    else
+        job(model, s, images);
+}
+
+/* ---------------------------------------------------------------- vision tower ------------- */
+
+/* Patches in raster order, each as (channel, row, column): the convolution becomes one product. */
+static void cut_patches(const deer_config *c, const float *pixels, float *patches, int images)
+{
+    int side = c->image_size, p = c->patch_size, grid = side / p;
+
+    for (int image = 0; image < images; image++, pixels += 3L * side * side)
+        for (int gy = 0; gy < grid; gy++)
+            for (int gx = 0; gx < grid; gx++)
+                for (int channel = 0; channel < 3; channel++)
+                    for (int y = 0; y < p; y++, patches += p)
+                        memcpy(patches, pixels + (channel * side + gy * p + y) * side + gx * p,
+                               (size_t)p * sizeof *patches);
+}
+
+static void embed_patches(const deer_model *model, backbone_scratch *s, int images)
+{
+    const deer_config *c = &model->config;
+    const vision_weights *v = &model->vision;
+    int w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
+    int values = 3 * c->patch_size * c->patch_size;
+
+    cut_patches(c, s->pixels, s->patches, images);
+    for (int image = 0; image < images; image++) {
+        float *tokens = s->tokens + (long)image * (n + 1) * w;
+        memcpy(tokens, v->class_embedding, (size_t)w * sizeof *tokens);
+        linear(&s->ws, tokens + w, s->patches + (long)image * n * values, &v->conv1, n);
+        for (int i = 0; i < (n + 1) * w; i++)
+            tokens[i] += v->positional_embedding[i];
+    }
+    layer_norm(s->tokens, s->tokens, v->ln_pre.w, v->ln_pre.b, images * (n + 1), w);
+}
+
+/* Attention is float32 where the weights beside it are. */
+static weight_dtype attention_type(const linear_layer *l)
+{
+    return l->w.type == WEIGHT_F32 ? WEIGHT_F32 : WEIGHT_BF16;
+}
+
+static void vision_layer(const deer_config *c, const vision_block *b, backbone_scratch *s,
+                         int images, int n)
+{
+    int w = c->vision_width, dim = w / c->vision_heads, rows = images * n;
+
+    layer_norm(s->normed, s->tokens, b->ln_1.w, b->ln_1.b, rows, w);
+    linear(&s->ws, s->wide, s->normed, &b->in_proj, rows);
+    attention_run(&s->ws, &(attention_job){.out = s->mixed,
+                                           .q = s->wide,
+                                           .k = s->wide + w,
+                                           .v = s->wide + 2 * w,
+                                           .q_stride = 3 * w,
+                                           .kv_stride = 3 * w,
+                                           .sequences = images,
+                                           .tq = n,
+                                           .tk = n,
+                                           .heads = c->vision_heads,
+                                           .dim = dim,
+                                           .type = attention_type(&b->in_proj),
+                                           .scale = 1 / sqrtf((float)dim)});
+    linear_add(&s->ws, s->tokens, s->mixed, &b->out_proj, rows);
+    layer_norm(s->normed, s->tokens, b->ln_2.w, b->ln_2.b, rows, w);
+    linear_then(&s->ws, s->wide, s->normed, &b->c_fc, rows, ACTIVATION_QUICK_GELU);
+    linear_add(&s->ws, s->tokens, s->wide, &b->c_proj, rows);
+}
+
+static void see(const deer_model *model, backbone_scratch *s, int images)
+{
+    const deer_config *c = &model->config;
+    int grid = c->image_size / c->patch_size;
+
+    embed_patches(model, s, images);
+    for (int i = 0; i < c->vision_layers; i++)
+        vision_layer(c, &model->vision.block[i], s, images, grid * grid + 1);
+}
+
+void vision_run(const deer_model *model, backbone_scratch *s, int frames)
+{
+    share_images(model, s, 2 * frames, see);
+}
+
+/* ---------------------------------------------------------------- resampler ---------------- */
+
+/* Keys and values come from an image's tokens and, behind them, from its latents themselves; all
+ * images' rows lie together: seen [images, n + count, w], latents [images, count, w]. */
+static void resample_layer(const deer_config *c, const resampler_layer *r, backbone_scratch *s,
+                           int images, int n)
+{
+    int w = c->vision_width, count = c->resampler_latents;
+    int inner = c->resampler_heads * c->resampler_head_dim;
+    int all = images * count;
+    long rows = n + count;
+    float *kv = s->wide, *q = s->wide + images * rows * 2 * inner, *own = s->mixed;
+
+    layer_norm(own, s->media, r->norm_latents.w, r->norm_latents.b, all, w);
+    for (int image = 0; image < images; image++) {
+        float *seen = s->normed + image * rows * w;
+        const float *patches = s->tokens + ((long)image * (n + 1) + 1) * w; /* no class token */
+        layer_norm(seen, patches, r->norm_media.w, r->norm_media.b, n, w);
+        memcpy(seen + (long)n * w, own + (long)image * count * w,
+               (size_t)count * (size_t)w * sizeof *own);
+    }
+    linear(&s->ws, q, own, &r->to_q, all);
+    linear(&s->ws, kv, s->normed, &r->to_kv, (int)(images * rows));
+    attention_run(&s->ws, &(attention_job){.out = s->mixed,
+                                           .q = q,
+                                           .k = kv,
+                                           .v = kv + inner,
+                                           .q_stride = inner,
+                                           .kv_stride = 2 * inner,
+                                           .sequences = images,
+                                           .tq = count,
+                                           .tk = n + count,
+                                           .heads = c->resampler_heads,
+                                           .dim = c->resampler_head_dim,
+                                           .type = attention_type(&r->to_q),
+                                           .scale = 1 / sqrtf((float)c->resampler_head_dim)});
+    linear_add(&s->ws, s->media, s->mixed, &r->to_out, all);
+    layer_norm(s->normed, s->media, r->ff_norm.w, r->ff_norm.b, all, w);
+    linear_then(&s->ws, s->wide, s->normed, &r->ff_up, all, ACTIVATION_GELU);
+    linear_add(&s->ws, s->media, s->wide, &r->ff_down, all);
+}
+
+static void resample(const deer_model *model, backbone_scratch *s, int images)
+{
+    const deer_config *c = &model->config;
+    const resampler_weights *r = &model->resampler;
+    int w = c->vision_width, grid = c->image_size / c->patch_size;
+    size_t size = (size_t)c->resampler_latents * (size_t)w;
+
+    for (int image = 0; image < images; image++)
+        memcpy(s->media + (size_t)image * size, r->latents, size * sizeof *s->media);
+    for (int i = 0; i < c->resampler_layers; i++)
+        resample_layer(c, &r->layer[i], s, images, grid * grid);
+    layer_norm(s->media, s->media, r->norm.w, r->norm.b, images * c->resampler_latents, w);
+}
+
+void resampler_run(const deer_model *model, backbone_scratch *s, int frames)
+{
+    share_images(model, s, 2 * frames, resample);
+}

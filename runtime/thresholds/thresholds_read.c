@@ -1,0 +1,305 @@
+/* thresholds_read.c - reading the thresholds file (docs/thresholds-file.md). */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/base/json_file.h"
+#include "runtime/deer.h"
+#include "runtime/kernels/quantize.h"
+#include "runtime/thresholds/thresholds_format.h"
+
+enum { MAX_FILE = 16 << 20 };
+
+static double finite_or_nan(const json_t *value)
+{
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static double number_of(const json_t *json, const char *name)
+{
+    return finite_or_nan(json_object_get(json, name));
+}
+
+/* The largest float, written with nine digits, is a little more than itself. */
+static const double largest = (double)FLT_MAX * (1 + 1e-8);
+
+/* One threshold; false when it is nothing of the kind. */
+static bool read_threshold(const json_t *value, float *tau)
+{
+    const char *word = json_string_value(value);
+    double number = json_number_value(value);
+
+    *tau = word ? (strcmp(word, "never") ? INFINITY : -INFINITY) : (float)number;
+    return word ? !strcmp(word, "never") || !strcmp(word, "always")
+                : json_is_number(value) && fabs(number) < largest;
+}
+
+/* A list of thresholds that ends in null; how many there are, 0 when it is nothing of the kind. */
+static int read_tau_list(const json_t *list, float *tau)
+{
+    size_t n = json_array_size(list);
+
+    if (n < 1 || n > DEER_MAX_EXITS || !json_is_null(json_array_get(list, n - 1)))
+        return 0;
+    for (size_t k = 0; k + 1 < n; k++)
+        if (!read_threshold(json_array_get(list, k), &tau[k]))
+            return 0;
+    tau[n - 1] = INFINITY;
+    return (int)n;
+}
+
+static deer_status read_tau(const char *path, const json_t *json, deer_thresholds *t,
+                            deer_error *err)
+{
+    t->exits = read_tau_list(json_object_get(json, "tau"), t->tau);
+    t->max_exit = t->exits - 1;
+    if (!t->exits)
+        return deer_fail(
+            err,
+            "%s: tau must be a list of up to %d numbers (or \"never\", \"always\"), the "
+            "last null",
+            path, DEER_MAX_EXITS);
+    return DEER_OK;
+}
+
+static deer_status read_exits(const char *path, const json_t *json, const deer_model *model,
+                              const deer_thresholds *t, deer_error *err)
+{
+    const json_t *layers = json_object_get(json, "exit_layers");
+    const deer_config *c = model ? deer_model_config(model) : NULL;
+
+    if (json_array_size(layers) != (size_t)t->exits)
+        return deer_fail(err, "%s: exit_layers and tau differ in length", path);
+    if (!model)
+        return DEER_OK;
+    if (thresholds_check_model(path, t, model, err))
+        return DEER_FAILED;
+    if (t->max_exit > deer_model_max_exit(model))
+        return deer_fail(err, "%s needs exit %d; the model is opened up to exit %d", path,
+                         t->max_exit, deer_model_max_exit(model));
+    for (int k = 0; k < t->exits; k++)
+        if (json_integer_value(json_array_get(layers, (size_t)k)) != c->exit_layers[k])
+            return deer_fail(err, "%s: exit layers differ from the model's", path);
+    return DEER_OK;
+}
+
+/* Files of earlier versions do not say it. */
+static deer_status read_weights(const char *path, const json_t *json, deer_thresholds *t,
+                                deer_error *err)
+{
+    const json_t *value = json_object_get(json, "weights");
+    const char *name = json_string_value(value);
+    weight_dtype dtype;
+
+    if (value && (!name || !weight_dtype_from_name(name, &dtype)))
+        return deer_fail(err, "%s: weights must be \"f32\", \"bf16\" or \"q8\"", path);
+    if (value)
+        strcpy(t->weights, weight_dtype_name(dtype));
+    return DEER_OK;
+}
+
+static deer_status read_criterion(const char *path, const json_t *json, deer_thresholds *t,
+                                  deer_error *err)
+{
+    const char *name = json_string_value(json_object_get(json, "criterion"));
+
+    for (int i = 0; name && i <= DEER_CRITERION_COMBINED; i++)
+        if (!strcmp(name, deer_criterion_name((deer_criterion)i))) {
+            t->criterion = (deer_criterion)i;
+            return DEER_OK;
+        }
+    return deer_fail(err, "%s: unknown criterion '%s'", path, name ? name : "(none)");
+}
+
+/* A weight, or 0 where it is not named; false when it is no number a float can hold. */
+static bool read_weight(const json_t *from, const char *name, float *weight)
+{
+    const json_t *value = json_object_get(from, name);
+    double number = value ? finite_or_nan(value) : 0;
+
+    *weight = (float)number;
+    return fabs(number) < largest; /* not a NaN */
+}
+
+/* One exit's score; false when it is nothing of the kind, or names signals there are not. */
+static bool read_score(const json_t *from, deer_score *score)
+{
+    size_t known = 0;
+
+    if (!json_object_get(from, "constant") || !read_weight(from, "constant", &score->constant))
+        return false;
+    for (int j = 0; j < DEER_SIGNALS; j++) {
+        const char *name = deer_signal_name((deer_signal)j);
+        if (!read_weight(from, name, &score->weight[j]))
+            return false;
+        known += json_object_get(from, name) != NULL;
+    }
+    return json_object_size(from) == 1 + known;
+}
+
+static deer_status read_scores(const char *path, const json_t *json, deer_thresholds *t,
+                               deer_error *err)
+{
+    const json_t *list = json_object_get(json, "score");
+
+    if (t->criterion != DEER_CRITERION_COMBINED)
+        return DEER_OK;
+    if (!json_is_array(list) || json_array_size(list) != (size_t)t->max_exit)
+        return deer_fail(err, "%s: the combined criterion needs a score for each of %d exits", path,
+                         t->max_exit);
+    for (int k = 0; k < t->max_exit; k++)
+        if (!read_score(json_array_get(list, (size_t)k), &t->score[k]))
+            return deer_fail(err,
+                             "%s: score %d must have a constant, and weights of signals that "
+                             "this program knows, all numbers",
+                             path, k);
+    return DEER_OK;
+}
+
+static void read_promise(const json_t *p, int exits, deer_promise *promise)
+{
+    const json_t *fractions = json_object_get(p, "exit_fraction");
+
+    promise->average_llm_gflops = number_of(p, "average_llm_gflops");
+    promise->average_total_gflops = number_of(p, "average_total_gflops");
+    promise->peak_llm_gflops = number_of(p, "peak_llm_gflops");
+    promise->peak_total_gflops = number_of(p, "peak_total_gflops");
+    promise->memory_bytes = number_of(p, "memory_bytes");
+    promise->loss = number_of(p, "loss");
+    for (int k = 0; k < exits; k++)
+        promise->exit_fraction[k] = finite_or_nan(json_array_get(fractions, (size_t)k));
+}
+
+static void read_text(const json_t *json, const char *name, char *text, size_t size)
+{
+    const char *value = json_string_value(json_object_get(json, name));
+
+    strncpy(text, value ? value : "", size - 1);
+}
+
+static deer_status read_guarantee(const char *path, const json_t *json, deer_guarantee *g,
+                                  deer_error *err)
+{
+    const json_t *from = json_object_get(json, "guarantee");
+
+    g->budget_gflops = number_of(from, "average_gflops");
+    g->loss = number_of(from, "loss");
+    if (!from)
+        return DEER_OK;
+    g->confidence = number_of(from, "confidence");
+    if (!(g->confidence > 0 && g->confidence < 1))
+        return deer_fail(err, "%s: the guarantee's confidence must lie between 0 and 1", path);
+    g->solved_on = (long)json_integer_value(json_object_get(from, "solved_on_episodes"));
+    g->tested_on = (long)json_integer_value(json_object_get(from, "tested_on_episodes"));
+    read_text(from, "bound", g->bound, sizeof g->bound);
+    read_text(from, "statement", g->statement, sizeof g->statement);
+    return DEER_OK;
+}
+
+static deer_status read_dial(const char *path, const json_t *json, deer_thresholds *t,
+                             deer_error *err)
+{
+    const json_t *list = json_object_get(json, "dial");
+
+    if (!list)
+        return DEER_OK;
+    if (!json_is_array(list) || json_array_size(list) > DEER_MAX_POINTS)
+        return deer_fail(err, "%s: the dial must be a list of up to %d points", path,
+                         DEER_MAX_POINTS);
+    t->points = (int)json_array_size(list);
+    for (int i = 0; i < t->points; i++) {
+        const json_t *from = json_array_get(list, (size_t)i);
+        deer_point *p = &t->point[i];
+        p->budget_gflops = number_of(from, "average_gflops");
+        if (read_tau_list(json_object_get(from, "tau"), p->tau) != t->exits ||
+            !(p->budget_gflops > (i ? t->point[i - 1].budget_gflops : 0)))
+            return deer_fail(err,
+                             "%s: point %d of the dial needs %d thresholds and a budget above the "
+                             "one before",
+                             path, i, t->exits);
+        read_promise(json_object_get(from, "promise"), t->exits, &p->promise);
+    }
+    return DEER_OK;
+}
+
+static deer_status read_reference(const char *path, const json_t *json, deer_reference *r,
+                                  deer_error *err)
+{
+    const json_t *from = json_object_get(json, "reference");
+    const json_t *exits = json_object_get(from, "mean_exit");
+    const json_t *deltas = json_object_get(from, "mean_delta");
+    const json_t *kinds = json_object_get(from, "kind");
+    size_t n = json_array_size(exits);
+
+    if (!from)
+        return DEER_OK;
+    if (!n || n > DEER_MAX_REFERENCE || json_array_size(deltas) != n || json_array_size(kinds) != n)
+        return deer_fail(err, "%s: reference must have 1 to %d episodes", path, DEER_MAX_REFERENCE);
+    r->episodes = (int)n;
+    for (size_t i = 0; i < n; i++) {
+        r->kind[i] = (uint32_t)json_integer_value(json_array_get(kinds, i));
+        r->mean_exit[i] = (float)finite_or_nan(json_array_get(exits, i));
+        r->mean_delta[i] = (float)finite_or_nan(json_array_get(deltas, i));
+        if (!isfinite(r->mean_exit[i]) || !isfinite(r->mean_delta[i]))
+            return deer_fail(err, "%s: reference episode %zu is not a number", path, i);
+    }
+    return DEER_OK;
+}
+
+static void read_origin(const json_t *json, deer_thresholds *t)
+{
+    const json_t *budget = json_object_get(json, "budget");
+    const json_t *origin = json_object_get(json, "calibration");
+    const char *scope = json_string_value(json_object_get(budget, "scope"));
+
+    t->budget_gflops = number_of(budget, "average_gflops");
+    t->budget_is_llm = scope && !strcmp(scope, "llm");
+    read_text(origin, "solver", t->solver, sizeof t->solver);
+    t->calibration_episodes = (long)json_integer_value(json_object_get(origin, "episodes"));
+    t->calibration_steps = (long)json_integer_value(json_object_get(origin, "steps"));
+    t->seed = (unsigned long)json_integer_value(json_object_get(origin, "seed"));
+}
+
+static deer_status read_all(const char *path, const json_t *json, const deer_model *model,
+                            deer_thresholds *t, deer_error *err)
+{
+    const char *fingerprint = json_string_value(json_object_get(json, "model_fingerprint"));
+    const json_t *version = json_object_get(json, "deer_thresholds");
+    json_int_t stage = json_integer_value(json_object_get(json, "steps_per_stage"));
+
+    if (!json_is_integer(version))
+        return deer_fail(err, "%s is not a thresholds file", path);
+    if (json_integer_value(version) != THRESHOLDS_VERSION)
+        return deer_fail(err, "%s has format version %lld; this program reads version %d", path,
+                         (long long)json_integer_value(version), THRESHOLDS_VERSION);
+    if (!fingerprint || strlen(fingerprint) != DEER_FINGERPRINT - 1)
+        return deer_fail(err, "%s: model_fingerprint is missing or malformed", path);
+    strcpy(t->model_fingerprint, fingerprint);
+    if (stage < 1 || stage > 1000000)
+        return deer_fail(err, "%s: steps_per_stage must be 1 or more", path);
+    t->steps_per_stage = (int)stage;
+    if (read_weights(path, json, t, err) || read_criterion(path, json, t, err) ||
+        read_tau(path, json, t, err) || read_exits(path, json, model, t, err) ||
+        read_scores(path, json, t, err))
+        return DEER_FAILED;
+    read_promise(json_object_get(json, "promise"), t->exits, &t->promise);
+    read_origin(json, t);
+    if (read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
+        read_reference(path, json, &t->reference, err))
+        return DEER_FAILED;
+    return DEER_OK;
+}
+
+deer_status deer_thresholds_load(const char *path, const deer_model *model, deer_thresholds *t,
+                                 deer_error *err)
+{
+    json_t *json = json_file_read(path, MAX_FILE, err);
+    deer_status status;
+
+    memset(t, 0, sizeof *t);
+    if (!json)
+        return DEER_FAILED;
+    status = read_all(path, json, model, t, err);
+    json_decref(json);
+    return status;
+}

@@ -1,0 +1,200 @@
+/* thresholds_write.c - writing the thresholds file (docs/thresholds-file.md). */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/file.h"
+#include "runtime/deer.h"
+#include "runtime/thresholds/thresholds_format.h"
+
+/* NaN (not known) is null. */
+static json_t *number_json(double value)
+{
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* JSON has no infinities; the official code writes -1e8 for an exit that is never taken. */
+static json_t *tau_json(const float *tau, int max_exit)
+{
+    json_t *list = json_array();
+
+    for (int k = 0; k <= max_exit; k++)
+        json_array_append_new(list, k == max_exit    ? json_null()
+                                    : tau[k] < -1e7f ? json_string("never")
+                                    : isinf(tau[k])  ? json_string("always")
+                                                     : json_real((double)tau[k]));
+    return list;
+}
+
+static json_t *scores_json(const deer_score *score, int max_exit)
+{
+    json_t *list = json_array();
+
+    for (int k = 0; k < max_exit; k++) {
+        json_t *one = json_pack("{s:f}", "constant", (double)score[k].constant);
+        for (int j = 0; j < DEER_SIGNALS; j++)
+            if (score[k].weight[j] != 0)
+                json_object_set_new(one, deer_signal_name((deer_signal)j),
+                                    json_real((double)score[k].weight[j]));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static bool finite_score(const deer_score *score)
+{
+    bool finite = isfinite(score->constant);
+
+    for (int j = 0; j < DEER_SIGNALS; j++)
+        finite = finite && isfinite(score->weight[j]);
+    return finite;
+}
+
+/* The first threshold that is not a number, or -1. */
+static int find_nan(const float *tau, int n)
+{
+    for (int k = 0; k < n; k++)
+        if (isnan(tau[k]))
+            return k;
+    return -1;
+}
+
+/* What the caller filled in by hand may not make a file that nothing can read. */
+static deer_status check(const char *path, const deer_config *config, const deer_thresholds *t,
+                         deer_error *err)
+{
+    int bad;
+
+    if (t->max_exit < 0 || t->max_exit >= config->exits || t->exits != t->max_exit + 1)
+        return deer_fail(err, "cannot write %s: thresholds up to exit %d of %d", path, t->max_exit,
+                         config->exits);
+    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED || t->steps_per_stage < 1)
+        return deer_fail(err, "cannot write %s: criterion or steps_per_stage out of range", path);
+    if (t->points < 0 || t->points > DEER_MAX_POINTS || t->reference.episodes < 0 ||
+        t->reference.episodes > DEER_MAX_REFERENCE)
+        return deer_fail(err, "cannot write %s: %d points, %d reference episodes", path, t->points,
+                         t->reference.episodes);
+    bad = find_nan(t->tau, t->max_exit);
+    if (bad >= 0)
+        return deer_fail(err, "cannot write %s: threshold %d is not a number", path, bad);
+    for (int i = 0; i < t->points; i++)
+        if (!isfinite(t->point[i].budget_gflops) || find_nan(t->point[i].tau, t->max_exit) >= 0)
+            return deer_fail(err, "cannot write %s: point %d is not of numbers", path, i);
+    for (int k = 0; k < t->max_exit; k++)
+        if (t->criterion == DEER_CRITERION_COMBINED && !finite_score(&t->score[k]))
+            return deer_fail(err, "cannot write %s: score %d is not finite", path, k);
+    return DEER_OK;
+}
+
+static json_t *promise_json(const deer_promise *p, int max_exit)
+{
+    json_t *json = json_object(), *fractions = json_array();
+
+    for (int k = 0; k <= max_exit; k++)
+        json_array_append_new(fractions, number_json(p->exit_fraction[k]));
+    json_object_set_new(json, "average_llm_gflops", number_json(p->average_llm_gflops));
+    json_object_set_new(json, "average_total_gflops", number_json(p->average_total_gflops));
+    json_object_set_new(json, "peak_llm_gflops", number_json(p->peak_llm_gflops));
+    json_object_set_new(json, "peak_total_gflops", number_json(p->peak_total_gflops));
+    json_object_set_new(json, "memory_bytes", number_json(p->memory_bytes));
+    json_object_set_new(json, "loss", number_json(p->loss));
+    json_object_set_new(json, "exit_fraction", fractions);
+    return json;
+}
+
+static json_t *guarantee_json(const deer_guarantee *g)
+{
+    return json_pack("{s:f, s:o, s:o, s:I, s:I, s:s, s:s}", "confidence", g->confidence,
+                     "average_gflops", number_json(g->budget_gflops), "loss", number_json(g->loss),
+                     "solved_on_episodes", (json_int_t)g->solved_on, "tested_on_episodes",
+                     (json_int_t)g->tested_on, "bound", g->bound, "statement", g->statement);
+}
+
+static json_t *floats_json(const float *x, int n)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, number_json((double)x[i]));
+    return list;
+}
+
+static json_t *kinds_json(const uint32_t *kind, int n)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < n; i++)
+        json_array_append_new(list, json_integer(kind[i]));
+    return list;
+}
+
+static json_t *points_json(const deer_thresholds *t)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < t->points; i++) {
+        const deer_point *p = &t->point[i];
+        json_array_append_new(list, json_pack("{s:f, s:o, s:o}", "average_gflops", p->budget_gflops,
+                                              "tau", tau_json(p->tau, t->max_exit), "promise",
+                                              promise_json(&p->promise, t->max_exit)));
+    }
+    return list;
+}
+
+static json_t *thresholds_json(const deer_config *config, const deer_thresholds *t)
+{
+    json_t *json = json_object(), *layers = json_array();
+
+    for (int k = 0; k <= t->max_exit; k++)
+        json_array_append_new(layers, json_integer(config->exit_layers[k]));
+    json_object_set_new(json, "deer_thresholds", json_integer(THRESHOLDS_VERSION));
+    json_object_set_new(json, "model_fingerprint", json_string(t->model_fingerprint));
+    if (*t->weights)
+        json_object_set_new(json, "weights", json_string(t->weights));
+    json_object_set_new(json, "criterion", json_string(deer_criterion_name(t->criterion)));
+    if (t->criterion == DEER_CRITERION_COMBINED)
+        json_object_set_new(json, "score", scores_json(t->score, t->max_exit));
+    json_object_set_new(json, "exit_layers", layers);
+    json_object_set_new(json, "tau", tau_json(t->tau, t->max_exit));
+    json_object_set_new(json, "steps_per_stage", json_integer(t->steps_per_stage));
+    json_object_set_new(json, "promise", promise_json(&t->promise, t->max_exit));
+    if (t->guarantee.confidence > 0)
+        json_object_set_new(json, "guarantee", guarantee_json(&t->guarantee));
+    if (t->points)
+        json_object_set_new(json, "dial", points_json(t));
+    if (t->reference.episodes)
+        json_object_set_new(
+            json, "reference",
+            json_pack("{s:o, s:o, s:o}", "kind",
+                      kinds_json(t->reference.kind, t->reference.episodes), "mean_exit",
+                      floats_json(t->reference.mean_exit, t->reference.episodes), "mean_delta",
+                      floats_json(t->reference.mean_delta, t->reference.episodes)));
+    json_object_set_new(json, "budget",
+                        json_pack("{s:o, s:s}", "average_gflops", number_json(t->budget_gflops),
+                                  "scope", t->budget_is_llm ? "llm" : "total"));
+    json_object_set_new(json, "calibration",
+                        json_pack("{s:I, s:I, s:s, s:I, s:s}", "episodes",
+                                  (json_int_t)t->calibration_episodes, "steps",
+                                  (json_int_t)t->calibration_steps, "solver", t->solver, "seed",
+                                  (json_int_t)t->seed, "deer", DEER_VERSION));
+    return json;
+}
+
+deer_status deer_thresholds_save(const char *path, const deer_config *config,
+                                 const deer_thresholds *t, deer_error *err)
+{
+    json_t *json;
+    char *text;
+    deer_status status;
+
+    if (check(path, config, t, err))
+        return DEER_FAILED;
+    json = thresholds_json(config, t);
+    text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
+    status = text ? file_write(path, text, strlen(text), err)
+                  : deer_fail(err, "out of memory writing %s", path);
+    free(text);
+    json_decref(json);
+    return status;
+}

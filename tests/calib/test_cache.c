@@ -1,0 +1,601 @@
+/* test_cache.c - the feature cache: killed, shared, damaged, mistaken, on a full disk. */
+#include <errno.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "calib/cache/cache.h"
+#include "calib/replay/replay.h"
+#include "datasets/demos/hdf5_io.h"
+#include "tests/calib/calib_world.h"
+
+enum { EPISODES = 20, PER_SHARD = 3, SHARDS = 7 };
+
+static world w;
+static char whole[128]; /* the cache of an undisturbed replay */
+static deer_error err;
+static const char *program = "build/deer-calib";
+
+static void ok(deer_status status)
+{
+    if (status)
+        fail_msg("%s", err.message);
+}
+
+static const char *inside(const char *name)
+{
+    static char path[4][160];
+    static int next;
+
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", w.folder, name);
+    return path[next];
+}
+
+static deer_status replay_into(const char *dir, int threads, replay_report *report)
+{
+    replay_spec spec = {.model = w.model,
+                        .demos = w.demos,
+                        .cache = dir,
+                        .threads = threads,
+                        .batch = 3,
+                        .per_shard = PER_SHARD};
+
+    return replay(&spec, report, &err);
+}
+
+static int set_up(void **state)
+{
+    replay_report report;
+
+    (void)state;
+    world_make(&w, "tests/data/golden_c", EPISODES);
+    snprintf(whole, sizeof whole, "%s", inside("whole"));
+    ok(replay_into(whole, 1, &report));
+    assert_int_equal(report.shards, SHARDS);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    world_remove(&w);
+    return 0;
+}
+
+/* ---------------------------------------------------------------- comparing ---------------- */
+
+/* Every dataset of the two caches holds the same bytes; read as another program would, through the
+ * virtual file. */
+static void assert_same_dataset(hid_t a, hid_t b, const char *name)
+{
+    hid_t da = H5Dopen2(a, name, H5P_DEFAULT), db = H5Dopen2(b, name, H5P_DEFAULT);
+    hid_t type = H5Dget_type(da), space = H5Dget_space(da), other = H5Dget_space(db);
+    size_t bytes = H5Tget_size(type) * (size_t)H5Sget_simple_extent_npoints(space);
+    uint8_t *x = malloc(bytes), *y = malloc(bytes);
+
+    assert_true(H5Sextent_equal(space, other) > 0);
+    assert_true(H5Dread(da, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
+    assert_true(H5Dread(db, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, y) >= 0);
+    assert_memory_equal(x, y, bytes);
+    free(x);
+    free(y);
+    H5Sclose(space);
+    H5Sclose(other);
+    H5Tclose(type);
+    H5Dclose(da);
+    H5Dclose(db);
+}
+
+static void assert_same_cache(const char *dir)
+{
+    static const char *const names[] = {
+        "features",      "action",         "delta",        "demonstration", "episode",
+        "episode_steps", "episode_tokens", "episode_name", "episode_task",  "episode_instruction"};
+    char path[2][200];
+    hid_t file[2];
+
+    snprintf(path[0], sizeof path[0], "%s/cache.h5", whole);
+    snprintf(path[1], sizeof path[1], "%s/cache.h5", dir);
+    for (int i = 0; i < 2; i++) {
+        file[i] = H5Fopen(path[i], H5F_ACC_RDONLY, H5P_DEFAULT);
+        assert_true(file[i] >= 0);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_same_dataset(file[0], file[1], names[i]);
+    H5Fclose(file[0]);
+    H5Fclose(file[1]);
+}
+
+/* Nothing but the cache's own files: no temporary ones. */
+static void assert_tidy(const char *dir)
+{
+    DIR *folder = opendir(dir);
+    struct dirent *entry;
+
+    assert_non_null(folder);
+    while ((entry = readdir(folder)))
+        assert_null(strstr(entry->d_name, ".tmp-"));
+    closedir(folder);
+}
+
+/* ---------------------------------------------------------------- reading ------------------ */
+
+/* The virtual file shows what the shards hold, with its rows in the order of the episodes. */
+static void test_view(void **state)
+{
+    cache *c;
+    hid_t file = H5Fopen(inside("whole/cache.h5"), H5F_ACC_RDONLY, H5P_DEFAULT);
+    float *action;
+    int32_t *episode;
+    size_t n;
+
+    (void)state;
+    assert_true(file >= 0);
+    ok(cache_open(whole, &c, &err));
+    n = (size_t)c->steps * (size_t)(1 + c->exits) * CACHE_ACTION;
+    action = malloc(n * sizeof *action);
+    episode = malloc((size_t)c->steps * sizeof *episode);
+    ok(hdf5_read(file, "cache.h5", "action", H5T_NATIVE_FLOAT, action, &err));
+    ok(hdf5_read(file, "cache.h5", "episode", H5T_NATIVE_INT32, episode, &err));
+    assert_memory_equal(action, c->action, n * sizeof *action);
+    for (int e = 0; e < EPISODES; e++)
+        for (int i = 0; i < c->episode[e].steps; i++)
+            assert_int_equal(episode[c->episode[e].first + i], e);
+    free(action);
+    free(episode);
+    cache_close(c);
+    H5Fclose(file);
+}
+
+/* Threads write the same cache as one alone, and a second replay has nothing to do. */
+static void test_threads_and_repetition(void **state)
+{
+    replay_report report;
+
+    (void)state;
+    ok(replay_into(inside("threads"), 3, &report));
+    assert_same_cache(inside("threads"));
+    ok(replay_into(inside("threads"), 3, &report));
+    assert_int_equal(report.replayed, 0);
+    assert_int_equal(report.missing, 0);
+    assert_tidy(inside("threads"));
+}
+
+/* ---------------------------------------------------------------- kills -------------------- */
+
+/* Starts deer-calib replay as a process of its own. */
+static pid_t start_replay(const char *dir)
+{
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child)
+        return child;
+    if (!freopen("/dev/null", "w", stderr))
+        _exit(126);
+    execl(program, program, "replay", "--model", w.model, "--demos", w.demos, "--cache", dir,
+          "--shard-episodes", "3", "--threads", "2", (char *)NULL);
+    _exit(127);
+}
+
+static int end_of(pid_t child)
+{
+    int status;
+
+    assert_true(waitpid(child, &status, 0) == child);
+    return status;
+}
+
+static void wait_ms(double ms)
+{
+    long seconds = (long)(ms / 1000);
+    struct timespec t = {seconds, (long)((ms - 1000 * (double)seconds) * 1e6)};
+
+    nanosleep(&t, NULL);
+}
+
+static double duration_of_replay(void)
+{
+    struct timespec a, b;
+
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    assert_int_equal(end_of(start_replay(inside("timed"))), 0);
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    return 1e3 * (double)(b.tv_sec - a.tv_sec) + 1e-6 * (double)(b.tv_nsec - a.tv_nsec);
+}
+
+/* Killed at moments spread over a whole replay, resumed and killed again, it ends as the same
+ * cache. */
+static void test_killed_replay_resumes(void **state)
+{
+    double duration = duration_of_replay();
+    int killed = 0;
+
+    (void)state;
+    assert_same_cache(inside("timed"));
+    for (int round = 0; round < 12; round++) {
+        char dir[160];
+
+        snprintf(dir, sizeof dir, "%s", inside("killed"));
+        for (int kill_number = 0; kill_number < 3; kill_number++) {
+            pid_t child = start_replay(dir);
+
+            wait_ms(duration * (round + 1) / 13 * (kill_number + 2) / 4);
+            kill(child, SIGKILL);
+            if (WIFSIGNALED(end_of(child)))
+                killed++;
+            else
+                duration *= 0.8; /* the one that was timed had more company */
+        }
+        assert_int_equal(end_of(start_replay(dir)), 0);
+        assert_same_cache(dir);
+        assert_tidy(dir);
+        world_remove_folder(dir);
+    }
+    print_message("killed %d replays of about %.0f ms\n", killed, duration);
+    assert_true(killed > 12);
+}
+
+/* Parts of a cache, one after the other: it opens when the last one is there. */
+static void test_unfinished_cache_says_so(void **state)
+{
+    replay_spec spec = {.model = w.model,
+                        .demos = w.demos,
+                        .cache = inside("part"),
+                        .threads = 1,
+                        .batch = 3,
+                        .per_shard = PER_SHARD,
+                        .part = 1,
+                        .parts = 3};
+    replay_report report;
+    cache *c;
+
+    (void)state;
+    ok(replay(&spec, &report, &err));
+    assert_int_equal(report.missing, 5);
+    assert_int_equal(cache_open(spec.cache, &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "5 of 7 shards are missing"));
+    spec.part = 0;
+    ok(replay(&spec, &report, &err));
+    spec.part = 2;
+    ok(replay(&spec, &report, &err));
+    assert_int_equal(report.missing, 0);
+    assert_same_cache(inside("part"));
+    ok(cache_open(spec.cache, &c, &err));
+    assert_int_equal(unlink(inside("part/shard-00004.h5")), 0);
+    ok(cache_load_features(c, 0, 4, &err));
+    assert_int_equal(cache_load_features(c, 4, 1, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "shard 4"));
+    cache_close(c);
+}
+
+/* Several processes on one cache, at once. */
+static void test_processes_share_the_work(void **state)
+{
+    pid_t child[4];
+    char dir[160];
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("shared"));
+    for (int i = 0; i < 4; i++)
+        child[i] = start_replay(dir);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(end_of(child[i]), 0);
+    assert_same_cache(dir);
+    assert_tidy(dir);
+}
+
+static void leave_file(const char *dir, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    ok(file_write(path, "", 0, &err));
+}
+
+static bool has_file(const char *dir, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return !access(path, F_OK);
+}
+
+/* What a killed writer left is swept from the folder of exactly that name, and nothing else. */
+static void test_sweep(void **state)
+{
+    static const char *const mine[] = {"manifest.json.tmp-7", "cache.h5.tmp-7",
+                                       "shard-00001.h5.tmp-7"};
+    char dir[160], other[160];
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("c[12]"));
+    snprintf(other, sizeof other, "%s", inside("c1"));
+    assert_int_equal(mkdir(dir, 0777) | mkdir(other, 0777), 0);
+    for (int i = 0; i < 3; i++) {
+        leave_file(dir, mine[i]);
+        leave_file(other, mine[i]);
+    }
+    leave_file(dir, "shard-00001.h5");
+    cache_sweep(dir, -1);
+    assert_false(has_file(dir, mine[0]) || has_file(dir, mine[1]));
+    assert_true(has_file(dir, mine[2]));
+    cache_sweep(dir, 1);
+    assert_false(has_file(dir, mine[2]));
+    assert_true(has_file(dir, "shard-00001.h5"));
+    for (int i = 0; i < 3; i++)
+        assert_true(has_file(other, mine[i]));
+}
+
+/* ---------------------------------------------------------------- mistakes ----------------- */
+
+static void assert_refused(const char *dir, const char *says)
+{
+    replay_report report;
+
+    assert_int_equal(replay_into(dir, 1, &report), DEER_FAILED);
+    if (!strstr(err.message, says))
+        fail_msg("'%s' does not say '%s'", err.message, says);
+}
+
+static void test_other_model_or_demos(void **state)
+{
+    world other = w;
+
+    (void)state;
+    snprintf(w.model, sizeof w.model, "%s/other-model", w.folder);
+    ok(official_import_folder("tests/data/golden_c", w.model, &err));
+    world_edit_model(w.model, "other");
+    assert_refused(whole, "is of another model");
+    w = other;
+    snprintf(w.demos, sizeof w.demos, "%s/other.h5", w.folder);
+    world_write_demos(w.demos, EPISODES, 2);
+    assert_refused(whole, "is of other demonstrations");
+    w = other;
+}
+
+/* A shard of another cache, put in place of one's own. */
+static void test_foreign_shard(void **state)
+{
+    world own = w;
+    replay_report report;
+    cache *c;
+
+    (void)state;
+    snprintf(w.demos, sizeof w.demos, "%s/foreign.h5", w.folder);
+    world_write_demos(w.demos, EPISODES, 5);
+    ok(replay_into(inside("foreign"), 1, &report));
+    w = own;
+    ok(replay_into(inside("mine"), 1, &report));
+    assert_int_equal(rename(inside("foreign/shard-00002.h5"), inside("mine/shard-00002.h5")), 0);
+    assert_int_equal(cache_open(inside("mine"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "is of other demonstrations"));
+    assert_refused(inside("mine"), "is of other demonstrations");
+    assert_int_equal(rename(inside("mine/shard-00001.h5"), inside("mine/shard-00002.h5")), 0);
+    assert_int_equal(cache_open(inside("mine"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "is not shard"));
+}
+
+static void test_no_cache(void **state)
+{
+    cache *c;
+
+    (void)state;
+    assert_int_equal(cache_open("/nowhere", &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "is no feature cache"));
+    assert_refused("/nowhere/at/all", "cannot create the cache");
+    assert_refused(w.demos, "cannot"); /* a file where a folder should be */
+}
+
+/* ---------------------------------------------------------------- damage ------------------- */
+
+/* Opens the cache with all features in a process of its own: 0 it is whole and as it was, 1 it was
+ * refused in one line, 2 wrong data came through; a signal is a crash. */
+static int judge_damaged(const char *dir)
+{
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (!child) {
+        cache *good, *c;
+
+        if (cache_open(dir, &c, &err) || cache_load_features(c, 0, c->about.shards, &err))
+            _exit(strchr(err.message, '\n') || !err.message[0] ? 3 : 1);
+        if (cache_open(whole, &good, &err) || cache_load_features(good, 0, SHARDS, &err))
+            _exit(3);
+        for (int e = 0; e < EPISODES; e++)
+            if (memcmp(cache_features(c, e), cache_features(good, e),
+                       (size_t)c->episode[e].steps * (size_t)(1 + c->exits) * (size_t)c->width * 2))
+                _exit(2);
+        _exit(memcmp(c->action, good->action,
+                     (size_t)c->steps * (size_t)(1 + c->exits) * CACHE_ACTION * sizeof(float))
+                  ? 2
+                  : 0);
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/* Flipped bytes anywhere in a shard: refused, or harmless; never wrong data, never a crash. */
+static void test_flipped_bytes(void **state)
+{
+    replay_report report;
+    char dir[160], path[200], *bytes;
+    size_t size;
+    uint64_t random = 77;
+    int refused = 0, harmless = 0;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("flipped"));
+    ok(replay_into(dir, 1, &report));
+    snprintf(path, sizeof path, "%s/shard-00003.h5", dir);
+    ok(file_read(path, 1 << 28, &bytes, &size, &err));
+    for (int i = 0; i < 150; i++) {
+        size_t at = (size_t)(world_random(&random) * size >> 31);
+        int verdict;
+
+        bytes[at] = (char)(bytes[at] ^ (1 << i % 8));
+        ok(file_write(path, bytes, size, &err));
+        verdict = judge_damaged(dir);
+        if (verdict != 0 && verdict != 1)
+            fail_msg("byte %zu of %zu flipped: verdict %d", at, size, verdict);
+        refused += verdict;
+        harmless += !verdict;
+        bytes[at] = (char)(bytes[at] ^ (1 << i % 8));
+    }
+    print_message("of 150 flips %d were refused, %d hit nothing that is used\n", refused, harmless);
+    assert_true(refused > 75);
+    for (size_t part = 0; part < 8; part++) {
+        ok(file_write(path, bytes, size * part / 8, &err));
+        assert_int_equal(judge_damaged(dir), 1);
+    }
+    free(bytes);
+}
+
+/* A damaged shard is named; deleting it and replaying again mends the cache. */
+static void test_damaged_shard_is_mended(void **state)
+{
+    replay_report report;
+    cache *c;
+    char path[200];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s", inside("mended/shard-00004.h5"));
+    ok(replay_into(inside("mended"), 1, &report));
+    ok(file_write(path, "no shard", 8, &err));
+    assert_int_equal(cache_open(inside("mended"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "shard-00004.h5"));
+    assert_refused(inside("mended"), "delete it and replay again");
+    assert_int_equal(unlink(path), 0);
+    ok(replay_into(inside("mended"), 1, &report));
+    assert_true(report.replayed > 0 && report.replayed < report.steps);
+    assert_same_cache(inside("mended"));
+}
+
+static void write_manifest(const char *text)
+{
+    ok(file_write(inside("broken/manifest.json"), text, strlen(text), &err));
+}
+
+static void test_damaged_manifest(void **state)
+{
+    static const char *const wrong[] = {
+        "",
+        "{",
+        "[]",
+        "{\"deer_cache\": 1}",
+        "{\"deer_cache\": 2, \"model\": \"x\"}",
+        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [-1]}",
+        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [4]}"};
+    cache *c;
+
+    (void)state;
+    assert_int_equal(mkdir(inside("broken"), 0777), 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        write_manifest(wrong[i]);
+        assert_int_equal(cache_open(inside("broken"), &c, &err), DEER_FAILED);
+        assert_non_null(strstr(err.message, "manifest.json"));
+        assert_null(strchr(err.message, '\n'));
+    }
+}
+
+/* What an earlier program wrote is not read and not filled up. */
+static void test_other_format(void **state)
+{
+    char path[200], *text, *format;
+    replay_report report;
+    size_t size;
+    cache *c;
+
+    (void)state;
+    ok(replay_into(inside("older"), 1, &report));
+    snprintf(path, sizeof path, "%s", inside("older/manifest.json"));
+    ok(file_read(path, 1 << 20, &text, &size, &err));
+    format = strstr(text, "\"deer_cache\": 2");
+    assert_non_null(format);
+    format[strlen("\"deer_cache\": ")] = '1';
+    ok(file_write(path, text, size, &err));
+    free(text);
+    assert_int_equal(cache_open(inside("older"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "is of cache format 1, not 2"));
+    assert_refused(inside("older"), "delete the cache and replay again");
+}
+
+/* ---------------------------------------------------------------- full disk ---------------- */
+
+/* With room for less than a shard, replay fails in one line and leaves no half-written shard. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    for (rlim_t room = 512; room <= 40000; room *= 3) {
+        char dir[160];
+        pid_t child;
+        int status;
+
+        snprintf(dir, sizeof dir, "%s", inside("full"));
+        child = fork();
+        if (!child) {
+            struct rlimit limit = {room, room};
+            replay_report report;
+
+            signal(SIGXFSZ, SIG_IGN);
+            setrlimit(RLIMIT_FSIZE, &limit);
+            status = replay_into(dir, 2, &report);
+            _exit(status && !strchr(err.message, '\n') ? 11 : 12);
+        }
+        assert_true(waitpid(child, &status, 0) == child);
+        assert_true(WIFEXITED(status));
+        assert_int_equal(WEXITSTATUS(status), 11);
+        assert_tidy(dir);
+        {
+            replay_report report;
+            ok(replay_into(dir, 2, &report)); /* with room again it goes on */
+        }
+        assert_same_cache(dir);
+        world_remove_folder(dir);
+    }
+}
+
+int main(void)
+{
+    static char path[512];
+    const char *build = getenv("BUILD");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_view),
+        cmocka_unit_test(test_threads_and_repetition),
+        cmocka_unit_test(test_killed_replay_resumes),
+        cmocka_unit_test(test_unfinished_cache_says_so),
+        cmocka_unit_test(test_processes_share_the_work),
+        cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_other_model_or_demos),
+        cmocka_unit_test(test_foreign_shard),
+        cmocka_unit_test(test_no_cache),
+        cmocka_unit_test(test_flipped_bytes),
+        cmocka_unit_test(test_damaged_shard_is_mended),
+        cmocka_unit_test(test_damaged_manifest),
+        cmocka_unit_test(test_other_format),
+        cmocka_unit_test(test_full_disk),
+    };
+
+    if (build) {
+        snprintf(path, sizeof path, "%s/deer-calib", build);
+        program = path;
+    }
+    hdf5_quiet();
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,87 @@
+/* test_tool.c - what programs share: the progress bar on terminals of any width. */
+#include <pty.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "runtime/cli/tool.h"
+
+/* What a bar at a third and then at its end writes to a terminal of so many columns. */
+static void draw(int columns, char *seen, size_t size)
+{
+    struct winsize window = {.ws_row = 24, .ws_col = (unsigned short)columns};
+    size_t length = 0;
+    ssize_t got;
+    int terminal;
+    pid_t child = forkpty(&terminal, NULL, NULL, &window);
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        tool_progress bar;
+        tool_progress_start(&bar, "replay", "episodes", 300);
+        tool_progress_update(&bar, 100);
+        tool_progress_update(&bar, 300);
+        _exit(0);
+    }
+    while (length < size - 1 && (got = read(terminal, seen + length, size - 1 - length)) > 0)
+        length += (size_t)got;
+    seen[length] = 0;
+    close(terminal);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/* The longest line, and how often a '#' is in all of them. */
+static void measure(char *seen, size_t *longest, int *filled)
+{
+    *longest = 0;
+    *filled = 0;
+    for (char *line = strtok(seen, "\r"); line; line = strtok(NULL, "\r")) {
+        size_t length = strcspn(line, "\033");
+        assert_string_equal(line + length, "\033[K");
+        assert_int_equal(strncmp(line, "replay", length < 6 ? length : 6), 0);
+        *longest = length > *longest ? length : *longest;
+        for (char *c = line; *c; c++)
+            *filled += *c == '#';
+    }
+}
+
+static void test_progress_fits_the_terminal(void **state)
+{
+    char seen[4096];
+    size_t longest;
+    int filled;
+
+    (void)state;
+    for (int columns = 2; columns <= 120; columns++) {
+        draw(columns, seen, sizeof seen);
+        measure(seen, &longest, &filled);
+        assert_in_range(longest, 1, columns - 1);
+        if (columns <= 40)
+            assert_int_equal(filled, 0);
+        if (columns >= 100)
+            assert_int_equal(filled, 40); /* of 30, a third and all */
+    }
+    draw(70, seen, sizeof seen);
+    assert_non_null(strstr(seen, "100%  300/300 episodes"));
+    measure(seen, &longest, &filled);
+    assert_in_range(filled, 8, 39);
+    draw(0, seen, sizeof seen); /* a terminal that does not say */
+    measure(seen, &longest, &filled);
+    assert_in_range(longest, 60, 79);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_progress_fits_the_terminal),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,125 @@
+/* report_cache.c - writes a made-up feature cache, for tests of deer-report.
+ *
+ *   report_cache MODEL DIR EPISODES STEPS [NAME]
+ *
+ * EPISODES episodes of STEPS steps with the configuration of the policy MODEL. Every step has a
+ * difficulty; an exit's action nears the deepest one's the faster the easier the step is. With
+ * NAME, it is the task, the demonstration and the instruction of every other episode, whatever is
+ * in it. The same arguments write the same cache.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/cache/cache.h"
+
+static uint64_t state = 7;
+
+static double uniform(void)
+{
+    uint64_t z = state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+}
+
+/* Actions of the pseudo exit and of every exit, [1 + K, 7]. */
+static void fill_step(int exits, double difficulty, float *action)
+{
+    for (int row = 0; row <= exits; row++) {
+        double off = difficulty * exp(-(double)row * (1.5 - difficulty)) * (row < exits);
+
+        for (int i = 0; i < DEER_POSE; i++)
+            action[row * CACHE_ACTION + i] = (float)(0.2 + off * (uniform() - 0.3));
+        action[row * CACHE_ACTION + DEER_POSE] = off > 0.5 ? 0.2f : 0.8f;
+    }
+}
+
+static void fill_deltas(int exits, const float *action, float *delta)
+{
+    for (int k = 0; k < exits; k++)
+        delta[k] = deer_criterion_delta(DEER_CRITERION_L2, action + (k + 1) * CACHE_ACTION,
+                                        action + k * CACHE_ACTION);
+}
+
+static void name_episode(cache_episode *e, int number, const char *name)
+{
+    static const char *const tasks[] = {"lift", "push", "stack", "store"};
+    bool given = name && number % 2;
+
+    snprintf(e->name, sizeof e->name, "%s", given ? name : "demo");
+    snprintf(e->task, sizeof e->task, "%s", given ? name : tasks[number / 2 % 4]);
+    snprintf(e->instruction, sizeof e->instruction, "%s", given ? name : "lift the red block");
+    e->tokens = 10 + number % 3;
+}
+
+static deer_status write_shard(const char *dir, const cache_manifest *m, int index,
+                               const char *name, deer_error *err)
+{
+    cache_shard shard;
+    int64_t row = 0;
+    deer_status status;
+
+    if (cache_shard_alloc(m, index, &shard, err))
+        return DEER_FAILED;
+    for (int e = 0; e < shard.episodes; e++) {
+        double difficulty = uniform();
+
+        name_episode(&shard.episode[e], shard.first_episode + e, name);
+        for (int t = 0; t < shard.episode[e].steps; t++, row++) {
+            float *action = shard.action + row * (1 + shard.exits) * CACHE_ACTION;
+
+            difficulty = fmin(fmax(difficulty + 0.3 * (uniform() - 0.5), 0.02), 0.98);
+            fill_step(shard.exits, difficulty, action);
+            fill_deltas(shard.exits, action, shard.delta + row * shard.exits);
+        }
+    }
+    status = cache_shard_write(dir, m, index, &shard, err);
+    cache_shard_free(&shard);
+    return status;
+}
+
+static deer_status write_cache(const deer_model *model, const char *dir, int episodes, int steps,
+                               const char *name, deer_error *err)
+{
+    static const char demos[DEER_FINGERPRINT] = "00000000000000000000000000000001";
+    int *length = malloc((size_t)episodes * sizeof *length);
+    cache_manifest m;
+    deer_status status;
+
+    for (int e = 0; e < episodes; e++)
+        length[e] = steps;
+    status = cache_manifest_make(deer_model_config(model), deer_model_fingerprint(model), demos,
+                                 episodes, length, 64, &m, err);
+    free(length);
+    if (status)
+        return status;
+    status = cache_manifest_settle(dir, &m, err);
+    for (int s = 0; s < m.shards && !status; s++)
+        status = write_shard(dir, &m, s, name, err);
+    cache_manifest_free(&m);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    deer_model *model;
+    deer_error err;
+    deer_status status;
+
+    if (argc < 5 || atoi(argv[3]) < 1 || atoi(argv[4]) < 1) {
+        fprintf(stderr, "report_cache MODEL DIR EPISODES STEPS [NAME]\n");
+        return DEER_USAGE;
+    }
+    status = deer_model_open(argv[1], DEER_ALL_EXITS, &model, &err);
+    if (!status) {
+        status = write_cache(model, argv[2], atoi(argv[3]), atoi(argv[4]),
+                             argc > 5 ? argv[5] : NULL, &err);
+        deer_model_close(model);
+    }
+    if (status)
+        fprintf(stderr, "report_cache: %s\n", err.message);
+    return (int)status;
+}

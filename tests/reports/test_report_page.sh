@@ -1,0 +1,135 @@
+#!/bin/sh
+# deer-report on real and on hostile input: statuses, files, equal bytes, golden numbers, and the page
+# in a browser. BUILD: the build folder; screenshots stay in its tests/reports/out.
+set -u
+export LC_ALL=C
+build=$(cd "${BUILD:-build}" && pwd)
+model=datasets/tabletop/policy.safetensors
+modules=$build/tests/reports
+out=$modules/out
+report=$build/deer-report
+failures=0
+mkdir -p "$out"
+rm -rf "${out:?}"/*
+
+wrong() {
+    failures=$((failures + 1))
+    echo "FAILED: $*"
+    head -n 3 "$out/stderr" 2>/dev/null | sed 's/^/   /'
+}
+need() { # need COMMAND...: it must succeed, or nothing else makes sense
+    "$@" >"$out/stdout" 2>"$out/stderr" </dev/null || { wrong "$*"; exit 1; }
+}
+fails() { # fails STATUS WORDS COMMAND...: one line that holds WORDS
+    expected=$1
+    words=$2
+    shift 2
+    "$@" >"$out/stdout" 2>"$out/stderr" </dev/null
+    status=$?
+    [ "$status" -eq "$expected" ] || wrong "status $status, not $expected: $*"
+    [ "$(wc -l <"$out/stderr")" -eq 1 ] || wrong "not one line on standard error: $*"
+    grep -q -- "$words" "$out/stderr" || wrong "the message does not say '$words': $*"
+}
+same() { cmp -s "$1" "$2" || wrong "$1 and $2 differ"; }
+
+# ---------------------------------------------------------------- caches --------------------------
+
+need "$build/deer-sim" record --episodes 1 --seed 5 --out "$out/demos.h5"
+need "$build/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
+need "$build/deer-sim" eval --model $model --episodes 1 --seed 40 --exit 0 --json
+cp "$out/stdout" "$out/first.json"
+need "$build/deer-sim" eval --model $model --episodes 1 --seed 40 --json
+cp "$out/stdout" "$out/full.json"
+need "$build/tests/report_cache" $model "$out/hostile" 40 10 '<script>alert(1)</script>'
+
+# ---------------------------------------------------------------- reports -------------------------
+
+need "$report" --cache "$out/cache" --demos "$out/demos.h5" --model $model --budget-sweep 17 \
+    --rollouts "$out/first.json,$out/full.json" --rate 10,30,300 --out "$out/tabletop.html" \
+    --json "$out/tabletop.json" --csv "$out/tabletop.csv"
+need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model $model --budget-sweep 17 \
+    --rollouts "$out/first.json,$out/full.json" --rate 10,30,300 --threads 1 --json -
+cp "$out/stdout" "$out/again.json"
+printf '\n' >>"$out/tabletop.json" # what - ends with
+same "$out/tabletop.json" "$out/again.json"
+need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 \
+    --out "$out/shape.html" --json "$out/shape.json" --csv "$out/shape.csv"
+need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 --csv -
+same "$out/shape.csv" "$out/stdout"
+need "$report" whatif --cache "$out/hostile" --hardware orin-nano-8 --out "$out/hostile.html"
+need "$report" compare "$out/tabletop.json" "$out/shape.json"
+grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
+need "$report" compare "$out/tabletop.json" "$out/shape.json" --json
+cp "$out/stdout" "$out/comparison.json"
+need "$build/tests/command_helper" json "$out/comparison.json" a b frontier machines
+need "$report" compare "$out/tabletop.json" "$out/tabletop.json"
+grep -q '^0 machines' "$out/stdout" || wrong "a report differs from itself"
+sed 's/"seed": 40/"seed": 41/' "$out/full.json" >"$out/seed.json"
+need "$report" rollouts "first=$out/first.json" "full=$out/full.json" "seed=$out/seed.json"
+[ "$(wc -l <"$out/stderr")" -eq 1 ] || wrong "one file of another seed is not one warning"
+grep -q "seed.json.*seed 41, not 40" "$out/stderr" || wrong "nothing warns of another seed"
+need "$report" whatif --cache "$out/cache" --rate 10 --rollouts "$out/first.json,$out/seed.json"
+grep -q "seed.json.*seed 41, not 40" "$out/stderr" || wrong "whatif does not warn of another seed"
+need "$report" rollouts "full, or not=$out/full.json" "first=$out/first.json" --csv "$out/rollouts.csv"
+grep -q '^"full, or not",' "$out/rollouts.csv" || wrong "a comma in a name shifts the columns"
+grep -q '^first,' "$out/rollouts.csv" || wrong "a plain name is quoted"
+need "$report" whatif --cache "$out/cache" --rate 10 --rollouts "$out/first.json,$out/full.json" \
+    --min-success 0
+grep -q '^10 Hz: [1-9]' "$out/stdout" || wrong "no machine has any success"
+
+# ---------------------------------------------------------------- what cannot be answered ---------
+
+cache="--cache $out/cache"
+fails 1 "abacus.*orin-nano-8" "$report" whatif $cache --hardware abacus
+fails 2 "no power mode" "$report" whatif $cache --hardware orin-nano-8:99W
+fails 3 "no machine meets the demands.*nearest" "$report" whatif $cache --rate 1000000 \
+    --out "$out/never.html"
+grep -q "The nearest is" "$out/never.html" || wrong "the page does not name the nearest"
+fails 3 "first exit" "$report" whatif $cache --budget-sweep 0.0001:0.0002:5
+fails 2 "as many" "$report" whatif $cache --model-shape 9b
+fails 2 "say 3b or 9b" "$report" whatif $cache --model-shape 4b
+fails 2 "needs --rollouts" "$report" whatif $cache --min-success 0.5
+fails 2 "--json and --csv both write to '-'" "$report" whatif $cache --json - --csv -
+fails 2 "--out and --json both write to '$out/x'" "$report" whatif $cache --json "$out/x" --out "$out/x"
+[ ! -e "$out/x" ] || wrong "a file that two outputs claim was written"
+fails 2 "rates" "$report" whatif $cache --rate 5,x
+fails 2 "f32,bf16,q8" "$report" whatif $cache --dtype f64
+fails 2 "which cache" "$report" whatif
+fails 1 "hostile" "$report" whatif --cache "$out/hostile" --demos "$out/demos.h5" --out "$out/no.html"
+[ ! -e "$out/no.html" ] || wrong "a page of other demonstrations was written"
+fails 1 "is no report" "$report" compare "$out/full.json" "$out/shape.json"
+printf '{"success": 0.5, "low": 0.4, "high": 0.6, "rollouts": 9, "exit_fractions": [1]}' \
+    >"$out/other.json"
+fails 1 "exit_fractions" "$report" whatif --cache "$out/cache" --rollouts "$out/other.json"
+fails 2 "two evaluations have the name 'a'" "$report" rollouts "a=$out/full.json" "ab=$out/full.json" \
+    "a=$out/first.json"
+fails 2 "given twice" "$report" whatif $cache --rollouts "$out/full.json,$out/full.json"
+fails 1 "name given to $out/full.json is not UTF-8" "$report" rollouts \
+    "$(printf 'f\377')=$out/full.json" --csv "$out/none.csv"
+[ ! -e "$out/none.csv" ] || wrong "a table without a name was written"
+mkdir "$out/empty"
+fails 1 "empty" "$report" whatif --cache "$out/empty"
+cp -r "$out/hostile" "$out/none"
+node -e 'const fs = require("fs"), f = process.argv[1], m = JSON.parse(fs.readFileSync(f));
+    m.episode_steps = []; if ("episodes" in m) m.episodes = 0;
+    fs.writeFileSync(f, JSON.stringify(m))' "$out/none/manifest.json"
+fails 1 "none" "$report" whatif --cache "$out/none"
+cat >"$out/blank.json" <<'JSON'
+{"deer_hardware": 1, "name": "blank", "title": "A box nobody measured", "kind": "cpu",
+ "modes": [{"name": "on", "watts": null}]}
+JSON
+fails 3 "misses a figure" "$report" whatif $cache --hardware "$out/blank.json" --out "$out/blank.html"
+grep -q "A box nobody measured" "$out/blank.html" || wrong "the page leaves a blank machine out"
+
+# ---------------------------------------------------------------- numbers and page ----------------
+
+if [ ! -e "$modules/package-lock.json" ] ||
+    ! cmp -s tests/reports/package-lock.json "$modules/package-lock.json"; then
+    cp tests/reports/package.json tests/reports/package-lock.json "$modules"
+    (cd "$modules" && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline \
+        --loglevel=error) || { rm -f "$modules/package-lock.json"; exit 1; }
+fi
+node tests/reports/golden.mjs "$out/tabletop.json" tests/reports/golden.json || wrong "golden numbers"
+page=$(pwd)/tests/reports/page.mjs
+(cd "$modules" && node "$page" "$out") || wrong "the page in a browser"
+[ "$failures" -eq 0 ]

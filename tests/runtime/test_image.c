@@ -1,0 +1,122 @@
+/* test_image.c - preprocessing against PIL, bit for bit, and the images that are refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "datasets/demos/hdf5_io.h"
+#include "runtime/policy/image.h"
+
+static const char file_name[] = "tests/data/images.h5";
+static const float zero[3] = {0, 0, 0}, one[3] = {1, 1, 1};
+
+static deer_error error;
+
+static void ok(deer_status status)
+{
+    if (status)
+        fail_msg("%s", error.message);
+}
+
+/* The pixels of group/name; the caller frees them. */
+static uint8_t *pixels_at(hid_t file, const char *group, const char *name, hdf5_shape *shape)
+{
+    char full[128];
+    uint8_t *pixels;
+
+    snprintf(full, sizeof full, "%s/%s", group, name);
+    ok(hdf5_shape_of(file, file_name, full, shape, &error));
+    assert_int_equal(shape->rank, 3);
+    pixels = malloc(shape->size[0] * shape->size[1] * shape->size[2]);
+    ok(hdf5_read(file, file_name, full, H5T_NATIVE_UINT8, pixels, &error));
+    return pixels;
+}
+
+/* One case; the plan is the one the last case left, as in a session whose camera changes. */
+static herr_t compare(hid_t file, const char *group, const H5L_info_t *info, void *plan)
+{
+    hdf5_shape in, out;
+    uint8_t *image = pixels_at(file, group, "image", &in);
+    uint8_t *official = pixels_at(file, group, "resized", &out);
+    int height = (int)in.size[0], width = (int)in.size[1], side = (int)out.size[0];
+    size_t area = (size_t)side * (size_t)side;
+    float *mine = malloc(3 * area * sizeof *mine);
+
+    (void)info;
+    ok(image_plan_prepare(plan, height, width, side, &error));
+    image_preprocess(plan, &(deer_image){image, height, width}, zero, one, mine);
+    for (size_t i = 0; i < area; i++)
+        for (size_t c = 0; c < 3; c++)
+            if (mine[c * area + i] != (float)official[3 * i + c] / 255.0f)
+                fail_msg("%s: pixel %zu channel %zu is %.9g, PIL says %d / 255", group, i, c,
+                         (double)mine[c * area + i], official[3 * i + c]);
+    free(image);
+    free(official);
+    free(mine);
+    return 0;
+}
+
+static void test_as_pil(void **state)
+{
+    image_plan plan = {0};
+    hid_t file;
+
+    (void)state;
+    hdf5_quiet();
+    file = H5Fopen(file_name, H5F_ACC_RDONLY, H5P_DEFAULT);
+    assert_true(file >= 0);
+    assert_true(H5Literate(file, H5_INDEX_NAME, H5_ITER_INC, NULL, compare, &plan) == 0);
+    H5Fclose(file);
+    image_plan_free(&plan);
+}
+
+/* (value / 255 - mean) / std, channel by channel, in planes. */
+static void test_normalisation(void **state)
+{
+    static const uint8_t rgb[2][2][3] = {{{0, 255, 51}, {1, 2, 3}}, {{4, 5, 6}, {255, 0, 102}}};
+    static const float mean[3] = {0.5f, 0.25f, 0.1f}, std[3] = {0.5f, 2, 0.1f};
+    image_plan plan = {0};
+    float out[12];
+
+    (void)state;
+    ok(image_plan_prepare(&plan, 2, 2, 2, &error));
+    image_preprocess(&plan, &(deer_image){&rgb[0][0][0], 2, 2}, mean, std, out);
+    for (int c = 0; c < 3; c++)
+        for (int y = 0; y < 2; y++)
+            for (int x = 0; x < 2; x++)
+                assert_true(out[(c * 2 + y) * 2 + x] ==
+                            ((float)rgb[y][x][c] / 255.0f - mean[c]) / std[c]);
+    image_plan_free(&plan);
+}
+
+static void test_refused(void **state)
+{
+    static const int sizes[][2] = {{0, 4}, {4, 0}, {-1, 4}, {4, 1 << 20}, {1 << 20, 4}};
+    image_plan plan = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        error.message[0] = 0;
+        assert_int_equal(image_plan_prepare(&plan, sizes[i][0], sizes[i][1], 8, &error),
+                         DEER_FAILED);
+        assert_non_null(strstr(error.message, "pixels cannot be used"));
+    }
+    ok(image_plan_prepare(&plan, 4, 4, 8, &error)); /* still of use */
+    image_plan_free(&plan);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_as_pil),
+        cmocka_unit_test(test_normalisation),
+        cmocka_unit_test(test_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,503 @@
+/* test_thresholds.c - the thresholds file: what survives a round trip, and what is refused. */
+#include "tests/runtime/small_model.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "runtime/base/file.h"
+
+static small_model small;
+static deer_model *model;
+static char path[64];
+
+static int start(void **state)
+{
+    (void)state;
+    small_model_make(&small);
+    model = small_model_open(&small, DEER_ALL_EXITS);
+    snprintf(path, sizeof path, "%s/tau.json", small.folder);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    deer_model_close(model);
+    small_model_remove(&small);
+    return 0;
+}
+
+static deer_thresholds round_trip(const deer_thresholds *t)
+{
+    deer_thresholds u;
+
+    ok(deer_thresholds_save(path, deer_model_config(model), t, &error));
+    ok(deer_thresholds_load(path, model, &u, &error));
+    return u;
+}
+
+/* ---------------------------------------------------------------- round trip --------------- */
+
+static void test_every_field(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.criterion = DEER_CRITERION_COSINE;
+    t.steps_per_stage = 3;
+    t.tau[0] = 0.1f;
+    t.promise = (deer_promise){.average_llm_gflops = 1.5,
+                               .average_total_gflops = 2.25,
+                               .peak_llm_gflops = 3,
+                               .peak_total_gflops = 4,
+                               .memory_bytes = 123456789,
+                               .loss = NAN,
+                               .exit_fraction = {0.75, NAN}};
+    strcpy(t.solver, "nlopt \"crs\"\n");
+    t.budget_gflops = 1.75;
+    t.budget_is_llm = true;
+    t.calibration_episodes = 184;
+    t.calibration_steps = 3690;
+    t.seed = 7;
+    u = round_trip(&t);
+    assert_string_equal(t.model_fingerprint, u.model_fingerprint);
+    assert_string_equal(u.weights, "f32");
+    assert_int_equal(u.criterion, DEER_CRITERION_COSINE);
+    assert_true(u.exits == 2 && u.max_exit == 1 && u.steps_per_stage == 3);
+    assert_true(u.tau[0] == 0.1f && u.tau[1] == INFINITY);
+    assert_true(u.promise.average_llm_gflops == 1.5 && u.promise.average_total_gflops == 2.25);
+    assert_true(u.promise.peak_llm_gflops == 3 && u.promise.peak_total_gflops == 4);
+    assert_true(u.promise.memory_bytes == 123456789 && isnan(u.promise.loss));
+    assert_true(u.promise.exit_fraction[0] == 0.75 && isnan(u.promise.exit_fraction[1]));
+    assert_string_equal(u.solver, t.solver);
+    assert_true(u.budget_gflops == 1.75 && u.budget_is_llm && u.seed == 7);
+    assert_true(u.calibration_episodes == 184 && u.calibration_steps == 3690);
+}
+
+/* The combined criterion's scores, weights of 0 included. */
+static void test_scores(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.criterion = DEER_CRITERION_COMBINED;
+    t.score[0].constant = -2.0f / 3;
+    for (int j = 0; j < DEER_SIGNALS; j++)
+        t.score[0].weight[j] = j == 1 ? 0 : 1 / (float)(3 + j);
+    u = round_trip(&t);
+    assert_int_equal(u.criterion, DEER_CRITERION_COMBINED);
+    assert_memory_equal(u.score, t.score, sizeof t.score);
+    deer_thresholds_fixed(model, 0, &t); /* one exit: nothing to score */
+    t.criterion = DEER_CRITERION_COMBINED;
+    u = round_trip(&t);
+    assert_int_equal(u.criterion, DEER_CRITERION_COMBINED);
+}
+
+/* What came later into the format. */
+static void test_guarantee_dial_and_reference(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.guarantee = (deer_guarantee){.confidence = 0.9,
+                                   .budget_gflops = 1.5,
+                                   .loss = NAN,
+                                   .solved_on = 60,
+                                   .tested_on = 120,
+                                   .bound = "betting",
+                                   .statement = "an average of \"1.5\""};
+    t.points = 2;
+    for (int i = 0; i < 2; i++)
+        t.point[i] = (deer_point){.budget_gflops = 1 + i,
+                                  .tau = {0.25f * (float)i, INFINITY},
+                                  .promise = {.average_llm_gflops = 0.5, .loss = 0.125 * i}};
+    t.reference.episodes = 1;
+    t.reference.kind[0] = 4000000000u;
+    t.reference.mean_exit[0] = 0.5f;
+    t.reference.mean_delta[0] = 0.1f;
+    u = round_trip(&t);
+    assert_true(u.guarantee.confidence == 0.9 && u.guarantee.budget_gflops == 1.5);
+    assert_true(isnan(u.guarantee.loss) && u.guarantee.solved_on == 60 &&
+                u.guarantee.tested_on == 120);
+    assert_string_equal(u.guarantee.bound, "betting");
+    assert_string_equal(u.guarantee.statement, t.guarantee.statement);
+    assert_true(u.points == 2 && u.point[1].budget_gflops == 2 && u.point[1].tau[0] == 0.25f);
+    assert_true(u.point[0].tau[0] == 0 && u.point[1].tau[1] == INFINITY);
+    assert_true(u.point[1].promise.loss == 0.125 && u.point[1].promise.average_llm_gflops == 0.5);
+    assert_true(u.reference.episodes == 1 && u.reference.kind[0] == 4000000000u);
+    assert_true(u.reference.mean_exit[0] == 0.5f && u.reference.mean_delta[0] == 0.1f);
+}
+
+/* The dial takes the dearest point that can be paid; what belonged to other thresholds goes. */
+static void test_dial(void **state)
+{
+    deer_thresholds t;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    assert_int_equal(deer_thresholds_set_budget(&t, 1, &error), DEER_USAGE);
+    t.guarantee.confidence = 0.9;
+    t.reference.episodes = 1;
+    t.points = 3;
+    for (int i = 0; i < 3; i++)
+        t.point[i] = (deer_point){.budget_gflops = 1 + i, .tau = {0.5f * (float)i, INFINITY}};
+    assert_int_equal(deer_thresholds_set_budget(&t, 0.99, &error), DEER_INFEASIBLE);
+    assert_int_equal(deer_thresholds_set_budget(&t, NAN, &error), DEER_INFEASIBLE);
+    assert_true(t.tau[0] == -INFINITY && t.guarantee.confidence == 0.9);
+    ok(deer_thresholds_set_budget(&t, 2.5, &error));
+    assert_true(t.tau[0] == 0.5f && t.budget_gflops == 2);
+    assert_true(t.guarantee.confidence == 0 && t.reference.episodes == 0);
+    ok(deer_thresholds_set_budget(&t, INFINITY, &error));
+    assert_true(t.tau[0] == 1 && t.budget_gflops == 3);
+    ok(deer_thresholds_set_budget(&t, 1, &error));
+    assert_true(t.tau[0] == 0 && t.tau[1] == INFINITY);
+}
+
+/* Decisions are made in float32: every float must come back as it was. */
+static void test_thresholds_bit_for_bit(void **state)
+{
+    static const float special[] = {0, -0.0f, -INFINITY, INFINITY, 1e-45f, 1e6f, -1e6f, 3.4e38f};
+    deer_thresholds t, u;
+    uint32_t bits = 12345;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
+        t.tau[0] = special[i];
+        u = round_trip(&t);
+        assert_true(u.tau[0] == t.tau[0]);
+    }
+    for (int i = 0; i < 200; i++) {
+        bits = bits * 1664525 + 1013904223;
+        t.tau[0] = ldexpf(1 + (float)(bits >> 9) * 0x1p-23f, (int)(bits % 40) - 35);
+        u = round_trip(&t);
+        assert_memory_equal(u.tau, t.tau, 2 * sizeof(float));
+    }
+    t.tau[0] = -1e8f; /* the official code's "never" */
+    u = round_trip(&t);
+    assert_true(u.tau[0] == -INFINITY);
+}
+
+static void test_criteria(void **state)
+{
+    static const char *const names[] = {"l2", "mean", "max", "cosine"};
+    deer_thresholds t, u;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        deer_thresholds_fixed(model, 0, &t);
+        t.criterion = (deer_criterion)i;
+        u = round_trip(&t);
+        assert_int_equal(u.criterion, i);
+        assert_string_equal(deer_criterion_name(u.criterion), names[i]);
+    }
+}
+
+static void test_fixed(void **state)
+{
+    deer_thresholds t;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    assert_true(t.tau[0] == -INFINITY && t.tau[1] == INFINITY && t.max_exit == 1 && t.exits == 2);
+    assert_true(t.promise.exit_fraction[0] == 0 && t.promise.exit_fraction[1] == 1);
+    assert_true(isnan(t.promise.loss) && isnan(t.budget_gflops) && t.steps_per_stage == 1);
+}
+
+/* ---------------------------------------------------------------- refused ------------------ */
+
+/* The good file with one field replaced by this JSON (NULL: taken away). */
+static void refuse_field(const char *field, const char *value, const char *words)
+{
+    deer_thresholds t;
+    json_t *json;
+
+    deer_thresholds_fixed(model, 1, &t);
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    json = json_load_file(path, 0, NULL);
+    assert_true(value || json_object_get(json, field));
+    if (value)
+        json_object_set_new(json, field, json_loads(value, JSON_DECODE_ANY, NULL));
+    else
+        json_object_del(json, field);
+    json_dump_file(json, path, 0);
+    json_decref(json);
+    error.message[0] = 0;
+    assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+    says(path);
+    says(words);
+}
+
+/* Files of before the field was there; what is written of them has none either. */
+static void test_unknown_weights(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.weights[0] = 0;
+    u = round_trip(&t);
+    assert_string_equal(u.weights, "");
+}
+
+static void test_fields_refused(void **state)
+{
+    (void)state;
+    refuse_field("deer_thresholds", NULL, "not a thresholds file");
+    refuse_field("deer_thresholds", "\"1\"", "not a thresholds file");
+    refuse_field("deer_thresholds", "2", "version 2");
+    refuse_field("deer_thresholds", "0", "version 0");
+    refuse_field("model_fingerprint", NULL, "model_fingerprint");
+    refuse_field("model_fingerprint", "\"abc\"", "model_fingerprint");
+    refuse_field("model_fingerprint", "\"0123456789abcdef0123456789abcdef\"", "another model");
+    refuse_field("weights", "2", "\"f32\", \"bf16\" or \"q8\"");
+    refuse_field("weights", "\"f16\"", "\"f32\", \"bf16\" or \"q8\"");
+    refuse_field("weights", "\"q8\"", "another model (q8 ");
+    refuse_field("criterion", NULL, "criterion");
+    refuse_field("criterion", "\"l3\"", "'l3'");
+    refuse_field("criterion", "2", "criterion");
+    refuse_field("exit_layers", NULL, "exit_layers");
+    refuse_field("exit_layers", "[1]", "exit_layers");
+    refuse_field("exit_layers", "[1, 2]", "exit layers differ");
+    refuse_field("exit_layers", "[\"1\", 3]", "exit layers differ");
+    refuse_field("tau", NULL, "tau");
+    refuse_field("tau", "[]", "tau");
+    refuse_field("tau", "[0.1, 0.1]", "the last null");
+    refuse_field("tau", "[null]", "differ in length");
+    refuse_field("tau", "[null, null]", "the last null");
+    refuse_field("tau", "[1e99, null]", "the last null");
+    refuse_field("tau", "[\"sometimes\", null]", "the last null");
+    refuse_field("guarantee", "{\"confidence\": 1.5}", "between 0 and 1");
+    refuse_field("dial", "{}", "list of up to");
+    refuse_field("dial", "[{\"average_gflops\": 1, \"tau\": [null]}]", "point 0 of the dial");
+    refuse_field("dial", "[{\"tau\": [1, null]}]", "point 0 of the dial");
+    refuse_field("dial",
+                 "[{\"average_gflops\": 2, \"tau\": [1, null]}, {\"average_gflops\": 2, \"tau\": "
+                 "[1, null]}]",
+                 "point 1 of the dial");
+    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [1, 2], \"kind\": [1]}",
+                 "reference");
+    refuse_field("reference", "{\"mean_exit\": [1], \"mean_delta\": [null], \"kind\": [1]}",
+                 "episode 0");
+    refuse_field("criterion", "\"combined\"", "a score for each of 1 exits");
+    refuse_field("steps_per_stage", NULL, "steps_per_stage");
+    refuse_field("steps_per_stage", "0", "steps_per_stage");
+    refuse_field("steps_per_stage", "1.5", "steps_per_stage");
+}
+
+/* A good file of the combined criterion with other scores. */
+static void refuse_scores(const char *scores, const char *words)
+{
+    deer_thresholds t;
+    json_t *json;
+
+    deer_thresholds_fixed(model, 1, &t);
+    t.criterion = DEER_CRITERION_COMBINED;
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    json = json_load_file(path, 0, NULL);
+    json_object_set_new(json, "score", json_loads(scores, JSON_DECODE_ANY, NULL));
+    json_dump_file(json, path, 0);
+    json_decref(json);
+    error.message[0] = 0;
+    assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+    says(path);
+    says(words);
+}
+
+static void test_scores_refused(void **state)
+{
+    (void)state;
+    refuse_scores("null", "a score for each of 1 exits");
+    refuse_scores("{}", "a score for each of 1 exits");
+    refuse_scores("[]", "a score for each of 1 exits");
+    refuse_scores("[{\"constant\": 1}, {\"constant\": 1}]", "a score for each of 1 exits");
+    refuse_scores("[1]", "score 0");
+    refuse_scores("[null]", "score 0");
+    refuse_scores("[[]]", "score 0");
+    refuse_scores("[{}]", "score 0");
+    refuse_scores("[{\"delta\": 1}]", "score 0");
+    refuse_scores("[{\"constant\": null}]", "score 0");
+    refuse_scores("[{\"constant\": \"1\"}]", "score 0");
+    refuse_scores("[{\"constant\": 1e99}]", "score 0");
+    refuse_scores("[{\"constant\": 0, \"delta\": -1e99}]", "score 0");
+    refuse_scores("[{\"constant\": 0, \"delta\": [1]}]", "score 0");
+    refuse_scores("[{\"constant\": 0, \"telepathy\": 1}]", "score 0");
+}
+
+static void test_too_many_exits(void **state)
+{
+    char tau[512] = "[", layers[512] = "[";
+
+    (void)state;
+    for (int i = 0; i < 40; i++) {
+        strcat(tau, "0.5,");
+        strcat(layers, "1,");
+    }
+    strcat(tau, "null]");
+    refuse_field("tau", tau, "up to 32");
+    refuse_field("tau", "[0.1, 0.1, null]", "differ in length");
+}
+
+static void refuse_text(const char *text, const char *words)
+{
+    deer_thresholds t;
+
+    ok(file_write(path, text, strlen(text), &error));
+    assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+    says(path);
+    says(words);
+}
+
+static void test_files_refused(void **state)
+{
+    deer_model *prefix = small_model_open(&small, 0);
+    deer_thresholds t;
+
+    (void)state;
+    refuse_text("", "not JSON");
+    refuse_text("{", "not JSON");
+    refuse_text("[]", "not a thresholds file");
+    refuse_text("{\"deer_thresholds\": 1, \"deer_thresholds\": 1}", "not JSON");
+    assert_int_equal(deer_thresholds_load("/nowhere/tau.json", model, &t, &error), DEER_FAILED);
+    says("No such file");
+    assert_int_equal(deer_thresholds_load(small.folder, model, &t, &error), DEER_FAILED);
+    deer_thresholds_fixed(model, 1, &t);
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    assert_int_equal(deer_thresholds_load(path, prefix, &t, &error), DEER_FAILED);
+    says("opened up to exit 0");
+    ok(deer_thresholds_load(path, NULL, &t, &error)); /* any model: only the file itself counts */
+    deer_model_close(prefix);
+}
+
+/* Cut off anywhere, the file is refused. */
+static void test_truncated(void **state)
+{
+    deer_thresholds t;
+    char *text;
+    size_t size;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    ok(file_read(path, 1 << 20, &text, &size, &error));
+    for (size_t length = 0; length < size; length++) {
+        FILE *f = fopen(path, "wb");
+        fwrite(text, 1, length, f);
+        fclose(f);
+        assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+        says(path);
+    }
+    free(text);
+}
+
+/* ---------------------------------------------------------------- writing ------------------ */
+
+static void refuse_saving(const char *to, const deer_thresholds *t, const char *words)
+{
+    int files = small_model_files(&small);
+
+    assert_int_equal(deer_thresholds_save(to, deer_model_config(model), t, &error), DEER_FAILED);
+    says(words);
+    assert_int_equal(small_model_files(&small), files); /* nothing half-written */
+}
+
+/* What no reader would take is not written, and a file that is there stays as it is. */
+static void test_saving_refused(void **state)
+{
+    deer_thresholds good, bad, there;
+    char other[64];
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &good);
+    good.tau[0] = 0.5f;
+    ok(deer_thresholds_save(path, deer_model_config(model), &good, &error));
+    bad = good, bad.tau[0] = NAN;
+    refuse_saving(path, &bad, "threshold 0 is not a number");
+    bad = good, bad.points = 2, bad.point[1].tau[0] = NAN;
+    refuse_saving(path, &bad, "point 1 is not of numbers");
+    bad = good, bad.points = 1, bad.point[0].budget_gflops = NAN;
+    refuse_saving(path, &bad, "point 0 is not of numbers");
+    bad = good, bad.max_exit = bad.exits = SMALL_EXITS;
+    refuse_saving(path, &bad, "exit 2 of 2");
+    bad = good, bad.exits = 1;
+    refuse_saving(path, &bad, "cannot write");
+    bad = good, bad.criterion = (deer_criterion)17;
+    refuse_saving(path, &bad, "criterion");
+    bad = good, bad.criterion = DEER_CRITERION_COMBINED, bad.score[0].weight[1] = NAN;
+    refuse_saving(path, &bad, "score 0 is not finite");
+    bad = good, bad.criterion = DEER_CRITERION_COMBINED, bad.score[0].constant = INFINITY;
+    refuse_saving(path, &bad, "score 0 is not finite");
+    bad = good, bad.steps_per_stage = 0;
+    refuse_saving(path, &bad, "steps_per_stage");
+    refuse_saving("/nowhere/tau.json", &good, "/nowhere/tau.json: No such file");
+    snprintf(other, sizeof other, "%s/model/tau.json", small.folder);
+    refuse_saving(other, &good, "Not a directory");
+    ok(deer_thresholds_load(path, model, &there, &error));
+    assert_true(there.tau[0] == 0.5f);
+}
+
+/* A name that an earlier process left in use is not in the way of the next. */
+static void test_temporary_names_differ(void **state)
+{
+    char *first = file_temporary(path, &error), *second = file_temporary(path, &error);
+
+    (void)state;
+    assert_non_null(first);
+    assert_int_equal(strncmp(first, path, strlen(path)), 0);
+    assert_string_not_equal(first, second);
+    free(first);
+    free(second);
+}
+
+/* A full disk: the old file stays, the new one leaves nothing. */
+static void test_full_disk(void **state)
+{
+    deer_thresholds t, there;
+    struct rlimit before, little;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.tau[0] = 0.25f;
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    t.tau[0] = 0.75f;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    little = before;
+    little.rlim_cur = 100; /* bytes a file may have */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+    assert_int_equal(deer_thresholds_save(path, deer_model_config(model), &t, &error), DEER_FAILED);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    says("File too large");
+    assert_int_equal(small_model_files(&small), 2);
+    ok(deer_thresholds_load(path, model, &there, &error));
+    assert_true(there.tau[0] == 0.25f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_guarantee_dial_and_reference),
+        cmocka_unit_test(test_dial),
+        cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_thresholds_bit_for_bit),
+        cmocka_unit_test(test_criteria),
+        cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_scores_refused),
+        cmocka_unit_test(test_unknown_weights),
+        cmocka_unit_test(test_fields_refused),
+        cmocka_unit_test(test_too_many_exits),
+        cmocka_unit_test(test_files_refused),
+        cmocka_unit_test(test_truncated),
+        cmocka_unit_test(test_saving_refused),
+        cmocka_unit_test(test_temporary_names_differ),
+        cmocka_unit_test(test_full_disk),
+    };
+
+    return cmocka_run_group_tests(tests, start, end);
+}
