@@ -18,7 +18,7 @@ BUILD    ?= build
 endif
 
 # Debian 12 packages: what the programs need, and what only development and drawing need.
-PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev \
+PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev liblzf-dev \
             libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev libmujoco-dev \
             libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev gnuplot-nox
 
@@ -47,7 +47,7 @@ say  = @printf '%-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)'
 endif
 
 RUNTIME_PC  := jansson libpcre2-8 libutf8proc
-DATASETS_PC := hdf5 libxxhash zlib
+DATASETS_PC := hdf5 libxxhash zlib liblzf
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 

@@ -1,17 +1,15 @@
 /* demos_open.c - opening demonstrations: everything is checked before anything is believed. */
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "datasets/demos/demos_internal.h"
+#include "datasets/demos/hdf5_filter.h"
+#include "datasets/demos/hdf5_open.h"
 
 enum { MAX_DEMOS = 1000000, MAX_STEPS = 1000000, MAX_SIDE = 4096, MAX_OBJECT = 4096 };
 static const uint64_t MAX_VIDEO = 1ull << 33; /* bytes of one camera in one demonstration */
-static const uint64_t MAX_DEFLATE = 1100;     /* gzip shrinks no more than about 1030 to 1 */
 
 /* What the two cameras are called: here, in robomimic, in LIBERO. */
 static const char *const view_names[DEMOS_VIEWS][3] = {
@@ -98,24 +96,101 @@ static deer_status check_size(const demos *d, const char *name, const hdf5_shape
     if (bytes > MAX_VIDEO)
         return deer_fail(err, "%s: %s has %llu bytes; at most %llu are read at once", d->path, name,
                          (unsigned long long)bytes, (unsigned long long)MAX_VIDEO);
-    if (bytes / MAX_DEFLATE > s->stored)
+    if (bytes / s->ratio > s->stored)
         return deer_fail(err, "%s: %s declares %llu bytes of pixels but stores %llu", d->path, name,
                          (unsigned long long)bytes, (unsigned long long)s->stored);
     return DEER_OK;
 }
 
+/* Float pixels, signed ones, and channels in front can be converted, but only knowingly. */
+static deer_status refuse_images(const demos *d, const char *name, const hdf5_shape *s,
+                                 deer_error *err)
+{
+    char is[HDF5_IO_SHAPE];
+    bool first = s->rank == 4 && s->size[1] == 3 && s->size[3] != 3;
+    bool convertible = s->rank == 4 && (first || s->size[3] == 3) &&
+                       (s->type == H5T_FLOAT || (s->type == H5T_INTEGER && !s->is_signed));
+
+    return deer_fail(err, "%s: %s is %s, need u1 [T,H,W,3]%s", d->path, name,
+                     hdf5_shape_text(s, is),
+                     convertible ? "; deer-data import --hdf5 converts it" : "");
+}
+
 static deer_status check_images(const demos *d, const demo_entry *e, const char *name,
                                 const hdf5_shape *s, deer_error *err)
 {
-    if (s->rank != 4 || s->size[3] != 3 || s->type != H5T_INTEGER || s->bytes != 1)
-        return deer_fail(err, "%s: %s is not u8 [T,H,W,3]", d->path, name);
+    if (s->rank != 4 || s->size[3] != 3 || s->type != H5T_INTEGER || s->bytes != 1 || s->is_signed)
+        return refuse_images(d, name, s, err);
     if (s->size[1] < 1 || s->size[1] > MAX_SIDE || s->size[2] < 1 || s->size[2] > MAX_SIDE)
         return deer_fail(err, "%s: %s has images of %llu x %llu pixels", d->path, name,
                          (unsigned long long)s->size[1], (unsigned long long)s->size[2]);
     if (s->size[0] != (hsize_t)e->steps)
         return deer_fail(err, "%s: %s has %d actions but %llu images in %s", d->path, e->name,
                          e->steps, (unsigned long long)s->size[0], name);
+    if (s->missing)
+        return hdf5_filter_fail(d->path, name, s->missing, err);
     return check_size(d, name, s, err);
+}
+
+/* ---------------------------------------------------------------- cameras ------------------ */
+
+typedef struct {
+    char text[192];
+    size_t used;
+    hid_t obs;
+} camera_list;
+
+/* Adds a name below obs/ that looks like a camera's: three dimensions and more. */
+static herr_t list_camera(hid_t obs, const char *name, const H5L_info_t *info, void *user)
+{
+    camera_list *list = user;
+    hdf5_shape s;
+    int n;
+
+    (void)info;
+    if (!usable_name(name) || hdf5_shape_of(obs, "", name, &s, NULL) || s.rank < 3)
+        return 0;
+    n = snprintf(list->text + list->used, sizeof list->text - list->used, "%s%s",
+                 list->used ? ", " : "", name);
+    if (n > 0 && list->used + (size_t)n < sizeof list->text)
+        list->used += (size_t)n;
+    else
+        list->text[list->used] = 0;
+    return 0;
+}
+
+/* "; there are a, b" for messages. */
+static void cameras_there(const demos *d, const demo_entry *e, char text[224])
+{
+    camera_list list = {.used = 0};
+    char name[DEMOS_PATH];
+    hid_t obs;
+
+    demos_path(e, "obs", name);
+    obs = H5Gopen2(d->file, name, H5P_DEFAULT);
+    if (obs >= 0) {
+        H5Literate(obs, H5_INDEX_NAME, H5_ITER_INC, NULL, list_camera, &list);
+        H5Gclose(obs);
+    }
+    snprintf(text, 224, "%s%s",
+             obs < 0     ? "it has no group obs"
+             : list.used ? "there are: "
+                         : "there is none",
+             list.text);
+}
+
+static deer_status no_camera(const demos *d, const demo_entry *e, int view, deer_error *err)
+{
+    char there[224];
+
+    cameras_there(d, e, there);
+    if (*d->camera[view])
+        return deer_fail(err, "%s: %s has no camera obs/%s; %s", d->path, e->name, d->camera[view],
+                         there);
+    return deer_fail(err,
+                     "%s: %s has no %s camera (obs/%s, %s or %s); say its name with --%s-camera; %s",
+                     d->path, e->name, view ? "wrist" : "static", view_names[view][0],
+                     view_names[view][1], view_names[view][2], view ? "gripper" : "static", there);
 }
 
 static deer_status check_view(const demos *d, demo_entry *e, int view, deer_error *err)
@@ -133,24 +208,25 @@ static deer_status check_view(const demos *d, demo_entry *e, int view, deer_erro
             return check_images(d, e, name, &e->view[view], err);
         }
     }
-    if (given)
-        return deer_fail(err, "%s: %s has no camera obs/%s", d->path, e->name, d->camera[view]);
-    return deer_fail(err,
-                     "%s: %s has no %s camera (obs/%s, %s or %s); say its name with --%s-camera",
-                     d->path, e->name, view ? "wrist" : "static", view_names[view][0],
-                     view_names[view][1], view_names[view][2], view ? "gripper" : "static");
+    return no_camera(d, e, view, err);
 }
 
 static deer_status check_actions(const demos *d, demo_entry *e, deer_error *err)
 {
-    char name[DEMOS_PATH];
+    char name[DEMOS_PATH], is[HDF5_IO_SHAPE];
     hdf5_shape s;
 
     demos_path(e, "actions", name);
     if (hdf5_shape_of(d->file, d->path, name, &s, err))
         return DEER_FAILED;
     if (s.rank != 2 || s.size[1] != DEMO_ACTION || s.type != H5T_FLOAT)
-        return deer_fail(err, "%s: %s is not a float dataset [T,7]", d->path, name);
+        return deer_fail(err, "%s: %s is %s, need floats [T,7]%s", d->path, name,
+                         hdf5_shape_text(&s, is),
+                         s.rank == 2 && s.size[1] > DEMO_ACTION && s.type == H5T_FLOAT
+                             ? "; deer-data import --hdf5 --action-columns chooses seven"
+                             : "");
+    if (s.missing)
+        return hdf5_filter_fail(d->path, name, s.missing, err);
     if (s.size[0] < 1 || s.size[0] > MAX_STEPS)
         return deer_fail(err, "%s: %s has %llu steps", d->path, name,
                          (unsigned long long)s.size[0]);
@@ -184,17 +260,6 @@ static deer_status check_all(demos *d, deer_error *err)
 
 /* ---------------------------------------------------------------- opening ------------------ */
 
-static deer_status check_path(const char *path, deer_error *err)
-{
-    struct stat info;
-
-    if (stat(path, &info) || access(path, R_OK))
-        return deer_fail(err, "cannot open %s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return deer_fail(err, "%s is not a regular file", path);
-    return DEER_OK;
-}
-
 /* A camera is a name below obs/, not a way elsewhere. */
 static deer_status take_camera(const char *name, char to[64], deer_error *err)
 {
@@ -215,17 +280,14 @@ deer_status demos_open_cameras(const char *path, const demos_cameras *cameras, d
     demos *d;
 
     *out = NULL;
-    hdf5_quiet();
-    if (check_path(path, err))
-        return DEER_FAILED;
     d = calloc(1, sizeof *d);
     if (!d)
         return deer_fail(err, "out of memory opening %s", path);
     d->path = strdup(path);
-    d->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    d->file = hdf5_open(path, err);
     if (d->file < 0 || !d->path) {
         demos_close(d);
-        return deer_fail(err, "%s is not a readable HDF5 file; is it complete?", path);
+        return DEER_FAILED;
     }
     if (take_camera(cameras->static_camera, d->camera[0], err) ||
         take_camera(cameras->gripper_camera, d->camera[1], err) || list_all(d, err) ||
