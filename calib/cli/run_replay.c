@@ -24,6 +24,7 @@ deer_status run_replay(const replay_spec *spec, replay_report *report, deer_erro
 {
     watch w = {.started = false};
     replay_spec watched = *spec;
+    char name[256];
     deer_status status;
 
     watched.progress = show;
@@ -33,7 +34,9 @@ deer_status run_replay(const replay_spec *spec, replay_report *report, deer_erro
         tool_progress_end(&w.bar);
     if (status)
         return status;
-    fprintf(stderr, "%s: %ld episodes, %ld steps", spec->demos, report->episodes, report->steps);
+    snprintf(name, sizeof name, spec->files > 1 ? "%.200s and %d more" : "%.200s", spec->demos[0],
+             spec->files - 1);
+    fprintf(stderr, "%s: %ld episodes, %ld steps", name, report->episodes, report->steps);
     if (report->replayed < report->steps)
         fprintf(stderr, ", %ld replayed now", report->replayed);
     fprintf(stderr, " in %.1f s (%.0f steps/s)\n", report->seconds,
@@ -43,7 +46,7 @@ deer_status run_replay(const replay_spec *spec, replay_report *report, deer_erro
             stderr,
             "%s: %d of %ld instructions have words that the model does not know, which all mean "
             "the same to it\n",
-            spec->demos, report->unknown_words, report->episodes);
+            name, report->unknown_words, report->episodes);
     if (report->missing)
         fprintf(stderr,
                 "%s: %d of %d shards are not there yet (other parts or processes write them)\n",

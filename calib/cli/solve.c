@@ -225,7 +225,7 @@ static void make_outcome(const job *j, outcome *o)
     float never[DEER_MAX_EXITS];
 
     limits_never(last, never);
-    *o = (outcome){.source = j->a->demos ? j->a->demos : j->a->cache,
+    *o = (outcome){.source = j->a->demos.count ? j->a->demos.name[0] : j->a->cache,
                    .scope = j->a->scope,
                    .episodes = j->c->about.episodes,
                    .exits = j->c->exits,
@@ -443,8 +443,9 @@ static deer_status replay_and_run(solve_arguments *a, solve_settings *set, deer_
     char folder[64];
     bool temporary = !a->cache;
     replay_spec spec = {.model = a->model,
-                        .demos = a->demos,
-                        .cameras = a->cameras,
+                        .demos = a->demos.name,
+                        .files = a->demos.count,
+                        .reading = a->reading,
                         .threads = (int)a->threads,
                         .batch = REPLAY_BATCH,
                         .per_shard = REPLAY_PER_SHARD};
@@ -491,7 +492,7 @@ static int solve_main(int argc, char **argv, bool with_replay)
         return ended;
     status = a.table      ? solve_table(&a, &set, &err)
              : a.official ? solve_values(&a, &set, &err)
-             : a.demos    ? replay_and_run(&a, &set, &err)
+             : a.demos.count ? replay_and_run(&a, &set, &err)
                           : run(&a, &set, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -124,7 +124,7 @@ static void *worker_main(void *context)
     deer_status status = shard_replay_open(&r, j->model, j->spec->batch, &err);
 
     r.recorded = j->recorded;
-    r.path = j->spec->demos;
+    r.path = j->spec->demos[0];
     r.work = &j->work;
     r.stop = &j->stop;
     r.count = count_replayed;
@@ -191,8 +191,8 @@ static deer_status check_instructions(const demos *recorded, const char *path, d
         demos_describe(recorded, i, &e);
         if (!*e.instruction)
             return deer_fail(err,
-                             "%s: %s has no instruction; write the one it was recorded under into "
-                             "its attribute 'language'",
+                             "%s: %s has no instruction; give the one it was recorded under by "
+                             "--instruction, or write it into its attribute 'language'",
                              path, e.name);
     }
     return DEER_OK;
@@ -207,8 +207,8 @@ static deer_status open_all(job *j, deer_error *err)
     deer_status status;
 
     if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
-        demos_open_cameras(spec->demos, &spec->cameras, &j->recorded, err) ||
-        check_instructions(j->recorded, spec->demos, err) ||
+        demos_open_files(spec->demos, spec->files, &spec->reading, &j->recorded, err) ||
+        check_instructions(j->recorded, spec->demos[0], err) ||
         demos_fingerprint(j->recorded, fingerprint, err))
         return DEER_FAILED;
     episodes = demos_count(j->recorded);

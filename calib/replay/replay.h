@@ -1,6 +1,7 @@
 /* replay.h - runs a model over recorded demonstrations and caches what every exit sees and says.
  *
- *   replay_spec spec = {.model = "m.safetensors", .demos = "d.h5", .cache = "cache", .threads = 2};
+ *   replay_spec spec = {.model = "m.safetensors", .demos = &file, .files = 1,
+ *                       .cache = "cache", .threads = 2};
  *   replay_report report;
  *   if (replay(&spec, &report, &err)) ...
  *
@@ -16,8 +17,10 @@
 #include "datasets/demos/demos.h"
 
 typedef struct {
-    const char *model, *demos; /* files */
-    demos_cameras cameras;     /* of the demonstrations */
+    const char *model;         /* file */
+    const char *const *demos;  /* [files], taken as one set in this order */
+    int files;
+    demos_options reading;     /* of the demonstrations */
     const char *cache;         /* folder, created when missing */
     int threads;               /* that compute at a time */
     int batch;                 /* observations that go through the model together */

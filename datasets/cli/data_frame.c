@@ -28,14 +28,14 @@ static deer_status write_frame(demos *d, int i, long step, bool wrist, const cha
     return status;
 }
 
-static deer_status run(const char *path, const demos_cameras *cameras, const char *name, long step,
+static deer_status run(const char *path, const demos_options *reading, const char *name, long step,
                        bool wrist, const char *out, deer_error *err)
 {
     demos *d;
     deer_status status;
     int i;
 
-    if (demos_open_cameras(path, cameras, &d, err))
+    if (demos_open_files(&path, 1, reading, &d, err))
         return DEER_FAILED;
     i = name ? demos_find(d, name) : 0;
     if (i < 0)
@@ -50,15 +50,15 @@ static deer_status run(const char *path, const demos_cameras *cameras, const cha
 int data_frame_main(int argc, char **argv)
 {
     const char *name = NULL, *camera = "static", *out = NULL, *rest[argc];
-    demos_cameras cameras = {NULL, NULL};
+    demos_options reading = {NULL};
     long step = 0;
     const tool_option options[] = {
         {"demo", TOOL_STRING, &name, "NAME", "demonstration (default the first)"},
         {"step", TOOL_INT, &step, "T", "step, -1 for the last (default 0)"},
         {"camera", TOOL_STRING, &camera, "NAME", "static or gripper (default static)"},
-        {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
+        {"static-camera", TOOL_STRING, &reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
-        {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
+        {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
         {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data frame", "writes one camera image as a PNG",
@@ -78,6 +78,6 @@ int data_frame_main(int argc, char **argv)
         return tool_usage(&self, "'%s' is no camera: static or gripper", camera);
     if (tool_ends_otherwise(&self, "out", out, ".png"))
         return DEER_USAGE;
-    status = run(rest[0], &cameras, name, step, wrist, out, &err);
+    status = run(rest[0], &reading, name, step, wrist, out, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

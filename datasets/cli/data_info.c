@@ -1,6 +1,7 @@
 /* info.c - deer-data info: what a demonstrations file holds. */
 #include <jansson.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ typedef struct {
 } range;
 
 typedef struct {
-    char task[64], instruction[256];
+    char task[64], instruction[DEMO_INSTRUCTION];
     int steps;
 } episode_line;
 
@@ -35,6 +36,9 @@ typedef struct {
     long not_finite[DEMO_ACTION];                                 /* NaN and infinity */
     long finite[DEMO_ACTION];
     int unspoken;       /* demonstrations without an instruction */
+    int chosen;         /* with one of several wordings */
+    int guessed;        /* with the file's name for an instruction */
+    int too_long;       /* with an instruction that is not read whole */
     episode_line *line; /* [count], sorted by task, then instruction */
 } summary;
 
@@ -54,6 +58,9 @@ static void add_shape(summary *s, const demo_episode *e, int i)
     widen(&s->gripper_height, e->gripper_height, i == 0);
     widen(&s->gripper_width, e->gripper_width, i == 0);
     s->unspoken += !*e->instruction;
+    s->chosen += e->wordings > 1;
+    s->guessed += e->guessed;
+    s->too_long += e->instruction_bytes >= sizeof e->instruction;
     s->line[i].steps = e->steps;
     memcpy(s->line[i].task, e->task, sizeof e->task);
     memcpy(s->line[i].instruction, e->instruction, sizeof e->instruction);
@@ -171,6 +178,32 @@ static void warn_of_actions(const summary *s, int c, json_t *list)
     }
 }
 
+static void warn_of_language(const summary *s, json_t *list)
+{
+    static const struct {
+        size_t at;
+        const char *says;
+    } all[] = {
+        {offsetof(summary, unspoken),
+         "have no instruction; deer-calib replay needs --instruction, or one in the attribute "
+         "'language' of each"},
+        {offsetof(summary, chosen),
+         "have several wordings of their instruction; one of them is taken, chosen by name"},
+        {offsetof(summary, guessed), "have no instruction; the file's name is taken for it"},
+        {offsetof(summary, too_long),
+         "have an instruction of more than 1023 bytes, which is not read whole; they cannot be "
+         "replayed"}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int n = *(const int *)(const void *)((const char *)s + all[i].at);
+        char text[WARNING];
+
+        snprintf(text, sizeof text, "%d demonstration%s %s", n, n == 1 ? "" : "s", all[i].says);
+        if (n)
+            json_array_append_new(list, json_string(text));
+    }
+}
+
 static json_t *warnings_of(const summary *s)
 {
     json_t *list = json_array();
@@ -178,13 +211,7 @@ static json_t *warnings_of(const summary *s)
 
     for (int c = 0; c < DEMO_ACTION; c++)
         warn_of_actions(s, c, list);
-    if (s->unspoken) {
-        snprintf(text, sizeof text,
-                 "%d demonstrations have no instruction; deer-calib replay needs one in the "
-                 "attribute 'language' of each",
-                 s->unspoken);
-        json_array_append_new(list, json_string(text));
-    }
+    warn_of_language(s, list);
     if (s->count < FEW_EPISODES) {
         snprintf(text, sizeof text,
                  "%d demonstrations are few: a promise on unseen episodes (--confidence) needs %d "
@@ -315,17 +342,18 @@ static void print_json(const summary *s)
 
 /* ---------------------------------------------------------------- command ------------------ */
 
-static deer_status run(const char *path, const demos_cameras *cameras, bool json, deer_error *err)
+static deer_status run(const char *const *paths, int n, const demos_options *reading, bool json,
+                       deer_error *err)
 {
-    summary s = {.path = path};
+    summary s = {.path = paths[0]};
     struct stat info;
     demos *d;
     deer_status status;
 
-    if (demos_open_cameras(path, cameras, &d, err))
+    if (demos_open_files(paths, n, reading, &d, err))
         return DEER_FAILED;
-    if (!stat(path, &info))
-        s.bytes = info.st_size;
+    for (int i = 0; i < n; i++)
+        s.bytes += stat(paths[i], &info) ? 0 : info.st_size;
     status = gather(&s, d, err);
     if (!status)
         (json ? print_json : print_text)(&s);
@@ -337,16 +365,17 @@ static deer_status run(const char *path, const demos_cameras *cameras, bool json
 int data_info_main(int argc, char **argv)
 {
     const char *rest[argc];
-    demos_cameras cameras = {NULL, NULL};
+    demos_options reading = {NULL};
     bool json = false;
     const tool_option options[] = {
-        {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
+        {"static-camera", TOOL_STRING, &reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
-        {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
+        {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
+        {"mask", TOOL_STRING, &reading.mask, "KEY", "only what mask/KEY of the file lists"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data info", "says what a demonstrations file holds",
-                               "DEMOS [options]", options,
+                               "DEMOS.. [options]", options,
                                "deer-data info demos.h5\n"
                                "deer-data info demos.h5 --static-camera frontview_image --json"};
     deer_error err;
@@ -355,8 +384,8 @@ int data_info_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
-    if (count != 1)
-        return tool_usage(&self, "one demonstrations file is needed");
-    status = run(rest[0], &cameras, json, &err);
+    if (count < 1)
+        return tool_usage(&self, "a demonstrations file is needed");
+    status = run(rest, count, &reading, json, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

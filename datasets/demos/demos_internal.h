@@ -4,37 +4,55 @@
 
 #include "datasets/demos/demos.h"
 #include "datasets/demos/hdf5_io.h"
+#include "datasets/demos/language.h"
 
 #define DEMOS_VIEWS 2 /* static, gripper */
 #define DEMOS_PATH 256
 
-/* What is known of a demonstration once the file is open. */
+/* One file of a set. */
 typedef struct {
-    char name[64];
+    char *path;
+    hid_t file;
+    hdf5_texts language;   /* wordings of the whole file, for demonstrations without their own */
+    bool language_of_name; /* read off the file's name */
+    char task[DEMO_TASK];
+} demo_file;
+
+/* What is known of a demonstration once its file is open. */
+typedef struct {
+    char name[64], shown[64]; /* in its file; to others */
+    int in;                   /* which file */
     int steps;
     hdf5_shape view[DEMOS_VIEWS];
-    const char *dataset[DEMOS_VIEWS]; /* the cameras' names below obs/; live with the file */
+    const char *dataset[DEMOS_VIEWS]; /* the cameras' names below obs/; live with the set */
     int object_size;
 } demo_entry;
 
 struct demos {
-    char *path;
-    hid_t file;
+    demo_file *file;
+    int files;
     char camera[DEMOS_VIEWS][64]; /* names that were asked for, or empty */
-    int count;
+    char *instruction;            /* asked for in place of what is recorded, NULL: none */
+    char *mask;                   /* only what it lists, NULL: all */
+    uint64_t seed;                /* chooses among several wordings */
+    int count, room;
     long steps;
     demo_entry *entry;
-    char instruction[256]; /* of the whole file, for demonstrations without their own */
-    char task[64];
     char fingerprint[DEER_FINGERPRINT]; /* empty until computed */
 };
+
+/* The file that a demonstration is in. */
+const demo_file *demos_file_of(const demos *d, const demo_entry *entry);
+
+/* Of the entries from `first` on, all of file `in`, keeps those that the mask lists. */
+deer_status demos_apply_mask(demos *d, int in, int first, deer_error *err);
 
 /* "data/<demonstration>/<what>". */
 void demos_path(const demo_entry *entry, const char *what, char out[DEMOS_PATH]);
 
-/* Reads the instruction and task that the whole file states: robomimic's env_args and LIBERO's
- * problem_info, JSON texts on /data. Both stay empty when there are none. */
-void demos_read_file_texts(demos *d);
+/* Reads the wordings and the task that the whole file states; they stay empty when there are none.
+ */
+void demos_read_file_texts(demo_file *f);
 
 /* Instruction, task and seed of one demonstration. */
 void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e);

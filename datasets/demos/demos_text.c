@@ -1,120 +1,87 @@
-/* demos_text.c - what the robot was told: found under the names of several communities.
- *
- * A demonstration's own attribute "language" comes first; then "lang" of its JSON attribute ep_meta
- * (RoboCasa); then what the file says of all its demonstrations: "language_instruction" of the JSON
- * attribute problem_info (LIBERO), "lang" or "language_instruction" of env_args (robomimic). */
-#include <jansson.h>
+/* demos_text.c - the texts of demonstrations: instruction, task, seed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "datasets/demos/demos_internal.h"
 
-enum { JSON_ROOM = 1 << 20 }; /* attributes of real files are a few kilobytes */
-
-/* ---------------------------------------------------------------- cleaning ----------------- */
-
-/* Bytes of the UTF-8 character at text, 0 if there is no valid one. */
-static int character_bytes(const unsigned char *text)
+/* The task that a whole file states: LIBERO's problem_info, robomimic's env_args. */
+static void read_file_task(hid_t file, char task[DEMO_TASK])
 {
-    int n = text[0] < 0x80 ? 1 : text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+    static const char *const keys[] = {"problem_name", "env_name", NULL};
+    hid_t data = H5Gopen2(file, "data", H5P_DEFAULT);
+    char *text = language_json_text(data, "problem_info", keys);
 
-    if (n > 1 && (text[0] < 0xc2 || text[0] >= 0xf5))
-        return 0;
-    for (int i = 1; i < n; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90))
-        return 0; /* overlong forms, surrogates, beyond Unicode */
-    return n;
+    if (!text)
+        text = language_json_text(data, "env_args", keys);
+    snprintf(task, DEMO_TASK, "%s", text ? text : "");
+    language_clean(task); /* a character may be cut in two */
+    free(text);
+    H5Gclose(data);
 }
 
-/* Makes a text from a file printable on one line: spaces for control characters, no invalid UTF-8
- * (a character cut in two by the room there was, for one), no space or quotes around it. */
-static void clean(char *text)
+void demos_read_file_texts(demo_file *f)
 {
-    unsigned char *in = (unsigned char *)text, *out = in;
-    size_t length;
-
-    while (*in) {
-        int n = character_bytes(in);
-        if (n == 1 && (*in < 0x20 || *in == 0x7f))
-            *in = ' ';
-        for (int i = 0; i < n; i++)
-            *out++ = in[i];
-        in += n ? n : 1;
+    language_of_file(f->file, &f->language);
+    if (!f->language.count) {
+        language_of_name(f->path, &f->language);
+        f->language_of_name = f->language.count > 0;
     }
-    *out = 0;
-    length = strspn(text, " \"");
-    memmove(text, text + length, strlen(text + length) + 1);
-    for (length = strlen(text); length && strchr(" \"", text[length - 1]); length--)
-        text[length - 1] = 0;
+    read_file_task(f->file, f->task);
 }
 
-/* ---------------------------------------------------------------- JSON attributes ---------- */
-
-/* A JSON string, or a list of strings joined. */
-static void copy_json_text(const json_t *value, char *text, size_t room)
+/* One of several wordings, by the demonstration's name and the seed asked for. */
+static void choose(const demos *d, const hdf5_texts *wordings, demo_episode *e)
 {
-    const json_t *part;
-    size_t i, used = 0;
+    size_t i = wordings->count < 2
+                   ? 0
+                   : (size_t)(XXH3_64bits_withSeed(e->name, strlen(e->name), d->seed) %
+                              wordings->count);
+    const char *text = wordings->count ? wordings->text[i] : "";
 
-    if (json_is_string(value))
-        snprintf(text, room, "%s", json_string_value(value));
-    json_array_foreach(value, i, part) if (json_is_string(part) && used < room) used +=
-        (size_t)snprintf(text + used, room - used, "%s", json_string_value(part));
+    e->wordings = (int)wordings->count;
+    e->instruction_bytes = strlen(text);
+    snprintf(e->instruction, sizeof e->instruction, "%s", text);
+    language_clean(e->instruction);
 }
 
-/* Fills an empty text from the first of the keys that a JSON attribute has. */
-static void text_from_json(hid_t object, const char *attribute, const char *const *keys, char *text,
-                           size_t room)
+/* A demonstration may lie in another file, by an external link: what that says of all of its. */
+static void language_behind_link(hid_t group, hdf5_texts *wordings)
 {
-    char *source = malloc(JSON_ROOM);
-    json_t *root = NULL;
+    hid_t file = H5Iget_file_id(group);
 
-    if (source && hdf5_text_get(object, attribute, source, JSON_ROOM))
-        root = json_loads(source, 0, NULL);
-    for (; *keys && !*text; keys++)
-        copy_json_text(json_object_get(root, *keys), text, room);
-    json_decref(root);
-    free(source);
-}
-
-/* ---------------------------------------------------------------- texts -------------------- */
-
-void demos_read_file_texts(demos *d)
-{
-    static const char *const language[] = {"language_instruction", "lang", NULL};
-    static const char *const task[] = {"problem_name", "env_name", NULL};
-    hid_t group = H5Gopen2(d->file, "data", H5P_DEFAULT);
-
-    text_from_json(group, "problem_info", language, d->instruction, sizeof d->instruction);
-    text_from_json(group, "env_args", language, d->instruction, sizeof d->instruction);
-    text_from_json(group, "problem_info", task, d->task, sizeof d->task);
-    text_from_json(group, "env_args", task, d->task, sizeof d->task);
-    clean(d->instruction);
-    clean(d->task);
-    H5Gclose(group);
+    if (file < 0)
+        return;
+    language_of_file(file, wordings);
+    H5Fclose(file);
 }
 
 void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e)
 {
-    static const char *const language[] = {"lang", NULL};
+    const demo_file *f = demos_file_of(d, entry);
+    hdf5_texts own = {NULL, 0}, task = {NULL, 0};
     char name[DEMOS_PATH];
     hid_t group;
 
     snprintf(name, sizeof name, "data/%s", entry->name);
-    group = H5Gopen2(d->file, name, H5P_DEFAULT);
-    if (!hdf5_text_get(group, "language", e->instruction, sizeof e->instruction))
-        text_from_json(group, "ep_meta", language, e->instruction, sizeof e->instruction);
-    hdf5_text_get(group, "task", e->task, sizeof e->task);
+    group = H5Gopen2(f->file, name, H5P_DEFAULT);
+    if (!d->instruction)
+        language_of_demonstration(group, &own);
+    if (!d->instruction && !own.count && !f->language.count)
+        language_behind_link(group, &own);
+    if (d->instruction)
+        hdf5_texts_add(&own, d->instruction, strlen(d->instruction));
+    e->guessed = !own.count && f->language_of_name;
+    choose(d, own.count ? &own : &f->language, e);
+    if (hdf5_texts_of_attribute(group, "task", &task))
+        snprintf(e->task, sizeof e->task, "%s", task.text[0]);
     hdf5_integer_get(group, "seed", &e->seed);
     H5Gclose(group);
-    clean(e->instruction);
-    clean(e->task);
-    if (!*e->instruction)
-        memcpy(e->instruction, d->instruction, sizeof e->instruction);
-    if (!*e->task)
-        memcpy(e->task, d->task, sizeof e->task);
+    if (!language_clean(e->task))
+        memcpy(e->task, f->task, sizeof e->task);
+    hdf5_texts_free(&own);
+    hdf5_texts_free(&task);
 }

@@ -165,9 +165,9 @@ deer_status demos_writer_copy(demos_writer *w, const demos *from, int i, deer_er
     demos_path(&from->entry[i], "", source);
     source[strlen(source) - 1] = 0; /* the slash */
     snprintf(name, sizeof name, "data/demo_%d", w->episodes);
-    if (H5Ocopy(from->file, source, w->file, name, H5P_DEFAULT, H5P_DEFAULT) < 0)
-        return deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source, from->path,
-                         w->path);
+    if (H5Ocopy(demos_file_of(from, &from->entry[i])->file, source, w->file, name, H5P_DEFAULT, H5P_DEFAULT) < 0)
+        return deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source,
+                         demos_file_of(from, &from->entry[i])->path, w->path);
     w->episodes++;
     w->steps += from->entry[i].steps;
     return DEER_OK;

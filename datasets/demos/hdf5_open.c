@@ -31,12 +31,12 @@ static uint64_t little_endian(const uint8_t *bytes, size_t n)
 
 static superblock parse(const uint8_t *b, size_t n, uint64_t at)
 {
-    bool old = n > 8 && b[8] < 2;
+    bool old = b[8] < 2;
     size_t size = old ? b[13] : b[9]; /* of an address */
     size_t addresses = old ? (b[8] == 1 ? 28 : 24) : 12, end = addresses + 2 * size;
     superblock s = {.found = true};
 
-    if (n < SUPERBLOCK || b[8] > 3 || (size != 4 && size != 8) || end + size > n)
+    if (b[8] > 3 || (size != 4 && size != 8) || end + size > n)
         return s;
     s.end = little_endian(b + end, size);
     if (s.end < UINT64_MAX - at && at && little_endian(b + addresses, size) == 0)
@@ -49,7 +49,7 @@ static superblock parse(const uint8_t *b, size_t n, uint64_t at)
 static superblock find_superblock(int fd, uint64_t size)
 {
     static const uint8_t signature[8] = "\x89HDF\r\n\x1a\n";
-    uint8_t bytes[SUPERBLOCK];
+    uint8_t bytes[SUPERBLOCK] = {0};
 
     for (uint64_t at = 0; at < size; at = at ? 2 * at : 512) {
         ssize_t n = pread(fd, bytes, sizeof bytes, (off_t)at);
@@ -74,11 +74,12 @@ static void explain(const char *path, int fd, uint64_t size, deer_error *err)
                   "%s was not closed by the program that wrote it, or is being written; if none "
                   "writes it any more, h5clear -s %s makes it readable (package hdf5-tools)",
                   path, path);
-    else if (s.end > size)
+    else if (s.end > size || size < SUPERBLOCK)
         deer_fail(err,
                   "%s is cut off: %llu of %llu bytes are there; copy or download it again, or let "
                   "the program that writes it finish",
-                  path, (unsigned long long)size, (unsigned long long)s.end);
+                  path, (unsigned long long)size,
+                  (unsigned long long)(s.end > size ? s.end : SUPERBLOCK));
     else
         deer_fail(err, "%s is an HDF5 file whose structure is damaged; was it written to the end?",
                   path);

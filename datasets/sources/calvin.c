@@ -19,7 +19,7 @@ enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096, MAX_TH
 static const size_t MAX_VIDEO = (size_t)1 << 33; /* bytes of a run's pixels */
 
 typedef struct {
-    char instruction[256], task[64];
+    char instruction[DEMO_INSTRUCTION], task[64];
     long first, last; /* frames, both included */
 } run;
 

@@ -109,6 +109,14 @@ static bool store_bytes(double *bytes, const char *text)
     return end != text && value > 0 && isfinite(value) && (!*end || (unit && !end[1]));
 }
 
+static bool add_file(tool_files *files, const char *name)
+{
+    if (files->count == TOOL_MOST_FILES)
+        return false;
+    files->name[files->count++] = name;
+    return true;
+}
+
 /* Stores a value; false when the text is not one of the option's type. */
 static bool store(const tool_option *o, const char *text)
 {
@@ -132,8 +140,25 @@ static bool store(const tool_option *o, const char *text)
         return end != text && !*end && isfinite(number);
     case TOOL_BYTES:
         return store_bytes(o->value, text);
+    case TOOL_FILES:
+        return *text && add_file(o->value, text);
     }
     return false;
+}
+
+/* The words behind a TOOL_FILES option and its first value; returns how many it took, -1 on an error
+ * already printed. */
+static int store_more(const tool_command *command, const tool_option *o, int argc, char **argv,
+                      int from)
+{
+    int i = from;
+
+    for (; i < argc && strncmp(argv[i], "--", 2) != 0; i++)
+        if (!store(o, argv[i])) {
+            tool_usage(command, "'%s' is no value for --%s %s", argv[i], o->name, o->argument);
+            return -1;
+        }
+    return i - from;
 }
 
 /* Parses argv[i] = "--name[=value]" and maybe its value behind; returns how many words it took, 0
@@ -165,6 +190,11 @@ static int parse_option(const tool_command *command, int argc, char **argv, int 
     if (!store(o, value)) {
         tool_usage(command, "'%s' is no value for --%s %s", value, o->name, o->argument);
         return 0;
+    }
+    if (o->type == TOOL_FILES) {
+        int more = store_more(command, o, argc, argv, i + taken);
+
+        taken = more < 0 ? 0 : taken + more;
     }
     return taken;
 }

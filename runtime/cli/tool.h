@@ -30,7 +30,15 @@ typedef enum {
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
+    TOOL_FILES,  /* tool_files *: every word up to the next option, appended; may be repeated */
 } tool_type;
+
+/* Names of files in the order given; they point into argv. */
+enum { TOOL_MOST_FILES = 1024 };
+typedef struct {
+    const char *name[TOOL_MOST_FILES];
+    int count;
+} tool_files;
 
 /* As the default of a TOOL_INT option: tells whether it was given. */
 #define TOOL_NOT_GIVEN LONG_MIN

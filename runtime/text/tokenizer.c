@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/text.h"
 #include "runtime/text/bpe.h"
 
 enum { MAX_WORD = 255 };
@@ -214,14 +215,15 @@ static int word_id(const tokenizer *t, const char *start, size_t length, deer_er
 }
 
 /* The words of an instruction; how many ids, -1 on failure. */
-static int encode_words(const tokenizer *t, const char *text, int32_t *ids, int room,
+static int encode_words(const tokenizer *t, const char *text, size_t size, int32_t *ids, int room,
                         deer_error *err)
 {
+    const char *end = text + size;
     int n = 0;
 
-    for (const char *p = text; *p && n < room; p += strspn(p, space)) {
-        size_t length = strcspn(p, space);
-        int id = word_id(t, p, length, err);
+    for (const char *p = text; p < end && n < room; p += strspn(p, space)) {
+        size_t left = (size_t)(end - p), length = strcspn(p, space);
+        int id = word_id(t, p, length < left ? length : left, err);
 
         if (id < 0)
             return -1;
@@ -234,16 +236,14 @@ static int encode_words(const tokenizer *t, const char *text, int32_t *ids, int 
 int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, int room,
                      deer_error *err)
 {
-    const char *text = instruction + strspn(instruction, space);
-    size_t length = strlen(text);
+    size_t length = strlen(instruction);
+    const char *text = text_strip(instruction, &length);
     int n = 0, used;
 
-    while (length && strchr(space, text[length - 1])) /* Python's strip() */
-        length--;
     if (n < room)
         ids[n++] = t->image;
     used = t->bpe ? bpe_encode(t->bpe, text, length, ids + n, room - n, err)
-                  : encode_words(t, text, ids + n, room - n, err);
+                  : encode_words(t, text, length, ids + n, room - n, err);
     if (used < 0)
         return -1;
     n += used;

@@ -37,7 +37,8 @@ static void ok(deer_status status)
 static int set_up(void **state)
 {
     replay_spec spec = {.model = w.model,
-                        .demos = w.demos,
+                        .demos = (const char *const[]){w.demos},
+                        .files = 1,
                         .cache = folder,
                         .threads = 2,
                         .batch = 5,
@@ -164,7 +165,7 @@ static void test_every_episode_needs_an_instruction(void **state)
 {
     char path[128], made[128];
     replay_spec spec = {
-        .model = w.model, .demos = path, .cache = made, .threads = 1, .batch = 5, .per_shard = 4};
+        .model = w.model, .demos = (const char *const[]){path}, .files = 1, .cache = made, .threads = 1, .batch = 5, .per_shard = 4};
     replay_report report;
     demos_writer *writer;
     demo_episode d;
