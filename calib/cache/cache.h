@@ -61,7 +61,7 @@ void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *cou
 
 /* Texts and counts of one episode. */
 typedef struct {
-    char name[64], task[64], instruction[DEMO_INSTRUCTION];
+    char name[64], task[DEMO_TASK], instruction[DEMO_INSTRUCTION];
     int tokens; /* text tokens of the instruction: what its steps cost depends on it */
     int steps;
     int64_t first; /* row of its first step */

@@ -20,7 +20,7 @@ typedef struct {
 } range;
 
 typedef struct {
-    char task[64], instruction[DEMO_INSTRUCTION];
+    char task[DEMO_TASK], instruction[DEMO_INSTRUCTION];
     int steps;
 } episode_line;
 

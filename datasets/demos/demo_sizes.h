@@ -4,6 +4,6 @@
 
 #define DEMO_ACTION 7         /* numbers of an action */
 #define DEMO_INSTRUCTION 1024 /* room for an instruction, with its zero */
-#define DEMO_TASK 64          /* the same of a task's name */
+#define DEMO_TASK 128         /* the same of a task's name */
 
 #endif

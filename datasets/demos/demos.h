@@ -60,6 +60,10 @@ typedef struct {
     const char *instruction; /* in place of what is recorded; NULL: what is recorded */
     const char *mask;        /* only those that the dataset mask/<this> lists; NULL: all */
     uint64_t seed;           /* chooses where one has several wordings */
+    bool convert;  /* pixels that are floats, wider integers, RGBA or have channels in front, too */
+    bool tolerant; /* a demonstration that is not fit for reading fails when it is read */
+    bool task_of_file;         /* the file's name is the task of those without one of their own */
+    const int *action_columns; /* [DEMO_ACTION] of wider actions; NULL: they are seven */
 } demos_options;
 
 /* Opens a file for reading and checks its structure: every demonstration's datasets, ranks, types

@@ -5,17 +5,9 @@
 #include <string.h>
 
 #include "datasets/demos/demos_internal.h"
-#include "datasets/demos/hdf5_filter.h"
 #include "datasets/demos/hdf5_open.h"
 
-enum { MAX_DEMOS = 1000000, MAX_STEPS = 1000000, MAX_SIDE = 4096, MAX_OBJECT = 4096 };
-static const uint64_t MAX_VIDEO = 1ull << 33; /* bytes of one camera in one demonstration */
-
-/* What the two cameras are called: here, in robomimic, in LIBERO. */
-static const char *const view_names[DEMOS_VIEWS][3] = {
-    {"rgb_static", "agentview_image", "agentview_rgb"},
-    {"rgb_gripper", "robot0_eye_in_hand_image", "eye_in_hand_rgb"},
-};
+enum { MAX_DEMOS = 1000000 };
 
 void demos_path(const demo_entry *entry, const char *what, char out[DEMOS_PATH])
 {
@@ -35,7 +27,7 @@ typedef struct {
 } listing;
 
 /* Names stand in messages of one line. */
-static bool usable_name(const char *name)
+bool demos_usable_name(const char *name)
 {
     if (strlen(name) >= sizeof((demo_entry *)0)->name)
         return false;
@@ -63,7 +55,7 @@ static demo_entry *add_entry(demos *d)
 static herr_t list_demo(hid_t group, const char *name, const H5L_info_t *info, void *user)
 {
     const listing *l = user;
-    demo_entry *e = usable_name(name) && l->d->count < MAX_DEMOS ? add_entry(l->d) : NULL;
+    demo_entry *e = demos_usable_name(name) && l->d->count < MAX_DEMOS ? add_entry(l->d) : NULL;
 
     (void)group, (void)info;
     if (!e)
@@ -104,180 +96,14 @@ static deer_status list_file(demos *d, int in, deer_error *err)
     return d->mask ? demos_apply_mask(d, in, first, err) : DEER_OK;
 }
 
-/* ---------------------------------------------------------------- checking ----------------- */
-
-/* A few bytes of file may declare petabytes of pixels: believe only what its storage can hold. */
-static deer_status check_size(const char *path, const char *name, const hdf5_shape *s,
-                              deer_error *err)
-{
-    uint64_t bytes = s->size[0] * s->size[1] * s->size[2] * 3; /* bounded by MAX_STEPS, MAX_SIDE */
-
-    if (bytes > MAX_VIDEO)
-        return deer_fail(err, "%s: %s has %llu bytes; at most %llu are read at once", path, name,
-                         (unsigned long long)bytes, (unsigned long long)MAX_VIDEO);
-    if (bytes / s->ratio > s->stored)
-        return deer_fail(err, "%s: %s declares %llu bytes of pixels but stores %llu", path, name,
-                         (unsigned long long)bytes, (unsigned long long)s->stored);
-    return DEER_OK;
-}
-
-/* Float pixels, signed ones, and channels in front can be converted, but only knowingly. */
-static deer_status refuse_images(const char *path, const char *name, const hdf5_shape *s,
-                                 deer_error *err)
-{
-    char is[HDF5_IO_SHAPE];
-    bool first = s->rank == 4 && s->size[1] == 3 && s->size[3] != 3;
-    bool convertible = s->rank == 4 && (first || s->size[3] == 3) &&
-                       (s->type == H5T_FLOAT || (s->type == H5T_INTEGER && !s->is_signed));
-
-    return deer_fail(err, "%s: %s is %s, need u1 [T,H,W,3]%s", path, name,
-                     hdf5_shape_text(s, is),
-                     convertible ? "; deer-data import --hdf5 converts it" : "");
-}
-
-static deer_status check_images(const demos *d, const demo_entry *e, const char *name,
-                                const hdf5_shape *s, deer_error *err)
-{
-    const char *path = demos_file_of(d, e)->path;
-
-    if (s->rank != 4 || s->size[3] != 3 || s->type != H5T_INTEGER || s->bytes != 1 || s->is_signed)
-        return refuse_images(path, name, s, err);
-    if (s->size[1] < 1 || s->size[1] > MAX_SIDE || s->size[2] < 1 || s->size[2] > MAX_SIDE)
-        return deer_fail(err, "%s: %s has images of %llu x %llu pixels", path, name,
-                         (unsigned long long)s->size[1], (unsigned long long)s->size[2]);
-    if (s->size[0] != (hsize_t)e->steps)
-        return deer_fail(err, "%s: %s has %d actions but %llu images in %s", path, e->name,
-                         e->steps, (unsigned long long)s->size[0], name);
-    if (s->missing)
-        return hdf5_filter_fail(path, name, s->missing, err);
-    return check_size(path, name, s, err);
-}
-
-/* ---------------------------------------------------------------- cameras ------------------ */
-
-typedef struct {
-    char text[192];
-    size_t used;
-    hid_t obs;
-} camera_list;
-
-/* Adds a name below obs/ that looks like a camera's: three dimensions and more. */
-static herr_t list_camera(hid_t obs, const char *name, const H5L_info_t *info, void *user)
-{
-    camera_list *list = user;
-    hdf5_shape s;
-    int n;
-
-    (void)info;
-    if (!usable_name(name) || hdf5_shape_of(obs, "", name, &s, NULL) || s.rank < 3)
-        return 0;
-    n = snprintf(list->text + list->used, sizeof list->text - list->used, "%s%s",
-                 list->used ? ", " : "", name);
-    if (n > 0 && list->used + (size_t)n < sizeof list->text)
-        list->used += (size_t)n;
-    else
-        list->text[list->used] = 0;
-    return 0;
-}
-
-/* "; there are a, b" for messages. */
-static void cameras_there(const demos *d, const demo_entry *e, char text[224])
-{
-    camera_list list = {.used = 0};
-    char name[DEMOS_PATH];
-    hid_t obs;
-
-    demos_path(e, "obs", name);
-    obs = H5Gopen2(demos_file_of(d, e)->file, name, H5P_DEFAULT);
-    if (obs >= 0) {
-        H5Literate(obs, H5_INDEX_NAME, H5_ITER_INC, NULL, list_camera, &list);
-        H5Gclose(obs);
-    }
-    snprintf(text, 224, "%s%s",
-             obs < 0     ? "it has no group obs"
-             : list.used ? "there are: "
-                         : "there is none",
-             list.text);
-}
-
-static deer_status no_camera(const demos *d, const demo_entry *e, int view, deer_error *err)
-{
-    const char *path = demos_file_of(d, e)->path;
-    char there[224];
-
-    cameras_there(d, e, there);
-    if (*d->camera[view])
-        return deer_fail(err, "%s: %s has no camera obs/%s; %s", path, e->name, d->camera[view],
-                         there);
-    return deer_fail(err,
-                     "%s: %s has no %s camera (obs/%s, %s or %s); say its name with --%s-camera; %s",
-                     path, e->name, view ? "wrist" : "static", view_names[view][0],
-                     view_names[view][1], view_names[view][2], view ? "gripper" : "static", there);
-}
-
-static deer_status check_view(const demos *d, demo_entry *e, int view, deer_error *err)
-{
-    const demo_file *f = demos_file_of(d, e);
-    char what[128], name[DEMOS_PATH];
-    bool given = *d->camera[view] != 0;
-
-    for (int i = 0; i < (given ? 1 : 3); i++) {
-        const char *camera = given ? d->camera[view] : view_names[view][i];
-
-        snprintf(what, sizeof what, "obs/%s", camera);
-        demos_path(e, what, name);
-        if (!hdf5_shape_of(f->file, f->path, name, &e->view[view], NULL)) {
-            e->dataset[view] = camera;
-            return check_images(d, e, name, &e->view[view], err);
-        }
-    }
-    return no_camera(d, e, view, err);
-}
-
-static deer_status check_actions(const demos *d, demo_entry *e, deer_error *err)
-{
-    const demo_file *f = demos_file_of(d, e);
-    char name[DEMOS_PATH], is[HDF5_IO_SHAPE];
-    hdf5_shape s;
-
-    demos_path(e, "actions", name);
-    if (hdf5_shape_of(f->file, f->path, name, &s, err))
-        return DEER_FAILED;
-    if (s.rank != 2 || s.size[1] != DEMO_ACTION || s.type != H5T_FLOAT)
-        return deer_fail(err, "%s: %s is %s, need floats [T,7]%s", f->path, name,
-                         hdf5_shape_text(&s, is),
-                         s.rank == 2 && s.size[1] > DEMO_ACTION && s.type == H5T_FLOAT
-                             ? "; deer-data import --hdf5 --action-columns chooses seven"
-                             : "");
-    if (s.missing)
-        return hdf5_filter_fail(f->path, name, s.missing, err);
-    if (s.size[0] < 1 || s.size[0] > MAX_STEPS)
-        return deer_fail(err, "%s: %s has %llu steps", f->path, name,
-                         (unsigned long long)s.size[0]);
-    e->steps = (int)s.size[0];
-    return DEER_OK;
-}
-
-/* The simulator's state is read where it is as long as the episode, and else ignored. */
-static void look_for_object(const demos *d, demo_entry *e)
-{
-    const demo_file *f = demos_file_of(d, e);
-    char name[DEMOS_PATH];
-    hdf5_shape s;
-
-    demos_path(e, "obs/object", name);
-    if (!hdf5_shape_of(f->file, f->path, name, &s, NULL) && s.rank == 2 && s.type == H5T_FLOAT &&
-        s.size[0] == (hsize_t)e->steps && s.size[1] >= 1 && s.size[1] <= MAX_OBJECT)
-        e->object_size = (int)s.size[1];
-}
-
 static deer_status check_all(demos *d, deer_error *err)
 {
     for (int i = 0; i < d->count; i++) {
         demo_entry *e = &d->entry[i];
-        if (check_actions(d, e, err) || check_view(d, e, 0, err) || check_view(d, e, 1, err))
+
+        e->unfit = demos_check(d, e, err) != DEER_OK;
+        if (e->unfit && !d->tolerant)
             return DEER_FAILED;
-        look_for_object(d, e);
         d->steps += e->steps;
     }
     return DEER_OK;
@@ -300,6 +126,12 @@ static deer_status take_options(const demos_options *o, demos *d, deer_error *er
         take_camera(o->gripper_camera, d->camera[1], err))
         return DEER_FAILED;
     d->seed = o->seed;
+    d->convert = o->convert;
+    d->tolerant = o->tolerant;
+    d->task_of_file = o->task_of_file;
+    d->columns = o->action_columns != NULL;
+    if (d->columns)
+        memcpy(d->column, o->action_columns, sizeof d->column);
     d->instruction = o->instruction ? strdup(o->instruction) : NULL;
     d->mask = o->mask ? strdup(o->mask) : NULL;
     return (o->instruction && !d->instruction) || (o->mask && !d->mask)
@@ -317,7 +149,7 @@ static deer_status open_file(demos *d, int in, const char *path, deer_error *err
     f->file = hdf5_open(path, err);
     if (f->file < 0 || list_file(d, in, err))
         return DEER_FAILED;
-    demos_read_file_texts(f);
+    demos_read_file_texts(f, d->task_of_file);
     return DEER_OK;
 }
 

@@ -41,13 +41,32 @@ void demos_describe(const demos *d, int i, demo_episode *e)
     demos_read_texts(d, entry, e);
 }
 
+/* Seven columns of wider actions. */
+static deer_status read_columns(const demos *d, const demo_entry *e, const char *name,
+                                float *actions, deer_error *err)
+{
+    const demo_file *f = demos_file_of(d, e);
+    size_t width = (size_t)e->action_width;
+    float *all = malloc((size_t)e->steps * width * sizeof *all);
+    deer_status status = all ? hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, all, err)
+                             : deer_fail(err, "out of memory reading %s", f->path);
+
+    for (size_t t = 0; t < (size_t)e->steps && !status; t++)
+        for (int c = 0; c < DEMO_ACTION; c++)
+            actions[t * DEMO_ACTION + (size_t)c] = all[t * width + (size_t)d->column[c]];
+    free(all);
+    return status;
+}
+
 deer_status demos_read_raw_actions(demos *d, int i, float *actions, deer_error *err)
 {
     const demo_file *f = demos_file_of(d, &d->entry[i]);
     char name[DEMOS_PATH];
 
     demos_path(&d->entry[i], "actions", name);
-    return hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, actions, err);
+    return d->columns
+               ? read_columns(d, &d->entry[i], name, actions, err)
+               : hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, actions, err);
 }
 
 deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err)
@@ -73,6 +92,8 @@ static deer_status read_view(demos *d, const demo_entry *entry, int view, uint8_
 
     snprintf(what, sizeof what, "obs/%s", entry->dataset[view]);
     demos_path(entry, what, name);
+    if (entry->form[view].converted)
+        return demos_read_converted(f, name, &entry->view[view], &entry->form[view], pixels, err);
     return hdf5_read(f->file, f->path, name, H5T_NATIVE_UINT8, pixels, err);
 }
 
@@ -96,6 +117,10 @@ deer_status demos_read(demos *d, int i, demo_episode *e, deer_error *err)
     const demo_entry *entry = &d->entry[i];
 
     demos_describe(d, i, e);
+    if (entry->unfit)
+        return demos_check(d, &d->entry[i], err) ? DEER_FAILED
+                                                 : deer_fail(err, "%s changed while it was read",
+                                                             demos_file_of(d, entry)->path);
     if (e->instruction_bytes >= sizeof e->instruction)
         return deer_fail(err, "%s: the instruction of %s has %zu bytes; at most %zu are read",
                          demos_file_of(d, entry)->path, entry->name, e->instruction_bytes,

@@ -23,14 +23,29 @@ static void read_file_task(hid_t file, char task[DEMO_TASK])
     H5Gclose(data);
 }
 
-void demos_read_file_texts(demo_file *f)
+/* "turn_on_the_stove" of .../turn_on_the_stove_demo.hdf5. */
+static void name_task(const char *path, char task[DEMO_TASK])
+{
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    const char *end = strrchr(base, '.') > base ? strrchr(base, '.') : base + strlen(base);
+
+    if (end - base > 5 && !strncmp(end - 5, "_demo", 5))
+        end -= 5;
+    snprintf(task, DEMO_TASK, "%.*s", (int)(end - base), base);
+    language_clean(task);
+}
+
+void demos_read_file_texts(demo_file *f, bool task_of_file)
 {
     language_of_file(f->file, &f->language);
     if (!f->language.count) {
         language_of_name(f->path, &f->language);
         f->language_of_name = f->language.count > 0;
     }
-    read_file_task(f->file, f->task);
+    if (task_of_file)
+        name_task(f->path, f->task);
+    else
+        read_file_task(f->file, f->task);
 }
 
 /* One of several wordings, by the demonstration's name and the seed asked for. */
