@@ -48,26 +48,60 @@ static bool copy_text(const pickle_value *v, char *to, size_t room)
     return true;
 }
 
-/* (first, last) as a tuple, a list or an array of two. */
-static bool read_range(const pickle_value *v, run *r)
+static bool is_range(const run *r)
+{
+    return r->first >= 0 && r->last >= r->first && r->last < 10000000 &&
+           r->last - r->first < MAX_RUN;
+}
+
+/* Two numbers `stride` apart; frames below ten million are exact as floats. */
+static bool read_pair(number_type type, const void *from, int64_t stride, run *r)
 {
     float pair[2];
 
+    number_to_float(type, from, (ptrdiff_t)stride, 2, pair);
+    if (!(pair[0] >= 0 && pair[1] >= 0 && pair[0] < 1e7f && pair[1] < 1e7f))
+        return false;
+    r->first = (long)pair[0];
+    r->last = (long)pair[1];
+    return is_range(r);
+}
+
+/* (first, last) as a tuple, a list or an array of two. */
+static bool read_range(const pickle_value *v, run *r)
+{
     if ((v->kind == PICKLE_TUPLE || v->kind == PICKLE_LIST) && v->as.many.count == 2 &&
         v->as.many.item[0]->kind == PICKLE_INT && v->as.many.item[1]->kind == PICKLE_INT) {
         r->first = v->as.many.item[0]->as.integer;
         r->last = v->as.many.item[1]->as.integer;
     } else if (v->kind == PICKLE_ARRAY && v->as.tensor.from && pickle_elements(v) == 2) {
-        number_to_float(v->as.tensor.type, v->as.tensor.from->as.text.at, 1, 2, pair);
-        if (!(pair[0] >= 0 && pair[1] >= 0 && pair[0] < 1e7f && pair[1] < 1e7f))
-            return false;
-        r->first = (long)pair[0];
-        r->last = (long)pair[1];
+        return read_pair(v->as.tensor.type, v->as.tensor.from->as.text.at, 1, r);
     } else {
         return false;
     }
-    return r->first >= 0 && r->last >= r->first && r->last < 10000000 &&
-           r->last - r->first < MAX_RUN;
+    return is_range(r);
+}
+
+/* A list of ranges, or an array [N,2] of them. */
+static size_t count_ranges(const pickle_value *ranges)
+{
+    if (ranges->kind == PICKLE_LIST)
+        return ranges->as.many.count;
+    return ranges->kind == PICKLE_ARRAY && ranges->as.tensor.from &&
+                   ranges->as.tensor.rank == 2 && ranges->as.tensor.shape[1] == 2
+               ? (size_t)ranges->as.tensor.shape[0]
+               : 0;
+}
+
+static bool range_at(const pickle_value *ranges, size_t i, run *r)
+{
+    size_t size;
+
+    if (ranges->kind == PICKLE_LIST)
+        return read_range(ranges->as.many.item[i], r);
+    size = number_size(ranges->as.tensor.type) * (size_t)ranges->as.tensor.stride[0];
+    return read_pair(ranges->as.tensor.type, ranges->as.tensor.from->as.text.at + size * i,
+                     ranges->as.tensor.stride[1], r);
 }
 
 static deer_status fill_runs(const char *path, const pickle_value *root, calvin *d, deer_error *err)
@@ -77,9 +111,8 @@ static deer_status fill_runs(const char *path, const pickle_value *root, calvin 
     const pickle_value *ranges = pickle_get(info, "indx");
     size_t n;
 
-    if (!text || !ranges || text->kind != PICKLE_LIST || ranges->kind != PICKLE_LIST ||
-        text->as.many.count != ranges->as.many.count || !text->as.many.count ||
-        text->as.many.count > 10000000)
+    if (!text || !ranges || text->kind != PICKLE_LIST || !text->as.many.count ||
+        text->as.many.count > 10000000 || count_ranges(ranges) != text->as.many.count)
         return deer_fail(err, "%s lacks language.ann and info.indx of equal lengths", path);
     n = text->as.many.count;
     d->run = calloc(n, sizeof *d->run);
@@ -93,7 +126,7 @@ static deer_status fill_runs(const char *path, const pickle_value *root, calvin 
                              text->as.many.item[i]->as.text.size, sizeof r->instruction - 1);
         if (task && task->kind == PICKLE_LIST && task->as.many.count == n)
             copy_text(task->as.many.item[i], r->task, sizeof r->task);
-        if (!*r->instruction || !read_range(ranges->as.many.item[i], r))
+        if (!*r->instruction || !range_at(ranges, i, r))
             return deer_fail(err,
                              "%s: annotation %zu has no text, or no range of at most %d frames",
                              path, i, MAX_RUN);

@@ -31,7 +31,8 @@ static bool parse_type(const char *text, npy *array)
         number_type type;
     } types[] = {{"<f4", NUMBER_F32}, {"<f8", NUMBER_F64}, {"<f2", NUMBER_F16},
                  {"<i8", NUMBER_I64}, {"<i4", NUMBER_I32}, {"<i2", NUMBER_I16},
-                 {"|i1", NUMBER_I8},  {"|u1", NUMBER_U8},  {"|b1", NUMBER_BOOL}};
+                 {"|i1", NUMBER_I8},  {"|u1", NUMBER_U8},  {"|b1", NUMBER_BOOL},
+                 {"<u2", NUMBER_U16}, {"<u4", NUMBER_U32}, {"<u8", NUMBER_U64}};
 
     array->object = !strncmp(text, "'|O'", 4) || !strncmp(text, "'O'", 3);
     if (array->object)
