@@ -63,8 +63,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     const fleet_option *o = &r->f.option[a->option];
     const deer_hardware *h = &r->f.machine[o->machine];
     const sweep_point *x = a->deepest < 0 ? NULL : &r->w.frontier[a->deepest].ours[budget];
-    fleet_point at;
-    fleet_verdict verdict = fleet_verdict_at(r->q, &r->w, &r->success, &r->f, a, budget, &at);
+    fleet_budget does = fleet_at(r->q, &r->w, &r->success, &r->f, a, budget);
 
     text_csv(out, h->name);
     fputc(',', out);
@@ -72,7 +71,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     fprintf(out, ",%s", hardware_dtype_name(r->q->dtype[a->dtype]));
     number(out, r->q->rate[a->rate]);
     number(out, r->w.budget[budget]);
-    fprintf(out, ",%s,", fleet_verdict_name(verdict));
+    fprintf(out, ",%s,", fleet_verdict_name(does.verdict));
     if (!x) {
         fputs(",,,,,,,,,,,,,,", out);
         number(out, h->price.value);
@@ -81,7 +80,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     }
     fprintf(out, "%d", a->deepest);
     policy_columns(out, r, x);
-    machine_columns(out, &at);
+    machine_columns(out, &does.at);
     number(out, o->costs[a->dtype].memory[a->deepest].total.expected);
     number(out, h->price.value);
     thresholds(out, x);

@@ -2,6 +2,8 @@
 #include "reports/formats/report_json.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "reports/answer/assumptions.h"
 #include "reports/formats/text.h"
@@ -323,6 +325,41 @@ static json_t *machine_json(const deer_hardware *h)
     return json;
 }
 
+/* A number in four digits, which is what a page can show of it: there are many. */
+static json_t *short_real(double value)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%.4g", value);
+    return real_or_null(strtod(text, NULL));
+}
+
+/* Every budget of an answer, column by column: what its page shows when the budget is moved.
+ * Verdicts are indices into the report's list of them. */
+static json_t *budgets_json(const report *r, const fleet_answer *a)
+{
+    static const char *const columns[] = {"verdict", "sure",    "p99_exit", "ms_low",
+                                          "ms",      "ms_high", "joules",   "watts"};
+    enum { COLUMNS = sizeof columns / sizeof *columns, REALS = 3 };
+    json_t *json = json_object(), *column[COLUMNS];
+
+    for (int i = 0; i < COLUMNS; i++)
+        json_object_set_new(json, columns[i], column[i] = json_array());
+    for (int b = 0; b < r->w.budgets; b++) {
+        fleet_budget x = fleet_at(r->q, &r->w, &r->success, &r->f, a, b);
+        const double number[COLUMNS - REALS] = {1e3 * x.at.seconds.low, 1e3 * x.at.seconds.expected,
+                                                1e3 * x.at.seconds.high, x.at.joules.expected,
+                                                x.at.watts.expected};
+
+        json_array_append_new(column[0], json_integer(x.verdict));
+        json_array_append_new(column[1], json_integer(x.sure));
+        json_array_append_new(column[2], json_integer(x.at.p99_exit));
+        for (int i = REALS; i < COLUMNS; i++)
+            json_array_append_new(column[i], short_real(number[i - REALS]));
+    }
+    return json;
+}
+
 static json_t *answer_json(const report *r, const fleet_answer *a)
 {
     json_t *json = json_object();
@@ -335,6 +372,7 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     set_text(json, "reason", a->reason);
     set_integer(json, "deepest_exit", a->deepest);
     set_integer(json, "budget_index", a->budget);
+    json_object_set_new(json, "budgets", budgets_json(r, a));
     if (a->budget < 0)
         return json;
     set_real(json, "loss", r->w.frontier[a->deepest].ours[a->budget].loss);
@@ -365,6 +403,15 @@ static json_t *choice_json(const report *r, int rate)
     return json;
 }
 
+static json_t *verdicts_json(void)
+{
+    json_t *list = json_array();
+
+    for (int v = 0; v < FLEET_VERDICTS; v++)
+        json_array_append_new(list, json_string(fleet_verdict_name((fleet_verdict)v)));
+    return list;
+}
+
 static void add_fleet(const report *r, json_t *json)
 {
     json_t *machines = json_array(), *options = json_array(), *answers = json_array(),
@@ -380,6 +427,7 @@ static void add_fleet(const report *r, json_t *json)
         json_array_append_new(choices, choice_json(r, i));
     json_object_set_new(json, "machines", machines);
     json_object_set_new(json, "options", options);
+    json_object_set_new(json, "verdicts", verdicts_json());
     json_object_set_new(json, "answers", answers);
     json_object_set_new(json, "choices", choices);
 }

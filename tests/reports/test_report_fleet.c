@@ -294,16 +294,15 @@ static void test_every_budget_has_a_verdict(void **state)
     question q = ask_for(1, (double[]){10});
     sweep w = frontiers();
     success_curve none = {0};
-    fleet_point at;
     fleet f;
 
     (void)state;
     q.max_loss = 0.5;
     f = made(&q, &w, NULL);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[QUICK], 0, &at), FLEET_LOSS);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[QUICK], 2, &at), FLEET_MEETS);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[BLANK], 2, &at), FLEET_UNKNOWN);
-    assert_true(isnan(at.seconds.expected));
+    assert_int_equal(fleet_at(&q, &w, &none, &f, &f.answer[QUICK], 0).verdict, FLEET_LOSS);
+    assert_int_equal(fleet_at(&q, &w, &none, &f, &f.answer[QUICK], 2).verdict, FLEET_MEETS);
+    assert_int_equal(fleet_at(&q, &w, &none, &f, &f.answer[BLANK], 2).verdict, FLEET_UNKNOWN);
+    assert_true(isnan(fleet_at(&q, &w, &none, &f, &f.answer[BLANK], 2).at.seconds.expected));
     fleet_free(&f);
 }
 
