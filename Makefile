@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # deer: calibrated early exit for vision-language-action models. `make help` lists the targets.
 
 CC         ?= cc

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Benchmarks: latency and memory per exit, recording speed, the expert, the solvers, and the official
 # calibration loop beside ours where python3-torch is. BUILD: the build folder.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The whole path on real input: record demonstrations in the simulator, replay them through the policy,
 # choose thresholds for 40% of the full cost, and drive the robot with them. BUILD: the build folder.
 set -eu

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """The official calibration loop, for comparing speed: python3 official_loop.py TABLE.h5 [RATIO]
 
 Written after the description of ExitController.set_threshold (exp): sort every exit's values, walk them

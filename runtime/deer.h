@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer.h - run a multi-exit vision-language-action policy under a compute budget.
  *
  *   deer_error      err;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* drift.h - does the world still look like the calibration set?
  *
  *   deer_drift *watch = NULL;

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs every test program and script; prints one line for each and a total. BUILD: the build folder.
 set -u
 BUILD=${BUILD:-build}

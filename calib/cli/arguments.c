@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* arguments.c - the options of deer-calib solve, and what they mean. */
 #include "calib/cli/arguments.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench.c - deer-calib bench: the solver's speed, its methods compared, and the coverage of
  * promises, and which signals would help. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_calib.c - offline calibration of exit thresholds. */
 #include <signal.h>
 #include <string.h>

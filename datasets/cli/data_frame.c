@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* frame.c - deer-data frame: one camera image of a demonstration as a PNG. */
 #include <string.h>
 

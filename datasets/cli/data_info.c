@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* info.c - deer-data info: what a demonstrations file holds. */
 #include <jansson.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
  * policy's own path. */
 #include <stdio.h>

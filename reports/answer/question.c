@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* question.c - the options of deer-report whatif. */
 #include "reports/answer/question.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_report.c - what was measured, and what it means for the computer to buy. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* rollouts.c - deer-report rollouts: evaluations side by side. */
 #include "reports/cli/rollouts.h"
 

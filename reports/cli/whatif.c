@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* whatif.c - deer-report whatif: asking, printing, writing. */
 #include "reports/cli/whatif.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* page.c - the template, filled. */
 #include "reports/page/page.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* page.h - a report as one HTML file that needs nothing else. */
 #ifndef REPORTS_PAGE_H
 #define REPORTS_PAGE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_model.c - model files: what is in them, what they cost, where they come from. */
 #include <jansson.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tool.c - options, messages and progress of the command-line programs. */
 #include "runtime/cli/tool.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tool.h - what the command-line programs share: options, messages, progress. Not part of libdeer.
  *
  *   static const char *model, *out;

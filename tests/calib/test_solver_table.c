@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_solver_table.c - calibration problems of other models, from HDF5 tables. */
 #include <jansson.h>
 #include <math.h>

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The manners of every program: help, version, exit statuses, one clear line for each failure, JSON
 # that parses, and nothing half-written. BUILD: the build folder; MODEL: the policy to try them with.
 set -u

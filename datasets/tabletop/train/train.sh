@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Trains the shipped policy from nothing: datasets/tabletop/train/train.sh FOLDER. About two hours on two
 # idle cores. Whatever is in FOLDER already is not made again, so it can be interrupted. The log
 # (FOLDER/log.txt) has losses, held-out accuracy and, at each stop, closed-loop success per exit.
