@@ -67,7 +67,7 @@ CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay probl
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
              $(addprefix $(PAGE)/,template_html.o style_css.o script_js.o d3_js.o plot_js.o)
-TOOL      := $(call objects,runtime/cli/tool.c)
+TOOL      := $(call objects,$(wildcard runtime/cli/tool*.c))
 cli        = $(call objects,$(wildcard $(1)))
 RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
 MODEL_CLI := $(call cli,runtime/cli/deer_model.c runtime/cli/model_*.c)

@@ -49,7 +49,7 @@ success() { # success STOP: closed loop, on seeds of their own, at three exits
 relabel() { # relabel NAME OPTIONS...: the policy as it is now acts, the expert labels
     name=$1
     shift
-    record "$name" --policy "$folder/policy.safetensors" --noise 0.4 "$@"
+    record "$name" --model "$folder/policy.safetensors" --noise 0.4 "$@"
 }
 
 record valid --episodes 10 --row 2 --seed 77
