@@ -92,6 +92,11 @@ static void scripts(FILE *out, const report *r)
             page_plot_js, page_script_js);
 }
 
+bool page_has_libraries(void)
+{
+    return *page_d3_js && *page_plot_js;
+}
+
 static void data(FILE *out, const report *r)
 {
     char *json = report_json_text(r, false);
