@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stages.c - runs parts of a step on demand, for comparing them with a peer.
  *
  *   stages MODEL EXIT INPUTS THREADS

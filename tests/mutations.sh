@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Shows that the golden tests notice mistakes: applies one mistake at a time to a copy of the sources and
 # expects test_golden to fail. Takes a minute; run by hand or by `make mutations`.
 set -eu

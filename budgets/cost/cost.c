@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cost.c - what a step costs, from the model's configuration alone. */
 #include "budgets/cost/cost.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cost.h - what a step costs, from the model's configuration alone.
  *
  *   deer_cost cost;

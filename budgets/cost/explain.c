@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* explain.c - where a model's GFLOPs come from, in words and numbers. */
 #include "budgets/cost/explain.h"
 

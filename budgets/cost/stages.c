@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stages.c - the work of each stage of a step: arithmetic, bytes moved, products. */
 #include "budgets/cost/stages.h"
 

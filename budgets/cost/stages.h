@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stages.h - the work of each stage of a step: arithmetic, bytes moved, products.
  *
  * What a machine needs to know of a model: latency.h divides it by what the machine can do.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.c - how many numbers each module holds, by how a model file stores them. */
 #include "budgets/cost/weights.h"
 

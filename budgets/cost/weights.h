@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.h - how many numbers each module holds, by how a model file stores them.
  *
  * docs/model-file.md has the types: a bf16 file keeps vectors and norms in f32, and a q8 file has

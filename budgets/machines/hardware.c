@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware.c - profiles by name; names of types, kinds and stages. */
 #include "budgets/machines/hardware.h"
 

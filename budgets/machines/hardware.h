@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware.h - profiles of machines: what they can do, what they take, and how we know.
  *
  *   static deer_hardware machine;                     // plain data, some 70 kB

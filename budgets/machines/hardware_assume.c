@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_assume.c - what we assume of a machine that nobody measured, by its kind.
  *
  * Set from principle before any comparison with published measurements; docs/hardware.md has the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_fit.c - from measured times of stages to a profile's efficiency. */
 #include "budgets/machines/hardware_fit.h"
 

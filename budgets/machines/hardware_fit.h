@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_fit.h - from measured times of stages to a profile's efficiency.
  *
  *   static deer_hardware here;

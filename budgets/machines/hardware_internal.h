@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_internal.h - what the files of hardware.h share. */
 #ifndef BUDGETS_HARDWARE_INTERNAL_H
 #define BUDGETS_HARDWARE_INTERNAL_H

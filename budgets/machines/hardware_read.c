@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_read.c - reading a hardware profile; docs/hardware.md is the schema.
  *
  * A profile may come from anywhere: nothing in it is believed before it was checked, and every

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_write.c - writing a hardware profile; docs/hardware.md is the schema. */
 #include <jansson.h>
 #include <math.h>

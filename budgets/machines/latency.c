@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* latency.c - time, energy and memory of a step on a machine described by a profile. */
 #include "budgets/machines/latency.h"
 

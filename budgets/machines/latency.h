@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* latency.h - time, energy and memory of a step on a machine described by a profile.
  *
  *   deer_latency t;

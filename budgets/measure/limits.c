@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* limits.c - measures what this machine can do at most. */
 #include "budgets/measure/limits.h"
 

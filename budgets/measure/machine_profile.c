@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* machine_profile.c - what was measured here as a hardware profile. */
 #include "budgets/measure/machine_profile.h"
 

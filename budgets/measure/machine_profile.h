@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* machine_profile.h - what was measured here as a hardware profile (docs/hardware.md). */
 #ifndef RUN_MACHINE_PROFILE_H
 #define RUN_MACHINE_PROFILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stage_log.c - the stages of many steps beside the machine's limits. */
 #include "budgets/measure/stage_log.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stage_log.h - the stages of many steps: how long each took, and how close to the machine's
  * limits.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_internal.h - what the files of the cache share: names and the table of its datasets. */
 #ifndef CALIB_CACHE_INTERNAL_H
 #define CALIB_CACHE_INTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_manifest.c - what a cache is of, and whose turn it is to write what. */
 #include <dirent.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_shard.c - one shard: memory, writing whole or not at all, reading with every check. */
 #include <pthread.h>
 #include <stdio.h>

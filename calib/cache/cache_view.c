@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_view.c - cache.h5: all shards as one file of virtual datasets, for any HDF5 reader. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* arguments.c - the options of deer-calib solve, and what they mean. */
 #include "calib/cli/arguments.h"
 
@@ -76,13 +77,13 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
         return deer_fail_with(
             DEER_USAGE, err,
             "give a budget: --avg-gflops, --avg-fraction, --peak-gflops, --memory "
-            "or --max-deviation");
+            "or --max-loss");
     if (!isnan(a->confidence) && !averages && isnan(a->deviation))
         return deer_fail_with(DEER_USAGE, err,
-                              "--confidence needs an average budget or --max-deviation");
+                              "--confidence needs an average budget or --max-loss");
     if (a->table && !isnan(a->confidence) && !isnan(a->deviation) && isnan(a->largest_loss))
         return deer_fail_with(DEER_USAGE, err,
-                              "a promise of --max-deviation needs --largest-loss, what a step can "
+                              "a promise of --max-loss needs --largest-loss, what a step can "
                               "lose at most: no table can tell what other episodes may do");
     return DEER_OK;
 }
@@ -210,9 +211,10 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          "loss of a wrong gripper (default 0.2)"},
         {"confidence", TOOL_DOUBLE, &a->confidence, "C",
          "promise the budget on unseen episodes: 0.9"},
-        {"max-deviation", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
+        {"max-loss", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
+        {"max-deviation", TOOL_RENAMED, "max-loss", NULL, NULL},
         {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",
-         "no step can lose more (for --max-deviation)"},
+         "no step can lose more (for --max-loss)"},
         {"longest-episode", TOOL_INT, &a->longest, "N",
          "steps an episode can have (default seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},

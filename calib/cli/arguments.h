@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* arguments.h - the options of deer-calib solve. */
 #ifndef CALIB_ARGUMENTS_H
 #define CALIB_ARGUMENTS_H

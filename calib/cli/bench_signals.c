@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench_signals.c - deer-calib bench --what signals: what is a criterion worth that sees more?
  *
  * Thresholds on delta against thresholds on a score (calib/criterion/combined.h) of some or all

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* check.c - deer-calib check: what a thresholds file does on a cache, against what it promises. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official_values.c - what the official code cached, solved and judged. */
 #include "calib/cli/official_values.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* outcome.c - printing what a solve found. */
 #include "calib/cli/outcome.h"
 

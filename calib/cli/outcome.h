@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* outcome.h - what a solve found, for people and for machines. */
 #ifndef CALIB_OUTCOME_H
 #define CALIB_OUTCOME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* run_replay.c - replay, seen by a person. */
 #include "calib/cli/run_replay.h"
 

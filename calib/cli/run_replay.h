@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* run_replay.h - replay with a progress bar and a closing line on standard error, which names the
  * demonstrations: the cache may be a temporary one. */
 #ifndef CALIB_RUN_REPLAY_H

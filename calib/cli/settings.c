@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* settings.c - words of the command line. */
 #include "calib/cli/settings.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* settings.h - what the options of the sub-commands mean: words, sizes, the model behind a cache.
  */
 #ifndef CALIB_SETTINGS_H

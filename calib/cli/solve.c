@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve.c - deer-calib solve on a feature cache, and the short form that replays first. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve_parts.c - limits, delivery, frontiers. */
 #include "calib/cli/solve_parts.h"
 

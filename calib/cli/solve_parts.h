@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve_parts.h - what solving a cache and solving a table share. */
 #ifndef CALIB_SOLVE_PARTS_H
 #define CALIB_SOLVE_PARTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve_table.c - deer-calib solve --table: thresholds for anybody's early-exit model. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* table.c - rows of costs, losses and exits. */
 #include "calib/cli/table.h"
 

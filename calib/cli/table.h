@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* table.h - settings of thresholds side by side, for people and for machines. */
 #ifndef CALIB_TABLE_H
 #define CALIB_TABLE_H

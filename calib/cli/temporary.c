@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* temporary.c - a folder that goes away again. */
 #include "calib/cli/temporary.h"
 

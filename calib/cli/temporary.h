@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* temporary.h - a folder for a cache that nobody asked to keep. */
 #ifndef CALIB_TEMPORARY_H
 #define CALIB_TEMPORARY_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* guarantee.c - splitting, testing in sequence, choosing. */
 #include "calib/guarantee/guarantee.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* onpolicy.c - solve, replay the head, solve again. */
 #include "calib/pipeline/onpolicy.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibration.c - losses, deltas and costs of cached steps. */
 #include "calib/problem/calibration.h"
 

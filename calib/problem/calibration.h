@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibration.h - a feature cache turned into a calibration problem.
  *
  *   calibration_spec spec = {.criterion = DEER_CRITERION_L2, .loss = LOSS_DEEPEST,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* synthetic.c - made-up calibration problems: a drifting difficulty seen through its symptoms. */
 #include "calib/problem/synthetic.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* table_file.c - calibration problems as plain HDF5 datasets. */
 #include "calib/problem/table_file.h"
 

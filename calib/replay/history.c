@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* history.c - batches of episodes through the action head. */
 #include "calib/replay/history.h"
 

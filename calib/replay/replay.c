@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* replay.c - threads that turn episodes into shards. */
 #include "calib/replay/replay.h"
 

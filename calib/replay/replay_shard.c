@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* replay_shard.c - one shard of a replay: features in batches, then the head over time. */
 #include "calib/replay/replay_shard.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* replay_shard.h - one shard of a replay: features in batches, then the head over time.
  *
  *   shard_replay r;

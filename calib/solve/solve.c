@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve.c - choosing a method, and the path from a sample of the steps to all of them. */
 #include "calib/solve/solve.h"
 

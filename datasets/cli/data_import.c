@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* import.c - deer-data import: other people's datasets as demonstrations. */
 #include <stdio.h>
 

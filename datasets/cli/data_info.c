@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* info.c - deer-data info: what a demonstrations file holds. */
 #include <jansson.h>
 #include <math.h>
@@ -336,10 +337,11 @@ static deer_status run(const char *path, const demos_cameras *cameras, bool json
 
 int data_info_main(int argc, char **argv)
 {
-    const char *rest[argc];
+    const char *file = NULL, *rest[argc];
     demos_cameras cameras = {NULL, NULL};
     bool json = false;
     const tool_option options[] = {
+        {"demos", TOOL_STRING, &file, "FILE", "the same as naming it without --demos"},
         {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
@@ -355,8 +357,9 @@ int data_info_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
-    if (count != 1)
+    file = tool_only(rest, count, file);
+    if (!file)
         return tool_usage(&self, "one demonstrations file is needed");
-    status = run(rest[0], &cameras, json, &err);
+    status = run(file, &cameras, json, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

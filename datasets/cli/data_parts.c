@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* parts.c - an import's finished episodes, kept beside the file they will be in. */
 #include "datasets/cli/data_parts.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
  * setting. */
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* eval_print.c - what an evaluation found: tables for people, JSON for programs. */
 #include <jansson.h>
 #include <math.h>

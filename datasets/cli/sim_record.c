@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
  * policy's own path. */
 #include <stdio.h>
@@ -154,7 +155,7 @@ static bool understand(const tool_command *self, request *q, recording *r)
     else if (q->noise < 0)
         tool_usage(self, "--noise must be 0 or more, not %g", q->noise);
     else if (q->exit != TOOL_NOT_GIVEN && !q->model)
-        tool_usage(self, "--exit needs --policy");
+        tool_usage(self, "--exit needs --model");
     else {
         r->row = (int)q->row;
         r->seed = (uint64_t)q->seed;
@@ -206,9 +207,10 @@ int sim_record_main(int argc, char **argv)
          "disturbance of executed actions, 0 or more (default 0.7)"},
         {"keep-steps", TOOL_INT, &q.keep, "N",
          "keep only the first N steps of each episode, 1 to 60"},
-        {"policy", TOOL_STRING, &q.model, "FILE", "let this model act; labels stay the expert's"},
+        {"model", TOOL_STRING, &q.model, "FILE", "let this model act; labels stay the expert's"},
+        {"policy", TOOL_RENAMED, "model", NULL, NULL},
         {"exit", TOOL_INT, &q.exit, "K",
-         "exit at which --policy acts, from 0 (default its deepest)"},
+         "exit at which --model acts, from 0 (default its deepest)"},
         {"workers", TOOL_INT, &q.workers, "N", "processes, 1 to 1024 (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {

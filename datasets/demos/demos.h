@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos.h - recorded demonstrations, in the robomimic HDF5 layout.
  *
  *   demos *d = NULL;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_internal.h - what the files that read demonstrations share. */
 #ifndef DATASETS_DEMOS_INTERNAL_H
 #define DATASETS_DEMOS_INTERNAL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_open.c - opening demonstrations: everything is checked before anything is believed. */
 #include <ctype.h>
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_read.c - reading one demonstration of an open, checked file. */
 #include <math.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_text.c - what the robot was told: found under the names of several communities.
  *
  * A demonstration's own attribute "language" comes first; then "lang" of its JSON attribute ep_meta

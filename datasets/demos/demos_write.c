@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_write.c - recording demonstrations: whole episodes into a file that appears when finished.
  */
 #include <errno.h>

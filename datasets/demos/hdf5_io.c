@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_io.c - small helpers over the HDF5 C API. */
 #include "datasets/demos/hdf5_io.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_io.h - small helpers over the HDF5 C API, for demonstrations and the feature cache.
  *
  * Names are paths inside the file ("data/demo_0/actions"). HDF5's own messages are silenced; every

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calvin.c - reading CALVIN's frames and annotations. */
 #include "datasets/sources/calvin.h"
 

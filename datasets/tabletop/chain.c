@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* chain.c - rows of instructions that the expert can do one after another. */
 #include "datasets/tabletop/chain.h"
 

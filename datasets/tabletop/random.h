@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* random.h - the simulator's random numbers: splitmix64, so that one seed is one episode. */
 #ifndef TABLETOP_RANDOM_H
 #define TABLETOP_RANDOM_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* rollout.c - one episode at a time: recording and judging. */
 #include <stdlib.h>
 #include <string.h>

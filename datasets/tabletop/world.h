@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* world.h - inside a world: the simulator's data and the geometry that tasks and expert ask about.
  */
 #ifndef TABLETOP_WORLD_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bootstrap.c - percentile intervals over episodes drawn again. */
 #include "reports/answer/bootstrap.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fleet.c - machines: loading, costs, answers, choices. */
 #include "reports/answer/fleet.h"
 

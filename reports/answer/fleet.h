@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fleet.h - the frontier on machines: what each can afford, and which to take.
  *
  *   fleet f;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* question.c - the options of deer-report whatif. */
 #include "reports/answer/question.h"
 
@@ -211,8 +212,10 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"demos", TOOL_STRING, &q->demos, "FILE", "demonstrations, for pictures of hard moments"},
         {"model", TOOL_STRING, &q->model, "FILE", "policy, to judge thresholds on their own path"},
         {"out", TOOL_STRING, &q->out, "FILE", "page to write (HTML)"},
-        {"json", TOOL_STRING, &q->json, "FILE", "the same numbers as JSON (- prints them)"},
-        {"csv", TOOL_STRING, &q->csv, "FILE", "every machine, rate and budget as a table"},
+        {"json", TOOL_OUTPUT, &q->json, "[FILE]",
+         "the same numbers as JSON, printed unless FILE is named"},
+        {"csv", TOOL_OUTPUT, &q->csv, "[FILE]",
+         "every machine, rate and budget as a table, likewise"},
         {"seed", TOOL_INT, &w.seed, "S", "of bootstrap and guarantee (1)"},
         {"threads", TOOL_INT, &w.threads, "N", "one per core"},
         {NULL, 0, NULL, NULL, NULL}};
@@ -221,7 +224,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         options,
         "deer-report whatif --cache cache --demos demos.h5 --out report.html\n"
         "deer-report whatif --cache cache --model-shape 3b --rate 10 --out report.html\n"
-        "deer-report whatif --cache cache --hardware orin-nano-8,here.json --rate 10 --json -\n"
+        "deer-report whatif --cache cache --hardware orin-nano-8,here.json --rate 10 --json\n"
         "deer-report whatif --cache cache --rate 10 --watts 15 --max-loss 0.02 --csv table.csv"};
     int n;
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* question.h - what deer-report whatif was asked: its options, checked.
  *
  *   question q;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report.c - from a cache and a question to a report. */
 #include "reports/answer/report.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shape.c - a cache's exits at another model's costs. */
 #include "reports/answer/shape.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* shape.h - a cache's exits at another model's costs. */
 #ifndef REPORTS_SHAPE_H
 #define REPORTS_SHAPE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* sweep.c - frontiers for every deepest exit, the heuristic and the oracle beside them. */
 #include "reports/answer/sweep.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* sweep.h - the frontier: what thresholds do over a range of average budgets.
  *
  *   sweep w;

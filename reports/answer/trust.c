@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* trust.c - promises on episodes held out, and thresholds under their own history. */
 #include "reports/answer/trust.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* trust.h - how far the numbers of a report can be trusted.
  *
  * A guarantee (calib/guarantee/guarantee.h, on the history that was cached) and, when the policy is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* workers.c - threads that take the next piece until none is left. */
 #include "reports/answer/workers.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* workers.h - independent pieces of work on several threads. */
 #ifndef REPORTS_WORKERS_H
 #define REPORTS_WORKERS_H

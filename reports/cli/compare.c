@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* compare.c - deer-report compare: two reports of whatif side by side. */
 #include "reports/cli/compare.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* rollouts.c - deer-report rollouts: evaluations side by side. */
 #include "reports/cli/rollouts.h"
 
@@ -143,15 +144,32 @@ static void print_chains(const json_t *rows)
     }
 }
 
-static deer_status save(json_t *rows, const char *out, deer_error *err)
+/* What --out writes and --json prints; the caller frees it. NULL: out of memory. */
+static char *summary_text(json_t *rows)
 {
     json_t *root = json_pack("{s:O}", "rows", rows);
     char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
+
+    json_decref(root);
+    return text;
+}
+
+static deer_status save(json_t *rows, const char *out, deer_error *err)
+{
+    char *text = summary_text(rows);
     deer_status status = text ? file_write(out, text, strlen(text), err)
                               : deer_fail(err, "out of memory writing %s", out);
 
     free(text);
-    json_decref(root);
+    return status;
+}
+
+static deer_status print_json(json_t *rows, deer_error *err)
+{
+    char *text = summary_text(rows);
+    deer_status status = text && puts(text) >= 0 ? DEER_OK : deer_fail(err, "cannot print JSON");
+
+    free(text);
     return status;
 }
 
@@ -206,12 +224,15 @@ static int check_names(const tool_command *self, const char *const *argument, in
 int report_rollouts_main(int argc, char **argv)
 {
     const char *out = NULL, *csv = NULL;
-    const tool_option options[] = {{"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
-                                   {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
-                                   {NULL, 0, NULL, NULL, NULL}};
+    bool json = false;
+    const tool_option options[] = {
+        {"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+        {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
+        {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
+        {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",
-        "NAME=FILE ... [--out FILE] [--csv FILE]", options,
+        "NAME=FILE ... [options]", options,
         "deer-sim eval --model policy.safetensors --json > full.json\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
         "deer-report rollouts full=full.json early=early.json --out summary.json"};
@@ -234,7 +255,9 @@ int report_rollouts_main(int argc, char **argv)
         status = save(rows, out, &err);
     if (!status && csv)
         status = save_csv(rows, csv, &err);
-    if (!status) {
+    if (!status && json) {
+        status = print_json(rows, &err);
+    } else if (!status) {
         print_table(rows);
         print_chains(rows);
     }

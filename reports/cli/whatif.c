@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* whatif.c - deer-report whatif: asking, printing, writing. */
 #include "reports/cli/whatif.h"
 
@@ -145,7 +146,13 @@ int report_whatif_main(int argc, char **argv)
 
     if (question_parse(argc, argv, &q, &ended))
         return ended;
-    status = report_make(&q, &r, &err);
+    status = q.out && !page_has_libraries()
+                 ? deer_fail(&err,
+                             "%s cannot be drawn: npm, which brings the page's libraries, was "
+                             "missing when this program was built; install npm and run make "
+                             "again (--json and --csv need none of it)",
+                             q.out)
+                 : report_make(&q, &r, &err);
     if (!status) {
         if (*r.success.warning)
             fprintf(stderr, "%s: warning: %s\n", self.name, r.success.warning);

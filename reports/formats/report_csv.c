@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report_csv.c - a report as one table. */
 #include "reports/formats/report_csv.h"
 

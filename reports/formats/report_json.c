@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report_json.c - a report as one JSON object. */
 #include "reports/formats/report_json.h"
 

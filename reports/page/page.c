@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* page.c - the template, filled. */
 #include "reports/page/page.h"
 
@@ -89,6 +90,11 @@ static void scripts(FILE *out, const report *r)
     (void)r;
     fprintf(out, "<script>%s</script>\n<script>%s</script>\n<script>%s</script>", page_d3_js,
             page_plot_js, page_script_js);
+}
+
+bool page_has_libraries(void)
+{
+    return *page_d3_js && *page_plot_js;
 }
 
 static void data(FILE *out, const report *r)

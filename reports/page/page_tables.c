@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* page_tables.c - the tables of the page. */
 #include "reports/page/page_tables.h"
 

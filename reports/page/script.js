@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The page's script: looks numbers up in the report that lies in the page, draws, and never asks
  * anybody else. Every text of the report reaches the page as text, never as HTML. */
 "use strict";

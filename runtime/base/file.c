@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* file.c - whole or not at all: temporary name, fsync, rename, fsync of the folder. */
 #include "runtime/base/file.h"
 

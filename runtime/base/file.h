@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* file.h - writing files so that they are there whole or not at all.
  *
  *   char *tmp = file_temporary(path, &err);      // "<path>.tmp-<random>" beside path

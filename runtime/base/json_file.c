@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* json_file.c - a JSON file, or where it is none. */
 #include "runtime/base/json_file.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_model.c - model files: what is in them, what they cost, where they come from. */
 #include <jansson.h>
 #include <stdio.h>
@@ -175,7 +176,9 @@ static deer_status show_named(const char *name, const shown_as *as, deer_error *
 static int info(int argc, char **argv)
 {
     shown_as as = {.tokens = 12};
+    const char *model = NULL;
     const tool_option options[] = {
+        {"model", TOOL_STRING, &model, "FILE|3b|9b", "the same as naming it without --model"},
         {"json", TOOL_FLAG, &as.json, NULL, "print JSON on standard output"},
         {"explain", TOOL_FLAG, &as.explain, NULL, "say how FLOPs are counted, product by product"},
         {"tokens", TOOL_INT, &as.tokens, "N",
@@ -195,11 +198,12 @@ static int info(int argc, char **argv)
         return tool_usage(&self, "too many arguments");
     if (tool_parse(&self, argc, argv, rest, &n, &ended))
         return ended;
-    if (n != 1)
+    model = tool_only(rest, n, model);
+    if (!model)
         return tool_usage(&self, "which model file?");
     if (tool_outside(&self, "tokens", as.tokens, 1, MAX_TOKENS))
         return DEER_USAGE;
-    status = show_named(rest[0], &as, &err);
+    status = show_named(model, &as, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench.c - deer-run bench: latency and memory of each exit on this computer. */
 #include <malloc.h>
 #include <math.h>

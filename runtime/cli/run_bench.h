@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench.h - what deer-run bench measures, and prints. */
 #ifndef RUN_BENCH_H
 #define RUN_BENCH_H

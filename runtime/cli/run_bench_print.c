@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench_print.c - what deer-run bench measured, as tables and as JSON. */
 #include <jansson.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* episode.c - deer-run episode: plays recorded observations through a policy.
  *
  * The policy sees what the demonstrator saw, so its actions can be compared with the demonstrated

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* played_print.c - played episodes as tables and as JSON. */
 #include <jansson.h>
 #include <math.h>

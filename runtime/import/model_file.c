@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* model_file.c - writing model files. */
 #include "runtime/import/model_file.h"
 

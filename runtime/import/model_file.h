@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* model_file.h - writing model files: from float32 rows to what docs/model-file.md describes.
  *
  *   model_source source = {read_rows, context};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official.c - import of weights under official names. */
 #include "runtime/import/official.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* quantize.c - float32 weights to bfloat16 and 8 bits. */
 #include "runtime/kernels/quantize.h"
 

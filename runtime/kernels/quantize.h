@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* quantize.h - the number types that a model file keeps its weights in.
  *
  *   as = weight_kept_as(name, rank, WEIGHT_Q8);               // of this tensor, in such a file

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bind.c - which tensors a model consists of: official names, shapes, order of execution. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* config.c - the model's dimensions: JSON, checks. */
 #include "runtime/model/config.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* load.c - from the mapped file into the memory that the kernels read.
  *
  * Weights are copied once, packed on the way. Large pages make the copy worth it: a step streams

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* safetensors.c - reading (checked, mapped) and writing model files. */
 #include "runtime/model/safetensors.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* batch.c - features of many observations at once. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* profile.c - where the time of a step goes. */
 #include "runtime/policy/profile.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* session.c - one robot, step by step. */
 #include "runtime/policy/session.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* instruction.c - an instruction as the decoder takes it. */
 #include "runtime/text/instruction.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* instruction.h - an instruction as the decoder takes it: token ids and their embeddings. */
 #ifndef RUNTIME_INSTRUCTION_H
 #define RUNTIME_INSTRUCTION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tokenizer.c - the official prompt, and the word-level tokenizer. */
 #include "runtime/text/tokenizer.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* thresholds_read.c - reading the thresholds file (docs/thresholds-file.md). */
 #include <float.h>
 #include <math.h>

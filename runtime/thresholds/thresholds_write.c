@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* thresholds_write.c - writing the thresholds file (docs/thresholds-file.md). */
 #include <jansson.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_cost.c - the cost model against published figures, and against itself. */
 #include <math.h>
 #include <setjmp.h>

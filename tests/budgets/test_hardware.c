@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Hardware profiles: the shipped ones are whole, and what is wrong in a file is refused by name. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Time, energy and memory of a step on a described machine, against hand-computed cases. */
 #include <setjmp.h>
 #include <stdarg.h>

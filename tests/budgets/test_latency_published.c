@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The assumptions about machines nobody measured, against published measurements.
  *
  * Prints the table that docs/hardware.md shows and holds it to what is written there: an assumption

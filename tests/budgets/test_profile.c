@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_profile.c - stages of a step, the machine's limits, and the hardware profile made of them.
  */
 #include "tests/runtime/small_model.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_cache.c - the feature cache: killed, shared, damaged, mistaken, on a full disk. */
 #include <errno.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_run_commands.c - deer-run and deer-data as a user meets them: what they print for real
  * files, and that every kind of bad input ends in one line and the right status. BUILD: the build
  * folder. */

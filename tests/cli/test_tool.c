@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_tool.c - what programs share: the progress bar on terminals of any width. */
 #include <pty.h>
 #include <setjmp.h>

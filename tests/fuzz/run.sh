@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Runs every fuzz target on its saved inputs, then on new ones for SECONDS each. What it finds is
 # left in $BUILD/tests/found; a found input is run again with: <target> FILE.
 # Usage: tests/fuzz/run.sh SECONDS; BUILD: the build folder. Lines: target, runs, coverage.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report_cache.c - writes a made-up feature cache, for tests of deer-report.
  *
  *   report_cache MODEL DIR EPISODES STEPS [NAME]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_report_fleet.c - which machine: verdicts, operating points and choices on made-up machines.
  */
 #include <math.h>

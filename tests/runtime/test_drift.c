@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_drift.c - the drift watch: seldom wrong while nothing changes, quick when something does. */
 #include <math.h>
 #include <setjmp.h>
