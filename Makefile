@@ -51,7 +51,7 @@ DATASETS_PC := hdf5 libxxhash zlib
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
              $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC)) $(CFLAGS) $(EXTRA_CFLAGS)
 
 # A part of a library is a folder of sources; programs are in <folder>/cli.
@@ -313,7 +313,7 @@ install: all ## programs, library and header below PREFIX (default /usr/local)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(LIBDEER) $(DESTDIR)$(PREFIX)/lib
 	install -m 644 runtime/deer.h $(DESTDIR)$(PREFIX)/include/deer
-	sed 's|"runtime/deer.h"|<deer/deer.h>|' runtime/deer_drift.h >$(DESTDIR)$(PREFIX)/include/deer/drift.h
+	sed 's|"deer.h"|<deer/deer.h>|' runtime/deer_drift.h >$(DESTDIR)$(PREFIX)/include/deer/drift.h
 
 uninstall: ## remove what install put there
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))
