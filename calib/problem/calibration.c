@@ -107,6 +107,7 @@ static int number_groups(const cache *c, int *group_of, int longest)
 static void fill_costs(const cache *c, const int *group_of, int longest,
                        const calibration_spec *spec, calibration *p)
 {
+    const deer_config *config = spec->costs_of ? spec->costs_of : &c->about.config;
     int exits = spec->max_exit + 1;
     deer_dtype dtype;
 
@@ -117,7 +118,7 @@ static void fill_costs(const cache *c, const int *group_of, int longest,
 
         if (group_of[t] == NO_GROUP)
             continue;
-        deer_cost_of(&c->about.config, t, dtype, &cost);
+        deer_cost_of(config, t, dtype, &cost);
         for (int k = 0; k < exits; k++) {
             double llm = deer_gflops(cost.exit[k].llm), total = deer_gflops(cost.exit[k].total);
 

@@ -1,5 +1,5 @@
-/* question.c - the options of deer-report whatif. */
-#include "reports/answer/question.h"
+/* question_options.c - the options of deer-report whatif. */
+#include "reports/cli/question_options.h"
 
 #include <math.h>
 #include <stdio.h>
