@@ -109,10 +109,10 @@ static void fill_costs(const cache *c, const int *group_of, int longest,
 {
     const deer_config *config = spec->costs_of ? spec->costs_of : &c->about.config;
     int exits = spec->max_exit + 1;
-    deer_dtype dtype;
+    weight_dtype dtype;
 
-    if (!hardware_dtype_parse(c->about.weights, &dtype))
-        dtype = DEER_F32; /* a cache from before it said so */
+    if (!weight_dtype_from_name(c->about.weights, &dtype))
+        dtype = WEIGHT_F32; /* a cache from before it said so */
     for (int t = 0; t <= longest; t++) {
         deer_cost cost;
 

@@ -18,7 +18,7 @@ typedef struct {
     int rates;
     double rate[QUESTION_RATES]; /* Hz, ascending, all different */
     int dtypes;
-    deer_dtype dtype[QUESTION_DTYPES];
+    weight_dtype dtype[QUESTION_DTYPES];
     int machines;
     char *machine[QUESTION_NAMES]; /* "all" (that ship), NAME, NAME:MODE or FILE.json */
     int rollouts;

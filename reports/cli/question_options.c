@@ -80,7 +80,7 @@ static bool read_dtypes(const char *text, question *q)
     strcpy(copy, text);
     q->dtypes = cut_list(copy, item, QUESTION_DTYPES);
     for (int i = 0; i < q->dtypes; i++) {
-        if (!hardware_dtype_parse(item[i], &q->dtype[i]))
+        if (!weight_dtype_from_name(item[i], &q->dtype[i]))
             return false;
         for (int j = 0; j < i; j++)
             if (q->dtype[j] == q->dtype[i])

@@ -207,7 +207,7 @@ static deer_status predict(const deer_hardware *machine, const deer_config *c, b
     return DEER_OK;
 }
 
-static deer_status write_profile(const bench *b, const deer_config *c, deer_dtype dtype,
+static deer_status write_profile(const bench *b, const deer_config *c, weight_dtype dtype,
                                  const stage_table *s, deer_error *err)
 {
     const machine_measured measured = {

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/kernels/quantize.h"
+#include "runtime/base/dtype.h"
 
 /* ---------------------------------------------------------------- weights ------------------ */
 
