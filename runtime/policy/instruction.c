@@ -1,5 +1,5 @@
 /* instruction.c - an instruction as the decoder takes it. */
-#include "runtime/text/instruction.h"
+#include "runtime/policy/instruction.h"
 
 #include <string.h>
 
