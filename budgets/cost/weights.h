@@ -31,6 +31,6 @@ deer_weights weights_times(uint64_t n, deer_weights a);
 uint64_t weights_count(deer_weights w);
 
 /* Exact bytes in a model file of that dtype. */
-uint64_t weights_bytes(deer_weights w, deer_dtype dtype);
+uint64_t weights_bytes(deer_weights w, weight_dtype dtype);
 
 #endif

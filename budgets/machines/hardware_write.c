@@ -44,8 +44,8 @@ static json_t *peaks_json(const deer_hardware *h)
 {
     json_t *json = json_object();
 
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
-        json_object_set_new(json, hardware_dtype_name(hardware_dtype(d)),
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
+        json_object_set_new(json, weight_dtype_name((weight_dtype)d),
                             figure_json(&h->peak[d], "GFLOP/s", 1e9));
     return json;
 }
@@ -64,8 +64,8 @@ static json_t *efficiency_json(const deer_hardware *h)
     for (int s = 0; s < STAGE_KINDS; s++) {
         json_t *stage = json_object();
 
-        for (int d = 0; d < HARDWARE_DTYPES; d++)
-            json_object_set_new(stage, hardware_dtype_name(hardware_dtype(d)),
+        for (int d = 0; d < WEIGHT_DTYPES; d++)
+            json_object_set_new(stage, weight_dtype_name((weight_dtype)d),
                                 stage_json(&h->efficiency[s][d]));
         json_object_set_new(json, stage_kind_name((stage_kind)s), stage);
     }
@@ -97,7 +97,7 @@ static json_t *samples_json(const deer_hardware *h)
         json_array_append_new(
             json,
             json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:i, s:[f, f, f]}", "model", s->model,
-                      "dtype", hardware_dtype_name(s->dtype), "stage", stage_kind_name(s->kind),
+                      "dtype", weight_dtype_name(s->dtype), "stage", stage_kind_name(s->kind),
                       "cached", s->cached, "macs", (json_int_t)s->work.macs, "weight_bytes",
                       (json_int_t)s->work.weight_bytes, "activation_bytes",
                       (json_int_t)s->work.activation_bytes, "products", s->work.products, "ms",
@@ -176,10 +176,10 @@ void deer_hardware_init(deer_hardware *h, const char *name, const char *title, h
     h->memory = h->reserved = h->bandwidth = h->cache = h->cache_bandwidth = unknown;
     h->idle_watts = h->load = h->joules_per_flop = h->joules_per_byte = unknown;
     h->price = h->step_overhead = unknown;
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
         h->peak[d] = unknown;
     for (int s = 0; s < STAGE_KINDS; s++)
-        for (int d = 0; d < HARDWARE_DTYPES; d++)
+        for (int d = 0; d < WEIGHT_DTYPES; d++)
             h->efficiency[s][d] = (stage_efficiency){unknown, unknown, unknown};
     h->modes = 1;
     strcpy(h->mode[0].name, "as measured");

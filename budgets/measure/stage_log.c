@@ -108,9 +108,9 @@ static void name_stage(deer_stage stage, char name[32])
         snprintf(name, 32, "decoder layer %d", stage - PROFILE_LAYER);
 }
 
-double stage_peak(const machine_limits *l, deer_dtype dtype)
+double stage_peak(const machine_limits *l, weight_dtype dtype)
 {
-    double peak = dtype == DEER_BF16 ? l->bf16_gflops : dtype == DEER_Q8 ? l->int8_gops : NAN;
+    double peak = dtype == WEIGHT_BF16 ? l->bf16_gflops : dtype == WEIGHT_Q8 ? l->int8_gops : NAN;
 
     return isnan(peak) ? l->f32_gflops : peak; /* else weights are widened as they are read */
 }
@@ -139,7 +139,7 @@ static void summarise(const stage_log *log, int column, double *scratch, stage_r
     row->work.activation_bytes /= runs;
 }
 
-static void compare(stage_row *row, deer_dtype dtype, const machine_limits *limits)
+static void compare(stage_row *row, weight_dtype dtype, const machine_limits *limits)
 {
     row->gbs = (double)row->work.weight_bytes / row->median / 1e6;
     row->gflops = deer_hardware_flops(row->work.macs) / row->median / 1e6;
@@ -172,7 +172,7 @@ static void set_shares(stage_table *t)
 
 deer_status stage_log_table(const stage_log *log, stage_table *table, deer_error *err)
 {
-    deer_dtype dtype = deer_dtype_of(log->model);
+    weight_dtype dtype = deer_dtype_of(log->model);
     double *scratch = malloc((size_t)(log->steps + 1) * sizeof *scratch);
 
     if (!scratch)

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "calib/cache/cache_internal.h"
+#include "runtime/base/dtype.h"
 #include "runtime/base/file.h"
-#include "runtime/kernels/quantize.h"
 #include "runtime/model/config.h"
 
 enum { MAX_MANIFEST = 64 << 20, MAX_EPISODE_STEPS = 1 << 24 };

@@ -63,7 +63,7 @@ static void fill_costs(const pickle_value *root, problem *p)
         config.layers = p->layers;
         config.exits = p->s.exits;
         memcpy(config.exit_layers, p->layer, sizeof p->layer);
-        deer_cost_of(&config, OFFICIAL_TOKENS, DEER_F32, &cost);
+        deer_cost_of(&config, OFFICIAL_TOKENS, WEIGHT_F32, &cost);
     }
     for (int k = 0; k < p->s.exits; k++)
         p->s.cost[k] = p->gflops ? deer_gflops(cost.exit[k].llm) : (p->layer[k] + 1.0) / p->layers;

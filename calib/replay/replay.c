@@ -4,12 +4,11 @@
 
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "calib/replay/replay_shard.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 
 /* What all threads share. */
@@ -18,13 +17,9 @@ typedef struct {
     deer_model *model;
     demos *recorded;
     cache_manifest about;
-    atomic_int next_shard;
-    atomic_bool stop;
     sem_t work;            /* as many may compute at a time as there are threads */
     pthread_mutex_t mutex; /* of what follows */
     long done, replayed, total;
-    deer_error err; /* the first error */
-    deer_status status;
 } job;
 
 /* ---------------------------------------------------------------- shards ------------------- */
@@ -64,7 +59,7 @@ static deer_status make_shard(job *j, shard_replay *r, int index, deer_error *er
     if (cache_shard_alloc(&j->about, index, &shard, err))
         return DEER_FAILED;
     status = shard_replay_run(r, &shard, err);
-    if (!status && !atomic_load(&j->stop))
+    if (!status && !jobs_stopped(r->all))
         status = write_shard(j, index, &shard, err);
     cache_shard_free(&shard);
     return status;
@@ -107,67 +102,39 @@ static deer_status take_shard(job *j, shard_replay *r, int index, deer_error *er
 
 /* ---------------------------------------------------------------- threads ------------------ */
 
-static void report_error(job *j, const deer_error *err)
-{
-    pthread_mutex_lock(&j->mutex);
-    if (!j->status)
-        j->err = *err;
-    j->status = DEER_FAILED;
-    pthread_mutex_unlock(&j->mutex);
-    atomic_store(&j->stop, true);
-}
-
-static void *worker_main(void *context)
+static deer_status take_shards(jobs *all, void *context, deer_error *err)
 {
     job *j = context;
     shard_replay r;
-    deer_error err;
-    deer_status status = shard_replay_open(&r, j->model, j->spec->batch, &err);
+    deer_status status = shard_replay_open(&r, j->model, j->spec->batch, err);
 
     r.recorded = j->recorded;
     r.path = j->spec->demos;
     r.work = &j->work;
-    r.stop = &j->stop;
+    r.all = all;
     r.count = count_replayed;
     r.context = j;
     while (sem_wait(&j->work))
         continue; /* interrupted */
-    while (!status && !atomic_load(&j->stop)) {
-        int index = atomic_fetch_add(&j->next_shard, 1);
-        if (index >= j->about.shards)
-            break;
-        status = take_shard(j, &r, index, &err);
-    }
+    for (int index; !status && (index = jobs_next(all)) >= 0;)
+        status = take_shard(j, &r, index, err);
     sem_post(&j->work);
-    if (status)
-        report_error(j, &err);
     shard_replay_close(&r);
-    return NULL;
+    return status;
 }
 
 /* One thread more than may compute at a time: while one reads or writes, the cores stay busy. */
 static deer_status run_threads(job *j, deer_error *err)
 {
-    int most = j->spec->threads + 1, wanted = most < j->about.shards ? most : j->about.shards;
-    pthread_t *thread = calloc((size_t)wanted, sizeof *thread);
-    int started = 0, before = threads_count();
+    int before = threads_count();
+    deer_status status;
 
-    if (!thread)
-        return deer_fail(err, "out of memory starting %d threads", wanted);
     sem_init(&j->work, 0, (unsigned)j->spec->threads);
     deer_set_threads(1); /* the shards keep the cores busy */
-    while (started < wanted && !pthread_create(&thread[started], NULL, worker_main, j))
-        started++;
-    for (int i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
+    status = jobs_run(j->about.shards, j->spec->threads + 1, take_shards, j, err);
     deer_set_threads(before);
     sem_destroy(&j->work);
-    free(thread);
-    if (!started)
-        return deer_fail(err, "cannot start a thread");
-    if (j->status)
-        *err = j->err;
-    return j->status;
+    return status;
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */
@@ -271,18 +238,10 @@ static int count_unknown_words(const job *j)
     return episodes;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 deer_status replay(const replay_spec *spec, replay_report *report, deer_error *err)
 {
     job j = {.spec = spec, .mutex = PTHREAD_MUTEX_INITIALIZER};
-    double started = seconds_now();
+    double started = clock_seconds();
     deer_status status = open_all(&j, err);
 
     *report = (replay_report){0};
@@ -296,7 +255,7 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
     report->steps = j.total;
     report->replayed = j.replayed;
     report->shards = j.about.shards;
-    report->seconds = seconds_now() - started;
+    report->seconds = clock_seconds() - started;
     cache_manifest_free(&j.about);
     if (j.recorded)
         demos_close(j.recorded);

@@ -49,7 +49,7 @@ void shard_replay_close(shard_replay *r)
 
 static bool stopped(const shard_replay *r)
 {
-    return r->stop && atomic_load(r->stop);
+    return r->all && jobs_stopped(r->all);
 }
 
 /* ---------------------------------------------------------------- features ----------------- */

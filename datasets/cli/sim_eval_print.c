@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "datasets/cli/sim_evaluation.h"
-#include "datasets/tabletop/random.h"
+#include "runtime/base/random.h"
 
 /* ---------------------------------------------------------------- sums --------------------- */
 

@@ -8,6 +8,7 @@
 #include "datasets/tabletop/chain.h"
 #include "datasets/tabletop/parallel.h"
 #include "datasets/tabletop/rollout.h"
+#include "runtime/base/clock.h"
 #include "runtime/cli/tool.h"
 
 enum { MAX_TASKS = 256, TRIES = 5 };
@@ -168,14 +169,14 @@ static bool understand(const tool_command *self, request *q, recording *r)
 
 static deer_status run(const request *q, recording *r, deer_error *err)
 {
-    double started = tool_seconds(), seconds;
+    double started = clock_seconds(), seconds;
     deer_status status =
         q->model ? sim_open_policy(q->model, NULL, q->exit, &r->model, &r->thresholds, err)
                  : DEER_OK;
 
     if (!status)
         status = record_all(r, (int)q->episodes * r->n_tasks, (int)q->workers, q->out, err);
-    seconds = tool_seconds() - started;
+    seconds = clock_seconds() - started;
     if (!status)
         fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", q->out,
                 r->episodes, r->steps, seconds, (double)r->steps / seconds);

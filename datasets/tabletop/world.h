@@ -6,7 +6,7 @@
 
 #include <mujoco/mujoco.h>
 
-#include "datasets/tabletop/random.h"
+#include "runtime/base/random.h"
 #include "datasets/tabletop/tabletop.h"
 
 /* Where things stand (scene.xml), metres. */

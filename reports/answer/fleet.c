@@ -524,7 +524,7 @@ void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, ch
 
     snprintf(text, size, "%s%s%s, %s", hardware->title, hardware->modes > 1 ? ", " : "",
              hardware->modes > 1 ? hardware->mode[o->mode].name : "",
-             hardware_dtype_name(q->dtype[a->dtype]));
+             weight_dtype_name(q->dtype[a->dtype]));
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */

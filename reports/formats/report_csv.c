@@ -69,7 +69,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     text_csv(out, h->name);
     fputc(',', out);
     text_csv(out, h->mode[o->mode].name);
-    fprintf(out, ",%s", hardware_dtype_name(r->q->dtype[a->dtype]));
+    fprintf(out, ",%s", weight_dtype_name(r->q->dtype[a->dtype]));
     number(out, r->q->rate[a->rate]);
     number(out, r->w.budget[budget]);
     fprintf(out, ",%s,", fleet_verdict_name(does.verdict));

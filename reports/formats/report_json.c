@@ -95,7 +95,7 @@ static json_t *demands_json(const report *r)
     json_t *json = json_object(), *dtypes = json_array();
 
     for (int d = 0; d < q->dtypes; d++)
-        json_array_append_new(dtypes, json_string(hardware_dtype_name(q->dtype[d])));
+        json_array_append_new(dtypes, json_string(weight_dtype_name(q->dtype[d])));
     json_object_set_new(json, "rates_hz", reals(q->rate, q->rates));
     json_object_set_new(json, "dtypes", dtypes);
     set_real(json, "max_loss", r->f.max_loss);
@@ -280,7 +280,7 @@ static json_t *costs_json(const report *r, const fleet_costs *costs, int dtype)
             json_array_append_new(exits, exit_time_json(costs, k));
         json_array_append_new(memory, memory_json(&costs->memory[k]));
     }
-    json_object_set_new(json, "dtype", json_string(hardware_dtype_name(r->q->dtype[dtype])));
+    json_object_set_new(json, "dtype", json_string(weight_dtype_name(r->q->dtype[dtype])));
     if (!costs->known)
         set_text(json, "unknown", costs->unknown);
     json_object_set_new(json, "exits", exits);
@@ -306,10 +306,10 @@ static json_t *machine_json(const deer_hardware *h)
 {
     json_t *json = json_object(), *figures = json_object();
 
-    for (int d = 0; d < HARDWARE_DTYPES; d++) {
+    for (int d = 0; d < WEIGHT_DTYPES; d++) {
         char key[32];
 
-        snprintf(key, sizeof key, "peak_%s", hardware_dtype_name(hardware_dtype(d)));
+        snprintf(key, sizeof key, "peak_%s", weight_dtype_name((weight_dtype)d));
         json_object_set_new(figures, key, figure_json(&h->peak[d], "GFLOP/s", 1e-9));
     }
     json_object_set_new(figures, "bandwidth", figure_json(&h->bandwidth, "GB/s", 1e-9));
@@ -366,7 +366,7 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     json_t *json = json_object();
 
     set_integer(json, "option", a->option);
-    json_object_set_new(json, "dtype", json_string(hardware_dtype_name(r->q->dtype[a->dtype])));
+    json_object_set_new(json, "dtype", json_string(weight_dtype_name(r->q->dtype[a->dtype])));
     set_real(json, "rate_hz", r->q->rate[a->rate]);
     json_object_set_new(json, "verdict", json_string(fleet_verdict_name(a->verdict)));
     set_bool(json, "sure", a->verdict == FLEET_MEETS && a->sure);

@@ -144,7 +144,7 @@ static deer_status show(const char *name, const deer_config *config, const deer_
     if (as->tokens > config->max_text)
         return deer_fail_with(DEER_USAGE, err, "%s takes at most %d tokens; --tokens is %ld", name,
                               config->max_text, as->tokens);
-    deer_cost_of(config, (int)as->tokens, model ? deer_dtype_of(model) : DEER_F32, &s.cost);
+    deer_cost_of(config, (int)as->tokens, model ? deer_dtype_of(model) : WEIGHT_F32, &s.cost);
     if (as->json) {
         print_json(&s);
     } else if (as->explain) {

@@ -16,7 +16,7 @@ typedef struct {
 /* What one exit took. */
 typedef struct {
     int exit, layer, tokens, threads;
-    deer_dtype dtype;
+    weight_dtype dtype;
     double open_ms, first_ms;         /* opening the model and a session; the first step */
     double median, p10, p90, p99;     /* milliseconds a step */
     double said, said_low, said_high; /* ms that the hardware profile says; NaN without one */

@@ -47,7 +47,7 @@ static void print_said(const bench *b, const bench_exit *m, int count)
 void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *s)
 {
     printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
-           hardware_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
+           weight_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
            m->threads == 1 ? "" : "s");
     print_times(m, count);
     print_memory(m, count);
@@ -77,7 +77,7 @@ void bench_print_json(const bench *b, const bench_exit *m, int count, const stag
 {
     json_t *exits = json_array();
     json_t *root = json_pack("{s:s*, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "type",
-                             hardware_dtype_name(m->dtype), "tokens", m->tokens, "image_side",
+                             weight_dtype_name(m->dtype), "tokens", m->tokens, "image_side",
                              (json_int_t)b->side, "steps", (json_int_t)b->steps, "threads",
                              m->threads, "exits", exits);
 

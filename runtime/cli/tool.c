@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 
 /* ---------------------------------------------------------------- program ------------------ */
@@ -364,20 +364,12 @@ long tool_cores(void)
     return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }
 
-double tool_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void tool_progress_start(tool_progress *p, const char *what, const char *unit, double total)
 {
     *p = (tool_progress){.what = what,
                          .unit = unit,
                          .total = total,
-                         .started = tool_seconds(),
+                         .started = clock_seconds(),
                          .terminal = isatty(STDERR_FILENO)};
 }
 
@@ -403,7 +395,7 @@ static void draw_bar(double part, int room, char bar[64])
 
 void tool_progress_update(tool_progress *p, double done)
 {
-    double now = tool_seconds(), elapsed = now - p->started;
+    double now = clock_seconds(), elapsed = now - p->started;
     double part = p->total > 0 ? fmin(done / p->total, 1) : 1;
     double rate = elapsed > 0 ? done / elapsed : 0;
     double left = rate > 0 ? (p->total - done) / rate : 0;

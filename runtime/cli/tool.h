@@ -128,7 +128,4 @@ void tool_progress_end(tool_progress *p);
 /* Cores this process may use: how many threads or workers a tool starts by default. */
 long tool_cores(void);
 
-/* Monotonic clock, seconds. */
-double tool_seconds(void);
-
 #endif

@@ -29,8 +29,6 @@ static void table_free(table *t)
     free(t->item);
 }
 
-static const number_type kept_type[] = {NUMBER_F32, NUMBER_BF16, NUMBER_U8};
-
 static deer_status table_make(const model_output *to, const model_tensor *tensors, size_t count,
                               table *t, deer_error *err)
 {
@@ -42,7 +40,7 @@ static deer_status table_make(const model_output *to, const model_tensor *tensor
         weight_dtype as = weight_kept_as(tensors[i].name, tensors[i].rank, to->dtype);
         safetensors_item *item = &t->item[t->count++];
 
-        *item = (safetensors_item){tensors[i].name, kept_type[as], tensors[i].rank, {0}};
+        *item = (safetensors_item){tensors[i].name, weight_forms[as].number, tensors[i].rank, {0}};
         memcpy(item->shape, tensors[i].shape, sizeof item->shape);
         if (as != WEIGHT_Q8)
             continue;

@@ -9,8 +9,8 @@
 #ifndef RUNTIME_MODEL_FILE_H
 #define RUNTIME_MODEL_FILE_H
 
+#include "runtime/base/dtype.h"
 #include "runtime/deer.h"
-#include "runtime/kernels/quantize.h"
 #include "runtime/model/safetensors.h"
 
 /* Gives rows [first, first + rows) of tensor i as float32 (a row: all elements of one index of the

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/kernels/quantize.h"
+#include "runtime/base/dtype.h"
 
 /* ---------------------------------------------------------------- weights ------------------ */
 

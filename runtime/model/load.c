@@ -66,10 +66,10 @@ static bool copy_vector(const model_copy *copy, const void *from)
 
 static bool copy_matrix(const model_copy *copy, const void *from)
 {
-    number_type is = copy->from->type;
-    weight_dtype type = is == NUMBER_F32 ? WEIGHT_F32 : is == NUMBER_BF16 ? WEIGHT_BF16 : WEIGHT_Q8;
+    weight_dtype type;
 
-    return matrix_pack(copy->to, from, type, copy->n, copy->k, 0, (copy->n + 15) / 16);
+    return weight_dtype_from_number(copy->from->type, &type) &&
+           matrix_pack(copy->to, from, type, copy->n, copy->k, 0, (copy->n + 15) / 16);
 }
 
 typedef struct {

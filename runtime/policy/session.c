@@ -10,7 +10,7 @@
 #include "runtime/base/threads.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
-#include "runtime/text/instruction.h"
+#include "runtime/policy/instruction.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* ---------------------------------------------------------------- life --------------------- */

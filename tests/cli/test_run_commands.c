@@ -537,7 +537,7 @@ static void cost_of_model(deer_cost *cost)
     deer_model *model;
 
     assert_int_equal(deer_model_open(in_folder("model"), DEER_ALL_EXITS, &model, &err), DEER_OK);
-    deer_cost_of(deer_model_config(model), 7, DEER_F32, cost);
+    deer_cost_of(deer_model_config(model), 7, WEIGHT_F32, cost);
     deer_model_close(model);
 }
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "datasets/tabletop/random.h"
+#include "runtime/base/random.h"
 #include "runtime/deer_drift.h"
 
 enum { REFERENCE = 120, KINDS = 6, STEPS = 15 };

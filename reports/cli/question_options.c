@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* question.c - the options of deer-report whatif. */
-#include "reports/answer/question.h"
+/* question_options.c - the options of deer-report whatif. */
+#include "reports/cli/question_options.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -81,7 +81,7 @@ static bool read_dtypes(const char *text, question *q)
     strcpy(copy, text);
     q->dtypes = cut_list(copy, item, QUESTION_DTYPES);
     for (int i = 0; i < q->dtypes; i++) {
-        if (!hardware_dtype_parse(item[i], &q->dtype[i]))
+        if (!weight_dtype_from_name(item[i], &q->dtype[i]))
             return false;
         for (int j = 0; j < i; j++)
             if (q->dtype[j] == q->dtype[i])

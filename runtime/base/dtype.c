@@ -1,20 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* quantize.c - float32 weights to bfloat16 and 8 bits. */
-#include "runtime/kernels/quantize.h"
+/* dtype.c - the types of weights, and float32 weights to them. */
+#include "runtime/base/dtype.h"
 
 #include <string.h>
 
-static const char *const names[] = {"f32", "bf16", "q8"};
+const char *const weight_dtype_names[WEIGHT_DTYPES + 1] = {"f32", "bf16", "q8", NULL};
+
+const weight_form weight_forms[WEIGHT_DTYPES] = {
+    [WEIGHT_F32] = {NUMBER_F32, .weight = 4, .row = 0, .table = 4, .activation = 4},
+    [WEIGHT_BF16] = {NUMBER_BF16, .weight = 2, .row = 0, .table = 2, .activation = 2},
+    [WEIGHT_Q8] = {NUMBER_U8, .weight = 1, .row = 4, .table = 2, .activation = 2},
+};
 
 const char *weight_dtype_name(weight_dtype dtype)
 {
-    return names[dtype];
+    return weight_dtype_names[dtype];
 }
 
 bool weight_dtype_from_name(const char *name, weight_dtype *dtype)
 {
-    for (int i = 0; i < 3; i++)
-        if (!strcmp(name, names[i])) {
+    for (int i = 0; i < WEIGHT_DTYPES; i++)
+        if (!strcmp(name, weight_dtype_names[i])) {
+            *dtype = (weight_dtype)i;
+            return true;
+        }
+    return false;
+}
+
+bool weight_dtype_from_number(number_type number, weight_dtype *dtype)
+{
+    for (int i = 0; i < WEIGHT_DTYPES; i++)
+        if (weight_forms[i].number == number) {
             *dtype = (weight_dtype)i;
             return true;
         }

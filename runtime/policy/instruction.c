@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* instruction.c - an instruction as the decoder takes it. */
-#include "runtime/text/instruction.h"
+#include "runtime/policy/instruction.h"
 
 #include <string.h>
 
