@@ -1,5 +1,5 @@
 /* temporary.c - a folder that goes away again. */
-#include "calib/cli/temporary.h"
+#include "calib/pipeline/temporary.h"
 
 #include <dirent.h>
 #include <errno.h>
