@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* outcome.c - printing what a solve found. */
-#include "calib/cli/outcome.h"
+/* print_outcome.c - what a calibration found, for people and for machines. */
+#include "calib/cli/print_outcome.h"
 
 #include <math.h>
 
 #include "calib/cli/settings.h"
-#include "calib/solve/oracle.h"
+#include "calib/cli/table.h"
 
 /* ---------------------------------------------------------------- people ------------------- */
 
-static void print_thresholds(FILE *out, const table_row *r)
+static void print_thresholds(FILE *out, const operating_point *r)
 {
     fprintf(out, "tau:");
     for (int k = 0; k < r->max_exit; k++)
@@ -22,27 +22,15 @@ static void print_thresholds(FILE *out, const table_row *r)
 
 static void print_history(FILE *out, const outcome *o)
 {
-    const onpolicy_result *r = o->rounds;
+    const outcome_history *h = &o->history;
 
-    if (o->has_history && o->history == HISTORY_ON_POLICY)
+    if (o->has_scopes && h->kind == HISTORY_ON_POLICY)
         fprintf(
             out,
             "on-policy: the first answer predicted %.6g and cost %.6g under its own history; %s "
             "after %d round%s\n",
-            r->predicted.cost, r->first.cost, r->settled ? "settled" : "not settled", r->rounds,
-            r->rounds == 1 ? "" : "s");
-}
-
-void outcome_judge(outcome *o, const steps *s, double cost)
-{
-    deer_error ignored;
-
-    o->oracle_loss = oracle_solve(s, o->found.max_exit, cost).loss;
-    o->gap_closed =
-        o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
-    o->held_out = (score_verdict){NAN, NAN};
-    if (!o->problem || o->problem->criterion != DEER_CRITERION_COMBINED)
-        score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, &ignored);
+            h->predicted, h->first, h->settled ? "settled" : "not settled", h->rounds,
+            h->rounds == 1 ? "" : "s");
 }
 
 /* How far the heuristic is from the oracle, and how much of that a criterion could close. */
@@ -60,30 +48,36 @@ static void print_gap(FILE *out, const outcome *o)
     fprintf(out, "\n");
 }
 
-void outcome_print(FILE *out, const outcome *o)
+const char *outcome_scope(const outcome *o)
 {
-    table_row shown[3];
+    return !o->has_scopes ? "cost" : o->scope_llm ? "llm" : "total";
+}
+
+void outcome_print(FILE *out, const char *source, const outcome *o)
+{
+    const char *scope = outcome_scope(o);
+    operating_point shown[3];
     int n = 0;
 
-    fprintf(out, "%s: %d episodes, %lld steps, %d exits\n", o->source, o->episodes,
+    fprintf(out, "%s: %d episodes, %lld steps, %d exits\n", source, o->episodes,
             (long long)o->steps, o->exits);
     if (isfinite(o->budget))
-        fprintf(out, "budget: average %s %.6g%s, deepest exit %d\n\n", o->scope, o->budget,
-                o->has_history ? " GFLOPs" : "", o->found.max_exit);
+        fprintf(out, "budget: average %s %.6g%s, deepest exit %d\n\n", scope, o->budget,
+                o->has_scopes ? " GFLOPs" : "", o->found.max_exit);
     else
         fprintf(out, "budget: deepest exit %d\n\n", o->found.max_exit);
     shown[n++] = o->full;
     if (o->has_official)
         shown[n++] = o->official;
     shown[n++] = o->found;
-    table_print(out, shown, n, o->exits, o->full_llm, o->full_total, o->scope);
+    table_print(out, shown, n, o->exits, o->full_llm, o->full_total, scope);
     print_gap(out, o);
     print_thresholds(out, &o->found);
-    fprintf(out, "%s, %ld passes in %.2f s", o->x.solver, o->x.evaluations, o->x.seconds);
-    if (o->has_history)
+    fprintf(out, "%s, %ld passes in %.2f s", o->solver, o->evaluations, o->seconds);
+    if (o->has_scopes)
         fprintf(out, "; loss: pose deviation from %s + %g if the gripper differs",
-                o->problem->loss == LOSS_DEMO ? "the demonstration" : "the deepest exit",
-                o->problem->gripper_weight);
+                o->problem.loss == LOSS_DEMO ? "the demonstration" : "the deepest exit",
+                o->problem.gripper_weight);
     fprintf(out, "\n");
     print_history(out, o);
     if (o->promised.given)
@@ -107,14 +101,14 @@ static json_t *real_or_null(double value)
 
 static json_t *history_json(const outcome *o)
 {
-    const onpolicy_result *r = o->rounds;
+    const outcome_history *h = &o->history;
     json_t *json = json_object();
 
-    json_object_set_new(json, "kind", json_string(settings_history_name(o->history)));
-    json_object_set_new(json, "rounds", json_integer(r->rounds));
-    json_object_set_new(json, "settled", json_boolean(r->settled));
-    json_object_set_new(json, "first_predicted_cost", real_or_null(r->predicted.cost));
-    json_object_set_new(json, "first_actual_cost", real_or_null(r->first.cost));
+    json_object_set_new(json, "kind", json_string(settings_history_name(h->kind)));
+    json_object_set_new(json, "rounds", json_integer(h->rounds));
+    json_object_set_new(json, "settled", json_boolean(h->settled));
+    json_object_set_new(json, "first_predicted_cost", real_or_null(h->predicted));
+    json_object_set_new(json, "first_actual_cost", real_or_null(h->first));
     return json;
 }
 
@@ -144,38 +138,36 @@ static json_t *guarantee_json(const guarantee *g)
 
 json_t *outcome_json(const outcome *o)
 {
-    json_t *json = table_row_json(&o->found);
-    const char *scope = o->scope;
-    bool llm = o->problem && o->problem->scope_llm;
+    json_t *json = table_json(&o->found);
 
-    json_object_set_new(json, "average_cost", real_or_null(llm ? o->found.llm : o->found.total));
-    json_object_set_new(json, "peak_cost", real_or_null(o->peak));
+    json_object_set_new(json, "average_cost", real_or_null(outcome_cost(o)));
+    json_object_set_new(json, "peak_cost",
+                        real_or_null(o->scope_llm ? o->found.peak_llm : o->found.peak_total));
     json_object_set_new(json, "budget_gflops",
-                        o->has_history ? real_or_null(o->budget) : json_null());
+                        o->has_scopes ? real_or_null(o->budget) : json_null());
     json_object_set_new(json, "budget", real_or_null(o->budget));
-    json_object_set_new(json, "scope", json_string(scope));
+    json_object_set_new(json, "scope", json_string(outcome_scope(o)));
     json_object_set_new(json, "max_exit", json_integer(o->found.max_exit));
-    json_object_set_new(json, "memory_bytes", real_or_null(o->memory));
-    json_object_set_new(json, "solver", json_string(o->x.solver));
+    json_object_set_new(json, "memory_bytes", real_or_null(o->found.memory));
+    json_object_set_new(json, "solver", json_string(o->solver));
     json_object_set_new(json, "episodes", json_integer(o->episodes));
     json_object_set_new(json, "steps", json_integer((json_int_t)o->steps));
-    json_object_set_new(json, "full", table_row_json(&o->full));
-    json_object_set_new(json, "official",
-                        o->has_official ? table_row_json(&o->official) : json_null());
+    json_object_set_new(json, "full", table_json(&o->full));
+    json_object_set_new(json, "official", o->has_official ? table_json(&o->official) : json_null());
     json_object_set_new(json, "baseline_loss",
                         o->has_official ? real_or_null(o->official.loss) : json_null());
     json_object_set_new(json, "oracle_loss", real_or_null(o->oracle_loss));
     json_object_set_new(json, "gap_closed", real_or_null(o->gap_closed));
     json_object_set_new(json, "held_out_gap_closed", real_or_null(o->held_out.delta));
     json_object_set_new(json, "fitted_criterion_gap_closed", real_or_null(o->held_out.score));
-    json_object_set_new(json, "evaluations", json_integer(o->x.evaluations));
-    json_object_set_new(json, "seconds", json_real(o->x.seconds));
+    json_object_set_new(json, "evaluations", json_integer(o->evaluations));
+    json_object_set_new(json, "seconds", json_real(o->seconds));
     json_object_set_new(json, "guarantee", guarantee_json(&o->promised));
-    if (!o->has_history)
+    if (!o->has_scopes)
         return json;
-    json_object_set_new(json, "criterion", json_string(deer_criterion_name(o->problem->criterion)));
-    json_object_set_new(json, "loss_reference", json_string(settings_loss_name(o->problem->loss)));
-    json_object_set_new(json, "gripper_weight", json_real(o->problem->gripper_weight));
+    json_object_set_new(json, "criterion", json_string(deer_criterion_name(o->problem.criterion)));
+    json_object_set_new(json, "loss_reference", json_string(settings_loss_name(o->problem.loss)));
+    json_object_set_new(json, "gripper_weight", json_real(o->problem.gripper_weight));
     json_object_set_new(json, "history", history_json(o));
     return json;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* temporary.c - a folder that goes away again. */
-#include "calib/cli/temporary.h"
+#include "calib/pipeline/temporary.h"
 
 #include <dirent.h>
 #include <errno.h>
