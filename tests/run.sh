@@ -10,7 +10,7 @@ export BUILD log
 mkdir -p "$log"
 touch "$log/seconds"
 
-if [ "$1" = --one ] 2>/dev/null; then # --one FILE: runs it; prints name, outcome and seconds
+if [ "${1:-}" = --one ]; then # --one FILE: runs it; prints name, outcome and seconds
     name=$(basename "$2")
     name=${name%.*}
     case $2 in
