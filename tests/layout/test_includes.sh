@@ -59,6 +59,7 @@ git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 
     {
         split($0, part, ":")
         file = part[1]; split($0, quoted, "\""); to = quoted[2]
+        if (to !~ /\//) to = folder_of(file) "/" to # beside it
         if (folder_of(file) == folder_of(to)) next
         if (to !~ /\/cli\// && (file ~ /\/cli\// || allowed(file, to))) next
         if (file ~ /\/cli\// && to ~ /^runtime\/cli\/tool\.h$/) next # what every program shares
