@@ -28,8 +28,9 @@ endif
 PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev \
             libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmujoco-dev \
             libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev
+LEAN_PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
 ifeq ($(LEAN),1)
-PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
+PACKAGES := $(LEAN_PACKAGES)
 endif
 
 # What tests need besides: libraries and tools that use deer, compilers and emulators for the kernels
@@ -62,8 +63,9 @@ DATASETS_PC := hdf5 libxxhash zlib
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 
+PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
-             $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC)) $(CFLAGS) $(EXTRA_CFLAGS)
+             $(PC_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
 # A part of a library is a folder of sources; programs are in <folder>/cli.
 sources    = $(foreach d,$(1),$(wildcard $(d)/*.c))
@@ -86,10 +88,11 @@ SIM_CLI   := $(call cli,datasets/cli/deer_sim.c datasets/cli/sim_*.c datasets/cl
 CALIB_CLI := $(call cli,calib/cli/*.c)
 REPORT_CLI := $(call cli,reports/cli/*.c)
 
-RUNTIME_LIBS  = $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
-DATASETS_LIBS = $(call pc_libs,$(DATASETS_PC))
-TABLETOP_LIBS = -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
-CALIB_LIBS    = $(call pc_libs,$(CALIB_PC))
+RUNTIME_LIBS  := $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
+DATASETS_LIBS := $(call pc_libs,$(DATASETS_PC))
+TABLETOP_LIBS := -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
+CALIB_LIBS    := $(call pc_libs,$(CALIB_PC))
+PNG_LIBS      := $(call pc_libs,libpng)
 
 # What others link has the public names only: libdeer.so and libdeer.a. Programs and tests see all.
 VERSION     := $(shell sed -n 's/^\#define DEER_VERSION "\(.*\)"/\1/p' runtime/deer.h)
@@ -256,7 +259,7 @@ $(BUILD)/deer-run: $(RUN_CLI) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) 
 endif
 $(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(call pc_libs,libpng) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(PNG_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
@@ -267,10 +270,10 @@ $(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGET
 $(BARE): $(REPORT_CLI) $(TOOL) $(PAGE)/bare/d3_js.o $(PAGE)/bare/plot_js.o $(filter-out %/d3_js.o %/plot_js.o,$(REPORTS)) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	@mkdir -p $(@D)
-	$(Q)$(link) $(call pc_libs,libpng) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(PNG_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-report: $(REPORT_CLI) $(TOOL) $(LIBREPORTS) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(call pc_libs,libpng) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(PNG_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 # A test's program is named for its source, wherever under tests/ that lies.
 EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
@@ -310,7 +313,7 @@ $(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(TOOL) $(LIBBUDGETS) $(LIBRUNTIM
 	$(Q)$(link) $(call pc_libs,openblas) $(RUNTIME_LIBS)
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,bench budgets calib datasets reports runtime tests) -name '*.d' 2>/dev/null)
 
 # ---- the one command each: `make test`, `make demo` ----
 
@@ -350,7 +353,8 @@ clang: PACKAGES += $(CLANG_PACKAGES) $(TEST_PACKAGES)
 clang: check-deps ## everything, compiled by clang without a warning
 	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS="-O1 -g" all tests
 
-lean: ## the robot's deer-run, without HDF5
+lean: PACKAGES = $(LEAN_PACKAGES)
+lean: check-deps ## the robot's deer-run, without HDF5
 	@$(MAKE) --no-print-directory LEAN=1 BUILD=$(BUILD)/lean all
 
 check-aarch64: ## cross-compile the robot's deer-run and run it under QEMU

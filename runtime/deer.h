@@ -44,7 +44,7 @@
 extern "C" {
 #endif
 
-#define DEER_VERSION "0.1.0"
+#define DEER_VERSION "1.0.0"
 
 /* ---------------------------------------------------------------- status and errors -------- */
 

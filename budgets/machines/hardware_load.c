@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_load.c - profiles by name: those that ship, and files. */
 #include <stdlib.h>
 #include <string.h>

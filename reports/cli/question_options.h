@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* question_options.h - a question from the command line.
  *
  *   question q;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* clock.h - how long something takes. */
 #ifndef RUNTIME_CLOCK_H
 #define RUNTIME_CLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* jobs.c - one counter, and as many threads as can be had. */
 #include "runtime/base/jobs.h"
 

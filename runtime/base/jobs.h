@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* jobs.h - pieces of work that several threads take one after another.
  *
  *   static deer_status loop(jobs *all, void *context, deer_error *err)   // of each thread

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* random.h - random numbers that a seed fixes, on every machine: splitmix64.
  *
  *   uint64_t state = seed;

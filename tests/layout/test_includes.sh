@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Who may include whom: docs/design.md, "Folders". Prints each line that breaks a rule and fails, or
 # one that could be dropped from the exceptions below because nothing needs it any more.
 set -eu

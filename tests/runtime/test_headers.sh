@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The public headers compile alone, as C11 and as C++17, without a warning, from the folder they are
 # in: a program that includes them needs no other header of this project.
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Tests of the worker loop: every piece once, in order; failures stop the others and are the same
  * whatever the number of threads. */
 #include "runtime/base/jobs.h"
