@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* print_outcome.h - what a calibration found, for people and for machines. */
 #ifndef CALIB_PRINT_OUTCOME_H
 #define CALIB_PRINT_OUTCOME_H

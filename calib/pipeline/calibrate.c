@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibrate.c - budgets, promise, thresholds, and what stands beside them. */
 #include "calib/pipeline/calibrate.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibrate.h - from recorded demonstrations, or the cache of them, to thresholds: the whole way.
  *
  *   calibrate_spec spec = calibrate_default();

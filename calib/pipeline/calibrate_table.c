@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibrate_table.c - thresholds for anybody's early-exit model. */
 #include "calib/pipeline/calibrate_table.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibrate_table.h - thresholds for anybody's early-exit model, from a table of its steps.
  *
  *   if (calibrate_table("table.h5", &spec, &found, &err)) ...

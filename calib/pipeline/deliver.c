@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deliver.c - what was found, as the thresholds that a robot loads. */
 #include "calib/pipeline/deliver.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deliver.h - what was found, as the thresholds that a robot loads.
  *
  *   deer_thresholds t;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dial.c - answers for a range of budgets. */
 #include "calib/pipeline/dial.h"
 

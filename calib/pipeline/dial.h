@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* dial.h - answers for a range of budgets, from the cheapest exit's cost to the deepest's. */
 #ifndef CALIB_DIAL_H
 #define CALIB_DIAL_H

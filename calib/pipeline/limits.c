@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* limits.c - what budgets allow. */
 #include "calib/pipeline/limits.h"
 

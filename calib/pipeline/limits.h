@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* limits.h - what budgets allow: the deepest exit, and the average cost of a step. */
 #ifndef CALIB_LIMITS_H
 #define CALIB_LIMITS_H

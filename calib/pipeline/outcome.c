@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* outcome.c - what a calibration found, beside what could be had. */
 #include "calib/pipeline/outcome.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* outcome.h - what a calibration found, of a cache or of a table: ready to be shown. */
 #ifndef CALIB_OUTCOME_H
 #define CALIB_OUTCOME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* operating_point.c - thresholds, and what they do. */
 #include "calib/problem/operating_point.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* operating_point.h - thresholds, and what they do: the one form in which answers are passed on.
  *
  *   operating_point x;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_deliver.c - every number of a thresholds file, against plain loops over the same cache.
  *
  * What the pipeline writes is read as JSON; nothing of calib/ but the cache itself serves the other
@@ -274,7 +275,7 @@ static int first_to_pass(const rule *r, const float *action, const float *done)
 
 static void price(const cache *c, int tokens, deer_cost *cost)
 {
-    deer_cost_of(&c->about.config, tokens, DEER_F32, cost);
+    deer_cost_of(&c->about.config, tokens, WEIGHT_F32, cost);
 }
 
 /* Adds up one episode; action: scratch [1 + K, 7]. */
