@@ -379,7 +379,7 @@ static deer_status open_shard(const char *path, const cache_manifest *m, int ind
     *file = H5I_INVALID_HID;
     if (access(path, F_OK))
         return DEER_OK;
-    *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    *file = hdf5_open(path, err);
     if (*file < 0)
         return deer_fail(err, "%s cannot be opened; delete it and replay again", path);
     if (!check_shapes(*file, path, m, index, err))
@@ -416,7 +416,9 @@ static deer_status read_field(hid_t file, const char *path, const cache_field *f
 
     if (hdf5_read(file, path, f->name, f->type, data, err))
         return DEER_FAILED;
-    dataset = H5Dopen2(file, f->name, H5P_DEFAULT);
+    dataset = hdf5_dataset_open(file, path, f->name, err);
+    if (dataset < 0)
+        return DEER_FAILED;
     hdf5_text_get(dataset, "xxh128", want, sizeof want);
     H5Dclose(dataset);
     digest(data, cache_field_row(f) * rows, got);

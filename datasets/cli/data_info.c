@@ -114,7 +114,8 @@ static deer_status gather(summary *s, demos *d, deer_error *err)
         s->low[c] = INFINITY, s->high[c] = -INFINITY;
     for (int i = 0; i < s->count; i++) {
         demo_episode e;
-        demos_describe(d, i, &e);
+        if (demos_describe(d, i, &e, err))
+            return DEER_FAILED;
         add_shape(s, &e, i);
         if (add_actions(s, d, i, err))
             return DEER_FAILED;
@@ -299,7 +300,7 @@ static json_t *range_json(range r)
     return json_pack("[i, i]", r.low, r.high);
 }
 
-static void print_json(const summary *s)
+static deer_status print_json(const summary *s, deer_error *err)
 {
     json_t *root = json_pack(
         "{s:s, s:I, s:s?, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file", s->path,
@@ -310,9 +311,7 @@ static void print_json(const summary *s)
         "gripper_width", range_json(s->gripper_width), "actions", actions_json(s), "tasks",
         tasks_json(s), "warnings", warnings_of(s));
 
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }
 
 /* ---------------------------------------------------------------- command ------------------ */
@@ -329,8 +328,10 @@ static deer_status run(const char *path, const demos_cameras *cameras, bool json
     if (!stat(path, &info))
         s.bytes = info.st_size;
     status = gather(&s, d, err);
-    if (!status)
-        (json ? print_json : print_text)(&s);
+    if (!status && json)
+        status = print_json(&s, err);
+    else if (!status)
+        print_text(&s);
     demos_close(d);
     free(s.line);
     return status;
