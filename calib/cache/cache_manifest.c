@@ -281,7 +281,9 @@ deer_status cache_manifest_settle(const char *dir, cache_manifest *m, deer_error
     bool held;
     deer_status status;
 
-    if (mkdir(dir, 0777) && errno != EEXIST)
+    if (!mkdir(dir, 0777))
+        file_sync_folder(dir);
+    else if (errno != EEXIST)
         return deer_fail(err, "cannot create the cache %s: %s", dir, strerror(errno));
     if (cache_lock(dir, -1, &lock, &held, err))
         return DEER_FAILED;

@@ -261,13 +261,15 @@ static deer_status write_all(hid_t file, const char *path, const cache_manifest 
     return status;
 }
 
-/* Metadata with checksums: the format of HDF5 1.10. */
-static hid_t create_file(const char *path)
+hid_t cache_create_file(const char *path)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
+    hid_t file = H5I_INVALID_HID;
 
-    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
-    file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    if (H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST) >= 0 &&
+        H5Pset_obj_track_times(creation, false) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    H5Pclose(creation);
     H5Pclose(access);
     return file;
 }
@@ -275,7 +277,7 @@ static hid_t create_file(const char *path)
 static deer_status write_file(const char *tmp, const char *path, const cache_manifest *m, int index,
                               const cache_shard *s, const tables *t, deer_error *err)
 {
-    hid_t file = create_file(tmp);
+    hid_t file = cache_create_file(tmp);
     deer_status status;
 
     if (file < 0)
