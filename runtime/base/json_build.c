@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* json_build.c - a failure anywhere in a document is one of the whole. */
 #include "runtime/base/json_build.h"
 

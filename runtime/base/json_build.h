@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* json_build.h - making JSON that is whole or not at all.
  *
  *   json_t *json = json_object(), *list = json_array();

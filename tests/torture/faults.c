@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* faults.c - a preloaded library that makes the n-th allocation or system call of a program fail.
  *
  *   FAULT_CALL   alloc, or one of the calls below ("write", "fsync", ..)

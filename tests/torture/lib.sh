@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # lib.sh - what the drivers share: inputs made once, commands and their outputs, and the judge.
 # BUILD: the build folder; TORTURE=fast: a sample for every change.
 set -u

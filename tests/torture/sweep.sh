@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # For the n-th allocation or system call of a command, n = 1, 2, ..: it fails. The command then ends
 # with one clear line, nothing half-written and nothing left behind, or its result is the very same.
 #
