@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "budgets/measure/statistics.h"
+#include "runtime/base/json_build.h"
 
 /* ---------------------------------------------------------------- keeping ------------------ */
 
@@ -262,8 +263,8 @@ static json_t *row_json(const stage_row *r)
                   "weight_bytes", (json_int_t)r->work.weight_bytes, "gbs", number(r->gbs), "gflops",
                   number(r->gflops), "of_read", number(r->of_read), "of_peak", number(r->of_peak));
 
-    json_object_update_new(json, times_json(r));
-    json_object_update_new(json, work);
+    json_join(json, times_json(r));
+    json_join(json, work);
     return json;
 }
 
@@ -277,7 +278,7 @@ json_t *stage_table_json(const stage_table *t)
                                "int8_gops", number(l->int8_gops));
 
     for (int i = 0; i < t->rows; i++)
-        json_array_append_new(list, row_json(&t->row[i]));
+        json_push(list, row_json(&t->row[i]));
     return json_pack("{s:o, s:I, s:o, s:o}", "limits", limits, "steps", (json_int_t)t->steps,
                      "step", times_json(&t->whole), "stages", list);
 }

@@ -38,6 +38,10 @@ void cache_fields_close(cache_field field[CACHE_FIELDS]);
 /* Bytes of one row of a field. */
 size_t cache_field_row(const cache_field *f);
 
+/* A new HDF5 file; its metadata has checksums (the format of HDF5 1.10) and no times, so that the
+ * same contents are the same bytes. */
+hid_t cache_create_file(const char *path);
+
 /* "DIR/manifest.json", "DIR/shard-00003.h5", ..; the caller frees. NULL when out of memory. */
 char *cache_path(const char *dir, const char *name);
 char *cache_shard_path(const char *dir, int index);

@@ -10,6 +10,7 @@
 #include "calib/cli/table.h"
 #include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
 typedef struct {
@@ -135,26 +136,23 @@ static void print_people(const job *j, const char *thresholds)
                100 * cost / budget);
 }
 
-static void print_machines(const job *j)
+static deer_status print_machines(const job *j, deer_error *err)
 {
     operating_point promised;
     json_t *json = table_json(&j->row);
     double budget = j->t.budget_gflops;
 
     promised_row(j, &promised);
-    json_object_set_new(json, "promised", table_json(&promised));
-    json_object_set_new(json, "weights", *j->t.weights ? json_string(j->t.weights) : json_null());
-    json_object_set_new(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
-    json_object_set_new(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
-    json_object_set_new(json, "budget_kept",
-                        isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
-    json_object_set_new(json, "worst_episode_gflops", json_real(j->worst_episode));
-    json_object_set_new(json, "oracle_loss", json_real(j->oracle_loss));
-    json_object_set_new(json, "episodes", json_integer(j->c->about.episodes));
-    json_object_set_new(json, "steps", json_integer((json_int_t)j->p.s.n));
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    printf("\n");
-    json_decref(json);
+    json_put(json, "promised", table_json(&promised));
+    json_put(json, "weights", *j->t.weights ? json_string(j->t.weights) : json_null());
+    json_put(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
+    json_put(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
+    json_put(json, "budget_kept", isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
+    json_put(json, "worst_episode_gflops", json_real(j->worst_episode));
+    json_put(json, "oracle_loss", json_real(j->oracle_loss));
+    json_put(json, "episodes", json_integer(j->c->about.episodes));
+    json_put(json, "steps", json_integer((json_int_t)j->p.s.n));
+    return json_print(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12), err);
 }
 
 int calib_check_main(int argc, char **argv)
@@ -218,7 +216,7 @@ int calib_check_main(int argc, char **argv)
     if (!status)
         status = judge(&j, thresholds, (int)threads, &err);
     if (!status && json)
-        print_machines(&j);
+        status = print_machines(&j, &err);
     else if (!status)
         print_people(&j, thresholds);
     if (!status)

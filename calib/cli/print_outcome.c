@@ -6,6 +6,7 @@
 
 #include "calib/cli/settings.h"
 #include "calib/cli/table.h"
+#include "runtime/base/json_build.h"
 
 /* ---------------------------------------------------------------- people ------------------- */
 
@@ -104,11 +105,11 @@ static json_t *history_json(const outcome *o)
     const outcome_history *h = &o->history;
     json_t *json = json_object();
 
-    json_object_set_new(json, "kind", json_string(settings_history_name(h->kind)));
-    json_object_set_new(json, "rounds", json_integer(h->rounds));
-    json_object_set_new(json, "settled", json_boolean(h->settled));
-    json_object_set_new(json, "first_predicted_cost", real_or_null(h->predicted));
-    json_object_set_new(json, "first_actual_cost", real_or_null(h->first));
+    json_put(json, "kind", json_string(settings_history_name(h->kind)));
+    json_put(json, "rounds", json_integer(h->rounds));
+    json_put(json, "settled", json_boolean(h->settled));
+    json_put(json, "first_predicted_cost", real_or_null(h->predicted));
+    json_put(json, "first_actual_cost", real_or_null(h->first));
     return json;
 }
 
@@ -119,20 +120,20 @@ static json_t *guarantee_json(const guarantee *g)
     if (!g->given)
         return json_null();
     json = json_object();
-    json_object_set_new(json, "statement", json_string(g->statement));
-    json_object_set_new(json, "confidence", json_real(g->confidence));
-    json_object_set_new(json, "bound", json_string(bound_name(g->bound)));
-    json_object_set_new(json, "budget", real_or_null(g->budget));
-    json_object_set_new(json, "max_deviation", real_or_null(g->deviation));
-    json_object_set_new(json, "p_budget", json_real(g->p_budget));
-    json_object_set_new(json, "p_deviation", json_real(g->p_deviation));
-    json_object_set_new(json, "held_out_episodes", json_integer(g->tested_on));
-    json_object_set_new(json, "solved_on_episodes", json_integer(g->solved_on));
-    json_object_set_new(json, "held_out_cost", json_real(g->tested_cost));
-    json_object_set_new(json, "held_out_loss", json_real(g->tested_loss));
-    json_object_set_new(json, "longest_episode", json_integer(g->longest));
-    json_object_set_new(json, "candidates", json_integer(g->candidates));
-    json_object_set_new(json, "accepted", json_integer(g->accepted));
+    json_put(json, "statement", json_string(g->statement));
+    json_put(json, "confidence", json_real(g->confidence));
+    json_put(json, "bound", json_string(bound_name(g->bound)));
+    json_put(json, "budget", real_or_null(g->budget));
+    json_put(json, "max_deviation", real_or_null(g->deviation));
+    json_put(json, "p_budget", json_real(g->p_budget));
+    json_put(json, "p_deviation", json_real(g->p_deviation));
+    json_put(json, "held_out_episodes", json_integer(g->tested_on));
+    json_put(json, "solved_on_episodes", json_integer(g->solved_on));
+    json_put(json, "held_out_cost", json_real(g->tested_cost));
+    json_put(json, "held_out_loss", json_real(g->tested_loss));
+    json_put(json, "longest_episode", json_integer(g->longest));
+    json_put(json, "candidates", json_integer(g->candidates));
+    json_put(json, "accepted", json_integer(g->accepted));
     return json;
 }
 
@@ -140,34 +141,32 @@ json_t *outcome_json(const outcome *o)
 {
     json_t *json = table_json(&o->found);
 
-    json_object_set_new(json, "average_cost", real_or_null(outcome_cost(o)));
-    json_object_set_new(json, "peak_cost",
-                        real_or_null(o->scope_llm ? o->found.peak_llm : o->found.peak_total));
-    json_object_set_new(json, "budget_gflops",
-                        o->has_scopes ? real_or_null(o->budget) : json_null());
-    json_object_set_new(json, "budget", real_or_null(o->budget));
-    json_object_set_new(json, "scope", json_string(outcome_scope(o)));
-    json_object_set_new(json, "max_exit", json_integer(o->found.max_exit));
-    json_object_set_new(json, "memory_bytes", real_or_null(o->found.memory));
-    json_object_set_new(json, "solver", json_string(o->solver));
-    json_object_set_new(json, "episodes", json_integer(o->episodes));
-    json_object_set_new(json, "steps", json_integer((json_int_t)o->steps));
-    json_object_set_new(json, "full", table_json(&o->full));
-    json_object_set_new(json, "official", o->has_official ? table_json(&o->official) : json_null());
-    json_object_set_new(json, "baseline_loss",
-                        o->has_official ? real_or_null(o->official.loss) : json_null());
-    json_object_set_new(json, "oracle_loss", real_or_null(o->oracle_loss));
-    json_object_set_new(json, "gap_closed", real_or_null(o->gap_closed));
-    json_object_set_new(json, "held_out_gap_closed", real_or_null(o->held_out.delta));
-    json_object_set_new(json, "fitted_criterion_gap_closed", real_or_null(o->held_out.score));
-    json_object_set_new(json, "evaluations", json_integer(o->evaluations));
-    json_object_set_new(json, "seconds", json_real(o->seconds));
-    json_object_set_new(json, "guarantee", guarantee_json(&o->promised));
+    json_put(json, "average_cost", real_or_null(outcome_cost(o)));
+    json_put(json, "peak_cost",
+             real_or_null(o->scope_llm ? o->found.peak_llm : o->found.peak_total));
+    json_put(json, "budget_gflops", o->has_scopes ? real_or_null(o->budget) : json_null());
+    json_put(json, "budget", real_or_null(o->budget));
+    json_put(json, "scope", json_string(outcome_scope(o)));
+    json_put(json, "max_exit", json_integer(o->found.max_exit));
+    json_put(json, "memory_bytes", real_or_null(o->found.memory));
+    json_put(json, "solver", json_string(o->solver));
+    json_put(json, "episodes", json_integer(o->episodes));
+    json_put(json, "steps", json_integer((json_int_t)o->steps));
+    json_put(json, "full", table_json(&o->full));
+    json_put(json, "official", o->has_official ? table_json(&o->official) : json_null());
+    json_put(json, "baseline_loss", o->has_official ? real_or_null(o->official.loss) : json_null());
+    json_put(json, "oracle_loss", real_or_null(o->oracle_loss));
+    json_put(json, "gap_closed", real_or_null(o->gap_closed));
+    json_put(json, "held_out_gap_closed", real_or_null(o->held_out.delta));
+    json_put(json, "fitted_criterion_gap_closed", real_or_null(o->held_out.score));
+    json_put(json, "evaluations", json_integer(o->evaluations));
+    json_put(json, "seconds", json_real(o->seconds));
+    json_put(json, "guarantee", guarantee_json(&o->promised));
     if (!o->has_scopes)
         return json;
-    json_object_set_new(json, "criterion", json_string(deer_criterion_name(o->problem.criterion)));
-    json_object_set_new(json, "loss_reference", json_string(settings_loss_name(o->problem.loss)));
-    json_object_set_new(json, "gripper_weight", json_real(o->problem.gripper_weight));
-    json_object_set_new(json, "history", history_json(o));
+    json_put(json, "criterion", json_string(deer_criterion_name(o->problem.criterion)));
+    json_put(json, "loss_reference", json_string(settings_loss_name(o->problem.loss)));
+    json_put(json, "gripper_weight", json_real(o->problem.gripper_weight));
+    json_put(json, "history", history_json(o));
     return json;
 }

@@ -15,35 +15,20 @@
 #include "calib/pipeline/calibrate_table.h"
 #include "calib/pipeline/deliver.h"
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
 /* ---------------------------------------------------------------- output ------------------- */
 
-static void print(const solve_arguments *a, const outcome *o)
+static deer_status print(const solve_arguments *a, const outcome *o, deer_error *err)
 {
-    if (a->json) {
-        json_t *json = outcome_json(o);
-
-        json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-        printf("\n");
-        json_decref(json);
-    } else if (!a->print_official) {
+    if (a->json && json_print(outcome_json(o), JSON_INDENT(2) | JSON_REAL_PRECISION(12), err))
+        return DEER_FAILED;
+    if (!a->json && !a->print_official)
         outcome_print(stdout, a->table ? a->table : a->demos ? a->demos : a->cache, o);
-    }
     if (a->print_official)
         outcome_print_official(a->json ? stderr : stdout, o);
-}
-
-/* Writes json, which goes away, atomically. */
-static deer_status write_json(const char *path, json_t *json, int indent, deer_error *err)
-{
-    char *text = json_dumps(json, JSON_INDENT(indent) | JSON_REAL_PRECISION(12));
-    deer_status status = text ? file_write(path, text, strlen(text), err)
-                              : deer_fail(err, "out of memory writing %s", path);
-
-    free(text);
-    json_decref(json);
-    return status;
+    return DEER_OK;
 }
 
 /* Writes the points of a dial, where a file for them is named. */
@@ -59,13 +44,13 @@ static deer_status write_frontier(const char *path, const operating_point *point
     for (int i = 0; i < points; i++) {
         json_t *one = table_json(&point[i]);
 
-        json_object_set_new(one, "budget", json_real(point[i].budget));
-        json_array_append_new(list, one);
+        json_put(one, "budget", json_real(point[i].budget));
+        json_push(list, one);
     }
-    json_object_set_new(json, "deer_frontier", json_integer(1));
-    json_object_set_new(json, "scope", json_string(scope));
-    json_object_set_new(json, "points", list);
-    return write_json(path, json, 1, err);
+    json_put(json, "deer_frontier", json_integer(1));
+    json_put(json, "scope", json_string(scope));
+    json_put(json, "points", list);
+    return json_write(path, json, JSON_INDENT(1) | JSON_REAL_PRECISION(12), err);
 }
 
 /* ---------------------------------------------------------------- a cache ------------------ */
@@ -78,8 +63,7 @@ static deer_status output(const solve_arguments *a, const calibrated *found, dee
         return DEER_OK;
     if (a->out && deliver_file(a->out, found, err))
         return DEER_FAILED;
-    print(a, &found->o);
-    return DEER_OK;
+    return print(a, &found->o, err);
 }
 
 static deer_status solve_cache(const solve_arguments *a, const calibrate_spec *spec,
@@ -120,10 +104,10 @@ static deer_status output_table(const solve_arguments *a, const calibrated_table
         return DEER_FAILED;
     if (!found->has_outcome)
         return DEER_OK;
-    if (a->out && write_json(a->out, outcome_json(&found->o), 2, err))
+    if (a->out &&
+        json_write(a->out, outcome_json(&found->o), JSON_INDENT(2) | JSON_REAL_PRECISION(12), err))
         return DEER_FAILED;
-    print(a, &found->o);
-    return DEER_OK;
+    return print(a, &found->o, err);
 }
 
 static deer_status solve_table(const solve_arguments *a, const calibrate_spec *spec,

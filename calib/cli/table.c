@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* table.c - rows of costs, losses and exits. */
 #include "calib/cli/table.h"
+#include "runtime/base/json_build.h"
 
 #include <math.h>
 #include <string.h>
@@ -50,18 +51,18 @@ json_t *table_json(const operating_point *r)
     json_t *json = json_object(), *fractions = json_array(), *tau = json_array();
 
     for (int k = 0; k <= r->max_exit; k++) {
-        json_array_append_new(fractions, number(r->fraction[k]));
-        json_array_append_new(tau, k == r->max_exit    ? json_null()
-                                   : r->tau[k] < -1e7f ? json_string("never")
-                                                       : json_real((double)r->tau[k]));
+        json_push(fractions, number(r->fraction[k]));
+        json_push(tau, k == r->max_exit    ? json_null()
+                       : r->tau[k] < -1e7f ? json_string("never")
+                                           : json_real((double)r->tau[k]));
     }
-    json_object_set_new(json, "name", json_string(r->name));
-    json_object_set_new(json, "average_llm_gflops", number(r->llm));
-    json_object_set_new(json, "average_total_gflops", number(r->total));
-    json_object_set_new(json, "peak_llm_gflops", number(r->peak_llm));
-    json_object_set_new(json, "peak_total_gflops", number(r->peak_total));
-    json_object_set_new(json, "loss", number(r->loss));
-    json_object_set_new(json, "exit_fraction", fractions);
-    json_object_set_new(json, "tau", tau);
+    json_put(json, "name", json_string(r->name));
+    json_put(json, "average_llm_gflops", number(r->llm));
+    json_put(json, "average_total_gflops", number(r->total));
+    json_put(json, "peak_llm_gflops", number(r->peak_llm));
+    json_put(json, "peak_total_gflops", number(r->peak_total));
+    json_put(json, "loss", number(r->loss));
+    json_put(json, "exit_fraction", fractions);
+    json_put(json, "tau", tau);
     return json;
 }

@@ -213,11 +213,11 @@ static deer_status show_on(job *j, deer_error *err)
 }
 
 /* The best official heuristic at the cost the answer really has. */
-static void solve_officially(job *j)
+static deer_status solve_officially(job *j, deer_error *err)
 {
     onpolicy_spec official = j->x->how;
     evaluation here;
-    deer_error ignored;
+    deer_status status;
 
     if (official.problem.criterion == DEER_CRITERION_COMBINED)
         official.problem.criterion = DEER_CRITERION_L2;
@@ -225,11 +225,14 @@ static void solve_officially(job *j)
     official.official_best = true;
     if (j->x->o.promised.given)
         official.solve.budget = here.cost;
-    j->has_official = isfinite(official.solve.budget) &&
-                      !onpolicy_solve(j->x->c, j->x->model, &official, &j->official, &ignored);
+    if (!isfinite(official.solve.budget))
+        return DEER_OK;
+    status = onpolicy_solve(j->x->c, j->x->model, &official, &j->official, err);
+    j->has_official = !status;
+    return status == DEER_INFEASIBLE ? DEER_OK : status; /* of the heuristic alone */
 }
 
-static void describe(job *j)
+static deer_status describe(job *j, deer_error *err)
 {
     outcome *o = &j->x->o;
     const onpolicy_spec *how = &j->x->how;
@@ -248,7 +251,7 @@ static void describe(job *j)
                                    .first = j->found.first.cost};
     outcome_describe(o, &j->x->p, &j->found.x, j->tau, &j->official.problem,
                      j->has_official ? &j->official.x : NULL, how->solve.method);
-    outcome_judge(o, &j->x->p.s);
+    return outcome_judge(o, &j->x->p.s, err);
 }
 
 static deer_status solve_all(job *j, deer_error *err)
@@ -257,12 +260,12 @@ static deer_status solve_all(job *j, deer_error *err)
 
     if (!status)
         status = show_on(j, err);
-    if (status)
-        return status;
-    solve_officially(j);
-    describe(j);
-    j->x->has_outcome = true;
-    return DEER_OK;
+    if (!status)
+        status = solve_officially(j, err);
+    if (!status)
+        status = describe(j, err);
+    j->x->has_outcome = !status;
+    return status;
 }
 
 /* ---------------------------------------------------------------- dial --------------------- */

@@ -86,7 +86,7 @@ static deer_status promise(job *j, deer_error *err)
     return DEER_OK;
 }
 
-static void describe(job *j)
+static deer_status describe(job *j, deer_error *err)
 {
     const calibration view = view_of(j);
     outcome *o = &j->x->o;
@@ -101,13 +101,12 @@ static void describe(job *j)
     outcome_describe(o, &view, &j->found, j->found.tau, &view,
                      j->has_official ? &j->official : NULL, j->how.method);
     o->found.memory = j->t.has_memory ? j->t.memory[last] : NAN;
-    outcome_judge(o, &j->t.s);
+    return outcome_judge(o, &j->t.s, err);
 }
 
 static deer_status solve_all(job *j, deer_error *err)
 {
     solve_spec official = j->how;
-    deer_error ignored;
     deer_status status = solve(&j->solving, &j->how, &j->found, err);
 
     if (!status && j->for_solving)
@@ -116,11 +115,15 @@ static deer_status solve_all(job *j, deer_error *err)
         return status;
     if (j->x->o.promised.given)
         official.budget = j->found.found.cost;
-    j->has_official = isfinite(official.budget) &&
-                      !solve_official_best(&j->t.s, &official, &j->official, &ignored);
-    describe(j);
-    j->x->has_outcome = true;
-    return DEER_OK;
+    if (isfinite(official.budget)) {
+        status = solve_official_best(&j->t.s, &official, &j->official, err);
+        j->has_official = !status;
+    }
+    if (status && status != DEER_INFEASIBLE) /* of the heuristic alone */
+        return status;
+    status = describe(j, err);
+    j->x->has_outcome = !status;
+    return status;
 }
 
 /* ---------------------------------------------------------------- dial --------------------- */

@@ -41,15 +41,15 @@ void outcome_describe(outcome *o, const calibration *p, const solution *found, c
     operating_point_of(official_p, name, official->tau, last, &o->official);
 }
 
-void outcome_judge(outcome *o, const steps *s)
+deer_status outcome_judge(outcome *o, const steps *s, deer_error *err)
 {
     double cost = outcome_cost(o);
-    deer_error ignored;
 
     o->oracle_loss = oracle_solve(s, o->found.max_exit, cost).loss;
     o->gap_closed =
         o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
     o->held_out = (score_verdict){NAN, NAN};
-    if (!o->has_scopes || o->problem.criterion != DEER_CRITERION_COMBINED)
-        score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, &ignored);
+    if (o->has_scopes && o->problem.criterion == DEER_CRITERION_COMBINED)
+        return DEER_OK;
+    return score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, err);
 }

@@ -47,6 +47,6 @@ void outcome_describe(outcome *o, const calibration *p, const solution *found, c
 
 /* Fills in the oracle and the gaps, of the steps that o was described on. The score that other
  * criteria are judged by looks at deltas, so the combined criterion gets none. */
-void outcome_judge(outcome *o, const steps *s);
+deer_status outcome_judge(outcome *o, const steps *s, deer_error *err);
 
 #endif

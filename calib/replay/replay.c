@@ -2,6 +2,7 @@
 /* replay.c - threads that turn episodes into shards. */
 #include "calib/replay/replay.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
@@ -140,14 +141,18 @@ static deer_status run_threads(job *j, deer_error *err)
 /* ---------------------------------------------------------------- whole -------------------- */
 
 /* Remembers where the model is, for the commands that replay its head, and its type. */
-static void note_model(const char *from, const deer_model *model, cache_manifest *m)
+static deer_status note_model(const char *from, const deer_model *model, cache_manifest *m,
+                              deer_error *err)
 {
     char *path = realpath(from, NULL);
 
+    if (!path && errno == ENOMEM)
+        return deer_fail(err, "out of memory opening %s", from);
     strcpy(m->weights, deer_model_type(model));
     if (path && strlen(path) < sizeof m->model_path)
         strcpy(m->model_path, path);
     free(path);
+    return DEER_OK;
 }
 
 /* Which exits a policy needs depends on what it was told. */
@@ -156,7 +161,8 @@ static deer_status check_instructions(const demos *recorded, const char *path, d
     for (int i = 0; i < demos_count(recorded); i++) {
         demo_episode e;
 
-        demos_describe(recorded, i, &e);
+        if (demos_describe(recorded, i, &e, err))
+            return DEER_FAILED;
         if (!*e.instruction)
             return deer_fail(err,
                              "%s: %s has no instruction; write the one it was recorded under into "
@@ -190,7 +196,7 @@ static deer_status open_all(job *j, deer_error *err)
                             fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
     free(episode_steps);
     if (!status)
-        note_model(spec->model, j->model, &j->about);
+        status = note_model(spec->model, j->model, &j->about, err);
     j->total = demos_total_steps(j->recorded);
     return status ? status : cache_manifest_settle(spec->cache, &j->about, err);
 }
@@ -226,16 +232,17 @@ static deer_status finish(const job *j, int *missing, deer_error *err)
     return status;
 }
 
-static int count_unknown_words(const job *j)
+static deer_status count_unknown_words(const job *j, int *episodes, deer_error *err)
 {
     demo_episode e;
-    int episodes = 0;
 
+    *episodes = 0;
     for (int i = 0; i < demos_count(j->recorded); i++) {
-        demos_describe(j->recorded, i, &e);
-        episodes += deer_unknown_words(j->model, e.instruction) > 0;
+        if (demos_describe(j->recorded, i, &e, err))
+            return DEER_FAILED;
+        *episodes += deer_unknown_words(j->model, e.instruction) > 0;
     }
-    return episodes;
+    return DEER_OK;
 }
 
 deer_status replay(const replay_spec *spec, replay_report *report, deer_error *err)
@@ -246,7 +253,7 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
 
     *report = (replay_report){0};
     if (!status)
-        report->unknown_words = count_unknown_words(&j);
+        status = count_unknown_words(&j, &report->unknown_words, err);
     if (!status)
         status = run_threads(&j, err);
     if (!status)

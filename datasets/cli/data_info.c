@@ -9,6 +9,7 @@
 
 #include "datasets/cli/data_commands.h"
 #include "datasets/demos/demos.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
 static const char *const action_names[DEMO_ACTION] = {"x",     "y",   "z",      "roll",
@@ -113,7 +114,8 @@ static deer_status gather(summary *s, demos *d, deer_error *err)
         s->low[c] = INFINITY, s->high[c] = -INFINITY;
     for (int i = 0; i < s->count; i++) {
         demo_episode e;
-        demos_describe(d, i, &e);
+        if (demos_describe(d, i, &e, err))
+            return DEER_FAILED;
         add_shape(s, &e, i);
         if (add_actions(s, d, i, err))
             return DEER_FAILED;
@@ -156,19 +158,19 @@ static void warn_of_actions(const summary *s, int c, json_t *list)
     if (s->not_finite[c]) {
         snprintf(text, sizeof text, "%s: %ld values are not finite; the file cannot be replayed",
                  action_names[c], s->not_finite[c]);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
     if (s->outside[c]) {
         snprintf(text, sizeof text,
                  "%s: %ld values lie outside -1..1; scale the actions as the policy was trained, "
                  "the file cannot be replayed",
                  action_names[c], s->outside[c]);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
     if (s->finite[c] && s->low[c] == s->high[c]) {
         snprintf(text, sizeof text, "%s: every value is %g; losses say nothing about it",
                  action_names[c], s->low[c]);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
 }
 
@@ -184,14 +186,14 @@ static json_t *warnings_of(const summary *s)
                  "%d demonstrations have no instruction; deer-calib replay needs one in the "
                  "attribute 'language' of each",
                  s->unspoken);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
     if (s->count < FEW_EPISODES) {
         snprintf(text, sizeof text,
                  "%d demonstrations are few: a promise on unseen episodes (--confidence) needs %d "
                  "and more",
                  s->count, FEW_EPISODES);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
     return list;
 }
@@ -274,10 +276,10 @@ static json_t *tasks_json(const summary *s)
         end = run_end(s, from, false);
         count_run(s, from, end, &steps, &instructions);
         for (int i = from; i < end; i = run_end(s, i, true))
-            json_array_append_new(texts, json_string(s->line[i].instruction));
-        json_array_append_new(tasks, json_pack("{s:s, s:i, s:I, s:o}", "task", s->line[from].task,
-                                               "demonstrations", end - from, "steps",
-                                               (json_int_t)steps, "instructions", texts));
+            json_push(texts, json_string(s->line[i].instruction));
+        json_push(tasks,
+                  json_pack("{s:s, s:i, s:I, s:o}", "task", s->line[from].task, "demonstrations",
+                            end - from, "steps", (json_int_t)steps, "instructions", texts));
     }
     return tasks;
 }
@@ -287,9 +289,9 @@ static json_t *actions_json(const summary *s)
     json_t *actions = json_array();
 
     for (int c = 0; c < DEMO_ACTION; c++)
-        json_array_append_new(actions, json_pack("{s:s, s:f, s:f, s:f}", "name", action_names[c],
-                                                 "min", end_of(s, s->low, c), "mean", mean_of(s, c),
-                                                 "max", end_of(s, s->high, c)));
+        json_push(actions, json_pack("{s:s, s:f, s:f, s:f}", "name", action_names[c], "min",
+                                     end_of(s, s->low, c), "mean", mean_of(s, c), "max",
+                                     end_of(s, s->high, c)));
     return actions;
 }
 
@@ -298,7 +300,7 @@ static json_t *range_json(range r)
     return json_pack("[i, i]", r.low, r.high);
 }
 
-static void print_json(const summary *s)
+static deer_status print_json(const summary *s, deer_error *err)
 {
     json_t *root = json_pack(
         "{s:s, s:I, s:s?, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file", s->path,
@@ -309,9 +311,7 @@ static void print_json(const summary *s)
         "gripper_width", range_json(s->gripper_width), "actions", actions_json(s), "tasks",
         tasks_json(s), "warnings", warnings_of(s));
 
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }
 
 /* ---------------------------------------------------------------- command ------------------ */
@@ -328,8 +328,10 @@ static deer_status run(const char *path, const demos_cameras *cameras, bool json
     if (!stat(path, &info))
         s.bytes = info.st_size;
     status = gather(&s, d, err);
-    if (!status)
-        (json ? print_json : print_text)(&s);
+    if (!status && json)
+        status = print_json(&s, err);
+    else if (!status)
+        print_text(&s);
     demos_close(d);
     free(s.line);
     return status;

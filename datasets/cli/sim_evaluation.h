@@ -39,6 +39,6 @@ typedef struct {
 
 /* Tables for people, JSON for programs, on standard output. */
 void evaluation_print(const evaluation *e);
-void evaluation_print_json(const evaluation *e);
+deer_status evaluation_print_json(const evaluation *e, deer_error *err);
 
 #endif

@@ -34,10 +34,12 @@ struct demos {
 void demos_path(const demo_entry *entry, const char *what, char out[DEMOS_PATH]);
 
 /* Reads the instruction and task that the whole file states: robomimic's env_args and LIBERO's
- * problem_info, JSON texts on /data. Both stay empty when there are none. */
-void demos_read_file_texts(demos *d);
+ * problem_info, JSON texts on /data. Both stay empty when there are none; what cannot be read is an
+ * error. */
+deer_status demos_read_file_texts(demos *d, deer_error *err);
 
 /* Instruction, task and seed of one demonstration. */
-void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e);
+deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e,
+                             deer_error *err);
 
 #endif

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* demos_open.c - opening demonstrations: everything is checked before anything is believed. */
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "datasets/demos/demos_internal.h"
 
 enum { MAX_DEMOS = 1000000, MAX_STEPS = 1000000, MAX_SIDE = 4096, MAX_OBJECT = 4096 };
 static const uint64_t MAX_VIDEO = 1ull << 33; /* bytes of one camera in one demonstration */
-static const uint64_t MAX_DEFLATE = 1100;     /* gzip shrinks no more than about 1030 to 1 */
 
 /* What the two cameras are called: here, in robomimic, in LIBERO. */
 static const char *const view_names[DEMOS_VIEWS][3] = {
@@ -73,11 +69,11 @@ static int by_natural_order(const void *a, const void *b)
 static deer_status list_all(demos *d, deer_error *err)
 {
     listing l = {d, 0};
-    hid_t group = H5Gopen2(d->file, "data", H5P_DEFAULT);
+    hid_t group = hdf5_group_open(d->file, d->path, "data", err);
     herr_t failed;
 
     if (group < 0)
-        return deer_fail(err, "%s has no group /data; is it a demonstrations file?", d->path);
+        return DEER_FAILED;
     failed = H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, list_demo, &l);
     H5Gclose(group);
     if (failed < 0)
@@ -99,7 +95,7 @@ static deer_status check_size(const demos *d, const char *name, const hdf5_shape
     if (bytes > MAX_VIDEO)
         return deer_fail(err, "%s: %s has %llu bytes; at most %llu are read at once", d->path, name,
                          (unsigned long long)bytes, (unsigned long long)MAX_VIDEO);
-    if (bytes / MAX_DEFLATE > s->stored)
+    if (!hdf5_is_plausible(bytes, s->stored))
         return deer_fail(err, "%s: %s declares %llu bytes of pixels but stores %llu", d->path, name,
                          (unsigned long long)bytes, (unsigned long long)s->stored);
     return DEER_OK;
@@ -129,10 +125,12 @@ static deer_status check_view(const demos *d, demo_entry *e, int view, deer_erro
 
         snprintf(what, sizeof what, "obs/%s", camera);
         demos_path(e, what, name);
-        if (!hdf5_shape_of(d->file, d->path, name, &e->view[view], NULL)) {
-            e->dataset[view] = camera;
-            return check_images(d, e, name, &e->view[view], err);
-        }
+        if (hdf5_has(d->file, name) == HDF5_ABSENT)
+            continue;
+        e->dataset[view] = camera;
+        return hdf5_shape_of(d->file, d->path, name, &e->view[view], err)
+                   ? DEER_FAILED
+                   : check_images(d, e, name, &e->view[view], err);
     }
     if (given)
         return deer_fail(err, "%s: %s has no camera obs/%s", d->path, e->name, d->camera[view]);
@@ -160,41 +158,35 @@ static deer_status check_actions(const demos *d, demo_entry *e, deer_error *err)
 }
 
 /* The simulator's state is read where it is as long as the episode, and else ignored. */
-static void look_for_object(const demos *d, demo_entry *e)
+static deer_status look_for_object(const demos *d, demo_entry *e, deer_error *err)
 {
     char name[DEMOS_PATH];
     hdf5_shape s;
 
     demos_path(e, "obs/object", name);
-    if (!hdf5_shape_of(d->file, d->path, name, &s, NULL) && s.rank == 2 && s.type == H5T_FLOAT &&
-        s.size[0] == (hsize_t)e->steps && s.size[1] >= 1 && s.size[1] <= MAX_OBJECT)
+    if (hdf5_has(d->file, name) == HDF5_ABSENT)
+        return DEER_OK;
+    if (hdf5_shape_of(d->file, d->path, name, &s, err))
+        return DEER_FAILED;
+    if (s.rank == 2 && s.type == H5T_FLOAT && s.size[0] == (hsize_t)e->steps && s.size[1] >= 1 &&
+        s.size[1] <= MAX_OBJECT && hdf5_is_plausible(s.size[0] * s.size[1] * s.bytes, s.stored))
         e->object_size = (int)s.size[1];
+    return DEER_OK;
 }
 
 static deer_status check_all(demos *d, deer_error *err)
 {
     for (int i = 0; i < d->count; i++) {
         demo_entry *e = &d->entry[i];
-        if (check_actions(d, e, err) || check_view(d, e, 0, err) || check_view(d, e, 1, err))
+        if (check_actions(d, e, err) || check_view(d, e, 0, err) || check_view(d, e, 1, err) ||
+            look_for_object(d, e, err))
             return DEER_FAILED;
-        look_for_object(d, e);
         d->steps += e->steps;
     }
     return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- opening ------------------ */
-
-static deer_status check_path(const char *path, deer_error *err)
-{
-    struct stat info;
-
-    if (stat(path, &info) || access(path, R_OK))
-        return deer_fail(err, "cannot open %s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return deer_fail(err, "%s is not a regular file", path);
-    return DEER_OK;
-}
 
 /* A camera is a name below obs/, not a way elsewhere. */
 static deer_status take_camera(const char *name, char to[64], deer_error *err)
@@ -216,25 +208,19 @@ deer_status demos_open_cameras(const char *path, const demos_cameras *cameras, d
     demos *d;
 
     *out = NULL;
-    hdf5_quiet();
-    if (check_path(path, err))
-        return DEER_FAILED;
     d = calloc(1, sizeof *d);
     if (!d)
         return deer_fail(err, "out of memory opening %s", path);
     d->path = strdup(path);
-    d->file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-    if (d->file < 0 || !d->path) {
-        demos_close(d);
-        return deer_fail(err, "%s is not a readable HDF5 file; is it complete?", path);
-    }
-    if (take_camera(cameras->static_camera, d->camera[0], err) ||
+    d->file = d->path ? hdf5_open(path, err) : H5I_INVALID_HID;
+    if (!d->path)
+        deer_fail(err, "out of memory opening %s", path);
+    if (d->file < 0 || take_camera(cameras->static_camera, d->camera[0], err) ||
         take_camera(cameras->gripper_camera, d->camera[1], err) || list_all(d, err) ||
-        check_all(d, err)) {
+        check_all(d, err) || demos_read_file_texts(d, err)) {
         demos_close(d);
         return DEER_FAILED;
     }
-    demos_read_file_texts(d);
     *out = d;
     return DEER_OK;
 }

@@ -27,7 +27,7 @@ deer_observation demo_episode_observation(const demo_episode *e, int t)
         {e->gripper_rgb + (size_t)t * g, e->gripper_height, e->gripper_width}};
 }
 
-void demos_describe(const demos *d, int i, demo_episode *e)
+deer_status demos_describe(const demos *d, int i, demo_episode *e, deer_error *err)
 {
     const demo_entry *entry = &d->entry[i];
 
@@ -39,7 +39,7 @@ void demos_describe(const demos *d, int i, demo_episode *e)
     e->gripper_height = (int)entry->view[1].size[1];
     e->gripper_width = (int)entry->view[1].size[2];
     e->object_size = entry->object_size;
-    demos_read_texts(d, entry, e);
+    return demos_read_texts(d, entry, e, err);
 }
 
 deer_status demos_read_raw_actions(demos *d, int i, float *actions, deer_error *err)
@@ -92,7 +92,8 @@ deer_status demos_read(demos *d, int i, demo_episode *e, deer_error *err)
 {
     const demo_entry *entry = &d->entry[i];
 
-    demos_describe(d, i, e);
+    if (demos_describe(d, i, e, err))
+        return DEER_FAILED;
     e->static_rgb = malloc(pixels_of(&entry->view[0]));
     e->gripper_rgb = malloc(pixels_of(&entry->view[1]));
     e->actions = malloc((size_t)e->steps * DEMO_ACTION * sizeof *e->actions);

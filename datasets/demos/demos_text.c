@@ -67,50 +67,80 @@ static void copy_json_text(const json_t *value, char *text, size_t room)
         (size_t)snprintf(text + used, room - used, "%s", json_string_value(part));
 }
 
-/* Fills an empty text from the first of the keys that a JSON attribute has. */
-static void text_from_json(hid_t object, const char *attribute, const char *const *keys, char *text,
+/* Fills an empty text from the first of the keys that a JSON attribute has. False when it cannot be
+ * read. */
+static bool text_from_json(hid_t object, const char *attribute, const char *const *keys, char *text,
                            size_t room)
 {
     char *source = malloc(JSON_ROOM);
+    json_error_t problem = {.line = 0};
     json_t *root = NULL;
+    hdf5_found found =
+        source ? hdf5_text_get(object, attribute, source, JSON_ROOM) : HDF5_UNREADABLE;
 
-    if (source && hdf5_text_get(object, attribute, source, JSON_ROOM))
-        root = json_loads(source, 0, NULL);
+    if (found == HDF5_FOUND)
+        root = json_loads(source, 0, &problem);
     for (; *keys && !*text; keys++)
         copy_json_text(json_object_get(root, *keys), text, room);
+    if (found == HDF5_FOUND && !root && json_error_code(&problem) == json_error_out_of_memory)
+        found = HDF5_UNREADABLE;
     json_decref(root);
     free(source);
+    return found != HDF5_UNREADABLE;
 }
 
 /* ---------------------------------------------------------------- texts -------------------- */
 
-void demos_read_file_texts(demos *d)
+static deer_status unreadable(const demos *d, const char *where, deer_error *err)
+{
+    return deer_fail(err, "%s: the attributes of %s cannot be read: damaged, or no memory", d->path,
+                     where);
+}
+
+deer_status demos_read_file_texts(demos *d, deer_error *err)
 {
     static const char *const language[] = {"language_instruction", "lang", NULL};
     static const char *const task[] = {"problem_name", "env_name", NULL};
-    hid_t group = H5Gopen2(d->file, "data", H5P_DEFAULT);
+    hid_t group = hdf5_group_open(d->file, d->path, "data", err);
+    bool ok;
 
-    text_from_json(group, "problem_info", language, d->instruction, sizeof d->instruction);
-    text_from_json(group, "env_args", language, d->instruction, sizeof d->instruction);
-    text_from_json(group, "problem_info", task, d->task, sizeof d->task);
-    text_from_json(group, "env_args", task, d->task, sizeof d->task);
+    if (group < 0)
+        return DEER_FAILED;
+    ok = text_from_json(group, "problem_info", language, d->instruction, sizeof d->instruction) &&
+         text_from_json(group, "env_args", language, d->instruction, sizeof d->instruction) &&
+         text_from_json(group, "problem_info", task, d->task, sizeof d->task) &&
+         text_from_json(group, "env_args", task, d->task, sizeof d->task);
     clean(d->instruction);
     clean(d->task);
     H5Gclose(group);
+    return ok ? DEER_OK : unreadable(d, "data", err);
 }
 
-void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e)
+static bool read_own(hid_t group, demo_episode *e)
 {
     static const char *const language[] = {"lang", NULL};
+    hdf5_found found = hdf5_text_get(group, "language", e->instruction, sizeof e->instruction);
+
+    if (found == HDF5_ABSENT &&
+        !text_from_json(group, "ep_meta", language, e->instruction, sizeof e->instruction))
+        return false;
+    return found != HDF5_UNREADABLE &&
+           hdf5_text_get(group, "task", e->task, sizeof e->task) != HDF5_UNREADABLE &&
+           hdf5_integer_get(group, "seed", &e->seed) != HDF5_UNREADABLE;
+}
+
+deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e,
+                             deer_error *err)
+{
     char name[DEMOS_PATH];
     hid_t group;
+    bool ok;
 
     snprintf(name, sizeof name, "data/%s", entry->name);
-    group = H5Gopen2(d->file, name, H5P_DEFAULT);
-    if (!hdf5_text_get(group, "language", e->instruction, sizeof e->instruction))
-        text_from_json(group, "ep_meta", language, e->instruction, sizeof e->instruction);
-    hdf5_text_get(group, "task", e->task, sizeof e->task);
-    hdf5_integer_get(group, "seed", &e->seed);
+    group = hdf5_group_open(d->file, d->path, name, err);
+    if (group < 0)
+        return DEER_FAILED;
+    ok = read_own(group, e);
     H5Gclose(group);
     clean(e->instruction);
     clean(e->task);
@@ -118,4 +148,5 @@ void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e)
         memcpy(e->instruction, d->instruction, sizeof e->instruction);
     if (!*e->task)
         memcpy(e->task, d->task, sizeof e->task);
+    return ok ? DEER_OK : unreadable(d, name, err);
 }

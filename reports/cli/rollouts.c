@@ -9,6 +9,7 @@
 #include "reports/answer/evaluation.h"
 #include "reports/formats/text.h"
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
 /* What a row takes from an evaluation: name here, name there. */
@@ -49,11 +50,12 @@ static json_t *make_row(const json_t *evaluation, const char *path, deer_error *
                       fields[i][1]);
             return NULL;
         }
-        json_object_set(row, fields[i][0], value);
+        json_put(row, fields[i][0], json_incref(value));
     }
     for (size_t i = 0; i < sizeof chain_fields / sizeof *chain_fields; i++)
         if (json_object_get(evaluation, chain_fields[i]))
-            json_object_set(row, chain_fields[i], json_object_get(evaluation, chain_fields[i]));
+            json_put(row, chain_fields[i],
+                     json_incref(json_object_get(evaluation, chain_fields[i])));
     return row;
 }
 
@@ -78,8 +80,8 @@ static deer_status add_row(json_t *rows, const char *argument, json_t **first, d
                 "%s\n",
                 path, how);
     if (row) {
-        json_object_set(row, "name", name);
-        json_array_append_new(rows, row);
+        json_put(row, "name", json_incref(name));
+        json_push(rows, row);
     }
     json_decref(name);
     json_decref(evaluation);
@@ -144,33 +146,16 @@ static void print_chains(const json_t *rows)
     }
 }
 
-/* What --out writes and --json prints; the caller frees it. NULL: out of memory. */
-static char *summary_text(json_t *rows)
-{
-    json_t *root = json_pack("{s:O}", "rows", rows);
-    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
-
-    json_decref(root);
-    return text;
-}
-
 static deer_status save(json_t *rows, const char *out, deer_error *err)
 {
-    char *text = summary_text(rows);
-    deer_status status = text ? file_write(out, text, strlen(text), err)
-                              : deer_fail(err, "out of memory writing %s", out);
-
-    free(text);
-    return status;
+    return json_write(out, json_pack("{s:O}", "rows", rows),
+                      JSON_INDENT(1) | JSON_REAL_PRECISION(8), err);
 }
 
 static deer_status print_json(json_t *rows, deer_error *err)
 {
-    char *text = summary_text(rows);
-    deer_status status = text && puts(text) >= 0 ? DEER_OK : deer_fail(err, "cannot print JSON");
-
-    free(text);
-    return status;
+    return json_print(json_pack("{s:O}", "rows", rows), JSON_INDENT(1) | JSON_REAL_PRECISION(8),
+                      err);
 }
 
 static deer_status save_csv(const json_t *rows, const char *path, deer_error *err)
@@ -199,8 +184,8 @@ static deer_status save_csv(const json_t *rows, const char *path, deer_error *er
                 fputc(',', f);
         fputc('\n', f);
     }
-    fclose(f);
-    status = file_write(path, text, size, err);
+    status = ferror(f) | fclose(f) ? deer_fail(err, "out of memory writing %s", path)
+                                   : file_write(path, text, size, err);
     free(text);
     return status;
 }
@@ -251,6 +236,8 @@ int report_rollouts_main(int argc, char **argv)
     rows = json_array();
     for (int i = 0; i < n && !status; i++)
         status = add_row(rows, rest[i], &first, &err);
+    if (!status)
+        status = json_complete(&err);
     if (!status && out)
         status = save(rows, out, &err);
     if (!status && csv)

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "reports/formats/text.h"
 
@@ -99,6 +100,8 @@ char *report_csv_text(const report *r, size_t *size)
     for (int i = 0; i < r->f.answers; i++)
         for (int b = 0; b < r->w.budgets; b++)
             row(out, r, &r->f.answer[i], b);
-    fclose(out);
-    return text;
+    if (!(ferror(out) | fclose(out)))
+        return text;
+    free(text);
+    return NULL;
 }

@@ -248,8 +248,10 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
         status = write_profile(b, &config, m->dtype, s, err);
     if (!status && b->hardware)
         status = predict(&machine, &config, m, count, err);
-    if (!status)
-        (json ? bench_print_json : bench_print)(b, m, count, s);
+    if (!status && json)
+        status = bench_print_json(b, m, count, s, err);
+    else if (!status)
+        bench_print(b, m, count, s);
     return status;
 }
 

@@ -30,6 +30,7 @@ typedef struct {
 
 /* Both print m [count] and the stages of the last of them, which may be NULL. */
 void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *stages);
-void bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *stages);
+deer_status bench_print_json(const bench *b, const bench_exit *m, int count,
+                             const stage_table *stages, deer_error *err);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "budgets/machines/hardware.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/run_bench.h"
 
 static double mb(long bytes)
@@ -73,7 +74,8 @@ static json_t *exit_json(const bench_exit *m)
                      "growth_bytes", (json_int_t)m->growth);
 }
 
-void bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *s)
+deer_status bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *s,
+                             deer_error *err)
 {
     json_t *exits = json_array();
     json_t *root = json_pack("{s:s*, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "type",
@@ -84,13 +86,11 @@ void bench_print_json(const bench *b, const bench_exit *m, int count, const stag
     for (int i = 0; i < count; i++) {
         json_t *exit = exit_json(&m[i]);
         if (!isnan(m[i].said))
-            json_object_set_new(exit, "predicted_ms",
-                                json_pack("[f, f, f]", m[i].said_low, m[i].said, m[i].said_high));
-        json_array_append_new(exits, exit);
+            json_put(exit, "predicted_ms",
+                     json_pack("[f, f, f]", m[i].said_low, m[i].said, m[i].said_high));
+        json_push(exits, exit);
     }
     if (s)
-        json_object_set_new(root, "profile", stage_table_json(s));
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
+        json_put(root, "profile", stage_table_json(s));
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }

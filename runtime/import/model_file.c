@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/model/config.h"
 #include "runtime/model/model.h"
 
@@ -164,14 +165,11 @@ static deer_status write_tensor(writing *w, size_t i, deer_error *err)
 
 static json_t *metadata_of(const deer_config *config, const char *words)
 {
-    json_t *json = config_to_json(config), *metadata;
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-
-    metadata = text ? json_pack("{s:s, s:s}", "format", "pt", "deer.config", text) : NULL;
+    char *text = json_text(config_to_json(config), JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_t *metadata = text ? json_pack("{s:s, s:s}", "format", "pt", "deer.config", text) : NULL;
     if (metadata && words)
-        json_object_set_new(metadata, "deer.tokenizer", json_string(words));
+        json_put(metadata, "deer.tokenizer", json_string(words));
     free(text);
-    json_decref(json);
     return metadata;
 }
 
