@@ -1,14 +1,20 @@
+# SPDX-License-Identifier: MIT
 # deer: calibrated early exit for vision-language-action models. `make help` lists the targets.
 
+# CROSS_COMPILE=aarch64-linux-gnu- builds for another machine; SYSROOT is where its libraries are.
+CROSS_COMPILE ?=
+ifneq ($(CROSS_COMPILE),)
+CC         := $(CROSS_COMPILE)gcc
+AR         := $(CROSS_COMPILE)ar
+endif
 CC         ?= cc
 CFLAGS     ?= -O3 -g
 PKG_CONFIG ?= pkg-config
+OBJCOPY    ?= $(CROSS_COMPILE)objcopy
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers
 ifdef CI
 WARNINGS += -Werror
 endif
-PREFIX   ?= /usr/local
-
 # LEAN=1: deer-run alone, without `episode` and HDF5, for the robot (in its own folder).
 LEAN     ?= 0
 ifeq ($(LEAN),1)
@@ -17,24 +23,30 @@ else
 BUILD    ?= build
 endif
 
-# Debian 12 packages: what the programs need, and what only development and drawing need.
+# Debian 12 packages that the programs and the demo need. What only some targets need is added to
+# PACKAGES where these are.
 PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev liblzf-dev \
-            libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev libmujoco-dev \
-            libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev gnuplot-nox
+            libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmujoco-dev \
+            libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev
+LEAN_PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
+ifeq ($(LEAN),1)
+PACKAGES := $(LEAN_PACKAGES)
+endif
 
-# The report's page is drawn with a library from npm and tested in a browser; Node.js and npm of other
-# origin than Debian's do as well.
+# What tests need besides: libraries and tools that use deer, compilers and emulators for the kernels
+# of other machines, a browser for the report's page. Node.js, npm and Chromium of other origin than
+# Debian's do as well.
+TEST_PACKAGES := libcmocka-dev libzip-dev cmake g++ mandoc
 ifeq ($(shell command -v npm),)
-PACKAGES += nodejs npm
+TEST_PACKAGES += nodejs npm
 endif
 ifeq ($(shell command -v chromium),)
-PACKAGES += chromium
+TEST_PACKAGES += chromium
 endif
-
-# The kernels for Arm are tested everywhere.
 ifeq ($(shell uname -m),x86_64)
-PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+TEST_PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 endif
+CLANG_PACKAGES := clang libclang-rt-14-dev
 
 pc_cflags = $(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null)
 pc_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
@@ -51,8 +63,9 @@ DATASETS_PC := hdf5 libxxhash zlib liblzf
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 
-ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
-             $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC)) $(CFLAGS) $(EXTRA_CFLAGS)
+PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
+ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
+             $(PC_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
 # A part of a library is a folder of sources; programs are in <folder>/cli.
 sources    = $(foreach d,$(1),$(wildcard $(d)/*.c))
@@ -66,7 +79,7 @@ CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay probl
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
              $(addprefix $(PAGE)/,template_html.o style_css.o script_js.o d3_js.o plot_js.o)
-TOOL      := $(call objects,runtime/cli/tool.c)
+TOOL      := $(call objects,$(wildcard runtime/cli/tool*.c))
 cli        = $(call objects,$(wildcard $(1)))
 RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
 MODEL_CLI := $(call cli,runtime/cli/deer_model.c runtime/cli/model_*.c)
@@ -75,12 +88,18 @@ SIM_CLI   := $(call cli,datasets/cli/deer_sim.c datasets/cli/sim_*.c datasets/cl
 CALIB_CLI := $(call cli,calib/cli/*.c)
 REPORT_CLI := $(call cli,reports/cli/*.c)
 
-RUNTIME_LIBS  = $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
-DATASETS_LIBS = $(call pc_libs,$(DATASETS_PC))
-TABLETOP_LIBS = -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
-CALIB_LIBS    = $(call pc_libs,$(CALIB_PC))
+RUNTIME_LIBS  := $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
+DATASETS_LIBS := $(call pc_libs,$(DATASETS_PC))
+TABLETOP_LIBS := -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
+CALIB_LIBS    := $(call pc_libs,$(CALIB_PC))
+PNG_LIBS      := $(call pc_libs,libpng)
 
+# What others link has the public names only: libdeer.so and libdeer.a. Programs and tests see all.
+VERSION     := $(shell sed -n 's/^\#define DEER_VERSION "\(.*\)"/\1/p' runtime/deer.h)
+SONAME      := libdeer.so.$(firstword $(subst ., ,$(VERSION)))
 LIBDEER     := $(BUILD)/libdeer.a
+LIBDEER_SO  := $(BUILD)/libdeer.so.$(VERSION)
+LIBRUNTIME  := $(BUILD)/libruntime.a
 LIBIMPORT   := $(BUILD)/libimport.a
 LIBDATASETS := $(BUILD)/libdatasets.a
 LIBTABLETOP := $(BUILD)/libtabletop.a
@@ -91,18 +110,18 @@ LIBREPORTS  := $(BUILD)/libreports.a
 PROGRAMS := $(addprefix $(BUILD)/deer-,model run data sim calib report)
 ifeq ($(LEAN),1)
 PROGRAMS := $(BUILD)/deer-run
-PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev
 endif
 TEST_SOURCES := $(wildcard tests/*/test_*.c)
 TESTS    := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TEST_SOURCES)))
 HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
+BARE     := $(BUILD)/tests/deer-report-bare
 
-.PHONY: all libs tests test demo figure types mutations bench bench-coverage bench-import bench-tools asan install uninstall clean deps check-deps format help
+.PHONY: all libs tests
 .DEFAULT_GOAL := all
 
-all: $(PROGRAMS) ## build the programs (build/deer-*)
-libs: $(LIBDEER) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
-tests: $(TESTS) $(HELPERS)
+all: $(PROGRAMS) $(LIBDEER) $(LIBDEER_SO) ## build programs and library (build/deer-*, build/libdeer.*)
+libs: $(LIBDEER) $(LIBDEER_SO) $(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
+tests: $(TESTS) $(HELPERS) $(BARE)
 
 # What is compiled depends on how: another compiler or other flags build it again.
 FLAGS := $(BUILD)/flags
@@ -151,73 +170,113 @@ $(BUILD)/budgets/machines/texts.c: $(MACHINES)
 	   echo '{0, 0}};'; } > $@
 
 # The report's page, likewise: template, style and script, and the libraries it is drawn with, which
-# npm fetches as reports/page/package-lock.json pins them. \? in place of ? keeps trigraphs away.
+# npm fetches as reports/page/package-lock.json pins them. Where there is no npm, deer-report is built
+# without them and says so when a page is asked for. \? in place of ? keeps trigraphs away.
 embed_text = @mkdir -p $(@D); { echo 'extern const char page_$(basename $(@F))[];'; \
              echo 'const char page_$(basename $(@F))[] ='; \
-             sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/?/\\?/g' -e 's/.*/"&\\n"/' $<; echo ';'; } > $@
+             sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/?/\\?/g' -e 's/.*/"&\\n"/' $<; echo '"";'; } > $@
+NPM          ?= $(shell command -v npm)
 PAGE_MODULES := $(PAGE)/node_modules/.package-lock.json
+ifneq ($(wildcard reports/page/vendor/d3.min.js),)
+PAGE_D3      := reports/page/vendor/d3.min.js
+PAGE_PLOT    := reports/page/vendor/plot.umd.min.js
+else ifneq ($(NPM),)
 PAGE_D3      := $(PAGE)/node_modules/d3/dist/d3.min.js
 PAGE_PLOT    := $(PAGE)/node_modules/@observablehq/plot/dist/plot.umd.min.js
+else
+PAGE_D3      := $(PAGE)/none
+PAGE_PLOT    := $(PAGE)/none
+endif
 $(PAGE_MODULES): reports/page/package.json reports/page/package-lock.json
 	@mkdir -p $(PAGE)
 	@cp $^ $(PAGE)
 	cd $(PAGE) && npm ci --ignore-scripts --no-audit --no-fund --prefer-offline --loglevel=error
 	@touch $@
-$(PAGE_D3) $(PAGE_PLOT): $(PAGE_MODULES) ;
+$(PAGE)/node_modules/d3/dist/d3.min.js $(PAGE)/node_modules/@observablehq/plot/dist/plot.umd.min.js: $(PAGE_MODULES) ;
+$(PAGE)/none:
+	@mkdir -p $(@D)
+	@: >$@
+PAGE_FROM := $(PAGE)/from
+$(PAGE_FROM): always
+	@mkdir -p $(@D)
+	@echo '$(PAGE_D3)' | cmp -s - $@ || echo '$(PAGE_D3)' >$@
 $(PAGE)/template_html.c: reports/page/template.html
 	$(embed_text)
 $(PAGE)/style_css.c: reports/page/style.css
 	$(embed_text)
 $(PAGE)/script_js.c: reports/page/script.js
 	$(embed_text)
-$(PAGE)/d3_js.c: $(PAGE_D3)
+$(PAGE)/d3_js.c: $(PAGE_D3) $(PAGE_FROM)
 	$(embed_text)
-$(PAGE)/plot_js.c: $(PAGE_PLOT)
+$(PAGE)/plot_js.c: $(PAGE_PLOT) $(PAGE_FROM)
+	$(embed_text)
+$(PAGE)/bare/d3_js.c $(PAGE)/bare/plot_js.c: $(PAGE)/none
 	$(embed_text)
 
-$(LIBDEER): $(RUNTIME)
+$(LIBRUNTIME): $(RUNTIME)
 $(LIBIMPORT): $(IMPORT)
 $(LIBDATASETS): $(DATASETS)
 $(LIBTABLETOP): $(TABLETOP)
 $(LIBBUDGETS): $(BUDGETS)
 $(LIBCALIB): $(CALIB)
 $(LIBREPORTS): $(REPORTS)
-$(LIBDEER) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBREPORTS):
+$(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBREPORTS):
 	$(call say,AR)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
+# The library for other programs. Its objects are position-independent and hide what is not marked
+# DEER_API; in the archive they are one object, in which hidden names are local: a program's own
+# functions, or another library's, can neither replace them nor be replaced by them.
+$(RUNTIME): ALL_CFLAGS += -fPIC -fno-semantic-interposition
+$(LIBDEER_SO): $(RUNTIME)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -Wl,-Bsymbolic-functions $^ -o $@ $(RUNTIME_LIBS)
+	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
+	$(Q)ln -sf $(@F) $(BUILD)/libdeer.so
+$(LIBDEER): $(RUNTIME)
+	$(call say,AR)
+	$(Q)$(CC) $(CFLAGS) -r -nostdlib $^ -o $(BUILD)/libdeer.o
+	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/libdeer.o
+	$(Q)rm -f $@
+	$(Q)$(AR) rcs $@ $(BUILD)/libdeer.o
+
 # A program is its objects, then libraries from the highest to the lowest, then other people's.
 link = $(CC) $(ALL_CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@
 
-$(BUILD)/deer-model: $(MODEL_CLI) $(TOOL) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+$(BUILD)/deer-model: $(MODEL_CLI) $(TOOL) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(RUNTIME_LIBS)
 ifeq ($(LEAN),1)
 $(BUILD)/runtime/cli/deer_run.o: ALL_CFLAGS += -DDEER_LEAN
-$(BUILD)/deer-run: $(filter-out %/run_episode.o %/run_played.o %/run_played_print.o,$(RUN_CLI)) $(TOOL) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/deer-run: $(filter-out %/run_episode.o %/run_played.o %/run_played_print.o,$(RUN_CLI)) $(TOOL) $(LIBBUDGETS) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(RUNTIME_LIBS)
 else
-$(BUILD)/deer-run: $(RUN_CLI) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+$(BUILD)/deer-run: $(RUN_CLI) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 endif
-$(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBDEER)
+$(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(call pc_libs,libpng) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+	$(Q)$(link) $(PNG_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+$(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-report: $(REPORT_CLI) $(TOOL) $(LIBREPORTS) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+# A deer-report without the page's libraries, to test what it then says.
+$(BARE): $(REPORT_CLI) $(TOOL) $(PAGE)/bare/d3_js.o $(PAGE)/bare/plot_js.o $(filter-out %/d3_js.o %/plot_js.o,$(REPORTS)) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(call pc_libs,libpng) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	@mkdir -p $(@D)
+	$(Q)$(link) $(PNG_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/deer-report: $(REPORT_CLI) $(TOOL) $(LIBREPORTS) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+	$(call say,LINK)
+	$(Q)$(link) $(PNG_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 # A test's program is named for its source, wherever under tests/ that lies.
-EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 define test_program
 $(BUILD)/tests/$(basename $(notdir $(1))): $(patsubst %.c,$(BUILD)/%.o,$(1)) $(TOOL) $(EVERYTHING)
 endef
@@ -238,46 +297,101 @@ $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(Q)$(link) -static -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBIMPORT) $(LIBDEER)
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/tests/command_helper: $(BUILD)/tests/cli/command_helper.o
 $(BUILD)/tests/report_cache: $(BUILD)/tests/reports/report_cache.o
-$(HELPERS): $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBDEER)
+$(HELPERS): $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/bench/stages.o: ALL_CFLAGS += $(call pc_cflags,openblas)
-$(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(TOOL) $(LIBBUDGETS) $(LIBDEER)
+$(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(TOOL) $(LIBBUDGETS) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(call pc_libs,openblas) $(RUNTIME_LIBS)
 
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(addprefix $(BUILD)/,bench budgets calib datasets reports runtime tests) -name '*.d' 2>/dev/null)
 
 # ---- the one command each: `make test`, `make demo` ----
 
+.PHONY: test demo run-tests check-deps deps
+
 # Built in a second make, so that packages installed by the first are seen by pkg-config.
+test: PACKAGES += $(TEST_PACKAGES)
 test: check-deps ## install what is missing, build, run every test
 	@$(MAKE) --no-print-directory run-tests
 
 demo: check-deps ## record, calibrate and run on the tabletop; build/demo/report.html
 	@$(MAKE) --no-print-directory all
-	@BUILD=$(BUILD) bench/demo.sh
+	@BUILD=$(BUILD) PAGE=$(if $(filter %/none,$(PAGE_D3)),no,yes) bench/demo.sh
 
-.PHONY: run-tests
 run-tests: all tests
 	@BUILD=$(BUILD) tests/run.sh
 
-figure: all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
+check-deps: ## say which Debian packages are missing, ask, and install them (YES=1: do not ask)
+	@packaging/packages.sh $(PACKAGES)
+
+# ---- checks: what .ci/run runs besides ----
+
+.PHONY: check-style asan tsan clang lean check-aarch64 mutations fuzz fuzzers format
+
+SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+asan: ## every test under the address and undefined-behaviour sanitizers
+	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
+	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
+
+tsan: ## the tests that start threads, under the thread sanitizer
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=thread" \
+	  $(addprefix $(BUILD)/tsan/tests/,$(THREADED))
+	@BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)
+THREADED := test_threads test_session test_steady test_replay test_cache test_kernels
+
+clang: PACKAGES += $(CLANG_PACKAGES) $(TEST_PACKAGES)
+clang: check-deps ## everything, compiled by clang without a warning
+	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS="-O1 -g" all tests
+
+lean: PACKAGES = $(LEAN_PACKAGES)
+lean: check-deps ## the robot's deer-run, without HDF5
+	@$(MAKE) --no-print-directory LEAN=1 BUILD=$(BUILD)/lean all
+
+check-aarch64: ## cross-compile the robot's deer-run and run it under QEMU
+	@BUILD=$(BUILD) tests/cross/aarch64.sh
+
+mutations: ## show that the tests notice planted mistakes
+	@BUILD=$(BUILD) tests/mutations.sh
+
+FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_SECONDS = 60
+
+fuzzers: $(FUZZERS)
+fuzz: PACKAGES += $(CLANG_PACKAGES)
+fuzz: check-deps ## fuzz every reader of files, FUZZ_SECONDS (60) each; needs clang
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g" fuzzers \
+	  EXTRA_CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all"
+	@BUILD=$(BUILD)/fuzz tests/fuzz/run.sh $(FUZZ_SECONDS)
+
+SOURCES = $(shell git ls-files -co --exclude-standard '*.c' '*.h')
+check-style: PACKAGES += clang-format
+check-style: check-deps ## format of sources, licence lines, one version everywhere
+	@clang-format --dry-run -Werror $(SOURCES)
+	@tests/style.sh
+
+format: ## clang-format every source file
+	@clang-format -i $(SOURCES)
+
+# ---- figures and benchmarks ----
+
+.PHONY: figure types bench bench-tools bench-coverage bench-import
+
+figure: PACKAGES += gnuplot-nox
+figure: check-deps all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
 	@BUILD=$(BUILD) bench/curve.sh
 
 types: all ## success with bf16 and q8 weights: docs/types.csv (about 10 minutes)
 	@BUILD=$(BUILD) bench/types.sh
-
-mutations: ## show that the golden tests notice mistakes
-	@BUILD=$(BUILD) tests/mutations.sh
 
 bench: all $(BUILD)/bench/stages ## a step at 3B size beside PyTorch and the machine's limits: build/bench.json
 	@BUILD=$(BUILD) bench/models.sh
@@ -292,52 +406,33 @@ bench-coverage: all ## how often promises break, 300 draws a row (about 8 minute
 bench-import: all ## speed of importing a model against cp (2 minutes, 9 GB of disk)
 	@BUILD=$(BUILD) bench/import_speed.sh
 
-asan: ## every test under the address and undefined-behaviour sanitizers
-	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
-	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests \
-	  EXTRA_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+# ---- installing ----
 
-FUZZERS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SECONDS = 60
+.PHONY: install uninstall dist deb clean help
 
-.PHONY: fuzz fuzzers
-fuzzers: $(FUZZERS)
-fuzz: PACKAGES += clang libclang-rt-14-dev
-fuzz: check-deps ## fuzz every reader of files, FUZZ_SECONDS (60) each; needs clang
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g" fuzzers \
-	  EXTRA_CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all"
-	@BUILD=$(BUILD)/fuzz tests/fuzz/run.sh $(FUZZ_SECONDS)
+PREFIX     ?= /usr/local
+BINDIR     ?= $(PREFIX)/bin
+LIBDIR     ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+DATADIR    ?= $(PREFIX)/share
+STRIP      ?= 1
+PLACES = BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' \
+         INCLUDEDIR='$(INCLUDEDIR)' DATADIR='$(DATADIR)' VERSION='$(VERSION)' SONAME='$(SONAME)' \
+         PROGRAMS='$(notdir $(PROGRAMS))' REQUIRES='$(RUNTIME_PC)' STRIP='$(STRIP)' \
+         CROSS_COMPILE='$(CROSS_COMPILE)' RUN='$(RUN)'
 
-install: all ## programs, library and header below PREFIX (default /usr/local)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/deer
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(LIBDEER) $(DESTDIR)$(PREFIX)/lib
-	install -m 644 runtime/deer.h $(DESTDIR)$(PREFIX)/include/deer
-	sed 's|"runtime/deer.h"|<deer/deer.h>|' runtime/deer_drift.h >$(DESTDIR)$(PREFIX)/include/deer/drift.h
+install: all ## programs, library, headers, policy, manual pages below PREFIX (default /usr/local)
+	@$(PLACES) packaging/install.sh install
 
 uninstall: ## remove what install put there
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))
-	rm -f $(DESTDIR)$(PREFIX)/lib/libdeer.a $(DESTDIR)$(PREFIX)/include/deer/deer.h $(DESTDIR)$(PREFIX)/include/deer/drift.h
+	@$(PLACES) packaging/install.sh uninstall
 
-MISSING = $(shell dpkg-query -W -f='$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | \
-            awk '/ok installed/ { have[$$1] } END { n = split("$(PACKAGES)", p); \
-                 for (i = 1; i <= n; i++) if (!(p[i] in have)) print p[i] }')
-SUDO    = $(if $(filter 0,$(shell id -u)),,sudo)
-
-deps: ## install the Debian packages that are missing
-	@missing="$(strip $(MISSING))"; if [ -n "$$missing" ]; then echo "installing $$missing"; \
-	  $(SUDO) apt-get update -q && DEBIAN_FRONTEND=noninteractive \
-	  $(SUDO) apt-get install -q -y --no-install-recommends $$missing; \
-	else echo "every package is there"; fi
-
-check-deps:
-	@[ -z "$(strip $(MISSING))" ] || $(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES)"
-
-format: ## clang-format every source file
-	clang-format -i $$(git ls-files '*.c' '*.h')
+deb: PACKAGES += debhelper lintian
+deb: check-deps ## the Debian packages deer-tools, libdeer1 and libdeer-dev: build/deb
+	@BUILD=$(BUILD) VERSION=$(VERSION) packaging/deb.sh
 
 clean: ## remove everything built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Benchmarks: latency and memory per exit, recording speed, the expert, the solvers, and the official
 # calibration loop beside ours where python3-torch is. BUILD: the build folder.
 set -eu
@@ -15,7 +16,7 @@ say() { printf '\n$ %s\n' "$*"; "$@"; }
 say "$BUILD/deer-run" bench --model $model
 say "$BUILD/deer-sim" record --episodes 4 --workers 1 --out "$out/demos.h5"
 say "$BUILD/deer-sim" eval --expert --episodes 200
-say "$BUILD/deer-calib" bench --save "$out/table.h5" | tee "$out/solvers.txt"
+say "$BUILD/deer-calib" bench --out "$out/table.h5" | tee "$out/solvers.txt"
 
 if $python -c 'import torch, h5py' 2>/dev/null; then
     say $python bench/official_loop.py "$out/table.h5" | tee "$out/official.txt"

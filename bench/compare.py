@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Parts of a step beside PyTorch and beside what this machine can do at most: compare.py [options]
 
 Both programs (stages.c, peer.py) load the same weights, are held to the same results on the same inputs, and

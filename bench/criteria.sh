@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Does a better criterion make a better robot? Rollouts with thresholds on delta and on the combined criterion
 # side by side, on common seeds, after `make figure`. BUILD: the build folder. EPISODES, SEED: as there.
 set -eu

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Success against LLM GFLOPs per action, and what each fixed exit needs, from docs/curve/*.csv (curve.sh).
 set terminal svg size 900,640 font "Helvetica,14" background "white"
 set output "docs/curve.svg"

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Success against LLM GFLOPs per action on common seeds: fixed exits, the official heuristic, optimised
 # thresholds, and exits drawn at random as often as those take them; and rows of five instructions. Writes
 # docs/curve/*.csv and docs/curve.svg. What is there already is not done again: remove build/curve to start

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Imports a model of the published 3B size from its four files, against copying as many bytes.
 
     BUILD=build bench/import_published.py [--rounds 5] [--dtype f32] [--keep]

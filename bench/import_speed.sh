@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # How fast a checkpoint of 2.8 GB becomes a model file, against copying its bytes to the disk: medians
 # of five, from the page cache, both synced. BUILD: the build folder; needs 9 GB of disk there.
 set -eu

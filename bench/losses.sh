@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Which offline loss foretells closed-loop success? Rank correlation (Spearman) between the loss of thresholds
 # on recorded demonstrations and the success of rollouts with them, over the settings that `make figure`
 # evaluated. BUILD: the build folder.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Models of the published 3B dimensions with random weights, to measure with: 11 GB in BUILD/bench, made once.
 set -eu
 BUILD=${BUILD:-build}

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """The official calibration loop, for comparing speed: python3 official_loop.py TABLE.h5 [RATIO]
 
 Written after the description of ExitController.set_threshold (exp): sort every exit's values, walk them
 in order past the steps that left before, stop at the wanted count, let everything at or below that value
 leave. Element by element on torch tensors, as the official code does it. Needs python3-torch and
-python3-h5py; TABLE.h5 is what `deer-calib bench --save TABLE.h5` writes."""
+python3-h5py; TABLE.h5 is what `deer-calib bench --out TABLE.h5` writes."""
 import math
 import sys
 import time

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """The same parts of a step in PyTorch: peer.py MODEL EXIT INPUTS THREADS FORM
 
 Obeys the same orders as stages.c, and one more, `variants STAGE`, which says what was tried and how long

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stages.c - runs parts of a step on demand, for comparing them with a peer.
  *
  *   stages MODEL EXIT INPUTS THREADS
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "budgets/measure/limits.h"
+#include "runtime/base/clock.h"
 #include "runtime/cli/tool.h"
 #include "runtime/policy/session.h"
 
@@ -287,9 +289,9 @@ static const stage *find(const char *name)
 static void time_stage(bench *b, const stage *s, long runs)
 {
     for (long i = 0; i < runs; i++) {
-        double start = tool_seconds();
+        double start = clock_seconds();
         s->run(b);
-        printf("%.6f ", 1e3 * (tool_seconds() - start));
+        printf("%.6f ", 1e3 * (clock_seconds() - start));
     }
     putchar('\n');
 }
@@ -330,10 +332,10 @@ static double sgemm_gflops(int threads)
     for (size_t i = 0; i < (size_t)2 * N * N; i++)
         a[i] = (float)(i % 251) / 251;
     for (int i = 0; i < 2; i++) {
-        double start = tool_seconds();
+        double start = clock_seconds();
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, N, N, N, 1, a, N, a + (size_t)N * N, N,
                     0, c, N);
-        fastest = fmin(fastest, tool_seconds() - start);
+        fastest = fmin(fastest, clock_seconds() - start);
     }
     free(a);
     return 2.0 * N * N * N / fastest / 1e9;

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Do bfloat16 and 8-bit weights make a worse robot? Rollouts on common seeds with float32, bf16 and q8 files
 # of the tabletop policy, at full depth and under thresholds calibrated for each file alone. What is there
 # already is not done again: remove build/types to start over. BUILD: the build folder. EPISODES: rollouts per

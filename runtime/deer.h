@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer.h - run a multi-exit vision-language-action policy under a compute budget.
  *
  *   deer_error      err;
@@ -30,11 +31,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Marks what the library exports: everything else in it is hidden. */
+#if defined(__GNUC__)
+#define DEER_API __attribute__((visibility("default")))
+#define DEER_PRINTF(text, values) __attribute__((format(printf, text, values)))
+#else
+#define DEER_API
+#define DEER_PRINTF(text, values)
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define DEER_VERSION "0.1.0"
+#define DEER_VERSION "1.0.0"
 
 /* ---------------------------------------------------------------- status and errors -------- */
 
@@ -53,12 +63,11 @@ typedef struct {
 
 /* Writes a formatted message into err (which may be NULL) and returns DEER_FAILED, so that a
  * failure is one line: return deer_fail(err, "cannot open %s: %s", path, strerror(errno)); */
-deer_status deer_fail(deer_error *err, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+DEER_API deer_status deer_fail(deer_error *err, const char *format, ...) DEER_PRINTF(2, 3);
 
 /* The same, returning the given status. */
-deer_status deer_fail_with(deer_status status, deer_error *err, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+DEER_API deer_status deer_fail_with(deer_status status, deer_error *err, const char *format, ...)
+    DEER_PRINTF(3, 4);
 
 /* ---------------------------------------------------------------- configuration ------------ */
 
@@ -140,35 +149,36 @@ typedef struct deer_model deer_model;
  * and every weight for NaN and infinity. The token embedding is not loaded: an instruction reads
  * its rows, so the file must stay where it is. On success *model is the caller's, to close; on
  * failure it is NULL. */
-deer_status deer_model_open(const char *path, int max_exit, deer_model **model, deer_error *err);
-void deer_model_close(deer_model *model);
+DEER_API deer_status deer_model_open(const char *path, int max_exit, deer_model **model,
+                                     deer_error *err);
+DEER_API void deer_model_close(deer_model *model);
 
 /* The model's dimensions; lives as long as the model. */
-const deer_config *deer_model_config(const deer_model *model);
+DEER_API const deer_config *deer_model_config(const deer_model *model);
 
 /* The deepest exit that is loaded: an index into exit_layers. */
-int deer_model_max_exit(const deer_model *model);
+DEER_API int deer_model_max_exit(const deer_model *model);
 
 /* Identity of the weights and configuration: independent of path, dates and of max_exit. */
-const char *deer_model_fingerprint(const deer_model *model);
+DEER_API const char *deer_model_fingerprint(const deer_model *model);
 
 /* Threads that matrix products may use, for the whole process; the default is one per core.
  * Programs that run many small sessions side by side set 1. */
-void deer_set_threads(int threads);
+DEER_API void deer_set_threads(int threads);
 
 /* Binds the calling thread, and each thread that products start, to a core of its own among those
  * that the process may use now, so that the scheduler moves none of them: for the thread that steps
  * in a process that has its cores to itself. Call it before a model is opened, once; a child made
  * by fork is free again. */
-void deer_pin_threads(void);
+DEER_API void deer_pin_threads(void);
 
 #define DEER_TYPE 8 /* the name of a type and a zero */
 
 /* Type of the matrices: "f32", "bf16" or "q8". */
-const char *deer_model_type(const deer_model *model);
+DEER_API const char *deer_model_type(const deer_model *model);
 
 /* Bytes of memory that the weights up to max_exit take. */
-size_t deer_model_bytes(const deer_model *model);
+DEER_API size_t deer_model_bytes(const deer_model *model);
 
 /* ---------------------------------------------------------------- thresholds --------------- */
 
@@ -182,7 +192,7 @@ typedef enum {
     DEER_CRITERION_COMBINED, /* a deer_score of this exit: needs one for each */
 } deer_criterion;
 
-const char *deer_criterion_name(deer_criterion criterion);
+DEER_API const char *deer_criterion_name(deer_criterion criterion);
 
 /* What the combined criterion sees at an exit, all of it known anyway. */
 typedef enum {
@@ -192,7 +202,7 @@ typedef enum {
     DEER_SIGNALS
 } deer_signal;
 
-const char *deer_signal_name(deer_signal signal);
+DEER_API const char *deer_signal_name(deer_signal signal);
 
 /* What stopping at an exit is expected to lose: exp(constant + sum of weight * log(signal)). A
  * signal below 1e-6 counts as 1e-6. Fitted by deer-calib solve --criterion combined. */
@@ -268,23 +278,23 @@ typedef struct {
 } deer_thresholds;
 
 /* Always exits at the given exit, 0 <= exit <= deer_model_max_exit: tau is -infinity before it. */
-void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *thresholds);
+DEER_API void deer_thresholds_fixed(const deer_model *model, int exit, deer_thresholds *thresholds);
 
 /* Reads a thresholds file. When model is not NULL the file must be for that model (fingerprint,
  * type of the weights where it says one, and exit layers) and its deepest exit must be loaded. */
-deer_status deer_thresholds_load(const char *path, const deer_model *model,
-                                 deer_thresholds *thresholds, deer_error *err);
+DEER_API deer_status deer_thresholds_load(const char *path, const deer_model *model,
+                                          deer_thresholds *thresholds, deer_error *err);
 
 /* Turns the dial: takes the thresholds and the promise of the point with the largest budget that is
  * not above average_gflops. The guarantee and the reference, which are of other thresholds, are
  * dropped. DEER_INFEASIBLE (and nothing changed) when the cheapest point needs more, DEER_USAGE
  * when there are no points. */
-deer_status deer_thresholds_set_budget(deer_thresholds *thresholds, double average_gflops,
-                                       deer_error *err);
+DEER_API deer_status deer_thresholds_set_budget(deer_thresholds *thresholds, double average_gflops,
+                                                deer_error *err);
 
 /* Writes a thresholds file atomically (temporary name, fsync, rename). config names the exits. */
-deer_status deer_thresholds_save(const char *path, const deer_config *config,
-                                 const deer_thresholds *thresholds, deer_error *err);
+DEER_API deer_status deer_thresholds_save(const char *path, const deer_config *config,
+                                          const deer_thresholds *thresholds, deer_error *err);
 
 /* ---------------------------------------------------------------- session ------------------ */
 
@@ -316,60 +326,62 @@ typedef struct {
 } deer_action;
 
 /* A session of a model under thresholds (copied). The model must outlive it. */
-deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,
-                             deer_session **session, deer_error *err);
-void deer_session_free(deer_session *session);
+DEER_API deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,
+                                      deer_session **session, deer_error *err);
+DEER_API void deer_session_free(deer_session *session);
 
 /* Replaces the thresholds between two steps; the recurrent state stays. A lower deepest exit binds
  * at the next step, also in the middle of a stage. On failure the old thresholds stay. */
-deer_status deer_session_set_thresholds(deer_session *session, const deer_thresholds *thresholds,
-                                        deer_error *err);
+DEER_API deer_status deer_session_set_thresholds(deer_session *session,
+                                                 const deer_thresholds *thresholds,
+                                                 deer_error *err);
 
 /* Turns the dial of the session's thresholds between two steps, as deer_thresholds_set_budget does:
  * for a robot whose battery runs low. The recurrent state stays; no memory is allocated. */
-deer_status deer_session_set_budget(deer_session *session, double average_gflops, deer_error *err);
+DEER_API deer_status deer_session_set_budget(deer_session *session, double average_gflops,
+                                             deer_error *err);
 
 /* Starts a new (sub-)task: tokenizes the instruction with the official prompt
  * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. After a
  * failure the session has no instruction, so that no step follows the one before by mistake. */
-deer_status deer_session_set_instruction(deer_session *session, const char *instruction,
-                                         deer_error *err);
+DEER_API deer_status deer_session_set_instruction(deer_session *session, const char *instruction,
+                                                  deer_error *err);
 
 /* How many words of an instruction the model's tokenizer does not know: they all become one and the
  * same unknown token (or make an instruction fail, where there is none), and actions will be poor.
  * A word is what lies between white space, so that "block." is not "block". 0 without a tokenizer,
  * and for byte-level ones, which know every text, and for NULL. */
-int deer_unknown_words(const deer_model *model, const char *instruction);
+DEER_API int deer_unknown_words(const deer_model *model, const char *instruction);
 
 /* As deer_session_set_instruction, with token ids made elsewhere; at most config.max_text of them
  * are used. */
-deer_status deer_session_set_tokens(deer_session *session, const int32_t *ids, int count,
-                                    deer_error *err);
+DEER_API deer_status deer_session_set_tokens(deer_session *session, const int32_t *ids, int count,
+                                             deer_error *err);
 
 /* Zeroes the recurrent state; the instruction stays. */
-void deer_session_reset(deer_session *session);
+DEER_API void deer_session_reset(deer_session *session);
 
 /* Number of tokens of the current instruction. */
-int deer_session_tokens(const deer_session *session);
+DEER_API int deer_session_tokens(const deer_session *session);
 
 /* One control step: stops at the first exit whose action agrees with the previous exit's.
  * On failure (no instruction, an image that cannot be used, an action that is not finite) the
  * recurrent state is as it was and the robot should not move.
  * Source: official ModelWrapper.step, ExitController.forward. */
-deer_status deer_step(deer_session *session, const deer_observation *observation,
-                      deer_action *action, deer_error *err);
+DEER_API deer_status deer_step(deer_session *session, const deer_observation *observation,
+                               deer_action *action, deer_error *err);
 
 /* Recurrent state [lstm_layers, lstm_hidden] each, owned by the session: what the next step sees.
  */
-const float *deer_session_lstm_h(const deer_session *session);
-const float *deer_session_lstm_c(const deer_session *session);
+DEER_API const float *deer_session_lstm_h(const deer_session *session);
+DEER_API const float *deer_session_lstm_c(const deer_session *session);
 
 /* Bytes this session holds besides the model: scratch and state. */
-size_t deer_session_bytes(const deer_session *session);
+DEER_API size_t deer_session_bytes(const deer_session *session);
 
 /* The same before there is one: for `threads` threads and cameras of the model's own image size
  * (others are resized, which takes some memory: 1 MB for two of 640 x 480 made 224 wide). */
-size_t deer_session_need(const deer_config *config, int threads);
+DEER_API size_t deer_session_need(const deer_config *config, int threads);
 
 /* ---------------------------------------------------------------- calibration -------------- */
 
@@ -387,21 +399,24 @@ typedef struct deer_batch deer_batch;
 
 /* A batch of up to `room` observations; belongs to one thread at a time. The model must outlive it.
  */
-deer_status deer_batch_new(const deer_model *model, int room, deer_batch **batch, deer_error *err);
-void deer_batch_free(deer_batch *batch);
+DEER_API deer_status deer_batch_new(const deer_model *model, int room, deer_batch **batch,
+                                    deer_error *err);
+DEER_API void deer_batch_free(deer_batch *batch);
 
 /* The instruction of the observations that are added from now on, as for a session. */
-deer_status deer_batch_set_instruction(deer_batch *batch, const char *instruction, deer_error *err);
-deer_status deer_batch_set_tokens(deer_batch *batch, const int32_t *ids, int count,
-                                  deer_error *err);
+DEER_API deer_status deer_batch_set_instruction(deer_batch *batch, const char *instruction,
+                                                deer_error *err);
+DEER_API deer_status deer_batch_set_tokens(deer_batch *batch, const int32_t *ids, int count,
+                                           deer_error *err);
 
 /* Number of tokens of that instruction; number of observations that wait. */
-int deer_batch_tokens(const deer_batch *batch);
-int deer_batch_count(const deer_batch *batch);
+DEER_API int deer_batch_tokens(const deer_batch *batch);
+DEER_API int deer_batch_count(const deer_batch *batch);
 
 /* Adds an observation; its pixels are read now and not needed any more. Fails when the batch is
  * full, has no instruction, or the images cannot be used. */
-deer_status deer_batch_add(deer_batch *batch, const deer_observation *observation, deer_error *err);
+DEER_API deer_status deer_batch_add(deer_batch *batch, const deer_observation *observation,
+                                    deer_error *err);
 
 /* Runs vision and every decoder layer up to the model's deepest loaded exit, without the head, on
  * what was added, and empties the batch.
@@ -409,27 +424,29 @@ deer_status deer_batch_add(deer_batch *batch, const deer_observation *observatio
  *           row 0 is the pseudo exit (the layer before the first exit), row 1 + k is exit k. The
  *           caller's memory.
  * Returns how many were added. */
-int deer_batch_run(deer_batch *batch, float *pooled);
+DEER_API int deer_batch_run(deer_batch *batch, float *pooled);
 
 /* Recurrent state of a batch of action heads, h and c each [batch, lstm_layers, lstm_hidden]. */
 typedef struct deer_head deer_head;
 
 /* A stand-alone action head of the model for up to `batch` rows at once; the model must outlive it.
  * For replaying cached features under any history. */
-deer_status deer_head_new(const deer_model *model, int batch, deer_head **head, deer_error *err);
-void deer_head_free(deer_head *head);
+DEER_API deer_status deer_head_new(const deer_model *model, int batch, deer_head **head,
+                                   deer_error *err);
+DEER_API void deer_head_free(deer_head *head);
 
 /* Evaluates the head for n <= batch rows, from given states to new ones.
  *   pooled          [n, d_model]
  *   h, c            [n, lstm_layers, lstm_hidden] before
  *   h_next, c_next  the same, after; may be h and c themselves; both NULL: not wanted
  *   pose            [n, 6] in -1..1;  gripper [n], probability of open */
-void deer_head_evaluate(deer_head *head, int n, const float *pooled, const float *h, const float *c,
-                        float *h_next, float *c_next, float *pose, float *gripper);
+DEER_API void deer_head_evaluate(deer_head *head, int n, const float *pooled, const float *h,
+                                 const float *c, float *h_next, float *c_next, float *pose,
+                                 float *gripper);
 
 /* The criterion between an exit's pose and the previous exit's; not the combined one. */
-float deer_criterion_delta(deer_criterion criterion, const float pose[DEER_POSE],
-                           const float previous[DEER_POSE]);
+DEER_API float deer_criterion_delta(deer_criterion criterion, const float pose[DEER_POSE],
+                                    const float previous[DEER_POSE]);
 
 #ifdef __cplusplus
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* drift.h - does the world still look like the calibration set?
  *
  *   deer_drift *watch = NULL;
@@ -23,7 +24,7 @@
 #ifndef DEER_DRIFT_H
 #define DEER_DRIFT_H
 
-#include "runtime/deer.h"
+#include "deer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,20 +46,21 @@ typedef struct {
 
 /* Fails when the thresholds carry no reference episodes (a fixed exit, a turned dial). Freed by
  * deer_drift_free. */
-deer_status deer_drift_new(const deer_thresholds *thresholds, deer_drift **watch, deer_error *err);
-void deer_drift_free(deer_drift *watch);
+DEER_API deer_status deer_drift_new(const deer_thresholds *thresholds, deer_drift **watch,
+                                    deer_error *err);
+DEER_API void deer_drift_free(deer_drift *watch);
 
 /* Notes a step. Allocates nothing. */
-void deer_drift_step(deer_drift *watch, const deer_action *action);
+DEER_API void deer_drift_step(deer_drift *watch, const deer_action *action);
 
 /* A kind of task by its name, as demonstrations call it. */
-uint32_t deer_drift_kind(const char *task);
+DEER_API uint32_t deer_drift_kind(const char *task);
 
 /* Ends an episode (one without steps counts as none) and says where things stand; report may be
  * NULL. An episode of a kind that calibration has not seen is compared with those of its kind
  * since. Fails only when out of memory. */
-deer_status deer_drift_end_episode(deer_drift *watch, uint32_t kind, deer_drift_report *report,
-                                   deer_error *err);
+DEER_API deer_status deer_drift_end_episode(deer_drift *watch, uint32_t kind,
+                                            deer_drift_report *report, deer_error *err);
 
 #ifdef __cplusplus
 }

@@ -1,49 +1,156 @@
 #!/bin/sh
-# Shows that the golden tests notice mistakes: applies one mistake at a time to a copy of the sources and
-# expects test_golden to fail. Takes a minute; run by hand or by `make mutations`.
+# SPDX-License-Identifier: MIT
+# Shows that the tests notice mistakes: plants one at a time in a copy of the sources, builds the test that
+# should notice, and expects it to fail (and to pass without the mistake). FAST=1: a handful of them, for
+# every change. ONLY=text: those whose test or name has this text.
 set -eu
 BUILD=${BUILD:-build}
+FAST=${FAST:-0}
+ONLY=${ONLY:-}
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
+tree=$copy/tree
+planted=0
 missed=0
+sound=" "
 
-attempt() { # attempt NAME FILE SED-EXPRESSION
-    rm -rf "$copy/tree"
-    mkdir "$copy/tree"
-    cp -r Makefile runtime datasets budgets calib tests reports "$copy/tree"
-    sed -i "$3" "$copy/tree/$2"
-    if cmp -s "$2" "$copy/tree/$2"; then
-        echo "NOT APPLIED  $1"
-        missed=$((missed + 1))
-        return
-    fi
-    make -s -C "$copy/tree" BUILD="$copy/build" "$copy/build/tests/test_golden" >/dev/null 2>&1 ||
-        { echo "DOES NOT BUILD  $1"; missed=$((missed + 1)); return; }
-    if (cd "$copy/tree" && "$copy/build/tests/test_golden" >/dev/null 2>&1); then
-        echo "NOT NOTICED  $1"
-        missed=$((missed + 1))
+# What is built already is copied too, with its times: one mistake then costs a file or two.
+mkdir "$tree"
+cp -a Makefile runtime datasets budgets calib tests reports bench "$tree"
+case $BUILD in
+/*) built=build ;;
+*) built=$BUILD && [ -d "$BUILD" ] && mkdir -p "$tree/$built" &&
+    tar -C "$BUILD" --exclude=./asan --exclude=./fuzz --exclude=./demo -cf - . | tar -C "$tree/$built" -xf - ;;
+esac
+
+build() { # build TEST
+    make -s -C "$tree" BUILD="$built" "$built/tests/$1" >"$copy/log" 2>&1
+}
+
+passes() { # passes TEST
+    (cd "$tree" && BUILD=$built timeout 300 "$built/tests/$1") >"$copy/log" 2>&1
+}
+
+complain() { # complain WHAT TEST NAME
+    echo "$1  $3 ($2)"
+    missed=$((missed + 1))
+}
+
+# Whether a test passes as it is; else what it notices would mean nothing.
+is_sound() { # is_sound TEST
+    case $sound in *" $1 "*) return 0 ;; esac
+    build "$1" && passes "$1" || return 1
+    sound="$sound$1 "
+}
+
+plant() { # plant TEST NAME FILE SED-EXPRESSION
+    planted=$((planted + 1))
+    cp "$tree/$3" "$copy/whole"
+    sed -i "$4" "$tree/$3"
+    if cmp -s "$copy/whole" "$tree/$3"; then
+        complain "NOT APPLIED " "$1" "$2"
+    elif ! build "$1"; then
+        complain "DOES NOT BUILD" "$1" "$2"
+    elif passes "$1"; then
+        complain "NOT NOTICED " "$1" "$2"
     else
-        echo "noticed      $1"
+        echo "noticed       $2 ($1)"
+    fi
+    cp "$copy/whole" "$tree/$3"
+}
+
+# mistake TEST NAME FILE SED-EXPRESSION: only without FAST; quick: always.
+quick() {
+    case "$1 $2" in *"$ONLY"*) ;; *) return 0 ;; esac
+    if is_sound "$1"; then
+        plant "$@"
+    else
+        complain "FAILS ANYWAY" "$1" "$2"
     fi
 }
 
-attempt "GELU by tanh" runtime/kernels/isa_elementwise.h \
+mistake() {
+    [ "$FAST" = 1 ] || quick "$@"
+}
+
+# ---- what calibration delivers
+
+deliver=calib/pipeline/deliver.c
+quick test_deliver "drift reference: mean exit + 1" $deliver 's/(float)(sum.exits \/ /(float)(1 + sum.exits \/ /'
+quick test_deliver "every dial point has the first's thresholds" $deliver 's/x->point\[i\].tau/x->point[0].tau/'
+quick test_deliver "every dial point has the first's expectations" $deliver 's/_of(&x->point\[i\])/_of(\&x->point[0])/'
+quick test_deliver "peaks swapped" $deliver \
+    's/= x->peak_llm/= x->peak_TOTAL/; s/= x->peak_total/= x->peak_llm/; s/peak_TOTAL/peak_total/'
+quick test_deliver "confidence complemented" $deliver 's/g->confidence = from->confidence/g->confidence = 1 - from->confidence/'
+mistake test_deliver "solved on and tested on swapped" $deliver \
+    's/= from->solved_on/= from->TESTED/; s/= from->tested_on/= from->solved_on/; s/TESTED/tested_on/'
+mistake test_deliver "average GFLOPs of the other scope" $deliver 's/average_total_gflops = x->total/average_total_gflops = x->llm/'
+mistake test_deliver "every episode of the reference is of the first's task" $deliver 's/episode\[episode\].task/episode[0].task/'
+mistake test_deliver "a fraction is of the last exit but one" calib/pipeline/limits.c 's/whole->exits - 1/whole->exits - 2/'
+mistake test_deliver "solved on the part that is for testing" calib/pipeline/calibrate.c 's/status = guarantee_split(&kinds, episodes, j->for_solving, err);/&\n        for (int e = 0; e < episodes; e++)\n            j->for_solving[e] = !j->for_solving[e];/'
+
+# ---- calibration
+
+mistake test_deliver "the gripper is judged by the wrong half" calib/problem/calibration.c 's/here, demo, 0.0f,/here, demo, 0.5f,/'
+mistake test_deliver "the loss is a sum, not a mean" calib/problem/calibration.c 's/sqrt(square \/ DEER_POSE)/sqrt(square)/'
+mistake test_deliver "official thresholds that are equalled do not exit" calib/problem/evaluate.c 's/delta\[i\] <= threshold ?/delta[i] < threshold ?/'
+mistake test_replay "the deepest exit's state is kept" calib/replay/history.c 's/keep_state(w, w->h, i, 1 + exit)/keep_state(w, w->h, i, 1 + w->j->rule->max_exit)/'
+mistake test_official_thresholds "a quantile too many" calib/solve/official.c 's/= floorf((float)s->n/= ceilf((float)s->n/'
+mistake test_solver "the oracle counts costs twice" calib/solve/oracle.c 's/price \* step_cost\[k\]/2 * price * step_cost[k]/'
+mistake test_cache "damaged data is believed" calib/cache/cache_shard.c 's/if (strcmp(got, want))/if (0 \&\& strcmp(got, want))/'
+mistake test_cache "a shard of another model is taken" calib/cache/cache_shard.c 's/if (strcmp(model, m->model))/if (0)/'
+
+# ---- budgets
+
+mistake test_cost "one camera is not counted" budgets/cost/cost.c 's/enum { VIEWS = 2 }/enum { VIEWS = 1 }/'
+mistake test_cost "the head is evaluated once less" budgets/cost/cost.c 's/head_evaluations = k + 2/head_evaluations = k + 1/'
+mistake test_cost "memory without the layers behind the first" budgets/cost/cost.c 's/w = weights_add(w, weights_layer(c, i))/w = weights_add(w, weights_layer(c, 0))/; s/i <= last; i++)$/i < last; i++)/'
+mistake test_latency "traffic and arithmetic at the same time cost both" budgets/machines/latency.c 's/fmax(arithmetic, traffic) + overhead/arithmetic + traffic + overhead/'
+mistake test_latency "8-bit weights are always multiplied as integers" budgets/machines/latency.c 's/end == LOW && own > wide/own > wide/'
+
+# ---- demonstrations
+
+mistake test_demos "cameras swapped" datasets/demos/demos_read.c 's/entry->dataset\[view\]/entry->dataset[!view]/'
+mistake test_demos "actions out of range are let through" datasets/demos/demos_read.c 's/<= 1.001f/<= 1001.0f/'
+mistake test_calvin "a run ends a frame early" datasets/sources/calvin.c 's/\.first + 1);/.first);/'
+mistake test_calvin "frames are numbered from the second" datasets/sources/calvin.c 's/r->first + t)/r->first + t + 1)/'
+mistake test_tabletop "intervals are of 90%" datasets/tabletop/rollout.c 's/z = 1.959964/z = 1.644854/'
+
+# ---- runtime
+
+quick test_thresholds "the dial turns to the next dearer point" runtime/thresholds/thresholds.c 's/point\[i\].budget_gflops <= average_gflops/point[i ? i - 1 : 0].budget_gflops <= average_gflops/'
+mistake test_thresholds "thresholds of other weights are taken" runtime/thresholds/thresholds.c 's/!strcmp(t->weights, weights)/1/'
+mistake test_drift "the watch never doubts" runtime/thresholds/drift.c 's/(b - 2) \* (p - 0.5)/0 * (b - 2) * (p - 0.5)/'
+mistake test_drift "ties are not broken" runtime/thresholds/drift.c 's/uniform(d) \* (double)equal/0.0 * (double)equal/'
+mistake test_bpe "the last of two equal merges counts" runtime/text/bpe.c 's/if (t->merge\[i\].pair == UINT64_MAX) \/\*/if (1) \/*/'
+
+# ---- reports
+
+mistake test_report_fleet "power ignores how often steps come" reports/answer/fleet.c 's/deer_power_at(hardware, rate, /deer_power_at(hardware, 1, /'
+mistake test_report_fleet "the slowest step in a hundred is the deepest" reports/answer/fleet.c 's/< 0.99 - 1e-9/< 1/'
+mistake test_report "intervals of half the width" reports/answer/bootstrap.c 's/\* 25 \/ 1000/* 250 \/ 1000/g'
+mistake test_report "success is not interpolated" reports/answer/success.c 's/a + (b - a) \* share_of_b/a/'
+
+# ---- the policy, against the official code
+
+mistake test_golden "GELU by tanh" runtime/kernels/isa_elementwise.h \
     's/x\[i\] \*= x\[i\] > 0 ? 1 - tail : tail;/x[i] *= 0.5f * (1 + tanhf(0.7978845608f * (x[i] + 0.044715f * x[i] * x[i] * x[i])));/'
-attempt "LayerNorm epsilon 1e-6" runtime/kernels/isa_elementwise.h 's/epsilon = 1e-5f/epsilon = 1e-6f/'
-attempt "ALiBi slopes" runtime/model/config.c 's/exp2(-8.0 \* (h + 1) \/ n)/exp2(-8.0 * h \/ n)/'
-attempt "ALiBi left out" runtime/kernels/isa_elementwise.h 's/form->slope \* (at/0 * (at/'
-attempt "LSTM state kept from an exit not taken" runtime/policy/session.c \
+mistake test_golden "LayerNorm epsilon 1e-6" runtime/kernels/isa_elementwise.h 's/epsilon = 1e-5f/epsilon = 1e-6f/'
+mistake test_golden "ALiBi slopes" runtime/model/config.c 's/exp2(-8.0 \* (h + 1) \/ n)/exp2(-8.0 * h \/ n)/'
+mistake test_golden "ALiBi left out" runtime/kernels/isa_elementwise.h 's/form->slope \* (at/0 * (at/'
+quick test_golden "LSTM state kept from an exit not taken" runtime/policy/session.c \
     's/    if (exit_policy_stop(t, k, a->delta\[k\]))/    memcpy(s->c, s->head.c, sizeof(float));\n&/'
-attempt "LSTM state not reset" runtime/policy/session.c 's/^    memset(s->[hc], 0, state);//'
-attempt "interleaved ALiBi slopes in order" runtime/model/config.c 's/h < power \/ 2 ? 2 \* h + 1 : .*;/h;/'
-attempt "a second image looked at" runtime/policy/decoder.c 's/        if (images == 1)/        if (images)/'
-attempt "text before the image sees it" runtime/policy/decoder.c 's/        if (images == 1)/        if (images < 2)/'
-attempt "steps counted on across episodes" runtime/policy/session.c 's/^    s->step = 0;//'
-attempt "cameras swapped" runtime/policy/image.c 's/{&seen->static_view, &seen->gripper_view}/{\&seen->gripper_view, \&seen->static_view}/'
-attempt "LayerNorm after the vision tower" runtime/policy/vision.c \
+mistake test_golden "LSTM state not reset" runtime/policy/session.c 's/^    memset(s->[hc], 0, state);//'
+mistake test_golden "interleaved ALiBi slopes in order" runtime/model/config.c 's/h < power \/ 2 ? 2 \* h + 1 : .*;/h;/'
+mistake test_golden "a second image looked at" runtime/policy/decoder.c 's/        if (images == 1)/        if (images)/'
+mistake test_golden "text before the image sees it" runtime/policy/decoder.c 's/        if (images == 1)/        if (images < 2)/'
+mistake test_golden "steps counted on across episodes" runtime/policy/session.c 's/^    s->step = 0;//'
+mistake test_golden "cameras swapped" runtime/policy/image.c 's/{&seen->static_view, &seen->gripper_view}/{\&seen->gripper_view, \&seen->static_view}/'
+mistake test_golden "LayerNorm after the vision tower" runtime/policy/vision.c \
     's/^        vision_layer(c, &model->vision.block\[i\], s, images, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->vision.ln_pre.w, model->vision.ln_pre.b, images * (grid * grid + 1), c->vision_width);/'
-attempt "QuickGELU replaced" runtime/kernels/isa_elementwise.h 's/fabsf(1.702f/fabsf(1.6f/'
-attempt "media normalised" runtime/policy/decoder.c \
+mistake test_golden "QuickGELU replaced" runtime/kernels/isa_elementwise.h 's/fabsf(1.702f/fabsf(1.6f/'
+mistake test_golden "media normalised" runtime/policy/decoder.c \
     's/    linear(&s->ws, kv, s->media, &x->to_kv/    layer_norm(s->media, s->media, model->resampler.norm.w, model->resampler.norm.b, 2 * c->resampler_latents, c->vision_width);\n&/'
-echo "$missed mistakes not noticed"
+
+echo "$planted mistakes planted, $missed not noticed"
 [ "$missed" -eq 0 ]

@@ -1,32 +1,61 @@
 #!/bin/sh
-# Runs every test program and script; prints one line for each and a total. BUILD: the build folder.
+# SPDX-License-Identifier: MIT
+# Runs test programs and scripts, as many at once as there are cores (JOBS), the longest of the last run
+# first; one line for each as it ends, and a total. BUILD: the build folder. Usage: run.sh [NAME...]
 set -u
 BUILD=${BUILD:-build}
-export BUILD
-passed=0
-failed=0
+JOBS=${JOBS:-$(nproc)}
 log=$BUILD/tests/log
+export BUILD log
 mkdir -p "$log"
+touch "$log/seconds"
 
-run() { # run NAME COMMAND...
-    name=$1
-    shift
-    if "$@" >"$log/$name.txt" 2>&1; then
-        passed=$((passed + 1))
-        echo "ok      $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED  $name (see $log/$name.txt)"
-        tail -n 30 "$log/$name.txt"
-    fi
+if [ "${1:-}" = --one ]; then # --one FILE: runs it; prints name, outcome and seconds
+    name=$(basename "$2")
+    name=${name%.*}
+    case $2 in
+    *.sh) set -- sh "$2" ;;
+    *) set -- "$BUILD/tests/$name" ;;
+    esac
+    started=$(date +%s.%N)
+    outcome=ok
+    "$@" >"$log/$name.txt" 2>&1 </dev/null || outcome=FAILED
+    echo "$name $outcome $(echo "$started $(date +%s.%N)" | awk '{ printf "%.1f", $2 - $1 }')"
+    exit 0
+fi
+
+wanted() { # every test, or those named; "seconds it took" before each, unknown first
+    for file in tests/*/test_*.c tests/*/test_*.sh; do
+        name=$(basename "$file")
+        name=${name%.*}
+        case " $* " in
+        "  " | *" $name "*) ;;
+        *) continue ;;
+        esac
+        echo "$(awk -v name="$name" '$1 == name { s = $3 } END { print s == "" ? 9999 : s }' \
+            "$log/seconds") $file"
+    done | sort -rn | cut -d ' ' -f 2
 }
 
-for source in tests/*/test_*.c; do
-    name=$(basename "$source" .c)
-    run "$name" "$BUILD/tests/$name"
-done
-for script in tests/*/test_*.sh; do
-    [ -e "$script" ] && run "$(basename "$script" .sh)" sh "$script"
-done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+list=$(wanted "$@")
+total=$(echo "$list" | wc -l)
+count=0
+failed=0
+started=$(date +%s)
+echo "$list" | xargs -P "$JOBS" -n 1 "$0" --one | {
+    while read -r name outcome seconds; do
+        count=$((count + 1))
+        printf '%-7s %3d of %d  %-28s %6s s\n' "$outcome" "$count" "$total" "$name" "$seconds"
+        echo "$name $outcome $seconds" >>"$log/new"
+        if [ "$outcome" != ok ]; then
+            failed=$((failed + 1))
+            echo "see $log/$name.txt:"
+            tail -n 30 "$log/$name.txt"
+        fi
+    done
+    { cat "$log/seconds" "$log/new"; } | tail -n 500 >"$log/seconds.new"
+    mv "$log/seconds.new" "$log/seconds"
+    rm -f "$log/new"
+    echo "$((count - failed)) passed, $failed failed, $((total - count)) not run, in $(($(date +%s) - started)) s"
+    [ "$failed" -eq 0 ] && [ "$count" -eq "$total" ]
+}

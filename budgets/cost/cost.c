@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cost.c - what a step costs, from the model's configuration alone. */
 #include "budgets/cost/cost.h"
 
@@ -8,11 +9,12 @@
 
 enum { VIEWS = 2 }; /* static and wrist camera, each through the tower and the resampler */
 
-deer_dtype deer_dtype_of(const deer_model *model)
+weight_dtype deer_dtype_of(const deer_model *model)
 {
-    const char *type = deer_model_type(model);
+    weight_dtype dtype = WEIGHT_F32;
 
-    return !strcmp(type, "q8") ? DEER_Q8 : !strcmp(type, "bf16") ? DEER_BF16 : DEER_F32;
+    weight_dtype_from_name(deer_model_type(model), &dtype);
+    return dtype;
 }
 
 /* Decoder layers 0..last. */
@@ -64,7 +66,7 @@ static void exit_cost(const deer_config *c, const deer_cost *cost, int k, deer_e
     e->memory_bytes = e->weight_bytes + e->activation_bytes;
 }
 
-void deer_cost_of(const deer_config *c, int tokens, deer_dtype dtype, deer_cost *cost)
+void deer_cost_of(const deer_config *c, int tokens, weight_dtype dtype, deer_cost *cost)
 {
     memset(cost, 0, sizeof *cost);
     cost->tokens = tokens < c->max_text ? tokens : c->max_text;

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: MIT */
 /* cost.h - what a step costs, from the model's configuration alone.
  *
  *   deer_cost cost;
- *   deer_cost_of(deer_model_config(model), tokens, DEER_F32, &cost);
+ *   deer_cost_of(deer_model_config(model), tokens, WEIGHT_F32, &cost);
  *   printf("exit 2: %.3f GFLOPs\n", deer_gflops(cost.exit[2].total));
  *
  * MACs are exact counts of multiply-adds in matrix products (linear layers, attention scores and
@@ -16,16 +17,11 @@
 
 #include <stdint.h>
 
+#include "runtime/base/dtype.h"
 #include "runtime/deer.h"
 
-typedef enum {
-    DEER_F32 = 4,
-    DEER_BF16 = 2,
-    DEER_Q8 = 1
-} deer_dtype; /* value: bytes a weight of a matrix */
-
 /* The type of a model's matrices. */
-deer_dtype deer_dtype_of(const deer_model *model);
+weight_dtype deer_dtype_of(const deer_model *model);
 
 /* MACs and bytes of one step that takes a given exit. */
 typedef struct {
@@ -43,7 +39,7 @@ typedef struct {
 
 typedef struct {
     int tokens; /* text tokens of the instruction, <image> and the end marks included */
-    deer_dtype dtype;
+    weight_dtype dtype;
     uint64_t vision_per_image;
     uint64_t resampler_per_image;
     uint64_t layer_with_cross; /* one decoder layer that has cross-attention */
@@ -56,7 +52,7 @@ typedef struct {
 
 /* Fills cost for an instruction of `tokens` text tokens (cut to config->max_text). Pure arithmetic;
  * never fails for a configuration that deer_model_open accepted. */
-void deer_cost_of(const deer_config *config, int tokens, deer_dtype dtype, deer_cost *cost);
+void deer_cost_of(const deer_config *config, int tokens, weight_dtype dtype, deer_cost *cost);
 
 /* MACs of all head evaluations of a step that makes n of them from the same recurrent state. */
 uint64_t deer_cost_head(const deer_cost *cost, int n);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* explain.c - where a model's GFLOPs come from, in words and numbers. */
 #include "budgets/cost/explain.h"
 
@@ -93,8 +94,8 @@ static void print_paper(FILE *out)
     deer_cost at_13, at_14;
 
     deer_config_published("3b", &paper);
-    deer_cost_of(&paper, 13, DEER_F32, &at_13);
-    deer_cost_of(&paper, 14, DEER_F32, &at_14);
+    deer_cost_of(&paper, 13, WEIGHT_F32, &at_13);
+    deer_cost_of(&paper, 14, WEIGHT_F32, &at_14);
     fprintf(
         out,
         "\nThe paper's 31.2 GFLOPs\n"
@@ -118,7 +119,7 @@ void deer_cost_explain(const deer_config *config, int tokens, FILE *out)
 {
     deer_cost cost;
 
-    deer_cost_of(config, tokens, DEER_F32, &cost);
+    deer_cost_of(config, tokens, WEIGHT_F32, &cost);
     fputs(counting, out);
     print_modules(config, cost.tokens, out);
     print_exits(config, &cost, out);

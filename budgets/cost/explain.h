@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* explain.h - where a model's GFLOPs come from, in words and numbers. */
 #ifndef BUDGETS_EXPLAIN_H
 #define BUDGETS_EXPLAIN_H

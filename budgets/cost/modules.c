@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* modules.c - MACs of each module, term by term. */
 #include "budgets/cost/modules.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* modules.h - MACs of each module of the architecture, term by term.
  *
  * Every function is a sum of products of dimensions; the order of the terms is the order of

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* published.c - the configurations DeeR-VLA published weights for.
  *
  * Source: the shapes of the official classes instantiated with the official configuration: DeeR-B

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stages.c - the work of each stage of a step: arithmetic, bytes moved, products. */
 #include "budgets/cost/stages.h"
 
@@ -123,15 +124,15 @@ static tally head_evaluation(const deer_config *c, uint64_t rows)
     return t;
 }
 
-static deer_work work(tally t, uint64_t weight_bytes, deer_dtype dtype)
+static deer_work work(tally t, uint64_t weight_bytes, weight_dtype dtype)
 {
     return (deer_work){.macs = t.macs,
                        .weight_bytes = weight_bytes,
-                       .activation_bytes = (dtype == DEER_F32 ? 4 : 2) * t.activations,
+                       .activation_bytes = u(weight_forms[dtype].activation) * t.activations,
                        .products = t.products};
 }
 
-void deer_stages_of(const deer_config *c, int tokens, deer_dtype dtype, deer_stages *s)
+void deer_stages_of(const deer_config *c, int tokens, weight_dtype dtype, deer_stages *s)
 {
     uint64_t cut = u(tokens < c->max_text ? tokens : c->max_text);
     uint64_t recurrent = weights_bytes(weights_head_recurrent(c), dtype);

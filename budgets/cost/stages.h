@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stages.h - the work of each stage of a step: arithmetic, bytes moved, products.
  *
  * What a machine needs to know of a model: latency.h divides it by what the machine can do.
@@ -28,7 +29,7 @@ typedef struct {
 /* The work of each stage for an instruction of `tokens` text tokens (cut to config->max_text).
  * MACs add up to those of deer_cost_of. Activations are 32-bit numbers where weights are f32 and
  * 16-bit ones otherwise; attention scores stay on chip. Pure arithmetic. */
-void deer_stages_of(const deer_config *config, int tokens, deer_dtype dtype, deer_stages *stages);
+void deer_stages_of(const deer_config *config, int tokens, weight_dtype dtype, deer_stages *stages);
 
 /* The work of decoder layer i, 0-based. */
 const deer_work *deer_stages_layer(const deer_config *config, const deer_stages *stages, int i);

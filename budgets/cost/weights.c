@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.c - how many numbers each module holds, by how a model file stores them. */
 #include "budgets/cost/weights.h"
 
@@ -26,12 +27,11 @@ uint64_t weights_count(deer_weights w)
     return w.matrices + w.tables + w.vectors;
 }
 
-uint64_t weights_bytes(deer_weights w, deer_dtype dtype)
+uint64_t weights_bytes(deer_weights w, weight_dtype dtype)
 {
-    uint64_t scales = dtype == DEER_Q8 ? 4 * w.rows : 0;
-    uint64_t table = dtype == DEER_F32 ? 4 : 2;
+    const weight_form *f = &weight_forms[dtype];
 
-    return (uint64_t)dtype * w.matrices + scales + table * w.tables + 4 * w.vectors;
+    return u(f->weight) * w.matrices + u(f->row) * w.rows + u(f->table) * w.tables + 4 * w.vectors;
 }
 
 /* A linear layer [out, in]. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.h - how many numbers each module holds, by how a model file stores them.
  *
  * docs/model-file.md has the types: a bf16 file keeps vectors and norms in f32, and a q8 file has
@@ -30,6 +31,6 @@ deer_weights weights_times(uint64_t n, deer_weights a);
 uint64_t weights_count(deer_weights w);
 
 /* Exact bytes in a model file of that dtype. */
-uint64_t weights_bytes(deer_weights w, deer_dtype dtype);
+uint64_t weights_bytes(deer_weights w, weight_dtype dtype);
 
 #endif

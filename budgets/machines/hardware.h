@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware.h - profiles of machines: what they can do, what they take, and how we know.
  *
  *   static deer_hardware machine;                     // plain data, some 70 kB
@@ -48,8 +49,6 @@ typedef enum {
     STAGE_KINDS
 } stage_kind;
 
-#define HARDWARE_DTYPES 3 /* in this order everywhere: f32, bf16, q8 */
-
 /* How much of the peaks a stage reaches in a dtype, and what each of its products costs besides. */
 typedef struct {
     deer_figure compute;   /* fraction of peak arithmetic, 0..1 */
@@ -60,7 +59,7 @@ typedef struct {
 /* One run of a stage as it was measured: seconds, 10th percentile, median, 90th. */
 typedef struct {
     char model[64]; /* which model ran */
-    deer_dtype dtype;
+    weight_dtype dtype;
     stage_kind kind;
     bool cached;    /* every weight of the step fits into the machine's cache */
     deer_work work; /* as deer_stages_of says */
@@ -84,19 +83,19 @@ typedef struct {
     char note[240];        /* may be empty */
     char loaded_from[256]; /* "built in", or the file's path */
 
-    deer_figure peak[HARDWARE_DTYPES]; /* FLOP/s as data sheets count: 2 per multiply-add; dense */
-    deer_figure memory;                /* bytes */
-    deer_figure reserved;              /* bytes that the system takes before the policy gets any */
-    deer_figure bandwidth;             /* bytes/s, peak */
-    deer_figure cache;                 /* bytes that stay on chip from step to step */
-    deer_figure cache_bandwidth;       /* bytes/s from there */
-    deer_figure idle_watts;            /* W, of the whole board between steps */
-    deer_figure load;                  /* fraction of a mode's watts that a step draws */
+    deer_figure peak[WEIGHT_DTYPES]; /* FLOP/s as data sheets count: 2 per multiply-add; dense */
+    deer_figure memory;              /* bytes */
+    deer_figure reserved;            /* bytes that the system takes before the policy gets any */
+    deer_figure bandwidth;           /* bytes/s, peak */
+    deer_figure cache;               /* bytes that stay on chip from step to step */
+    deer_figure cache_bandwidth;     /* bytes/s from there */
+    deer_figure idle_watts;          /* W, of the whole board between steps */
+    deer_figure load;                /* fraction of a mode's watts that a step draws */
     deer_figure joules_per_flop; /* dynamic energy; with joules_per_byte it replaces watts x time */
     deer_figure joules_per_byte;
     deer_figure price;         /* USD */
     deer_figure step_overhead; /* seconds a step takes whatever it computes: images, copies */
-    stage_efficiency efficiency[STAGE_KINDS][HARDWARE_DTYPES];
+    stage_efficiency efficiency[STAGE_KINDS][WEIGHT_DTYPES];
 
     int modes; /* at least 1 */
     hardware_mode mode[HARDWARE_MAX_MODES];
@@ -104,14 +103,6 @@ typedef struct {
     int samples; /* what efficiency was fitted to (hardware_fit.h); 0 where nothing was measured */
     stage_sample sample[HARDWARE_MAX_SAMPLES];
 } deer_hardware;
-
-/* Index of a dtype in 0..HARDWARE_DTYPES-1 and back; name "f32", "bf16" or "q8". */
-int hardware_dtype_index(deer_dtype dtype);
-deer_dtype hardware_dtype(int index);
-const char *hardware_dtype_name(deer_dtype dtype);
-
-/* The dtype of that name; false for another name. */
-bool hardware_dtype_parse(const char *name, deer_dtype *dtype);
 
 const char *hardware_kind_name(hardware_kind kind); /* "cpu", "embedded", "gpu" */
 const char *stage_kind_name(stage_kind stage);      /* "vision", "resampler", "layer", "head" */
@@ -144,7 +135,7 @@ deer_figure deer_figure_measured(double low, double value, double high, const ch
 
 /* The figure for the arithmetic of a dtype: its own or, where that is unknown, the next wider
  * one's, since weights can be widened as they are read. May be unknown. */
-const deer_figure *hardware_peak(const deer_hardware *hardware, deer_dtype dtype);
+const deer_figure *hardware_peak(const deer_hardware *hardware, weight_dtype dtype);
 
 /* The mode of that name (case does not matter), -1 if there is none. */
 int deer_hardware_mode(const deer_hardware *hardware, const char *name);

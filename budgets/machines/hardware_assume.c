@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_assume.c - what we assume of a machine that nobody measured, by its kind.
  *
  * Set from principle before any comparison with published measurements; docs/hardware.md has the
@@ -78,7 +79,7 @@ void hardware_assume(deer_hardware *h)
     const char *source = sources[h->kind];
 
     for (int s = 0; s < STAGE_KINDS; s++)
-        for (int d = 0; d < HARDWARE_DTYPES; d++) {
+        for (int d = 0; d < WEIGHT_DTYPES; d++) {
             stage_efficiency *e = &h->efficiency[s][d];
             fill(&e->compute, d ? &a->half[s] : &a->f32[s], 1, source);
             fill(&e->bandwidth, &a->bandwidth, 1, source);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_fit.c - from measured times of stages to a profile's efficiency. */
 #include "budgets/machines/hardware_fit.h"
 
@@ -12,7 +13,7 @@ bool hardware_add(deer_hardware *h, const stage_sample *sample)
     return true;
 }
 
-void hardware_forget(deer_hardware *h, const char *model, deer_dtype dtype)
+void hardware_forget(deer_hardware *h, const char *model, weight_dtype dtype)
 {
     int kept = 0;
 
@@ -22,7 +23,7 @@ void hardware_forget(deer_hardware *h, const char *model, deer_dtype dtype)
     h->samples = kept;
 }
 
-double hardware_least_seconds(const deer_hardware *h, deer_dtype dtype, const deer_work *w,
+double hardware_least_seconds(const deer_hardware *h, weight_dtype dtype, const deer_work *w,
                               bool cached)
 {
     bool chip = cached && deer_figure_known(&h->cache_bandwidth);
@@ -84,10 +85,10 @@ static void solve(const sums *s, double *slowness, double *overhead)
     }
 }
 
-static void fit_stage(deer_hardware *h, deer_dtype dtype, stage_kind kind, const sums *s,
+static void fit_stage(deer_hardware *h, weight_dtype dtype, stage_kind kind, const sums *s,
                       const char *source, const char *date)
 {
-    stage_efficiency *e = &h->efficiency[kind][hardware_dtype_index(dtype)];
+    stage_efficiency *e = &h->efficiency[kind][dtype];
     double slowness, overhead, fraction;
 
     solve(s, &slowness, &overhead);
@@ -101,9 +102,9 @@ static void fit_stage(deer_hardware *h, deer_dtype dtype, stage_kind kind, const
 
 void hardware_fit(deer_hardware *h, const char *source, const char *date)
 {
-    for (int i = 0; i < STAGE_KINDS * HARDWARE_DTYPES; i++) {
-        stage_kind kind = (stage_kind)(i / HARDWARE_DTYPES);
-        deer_dtype dtype = hardware_dtype(i % HARDWARE_DTYPES);
+    for (int i = 0; i < STAGE_KINDS * WEIGHT_DTYPES; i++) {
+        stage_kind kind = (stage_kind)(i / WEIGHT_DTYPES);
+        weight_dtype dtype = (weight_dtype)(i % WEIGHT_DTYPES);
         sums s = {0};
 
         for (int j = 0; j < h->samples; j++)

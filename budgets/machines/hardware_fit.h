@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_fit.h - from measured times of stages to a profile's efficiency.
  *
  *   static deer_hardware here;
@@ -24,11 +25,11 @@
 bool hardware_add(deer_hardware *hardware, const stage_sample *sample);
 
 /* Removes the samples of a model in a dtype. */
-void hardware_forget(deer_hardware *hardware, const char *model, deer_dtype dtype);
+void hardware_forget(deer_hardware *hardware, const char *model, weight_dtype dtype);
 
 /* Seconds that a stage takes when nothing is lost: the longer of its arithmetic at the peak of the
  * dtype and its bytes at the bandwidth of memory (or of the cache). NaN where those are unknown. */
-double hardware_least_seconds(const deer_hardware *hardware, deer_dtype dtype,
+double hardware_least_seconds(const deer_hardware *hardware, weight_dtype dtype,
                               const deer_work *work, bool cached);
 
 /* Fits, for every kind of stage and dtype that has samples, time = least / fraction + products *

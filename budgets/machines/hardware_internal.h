@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_internal.h - what the files of hardware.h share. */
 #ifndef BUDGETS_HARDWARE_INTERNAL_H
 #define BUDGETS_HARDWARE_INTERNAL_H
@@ -8,7 +9,11 @@
  * power and the share of the peaks a mode has. */
 void hardware_assume(deer_hardware *hardware);
 
-/* A profile that ships: generated at build time from budgets/hardware/<name>.json. */
+/* In the order of their enums; both end with NULL. */
+extern const char *const hardware_kind_names[HARDWARE_KINDS + 1];
+extern const char *const stage_kind_names[STAGE_KINDS + 1];
+
+/* A profile that ships: generated at build time from budgets/machines/profiles/<name>.json. */
 typedef struct {
     const char *name, *text;
 } hardware_text;

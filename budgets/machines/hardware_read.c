@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_read.c - reading a hardware profile; docs/hardware.md is the schema.
  *
  * A profile may come from anywhere: nothing in it is believed before it was checked, and every
@@ -180,18 +181,19 @@ static deer_status read_figure(const reader *r, const char *where, const json_t 
 
 static deer_status read_peaks(const reader *r, const json_t *json, deer_hardware *h)
 {
-    static const char *const known[] = {"f32", "bf16", "q8", NULL};
     char where[48];
 
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
         h->peak[d] = unknown_figure;
     if (!json || json_is_null(json))
         return DEER_OK;
-    if (check_keys(r, "peak", json, known))
+    if (check_keys(r, "peak", json, weight_dtype_names))
         return DEER_FAILED;
-    for (int d = 0; d < HARDWARE_DTYPES; d++) {
-        snprintf(where, sizeof where, "peak.%s", known[d]);
-        if (read_figure(r, where, json_object_get(json, known[d]), &a_rate, &h->peak[d]))
+    for (int d = 0; d < WEIGHT_DTYPES; d++) {
+        const char *name = weight_dtype_names[d];
+
+        snprintf(where, sizeof where, "peak.%s", name);
+        if (read_figure(r, where, json_object_get(json, name), &a_rate, &h->peak[d]))
             return DEER_FAILED;
     }
     return DEER_OK;
@@ -251,8 +253,7 @@ static deer_status read_stage_efficiency(const reader *r, const char *where, con
 
 static deer_status read_efficiency(const reader *r, const json_t *json, deer_hardware *h)
 {
-    static const char *const stages[] = {"vision", "resampler", "layer", "head", NULL};
-    static const char *const dtypes[] = {"f32", "bf16", "q8", NULL};
+    const char *const *stages = stage_kind_names, *const *dtypes = weight_dtype_names;
     char where[48];
 
     if (json && !json_is_null(json) && check_keys(r, "efficiency", json, stages))
@@ -263,7 +264,7 @@ static deer_status read_efficiency(const reader *r, const json_t *json, deer_har
         snprintf(where, sizeof where, "efficiency.%s", stages[s]);
         if (stage && !json_is_null(stage) && check_keys(r, where, stage, dtypes))
             return DEER_FAILED;
-        for (int d = 0; d < HARDWARE_DTYPES; d++) {
+        for (int d = 0; d < WEIGHT_DTYPES; d++) {
             snprintf(where, sizeof where, "efficiency.%s.%s", stages[s], dtypes[d]);
             if (read_stage_efficiency(r, where, json_object_get(stage, dtypes[d]),
                                       &h->efficiency[s][d]))
@@ -320,11 +321,11 @@ static long long count_of(const json_t *json, const char *key)
 }
 
 /* Index of a text in a list, -1 when it is not there. */
-static int find_word(const json_t *word, const char *const *words, int count)
+static int find_word(const json_t *word, const char *const *words)
 {
     const char *text = json_string_value(word);
 
-    for (int i = 0; text && i < count; i++)
+    for (int i = 0; text && words[i]; i++)
         if (!strcmp(text, words[i]))
             return i;
     return -1;
@@ -350,13 +351,11 @@ static deer_status read_sample(const reader *r, const json_t *json, int i, stage
     static const char *const known[] = {
         "model",        "dtype",    "stage", "cached",           "macs",
         "weight_bytes", "products", "ms",    "activation_bytes", NULL};
-    static const char *const dtypes[] = {"f32", "bf16", "q8"};
-    static const char *const stages[] = {"vision", "resampler", "layer", "head"};
     const json_t *cached = json_object_get(json, "cached");
     long long macs = count_of(json, "macs"), weights = count_of(json, "weight_bytes");
     long long moved = count_of(json, "activation_bytes"), products = count_of(json, "products");
-    int dtype = find_word(json_object_get(json, "dtype"), dtypes, HARDWARE_DTYPES);
-    int kind = find_word(json_object_get(json, "stage"), stages, STAGE_KINDS);
+    int dtype = find_word(json_object_get(json, "dtype"), weight_dtype_names);
+    int kind = find_word(json_object_get(json, "stage"), stage_kind_names);
     char where[24];
 
     snprintf(where, sizeof where, "samples[%d]", i);
@@ -370,7 +369,7 @@ static deer_status read_sample(const reader *r, const json_t *json, int i, stage
                          "%s: %s needs a dtype, a stage, cached, counts, and ms [10th percentile, "
                          "median, 90th]",
                          r->from, where);
-    s->dtype = hardware_dtype(dtype);
+    s->dtype = (weight_dtype)dtype;
     s->kind = (stage_kind)kind;
     s->cached = json_is_true(cached);
     s->work = (deer_work){(uint64_t)macs, (uint64_t)weights, (uint64_t)moved, (int)products};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hardware_write.c - writing a hardware profile; docs/hardware.md is the schema. */
 #include <jansson.h>
 #include <math.h>
@@ -6,18 +7,19 @@
 
 #include "budgets/machines/hardware_internal.h"
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 
 /* A number as it stands in the file; low and high only where they differ from the value. */
 static void put_number(json_t *json, const char *key, double number, double value, double factor)
 {
     if (number != value || !strcmp(key, "value"))
-        json_object_set_new(json, key, json_real(number / factor));
+        json_put(json, key, json_real(number / factor));
 }
 
 static void put_text(json_t *json, const char *key, const char *text)
 {
     if (text[0])
-        json_object_set_new(json, key, json_string(text));
+        json_put(json, key, json_string(text));
 }
 
 /* A figure in `unit`, of which one is `factor` in SI. Null where it is unknown or our assumption:
@@ -43,9 +45,9 @@ static json_t *peaks_json(const deer_hardware *h)
 {
     json_t *json = json_object();
 
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
-        json_object_set_new(json, hardware_dtype_name(hardware_dtype(d)),
-                            figure_json(&h->peak[d], "GFLOP/s", 1e9));
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
+        json_put(json, weight_dtype_name((weight_dtype)d),
+                 figure_json(&h->peak[d], "GFLOP/s", 1e9));
     return json;
 }
 
@@ -63,10 +65,9 @@ static json_t *efficiency_json(const deer_hardware *h)
     for (int s = 0; s < STAGE_KINDS; s++) {
         json_t *stage = json_object();
 
-        for (int d = 0; d < HARDWARE_DTYPES; d++)
-            json_object_set_new(stage, hardware_dtype_name(hardware_dtype(d)),
-                                stage_json(&h->efficiency[s][d]));
-        json_object_set_new(json, stage_kind_name((stage_kind)s), stage);
+        for (int d = 0; d < WEIGHT_DTYPES; d++)
+            json_put(stage, weight_dtype_name((weight_dtype)d), stage_json(&h->efficiency[s][d]));
+        json_put(json, stage_kind_name((stage_kind)s), stage);
     }
     return json;
 }
@@ -78,10 +79,10 @@ static json_t *modes_json(const deer_hardware *h)
     for (int i = 0; i < h->modes; i++) {
         const hardware_mode *m = &h->mode[i];
 
-        json_array_append_new(json, json_pack("{s:s, s:o, s:o, s:o}", "name", m->name, "watts",
-                                              figure_json(&m->watts, "W", 1), "compute",
-                                              figure_json(&m->compute, "fraction", 1), "bandwidth",
-                                              figure_json(&m->bandwidth, "fraction", 1)));
+        json_push(json, json_pack("{s:s, s:o, s:o, s:o}", "name", m->name, "watts",
+                                  figure_json(&m->watts, "W", 1), "compute",
+                                  figure_json(&m->compute, "fraction", 1), "bandwidth",
+                                  figure_json(&m->bandwidth, "fraction", 1)));
     }
     return json;
 }
@@ -93,14 +94,14 @@ static json_t *samples_json(const deer_hardware *h)
     for (int i = 0; i < h->samples; i++) {
         const stage_sample *s = &h->sample[i];
 
-        json_array_append_new(
-            json,
-            json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:i, s:[f, f, f]}", "model", s->model,
-                      "dtype", hardware_dtype_name(s->dtype), "stage", stage_kind_name(s->kind),
-                      "cached", s->cached, "macs", (json_int_t)s->work.macs, "weight_bytes",
-                      (json_int_t)s->work.weight_bytes, "activation_bytes",
-                      (json_int_t)s->work.activation_bytes, "products", s->work.products, "ms",
-                      1e3 * s->low, 1e3 * s->median, 1e3 * s->high));
+        json_push(json,
+                  json_pack("{s:s, s:s, s:s, s:b, s:I, s:I, s:I, s:i, s:[f, f, f]}", "model",
+                            s->model, "dtype", weight_dtype_name(s->dtype), "stage",
+                            stage_kind_name(s->kind), "cached", s->cached, "macs",
+                            (json_int_t)s->work.macs, "weight_bytes",
+                            (json_int_t)s->work.weight_bytes, "activation_bytes",
+                            (json_int_t)s->work.activation_bytes, "products", s->work.products,
+                            "ms", 1e3 * s->low, 1e3 * s->median, 1e3 * s->high));
     }
     return json;
 }
@@ -130,26 +131,18 @@ static json_t *hardware_json(const deer_hardware *h)
 
     put_text(json, "note", h->note);
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
-        json_object_set_new(json, figures[i].key,
-                            figure_json(figures[i].figure, figures[i].unit, figures[i].factor));
-    json_object_set_new(json, "efficiency", efficiency_json(h));
-    json_object_set_new(json, "modes", modes_json(h));
+        json_put(json, figures[i].key,
+                 figure_json(figures[i].figure, figures[i].unit, figures[i].factor));
+    json_put(json, "efficiency", efficiency_json(h));
+    json_put(json, "modes", modes_json(h));
     if (h->samples)
-        json_object_set_new(json, "samples", samples_json(h));
+        json_put(json, "samples", samples_json(h));
     return json;
 }
 
 deer_status deer_hardware_save(const char *path, const deer_hardware *h, deer_error *err)
 {
-    json_t *json = hardware_json(h);
-    char *text = json ? json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
-    deer_status status =
-        text ? file_write(path, text, strlen(text), err)
-             : deer_fail(err, "cannot write %s: names or notes that are not UTF-8", path);
-
-    free(text);
-    json_decref(json);
-    return status;
+    return json_write(path, hardware_json(h), JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }
 
 /* ---------------------------------------------------------------- filling one -------------- */
@@ -175,10 +168,10 @@ void deer_hardware_init(deer_hardware *h, const char *name, const char *title, h
     h->memory = h->reserved = h->bandwidth = h->cache = h->cache_bandwidth = unknown;
     h->idle_watts = h->load = h->joules_per_flop = h->joules_per_byte = unknown;
     h->price = h->step_overhead = unknown;
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
         h->peak[d] = unknown;
     for (int s = 0; s < STAGE_KINDS; s++)
-        for (int d = 0; d < HARDWARE_DTYPES; d++)
+        for (int d = 0; d < WEIGHT_DTYPES; d++)
             h->efficiency[s][d] = (stage_efficiency){unknown, unknown, unknown};
     h->modes = 1;
     strcpy(h->mode[0].name, "as measured");

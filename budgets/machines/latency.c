@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* latency.c - time, energy and memory of a step on a machine described by a profile. */
 #include "budgets/machines/latency.h"
 
@@ -48,18 +49,18 @@ deer_range deer_range_scale(deer_range a, double factor)
 /* Arithmetic in the best, expected or worst case, FLOP/s. 8-bit weights may be multiplied as
  * integers or widened to 16 bits first. Unless it was measured, which of them a runtime does is not
  * known: integers at best. */
-static double rate_of(const deer_hardware *h, deer_dtype dtype, int end)
+static double rate_of(const deer_hardware *h, weight_dtype dtype, int end)
 {
     double own = speed(hardware_peak(h, dtype), end), wide;
 
-    if (dtype != DEER_Q8 || h->measured)
+    if (dtype != WEIGHT_Q8 || h->measured)
         return own;
-    wide = speed(hardware_peak(h, DEER_BF16), end);
+    wide = speed(hardware_peak(h, WEIGHT_BF16), end);
     return end == LOW && own > wide ? own : wide;
 }
 
 /* Whether the mode exists and every figure that is needed is known. */
-static deer_status check_setting(const deer_hardware *h, int mode, deer_dtype dtype,
+static deer_status check_setting(const deer_hardware *h, int mode, weight_dtype dtype,
                                  deer_error *err)
 {
     const char *missing = NULL;
@@ -81,7 +82,7 @@ static deer_status check_setting(const deer_hardware *h, int mode, deer_dtype dt
 typedef struct {
     const deer_hardware *machine;
     const hardware_mode *mode;
-    deer_dtype dtype;
+    weight_dtype dtype;
     bool cached; /* every weight of the step stays on chip */
 } setting;
 
@@ -97,7 +98,7 @@ static double bandwidth_of(const setting *s, int end)
 
 static deer_stage_time stage_time(const setting *s, stage_kind kind, const deer_work *w)
 {
-    const stage_efficiency *e = &s->machine->efficiency[kind][hardware_dtype_index(s->dtype)];
+    const stage_efficiency *e = &s->machine->efficiency[kind][s->dtype];
     double flops = deer_hardware_flops(w->macs);
     double bytes = (double)(w->weight_bytes + w->activation_bytes);
     deer_stage_time t;
@@ -117,7 +118,7 @@ static deer_stage_time stage_time(const setting *s, stage_kind kind, const deer_
     return t;
 }
 
-deer_status deer_work_time(const deer_hardware *h, int mode, deer_dtype dtype, stage_kind kind,
+deer_status deer_work_time(const deer_hardware *h, int mode, weight_dtype dtype, stage_kind kind,
                            const deer_work *work, deer_stage_time *time, deer_error *err)
 {
     setting s = {.machine = h, .dtype = dtype};
@@ -242,7 +243,7 @@ bool deer_stays_cached(const deer_hardware *h, const deer_config *c, const deer_
 }
 
 deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config *c, int tokens,
-                            deer_dtype dtype, deer_latency *l, deer_error *err)
+                            weight_dtype dtype, deer_latency *l, deer_error *err)
 {
     setting s = {.machine = h, .dtype = dtype};
     deer_stages stages;
@@ -268,7 +269,7 @@ deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config 
 
 /* ---------------------------------------------------------------- memory ------------------- */
 
-void deer_memory_of(const deer_hardware *h, const deer_config *c, deer_dtype dtype, int exit,
+void deer_memory_of(const deer_hardware *h, const deer_config *c, weight_dtype dtype, int exit,
                     deer_memory *m)
 {
     deer_cost cost;

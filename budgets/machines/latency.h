@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: MIT */
 /* latency.h - time, energy and memory of a step on a machine described by a profile.
  *
  *   deer_latency t;
  *   deer_memory m;
  *
- *   if (deer_latency_of(&machine, 0, config, tokens, DEER_BF16, &t, &err))
+ *   if (deer_latency_of(&machine, 0, config, tokens, WEIGHT_BF16, &t, &err))
  *       puts(err.message);                            // names the figure that is unknown
  *   printf("exit 2: %.1f ms (%.1f to %.1f)\n", 1e3 * t.exit[2].total.expected,
  *          1e3 * t.exit[2].total.low, 1e3 * t.exit[2].total.high);
- *   deer_memory_of(&machine, config, DEER_BF16, 2, &m);
+ *   deer_memory_of(&machine, config, WEIGHT_BF16, 2, &m);
  *
  * A stage takes the longer of its arithmetic and its memory traffic, and a fixed time for each of
  * its products:
@@ -57,7 +58,7 @@ typedef struct {
  * needed is unknown. A dtype whose peak is unknown computes at the rate of the next wider one
  * (weights are widened as they are read) and still moves fewer bytes. */
 deer_status deer_latency_of(const deer_hardware *hardware, int mode, const deer_config *config,
-                            int tokens, deer_dtype dtype, deer_latency *latency, deer_error *err);
+                            int tokens, weight_dtype dtype, deer_latency *latency, deer_error *err);
 
 /* Whether the weights of a step that leaves at the last exit stay in the machine's cache from step
  * to step: then they are read from there. False where the profile does not state the cache. */
@@ -65,7 +66,7 @@ bool deer_stays_cached(const deer_hardware *hardware, const deer_config *config,
                        const deer_stages *stages);
 
 /* The time of any work of a kind, of this architecture or another. Errors as above. */
-deer_status deer_work_time(const deer_hardware *hardware, int mode, deer_dtype dtype,
+deer_status deer_work_time(const deer_hardware *hardware, int mode, weight_dtype dtype,
                            stage_kind kind, const deer_work *work, deer_stage_time *time,
                            deer_error *err);
 
@@ -78,7 +79,7 @@ typedef struct {
     double available;     /* the machine's memory; NaN if unknown */
 } deer_memory;
 
-void deer_memory_of(const deer_hardware *hardware, const deer_config *config, deer_dtype dtype,
+void deer_memory_of(const deer_hardware *hardware, const deer_config *config, weight_dtype dtype,
                     int exit, deer_memory *memory);
 
 /* Average power in watts at `rate` steps a second that take `seconds` and `joules` each: idle

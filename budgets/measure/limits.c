@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* limits.c - measures what this machine can do at most. */
 #include "budgets/measure/limits.h"
 
@@ -10,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "budgets/measure/limits_loops.h"
-#include "runtime/cli/tool.h"
+#include "runtime/base/clock.h"
 
 enum { RUNS = 5, FALLBACK_CACHE = 32 << 20 };
 enum { MAX_CACHE = 256 << 20, MAX_THREADS = 256 };
@@ -34,11 +35,11 @@ static void *run_share(void *context)
 
     while ((told = atomic_load(s->signal)) == WAIT)
         sched_yield();
-    s->began = tool_seconds();
+    s->began = clock_seconds();
     s->done = 0;
     do {
         s->done += told == LEAVE ? 0 : s->loop ? s->loop() : limits_read(s->from, s->bytes);
-        s->ended = tool_seconds();
+        s->ended = clock_seconds();
     } while (told == GO && s->ended - s->began < spin_seconds);
     return NULL;
 }

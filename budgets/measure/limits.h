@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* limits.h - what this machine can do at most: memory reads and multiply-adds, measured.
  *
  *   machine_limits limits;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* limits_loops.c - the fastest loops of each kind of instruction.
  *
  * Twelve independent chains hide the latency of any of them and fit in sixteen registers. The

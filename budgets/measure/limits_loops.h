@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* limits_loops.h - loops that do nothing but multiply-adds, or nothing but reads, as fast as they
  * go. */
 #ifndef RUN_LIMITS_LOOPS_H

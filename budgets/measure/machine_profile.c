@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* machine_profile.c - what was measured here as a hardware profile. */
 #include "budgets/measure/machine_profile.h"
 
@@ -62,7 +63,7 @@ static void set_machine(deer_hardware *h, const machine_limits *l, const origin 
            peaks[] = {l->f32_gflops, l->bf16_gflops, l->int8_gops};
 
     title_of(l->threads, h->title);
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
         set(&h->peak[d], 1e9 * peaks[d], o->source, o->date);
     set(&h->bandwidth, 1e9 * l->read_gbs, o->source, o->date);
     set(&h->cache_bandwidth, 1e9 * l->cache_gbs, o->source, o->date);

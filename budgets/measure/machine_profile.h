@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* machine_profile.h - what was measured here as a hardware profile (docs/hardware.md). */
 #ifndef RUN_MACHINE_PROFILE_H
 #define RUN_MACHINE_PROFILE_H
@@ -10,7 +11,7 @@ typedef struct {
     const machine_limits *limits;
     const stage_row *rows; /* [count] */
     int count;
-    deer_dtype dtype;
+    weight_dtype dtype;
 } machine_measured;
 
 /* Writes the profile of this machine to path, atomically. A profile that runs with other models

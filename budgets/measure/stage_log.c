@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stage_log.c - the stages of many steps beside the machine's limits. */
 #include "budgets/measure/stage_log.h"
 
@@ -7,6 +8,7 @@
 #include <string.h>
 
 #include "budgets/measure/statistics.h"
+#include "runtime/base/json_build.h"
 
 /* ---------------------------------------------------------------- keeping ------------------ */
 
@@ -107,9 +109,9 @@ static void name_stage(deer_stage stage, char name[32])
         snprintf(name, 32, "decoder layer %d", stage - PROFILE_LAYER);
 }
 
-double stage_peak(const machine_limits *l, deer_dtype dtype)
+double stage_peak(const machine_limits *l, weight_dtype dtype)
 {
-    double peak = dtype == DEER_BF16 ? l->bf16_gflops : dtype == DEER_Q8 ? l->int8_gops : NAN;
+    double peak = dtype == WEIGHT_BF16 ? l->bf16_gflops : dtype == WEIGHT_Q8 ? l->int8_gops : NAN;
 
     return isnan(peak) ? l->f32_gflops : peak; /* else weights are widened as they are read */
 }
@@ -138,7 +140,7 @@ static void summarise(const stage_log *log, int column, double *scratch, stage_r
     row->work.activation_bytes /= runs;
 }
 
-static void compare(stage_row *row, deer_dtype dtype, const machine_limits *limits)
+static void compare(stage_row *row, weight_dtype dtype, const machine_limits *limits)
 {
     row->gbs = (double)row->work.weight_bytes / row->median / 1e6;
     row->gflops = deer_hardware_flops(row->work.macs) / row->median / 1e6;
@@ -171,7 +173,7 @@ static void set_shares(stage_table *t)
 
 deer_status stage_log_table(const stage_log *log, stage_table *table, deer_error *err)
 {
-    deer_dtype dtype = deer_dtype_of(log->model);
+    weight_dtype dtype = deer_dtype_of(log->model);
     double *scratch = malloc((size_t)(log->steps + 1) * sizeof *scratch);
 
     if (!scratch)
@@ -261,8 +263,8 @@ static json_t *row_json(const stage_row *r)
                   "weight_bytes", (json_int_t)r->work.weight_bytes, "gbs", number(r->gbs), "gflops",
                   number(r->gflops), "of_read", number(r->of_read), "of_peak", number(r->of_peak));
 
-    json_object_update_new(json, times_json(r));
-    json_object_update_new(json, work);
+    json_join(json, times_json(r));
+    json_join(json, work);
     return json;
 }
 
@@ -276,7 +278,7 @@ json_t *stage_table_json(const stage_table *t)
                                "int8_gops", number(l->int8_gops));
 
     for (int i = 0; i < t->rows; i++)
-        json_array_append_new(list, row_json(&t->row[i]));
+        json_push(list, row_json(&t->row[i]));
     return json_pack("{s:o, s:I, s:o, s:o}", "limits", limits, "steps", (json_int_t)t->steps,
                      "step", times_json(&t->whole), "stages", list);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* stage_log.h - the stages of many steps: how long each took, and how close to the machine's
  * limits.
  *
@@ -70,7 +71,7 @@ void stage_log_skip(stage_log *log);
 deer_status stage_log_table(const stage_log *log, stage_table *table, deer_error *err);
 
 /* The limit of arithmetic that products of this type run against. */
-double stage_peak(const machine_limits *limits, deer_dtype dtype);
+double stage_peak(const machine_limits *limits, weight_dtype dtype);
 
 void stage_table_print(const stage_table *table);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* statistics.c - summaries of measured numbers. */
 #include "budgets/measure/statistics.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* statistics.h - summaries of measured numbers, and what the system says of memory. */
 #ifndef RUN_STATISTICS_H
 #define RUN_STATISTICS_H

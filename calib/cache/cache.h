@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache.h - the feature cache: what a model sees and says at every exit of every recorded step.
  *
  *   cache *c = NULL;

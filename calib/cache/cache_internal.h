@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_internal.h - what the files of the cache share: names and the table of its datasets. */
 #ifndef CALIB_CACHE_INTERNAL_H
 #define CALIB_CACHE_INTERNAL_H
@@ -36,6 +37,10 @@ void cache_fields_close(cache_field field[CACHE_FIELDS]);
 
 /* Bytes of one row of a field. */
 size_t cache_field_row(const cache_field *f);
+
+/* A new HDF5 file; its metadata has checksums (the format of HDF5 1.10) and no times, so that the
+ * same contents are the same bytes. */
+hid_t cache_create_file(const char *path);
 
 /* "DIR/manifest.json", "DIR/shard-00003.h5", ..; the caller frees. NULL when out of memory. */
 char *cache_path(const char *dir, const char *name);

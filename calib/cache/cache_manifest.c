@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_manifest.c - what a cache is of, and whose turn it is to write what. */
 #include <dirent.h>
 #include <errno.h>
@@ -10,8 +11,9 @@
 #include <unistd.h>
 
 #include "calib/cache/cache_internal.h"
+#include "runtime/base/dtype.h"
 #include "runtime/base/file.h"
-#include "runtime/kernels/quantize.h"
+#include "runtime/base/json_build.h"
 #include "runtime/model/config.h"
 
 enum { MAX_MANIFEST = 64 << 20, MAX_EPISODE_STEPS = 1 << 24 };
@@ -127,27 +129,19 @@ void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *cou
 static deer_status manifest_write(const char *path, const cache_manifest *m, deer_error *err)
 {
     json_t *json = json_object(), *list = json_array();
-    char *text;
-    deer_status status;
 
     for (int e = 0; e < m->episodes; e++)
-        json_array_append_new(list, json_integer(m->episode_steps[e]));
-    json_object_set_new(json, "deer_cache", json_integer(CACHE_FORMAT));
-    json_object_set_new(json, "model", json_string(m->model));
+        json_push(list, json_integer(m->episode_steps[e]));
+    json_put(json, "deer_cache", json_integer(CACHE_FORMAT));
+    json_put(json, "model", json_string(m->model));
     if (*m->weights)
-        json_object_set_new(json, "weights", json_string(m->weights));
-    json_object_set_new(json, "demos", json_string(m->demos));
-    json_object_set_new(json, "model_path", json_string(m->model_path));
-    json_object_set_new(json, "config", config_to_json(&m->config));
-    json_object_set_new(json, "episodes_per_shard", json_integer(m->per_shard));
-    json_object_set_new(json, "episode_steps", list);
-    text = json_dumps(json, JSON_INDENT(1));
-    json_decref(json);
-    if (!text)
-        return deer_fail(err, "out of memory writing %s", path);
-    status = file_write(path, text, strlen(text), err);
-    free(text);
-    return status;
+        json_put(json, "weights", json_string(m->weights));
+    json_put(json, "demos", json_string(m->demos));
+    json_put(json, "model_path", json_string(m->model_path));
+    json_put(json, "config", config_to_json(&m->config));
+    json_put(json, "episodes_per_shard", json_integer(m->per_shard));
+    json_put(json, "episode_steps", list);
+    return json_write(path, json, JSON_INDENT(1), err);
 }
 
 static bool take_fingerprint(const json_t *json, const char *name, char *fingerprint)
@@ -287,7 +281,9 @@ deer_status cache_manifest_settle(const char *dir, cache_manifest *m, deer_error
     bool held;
     deer_status status;
 
-    if (mkdir(dir, 0777) && errno != EEXIST)
+    if (!mkdir(dir, 0777))
+        file_sync_folder(dir);
+    else if (errno != EEXIST)
         return deer_fail(err, "cannot create the cache %s: %s", dir, strerror(errno));
     if (cache_lock(dir, -1, &lock, &held, err))
         return DEER_FAILED;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_read.c - a whole cache in memory, shard by shard. */
 #include <stdlib.h>
 #include <string.h>

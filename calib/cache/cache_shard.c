@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_shard.c - one shard: memory, writing whole or not at all, reading with every check. */
 #include <pthread.h>
 #include <stdio.h>
@@ -260,13 +261,15 @@ static deer_status write_all(hid_t file, const char *path, const cache_manifest 
     return status;
 }
 
-/* Metadata with checksums: the format of HDF5 1.10. */
-static hid_t create_file(const char *path)
+hid_t cache_create_file(const char *path)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file;
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), creation = H5Pcreate(H5P_FILE_CREATE);
+    hid_t file = H5I_INVALID_HID;
 
-    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
-    file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    if (H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST) >= 0 &&
+        H5Pset_obj_track_times(creation, false) >= 0)
+        file = H5Fcreate(path, H5F_ACC_TRUNC, creation, access);
+    H5Pclose(creation);
     H5Pclose(access);
     return file;
 }
@@ -274,7 +277,7 @@ static hid_t create_file(const char *path)
 static deer_status write_file(const char *tmp, const char *path, const cache_manifest *m, int index,
                               const cache_shard *s, const tables *t, deer_error *err)
 {
-    hid_t file = create_file(tmp);
+    hid_t file = cache_create_file(tmp);
     deer_status status;
 
     if (file < 0)
@@ -378,7 +381,7 @@ static deer_status open_shard(const char *path, const cache_manifest *m, int ind
     *file = H5I_INVALID_HID;
     if (access(path, F_OK))
         return DEER_OK;
-    *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    *file = hdf5_open(path, err);
     if (*file < 0)
         return deer_fail(err, "%s cannot be opened; delete it and replay again", path);
     if (!check_shapes(*file, path, m, index, err))
@@ -415,7 +418,9 @@ static deer_status read_field(hid_t file, const char *path, const cache_field *f
 
     if (hdf5_read(file, path, f->name, f->type, data, err))
         return DEER_FAILED;
-    dataset = H5Dopen2(file, f->name, H5P_DEFAULT);
+    dataset = hdf5_dataset_open(file, path, f->name, err);
+    if (dataset < 0)
+        return DEER_FAILED;
     hdf5_text_get(dataset, "xxh128", want, sizeof want);
     H5Dclose(dataset);
     digest(data, cache_field_row(f) * rows, got);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cache_view.c - cache.h5: all shards as one file of virtual datasets, for any HDF5 reader. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ static hid_t mapping(const cache_manifest *m, const cache_field *f, hid_t whole)
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);
     hsize_t start[3] = {0}, size[3] = {0, f->inner[0], f->inner[1]};
 
+    H5Pset_obj_track_times(properties, false);
     for (int s = 0; s < m->shards; s++) {
         char name[32];
         hid_t part;
@@ -75,12 +77,9 @@ static deer_status write_view(hid_t file, const char *path, const cache_manifest
 static deer_status write_tmp(const char *tmp, const char *path, const cache_manifest *m,
                              deer_error *err)
 {
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file;
+    hid_t file = cache_create_file(tmp);
     deer_status status;
 
-    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
-    file = H5Fcreate(tmp, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-    H5Pclose(access);
     if (file < 0)
         return deer_fail(err, "cannot create %s; may you write there, and is there room?", path);
     status = write_view(file, path, m, err);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* arguments.c - the options of deer-calib solve, and what they mean. */
 #include "calib/cli/arguments.h"
 
@@ -18,20 +19,19 @@ static const char short_examples[] =
 
 /* ---------------------------------------------------------------- meaning ------------------ */
 
-static deer_status parse_words(const solve_arguments *a, solve_settings *s, deer_error *err)
+static deer_status parse_words(const solve_arguments *a, calibrate_spec *s, deer_error *err)
 {
     bool betting = !strcmp(a->bound, bound_name(BOUND_BETTING));
 
-    s->memory = isnan(a->memory) ? INFINITY : a->memory;
     s->guarantee.bound = betting ? BOUND_BETTING : BOUND_T;
     if (!betting && strcmp(a->bound, bound_name(BOUND_T)))
         return deer_fail_with(DEER_USAGE, err,
                               "'%s' is no value for --bound; there are: betting, t", a->bound);
-    if (settings_scope(a->scope, &s->spec.problem.scope_llm, err) ||
-        settings_method(a->method, &s->spec.solve.method, err) ||
-        settings_criterion(a->criterion, &s->spec.problem.criterion, err) ||
-        settings_history(a->history, &s->spec.history, err) ||
-        settings_loss(a->loss, &s->spec.problem.loss, err))
+    if (settings_scope(a->scope, &s->problem.scope_llm, err) ||
+        settings_method(a->method, &s->solve.method, err) ||
+        settings_criterion(a->criterion, &s->problem.criterion, err) ||
+        settings_history(a->history, &s->history, err) ||
+        settings_loss(a->loss, &s->problem.loss, err))
         return DEER_USAGE;
     return DEER_OK;
 }
@@ -76,22 +76,22 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
         return deer_fail_with(
             DEER_USAGE, err,
             "give a budget: --avg-gflops, --avg-fraction, --peak-gflops, --memory "
-            "or --max-deviation");
+            "or --max-loss");
     if (!isnan(a->confidence) && !averages && isnan(a->deviation))
         return deer_fail_with(DEER_USAGE, err,
-                              "--confidence needs an average budget or --max-deviation");
+                              "--confidence needs an average budget or --max-loss");
     if (a->table && !isnan(a->confidence) && !isnan(a->deviation) && isnan(a->largest_loss))
         return deer_fail_with(DEER_USAGE, err,
-                              "a promise of --max-deviation needs --largest-loss, what a step can "
+                              "a promise of --max-loss needs --largest-loss, what a step can "
                               "lose at most: no table can tell what other episodes may do");
     return DEER_OK;
 }
 
 /* The combined criterion looks at more than deltas. */
-static deer_status check_criterion(const solve_arguments *a, const solve_settings *s,
+static deer_status check_criterion(const solve_arguments *a, const calibrate_spec *s,
                                    deer_error *err)
 {
-    if (s->spec.problem.criterion != DEER_CRITERION_COMBINED)
+    if (s->problem.criterion != DEER_CRITERION_COMBINED)
         return DEER_OK;
     if (a->table || a->official)
         return deer_fail_with(DEER_USAGE, err,
@@ -100,7 +100,7 @@ static deer_status check_criterion(const solve_arguments *a, const solve_setting
     if (a->print_official)
         return deer_fail_with(DEER_USAGE, err,
                               "the official code knows no combined criterion: no --print-official");
-    if (s->spec.history == HISTORY_RANDOM)
+    if (s->history == HISTORY_RANDOM)
         return deer_fail_with(DEER_USAGE, err,
                               "--criterion combined remembers the step before, which --history "
                               "random does not have");
@@ -125,25 +125,33 @@ static deer_status check_source(const solve_arguments *a, bool with_replay, deer
     return DEER_OK;
 }
 
-static deer_status understand(const solve_arguments *a, bool with_replay, solve_settings *s,
+static void set_limits(const solve_arguments *a, limits *asked)
+{
+    double peak = a->table ? a->peak_cost : a->peak;
+
+    asked->average = a->table ? a->average_cost : a->average;
+    asked->fraction = a->fraction;
+    asked->peak = isnan(peak) ? INFINITY : peak;
+    asked->memory = isnan(a->memory) ? INFINITY : a->memory;
+}
+
+static deer_status understand(const solve_arguments *a, bool with_replay, calibrate_spec *s,
                               deer_error *err)
 {
     if (check_source(a, with_replay, err) || parse_words(a, s, err) || check_numbers(a, err) ||
         check_budgets(a, err) || check_criterion(a, s, err))
         return DEER_USAGE;
-    s->average = a->table ? a->average_cost : a->average;
-    s->peak = a->table ? a->peak_cost : a->peak;
-    s->peak = isnan(s->peak) ? INFINITY : s->peak;
-    s->fraction = a->fraction;
-    s->spec.problem.gripper_weight = a->gripper_weight;
-    s->spec.solve.seed = (uint64_t)a->seed;
-    s->spec.solve.evaluations = a->evaluations;
-    s->spec.threads = (int)a->threads;
+    set_limits(a, &s->asked);
+    s->points = a->frontier ? (int)a->points : 0;
+    s->only_dial = a->frontier && !a->out;
+    s->problem.gripper_weight = a->gripper_weight;
+    s->solve.seed = (uint64_t)a->seed;
+    s->solve.evaluations = a->evaluations;
+    s->threads = (int)a->threads;
     s->guarantee.confidence = isnan(a->confidence) ? 0 : a->confidence;
     s->guarantee.deviation = isnan(a->deviation) ? INFINITY : a->deviation;
     s->guarantee.largest_loss = a->largest_loss;
     s->guarantee.longest = (int)a->longest;
-    s->guarantee.share = 1.0 / 3;
     s->guarantee.seed = (uint64_t)a->seed;
     return DEER_OK;
 }
@@ -174,7 +182,7 @@ static void set_defaults(solve_arguments *a)
 }
 
 bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_arguments *a,
-                           solve_settings *settings, int *status)
+                           calibrate_spec *spec, int *status)
 {
     const tool_option options[] = {
         {"cache", TOOL_STRING, &a->cache, "DIR",
@@ -214,9 +222,10 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          "loss of a wrong gripper (default 0.2)"},
         {"confidence", TOOL_DOUBLE, &a->confidence, "C",
          "promise the budget on unseen episodes: 0.9"},
-        {"max-deviation", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
+        {"max-loss", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
+        {"max-deviation", TOOL_RENAMED, "max-loss", NULL, NULL},
         {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",
-         "no step can lose more (for --max-deviation)"},
+         "no step can lose more (for --max-loss)"},
         {"longest-episode", TOOL_INT, &a->longest, "N",
          "steps an episode can have (default seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},
@@ -238,10 +247,10 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
     deer_error err;
 
     set_defaults(a);
-    memset(settings, 0, sizeof *settings);
+    *spec = calibrate_default();
     if (tool_parse(&self, argc, argv, NULL, NULL, status))
         return true;
-    if (understand(a, with_replay, settings, &err)) {
+    if (understand(a, with_replay, spec, &err)) {
         *status = tool_usage(&self, "%s", err.message);
         return true;
     }

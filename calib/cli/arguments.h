@@ -1,9 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* arguments.h - the options of deer-calib solve. */
 #ifndef CALIB_ARGUMENTS_H
 #define CALIB_ARGUMENTS_H
 
-#include "calib/guarantee/guarantee.h"
-#include "calib/pipeline/onpolicy.h"
+#include "calib/pipeline/calibrate.h"
 #include "datasets/demos/demos.h"
 #include "runtime/cli/tool.h"
 
@@ -19,16 +19,9 @@ typedef struct {
     bool json, print_official;
 } solve_arguments;
 
-/* What they mean. */
-typedef struct {
-    onpolicy_spec spec;       /* budget and deepest exit are filled in once costs are known */
-    guarantee_spec guarantee; /* confidence 0: none is asked */
-    double average, fraction, peak, memory; /* limits; NaN (the first two) and infinity: none */
-} solve_settings;
-
-/* Parses; true when the program should end with *status. with_replay: the short form, which needs
- * --model and --demos. */
+/* Parses, and says in spec what they mean; true when the program should end with *status.
+ * with_replay: the short form, which needs --model and --demos. */
 bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_arguments *a,
-                           solve_settings *settings, int *status);
+                           calibrate_spec *spec, int *status);
 
 #endif

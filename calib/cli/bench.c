@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench.c - deer-calib bench: the solver's speed, its methods compared, and the coverage of
  * promises, and which signals would help. */
 #include <math.h>
@@ -15,6 +16,7 @@
 #include "calib/solve/grid.h"
 #include "calib/solve/oracle.h"
 #include "calib/solve/solve.h"
+#include "runtime/base/clock.h"
 #include "runtime/cli/tool.h"
 
 static deer_status make(int exits, int episodes, double useless, uint64_t seed, steps *s,
@@ -37,10 +39,10 @@ static double evaluation_ms(const grid *g)
     for (int k = 0; k < g->exits - 1; k++)
         cut[k] = grid_quantile_cut(g, k, 0.3);
     for (int i = 0; i < 10; i++) {
-        double started = tool_seconds();
+        double started = clock_seconds();
 
         grid_evaluate(g, cut, &loss, &cost);
-        best = fmin(best, 1e3 * (tool_seconds() - started));
+        best = fmin(best, 1e3 * (clock_seconds() - started));
     }
     return best;
 }
@@ -49,16 +51,16 @@ static deer_status time_heuristic(const steps *s, deer_error *err)
 {
     official_sorted sorted;
     float fractions[DEER_MAX_EXITS], tau[DEER_MAX_EXITS];
-    double started = tool_seconds(), sorting;
+    double started = clock_seconds(), sorting;
 
     if (official_sort(s->delta, s->n, s->exits, &sorted, err))
         return DEER_FAILED;
-    sorting = tool_seconds() - started;
-    started = tool_seconds();
+    sorting = clock_seconds() - started;
+    started = clock_seconds();
     official_fractions(OFFICIAL_EXP, 0.8, false, s->exits, fractions);
     official_thresholds(&sorted, s->exits, fractions, tau);
     printf("  official thresholds %.1f ms (of which sorting, once, %.1f)\n",
-           1e3 * (sorting + tool_seconds() - started), 1e3 * sorting);
+           1e3 * (sorting + clock_seconds() - started), 1e3 * sorting);
     official_free(&sorted);
     return DEER_OK;
 }
@@ -269,7 +271,8 @@ int calib_bench_main(int argc, char **argv)
         {"what", TOOL_STRING, &what, "W", "speed (default), methods, limits, coverage or signals"},
         {"draws", TOOL_INT, &draws, "N", "draws for coverage (default 300)"},
         {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
-        {"save", TOOL_STRING, &save, "FILE", "speed: keep the smallest problem as a table"},
+        {"out", TOOL_STRING, &save, "FILE", "speed: keep the smallest problem as a table"},
+        {"save", TOOL_RENAMED, "out", NULL, NULL},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-calib bench", "measures the solvers on made-up problems",
                                "[options]", options,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench_limits.c - deer-calib bench --what limits: the per-step oracle sees losses before it
  * chooses; how near can a rule come that does not?
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench_limits.h - how much of the gap to the oracle can be closed at all. */
 #ifndef CALIB_BENCH_LIMITS_H
 #define CALIB_BENCH_LIMITS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench_signals.c - deer-calib bench --what signals: what is a criterion worth that sees more?
  *
  * Thresholds on delta against thresholds on a score (calib/criterion/combined.h) of some or all
@@ -9,9 +10,8 @@
 #include <string.h>
 
 #include "calib/cli/bench_signals.h"
-#include "calib/cli/settings.h"
 #include "calib/criterion/combined.h"
-#include "calib/pipeline/onpolicy.h"
+#include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
 
 enum { BUDGETS = 7 };
@@ -193,7 +193,7 @@ deer_status bench_signals(const char *dir, int threads, deer_error *err)
     deer_status status = cache_open(dir, &b.c, err);
 
     if (!status)
-        status = settings_open_model(b.c, NULL, &b.model, err);
+        status = calibrate_open_model(b.c, NULL, &b.model, err);
     if (!status)
         status = prepare(&b, err);
     if (!status)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench_signals.h - whether more signals than delta would make a better rule. */
 #ifndef CALIB_BENCH_SIGNALS_H
 #define CALIB_BENCH_SIGNALS_H

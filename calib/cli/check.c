@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* check.c - deer-calib check: what a thresholds file does on a cache, against what it promises. */
 #include <math.h>
 #include <stdio.h>
@@ -7,7 +8,9 @@
 #include "calib/cli/official_values.h"
 #include "calib/cli/settings.h"
 #include "calib/cli/table.h"
+#include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
 typedef struct {
@@ -16,7 +19,7 @@ typedef struct {
     deer_thresholds t;
     calibration_spec spec;
     calibration p;
-    table_row row;
+    operating_point row;
     double oracle_loss;
     double worst_episode; /* highest mean cost of an episode, GFLOPs of the budget's scope */
 } job;
@@ -65,7 +68,7 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
     j->spec.scope_llm = j->t.budget_is_llm;
     if (onpolicy_judge(j->c, j->model, &j->spec, j->t.tau, threads, &j->p, err))
         return DEER_FAILED;
-    table_row_of(&j->p, "found", j->t.tau, j->t.max_exit, &j->row);
+    operating_point_of(&j->p, "found", j->t.tau, j->t.max_exit, &j->row);
     j->worst_episode = highest_episode_cost(j);
     j->oracle_loss =
         oracle_solve(&j->p.s, j->t.max_exit, j->t.budget_is_llm ? j->row.llm : j->row.total).loss;
@@ -74,17 +77,17 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
 
 /* ---------------------------------------------------------------- output ------------------- */
 
-static void promised_row(const job *j, table_row *row)
+static void promised_row(const job *j, operating_point *row)
 {
     const deer_promise *p = &j->t.promise;
 
-    *row = (table_row){.name = "promised",
-                       .max_exit = j->t.max_exit,
-                       .llm = p->average_llm_gflops,
-                       .total = p->average_total_gflops,
-                       .peak_llm = p->peak_llm_gflops,
-                       .peak_total = p->peak_total_gflops,
-                       .loss = p->loss};
+    *row = (operating_point){.name = "promised",
+                             .max_exit = j->t.max_exit,
+                             .llm = p->average_llm_gflops,
+                             .total = p->average_total_gflops,
+                             .peak_llm = p->peak_llm_gflops,
+                             .peak_total = p->peak_total_gflops,
+                             .loss = p->loss};
     memcpy(row->fraction, p->exit_fraction, sizeof row->fraction);
     memcpy(row->tau, j->t.tau, sizeof row->tau);
 }
@@ -113,7 +116,7 @@ static deer_status verdict(const job *j, const char *thresholds, deer_error *err
 
 static void print_people(const job *j, const char *thresholds)
 {
-    table_row rows[2];
+    operating_point rows[2];
     int last = j->c->exits - 1;
     double cost = found_cost(j), budget = j->t.budget_gflops;
 
@@ -133,26 +136,23 @@ static void print_people(const job *j, const char *thresholds)
                100 * cost / budget);
 }
 
-static void print_machines(const job *j)
+static deer_status print_machines(const job *j, deer_error *err)
 {
-    table_row promised;
-    json_t *json = table_row_json(&j->row);
+    operating_point promised;
+    json_t *json = table_json(&j->row);
     double budget = j->t.budget_gflops;
 
     promised_row(j, &promised);
-    json_object_set_new(json, "promised", table_row_json(&promised));
-    json_object_set_new(json, "weights", *j->t.weights ? json_string(j->t.weights) : json_null());
-    json_object_set_new(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
-    json_object_set_new(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
-    json_object_set_new(json, "budget_kept",
-                        isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
-    json_object_set_new(json, "worst_episode_gflops", json_real(j->worst_episode));
-    json_object_set_new(json, "oracle_loss", json_real(j->oracle_loss));
-    json_object_set_new(json, "episodes", json_integer(j->c->about.episodes));
-    json_object_set_new(json, "steps", json_integer((json_int_t)j->p.s.n));
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
-    printf("\n");
-    json_decref(json);
+    json_put(json, "promised", table_json(&promised));
+    json_put(json, "weights", *j->t.weights ? json_string(j->t.weights) : json_null());
+    json_put(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
+    json_put(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
+    json_put(json, "budget_kept", isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
+    json_put(json, "worst_episode_gflops", json_real(j->worst_episode));
+    json_put(json, "oracle_loss", json_real(j->oracle_loss));
+    json_put(json, "episodes", json_integer(j->c->about.episodes));
+    json_put(json, "steps", json_integer((json_int_t)j->p.s.n));
+    return json_print(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12), err);
 }
 
 int calib_check_main(int argc, char **argv)
@@ -212,11 +212,11 @@ int calib_check_main(int argc, char **argv)
     j.spec.gripper_weight = weight;
     status = cache_open(folder, &j.c, &err);
     if (!status && kind == HISTORY_ON_POLICY)
-        status = settings_open_model(j.c, model, &j.model, &err);
+        status = calibrate_open_model(j.c, model, &j.model, &err);
     if (!status)
         status = judge(&j, thresholds, (int)threads, &err);
     if (!status && json)
-        print_machines(&j);
+        status = print_machines(&j, &err);
     else if (!status)
         print_people(&j, thresholds);
     if (!status)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* commands.h - the sub-commands of deer-calib. */
 #ifndef CALIB_COMMANDS_H
 #define CALIB_COMMANDS_H

@@ -1,16 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_calib.c - offline calibration of exit thresholds. */
 #include <signal.h>
-#include <string.h>
 
 #include "calib/cli/commands.h"
 #include "runtime/cli/tool.h"
-
-/* Options right behind the program's name are the short form, which replays and solves. */
-static bool is_short_form(int argc, char **argv)
-{
-    return argc > 1 && !strncmp(argv[1], "--", 2) && strcmp(argv[1], "--help") &&
-           strcmp(argv[1], "--version");
-}
 
 int main(int argc, char **argv)
 {
@@ -21,8 +14,8 @@ int main(int argc, char **argv)
         {"bench", "measure the solvers on made-up problems", calib_bench_main},
         {NULL, NULL, NULL}};
 
-    signal(SIGXFSZ, SIG_IGN); /* a file-size limit then fails the write, which says so */
-    if (is_short_form(argc, argv))
+    signal(SIGXFSZ, SIG_IGN);           /* a file-size limit then fails the write, which says so */
+    if (tool_is_short_form(argc, argv)) /* deer-calib --model M --demos D: replay, then solve */
         return calib_short_main(argc, argv);
     return tool_dispatch("deer-calib", "exit thresholds, offline, under budgets", commands, argc,
                          argv);

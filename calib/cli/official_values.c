@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official_values.c - what the official code cached, solved and judged. */
 #include "calib/cli/official_values.h"
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "budgets/cost/cost.h"
+#include "runtime/base/json_build.h"
 #include "runtime/import/official.h"
 #include "runtime/import/pth.h"
 
@@ -62,7 +64,7 @@ static void fill_costs(const pickle_value *root, problem *p)
         config.layers = p->layers;
         config.exits = p->s.exits;
         memcpy(config.exit_layers, p->layer, sizeof p->layer);
-        deer_cost_of(&config, OFFICIAL_TOKENS, DEER_F32, &cost);
+        deer_cost_of(&config, OFFICIAL_TOKENS, WEIGHT_F32, &cost);
     }
     for (int k = 0; k < p->s.exits; k++)
         p->s.cost[k] = p->gflops ? deer_gflops(cost.exit[k].llm) : (p->layer[k] + 1.0) / p->layers;
@@ -177,23 +179,21 @@ static void print_people(const official_request *r, const problem *p, const solu
         print_official(x, p->s.exits);
 }
 
-static void print_machines(const problem *p, const solution *x)
+static deer_status print_machines(const problem *p, const solution *x, deer_error *err)
 {
     json_t *tau = json_array(), *share = json_array(), *json;
 
     for (int k = 0; k < p->s.exits; k++) {
-        json_array_append_new(tau, isfinite(x->tau[k]) ? json_real((double)x->tau[k])
-                                   : x->tau[k] > 0     ? json_real(1e5)
-                                                       : json_real(-1e5));
-        json_array_append_new(share, json_real(x->found.fraction[k]));
+        json_push(tau, isfinite(x->tau[k]) ? json_real((double)x->tau[k])
+                       : x->tau[k] > 0     ? json_real(1e5)
+                                           : json_real(-1e5));
+        json_push(share, json_real(x->found.fraction[k]));
     }
     json = json_pack("{s:o, s:o, s:f, s:f, s:I, s:s}", "tau", tau, "exit_fraction", share,
                      p->gflops ? "average_llm_gflops" : "average_layers_share", x->found.cost,
                      "share_of_full_depth", x->found.cost / p->s.cost[p->s.exits - 1], "samples",
                      (json_int_t)p->s.n, "solver", x->solver);
-    json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    printf("\n");
-    json_decref(json);
+    return json_print(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9), err);
 }
 
 deer_status official_values(const official_request *r, deer_error *err)
@@ -217,7 +217,7 @@ deer_status official_values(const official_request *r, deer_error *err)
     if (!status && r->print_official)
         print_official(&x, p.s.exits);
     else if (!status && r->json)
-        print_machines(&p, &x);
+        status = print_machines(&p, &x, err);
     else if (!status)
         print_people(r, &p, &x);
     steps_free(&p.s);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official_values.h - thresholds from the criterion values that the official code leaves in its
  * checkpoints (`values`, [exits, samples]): deer-calib solve --official, check --official. */
 #ifndef CALIB_OFFICIAL_VALUES_H

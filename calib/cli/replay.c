@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* replay.c - deer-calib replay: demonstrations through a model into a feature cache. */
 #include <stdio.h>
 

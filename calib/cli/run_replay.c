@@ -1,18 +1,12 @@
+/* SPDX-License-Identifier: MIT */
 /* run_replay.c - replay, seen by a person. */
 #include "calib/cli/run_replay.h"
 
 #include <stdio.h>
 
-#include "runtime/cli/tool.h"
-
-typedef struct {
-    tool_progress bar;
-    bool started;
-} watch;
-
-static void show(void *context, long done, long total)
+void replay_watch_show(void *context, long done, long total)
 {
-    watch *w = context;
+    replay_watch *w = context;
 
     if (!w->started)
         tool_progress_start(&w->bar, "replay", "steps", (double)total);
@@ -20,20 +14,14 @@ static void show(void *context, long done, long total)
     tool_progress_update(&w->bar, (double)done);
 }
 
-deer_status run_replay(const replay_spec *spec, replay_report *report, deer_error *err)
+void replay_watch_end(void *context, const replay_spec *spec, const replay_report *report)
 {
-    watch w = {.started = false};
-    replay_spec watched = *spec;
+    replay_watch *w = context;
     char name[256];
-    deer_status status;
 
-    watched.progress = show;
-    watched.context = &w;
-    status = replay(&watched, report, err);
-    if (w.started)
-        tool_progress_end(&w.bar);
-    if (status)
-        return status;
+    if (w->started)
+        tool_progress_end(&w->bar);
+    w->started = false;
     snprintf(name, sizeof name, spec->files > 1 ? "%.200s and %d more" : "%.200s", spec->demos[0],
              spec->files - 1);
     fprintf(stderr, "%s: %ld episodes, %ld steps", name, report->episodes, report->steps);
@@ -51,5 +39,20 @@ deer_status run_replay(const replay_spec *spec, replay_report *report, deer_erro
         fprintf(stderr,
                 "%s: %d of %d shards are not there yet (other parts or processes write them)\n",
                 spec->cache, report->missing, report->shards);
-    return DEER_OK;
+}
+
+deer_status run_replay(const replay_spec *spec, replay_report *report, deer_error *err)
+{
+    replay_watch w = {.started = false};
+    replay_spec watched = *spec;
+    deer_status status;
+
+    watched.progress = replay_watch_show;
+    watched.context = &w;
+    status = replay(&watched, report, err);
+    if (!status)
+        replay_watch_end(&w, spec, report);
+    else if (w.started)
+        tool_progress_end(&w.bar);
+    return status;
 }

@@ -1,13 +1,33 @@
+/* SPDX-License-Identifier: MIT */
 /* run_replay.h - replay with a progress bar and a closing line on standard error, which names the
- * demonstrations: the cache may be a temporary one. */
+ * demonstrations: the cache may be a temporary one.
+ *
+ *   replay_watch w = {.started = false};
+ *   spec.progress = replay_watch_show, spec.context = &w;
+ *   if (!replay(&spec, &report, &err))
+ *       replay_watch_end(&w, &spec, &report);
+ */
 #ifndef CALIB_RUN_REPLAY_H
 #define CALIB_RUN_REPLAY_H
 
 #include "calib/replay/replay.h"
+#include "runtime/cli/tool.h"
 
 #define REPLAY_BATCH 8     /* observations a product takes: enough for large ones */
 #define REPLAY_PER_SHARD 8 /* episodes of a shard: what a killed replay loses per thread */
 
+typedef struct {
+    tool_progress bar;
+    bool started;
+} replay_watch;
+
+/* For replay_spec.progress. */
+void replay_watch_show(void *context, long done, long total);
+
+/* Ends the bar and says what was replayed; for calibrate_source.replayed. */
+void replay_watch_end(void *context, const replay_spec *spec, const replay_report *report);
+
+/* All of it. */
 deer_status run_replay(const replay_spec *spec, replay_report *report, deer_error *err);
 
 #endif

@@ -1,12 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* settings.c - words of the command line. */
 #include "calib/cli/settings.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const char *const criteria[] = {"l2", "mean", "max", "cosine", "combined", NULL};
 static const char *const losses[] = {"deepest", "demo", NULL};
@@ -91,27 +88,4 @@ deer_status settings_part(const char *word, int *part, int *parts, deer_error *e
         *part >= *parts)
         return deer_fail_with(DEER_USAGE, err, "'%s' is no value for --part; say 0/4 .. 3/4", word);
     return DEER_OK;
-}
-
-deer_status settings_open_model(const cache *c, const char *path, deer_model **model,
-                                deer_error *err)
-{
-    *model = NULL;
-    if (!path && !c->about.model_path[0])
-        return deer_fail(err, "%s does not say where its model is; give it with --model", c->dir);
-    if (!path && access(c->about.model_path, R_OK))
-        return deer_fail(err,
-                         "the model of %s, %s, cannot be read (%s); say where it is with --model, "
-                         "or use --history full",
-                         c->dir, c->about.model_path, strerror(errno));
-    if (deer_model_open(path ? path : c->about.model_path, DEER_ALL_EXITS, model, err))
-        return DEER_FAILED;
-    if (!strcmp(deer_model_fingerprint(*model), c->about.model))
-        return DEER_OK;
-    deer_fail(err, "%s (%.8s) is not the model that the cache %s is of (%.8s)",
-              path ? path : c->about.model_path, deer_model_fingerprint(*model), c->dir,
-              c->about.model);
-    deer_model_close(*model);
-    *model = NULL;
-    return DEER_FAILED;
 }

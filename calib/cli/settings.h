@@ -1,5 +1,5 @@
-/* settings.h - what the options of the sub-commands mean: words, sizes, the model behind a cache.
- */
+/* SPDX-License-Identifier: MIT */
+/* settings.h - what the options of the sub-commands mean: words and parts. */
 #ifndef CALIB_SETTINGS_H
 #define CALIB_SETTINGS_H
 
@@ -17,9 +17,5 @@ deer_status settings_part(const char *word, int *part, int *parts, deer_error *e
 
 const char *settings_history_name(history_kind history);
 const char *settings_loss_name(loss_reference loss);
-
-/* The model of a cache: path when not NULL, else where replay found it. Must be the cache's. */
-deer_status settings_open_model(const cache *c, const char *path, deer_model **model,
-                                deer_error *err);
 
 #endif

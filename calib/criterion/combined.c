@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* combined.c - one regression an exit. */
 #include "calib/criterion/combined.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* combined.h - fits the combined criterion: what stopping at an exit is expected to lose.
  *
  *   deer_score score[DEER_MAX_EXITS];

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* regression.c - gamma regression by Fisher scoring. */
 #include "calib/criterion/regression.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* regression.h - what a loss is expected to be, from numbers known before it.
  *
  *   term [n, m], the first of each row 1;  y [n], not negative

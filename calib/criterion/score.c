@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* score.c - the loss of stopping, fitted to signals, as a criterion. */
 #include "calib/criterion/score.h"
 

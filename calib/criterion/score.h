@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* score.h - would another criterion than delta do better? Thresholds on a fitted score.
  *
  *   score_verdict v;

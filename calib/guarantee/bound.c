@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bound.c - betting against a mean, and Student's t. */
 #include "calib/guarantee/bound.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bound.h - is a mean below a limit? Tests that hold at finite samples, from independent draws.
  *
  *   p = bound_p_value(BOUND_BETTING, z, n, 0, low, high, spread, 0.1);

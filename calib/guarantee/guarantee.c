@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* guarantee.c - splitting, testing in sequence, choosing. */
 #include "calib/guarantee/guarantee.h"
 
@@ -7,19 +8,11 @@
 #include <string.h>
 
 #include "calib/solve/frontier.h"
+#include "runtime/base/random.h"
 
 enum { COARSE = 8, FINE = 40, CANDIDATES = COARSE + FINE };
 
 /* ---------------------------------------------------------------- splitting ---------------- */
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 typedef struct {
     uint64_t kind, key; /* drawn for its kind, and for itself */
@@ -39,7 +32,7 @@ static ticket draw_ticket(const guarantee_spec *spec, int episode, uint64_t *sta
 {
     uint64_t of_kind = spec->seed ^ (spec->stratum ? (uint64_t)spec->stratum[episode] << 32 : 0);
 
-    return (ticket){next_random(&of_kind), next_random(state), episode};
+    return (ticket){random_next(&of_kind), random_next(state), episode};
 }
 
 /* Episodes stand in line, those of a kind together, in an order drawn for kinds and within them.
@@ -50,7 +43,7 @@ deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_
 {
     ticket *line = malloc((size_t)episodes * sizeof *line + 1);
     uint64_t state = spec->seed;
-    double due = (double)(next_random(&state) >> 11) / 9007199254740992.0; /* 0..1, 53 bits */
+    double due = random_unit(&state);
 
     if (!line)
         return deer_fail(err, "out of memory for %d episodes", episodes);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* guarantee.h - thresholds whose promise holds on unseen episodes, with a stated confidence.
  *
  *   guarantee_split(&spec, episodes, for_solving, &err);       // two parts, stratified

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* onpolicy.c - solve, replay the head, solve again. */
 #include "calib/pipeline/onpolicy.h"
 
@@ -130,6 +131,7 @@ static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spe
                            solution *x, onpolicy_result *r, bool *found, deer_error *err)
 {
     double budget = spec->solve.budget, target = budget;
+    deer_status status = DEER_OK;
     bool more = true;
 
     for (r->rounds = 1; more; r->rounds++) {
@@ -145,9 +147,13 @@ static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spe
         r->settled = largest_change(&x->found, &actual) < ONPOLICY_SETTLED && actual.cost <= budget;
         if (r->rounds > 1 && actual.cost > budget)
             target -= actual.cost - budget; /* aim lower by what it was above */
-        more = !r->settled && r->rounds < ONPOLICY_ROUNDS &&
-               !solve_once(spec, &own.s, target, &y, err);
+        more = !r->settled && r->rounds < ONPOLICY_ROUNDS;
+        if (more)
+            status = solve_once(spec, &own.s, target, &y, err);
         offer(r, found, x, &actual, &own, budget);
+        if (status && status != DEER_INFEASIBLE)
+            return status;
+        more = more && !status; /* aimed so low that there is nothing: no more rounds */
         *x = y;
     }
     r->rounds--;

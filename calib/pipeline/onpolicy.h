@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* onpolicy.h - thresholds that keep their budget under the history they make themselves.
  *
  *   onpolicy_spec spec = {.problem = what, .solve = how, .history = HISTORY_ON_POLICY};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* blocks.h - sums over a block of steps whose exits are chosen; shared by the evaluators of deltas
  * (steps.h) and of ranks (grid.h). A block stays in the first-level cache. */
 #ifndef CALIB_BLOCKS_H

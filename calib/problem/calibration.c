@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibration.c - losses, deltas and costs of cached steps. */
 #include "calib/problem/calibration.h"
 
@@ -107,17 +108,18 @@ static int number_groups(const cache *c, int *group_of, int longest)
 static void fill_costs(const cache *c, const int *group_of, int longest,
                        const calibration_spec *spec, calibration *p)
 {
+    const deer_config *config = spec->costs_of ? spec->costs_of : &c->about.config;
     int exits = spec->max_exit + 1;
-    deer_dtype dtype;
+    weight_dtype dtype;
 
-    if (!hardware_dtype_parse(c->about.weights, &dtype))
-        dtype = DEER_F32; /* a cache from before it said so */
+    if (!weight_dtype_from_name(c->about.weights, &dtype))
+        dtype = WEIGHT_F32; /* a cache from before it said so */
     for (int t = 0; t <= longest; t++) {
         deer_cost cost;
 
         if (group_of[t] == NO_GROUP)
             continue;
-        deer_cost_of(&c->about.config, t, dtype, &cost);
+        deer_cost_of(config, t, dtype, &cost);
         for (int k = 0; k < exits; k++) {
             double llm = deer_gflops(cost.exit[k].llm), total = deer_gflops(cost.exit[k].total);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calibration.h - a feature cache turned into a calibration problem.
  *
  *   calibration_spec spec = {.criterion = DEER_CRITERION_L2, .loss = LOSS_DEEPEST,
@@ -31,8 +32,9 @@ typedef struct {
     const deer_score *score; /* [max_exit] of the combined criterion; NULL: not fitted yet, l2 */
     loss_reference loss;
     double gripper_weight;
-    int max_exit;   /* deepest exit allowed: the problem has max_exit + 1 exits */
-    bool scope_llm; /* s.cost counts the decoder alone, else everything */
+    int max_exit;                /* deepest exit allowed: the problem has max_exit + 1 exits */
+    bool scope_llm;              /* s.cost counts the decoder alone, else everything */
+    const deer_config *costs_of; /* whose steps cost that, with as many exits; NULL: the cache's */
 } calibration_spec;
 
 /* Actions of all exits for some steps: rows of a cache under some history. */

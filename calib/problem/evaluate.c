@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* evaluate.c - what candidate thresholds do, in one pass over the columns (declared in steps.h).
  *
  * Steps are taken in blocks that stay in the first-level cache. Exits are visited from the deepest

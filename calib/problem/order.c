@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* order.c - radix sort of float32 columns by index. */
 #include "calib/problem/order.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* order.h - sorting float32 columns once, for everything that scans them by rank.
  *
  *   uint32_t *order = malloc(n * sizeof *order);

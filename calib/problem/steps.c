@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* steps.c - the calibration problem: allocation, checks, selection of episodes. */
 #include "calib/problem/steps.h"
 

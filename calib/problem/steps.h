@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* steps.h - the calibration problem in memory: what every step would cost and lose at every exit.
  *
  *   steps s;

@@ -1,25 +1,19 @@
+/* SPDX-License-Identifier: MIT */
 /* synthetic.c - made-up calibration problems: a drifting difficulty seen through its symptoms. */
 #include "calib/problem/synthetic.h"
 
 #include <math.h>
 
+#include "runtime/base/random.h"
+
 #define TAU_CIRCLE 6.283185307179586
 
 /* ---------------------------------------------------------------- random numbers ----------- */
 
-/* SplitMix64: tiny, seedable, good enough for test data. Source: Steele, Lea, Flood 2014. */
-static uint64_t next_bits(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
+/* Within (0, 1). */
 static double uniform(uint64_t *state)
 {
-    return ((double)(next_bits(state) >> 11) + 0.5) / 9007199254740992.0;
+    return ((double)(random_next(state) >> 11) + 0.5) * 0x1p-53;
 }
 
 static double normal(uint64_t *state)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* synthetic.h - made-up calibration problems with a known character, for tests and benches.
  *
  *   synthetic_spec spec = synthetic_default(6, 200, 7);     // 6 exits, 200 episodes, seed 7

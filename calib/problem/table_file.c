@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* table_file.c - calibration problems as plain HDF5 datasets. */
 #include "calib/problem/table_file.h"
 
@@ -150,12 +151,9 @@ deer_status table_file_read(const char *path, table_file *t, deer_error *err)
     deer_status status;
 
     *t = (table_file){.has_memory = false};
-    hdf5_quiet();
-    if (access(path, R_OK))
-        return deer_fail(err, "cannot open %s: is it there, and may you read it?", path);
-    file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    file = hdf5_open(path, err);
     if (file < 0)
-        return deer_fail(err, "%s is no HDF5 file, or it is damaged", path);
+        return DEER_FAILED;
     status = read_open(file, path, t, err);
     H5Fclose(file);
     if (status)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* table_file.h - a calibration problem of anybody's early-exit model, from plain HDF5 datasets.
  *
  *   delta   [N, K]  exit k may be taken when its delta is at or below the threshold; NaN: never

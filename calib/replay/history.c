@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: MIT */
 /* history.c - batches of episodes through the action head. */
 #include "calib/replay/history.h"
 
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/half.h"
+#include "runtime/base/jobs.h"
+#include "runtime/base/random.h"
 #include "runtime/base/threads.h"
 #include "runtime/policy/exit_policy.h"
 
@@ -36,21 +37,9 @@ typedef struct {
     int units;
     bool keep;
     calibration_actions *a;
-    atomic_int next_unit;
-    atomic_bool stop;
-    pthread_mutex_t mutex;
-    deer_status status;
-    deer_error err;
 } job;
 
 /* ---------------------------------------------------------------- tracks ------------------- */
-
-static uint64_t scramble(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 static int windows_of(int length)
 {
@@ -80,7 +69,7 @@ static void add_track(job *j, int e, int i)
         t->steps = SAMPLE_TO;
         t->sample_from = SAMPLE_FROM;
     }
-    t->random = scramble(j->rule->seed * 0x9e3779b97f4a7c15u + (uint64_t)j->n_tracks + 1);
+    t->random = random_mix(j->rule->seed * RANDOM_STEP + (uint64_t)j->n_tracks + 1);
     for (int s = 0; j->a->row && s < samples_of(t, j->rule->kind); s++)
         j->a->row[j->a->n + s] = j->c->episode[e].first + t->from + t->sample_from + s;
     j->a->n += samples_of(t, j->rule->kind);
@@ -175,8 +164,7 @@ static int choose_exit(const worker *w, track *t, int slot)
         return rule->max_exit;
     if (rule->kind == HISTORY_ON_POLICY)
         return decide(rule, t, w->pose + slot * w->rows * DEER_POSE, w->gripper + slot * w->rows);
-    t->random += 0x9e3779b97f4a7c15u;
-    return (int)(scramble(t->random) % (uint64_t)(rule->max_exit + 1));
+    return (int)(random_next(&t->random) % (uint64_t)(rule->max_exit + 1));
 }
 
 static void keep_state(const worker *w, float *state, int slot, int row)
@@ -303,55 +291,32 @@ static deer_status worker_open(job *j, worker *w, deer_error *err)
     return deer_fail(err, "out of memory replaying the head");
 }
 
-static void *worker_main(void *context)
+static deer_status run_units(jobs *all, void *context, deer_error *err)
 {
-    job *j = context;
     worker w;
-    deer_error err;
-    deer_status status = worker_open(j, &w, &err);
+    deer_status status = worker_open(context, &w, err);
 
-    while (!status && !atomic_load(&j->stop)) {
-        int unit = atomic_fetch_add(&j->next_unit, 1);
-        if (unit >= j->units)
-            break;
-        status = run_unit(&w, unit, &err);
-    }
+    for (int unit; !status && (unit = jobs_next(all)) >= 0;)
+        status = run_unit(&w, unit, err);
     worker_close(&w);
-    if (status) {
-        atomic_store(&j->stop, true);
-        pthread_mutex_lock(&j->mutex);
-        j->status = status;
-        j->err = err;
-        pthread_mutex_unlock(&j->mutex);
-    }
-    return NULL;
+    return status;
 }
 
 static deer_status run_threads(job *j, int threads, deer_error *err)
 {
-    int wanted = threads < j->units ? threads : j->units, started = 0, before = threads_count();
-    pthread_t *thread = calloc((size_t)wanted, sizeof *thread);
+    int before = threads_count();
+    deer_status status;
 
-    if (!thread)
-        return deer_fail(err, "out of memory starting %d threads", wanted);
     deer_set_threads(1); /* the units keep the cores busy */
-    while (started < wanted && !pthread_create(&thread[started], NULL, worker_main, j))
-        started++;
-    for (int i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
+    status = jobs_run(j->units, threads, run_units, j, err);
     deer_set_threads(before);
-    free(thread);
-    if (!started)
-        return deer_fail(err, "cannot start a thread");
-    if (j->status)
-        *err = j->err;
-    return j->status;
+    return status;
 }
 
 deer_status history_replay(cache *c, const deer_model *model, const history_rule *rule, int threads,
                            calibration_actions *a, deer_error *err)
 {
-    job j = {.c = c, .model = model, .rule = rule, .a = a, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    job j = {.c = c, .model = model, .rule = rule, .a = a};
     deer_status status;
 
     *a = (calibration_actions){0};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* history.h - what the exits would say under another history.
  *
  *   history_rule rule = {.kind = HISTORY_ON_POLICY, .tau = tau, .max_exit = 5,

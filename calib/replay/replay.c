@@ -1,14 +1,15 @@
+/* SPDX-License-Identifier: MIT */
 /* replay.c - threads that turn episodes into shards. */
 #include "calib/replay/replay.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "calib/replay/replay_shard.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 
 /* What all threads share. */
@@ -17,13 +18,9 @@ typedef struct {
     deer_model *model;
     demos *recorded;
     cache_manifest about;
-    atomic_int next_shard;
-    atomic_bool stop;
     sem_t work;            /* as many may compute at a time as there are threads */
     pthread_mutex_t mutex; /* of what follows */
     long done, replayed, total;
-    deer_error err; /* the first error */
-    deer_status status;
 } job;
 
 /* ---------------------------------------------------------------- shards ------------------- */
@@ -63,7 +60,7 @@ static deer_status make_shard(job *j, shard_replay *r, int index, deer_error *er
     if (cache_shard_alloc(&j->about, index, &shard, err))
         return DEER_FAILED;
     status = shard_replay_run(r, &shard, err);
-    if (!status && !atomic_load(&j->stop))
+    if (!status && !jobs_stopped(r->all))
         status = write_shard(j, index, &shard, err);
     cache_shard_free(&shard);
     return status;
@@ -106,80 +103,56 @@ static deer_status take_shard(job *j, shard_replay *r, int index, deer_error *er
 
 /* ---------------------------------------------------------------- threads ------------------ */
 
-static void report_error(job *j, const deer_error *err)
-{
-    pthread_mutex_lock(&j->mutex);
-    if (!j->status)
-        j->err = *err;
-    j->status = DEER_FAILED;
-    pthread_mutex_unlock(&j->mutex);
-    atomic_store(&j->stop, true);
-}
-
-static void *worker_main(void *context)
+static deer_status take_shards(jobs *all, void *context, deer_error *err)
 {
     job *j = context;
     shard_replay r;
-    deer_error err;
-    deer_status status = shard_replay_open(&r, j->model, j->spec->batch, &err);
+    deer_status status = shard_replay_open(&r, j->model, j->spec->batch, err);
 
     r.recorded = j->recorded;
     r.path = j->spec->demos[0];
     r.work = &j->work;
-    r.stop = &j->stop;
+    r.all = all;
     r.count = count_replayed;
     r.context = j;
     while (sem_wait(&j->work))
         continue; /* interrupted */
-    while (!status && !atomic_load(&j->stop)) {
-        int index = atomic_fetch_add(&j->next_shard, 1);
-        if (index >= j->about.shards)
-            break;
-        status = take_shard(j, &r, index, &err);
-    }
+    for (int index; !status && (index = jobs_next(all)) >= 0;)
+        status = take_shard(j, &r, index, err);
     sem_post(&j->work);
-    if (status)
-        report_error(j, &err);
     shard_replay_close(&r);
-    return NULL;
+    return status;
 }
 
 /* One thread more than may compute at a time: while one reads or writes, the cores stay busy. */
 static deer_status run_threads(job *j, deer_error *err)
 {
-    int most = j->spec->threads + 1, wanted = most < j->about.shards ? most : j->about.shards;
-    pthread_t *thread = calloc((size_t)wanted, sizeof *thread);
-    int started = 0, before = threads_count();
+    int before = threads_count();
+    deer_status status;
 
-    if (!thread)
-        return deer_fail(err, "out of memory starting %d threads", wanted);
     sem_init(&j->work, 0, (unsigned)j->spec->threads);
     deer_set_threads(1); /* the shards keep the cores busy */
-    while (started < wanted && !pthread_create(&thread[started], NULL, worker_main, j))
-        started++;
-    for (int i = 0; i < started; i++)
-        pthread_join(thread[i], NULL);
+    status = jobs_run(j->about.shards, j->spec->threads + 1, take_shards, j, err);
     deer_set_threads(before);
     sem_destroy(&j->work);
-    free(thread);
-    if (!started)
-        return deer_fail(err, "cannot start a thread");
-    if (j->status)
-        *err = j->err;
-    return j->status;
+    return status;
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */
 
 /* Remembers where the model is, for the commands that replay its head, and its type. */
-static void note_model(const char *from, const deer_model *model, cache_manifest *m)
+static deer_status note_model(const char *from, const deer_model *model, cache_manifest *m,
+                              deer_error *err)
 {
     char *path = realpath(from, NULL);
 
+    if (!path && errno == ENOMEM)
+        return deer_fail(err, "out of memory opening %s", from);
     strcpy(m->weights, deer_model_type(model));
     if (path && strlen(path) < sizeof m->model_path)
         strcpy(m->model_path, path);
     free(path);
+    return DEER_OK;
 }
 
 /* Which exits a policy needs depends on what it was told. */
@@ -188,7 +161,8 @@ static deer_status check_instructions(const demos *recorded, const char *path, d
     for (int i = 0; i < demos_count(recorded); i++) {
         demo_episode e;
 
-        demos_describe(recorded, i, &e);
+        if (demos_describe(recorded, i, &e, err))
+            return DEER_FAILED;
         if (!*e.instruction)
             return deer_fail(err,
                              "%s: %s has no instruction; give the one it was recorded under by "
@@ -222,7 +196,7 @@ static deer_status open_all(job *j, deer_error *err)
                             fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
     free(episode_steps);
     if (!status)
-        note_model(spec->model, j->model, &j->about);
+        status = note_model(spec->model, j->model, &j->about, err);
     j->total = demos_total_steps(j->recorded);
     return status ? status : cache_manifest_settle(spec->cache, &j->about, err);
 }
@@ -258,35 +232,28 @@ static deer_status finish(const job *j, int *missing, deer_error *err)
     return status;
 }
 
-static int count_unknown_words(const job *j)
+static deer_status count_unknown_words(const job *j, int *episodes, deer_error *err)
 {
     demo_episode e;
-    int episodes = 0;
 
+    *episodes = 0;
     for (int i = 0; i < demos_count(j->recorded); i++) {
-        demos_describe(j->recorded, i, &e);
-        episodes += deer_unknown_words(j->model, e.instruction) > 0;
+        if (demos_describe(j->recorded, i, &e, err))
+            return DEER_FAILED;
+        *episodes += deer_unknown_words(j->model, e.instruction) > 0;
     }
-    return episodes;
-}
-
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+    return DEER_OK;
 }
 
 deer_status replay(const replay_spec *spec, replay_report *report, deer_error *err)
 {
     job j = {.spec = spec, .mutex = PTHREAD_MUTEX_INITIALIZER};
-    double started = seconds_now();
+    double started = clock_seconds();
     deer_status status = open_all(&j, err);
 
     *report = (replay_report){0};
     if (!status)
-        report->unknown_words = count_unknown_words(&j);
+        status = count_unknown_words(&j, &report->unknown_words, err);
     if (!status)
         status = run_threads(&j, err);
     if (!status)
@@ -295,7 +262,7 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
     report->steps = j.total;
     report->replayed = j.replayed;
     report->shards = j.about.shards;
-    report->seconds = seconds_now() - started;
+    report->seconds = clock_seconds() - started;
     cache_manifest_free(&j.about);
     if (j.recorded)
         demos_close(j.recorded);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* replay.h - runs a model over recorded demonstrations and caches what every exit sees and says.
  *
  *   replay_spec spec = {.model = "m.safetensors", .demos = &file, .files = 1,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* replay_shard.c - one shard of a replay: features in batches, then the head over time. */
 #include "calib/replay/replay_shard.h"
 
@@ -48,7 +49,7 @@ void shard_replay_close(shard_replay *r)
 
 static bool stopped(const shard_replay *r)
 {
-    return r->stop && atomic_load(r->stop);
+    return r->all && jobs_stopped(r->all);
 }
 
 /* ---------------------------------------------------------------- features ----------------- */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* replay_shard.h - one shard of a replay: features in batches, then the head over time.
  *
  *   shard_replay r;
@@ -14,17 +15,17 @@
 #define CALIB_REPLAY_SHARD_H
 
 #include <semaphore.h>
-#include <stdatomic.h>
 
 #include "calib/cache/cache.h"
 #include "datasets/demos/demos.h"
+#include "runtime/base/jobs.h"
 
 typedef struct {
     /* the caller's */
     demos *recorded;
-    const char *path;  /* of the recordings, for messages */
-    sem_t *work;       /* held while computing, given back while reading; may be NULL */
-    atomic_bool *stop; /* stops soon when true; may be NULL */
+    const char *path; /* of the recordings, for messages */
+    sem_t *work;      /* held while computing, given back while reading; may be NULL */
+    const jobs *all;  /* stops soon when these are stopped; may be NULL */
     void (*count)(void *context, long steps); /* steps whose features are there; may be NULL */
     void *context;
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* coordinate.c - exact coordinate search: prefix sums over ranks, bisection on the price of cost.
  */
 #include "calib/solve/coordinate.h"

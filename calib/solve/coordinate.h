@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* coordinate.h - exact coordinate search for thresholds.
  *
  * With all thresholds but one fixed, what that one does to the sums of loss and cost is known for

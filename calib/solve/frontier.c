@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* frontier.c - answers for many budgets. */
 #include "calib/solve/frontier.h"
 

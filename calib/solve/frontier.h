@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* frontier.h - thresholds for a whole range of budgets.
  *
  *   frontier_path(&s, max_exit, tau, budgets, n, path, &err);    // around one good answer

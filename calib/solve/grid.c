@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* grid.c - ranking the deltas, and evaluating cuts of the ranks. */
 #include "calib/solve/grid.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* grid.h - the calibration problem with deltas replaced by their ranks: what the searches run on.
  *
  *   grid g;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* nlopt_search.c - CRS2-LM and SBPLX over quantiles. */
 #include "calib/solve/nlopt_search.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* nlopt_search.h - global search for thresholds by NLopt, in quantile coordinates.
  *
  * A threshold is the share of steps whose delta is at or below it, so every coordinate lives in

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official.c - assumed exit fractions and sequential quantiles, as the official code has them. */
 #include "calib/solve/official.h"
 

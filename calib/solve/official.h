@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official.h - the thresholds of the official code, to the last bit.
  *
  *   official_sorted sorted;

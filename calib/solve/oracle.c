@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* oracle.c - the per-step oracle under an average budget, by bisection on the price of cost. */
 #include "calib/solve/oracle.h"
 

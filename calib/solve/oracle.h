@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* oracle.h - how good any exit rule could be on these steps.
  *
  * The per-step oracle sees every exit's loss before it chooses, and only the average budget binds

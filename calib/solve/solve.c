@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve.c - choosing a method, and the path from a sample of the steps to all of them. */
 #include "calib/solve/solve.h"
 
@@ -6,12 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "calib/solve/coordinate.h"
 #include "calib/solve/nlopt_search.h"
 #include "calib/solve/oracle.h"
 #include "calib/solve/solve_official.h"
+#include "runtime/base/clock.h"
 
 /* Searches run on a sample of evenly taken steps with about this many step-exit pairs; the answer
  * is then refined on all steps. */
@@ -37,14 +38,6 @@ int solve_deepest(const double *peak, const double *memory, int exits, double pe
         if (peak[k] <= peak_limit && memory[k] <= memory_limit)
             deepest = k;
     return deepest;
-}
-
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 /* ---------------------------------------------------------------- feasibility -------------- */
@@ -320,7 +313,7 @@ deer_status solve_official_best(const steps *s, const solve_spec *spec, solution
 deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
 {
     job j = {.s = s, .spec = spec};
-    double started = seconds_now();
+    double started = clock_seconds();
     deer_status status = check_feasible(s, spec, err);
 
     *x = (solution){.max_exit = spec->max_exit};
@@ -334,6 +327,6 @@ deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_erro
         return status;
     steps_evaluate(s, x->tau, x->max_exit, &x->found);
     x->evaluations = j.evaluations;
-    x->seconds = seconds_now() - started;
+    x->seconds = clock_seconds() - started;
     return DEER_OK;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve.h - thresholds under an average budget.
  *
  *   solve_spec spec = {.budget = 0.4, .max_exit = 5, .method = SOLVE_BEST, .seed = 1};

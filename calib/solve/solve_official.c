@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve_official.c - bisection of the official heuristics' parameter. */
 #include "calib/solve/solve_official.h"
 

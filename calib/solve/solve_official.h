@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* solve_official.h - the official heuristics, their one parameter turned to meet a budget. */
 #ifndef CALIB_SOLVE_OFFICIAL_H
 #define CALIB_SOLVE_OFFICIAL_H

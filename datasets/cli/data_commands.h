@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* commands.h - the sub-commands of deer-data. */
 #ifndef DATA_COMMANDS_H
 #define DATA_COMMANDS_H

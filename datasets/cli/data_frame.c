@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* frame.c - deer-data frame: one camera image of a demonstration as a PNG. */
 #include <string.h>
 
@@ -49,10 +50,11 @@ static deer_status run(const char *path, const demos_options *reading, const cha
 
 int data_frame_main(int argc, char **argv)
 {
-    const char *name = NULL, *camera = "static", *out = NULL, *rest[argc];
+    const char *name = NULL, *camera = "static", *out = NULL, *file = NULL, *rest[argc];
     demos_options reading = {NULL};
     long step = 0;
     const tool_option options[] = {
+        {"demos", TOOL_STRING, &file, "FILE", "the same as naming it without --demos"},
         {"demo", TOOL_STRING, &name, "NAME", "demonstration (default the first)"},
         {"step", TOOL_INT, &step, "T", "step, -1 for the last (default 0)"},
         {"camera", TOOL_STRING, &camera, "NAME", "static or gripper (default static)"},
@@ -72,12 +74,13 @@ int data_frame_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
     wrist = !strcmp(camera, "gripper");
-    if (count != 1 || !out)
+    file = tool_only(rest, count, file);
+    if (!file || !out)
         return tool_usage(&self, "one demonstrations file and --out are needed");
     if (!wrist && strcmp(camera, "static"))
         return tool_usage(&self, "'%s' is no camera: static or gripper", camera);
     if (tool_ends_otherwise(&self, "out", out, ".png"))
         return DEER_USAGE;
-    status = run(rest[0], &reading, name, step, wrist, out, &err);
+    status = run(file, &reading, name, step, wrist, out, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

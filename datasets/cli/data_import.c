@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* data_import.c - deer-data import: other people's datasets as demonstrations. */
 #include <errno.h>
 #include <stdio.h>

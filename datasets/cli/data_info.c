@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* info.c - deer-data info: what a demonstrations file holds. */
 #include <jansson.h>
 #include <math.h>
@@ -9,6 +10,7 @@
 
 #include "datasets/cli/data_commands.h"
 #include "datasets/demos/demos.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
 static const char *const action_names[DEMO_ACTION] = {"x",     "y",   "z",      "roll",
@@ -119,7 +121,8 @@ static deer_status gather(summary *s, demos *d, deer_error *err)
         s->low[c] = INFINITY, s->high[c] = -INFINITY;
     for (int i = 0; i < s->count; i++) {
         demo_episode e;
-        demos_describe(d, i, &e);
+        if (demos_describe(d, i, &e, err))
+            return DEER_FAILED;
         add_shape(s, &e, i);
         if (add_actions(s, d, i, err))
             return DEER_FAILED;
@@ -162,19 +165,19 @@ static void warn_of_actions(const summary *s, int c, json_t *list)
     if (s->not_finite[c]) {
         snprintf(text, sizeof text, "%s: %ld values are not finite; the file cannot be replayed",
                  action_names[c], s->not_finite[c]);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
     if (s->outside[c]) {
         snprintf(text, sizeof text,
                  "%s: %ld values lie outside -1..1; scale the actions as the policy was trained, "
                  "the file cannot be replayed",
                  action_names[c], s->outside[c]);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
     if (s->finite[c] && s->low[c] == s->high[c]) {
         snprintf(text, sizeof text, "%s: every value is %g; losses say nothing about it",
                  action_names[c], s->low[c]);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
 }
 
@@ -217,7 +220,7 @@ static json_t *warnings_of(const summary *s)
                  "%d demonstrations are few: a promise on unseen episodes (--confidence) needs %d "
                  "and more",
                  s->count, FEW_EPISODES);
-        json_array_append_new(list, json_string(text));
+        json_push(list, json_string(text));
     }
     return list;
 }
@@ -300,10 +303,10 @@ static json_t *tasks_json(const summary *s)
         end = run_end(s, from, false);
         count_run(s, from, end, &steps, &instructions);
         for (int i = from; i < end; i = run_end(s, i, true))
-            json_array_append_new(texts, json_string(s->line[i].instruction));
-        json_array_append_new(tasks, json_pack("{s:s, s:i, s:I, s:o}", "task", s->line[from].task,
-                                               "demonstrations", end - from, "steps",
-                                               (json_int_t)steps, "instructions", texts));
+            json_push(texts, json_string(s->line[i].instruction));
+        json_push(tasks,
+                  json_pack("{s:s, s:i, s:I, s:o}", "task", s->line[from].task, "demonstrations",
+                            end - from, "steps", (json_int_t)steps, "instructions", texts));
     }
     return tasks;
 }
@@ -313,9 +316,9 @@ static json_t *actions_json(const summary *s)
     json_t *actions = json_array();
 
     for (int c = 0; c < DEMO_ACTION; c++)
-        json_array_append_new(actions, json_pack("{s:s, s:f, s:f, s:f}", "name", action_names[c],
-                                                 "min", end_of(s, s->low, c), "mean", mean_of(s, c),
-                                                 "max", end_of(s, s->high, c)));
+        json_push(actions, json_pack("{s:s, s:f, s:f, s:f}", "name", action_names[c], "min",
+                                     end_of(s, s->low, c), "mean", mean_of(s, c), "max",
+                                     end_of(s, s->high, c)));
     return actions;
 }
 
@@ -324,7 +327,7 @@ static json_t *range_json(range r)
     return json_pack("[i, i]", r.low, r.high);
 }
 
-static void print_json(const summary *s)
+static deer_status print_json(const summary *s, deer_error *err)
 {
     json_t *root = json_pack(
         "{s:s, s:I, s:s?, s:i, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "file", s->path,
@@ -335,9 +338,7 @@ static void print_json(const summary *s)
         "gripper_width", range_json(s->gripper_width), "actions", actions_json(s), "tasks",
         tasks_json(s), "warnings", warnings_of(s));
 
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }
 
 /* ---------------------------------------------------------------- command ------------------ */
@@ -355,8 +356,10 @@ static deer_status run(const char *const *paths, int n, const demos_options *rea
     for (int i = 0; i < n; i++)
         s.bytes += stat(paths[i], &info) ? 0 : info.st_size;
     status = gather(&s, d, err);
-    if (!status)
-        (json ? print_json : print_text)(&s);
+    if (!status && json)
+        status = print_json(&s, err);
+    else if (!status)
+        print_text(&s);
     demos_close(d);
     free(s.line);
     return status;
@@ -364,10 +367,12 @@ static deer_status run(const char *const *paths, int n, const demos_options *rea
 
 int data_info_main(int argc, char **argv)
 {
+    tool_files files = {.count = 0};
     const char *rest[argc];
     demos_options reading = {NULL};
     bool json = false;
     const tool_option options[] = {
+        {"demos", TOOL_FILES, &files, "FILE..", "the same as naming them without --demos"},
         {"static-camera", TOOL_STRING, &reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
@@ -384,8 +389,8 @@ int data_info_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
-    if (count < 1)
-        return tool_usage(&self, "a demonstrations file is needed");
-    status = run(rest, count, &reading, json, &err);
+    if (!count == !files.count)
+        return tool_usage(&self, "demonstrations files are needed, with or without --demos");
+    status = run(count ? rest : files.name, count ? count : files.count, &reading, json, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

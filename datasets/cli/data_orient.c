@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* data_orient.c - turning images. */
 #include "datasets/cli/data_orient.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* data_orient.h - turning images: robosuite and LIBERO store them upside down. */
 #ifndef DATA_ORIENT_H
 #define DATA_ORIENT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* parts.c - an import's finished episodes, kept beside the file they will be in. */
 #include "datasets/cli/data_parts.h"
 
@@ -15,6 +16,7 @@
 #include <xxhash.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/base/json_file.h"
 
 enum { PATH = 4352, MAX_NOTE = 4096, BLOCK = 1 << 20 };
@@ -58,13 +60,7 @@ static json_t *read_json(const char *path)
 /* Writes and frees it. */
 static deer_status write_json(const char *path, json_t *json, deer_error *err)
 {
-    char *text = json ? json_dumps(json, JSON_SORT_KEYS) : NULL;
-    deer_status status = text ? file_write(path, text, strlen(text), err)
-                              : deer_fail(err, "out of memory writing %s", path);
-
-    free(text);
-    json_decref(json);
-    return status;
+    return json_write(path, json, JSON_SORT_KEYS, err);
 }
 
 /* Of a file's bytes; false when it cannot be read. */

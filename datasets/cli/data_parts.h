@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* parts.h - an import in parts that survive being killed.
  *
  *   parts p;

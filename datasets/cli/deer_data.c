@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_data.c - looks into demonstrations, imports them. */
 #include "datasets/cli/data_commands.h"
 #include "runtime/cli/tool.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_sim.c - the tabletop benchmark: record demonstrations, judge policies. */
 #include "datasets/cli/sim_commands.h"
 #include "runtime/cli/tool.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* png_file.c - an RGB picture into a PNG file. */
 #include "datasets/cli/png_file.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* png_file.h - an RGB picture into a PNG file. */
 #ifndef DATASETS_PNG_FILE_H
 #define DATASETS_PNG_FILE_H

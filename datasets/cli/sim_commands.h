@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* commands.h - the sub-commands of deer-sim. */
 #ifndef SIM_COMMANDS_H
 #define SIM_COMMANDS_H

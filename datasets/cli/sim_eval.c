@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
  * setting. */
 #include <math.h>
@@ -220,8 +221,10 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
         status = load_fractions(e, r->random, err);
     if (!status)
         status = evaluate(e, episodes, (int)r->workers, err);
-    if (!status)
-        (r->json ? evaluation_print_json : evaluation_print)(e);
+    if (!status && r->json)
+        status = evaluation_print_json(e, err);
+    else if (!status)
+        evaluation_print(e);
     deer_model_close(e->model);
     return status;
 }

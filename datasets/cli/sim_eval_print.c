@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* eval_print.c - what an evaluation found: tables for people, JSON for programs. */
 #include <jansson.h>
 #include <math.h>
@@ -5,7 +6,8 @@
 #include <stdlib.h>
 
 #include "datasets/cli/sim_evaluation.h"
-#include "datasets/tabletop/random.h"
+#include "runtime/base/json_build.h"
+#include "runtime/base/random.h"
 
 /* ---------------------------------------------------------------- sums --------------------- */
 
@@ -103,7 +105,7 @@ static json_t *exit_fractions(const tally *t, int exits)
     json_t *list = json_array();
 
     for (int k = 0; k < exits; k++)
-        json_array_append_new(list, json_real((double)steps_at(t, k) / (double)t->steps));
+        json_push(list, json_real((double)steps_at(t, k) / (double)t->steps));
     return list;
 }
 
@@ -124,13 +126,13 @@ static void add_chains_json(const evaluation *e, json_t *root)
     double low, high;
 
     for (int n = 1; n <= TABLETOP_CHAIN; n++)
-        json_array_append_new(list, json_real(in_a_row(e, n)));
+        json_push(list, json_real(in_a_row(e, n)));
     length_interval(e, &low, &high);
-    json_object_set_new(root, "chains", json_integer(e->chains));
-    json_object_set_new(root, "in_a_row", list);
-    json_object_set_new(root, "avg_length", json_real(average_length(e->reached, e->chains)));
-    json_object_set_new(root, "avg_length_low", json_real(low));
-    json_object_set_new(root, "avg_length_high", json_real(high));
+    json_put(root, "chains", json_integer(e->chains));
+    json_put(root, "in_a_row", list);
+    json_put(root, "avg_length", json_real(average_length(e->reached, e->chains)));
+    json_put(root, "avg_length_low", json_real(low));
+    json_put(root, "avg_length_high", json_real(high));
 }
 
 static json_t *phases_json(const tally *t, int exits)
@@ -140,8 +142,8 @@ static json_t *phases_json(const tally *t, int exits)
     for (int p = 0; p < TABLETOP_PHASES; p++) {
         json_t *list = json_array();
         for (int k = 0; k < exits; k++)
-            json_array_append_new(list, json_integer(t->exits[p][k]));
-        json_object_set_new(phases, tabletop_phase_name((tabletop_phase)p), list);
+            json_push(list, json_integer(t->exits[p][k]));
+        json_put(phases, tabletop_phase_name((tabletop_phase)p), list);
     }
     return phases;
 }
@@ -156,15 +158,14 @@ static void add_conditions_json(const evaluation *e, json_t *root)
 {
     bool fixed = e->model && !e->thresholds_file && !e->random_file;
 
-    json_object_set_new(root, "seed", json_integer((json_int_t)e->seed));
-    json_object_set_new(root, "split",
-                        json_string(e->split == TABLETOP_UNSEEN ? "unseen" : "seen"));
-    json_object_set_new(root, "model_fingerprint",
-                        text_or_null(e->model ? deer_model_fingerprint(e->model) : NULL));
-    json_object_set_new(root, "weights", text_or_null(e->model ? deer_model_type(e->model) : NULL));
-    json_object_set_new(root, "exit", fixed ? json_integer(e->thresholds.max_exit) : json_null());
-    json_object_set_new(root, "thresholds", text_or_null(e->thresholds_file));
-    json_object_set_new(root, "random_exits", text_or_null(e->random_file));
+    json_put(root, "seed", json_integer((json_int_t)e->seed));
+    json_put(root, "split", json_string(e->split == TABLETOP_UNSEEN ? "unseen" : "seen"));
+    json_put(root, "model_fingerprint",
+             text_or_null(e->model ? deer_model_fingerprint(e->model) : NULL));
+    json_put(root, "weights", text_or_null(e->model ? deer_model_type(e->model) : NULL));
+    json_put(root, "exit", fixed ? json_integer(e->thresholds.max_exit) : json_null());
+    json_put(root, "thresholds", text_or_null(e->thresholds_file));
+    json_put(root, "random_exits", text_or_null(e->random_file));
 }
 
 /* What only a policy has. */
@@ -175,17 +176,16 @@ static void add_policy_json(const evaluation *e, json_t *root)
     deer_cost deepest;
 
     deer_cost_of(config, config->max_text, deer_dtype_of(e->model), &deepest);
-    json_object_set_new(root, "peak_llm_gflops", json_real(t->peak_llm));
-    json_object_set_new(root, "peak_total_gflops", json_real(t->peak_total));
-    json_object_set_new(
-        root, "memory_bytes",
-        json_integer((json_int_t)deepest.exit[e->thresholds.max_exit].memory_bytes));
-    json_object_set_new(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
-    json_object_set_new(root, "exit_fractions", exit_fractions(t, config->exits));
-    json_object_set_new(root, "phase_exits", phases_json(t, config->exits));
+    json_put(root, "peak_llm_gflops", json_real(t->peak_llm));
+    json_put(root, "peak_total_gflops", json_real(t->peak_total));
+    json_put(root, "memory_bytes",
+             json_integer((json_int_t)deepest.exit[e->thresholds.max_exit].memory_bytes));
+    json_put(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
+    json_put(root, "exit_fractions", exit_fractions(t, config->exits));
+    json_put(root, "phase_exits", phases_json(t, config->exits));
 }
 
-void evaluation_print_json(const evaluation *e)
+deer_status evaluation_print_json(const evaluation *e, deer_error *err)
 {
     const tally *t = &e->all;
     json_t *root = tally_json(t), *tasks = json_object();
@@ -194,21 +194,18 @@ void evaluation_print_json(const evaluation *e)
         if (e->each[i].rollouts) {
             json_t *task = tally_json(&e->each[i]);
             if (e->model)
-                json_object_set_new(task, "mean_exit", json_real(mean_exit_of(&e->each[i])));
-            json_object_set_new(tasks, tabletop_task_name(i), task);
+                json_put(task, "mean_exit", json_real(mean_exit_of(&e->each[i])));
+            json_put(tasks, tabletop_task_name(i), task);
         }
-    json_object_set_new(root, "mean_steps",
-                        t->successes ? json_real((double)t->successful_steps / t->successes)
-                                     : json_null());
+    json_put(root, "mean_steps",
+             t->successes ? json_real((double)t->successful_steps / t->successes) : json_null());
     add_conditions_json(e, root);
     if (e->chains)
         add_chains_json(e, root);
     if (e->model)
         add_policy_json(e, root);
-    json_object_set_new(root, "tasks", tasks);
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
+    json_put(root, "tasks", tasks);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }
 
 /* ---------------------------------------------------------------- tables ------------------- */

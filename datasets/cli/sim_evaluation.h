@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* evaluation.h - closed-loop rollouts of a policy: settings, sums, and how they are printed. */
 #ifndef SIM_EVALUATION_H
 #define SIM_EVALUATION_H
@@ -38,6 +39,6 @@ typedef struct {
 
 /* Tables for people, JSON for programs, on standard output. */
 void evaluation_print(const evaluation *e);
-void evaluation_print_json(const evaluation *e);
+deer_status evaluation_print_json(const evaluation *e, deer_error *err);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* picture.c - deer-sim picture: what the two cameras see, as a PNG. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
  * policy's own path. */
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include "datasets/tabletop/chain.h"
 #include "datasets/tabletop/parallel.h"
 #include "datasets/tabletop/rollout.h"
+#include "runtime/base/clock.h"
 #include "runtime/cli/tool.h"
 
 enum { MAX_TASKS = 256, TRIES = 5 };
@@ -154,7 +156,7 @@ static bool understand(const tool_command *self, request *q, recording *r)
     else if (q->noise < 0)
         tool_usage(self, "--noise must be 0 or more, not %g", q->noise);
     else if (q->exit != TOOL_NOT_GIVEN && !q->model)
-        tool_usage(self, "--exit needs --policy");
+        tool_usage(self, "--exit needs --model");
     else {
         r->row = (int)q->row;
         r->seed = (uint64_t)q->seed;
@@ -167,14 +169,14 @@ static bool understand(const tool_command *self, request *q, recording *r)
 
 static deer_status run(const request *q, recording *r, deer_error *err)
 {
-    double started = tool_seconds(), seconds;
+    double started = clock_seconds(), seconds;
     deer_status status =
         q->model ? sim_open_policy(q->model, NULL, q->exit, &r->model, &r->thresholds, err)
                  : DEER_OK;
 
     if (!status)
         status = record_all(r, (int)q->episodes * r->n_tasks, (int)q->workers, q->out, err);
-    seconds = tool_seconds() - started;
+    seconds = clock_seconds() - started;
     if (!status)
         fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", q->out,
                 r->episodes, r->steps, seconds, (double)r->steps / seconds);
@@ -206,9 +208,10 @@ int sim_record_main(int argc, char **argv)
          "disturbance of executed actions, 0 or more (default 0.7)"},
         {"keep-steps", TOOL_INT, &q.keep, "N",
          "keep only the first N steps of each episode, 1 to 60"},
-        {"policy", TOOL_STRING, &q.model, "FILE", "let this model act; labels stay the expert's"},
+        {"model", TOOL_STRING, &q.model, "FILE", "let this model act; labels stay the expert's"},
+        {"policy", TOOL_RENAMED, "model", NULL, NULL},
         {"exit", TOOL_INT, &q.exit, "K",
-         "exit at which --policy acts, from 0 (default its deepest)"},
+         "exit at which --model acts, from 0 (default its deepest)"},
         {"workers", TOOL_INT, &q.workers, "N", "processes, 1 to 1024 (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tasks.c - choosing tasks by name, and deer-sim tasks. */
 #include <stdio.h>
 #include <string.h>

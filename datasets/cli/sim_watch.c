@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* watch.c - deer-sim watch: one rollout as an animated picture, with the exit taken drawn on each
  * frame. */
 #include <math.h>

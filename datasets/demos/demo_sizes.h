@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demo_sizes.h - sizes of what a demonstration holds, for those that keep copies. */
 #ifndef DATASETS_DEMO_SIZES_H
 #define DATASETS_DEMO_SIZES_H

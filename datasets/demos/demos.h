@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos.h - recorded demonstrations, in the robomimic HDF5 layout.
  *
  *   demos *d = NULL;
@@ -90,9 +91,9 @@ int demos_find(const demos *d, const char *name);
 deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer_error *err);
 
 /* Fills everything of demonstration i but its arrays, which stay NULL. A text missing in the
- * demonstration is taken from the file's JSON attributes (env_args, problem_info), or stays empty.
- */
-void demos_describe(const demos *d, int i, demo_episode *episode);
+ * demonstration is taken from the file's JSON attributes (env_args, problem_info), or stays empty;
+ * one that is there and cannot be read is an error. */
+deer_status demos_describe(const demos *d, int i, demo_episode *episode, deer_error *err);
 
 /* Reads the actions of demonstration i alone, [demos_steps(d, i), 7]. */
 deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err);
@@ -114,7 +115,8 @@ deer_status demos_writer_open(const char *path, const char *env_args, demos_writ
  * empty episodes and images, actions that are not finite or not within -1..1. */
 deer_status demos_writer_add(demos_writer *w, const demo_episode *episode, deer_error *err);
 
-/* Appends demonstration i of an open file as it is stored there, compressed or not. */
+/* Appends demonstration i of an open file: pixels and actions as they are stored there, compressed
+ * or not, and what it is known to have been told. */
 deer_status demos_writer_copy(demos_writer *w, const demos *from, int i, deer_error *err);
 
 /* Flushes, fsyncs and renames into place. Frees the writer whatever happens. */

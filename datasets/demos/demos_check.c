@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_check.c - what a demonstration must be: everything is checked before anything is believed.
  */
 #include <stdio.h>
@@ -24,7 +25,7 @@ static deer_status check_size(const char *path, const char *name, const hdf5_sha
     if (bytes > MAX_VIDEO)
         return deer_fail(err, "%s: %s has %llu bytes; at most %llu are read at once", path, name,
                          (unsigned long long)bytes, (unsigned long long)MAX_VIDEO);
-    if (bytes / s->ratio > s->stored)
+    if (!hdf5_is_plausible(bytes, s->stored))
         return deer_fail(err, "%s: %s declares %llu bytes of pixels but stores %llu", path, name,
                          (unsigned long long)bytes, (unsigned long long)s->stored);
     return DEER_OK;
@@ -99,7 +100,7 @@ static void cameras_there(const demos *d, const demo_entry *e, char text[224])
     hid_t obs;
 
     demos_path(e, "obs", name);
-    obs = H5Gopen2(demos_file_of(d, e)->file, name, H5P_DEFAULT);
+    obs = hdf5_group_open(demos_file_of(d, e)->file, "", name, NULL);
     if (obs >= 0) {
         H5Literate(obs, H5_INDEX_NAME, H5_ITER_INC, NULL, list_camera, &list);
         H5Gclose(obs);
@@ -137,10 +138,12 @@ static deer_status check_view(const demos *d, demo_entry *e, int view, deer_erro
 
         snprintf(what, sizeof what, "obs/%s", camera);
         demos_path(e, what, name);
-        if (!hdf5_shape_of(f->file, f->path, name, &e->view[view], NULL)) {
-            e->dataset[view] = camera;
-            return check_images(d, e, name, &e->view[view], &e->form[view], err);
-        }
+        if (hdf5_has(f->file, name) != HDF5_FOUND)
+            continue;
+        e->dataset[view] = camera;
+        return hdf5_shape_of(f->file, f->path, name, &e->view[view], err)
+                   ? DEER_FAILED
+                   : check_images(d, e, name, &e->view[view], &e->form[view], err);
     }
     return no_camera(d, e, view, err);
 }
@@ -182,22 +185,27 @@ static deer_status check_actions(const demos *d, demo_entry *e, deer_error *err)
 }
 
 /* The simulator's state is read where it is as long as the episode, and else ignored. */
-static void look_for_object(const demos *d, demo_entry *e)
+static deer_status look_for_object(const demos *d, demo_entry *e, deer_error *err)
 {
     const demo_file *f = demos_file_of(d, e);
     char name[DEMOS_PATH];
     hdf5_shape s;
 
     demos_path(e, "obs/object", name);
-    if (!hdf5_shape_of(f->file, f->path, name, &s, NULL) && s.rank == 2 && s.type == H5T_FLOAT &&
-        s.size[0] == (hsize_t)e->steps && s.size[1] >= 1 && s.size[1] <= MAX_OBJECT)
+    if (hdf5_has(f->file, name) == HDF5_ABSENT)
+        return DEER_OK;
+    if (hdf5_shape_of(f->file, f->path, name, &s, err))
+        return DEER_FAILED;
+    if (s.rank == 2 && s.type == H5T_FLOAT && s.size[0] == (hsize_t)e->steps && s.size[1] >= 1 &&
+        s.size[1] <= MAX_OBJECT && hdf5_is_plausible(s.size[0] * s.size[1] * s.bytes, s.stored))
         e->object_size = (int)s.size[1];
+    return DEER_OK;
 }
 
 deer_status demos_check(const demos *d, demo_entry *e, deer_error *err)
 {
-    if (check_actions(d, e, err) || check_view(d, e, 0, err) || check_view(d, e, 1, err))
-        return DEER_FAILED;
-    look_for_object(d, e);
-    return DEER_OK;
+    return check_actions(d, e, err) || check_view(d, e, 0, err) || check_view(d, e, 1, err) ||
+                   look_for_object(d, e, err)
+               ? DEER_FAILED
+               : DEER_OK;
 }

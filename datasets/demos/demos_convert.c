@@ -1,4 +1,5 @@
-/* demos_convert.c - pixels that are not u8 [T,H,W,3], made so: one frame at a time. */
+/* SPDX-License-Identifier: MIT */
+/* demos_convert.c - pixels that are not u8 [T,H,W,3], made so. */
 #include <math.h>
 #include <stdlib.h>
 
@@ -25,99 +26,65 @@ bool demos_convertible(hdf5_shape *s, demo_form *form)
 }
 
 typedef struct {
-    const char *path, *name;
-    hid_t dataset, space, memory;
     const demo_form *form;
     hsize_t steps, pixels; /* of a frame */
-    hsize_t size[4];       /* of a frame as it is stored; size[0] is 1 */
-    float *frame;
-} conversion;
+    const float *value;    /* as they are stored */
+} stored;
 
-static deer_status read_frame(const conversion *c, hsize_t t, deer_error *err)
+static float value_at(const stored *s, hsize_t t, hsize_t pixel, hsize_t channel)
 {
-    const hsize_t start[4] = {t, 0, 0, 0};
+    hsize_t channels = (hsize_t)s->form->channels;
+    const float *frame = s->value + t * s->pixels * channels;
 
-    if (H5Sselect_hyperslab(c->space, H5S_SELECT_SET, start, NULL, c->size, NULL) < 0 ||
-        H5Dread(c->dataset, H5T_NATIVE_FLOAT, c->memory, c->space, H5P_DEFAULT, c->frame) < 0)
-        return deer_fail(err, "%s: dataset %s cannot be read; the file is damaged", c->path,
-                         c->name);
-    return DEER_OK;
+    return s->form->first ? frame[channel * s->pixels + pixel] : frame[pixel * channels + channel];
 }
 
-static float value_at(const conversion *c, hsize_t pixel, hsize_t channel)
+static void find_range(const stored *s, float *low, float *high, bool *numbers)
 {
-    return c->form->first ? c->frame[channel * c->pixels + pixel]
-                          : c->frame[pixel * (hsize_t)c->form->channels + channel];
-}
-
-/* 255 where every float lies within 0..1, 1 where all lie within 0..255. */
-static deer_status find_scale(const conversion *c, float *scale, deer_error *err)
-{
-    float low = 0, high = 0;
-    bool numbers = true;
-
-    for (hsize_t t = 0; t < c->steps; t++) {
-        if (read_frame(c, t, err))
-            return DEER_FAILED;
-        for (hsize_t p = 0; p < c->pixels; p++)
+    *low = *high = 0;
+    *numbers = true;
+    for (hsize_t t = 0; t < s->steps; t++)
+        for (hsize_t p = 0; p < s->pixels; p++)
             for (hsize_t k = 0; k < 3; k++) {
-                float v = value_at(c, p, k);
+                float v = value_at(s, t, p, k);
 
-                numbers = numbers && !isnan(v);
-                low = fminf(low, v);
-                high = fmaxf(high, v);
+                *numbers = *numbers && !isnan(v);
+                *low = fminf(*low, v);
+                *high = fmaxf(*high, v);
             }
-    }
-    *scale = c->form->real && high <= 1 ? 255 : 1;
+}
+
+/* Floats of which none is above 1 are shares of 255. */
+static deer_status convert(const stored *s, const char *path, const char *name, uint8_t *out,
+                           deer_error *err)
+{
+    float low, high, scale;
+    bool numbers;
+
+    find_range(s, &low, &high, &numbers);
     if (!numbers || low < 0 || high > 255)
         return deer_fail(err, "%s: %s has pixels of %g to %g%s; 0 to 1 or 0 to 255 is expected",
-                         c->path, c->name, (double)low, (double)high, numbers ? "" : " and NaN");
-    return DEER_OK;
-}
-
-static deer_status convert(const conversion *c, uint8_t *out, deer_error *err)
-{
-    float scale;
-
-    if (find_scale(c, &scale, err))
-        return DEER_FAILED;
-    for (hsize_t t = 0; t < c->steps; t++) {
-        if (read_frame(c, t, err))
-            return DEER_FAILED;
-        for (hsize_t p = 0; p < c->pixels; p++)
+                         path, name, (double)low, (double)high, numbers ? "" : " and NaN");
+    scale = s->form->real && high <= 1 ? 255 : 1;
+    for (hsize_t t = 0; t < s->steps; t++)
+        for (hsize_t p = 0; p < s->pixels; p++)
             for (hsize_t k = 0; k < 3; k++)
-                *out++ = (uint8_t)lrintf(value_at(c, p, k) * scale);
-    }
+                *out++ = (uint8_t)lrintf(value_at(s, t, p, k) * scale);
     return DEER_OK;
 }
 
 deer_status demos_read_converted(const demo_file *f, const char *name, const hdf5_shape *shape,
                                  const demo_form *form, uint8_t *out, deer_error *err)
 {
-    hsize_t channels = (hsize_t)form->channels;
-    conversion c = {.path = f->path,
-                    .name = name,
-                    .dataset = H5Dopen2(f->file, name, H5P_DEFAULT),
-                    .form = form,
-                    .steps = shape->size[0],
-                    .pixels = shape->size[1] * shape->size[2],
-                    .size = {1, shape->size[1], shape->size[2], channels}};
-    deer_status status;
+    hsize_t pixels = shape->size[1] * shape->size[2];
+    float *value =
+        malloc((size_t)(shape->size[0] * pixels * (hsize_t)form->channels) * sizeof *value);
+    const stored s = {form, shape->size[0], pixels, value};
+    deer_status status = value ? hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, value, err)
+                               : deer_fail(err, "out of memory reading %s", f->path);
 
-    if (c.dataset < 0)
-        return deer_fail(err, "%s: there is no dataset %s", f->path, name);
-    if (form->first) {
-        c.size[1] = channels;
-        c.size[2] = shape->size[1];
-        c.size[3] = shape->size[2];
-    }
-    c.space = H5Dget_space(c.dataset);
-    c.memory = H5Screate_simple(4, c.size, NULL);
-    c.frame = malloc(c.pixels * channels * sizeof *c.frame);
-    status = c.frame ? convert(&c, out, err) : deer_fail(err, "out of memory reading %s", f->path);
-    free(c.frame);
-    H5Sclose(c.memory);
-    H5Sclose(c.space);
-    H5Dclose(c.dataset);
+    if (!status)
+        status = convert(&s, f->path, name, out, err);
+    free(value);
     return status;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_fingerprint.c - the identity of a demonstrations file: a hash of everything replay reads.
  */
 #include <stdio.h>

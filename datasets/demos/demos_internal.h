@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_internal.h - what the files that read demonstrations share. */
 #ifndef DATASETS_DEMOS_INTERNAL_H
 #define DATASETS_DEMOS_INTERNAL_H
@@ -77,11 +78,12 @@ deer_status demos_apply_mask(demos *d, int in, int first, deer_error *err);
 /* "data/<demonstration>/<what>". */
 void demos_path(const demo_entry *entry, const char *what, char out[DEMOS_PATH]);
 
-/* Reads the wordings and the task that the whole file states; they stay empty when there are none.
- */
-void demos_read_file_texts(demo_file *f, bool task_of_file);
+/* Reads the wordings and the task that the whole file states; they stay empty when there are none;
+ * what cannot be read is an error. */
+deer_status demos_read_file_texts(demo_file *f, bool task_of_file, deer_error *err);
 
 /* Instruction, task and seed of one demonstration. */
-void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e);
+deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e,
+                             deer_error *err);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_mask.c - robomimic's filter keys: mask/train lists the demonstrations to train with. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,7 @@ static herr_t add_name(hid_t group, const char *name, const H5L_info_t *info, vo
 static deer_status no_mask(const demo_file *f, const char *mask, deer_error *err)
 {
     name_list list = {.used = 0};
-    hid_t group =
-        H5Lexists(f->file, "mask", H5P_DEFAULT) > 0 ? H5Gopen2(f->file, "mask", H5P_DEFAULT) : -1;
+    hid_t group = hdf5_group_open(f->file, f->path, "mask", NULL);
 
     if (group >= 0) {
         H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, &list);
@@ -64,9 +64,8 @@ static int keep_listed(demos *d, int first, const hdf5_texts *names, bool *found
 deer_status demos_apply_mask(demos *d, int in, int first, deer_error *err)
 {
     const demo_file *f = &d->file[in];
-    hdf5_texts names = {NULL, 0};
-    hid_t group =
-        H5Lexists(f->file, "mask", H5P_DEFAULT) > 0 ? H5Gopen2(f->file, "mask", H5P_DEFAULT) : -1;
+    hdf5_texts names = {NULL};
+    hid_t group = hdf5_group_open(f->file, f->path, "mask", NULL);
     bool there = group >= 0 && hdf5_texts_of_dataset(group, d->mask, &names), *found;
     deer_status status = DEER_OK;
     int kept;

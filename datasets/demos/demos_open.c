@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_open.c - opening demonstrations: everything is checked before anything is believed. */
 #include <ctype.h>
 #include <stdio.h>
@@ -5,7 +6,6 @@
 #include <string.h>
 
 #include "datasets/demos/demos_internal.h"
-#include "datasets/demos/hdf5_open.h"
 
 enum { MAX_DEMOS = 1000000 };
 
@@ -81,11 +81,11 @@ static deer_status list_file(demos *d, int in, deer_error *err)
     const demo_file *f = &d->file[in];
     listing l = {d, in};
     int first = d->count;
-    hid_t group = H5Gopen2(f->file, "data", H5P_DEFAULT);
+    hid_t group = hdf5_group_open(f->file, f->path, "data", err);
     herr_t failed;
 
     if (group < 0)
-        return deer_fail(err, "%s has no group /data; is it a demonstrations file?", f->path);
+        return DEER_FAILED;
     failed = H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, list_demo, &l);
     H5Gclose(group);
     if (failed < 0)
@@ -149,8 +149,7 @@ static deer_status open_file(demos *d, int in, const char *path, deer_error *err
     f->file = hdf5_open(path, err);
     if (f->file < 0 || list_file(d, in, err))
         return DEER_FAILED;
-    demos_read_file_texts(f, d->task_of_file);
-    return DEER_OK;
+    return demos_read_file_texts(f, d->task_of_file, err);
 }
 
 static deer_status open_all(const char *const *paths, int n, const demos_options *options, demos *d,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_read.c - reading one demonstration of an open, checked file. */
 #include <math.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ deer_observation demo_episode_observation(const demo_episode *e, int t)
         {e->gripper_rgb + (size_t)t * g, e->gripper_height, e->gripper_width}};
 }
 
-void demos_describe(const demos *d, int i, demo_episode *e)
+deer_status demos_describe(const demos *d, int i, demo_episode *e, deer_error *err)
 {
     const demo_entry *entry = &d->entry[i];
 
@@ -38,7 +39,7 @@ void demos_describe(const demos *d, int i, demo_episode *e)
     e->gripper_height = (int)entry->view[1].size[1];
     e->gripper_width = (int)entry->view[1].size[2];
     e->object_size = entry->object_size;
-    demos_read_texts(d, entry, e);
+    return demos_read_texts(d, entry, e, err);
 }
 
 /* Seven columns of wider actions. */
@@ -116,11 +117,12 @@ deer_status demos_read(demos *d, int i, demo_episode *e, deer_error *err)
 {
     const demo_entry *entry = &d->entry[i];
 
-    demos_describe(d, i, e);
     if (entry->unfit)
         return demos_check(d, &d->entry[i], err) ? DEER_FAILED
                                                  : deer_fail(err, "%s changed while it was read",
                                                              demos_file_of(d, entry)->path);
+    if (demos_describe(d, i, e, err))
+        return DEER_FAILED;
     if (e->instruction_bytes >= sizeof e->instruction)
         return deer_fail(err, "%s: the instruction of %s has %zu bytes; at most %zu are read",
                          demos_file_of(d, entry)->path, entry->name, e->instruction_bytes,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_text.c - the texts of demonstrations: instruction, task, seed. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,18 +10,20 @@
 #include "datasets/demos/demos_internal.h"
 
 /* The task that a whole file states: LIBERO's problem_info, robomimic's env_args. */
-static void read_file_task(hid_t file, char task[DEMO_TASK])
+static bool read_file_task(const demo_file *f, char task[DEMO_TASK])
 {
     static const char *const keys[] = {"problem_name", "env_name", NULL};
-    hid_t data = H5Gopen2(file, "data", H5P_DEFAULT);
-    char *text = language_json_text(data, "problem_info", keys);
+    hid_t data = hdf5_group_open(f->file, f->path, "data", NULL);
+    bool failed = data < 0;
+    char *text = failed ? NULL : language_json_text(data, "problem_info", keys, &failed);
 
-    if (!text)
-        text = language_json_text(data, "env_args", keys);
+    if (!text && !failed)
+        text = language_json_text(data, "env_args", keys, &failed);
     snprintf(task, DEMO_TASK, "%s", text ? text : "");
     language_clean(task); /* a character may be cut in two */
     free(text);
     H5Gclose(data);
+    return !failed;
 }
 
 /* "turn_on_the_stove" of .../turn_on_the_stove_demo.hdf5. */
@@ -35,8 +38,16 @@ static void name_task(const char *path, char task[DEMO_TASK])
     language_clean(task);
 }
 
-void demos_read_file_texts(demo_file *f, bool task_of_file)
+static deer_status unreadable(const demo_file *f, const char *where, deer_error *err)
 {
+    return deer_fail(err, "%s: the texts of %s cannot be read: damaged, or no memory", f->path,
+                     where);
+}
+
+deer_status demos_read_file_texts(demo_file *f, bool task_of_file, deer_error *err)
+{
+    bool ok = true;
+
     language_of_file(f->file, &f->language);
     if (!f->language.count) {
         language_of_name(f->path, &f->language);
@@ -45,7 +56,8 @@ void demos_read_file_texts(demo_file *f, bool task_of_file)
     if (task_of_file)
         name_task(f->path, f->task);
     else
-        read_file_task(f->file, f->task);
+        ok = read_file_task(f, f->task);
+    return ok && !f->language.failed ? DEER_OK : unreadable(f, "data", err);
 }
 
 /* One of several wordings, by the demonstration's name and the seed asked for. */
@@ -74,15 +86,19 @@ static void language_behind_link(hid_t group, hdf5_texts *wordings)
     H5Fclose(file);
 }
 
-void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e)
+deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e,
+                             deer_error *err)
 {
     const demo_file *f = demos_file_of(d, entry);
-    hdf5_texts own = {NULL, 0}, task = {NULL, 0};
+    hdf5_texts own = {NULL}, task = {NULL};
     char name[DEMOS_PATH];
+    bool ok;
     hid_t group;
 
     snprintf(name, sizeof name, "data/%s", entry->name);
-    group = H5Gopen2(f->file, name, H5P_DEFAULT);
+    group = hdf5_group_open(f->file, f->path, name, err);
+    if (group < 0)
+        return DEER_FAILED;
     if (!d->instruction)
         language_of_demonstration(group, &own);
     if (!d->instruction && !own.count && !f->language.count)
@@ -93,10 +109,11 @@ void demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e)
     choose(d, own.count ? &own : &f->language, e);
     if (hdf5_texts_of_attribute(group, "task", &task))
         snprintf(e->task, sizeof e->task, "%s", task.text[0]);
-    hdf5_integer_get(group, "seed", &e->seed);
+    ok = hdf5_integer_get(group, "seed", &e->seed) != HDF5_UNREADABLE && !own.failed && !task.failed;
     H5Gclose(group);
     if (!language_clean(e->task))
         memcpy(e->task, f->task, sizeof e->task);
     hdf5_texts_free(&own);
     hdf5_texts_free(&task);
+    return ok ? DEER_OK : unreadable(f, name, err);
 }

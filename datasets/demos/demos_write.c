@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* demos_write.c - recording demonstrations: whole episodes into a file that appears when finished.
  */
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "datasets/demos/demos_internal.h"
+#include "datasets/demos/hdf5_chunks.h"
 #include "runtime/base/file.h"
 
 struct demos_writer {
@@ -158,16 +160,48 @@ deer_status demos_writer_add(demos_writer *w, const demo_episode *e, deer_error 
     return DEER_OK;
 }
 
+/* Not by H5Ocopy: HDF5 1.10's crashes after a failed write. */
+static deer_status copy_dataset(demos_writer *w, const demos *from, const demo_entry *entry,
+                                const char *what, const char *name, deer_error *err)
+{
+    const demo_file *f = demos_file_of(from, entry);
+    char source[DEMOS_PATH], to[DEMOS_PATH];
+    hid_t dataset;
+    deer_status status;
+
+    demos_path(entry, what, source);
+    snprintf(to, sizeof to, "%s/%s", name, what);
+    dataset = hdf5_dataset_open(f->file, f->path, source, err);
+    if (dataset < 0)
+        return DEER_FAILED;
+    status = hdf5_chunks_copy(dataset, w->file, to);
+    H5Dclose(dataset);
+    return status ? deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source,
+                              f->path, w->path)
+                  : DEER_OK;
+}
+
+static deer_status copy_view(demos_writer *w, const demos *from, const demo_entry *entry, int view,
+                             const char *name, deer_error *err)
+{
+    char what[128];
+
+    snprintf(what, sizeof what, "obs/%s", entry->dataset[view]);
+    return copy_dataset(w, from, entry, what, name, err);
+}
+
 deer_status demos_writer_copy(demos_writer *w, const demos *from, int i, deer_error *err)
 {
-    char source[DEMOS_PATH], name[64];
+    const demo_entry *entry = &from->entry[i];
+    char name[64];
+    demo_episode about;
 
-    demos_path(&from->entry[i], "", source);
-    source[strlen(source) - 1] = 0; /* the slash */
-    snprintf(name, sizeof name, "data/demo_%d", w->episodes);
-    if (H5Ocopy(demos_file_of(from, &from->entry[i])->file, source, w->file, name, H5P_DEFAULT, H5P_DEFAULT) < 0)
-        return deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source,
-                         demos_file_of(from, &from->entry[i])->path, w->path);
+    if (demos_describe(from, i, &about, err) || start_episode(w, name, err) ||
+        copy_view(w, from, entry, 0, name, err) || copy_view(w, from, entry, 1, name, err) ||
+        copy_dataset(w, from, entry, "actions", name, err) ||
+        (entry->object_size && copy_dataset(w, from, entry, "obs/object", name, err)) ||
+        write_attributes(w, name, &about, err))
+        return DEER_FAILED;
     w->episodes++;
     w->steps += from->entry[i].steps;
     return DEER_OK;

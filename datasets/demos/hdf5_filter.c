@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_filter.c - LZF for HDF5, and the filters that people use without it. */
 #include "datasets/demos/hdf5_filter.h"
 

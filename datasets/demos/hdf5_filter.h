@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_filter.h - HDF5's compression filters: LZF is built in, of others what provides them. */
 #ifndef DATASETS_HDF5_FILTER_H
 #define DATASETS_HDF5_FILTER_H

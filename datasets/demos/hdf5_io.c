@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_io.c - small helpers over the HDF5 C API. */
 #include "datasets/demos/hdf5_io.h"
 
@@ -6,6 +7,7 @@
 #include <string.h>
 
 #include "datasets/demos/hdf5_filter.h"
+#include "datasets/demos/hdf5_chunks.h"
 
 void hdf5_quiet(void)
 {
@@ -56,7 +58,6 @@ static deer_status shape_of_open(hid_t dataset, const char *path, const char *na
         shape->is_signed = shape->type == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_2;
         shape->big_endian = H5Tget_order(type) == H5T_ORDER_BE;
         shape->stored = H5Dget_storage_size(dataset);
-        shape->ratio = hdf5_filter_ratio(dataset);
         shape->missing = hdf5_filter_missing(dataset);
     }
     H5Tclose(type);
@@ -69,11 +70,11 @@ static deer_status shape_of_open(hid_t dataset, const char *path, const char *na
 deer_status hdf5_shape_of(hid_t file, const char *path, const char *name, hdf5_shape *shape,
                           deer_error *err)
 {
-    hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
+    hid_t dataset = hdf5_dataset_open(file, path, name, err);
     deer_status status;
 
     if (dataset < 0)
-        return deer_fail(err, "%s: there is no dataset %s", path, name);
+        return DEER_FAILED;
     status = shape_of_open(dataset, path, name, shape, err);
     H5Dclose(dataset);
     return status;
@@ -82,19 +83,19 @@ deer_status hdf5_shape_of(hid_t file, const char *path, const char *name, hdf5_s
 deer_status hdf5_read(hid_t file, const char *path, const char *name, hid_t type, void *data,
                       deer_error *err)
 {
-    hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
+    hid_t dataset = hdf5_dataset_open(file, path, name, err);
     H5Z_filter_t missing;
-    bool failed;
+    deer_status status;
 
     if (dataset < 0)
-        return deer_fail(err, "%s: there is no dataset %s", path, name);
-    failed = H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0;
-    missing = failed ? hdf5_filter_missing(dataset) : 0;
+        return DEER_FAILED;
+    status = hdf5_chunks_read(dataset, type, data);
+    missing = status ? hdf5_filter_missing(dataset) : 0;
     H5Dclose(dataset);
     if (missing)
         return hdf5_filter_fail(path, name, missing, err);
-    if (failed)
-        return deer_fail(err, "%s: dataset %s cannot be read; the file is damaged", path, name);
+    if (status)
+        return deer_fail(err, "%s: dataset %s cannot be read: damaged, or no memory", path, name);
     return DEER_OK;
 }
 
@@ -150,10 +151,10 @@ deer_status hdf5_write(hid_t file, const char *path, const char *name, int rank,
 static bool read_variable_text(hid_t attribute, hid_t type, char *text, size_t room)
 {
     char *value = NULL;
-    bool ok = H5Aread(attribute, type, &value) >= 0 && value;
+    bool ok = H5Aread(attribute, type, &value) >= 0;
 
     if (ok)
-        snprintf(text, room, "%s", value);
+        snprintf(text, room, "%s", value ? value : ""); /* an empty text may have no bytes */
     H5free_memory(value);
     return ok;
 }
@@ -170,41 +171,56 @@ static bool read_fixed_text(hid_t attribute, hid_t type, char *text, size_t room
     return ok;
 }
 
-bool hdf5_text_get(hid_t object, const char *name, char *text, size_t room)
+/* An attribute's value by a reader that knows its type. */
+static hdf5_found get_attribute(hid_t object, const char *name, H5T_class_t kind,
+                                bool (*read)(hid_t attribute, hid_t type, void *value, size_t room),
+                                void *value, size_t room)
 {
-    hid_t attribute, type, space;
-    bool ok = false;
+    htri_t exists = H5Aexists(object, name);
+    hid_t attribute = exists > 0 ? H5Aopen(object, name, H5P_DEFAULT) : H5I_INVALID_HID;
+    hid_t type = attribute < 0 ? H5I_INVALID_HID : H5Aget_type(attribute);
+    hid_t space = attribute < 0 ? H5I_INVALID_HID : H5Aget_space(attribute);
+    hdf5_found found = HDF5_UNREADABLE;
 
-    if (H5Aexists(object, name) <= 0)
-        return false;
-    attribute = H5Aopen(object, name, H5P_DEFAULT);
-    type = H5Aget_type(attribute);
-    space = H5Aget_space(attribute);
-    if (H5Tget_class(type) == H5T_STRING && H5Sget_simple_extent_npoints(space) == 1)
-        ok = H5Tis_variable_str(type) > 0 ? read_variable_text(attribute, type, text, room)
-                                          : read_fixed_text(attribute, type, text, room);
+    if (exists == 0)
+        return HDF5_ABSENT;
+    if (type >= 0 && space >= 0) {
+        bool fits = H5Tget_class(type) == kind && H5Sget_simple_extent_npoints(space) == 1;
+        found = !fits                                ? HDF5_ABSENT
+                : read(attribute, type, value, room) ? HDF5_FOUND
+                                                     : HDF5_UNREADABLE;
+    }
     H5Sclose(space);
     H5Tclose(type);
     H5Aclose(attribute);
-    return ok;
+    return found;
 }
 
-bool hdf5_integer_get(hid_t object, const char *name, uint64_t *value)
+static bool read_text(hid_t attribute, hid_t type, void *value, size_t room)
 {
-    hid_t attribute, type, space;
-    bool ok;
+    return H5Tis_variable_str(type) > 0 ? read_variable_text(attribute, type, value, room)
+                                        : read_fixed_text(attribute, type, value, room);
+}
 
-    if (H5Aexists(object, name) <= 0)
+static bool read_integer(hid_t attribute, hid_t type, void *value, size_t room)
+{
+    uint64_t read;
+
+    (void)type;
+    if (H5Aread(attribute, H5T_NATIVE_UINT64, &read) < 0)
         return false;
-    attribute = H5Aopen(object, name, H5P_DEFAULT);
-    type = H5Aget_type(attribute);
-    space = H5Aget_space(attribute);
-    ok = H5Tget_class(type) == H5T_INTEGER && H5Sget_simple_extent_npoints(space) == 1 &&
-         H5Aread(attribute, H5T_NATIVE_UINT64, value) >= 0;
-    H5Sclose(space);
-    H5Tclose(type);
-    H5Aclose(attribute);
-    return ok;
+    memcpy(value, &read, room);
+    return true;
+}
+
+hdf5_found hdf5_text_get(hid_t object, const char *name, char *text, size_t room)
+{
+    return get_attribute(object, name, H5T_STRING, read_text, text, room);
+}
+
+hdf5_found hdf5_integer_get(hid_t object, const char *name, uint64_t *value)
+{
+    return get_attribute(object, name, H5T_INTEGER, read_integer, value, sizeof *value);
 }
 
 static deer_status set_attribute(hid_t object, const char *name, hid_t type, const void *value,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_io.h - small helpers over the HDF5 C API, for demonstrations and the feature cache.
  *
  * Names are paths inside the file ("data/demo_0/actions"). HDF5's own messages are silenced; every
@@ -21,7 +22,6 @@ typedef struct {
     bool is_signed;       /* of integers */
     bool big_endian;      /* of numbers */
     uint64_t stored;      /* bytes of the file that hold it, compressed as they are */
-    uint64_t ratio;       /* of its bytes to those stored at the very most */
     H5Z_filter_t missing; /* a filter that it needs and HDF5 lacks, 0: none */
 } hdf5_shape;
 
@@ -32,11 +32,37 @@ const char *hdf5_shape_text(const hdf5_shape *shape, char text[HDF5_IO_SHAPE]);
  * registers LZF. Call it before any other HDF5 function of the process; harmless to repeat. */
 void hdf5_quiet(void);
 
+/* Opens a file for reading; it must be a regular one, so that no pipe or device is waited for.
+ * Invalid, with an error, when it cannot be. */
+hid_t hdf5_open(const char *path, deer_error *err);
+
+/* Opens a dataset of a file, or a group. What lies outside the file is refused: external raw
+ * storage always; external links and virtual datasets unless hdf5_follow_links was called, and then
+ * what is not a regular file in the file's own folder. Invalid, with an error, when it cannot be.
+ */
+hid_t hdf5_dataset_open(hid_t file, const char *path, const char *name, deer_error *err);
+hid_t hdf5_group_open(hid_t file, const char *path, const char *name, deer_error *err);
+
+/* From now on, in this process, links and virtual datasets that stay in a file's own folder are
+ * followed. */
+void hdf5_follow_links(void);
+
+/* What a file has under a name; unreadable is neither there nor absent. */
+typedef enum { HDF5_UNREADABLE = -1, HDF5_ABSENT = 0, HDF5_FOUND = 1 } hdf5_found;
+
+/* Whether there is an object of that name (below groups that exist). */
+hdf5_found hdf5_has(hid_t file, const char *name);
+
 /* Shape of a dataset; fails when it does not exist or has more than HDF5_IO_RANK dimensions. */
 deer_status hdf5_shape_of(hid_t file, const char *path, const char *name, hdf5_shape *shape,
                           deer_error *err);
 
-/* Reads a dataset whole into memory of type `type`; the caller has checked the shape. */
+/* Whether memory for so many bytes is bounded by what a file stores of them. A few compressed bytes
+ * may declare gigabytes: 64 MB are always allowed, beyond that 200 times what is stored. */
+bool hdf5_is_plausible(uint64_t bytes, uint64_t stored);
+
+/* Reads a dataset whole into memory of type `type`; the caller has checked the shape. A compressed
+ * chunk that holds more than a chunk's bytes is refused before it is inflated. */
 deer_status hdf5_read(hid_t file, const char *path, const char *name, hid_t type, void *data,
                       deer_error *err);
 
@@ -56,10 +82,10 @@ deer_status hdf5_write(hid_t file, const char *path, const char *name, int rank,
  * contents are the same bytes. */
 deer_status hdf5_group(hid_t file, const char *path, const char *name, deer_error *err);
 
-/* Attributes. Reading a text truncates it to room - 1 bytes; both string kinds of HDF5 are read. A
- * missing attribute returns false and leaves the value alone. */
-bool hdf5_text_get(hid_t object, const char *name, char *text, size_t room);
-bool hdf5_integer_get(hid_t object, const char *name, uint64_t *value);
+/* Attributes. Reading a text truncates it to room - 1 bytes; both string kinds of HDF5 are read.
+ * The value is left alone unless it is found; one of another kind counts as absent. */
+hdf5_found hdf5_text_get(hid_t object, const char *name, char *text, size_t room);
+hdf5_found hdf5_integer_get(hid_t object, const char *name, uint64_t *value);
 deer_status hdf5_text_set(hid_t object, const char *name, const char *text, deer_error *err);
 deer_status hdf5_integer_set(hid_t object, const char *name, uint64_t value, deer_error *err);
 

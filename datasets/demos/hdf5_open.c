@@ -1,105 +1,204 @@
-/* hdf5_open.c - why an HDF5 file does not open: read from its superblock, which HDF5 does not say.
+/* SPDX-License-Identifier: MIT */
+/* hdf5_open.c - opening what is in a file, and nothing else of the machine.
  *
- * Source: HDF5 File Format Specification, III.A (superblock versions 0 to 3). */
-#include "datasets/demos/hdf5_open.h"
-
-#include <errno.h>
+ * HDF5 lets a file name others: raw data kept elsewhere, links into other files, datasets put
+ * together from them. A file from a stranger could so show any file of the machine as pictures. */
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/base/file_kind.h"
+#include "datasets/demos/hdf5_io.h"
+#include "datasets/demos/hdf5_why.h"
+#include "runtime/base/file.h"
 
-enum { SUPERBLOCK = 96 };
+enum { DEPTH = 8, NAME = 1024 }; /* of virtual datasets made of such; of names in them */
 
-/* What a superblock says of its file. */
-typedef struct {
-    bool found, open_for_writing;
-    uint64_t end; /* bytes that the file must have */
-} superblock;
+static bool follow;
 
-static uint64_t little_endian(const uint8_t *bytes, size_t n)
+void hdf5_follow_links(void)
 {
-    uint64_t value = 0;
-
-    while (n--)
-        value = value << 8 | bytes[n];
-    return value;
-}
-
-static superblock parse(const uint8_t *b, size_t n, uint64_t at)
-{
-    bool old = b[8] < 2;
-    size_t size = old ? b[13] : b[9]; /* of an address */
-    size_t addresses = old ? (b[8] == 1 ? 28 : 24) : 12, end = addresses + 2 * size;
-    superblock s = {.found = true};
-
-    if (b[8] > 3 || (size != 4 && size != 8) || end + size > n)
-        return s;
-    s.end = little_endian(b + end, size);
-    if (s.end < UINT64_MAX - at && at && little_endian(b + addresses, size) == 0)
-        s.end += at; /* addresses count from the superblock */
-    s.open_for_writing = b[8] == 3 && (b[11] & 5);
-    return s;
-}
-
-/* The signature stands at 0, or at 512, 1024, .. behind a block of the user's. */
-static superblock find_superblock(int fd, uint64_t size)
-{
-    static const uint8_t signature[8] = "\x89HDF\r\n\x1a\n";
-    uint8_t bytes[SUPERBLOCK] = {0};
-
-    for (uint64_t at = 0; at < size; at = at ? 2 * at : 512) {
-        ssize_t n = pread(fd, bytes, sizeof bytes, (off_t)at);
-
-        if (n >= 8 && !memcmp(bytes, signature, 8))
-            return parse(bytes, (size_t)n, at);
-    }
-    return (superblock){.found = false};
-}
-
-static void explain(const char *path, int fd, uint64_t size, deer_error *err)
-{
-    superblock s = find_superblock(fd, size);
-    char is[FILE_KIND];
-
-    if (!s.found)
-        deer_fail(err, "%s is no HDF5 file: it %s", path, file_kind(path, is));
-    else if (flock(fd, LOCK_SH | LOCK_NB) && errno == EWOULDBLOCK)
-        deer_fail(err, "%s is open for writing in another process; wait until that is done", path);
-    else if (s.open_for_writing)
-        deer_fail(err,
-                  "%s was not closed by the program that wrote it, or is being written; if none "
-                  "writes it any more, h5clear -s %s makes it readable (package hdf5-tools)",
-                  path, path);
-    else if (s.end > size || size < SUPERBLOCK)
-        deer_fail(err,
-                  "%s is cut off: %llu of %llu bytes are there; copy or download it again, or let "
-                  "the program that writes it finish",
-                  path, (unsigned long long)size,
-                  (unsigned long long)(s.end > size ? s.end : SUPERBLOCK));
-    else
-        deer_fail(err, "%s is an HDF5 file whose structure is damaged; was it written to the end?",
-                  path);
+    follow = true;
 }
 
 hid_t hdf5_open(const char *path, deer_error *err)
 {
-    hid_t file = H5I_INVALID_HID;
     struct stat info;
     int fd;
+    hid_t file;
 
     hdf5_quiet();
-    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &info))
-        deer_fail(err, "cannot open %s: %s", path, strerror(errno));
-    else if (!S_ISREG(info.st_mode))
-        deer_fail(err, "%s is not a regular file", path);
-    else if ((file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT)) < 0)
-        explain(path, fd, (uint64_t)info.st_size, err);
-    if (fd >= 0)
-        close(fd);
+    if (file_open(path, &fd, &info, err))
+        return H5I_INVALID_HID;
+    file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
+    if (file < 0)
+        hdf5_why(path, fd, (uint64_t)info.st_size, err);
+    close(fd);
     return file;
+}
+
+/* ---------------------------------------------------------------- links -------------------- */
+
+/* The path of a regular file in the same folder, which is no link to elsewhere. */
+static bool beside(const char *file, const char *name, char path[PATH_MAX])
+{
+    const char *slash = strrchr(file, '/');
+    int folder = slash ? (int)(slash + 1 - file) : 0;
+    struct stat info;
+
+    return *name && !strchr(name, '/') &&
+           snprintf(path, PATH_MAX, "%.*s%s", folder, file, name) < PATH_MAX &&
+           !lstat(path, &info) && S_ISREG(info.st_mode);
+}
+
+/* HDF5 asks before it goes to another file. */
+static herr_t may_follow(const char *parent, const char *group, const char *child,
+                         const char *object, unsigned *flags, hid_t access, void *refused)
+{
+    char path[PATH_MAX];
+
+    (void)group, (void)object, (void)flags, (void)access;
+    if (follow && beside(parent, child, path))
+        return 0;
+    *(bool *)refused = true;
+    return -1;
+}
+
+static hid_t open_asking(hid_t file, const char *name, bool group, bool *refused)
+{
+    hid_t access = H5Pcreate(group ? H5P_GROUP_ACCESS : H5P_DATASET_ACCESS);
+    hid_t object = H5I_INVALID_HID;
+
+    *refused = false;
+    if (access >= 0 && H5Pset_elink_cb(access, may_follow, refused) >= 0)
+        object = group ? H5Gopen2(file, name, access) : H5Dopen2(file, name, access);
+    H5Pclose(access);
+    return object;
+}
+
+static deer_status refuse_link(const char *path, const char *name, deer_error *err)
+{
+    return deer_fail(err,
+                     follow ? "%s: %s lies in another file, which is not a regular one in the same "
+                              "folder"
+                            : "%s: %s lies in another file; --follow-links reads those in the same "
+                              "folder",
+                     path, name);
+}
+
+hdf5_found hdf5_has(hid_t file, const char *name)
+{
+    bool refused = false;
+    hid_t access = H5Pcreate(H5P_LINK_ACCESS);
+    htri_t exists = -1;
+
+    if (access >= 0 && H5Pset_elink_cb(access, may_follow, &refused) >= 0)
+        exists = H5Lexists(file, name, access);
+    H5Pclose(access);
+    return exists > 0 ? HDF5_FOUND : exists == 0 ? HDF5_ABSENT : HDF5_UNREADABLE;
+}
+
+/* ---------------------------------------------------------------- storage ------------------ */
+
+static hid_t dataset_open(hid_t file, const char *path, const char *name, int depth,
+                          deer_error *err);
+
+/* One source of a virtual dataset: itself in this file or in one beside it. */
+static deer_status check_source(hid_t file, const char *path, const char *source, const char *name,
+                                int depth, deer_error *err)
+{
+    char real[PATH_MAX];
+    bool own = !strcmp(source, ".");
+    hid_t other, dataset;
+
+    if (strchr(source, '%') || strchr(name, '%') || depth >= DEPTH ||
+        (!own && (!follow || !beside(path, source, real))))
+        return refuse_link(path, name, err);
+    other = own ? file : hdf5_open(real, err);
+    dataset =
+        other < 0 ? H5I_INVALID_HID : dataset_open(other, own ? path : real, name, depth + 1, err);
+    if (dataset >= 0)
+        H5Dclose(dataset);
+    if (!own && other >= 0)
+        H5Fclose(other);
+    return dataset < 0 ? DEER_FAILED : DEER_OK;
+}
+
+/* All sources, as the file sees them that the dataset is in: a link may have led to it. */
+static deer_status check_sources(hid_t virtual, const char *name, hid_t creation, int depth,
+                                 deer_error *err)
+{
+    char path[PATH_MAX] = "";
+    hid_t file = H5Iget_file_id(virtual);
+    size_t count = 0;
+    deer_status status = DEER_OK;
+
+    if (file < 0 || H5Fget_name(virtual, path, sizeof path) < 0 ||
+        H5Pget_virtual_count(creation, &count) < 0)
+        status = deer_fail(err, "%s: dataset %s cannot be read", path, name);
+    for (size_t i = 0; i < count && !status; i++) {
+        char source[NAME], dataset[NAME];
+        ssize_t a = H5Pget_virtual_filename(creation, i, source, sizeof source);
+        ssize_t b = H5Pget_virtual_dsetname(creation, i, dataset, sizeof dataset);
+
+        status = a < 0 || b < 0 || a >= NAME || b >= NAME
+                     ? deer_fail(err, "%s: the sources of %s cannot be read", path, name)
+                     : check_source(file, path, source, dataset, depth, err);
+    }
+    if (file >= 0)
+        H5Fclose(file);
+    return status;
+}
+
+static deer_status check_storage(const char *path, const char *name, hid_t dataset, int depth,
+                                 deer_error *err)
+{
+    hid_t creation = H5Dget_create_plist(dataset);
+    H5D_layout_t layout = creation < 0 ? H5D_LAYOUT_ERROR : H5Pget_layout(creation);
+    deer_status status = DEER_OK;
+
+    if (layout == H5D_LAYOUT_ERROR)
+        status = deer_fail(err, "%s: dataset %s cannot be read", path, name);
+    else if (layout == H5D_VIRTUAL)
+        status = check_sources(dataset, name, creation, depth, err);
+    else if (H5Pget_external_count(creation) != 0)
+        status = deer_fail(err, "%s: dataset %s keeps its data in another file, which is not read",
+                           path, name);
+    H5Pclose(creation);
+    return status;
+}
+
+static hid_t dataset_open(hid_t file, const char *path, const char *name, int depth,
+                          deer_error *err)
+{
+    bool refused;
+    hid_t dataset = open_asking(file, name, false, &refused);
+
+    if (refused)
+        refuse_link(path, name, err);
+    else if (dataset < 0)
+        deer_fail(err, "%s: there is no dataset %s", path, name);
+    if (dataset < 0 || !check_storage(path, name, dataset, depth, err))
+        return dataset;
+    H5Dclose(dataset);
+    return H5I_INVALID_HID;
+}
+
+hid_t hdf5_dataset_open(hid_t file, const char *path, const char *name, deer_error *err)
+{
+    return dataset_open(file, path, name, 0, err);
+}
+
+hid_t hdf5_group_open(hid_t file, const char *path, const char *name, deer_error *err)
+{
+    bool refused;
+    hid_t group = open_asking(file, name, true, &refused);
+
+    if (refused)
+        refuse_link(path, name, err);
+    else if (group < 0)
+        deer_fail(err, "%s has no group /%s; is it a demonstrations file?", path, name);
+    return group;
 }

@@ -1,21 +1,26 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_text.c - reading texts of every kind that HDF5 has. */
 #include "datasets/demos/hdf5_text.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/demos/hdf5_io.h"
+
 enum { MAX_TEXTS = 1 << 20, MAX_BYTES = 64 << 20 };
 
 bool hdf5_texts_add(hdf5_texts *t, const char *text, size_t n)
 {
     char **grown = realloc(t->text, (t->count + 1) * sizeof *grown);
+    char *copy = malloc(n + 1);
 
-    if (!grown)
+    t->text = grown ? grown : t->text;
+    if (!grown || !copy) {
+        free(copy);
+        t->failed = true;
         return false;
-    t->text = grown;
-    t->text[t->count] = malloc(n + 1);
-    if (!t->text[t->count])
-        return false;
+    }
+    t->text[t->count] = copy;
     memcpy(t->text[t->count], text, n);
     t->text[t->count++][n] = 0;
     return true;
@@ -26,7 +31,7 @@ void hdf5_texts_free(hdf5_texts *t)
     for (size_t i = 0; i < t->count; i++)
         free(t->text[i]);
     free(t->text);
-    *t = (hdf5_texts){NULL, 0};
+    *t = (hdf5_texts){NULL};
 }
 
 /* Where texts are read from: H5Aread and H5Dread differ in their arguments alone. */
@@ -72,18 +77,25 @@ static bool read_texts(place p, hid_t type, hid_t space, hdf5_texts *t)
     H5T_class_t class = H5Tget_class(type);
     hssize_t n = H5Sget_simple_extent_npoints(space);
 
+    if (class == H5T_NO_CLASS || n < 0)
+        return !(t->failed = true);
     if (n < 1 || n > MAX_TEXTS || (class != H5T_STRING && class != H5T_OPAQUE))
         return false;
-    return H5Tis_variable_str(type) > 0 ? read_variable(p, type, space, (size_t)n, t)
-                                        : read_fixed(p, type, (size_t)n, t);
+    if (H5Tis_variable_str(type) > 0 ? read_variable(p, type, space, (size_t)n, t)
+                                     : read_fixed(p, type, (size_t)n, t))
+        return true;
+    t->failed = true;
+    return false;
 }
 
 bool hdf5_texts_of_attribute(hid_t object, const char *name, hdf5_texts *t)
 {
+    htri_t there = H5Aexists(object, name);
     hid_t attribute, type, space;
     bool ok;
 
-    if (H5Aexists(object, name) <= 0)
+    t->failed = t->failed || there < 0;
+    if (there <= 0)
         return false;
     attribute = H5Aopen(object, name, H5P_DEFAULT);
     type = H5Aget_type(attribute);
@@ -100,10 +112,10 @@ bool hdf5_texts_of_dataset(hid_t object, const char *name, hdf5_texts *t)
     hid_t dataset, type, space;
     bool ok;
 
-    if (H5Lexists(object, name, H5P_DEFAULT) <= 0)
+    if (hdf5_has(object, name) != HDF5_FOUND) /* also where a group on the way to it is missing */
         return false;
-    dataset = H5Dopen2(object, name, H5P_DEFAULT);
-    if (dataset < 0)
+    dataset = hdf5_dataset_open(object, "", name, NULL);
+    if (dataset < 0) /* a group, or in another file that is not to be read */
         return false;
     type = H5Dget_type(dataset);
     space = H5Dget_space(dataset);

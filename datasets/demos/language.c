@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* language.c - finding and cleaning instructions. */
 #include "datasets/demos/language.h"
 
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/base/text.h"
 
 enum { MAX_WORDINGS = 1000 };
@@ -55,6 +57,7 @@ static void add_cleaned(hdf5_texts *wordings, const char *text)
     char *clean = strdup(text);
     size_t n = clean ? language_clean(clean) : 0;
 
+    wordings->failed = wordings->failed || !clean;
     if (n && wordings->count < MAX_WORDINGS && !has(wordings, clean))
         hdf5_texts_add(wordings, clean, n);
     free(clean);
@@ -83,8 +86,11 @@ static void drop_numbers(char *text)
     }
 }
 
-static json_t *parse(char *text)
+/* NULL where it is no JSON; then *failed where memory was short. */
+static json_t *parse(char *text, bool *failed)
 {
+    json_error_t problem = {.line = 0};
+    json_t *root;
     size_t left = strlen(text);
 
     for (char *p = text; left;) {
@@ -96,7 +102,9 @@ static json_t *parse(char *text)
         left -= n ? n : 1;
     }
     drop_numbers(text);
-    return json_loads(text, 0, NULL);
+    root = json_loads(text, 0, &problem);
+    *failed = *failed || (!root && json_error_code(&problem) == json_error_out_of_memory);
+    return root;
 }
 
 static bool one_character(const char *text)
@@ -136,8 +144,10 @@ static void add_joined(const json_t *list, const char *between, hdf5_texts *word
 
     json_array_foreach(list, i, part) room += json_string_length(part) + 1;
     text = calloc(1, room);
-    if (!text)
+    if (!text) {
+        wordings->failed = true;
         return;
+    }
     json_array_foreach(list, i, part) if (json_is_string(part))
     {
         if (*text)
@@ -180,20 +190,21 @@ static void add_keys(const json_t *root, const char *const *keys, hdf5_texts *wo
 static void add_json_attribute(hid_t object, const char *name, const char *const *keys,
                                hdf5_texts *wordings)
 {
-    hdf5_texts source = {NULL, 0};
+    hdf5_texts source = {NULL};
     json_t *root;
 
     if (hdf5_texts_of_attribute(object, name, &source)) {
-        root = parse(source.text[0]);
+        root = parse(source.text[0], &wordings->failed);
         add_keys(root, keys, wordings);
         json_decref(root);
     }
+    wordings->failed = wordings->failed || source.failed;
     hdf5_texts_free(&source);
 }
 
-char *language_json_text(hid_t object, const char *attribute, const char *const *keys)
+char *language_json_text(hid_t object, const char *attribute, const char *const *keys, bool *failed)
 {
-    hdf5_texts found = {NULL, 0};
+    hdf5_texts found = {NULL};
     char *text = NULL;
 
     add_json_attribute(object, attribute, keys, &found);
@@ -201,6 +212,7 @@ char *language_json_text(hid_t object, const char *attribute, const char *const 
         text = found.text[0];
         found.text[0] = NULL;
     }
+    *failed = *failed || found.failed;
     hdf5_texts_free(&found);
     return text;
 }
@@ -215,22 +227,24 @@ static void add_plain(hdf5_texts *found, hdf5_texts *wordings)
 {
     for (size_t i = 0; i < found->count; i++) {
         char *copy = *found->text[i] == '[' ? strdup(found->text[i]) : NULL;
-        json_t *list = copy ? parse(copy) : NULL;
+        json_t *list = copy ? parse(copy, &wordings->failed) : NULL;
 
         if (list)
             add_json(list, wordings);
         else
             add_cleaned(wordings, found->text[i]);
+        wordings->failed = wordings->failed || (*found->text[i] == '[' && !copy);
         json_decref(list);
         free(copy);
     }
+    wordings->failed = wordings->failed || found->failed;
     hdf5_texts_free(found);
 }
 
 static void add_attributes(hid_t object, hdf5_texts *wordings)
 {
     for (size_t i = 0; names[i] && !wordings->count; i++) {
-        hdf5_texts found = {NULL, 0};
+        hdf5_texts found = {NULL};
 
         hdf5_texts_of_attribute(object, names[i], &found);
         add_plain(&found, wordings);
@@ -240,7 +254,7 @@ static void add_attributes(hid_t object, hdf5_texts *wordings)
 static void add_datasets(hid_t object, const char *below, hdf5_texts *wordings)
 {
     for (size_t i = 0; names[i] && !wordings->count; i++) {
-        hdf5_texts found = {NULL, 0};
+        hdf5_texts found = {NULL};
         char name[64];
 
         snprintf(name, sizeof name, "%s%s", below, names[i]);
@@ -266,7 +280,7 @@ void language_of_demonstration(hid_t demo, hdf5_texts *wordings)
 static void add_bddl(hid_t data, hdf5_texts *wordings)
 {
     static const char start[] = "(:language";
-    hdf5_texts source = {NULL, 0};
+    hdf5_texts source = {NULL};
     char *from;
 
     if (hdf5_texts_of_attribute(data, "bddl_file_content", &source) &&
@@ -275,12 +289,13 @@ static void add_bddl(hid_t data, hdf5_texts *wordings)
         from[strcspn(from, ")")] = 0;
         add_cleaned(wordings, from);
     }
+    wordings->failed = wordings->failed || source.failed;
     hdf5_texts_free(&source);
 }
 
 void language_of_file(hid_t file, hdf5_texts *wordings)
 {
-    hid_t data = H5Gopen2(file, "data", H5P_DEFAULT);
+    hid_t data = hdf5_group_open(file, "", "data", NULL);
 
     if (data < 0)
         return;
@@ -302,6 +317,7 @@ void language_of_name(const char *path, hdf5_texts *wordings)
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *scene;
     char *text = strdup(base), *end = text ? strstr(text, "_demo.h") : NULL;
 
+    wordings->failed = wordings->failed || !text;
     if (end && (!strcmp(end, "_demo.hdf5") || !strcmp(end, "_demo.h5"))) {
         *end = 0;
         scene = strstr(text, "_SCENE");

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* language.h - what the robot was told: looked for where several communities write it.
  *
  * Of a demonstration: attributes and datasets language, language_instruction, lang, language_raw
@@ -10,14 +11,16 @@
 
 #include "datasets/demos/hdf5_text.h"
 
-/* Each appends every wording found in the first place that has any, cleaned and none twice. */
+/* Each appends every wording found in the first place that has any, cleaned and none twice; what
+ * cannot be read makes them failed. */
 void language_of_demonstration(hid_t demo, hdf5_texts *wordings);
 void language_of_file(hid_t file, hdf5_texts *wordings);
 void language_of_name(const char *path, hdf5_texts *wordings);
 
 /* The first text of a JSON attribute that one of the keys (NULL behind the last) has, cleaned; the
- * caller frees. NULL when there is none. */
-char *language_json_text(hid_t object, const char *attribute, const char *const *keys);
+ * caller frees. NULL when there is none; *failed is set where it cannot be read. */
+char *language_json_text(hid_t object, const char *attribute, const char *const *keys,
+                         bool *failed);
 
 /* Makes a text printable on one line, in place: spaces for control characters, no invalid UTF-8, no
  * white space or quotes around it. Returns its length. */

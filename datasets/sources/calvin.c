@@ -1,10 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /* calvin.c - reading CALVIN's frames and annotations. */
 #include "datasets/sources/calvin.h"
 
 #include <ctype.h>
 #include <dirent.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +15,10 @@
 
 #include "datasets/sources/npy.h"
 #include "runtime/base/file.h"
+#include "runtime/base/jobs.h"
 #include "runtime/import/pickle.h"
 
-enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096, MAX_THREADS = 64, PATH = 9000 };
+enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096, PATH = 9000 };
 
 static const size_t MAX_VIDEO = (size_t)1 << 33; /* bytes of a run's pixels */
 
@@ -307,10 +308,7 @@ typedef struct {
     const calvin *d;
     const run *r;
     demo_episode *e;
-    int begin, stride; /* frames begin, begin + stride, .. */
-    deer_status status;
-    deer_error err;
-} worker;
+} frames;
 
 static deer_status read_image(const char *path, const zip *archive, const char *name, int *height,
                               int *width, uint8_t **out, deer_error *err)
@@ -399,38 +397,13 @@ static deer_status read_frame(const calvin *d, const run *r, int t, demo_episode
     return status;
 }
 
-static void *work(void *context)
+static deer_status read_some(jobs *all, void *context, deer_error *err)
 {
-    worker *w = context;
-
-    for (int t = w->begin; t < w->e->steps && !w->status; t += w->stride)
-        w->status = read_frame(w->d, w->r, t, w->e, false, &w->err);
-    return NULL;
-}
-
-static deer_status read_frames(const calvin *d, const run *r, int threads, demo_episode *e,
-                               deer_error *err)
-{
-    worker w[MAX_THREADS];
-    pthread_t thread[MAX_THREADS];
-    bool started[MAX_THREADS] = {false};
+    frames *f = context;
     deer_status status = DEER_OK;
 
-    threads = threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads;
-    for (int i = 0; i < threads; i++)
-        w[i] = (worker){d, r, e, i, threads, DEER_OK, {{0}}};
-    for (int i = 1; i < threads; i++)
-        started[i] = pthread_create(&thread[i], NULL, work, &w[i]) == 0;
-    for (int i = 0; i < threads; i++)
-        if (started[i])
-            pthread_join(thread[i], NULL);
-        else
-            work(&w[i]);
-    for (int i = 0; i < threads && !status; i++) {
-        status = w[i].status;
-        if (status)
-            *err = w[i].err;
-    }
+    for (int t; !status && (t = jobs_next(all)) >= 0;)
+        status = read_frame(f->d, f->r, t, f->e, false, err);
     return status;
 }
 
@@ -460,7 +433,7 @@ deer_status calvin_read(const calvin *d, int i, int threads, demo_episode *e, de
     e->gripper_rgb = malloc(steps * (size_t)e->gripper_height * (size_t)e->gripper_width * 3);
     e->actions = malloc(steps * DEMO_ACTION * sizeof *e->actions);
     status = e->static_rgb && e->gripper_rgb && e->actions
-                 ? read_frames(d, r, threads, e, err)
+                 ? jobs_run((int)steps, threads, read_some, &(frames){d, r, e}, err)
                  : deer_fail(err, "out of memory reading %s", d->folder);
     if (status)
         demo_episode_free(e);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calvin.h - CALVIN's dataset folders.
  *
  *   calvin *d;

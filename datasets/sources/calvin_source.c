@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calvin_source.c - CALVIN as a dataset source. */
 #include <stdio.h>
 #include <stdlib.h>

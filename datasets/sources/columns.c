@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* columns.c - reading which columns of an action are wanted. */
 #include "datasets/sources/columns.h"
 

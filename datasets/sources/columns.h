@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* columns.h - which seven numbers of a wider action are taken: "0,1,2,3,4,5,6" or their names. */
 #ifndef DATASETS_COLUMNS_H
 #define DATASETS_COLUMNS_H

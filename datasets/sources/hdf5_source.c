@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* hdf5_source.c - demonstrations in HDF5 files of others, many at once: LIBERO and RoboCasa have one
  * a task. Each file is opened when its episodes are read; one that does not open is one episode that
  * cannot be read. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* npy.c - numpy's array files. */
 #include "datasets/sources/npy.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* npy.h - numpy's .npy arrays and .npz archives in memory.
  *
  * Headers are checked: a literal of the three known keys, sizes that fit the data. Format: numpy

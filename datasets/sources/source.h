@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* source.h - other people's datasets, each behind the same face: to add one is to add a line to the
  * table in sources.c.
  *

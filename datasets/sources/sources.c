@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* sources.c - the table of dataset sources. */
 #include "datasets/sources/source.h"
 

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: MIT */
 /* chain.c - rows of instructions that the expert can do one after another. */
 #include "datasets/tabletop/chain.h"
 
-#include "datasets/tabletop/random.h"
+#include "runtime/base/random.h"
 
 enum { MAX_TASKS = 64 };
 

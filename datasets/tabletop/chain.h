@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* chain.h - several instructions in a row without a reset, the metric of CALVIN.
  *
  *   chain row;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* expert.c - the scripted expert: where the hand should go next, from the present state alone.
  *
  * Each skill is a short list of "if the hand is here, go there" rules, most advanced stage first,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* goals.c - when a task is done, and the state as numbers. */
 #include "datasets/tabletop/world.h"
 

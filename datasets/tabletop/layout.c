@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* layout.c - where things stand at the start of an episode, and what is possible in a state. */
 #include "datasets/tabletop/world.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* parallel.c - forked workers, one pipe each; the parent reads results in job order. */
 #include <errno.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* parallel.h - many independent jobs on several processes, results in order.
  *
  *   static deer_status job(void *context, int i, parallel_result *out, deer_error *err);

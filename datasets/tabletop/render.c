@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* render.c - the cameras: MuJoCo's renderer in an off-screen OpenGL context made by EGL. */
 #include <EGL/egl.h>
 #include <EGL/eglext.h>

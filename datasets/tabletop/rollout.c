@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 /* rollout.c - one episode at a time: recording and judging. */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "datasets/tabletop/random.h"
 #include "datasets/tabletop/rollout.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/random.h"
 
 enum { PIXELS = TABLETOP_IMAGE * TABLETOP_IMAGE * 3 };
 
@@ -131,14 +132,6 @@ deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_re
 
 /* ---------------------------------------------------------------- judging ------------------ */
 
-static double seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* The control that shows what choosing the moment is worth: the same shares of exits, chosen
  * blindly. */
 static deer_status draw_exit(rollout_stage *stage, deer_error *err)
@@ -162,10 +155,10 @@ static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, de
         look(stage);
         if (stage->random_exits && draw_exit(stage, err))
             return DEER_FAILED;
-        started = seconds();
+        started = clock_seconds();
         if (act(stage, &action, err))
             return DEER_FAILED;
-        outcome->policy_seconds += seconds() - started;
+        outcome->policy_seconds += clock_seconds() - started;
         outcome->exits[tabletop_phase_of(stage->world)][action.exit]++;
     } else {
         tabletop_expert(stage->world, action.command);

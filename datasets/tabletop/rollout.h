@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* rollout.h - episodes on the tabletop: recorded demonstrations and judged rollouts of a policy.
  *
  * The caller begins a task in stage->world (tabletop_reset, tabletop_ask or chain_begin); these

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tabletop.h - the project's own benchmark: a simulated table, language-conditioned tasks, an
  * expert.
  *

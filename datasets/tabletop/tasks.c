@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tasks.c - what can be asked for, and in which words. */
 #include <stdio.h>
 #include <string.h>

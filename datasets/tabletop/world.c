@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* world.c - the physics of the tabletop: construction, reset, control step, state queries. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* world.h - inside a world: the simulator's data and the geometry that tasks and expert ask about.
  */
 #ifndef TABLETOP_WORLD_H
@@ -5,7 +6,7 @@
 
 #include <mujoco/mujoco.h>
 
-#include "datasets/tabletop/random.h"
+#include "runtime/base/random.h"
 #include "datasets/tabletop/tabletop.h"
 
 /* Where things stand (scene.xml), metres. */

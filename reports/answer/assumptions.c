@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* assumptions.c - what a report takes for granted. */
 #include "reports/answer/assumptions.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* assumptions.h - what a report takes for granted, one sentence each. */
 #ifndef REPORTS_ASSUMPTIONS_H
 #define REPORTS_ASSUMPTIONS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bootstrap.c - percentile intervals over episodes drawn again. */
 #include "reports/answer/bootstrap.h"
 
@@ -5,22 +6,14 @@
 #include <stdlib.h>
 
 #include "calib/guarantee/guarantee.h"
+#include "runtime/base/random.h"
 
 enum { MOST_DRAWS = 1000, LEAST_DRAWS = 200 };
-
-static uint64_t next_random(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 static void draw(uint8_t *weight, int episodes, uint64_t *state)
 {
     for (int i = 0; i < episodes; i++) {
-        uint64_t at = ((next_random(state) >> 32) * (uint64_t)episodes) >> 32;
+        uint64_t at = ((random_next(state) >> 32) * (uint64_t)episodes) >> 32;
 
         if (weight[at] < UINT8_MAX)
             weight[at]++;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bootstrap.h - how far means over the steps would be off with other episodes of the same kind.
  *
  *   bootstrap b;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* evaluation.c - files of deer-sim eval --json. */
 #include "reports/answer/evaluation.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* evaluation.h - files of deer-sim eval --json: reading one, and whether two may be compared.
  *
  *   json_t *a = evaluation_load("full.json", &err);

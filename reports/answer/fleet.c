@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fleet.c - machines: loading, costs, answers, choices. */
 #include "reports/answer/fleet.h"
 
@@ -108,7 +109,7 @@ static void fill_costs(const question *q, const deer_config *config, int tokens,
 /* ---------------------------------------------------------------- points ------------------- */
 
 static const fleet_point nothing = {
-    {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
+    {NAN, NAN, NAN}, 0, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
 
 /* What a sweep point does on an option. */
 static fleet_point point_of(const deer_hardware *hardware, const fleet_costs *costs,
@@ -128,6 +129,7 @@ static fleet_point point_of(const deer_hardware *hardware, const fleet_costs *co
     }
     while (k < x->deepest && (left += x->fraction[k]) < 0.99 - 1e-9)
         k++;
+    at.p99_exit = k;
     at.p99 = costs->latency.exit[k].total;
     at.watts = deer_power_at(hardware, rate, at.seconds, at.joules);
     return at;
@@ -214,9 +216,6 @@ static void choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *
         say_no_memory(j, &costs->memory[0], a);
     if (!(exit[0].total.expected <= period))
         say_too_slow(j, costs, a);
-    if (a->deepest >= 0)
-        a->sure = exit[a->deepest].total.high <= period &&
-                  costs->memory[a->deepest].total.high <= costs->memory[a->deepest].available;
 }
 
 /* What keeps exit k from being deeper, for reasons. */
@@ -306,7 +305,17 @@ static void check_power(const asker *j, const deer_hardware *hardware, const fle
                  chosen ? "" : "even the first exit alone takes ",
                  text_digits(text[0], watts.expected, " W"), text_digits(text[1], limit, " W"));
     }
-    a->sure = a->sure && watts.high <= limit;
+}
+
+/* Whether the step to the deepest exit, its memory and the power at a budget keep what is asked
+ * with every figure at its pessimistic end. */
+static bool holds_at_worst(const question *q, const fleet_costs *costs, const fleet_answer *a,
+                           const fleet_point *at)
+{
+    const deer_memory *m = &costs->memory[a->deepest];
+
+    return costs->latency.exit[a->deepest].total.high <= 1 / q->rate[a->rate] &&
+           m->total.high <= m->available && (isnan(q->watts) || at->watts.high <= q->watts);
 }
 
 static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
@@ -350,8 +359,10 @@ static void ask(const asker *j, fleet_answer *a)
         a->success = success_of(j, x);
     }
     check_power(j, hardware, costs, a);
-    if (a->verdict == FLEET_MEETS)
+    if (a->verdict == FLEET_MEETS) {
+        a->sure = holds_at_worst(j->q, costs, a, &a->at);
         say_meets(j, costs, a);
+    }
 }
 
 static deer_status answer_all(const asker *j, deer_error *err)
@@ -376,19 +387,13 @@ static deer_status answer_all(const asker *j, deer_error *err)
     return DEER_OK;
 }
 
-fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
-                               const fleet *f, const fleet_answer *a, int budget, fleet_point *at)
+/* The first demand that fails at a point of the answer's frontier. */
+static fleet_verdict verdict_of(const question *q, const success_curve *success, const fleet *f,
+                                const sweep_point *x, const fleet_point *at)
 {
-    const fleet_option *o = &f->option[a->option];
-    const sweep_point *x;
     interval ignored;
     double value;
 
-    *at = nothing;
-    if (a->deepest < 0)
-        return a->verdict;
-    x = &w->frontier[a->deepest].ours[budget];
-    *at = point_of(&f->machine[o->machine], &o->costs[a->dtype], x, q->rate[a->rate]);
     success_at(success, x->cost, &value, &ignored);
     if (x->loss > f->max_loss)
         return FLEET_LOSS;
@@ -397,6 +402,24 @@ fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_
     if (!isnan(q->watts) && !(at->watts.expected <= q->watts))
         return isnan(at->watts.expected) ? FLEET_UNKNOWN : FLEET_POWER;
     return FLEET_MEETS;
+}
+
+fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *success,
+                      const fleet *f, const fleet_answer *a, int budget)
+{
+    const fleet_option *o = &f->option[a->option];
+    const fleet_costs *costs = &o->costs[a->dtype];
+    int deepest = a->deepest < 0 ? w->exits - 1 : a->deepest;
+    const sweep_point *x = &w->frontier[deepest].ours[budget];
+    fleet_budget b = {.verdict = a->verdict, .at = nothing};
+
+    if (costs->known)
+        b.at = point_of(&f->machine[o->machine], costs, x, q->rate[a->rate]);
+    if (a->deepest < 0)
+        return b;
+    b.verdict = verdict_of(q, success, f, x, &b.at);
+    b.sure = b.verdict == FLEET_MEETS && holds_at_worst(q, costs, a, &b.at);
+    return b;
 }
 
 /* ---------------------------------------------------------------- choices ------------------ */
@@ -501,7 +524,7 @@ void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, ch
 
     snprintf(text, size, "%s%s%s, %s", hardware->title, hardware->modes > 1 ? ", " : "",
              hardware->modes > 1 ? hardware->mode[o->mode].name : "",
-             hardware_dtype_name(q->dtype[a->dtype]));
+             weight_dtype_name(q->dtype[a->dtype]));
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fleet.h - the frontier on machines: what each can afford, and which to take.
  *
  *   fleet f;
@@ -52,7 +53,8 @@ typedef struct {
 /* What thresholds do on an option at a rate. Unknown numbers are NaN. */
 typedef struct {
     deer_range seconds; /* of a step, mean */
-    deer_range p99;     /* seconds; 99% of the steps take no longer */
+    int p99_exit;       /* 99% of the steps leave there or before */
+    deer_range p99;     /* seconds to that exit */
     deer_range joules;  /* of a step, mean */
     deer_range watts;   /* average at the rate */
 } fleet_point;
@@ -68,6 +70,13 @@ typedef struct {
     double lacking;   /* factor > 1 by which the verdict's demand is missed: for the nearest */
     char reason[320]; /* one sentence */
 } fleet_answer;
+
+/* What one budget's thresholds do. */
+typedef struct {
+    fleet_verdict verdict; /* the first of loss, success, power that fails */
+    bool sure;             /* meets also with every figure at its pessimistic end */
+    fleet_point at;
+} fleet_budget;
 
 /* Indices into fleet.answer, -1: none meets. */
 typedef struct {
@@ -103,10 +112,10 @@ void fleet_free(fleet *f);
  * --min-success alone. */
 double fleet_max_loss(const question *q, double first, double deepest);
 
-/* The first of loss, success, power that fails at any budget of the answer's deepest exit, and what
- * happens there (without such an exit, the answer's verdict, and all NaN). */
-fleet_verdict fleet_verdict_at(const question *q, const sweep *w, const success_curve *success,
-                               const fleet *f, const fleet_answer *a, int budget, fleet_point *at);
+/* What the thresholds of a budget do on an answer's machine: on the frontier of its deepest exit,
+ * or, where not even the first one fits, of the last exit, with the answer's own verdict. */
+fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *success,
+                      const fleet *f, const fleet_answer *a, int budget);
 
 /* "NVIDIA Jetson Orin Nano 8 GB, 15W, bf16" */
 void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, char *text,

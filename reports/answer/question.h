@@ -1,9 +1,5 @@
-/* question.h - what deer-report whatif was asked: its options, checked.
- *
- *   question q;
- *   if (question_parse(argc, argv, &q, &status))
- *       return status;                        // --help, or wrong usage: already printed
- */
+/* SPDX-License-Identifier: MIT */
+/* question.h - what is asked: a cache, machines, rates and limits, checked by who fills it in. */
 #ifndef REPORTS_QUESTION_H
 #define REPORTS_QUESTION_H
 
@@ -27,7 +23,7 @@ typedef struct {
     int rates;
     double rate[QUESTION_RATES]; /* Hz, ascending, all different */
     int dtypes;
-    deer_dtype dtype[QUESTION_DTYPES];
+    weight_dtype dtype[QUESTION_DTYPES];
     int machines;
     char *machine[QUESTION_NAMES]; /* "all" (that ship), NAME, NAME:MODE or FILE.json */
     int rollouts;
@@ -37,11 +33,9 @@ typedef struct {
     double confidence;             /* of the guarantee */
     uint64_t seed;
     int threads;
+    void (*progress)(void *context, int pieces, int of); /* as in sweep_spec */
+    void *context;
     char *lists; /* what machine and rollout point into */
 } question;
-
-/* True when the program should end now with *status: after --help and wrong usage. */
-bool question_parse(int argc, char **argv, question *q, int *status);
-void question_free(question *q);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report.c - from a cache and a question to a report. */
 #include "reports/answer/report.h"
 
@@ -5,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/answer/shape.h"
+#include "budgets/cost/cost.h"
 #include "reports/formats/text.h"
 
 /* ---------------------------------------------------------------- cache -------------------- */
@@ -22,6 +23,22 @@ static void measure_instructions(report *r)
     r->tokens = (int)lround(sum / (double)c->steps);
 }
 
+/* The configuration of a published model, whose exits are mapped one to one to the cache's. */
+static deer_status published_shape(const char *name, const cache *c, deer_config *config,
+                                   deer_error *err)
+{
+    if (!deer_config_published(name, config))
+        return deer_fail_with(DEER_USAGE, err, "there is no published shape '%s'; say 3b or 9b",
+                              name);
+    if (config->exits == c->exits)
+        return DEER_OK;
+    return deer_fail_with(
+        DEER_USAGE, err,
+        "the shape %s has %d exits and the cache %d: exits are mapped one to one, "
+        "so there must be as many",
+        name, config->exits, c->exits);
+}
+
 static deer_status open_cache(report *r, deer_error *err)
 {
     if (cache_open(r->q->cache, &r->c, err))
@@ -32,7 +49,7 @@ static deer_status open_cache(report *r, deer_error *err)
     text_copy_utf8(r->model_name, sizeof r->model_name, r->config.name);
     measure_instructions(r);
     r->mapped = r->q->model_shape != NULL;
-    return r->mapped ? shape_published(r->q->model_shape, r->c, &r->config, err) : DEER_OK;
+    return r->mapped ? published_shape(r->q->model_shape, r->c, &r->config, err) : DEER_OK;
 }
 
 /* ---------------------------------------------------------------- parts -------------------- */
@@ -86,16 +103,21 @@ static deer_status judge_trust(report *r, const calibration_spec *spec, deer_err
     deer_status status = trust_promise(&r->p, r->q, &r->success, r->t.of_episode, &r->trust, err);
 
     if (!status && r->q->model)
-        status =
-            trust_on_policy(r->c, r->q->model, &r->config, spec, x, r->q->threads, &r->trust, err);
+        status = trust_on_policy(r->c, r->q->model, spec, x, r->q->threads, &r->trust, err);
     return status;
 }
 
 static deer_status make_parts(report *r, const calibration_spec *spec, deer_error *err)
 {
     const question *q = r->q;
-    sweep_spec range = {q->budgets, q->from, q->to, q->seed, q->threads};
-    deer_status status = shape_calibration(r->c, &r->config, spec, NULL, &r->p, err);
+    sweep_spec range = {.budgets = q->budgets,
+                        .from = q->from,
+                        .to = q->to,
+                        .seed = q->seed,
+                        .threads = q->threads,
+                        .progress = q->progress,
+                        .context = q->context};
+    deer_status status = calibration_make(r->c, spec, NULL, &r->p, err);
 
     if (!status)
         status = sweep_make(&r->p, &range, &r->w, err);
@@ -129,7 +151,8 @@ deer_status report_make(const question *q, report *r, deer_error *err)
                                  .loss = LOSS_DEEPEST,
                                  .gripper_weight = LOSS_GRIPPER_WEIGHT,
                                  .max_exit = r->config.exits - 1,
-                                 .scope_llm = q->scope_llm};
+                                 .scope_llm = q->scope_llm,
+                                 .costs_of = &r->config};
 
         status = make_parts(r, &spec, err);
     }

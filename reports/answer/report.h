@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report.h - everything that one what-if report says, computed once.
  *
  *   report r;

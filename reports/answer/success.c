@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* success.c - success against cost, from rollouts. */
 #include "reports/answer/success.h"
 

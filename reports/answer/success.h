@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* success.h - closed-loop success at any average cost, from evaluations of deer-sim eval --json.
  *
  *   success_curve curve;

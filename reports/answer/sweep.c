@@ -1,15 +1,16 @@
+/* SPDX-License-Identifier: MIT */
 /* sweep.c - frontiers for every deepest exit, the heuristic and the oracle beside them. */
 #include "reports/answer/sweep.h"
 
 #include <math.h>
-#include <stdatomic.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "calib/solve/frontier.h"
 #include "calib/solve/oracle.h"
 #include "reports/answer/bootstrap.h"
-#include "reports/answer/workers.h"
+#include "runtime/base/jobs.h"
 
 /* Frontiers are walked from solved answers at these shares of the range of costs, and the best walk
  * counts at every budget. With many steps, walks are dear and nearly the same: then two for the
@@ -23,9 +24,13 @@ typedef struct {
     sweep *w;
     frontier_point *path; /* [exits, ANCHORS, budgets] */
     bootstrap draws;
-    atomic_bool failed;
-    deer_error *err;
+    int pieces; /* of all work together */
+    pthread_mutex_t mutex;
+    int done;
 } job;
+
+/* One piece of the work. */
+typedef deer_status piece(job *j, int i, deer_error *err);
 
 /* ---------------------------------------------------------------- points ------------------- */
 
@@ -63,12 +68,6 @@ static frontier_point *path_of(const job *j, int deepest, int anchor)
     return j->path + (deepest * ANCHORS + anchor) * j->w->budgets;
 }
 
-static void note_failure(job *j, const deer_error *err)
-{
-    if (!atomic_exchange(&j->failed, true) && j->err)
-        *j->err = *err;
-}
-
 static int anchors_of(const job *j, int deepest)
 {
     if (j->p->s.n <= FEW_STEPS)
@@ -78,9 +77,8 @@ static int anchors_of(const job *j, int deepest)
 
 /* One solved answer and the walk around it. Piece i: anchor i % ANCHORS, the deepest exits first.
  */
-static void walk(void *context, int i)
+static deer_status walk(job *j, int i, deer_error *err)
 {
-    job *j = context;
     const steps *s = &j->p->s;
     int deepest = j->w->exits - 1 - i / ANCHORS, anchor = i % ANCHORS, n = j->w->budgets;
     double low = steps_fixed_cost(s, 0), high = steps_fixed_cost(s, deepest);
@@ -89,47 +87,47 @@ static void walk(void *context, int i)
                       .max_exit = deepest,
                       .method = SOLVE_COORDINATE,
                       .seed = j->spec->seed};
-    deer_error err;
     solution x;
     deer_status status;
 
     if (anchor >= anchors_of(j, deepest))
-        return;
+        return DEER_OK;
     for (int b = 0; b < n; b++)
         budget[b] = fmin(j->w->budget[b], high * (1 + 1e-9));
-    status = solve(s, &how, &x, &err);
+    status = solve(s, &how, &x, err);
     if (status == DEER_INFEASIBLE) { /* some steps must go deeper than the first exit */
         how.budget = INFINITY;
-        status = solve(s, &how, &x, &err);
+        status = solve(s, &how, &x, err);
     }
-    if (status || frontier_path(s, deepest, x.tau, budget, n, path_of(j, deepest, anchor), &err))
-        note_failure(j, &err);
+    if (!status)
+        status = frontier_path(s, deepest, x.tau, budget, n, path_of(j, deepest, anchor), err);
+    return status;
 }
 
 /* The best official heuristic at budget i. */
-static void officially(void *context, int i)
+static deer_status officially(job *j, int i, deer_error *err)
 {
-    job *j = context;
     solve_spec how = {.budget = j->w->budget[i], .max_exit = j->w->exits - 1};
-    deer_error err;
     solution x;
 
-    j->w->has_official[i] = !solve_official_best(&j->p->s, &how, &x, &err);
+    j->w->has_official[i] = !solve_official_best(&j->p->s, &how, &x, err);
     if (j->w->has_official[i])
         fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
+    return DEER_OK;
 }
 
 /* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and
  * no price by which the oracle could find that out. */
-static void ask_oracle(void *context, int i)
+static deer_status ask_oracle(job *j, int i, deer_error *err)
 {
-    job *j = context;
     int deepest = i / j->w->budgets, b = i % j->w->budgets;
     double budget = j->w->budget[b];
 
+    (void)err;
     j->w->frontier[deepest].oracle[b] = budget <= j->w->fixed[0].cost * (1 + 1e-9)
                                             ? j->w->fixed[0].loss
                                             : oracle_solve(&j->p->s, deepest, budget).loss;
+    return DEER_OK;
 }
 
 /* The better walk at budget b with a deepest exit from 1 on. */
@@ -145,20 +143,18 @@ static const frontier_point *best_walk(const job *j, int deepest, int b)
 
 /* Where the heuristic at budget b is better than the walks: a walk from there, into the place of
  * the first one. */
-static void learn_from_official(void *context, int b)
+static deer_status learn_from_official(job *j, int b, deer_error *err)
 {
-    job *j = context;
     int deepest = j->w->exits - 1;
     frontier_point found;
-    deer_error err;
 
     if (!deepest || !j->w->has_official[b] ||
         j->w->official[b].loss >= best_walk(j, deepest, b)->loss)
-        return;
-    if (frontier_path(&j->p->s, deepest, j->w->official[b].tau, &j->w->budget[b], 1, &found, &err))
-        note_failure(j, &err);
-    else
-        path_of(j, deepest, 0)[b] = found;
+        return DEER_OK;
+    if (frontier_path(&j->p->s, deepest, j->w->official[b].tau, &j->w->budget[b], 1, &found, err))
+        return DEER_FAILED;
+    path_of(j, deepest, 0)[b] = found;
+    return DEER_OK;
 }
 
 /* The best that is known at budget b with a deepest exit. */
@@ -172,11 +168,11 @@ static void take_best(job *j, int deepest, int b, sweep_point *x)
 }
 
 /* One deepest exit's frontier; a larger budget never loses more. */
-static void join_paths(void *context, int deepest)
+static deer_status join_paths(job *j, int deepest, deer_error *err)
 {
-    job *j = context;
     sweep_point *ours = j->w->frontier[deepest].ours;
 
+    (void)err;
     for (int b = 0; b < j->w->budgets; b++) {
         if (deepest)
             take_best(j, deepest, b, &ours[b]);
@@ -185,23 +181,72 @@ static void join_paths(void *context, int deepest)
         if (b && ours[b - 1].loss <= ours[b].loss)
             ours[b] = ours[b - 1];
     }
+    return DEER_OK;
 }
 
 /* Pieces: the points of every frontier, then the heuristic's, then the fixed exits. */
-static void draw_intervals(void *context, int i)
+static deer_status draw_intervals(job *j, int i, deer_error *err)
 {
-    job *j = context;
     sweep *w = j->w;
     int points = w->exits * w->budgets;
     sweep_point *x = i < points              ? &w->frontier[i / w->budgets].ours[i % w->budgets]
                      : i < points + w->exits ? &w->fixed[i - points]
                                              : &w->official[i - points - w->exits];
-    deer_error err = {"out of memory for the bootstrap"};
 
     if (i >= points + w->exits && !w->has_official[i - points - w->exits])
-        return;
-    if (bootstrap_point(&j->draws, &j->p->s, x))
-        note_failure(j, &err);
+        return DEER_OK;
+    return bootstrap_point(&j->draws, &j->p->s, x)
+               ? deer_fail(err, "out of memory for the bootstrap")
+               : DEER_OK;
+}
+
+/* ---------------------------------------------------------------- stages ------------------- */
+
+typedef struct {
+    job *j;
+    piece *work;
+} stage;
+
+static void count_piece(job *j)
+{
+    pthread_mutex_lock(&j->mutex);
+    j->done++;
+    if (j->spec->progress)
+        j->spec->progress(j->spec->context, j->done, j->pieces);
+    pthread_mutex_unlock(&j->mutex);
+}
+
+static deer_status run_pieces(jobs *all, void *context, deer_error *err)
+{
+    const stage *s = context;
+    deer_status status = DEER_OK;
+
+    for (int i; !status && (i = jobs_next(all)) >= 0; count_piece(s->j))
+        status = s->work(s->j, i, err);
+    return status;
+}
+
+/* What a stage takes of the stages before it is there: one after the other. */
+static deer_status solve_everything(job *j, deer_error *err)
+{
+    const sweep *w = j->w;
+    int walks = (w->exits - 1) * ANCHORS, oracles = w->exits * w->budgets;
+    const struct {
+        piece *work;
+        int pieces;
+    } stages[] = {{walk, walks},          {officially, w->budgets},
+                  {ask_oracle, oracles},  {learn_from_official, w->budgets},
+                  {join_paths, w->exits}, {draw_intervals, oracles + w->exits + w->budgets}};
+    enum { STAGES = sizeof stages / sizeof *stages };
+    deer_status status = DEER_OK;
+
+    for (int i = 0; i < STAGES; i++)
+        j->pieces += stages[i].pieces;
+    fill_fixed(j);
+    for (int i = 0; i < STAGES && !status; i++)
+        status = jobs_run(stages[i].pieces, j->spec->threads, run_pieces,
+                          &(stage){j, stages[i].work}, err);
+    return status;
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */
@@ -242,32 +287,9 @@ deer_status sweep_budgets(const steps *s, double from, double to, int n, double 
     return DEER_OK;
 }
 
-static void solve_everything(job *j)
-{
-    sweep *w = j->w;
-    int threads = j->spec->threads, walks = (w->exits - 1) * ANCHORS;
-    int oracles = w->exits * w->budgets, points = oracles + w->exits + w->budgets;
-    tool_progress bar;
-    double done = 0;
-
-    tool_progress_start(&bar, "frontier", "pieces",
-                        walks + 2 * w->budgets + oracles + w->exits + points);
-    fill_fixed(j);
-    workers_run(walks, threads, walk, j, &bar, &done);
-    workers_run(w->budgets, threads, officially, j, &bar, &done);
-    workers_run(oracles, threads, ask_oracle, j, &bar, &done);
-    if (!j->failed)
-        workers_run(w->budgets, threads, learn_from_official, j, &bar, &done);
-    if (!j->failed)
-        workers_run(w->exits, threads, join_paths, j, &bar, &done);
-    if (!j->failed)
-        workers_run(points, threads, draw_intervals, j, &bar, &done);
-    tool_progress_end(&bar);
-}
-
 deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, deer_error *err)
 {
-    job j = {.p = p, .spec = spec, .w = w, .err = err};
+    job j = {.p = p, .spec = spec, .w = w, .mutex = PTHREAD_MUTEX_INITIALIZER};
     deer_status status;
 
     *w = (sweep){.exits = p->s.exits, .budgets = spec->budgets};
@@ -279,8 +301,7 @@ deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, d
         status = bootstrap_make(p->s.episodes, spec->seed, &j.draws, err);
     if (!status) {
         w->draws = j.draws.draws;
-        solve_everything(&j);
-        status = j.failed ? DEER_FAILED : DEER_OK;
+        status = solve_everything(&j, err);
     }
     bootstrap_free(&j.draws);
     free(j.path);

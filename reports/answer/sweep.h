@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* sweep.h - the frontier: what thresholds do over a range of average budgets.
  *
  *   sweep w;
@@ -53,6 +54,9 @@ typedef struct {
     double from, to; /* GFLOPs; NaN: from the first exit's cost to the deepest's */
     uint64_t seed;
     int threads;
+    /* Called from any thread, one at a time; may be NULL. */
+    void (*progress)(void *context, int pieces, int of);
+    void *context;
 } sweep_spec;
 
 /* p: every exit there is. DEER_INFEASIBLE when the dearest budget is below the first exit's cost.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tasks.c - exits by task, and the moments that need most depth. */
 #include "reports/answer/tasks.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tasks.h - which tasks and which moments need depth.
  *
  *   tasks t;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* trust.c - promises on episodes held out, and thresholds under their own history. */
 #include "reports/answer/trust.h"
 
@@ -8,7 +9,6 @@
 #include "calib/replay/history.h"
 #include "calib/solve/frontier.h"
 #include "reports/answer/fleet.h"
-#include "reports/answer/shape.h"
 
 /* Share of the episodes that thresholds are solved on; the rest tests them. */
 static const double solving_share = 1.0 / 3;
@@ -143,9 +143,8 @@ static deer_status open_own_model(const cache *c, const char *path, deer_model *
     return DEER_FAILED;
 }
 
-deer_status trust_on_policy(cache *c, const char *model, const deer_config *config,
-                            const calibration_spec *spec, const sweep_point *x, int threads,
-                            trust *t, deer_error *err)
+deer_status trust_on_policy(cache *c, const char *model, const calibration_spec *spec,
+                            const sweep_point *x, int threads, trust *t, deer_error *err)
 {
     history_rule rule = {.kind = HISTORY_ON_POLICY,
                          .tau = x->tau,
@@ -161,7 +160,7 @@ deer_status trust_on_policy(cache *c, const char *model, const deer_config *conf
         return status;
     status = history_replay(c, policy, &rule, threads, &actions, err);
     if (!status)
-        status = shape_calibration(c, config, spec, &actions, &own, err);
+        status = calibration_make(c, spec, &actions, &own, err);
     calibration_actions_free(&actions);
     deer_model_close(policy);
     if (status)

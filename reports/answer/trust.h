@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* trust.h - how far the numbers of a report can be trusted.
  *
  * A guarantee (calib/guarantee/guarantee.h, on the history that was cached) and, when the policy is
@@ -24,9 +25,8 @@ typedef struct {
 deer_status trust_promise(const calibration *p, const question *q, const success_curve *success,
                           const int *stratum, trust *t, deer_error *err);
 
-/* Judges the point under its own history, at the costs of config. model: file of c's policy. */
-deer_status trust_on_policy(cache *c, const char *model, const deer_config *config,
-                            const calibration_spec *spec, const sweep_point *x, int threads,
-                            trust *t, deer_error *err);
+/* Judges the point under its own history, at the costs of spec. model: file of c's policy. */
+deer_status trust_on_policy(cache *c, const char *model, const calibration_spec *spec,
+                            const sweep_point *x, int threads, trust *t, deer_error *err);
 
 #endif

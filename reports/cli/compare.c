@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* compare.c - deer-report compare: two reports of whatif side by side. */
 #include "reports/cli/compare.h"
 
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/json_build.h"
 #include "runtime/base/json_file.h"
 #include "runtime/cli/tool.h"
 
@@ -104,10 +106,10 @@ static json_t *frontiers(const json_t *a, const json_t *b)
         double share = (double)i / SHARES;
         json_t *row = json_object();
 
-        json_object_set_new(row, "share_of_range", json_real(share));
-        json_object_set_new(row, "loss_a", real_or_null(loss_at_share(a, share)));
-        json_object_set_new(row, "loss_b", real_or_null(loss_at_share(b, share)));
-        json_array_append_new(list, row);
+        json_put(row, "share_of_range", json_real(share));
+        json_put(row, "loss_a", real_or_null(loss_at_share(a, share)));
+        json_put(row, "loss_b", real_or_null(loss_at_share(b, share)));
+        json_push(list, row);
     }
     return list;
 }
@@ -152,14 +154,14 @@ static json_t *difference(const json_t *a, const json_t *x, const json_t *y)
 {
     json_t *row = json_object();
 
-    json_object_set_new(row, "machine", json_string(text_of(machine_of(a, x), "name")));
-    json_object_set_new(row, "mode", json_string(text_of(option_of(a, x), "mode")));
-    json_object_set_new(row, "dtype", json_string(text_of(x, "dtype")));
-    json_object_set_new(row, "rate_hz", real_or_null(number_of(x, "rate_hz")));
-    json_object_set_new(row, "verdict_a", json_string(text_of(x, "verdict")));
-    json_object_set_new(row, "verdict_b", json_string(text_of(y, "verdict")));
-    json_object_set_new(row, "reason_a", json_string(text_of(x, "reason")));
-    json_object_set_new(row, "reason_b", json_string(text_of(y, "reason")));
+    json_put(row, "machine", json_string(text_of(machine_of(a, x), "name")));
+    json_put(row, "mode", json_string(text_of(option_of(a, x), "mode")));
+    json_put(row, "dtype", json_string(text_of(x, "dtype")));
+    json_put(row, "rate_hz", real_or_null(number_of(x, "rate_hz")));
+    json_put(row, "verdict_a", json_string(text_of(x, "verdict")));
+    json_put(row, "verdict_b", json_string(text_of(y, "verdict")));
+    json_put(row, "reason_a", json_string(text_of(x, "reason")));
+    json_put(row, "reason_b", json_string(text_of(y, "reason")));
     return row;
 }
 
@@ -173,7 +175,7 @@ static json_t *machines(const json_t *a, const json_t *b)
         const json_t *y = counterpart(a, x, b);
 
         if (y && strcmp(text_of(x, "verdict"), text_of(y, "verdict")))
-            json_array_append_new(list, difference(a, x, y));
+            json_push(list, difference(a, x, y));
     }
     return list;
 }
@@ -183,12 +185,12 @@ static json_t *summary(const json_t *report)
     const json_t *cache = get(report, "cache");
     json_t *json = json_object();
 
-    json_object_set_new(json, "cache", json_string(text_of(cache, "folder")));
-    json_object_set_new(json, "policy", json_string(text_of(cache, "policy")));
-    json_object_set_new(json, "shape", json_string(text_of(get(report, "model"), "name")));
-    json_object_set_new(json, "scope", json_string(text_of(report, "scope")));
-    json_object_set_new(json, "episodes", real_or_null(number_of(cache, "episodes")));
-    json_object_set_new(json, "full_depth_gflops", real_or_null(full_cost(report)));
+    json_put(json, "cache", json_string(text_of(cache, "folder")));
+    json_put(json, "policy", json_string(text_of(cache, "policy")));
+    json_put(json, "shape", json_string(text_of(get(report, "model"), "name")));
+    json_put(json, "scope", json_string(text_of(report, "scope")));
+    json_put(json, "episodes", real_or_null(number_of(cache, "episodes")));
+    json_put(json, "full_depth_gflops", real_or_null(full_cost(report)));
     return json;
 }
 
@@ -240,11 +242,11 @@ static json_t *compare(const json_t *a, const json_t *b)
 {
     json_t *json = json_object();
 
-    json_object_set_new(json, "deer_report_comparison", json_integer(1));
-    json_object_set_new(json, "a", summary(a));
-    json_object_set_new(json, "b", summary(b));
-    json_object_set_new(json, "frontier", frontiers(a, b));
-    json_object_set_new(json, "machines", machines(a, b));
+    json_put(json, "deer_report_comparison", json_integer(1));
+    json_put(json, "a", summary(a));
+    json_put(json, "b", summary(b));
+    json_put(json, "frontier", frontiers(a, b));
+    json_put(json, "machines", machines(a, b));
     return json;
 }
 
@@ -274,12 +276,13 @@ int report_compare_main(int argc, char **argv)
         ended = tool_fail(&self, DEER_FAILED, &err);
     else {
         json = compare(a, b);
-        if (as_json)
-            json_dumpf(json, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)), puts("");
-        else
+        ended = DEER_OK;
+        if (as_json ? json_print(json_incref(json), JSON_INDENT(2) | JSON_REAL_PRECISION(6), &err)
+                    : json_complete(&err))
+            ended = tool_fail(&self, DEER_FAILED, &err);
+        else if (!as_json)
             print_comparison(json);
         json_decref(json);
-        ended = DEER_OK;
     }
     json_decref(a);
     json_decref(b);

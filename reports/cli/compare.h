@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* compare.h - deer-report compare: two reports of whatif side by side. */
 #ifndef REPORTS_COMPARE_H
 #define REPORTS_COMPARE_H

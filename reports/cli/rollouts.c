@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* rollouts.c - deer-report rollouts: evaluations side by side. */
 #include "reports/cli/rollouts.h"
 
@@ -8,6 +9,7 @@
 #include "reports/answer/evaluation.h"
 #include "reports/formats/text.h"
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
 /* What a row takes from an evaluation: name here, name there. */
@@ -48,11 +50,12 @@ static json_t *make_row(const json_t *evaluation, const char *path, deer_error *
                       fields[i][1]);
             return NULL;
         }
-        json_object_set(row, fields[i][0], value);
+        json_put(row, fields[i][0], json_incref(value));
     }
     for (size_t i = 0; i < sizeof chain_fields / sizeof *chain_fields; i++)
         if (json_object_get(evaluation, chain_fields[i]))
-            json_object_set(row, chain_fields[i], json_object_get(evaluation, chain_fields[i]));
+            json_put(row, chain_fields[i],
+                     json_incref(json_object_get(evaluation, chain_fields[i])));
     return row;
 }
 
@@ -77,8 +80,8 @@ static deer_status add_row(json_t *rows, const char *argument, json_t **first, d
                 "%s\n",
                 path, how);
     if (row) {
-        json_object_set(row, "name", name);
-        json_array_append_new(rows, row);
+        json_put(row, "name", json_incref(name));
+        json_push(rows, row);
     }
     json_decref(name);
     json_decref(evaluation);
@@ -145,14 +148,14 @@ static void print_chains(const json_t *rows)
 
 static deer_status save(json_t *rows, const char *out, deer_error *err)
 {
-    json_t *root = json_pack("{s:O}", "rows", rows);
-    char *text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
-    deer_status status = text ? file_write(out, text, strlen(text), err)
-                              : deer_fail(err, "out of memory writing %s", out);
+    return json_write(out, json_pack("{s:O}", "rows", rows),
+                      JSON_INDENT(1) | JSON_REAL_PRECISION(8), err);
+}
 
-    free(text);
-    json_decref(root);
-    return status;
+static deer_status print_json(json_t *rows, deer_error *err)
+{
+    return json_print(json_pack("{s:O}", "rows", rows), JSON_INDENT(1) | JSON_REAL_PRECISION(8),
+                      err);
 }
 
 static deer_status save_csv(const json_t *rows, const char *path, deer_error *err)
@@ -181,8 +184,8 @@ static deer_status save_csv(const json_t *rows, const char *path, deer_error *er
                 fputc(',', f);
         fputc('\n', f);
     }
-    fclose(f);
-    status = file_write(path, text, size, err);
+    status = ferror(f) | fclose(f) ? deer_fail(err, "out of memory writing %s", path)
+                                   : file_write(path, text, size, err);
     free(text);
     return status;
 }
@@ -206,12 +209,15 @@ static int check_names(const tool_command *self, const char *const *argument, in
 int report_rollouts_main(int argc, char **argv)
 {
     const char *out = NULL, *csv = NULL;
-    const tool_option options[] = {{"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
-                                   {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
-                                   {NULL, 0, NULL, NULL, NULL}};
+    bool json = false;
+    const tool_option options[] = {
+        {"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+        {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
+        {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
+        {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",
-        "NAME=FILE ... [--out FILE] [--csv FILE]", options,
+        "NAME=FILE ... [options]", options,
         "deer-sim eval --model policy.safetensors --json > full.json\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
         "deer-report rollouts full=full.json early=early.json --out summary.json"};
@@ -230,11 +236,15 @@ int report_rollouts_main(int argc, char **argv)
     rows = json_array();
     for (int i = 0; i < n && !status; i++)
         status = add_row(rows, rest[i], &first, &err);
+    if (!status)
+        status = json_complete(&err);
     if (!status && out)
         status = save(rows, out, &err);
     if (!status && csv)
         status = save_csv(rows, csv, &err);
-    if (!status) {
+    if (!status && json) {
+        status = print_json(rows, &err);
+    } else if (!status) {
         print_table(rows);
         print_chains(rows);
     }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* rollouts.h - deer-report rollouts: evaluations of deer-sim eval --json, side by side. */
 #ifndef REPORTS_ROLLOUTS_H
 #define REPORTS_ROLLOUTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* whatif.c - deer-report whatif: asking, printing, writing. */
 #include "reports/cli/whatif.h"
 
@@ -6,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reports/cli/question_options.h"
 #include "reports/formats/report_csv.h"
 #include "reports/formats/report_json.h"
 #include "reports/formats/text.h"
@@ -134,6 +136,23 @@ static deer_status deliver(const report *r, deer_error *err)
 
 /* ---------------------------------------------------------------- command ------------------ */
 
+typedef struct {
+    tool_progress bar;
+    bool started;
+} watch;
+
+static void show(void *context, int pieces, int of)
+{
+    watch *w = context;
+
+    if (!w->started)
+        tool_progress_start(&w->bar, "frontier", "pieces", of);
+    w->started = true;
+    tool_progress_update(&w->bar, pieces);
+    if (pieces == of)
+        tool_progress_end(&w->bar);
+}
+
 int report_whatif_main(int argc, char **argv)
 {
     static report r; /* several hundred kilobytes */
@@ -141,11 +160,22 @@ int report_whatif_main(int argc, char **argv)
     question q;
     deer_error err;
     deer_status status;
+    watch w = {.started = false};
     int ended;
 
     if (question_parse(argc, argv, &q, &ended))
         return ended;
-    status = report_make(&q, &r, &err);
+    q.progress = show;
+    q.context = &w;
+    status = q.out && !page_has_libraries()
+                 ? deer_fail(&err,
+                             "%s cannot be drawn: npm, which brings the page's libraries, was "
+                             "missing when this program was built; install npm and run make "
+                             "again (--json and --csv need none of it)",
+                             q.out)
+                 : report_make(&q, &r, &err);
+    if (status && w.started)
+        tool_progress_end(&w.bar);
     if (!status) {
         if (*r.success.warning)
             fprintf(stderr, "%s: warning: %s\n", self.name, r.success.warning);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* whatif.h - deer-report whatif: which computer does this robot need? */
 #ifndef REPORTS_WHATIF_H
 #define REPORTS_WHATIF_H

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: MIT */
 /* report_csv.c - a report as one table. */
 #include "reports/formats/report_csv.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "reports/formats/text.h"
 
@@ -63,16 +65,15 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     const fleet_option *o = &r->f.option[a->option];
     const deer_hardware *h = &r->f.machine[o->machine];
     const sweep_point *x = a->deepest < 0 ? NULL : &r->w.frontier[a->deepest].ours[budget];
-    fleet_point at;
-    fleet_verdict verdict = fleet_verdict_at(r->q, &r->w, &r->success, &r->f, a, budget, &at);
+    fleet_budget does = fleet_at(r->q, &r->w, &r->success, &r->f, a, budget);
 
     text_csv(out, h->name);
     fputc(',', out);
     text_csv(out, h->mode[o->mode].name);
-    fprintf(out, ",%s", hardware_dtype_name(r->q->dtype[a->dtype]));
+    fprintf(out, ",%s", weight_dtype_name(r->q->dtype[a->dtype]));
     number(out, r->q->rate[a->rate]);
     number(out, r->w.budget[budget]);
-    fprintf(out, ",%s,", fleet_verdict_name(verdict));
+    fprintf(out, ",%s,", fleet_verdict_name(does.verdict));
     if (!x) {
         fputs(",,,,,,,,,,,,,,", out);
         number(out, h->price.value);
@@ -81,7 +82,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     }
     fprintf(out, "%d", a->deepest);
     policy_columns(out, r, x);
-    machine_columns(out, &at);
+    machine_columns(out, &does.at);
     number(out, o->costs[a->dtype].memory[a->deepest].total.expected);
     number(out, h->price.value);
     thresholds(out, x);
@@ -99,6 +100,8 @@ char *report_csv_text(const report *r, size_t *size)
     for (int i = 0; i < r->f.answers; i++)
         for (int b = 0; b < r->w.budgets; b++)
             row(out, r, &r->f.answer[i], b);
-    fclose(out);
-    return text;
+    if (!(ferror(out) | fclose(out)))
+        return text;
+    free(text);
+    return NULL;
 }

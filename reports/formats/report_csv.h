@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report_csv.h - a report as one table: every machine, mode, type, rate and budget. */
 #ifndef REPORTS_REPORT_CSV_H
 #define REPORTS_REPORT_CSV_H

@@ -1,10 +1,14 @@
+/* SPDX-License-Identifier: MIT */
 /* report_json.c - a report as one JSON object. */
 #include "reports/formats/report_json.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "reports/answer/assumptions.h"
 #include "reports/formats/text.h"
+#include "runtime/base/json_build.h"
 
 /* ---------------------------------------------------------------- small pieces ------------- */
 
@@ -15,17 +19,17 @@ static json_t *real_or_null(double value)
 
 static void set_real(json_t *object, const char *key, double value)
 {
-    json_object_set_new(object, key, real_or_null(value));
+    json_put(object, key, real_or_null(value));
 }
 
 static void set_integer(json_t *object, const char *key, int64_t value)
 {
-    json_object_set_new(object, key, json_integer(value));
+    json_put(object, key, json_integer(value));
 }
 
 static void set_bool(json_t *object, const char *key, bool value)
 {
-    json_object_set_new(object, key, json_boolean(value));
+    json_put(object, key, json_boolean(value));
 }
 
 /* Text from files may be any bytes. */
@@ -34,7 +38,7 @@ static void set_text(json_t *object, const char *key, const char *text)
     char clean[1024];
 
     text_copy_utf8(clean, sizeof clean, text);
-    json_object_set_new(object, key, json_string(clean));
+    json_put(object, key, json_string(clean));
 }
 
 static json_t *reals(const double *value, int n)
@@ -42,7 +46,7 @@ static json_t *reals(const double *value, int n)
     json_t *list = json_array();
 
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, real_or_null(value[i]));
+        json_push(list, real_or_null(value[i]));
     return list;
 }
 
@@ -77,10 +81,10 @@ static json_t *shape_json(const report *r)
     json_t *json = json_object(), *layers = json_array();
 
     for (int k = 0; k < r->config.exits; k++)
-        json_array_append_new(layers, json_integer(r->config.exit_layers[k]));
+        json_push(layers, json_integer(r->config.exit_layers[k]));
     set_text(json, "name", r->config.name);
     set_bool(json, "published_shape", r->mapped);
-    json_object_set_new(json, "exit_layers", layers);
+    json_put(json, "exit_layers", layers);
     set_integer(json, "tokens_mean", r->tokens);
     set_integer(json, "tokens_longest", r->longest);
     return json;
@@ -92,9 +96,9 @@ static json_t *demands_json(const report *r)
     json_t *json = json_object(), *dtypes = json_array();
 
     for (int d = 0; d < q->dtypes; d++)
-        json_array_append_new(dtypes, json_string(hardware_dtype_name(q->dtype[d])));
-    json_object_set_new(json, "rates_hz", reals(q->rate, q->rates));
-    json_object_set_new(json, "dtypes", dtypes);
+        json_push(dtypes, json_string(weight_dtype_name(q->dtype[d])));
+    json_put(json, "rates_hz", reals(q->rate, q->rates));
+    json_put(json, "dtypes", dtypes);
     set_real(json, "max_loss", r->f.max_loss);
     set_bool(json, "max_loss_is_default", r->f.default_loss);
     set_real(json, "min_success", q->min_success);
@@ -111,10 +115,10 @@ static json_t *tau_json(const sweep_point *x)
     json_t *list = json_array();
 
     for (int k = 0; k < x->deepest; k++)
-        json_array_append_new(list, x->tau[k] == -INFINITY ? json_string("never")
-                                    : isfinite(x->tau[k])  ? json_real((double)x->tau[k])
-                                                           : json_string("always"));
-    json_array_append_new(list, json_null());
+        json_push(list, x->tau[k] == -INFINITY ? json_string("never")
+                        : isfinite(x->tau[k])  ? json_real((double)x->tau[k])
+                                               : json_string("always"));
+    json_push(list, json_null());
     return list;
 }
 
@@ -126,17 +130,17 @@ static json_t *point_json(const report *r, const sweep_point *x)
 
     success_at(&r->success, x->cost, &success, &wilson);
     set_real(json, "cost_gflops", x->cost);
-    json_object_set_new(json, "cost_95", interval_json(x->cost_95));
+    json_put(json, "cost_95", interval_json(x->cost_95));
     set_real(json, "llm_gflops", x->llm);
     set_real(json, "total_gflops", x->total);
     set_real(json, "loss", x->loss);
-    json_object_set_new(json, "loss_95", interval_json(x->loss_95));
+    json_put(json, "loss_95", interval_json(x->loss_95));
     if (r->success.n) {
         set_real(json, "success", success);
-        json_object_set_new(json, "success_95", interval_json(wilson));
+        json_put(json, "success_95", interval_json(wilson));
     }
-    json_object_set_new(json, "tau", tau_json(x));
-    json_object_set_new(json, "exit_fractions", reals(x->fraction, x->deepest + 1));
+    json_put(json, "tau", tau_json(x));
+    json_put(json, "exit_fractions", reals(x->fraction, x->deepest + 1));
     return json;
 }
 
@@ -150,8 +154,8 @@ static json_t *counts_json(const report *r, int deepest, int budget)
         json_t *row = json_array();
 
         for (int k = 0; k <= deepest; k++)
-            json_array_append_new(row, json_integer(sums[t].count[k]));
-        json_array_append_new(list, row);
+            json_push(row, json_integer(sums[t].count[k]));
+        json_push(list, row);
     }
     return list;
 }
@@ -163,12 +167,12 @@ static json_t *frontier_json(const report *r, int deepest)
     for (int b = 0; b < r->w.budgets; b++) {
         json_t *point = point_json(r, &r->w.frontier[deepest].ours[b]);
 
-        json_object_set_new(point, "task_counts", counts_json(r, deepest, b));
-        json_array_append_new(points, point);
+        json_put(point, "task_counts", counts_json(r, deepest, b));
+        json_push(points, point);
     }
     set_integer(json, "deepest_exit", deepest);
-    json_object_set_new(json, "oracle_loss", reals(r->w.frontier[deepest].oracle, r->w.budgets));
-    json_object_set_new(json, "points", points);
+    json_put(json, "oracle_loss", reals(r->w.frontier[deepest].oracle, r->w.budgets));
+    json_put(json, "points", points);
     return json;
 }
 
@@ -177,7 +181,7 @@ static json_t *frontiers_json(const report *r)
     json_t *list = json_array();
 
     for (int k = 0; k < r->w.exits; k++)
-        json_array_append_new(list, report_needs(r, k) ? frontier_json(r, k) : json_null());
+        json_push(list, report_needs(r, k) ? frontier_json(r, k) : json_null());
     return list;
 }
 
@@ -186,8 +190,7 @@ static json_t *official_json(const report *r)
     json_t *list = json_array();
 
     for (int b = 0; b < r->w.budgets; b++)
-        json_array_append_new(list, r->w.has_official[b] ? point_json(r, &r->w.official[b])
-                                                         : json_null());
+        json_push(list, r->w.has_official[b] ? point_json(r, &r->w.official[b]) : json_null());
     return list;
 }
 
@@ -202,7 +205,7 @@ static json_t *exits_json(const report *r)
         set_integer(json, "layer", r->config.exit_layers[k]);
         set_real(json, "peak_llm_gflops", r->p.peak_llm[k]);
         set_real(json, "peak_total_gflops", r->p.peak_total[k]);
-        json_array_append_new(list, json);
+        json_push(list, json);
     }
     return list;
 }
@@ -218,9 +221,9 @@ static json_t *rollouts_json(const report *r)
         set_text(json, "file", row->file);
         set_real(json, "cost_gflops", row->cost);
         set_real(json, "success", row->value);
-        json_object_set_new(json, "success_95", interval_json(row->wilson_95));
+        json_put(json, "success_95", interval_json(row->wilson_95));
         set_real(json, "rollouts", row->rollouts);
-        json_array_append_new(list, json);
+        json_push(list, json);
     }
     return list;
 }
@@ -234,7 +237,7 @@ static json_t *figure_json(const deer_figure *x, const char *unit, double factor
     set_real(json, "value", x->value * factor);
     set_real(json, "low", x->low * factor);
     set_real(json, "high", x->high * factor);
-    json_object_set_new(json, "unit", json_string(unit));
+    json_put(json, "unit", json_string(unit));
     set_bool(json, "assumed", x->assumed);
     set_text(json, "source", x->source);
     set_text(json, "date", x->date);
@@ -247,13 +250,13 @@ static json_t *exit_time_json(const fleet_costs *costs, int k)
     const deer_exit_time *t = &costs->latency.exit[k];
     json_t *json = json_object();
 
-    json_object_set_new(json, "ms", range_json(t->total, 1e3));
+    json_put(json, "ms", range_json(t->total, 1e3));
     set_real(json, "vision_ms", 1e3 * t->vision.expected);
     set_real(json, "resampler_ms", 1e3 * t->resampler.expected);
     set_real(json, "llm_ms", 1e3 * t->llm.expected);
     set_real(json, "head_ms", 1e3 * t->head.expected);
     set_real(json, "overhead_ms", 1e3 * t->overhead.expected);
-    json_object_set_new(json, "joules", range_json(t->joules, 1));
+    json_put(json, "joules", range_json(t->joules, 1));
     return json;
 }
 
@@ -274,14 +277,14 @@ static json_t *costs_json(const report *r, const fleet_costs *costs, int dtype)
 
     for (int k = 0; k < r->w.exits; k++) {
         if (costs->known)
-            json_array_append_new(exits, exit_time_json(costs, k));
-        json_array_append_new(memory, memory_json(&costs->memory[k]));
+            json_push(exits, exit_time_json(costs, k));
+        json_push(memory, memory_json(&costs->memory[k]));
     }
-    json_object_set_new(json, "dtype", json_string(hardware_dtype_name(r->q->dtype[dtype])));
+    json_put(json, "dtype", json_string(weight_dtype_name(r->q->dtype[dtype])));
     if (!costs->known)
         set_text(json, "unknown", costs->unknown);
-    json_object_set_new(json, "exits", exits);
-    json_object_set_new(json, "memory", memory);
+    json_put(json, "exits", exits);
+    json_put(json, "memory", memory);
     return json;
 }
 
@@ -291,11 +294,11 @@ static json_t *option_json(const report *r, const fleet_option *o)
     json_t *json = json_object(), *costs = json_array();
 
     for (int d = 0; d < r->q->dtypes; d++)
-        json_array_append_new(costs, costs_json(r, &o->costs[d], d));
+        json_push(costs, costs_json(r, &o->costs[d], d));
     set_integer(json, "machine", o->machine);
     set_text(json, "mode", hardware->mode[o->mode].name);
     set_real(json, "mode_watts", hardware->mode[o->mode].watts.value);
-    json_object_set_new(json, "dtypes", costs);
+    json_put(json, "dtypes", costs);
     return json;
 }
 
@@ -303,23 +306,58 @@ static json_t *machine_json(const deer_hardware *h)
 {
     json_t *json = json_object(), *figures = json_object();
 
-    for (int d = 0; d < HARDWARE_DTYPES; d++) {
+    for (int d = 0; d < WEIGHT_DTYPES; d++) {
         char key[32];
 
-        snprintf(key, sizeof key, "peak_%s", hardware_dtype_name(hardware_dtype(d)));
-        json_object_set_new(figures, key, figure_json(&h->peak[d], "GFLOP/s", 1e-9));
+        snprintf(key, sizeof key, "peak_%s", weight_dtype_name((weight_dtype)d));
+        json_put(figures, key, figure_json(&h->peak[d], "GFLOP/s", 1e-9));
     }
-    json_object_set_new(figures, "bandwidth", figure_json(&h->bandwidth, "GB/s", 1e-9));
-    json_object_set_new(figures, "memory", figure_json(&h->memory, "GB", 1e-9));
-    json_object_set_new(figures, "reserved", figure_json(&h->reserved, "GB", 1e-9));
-    json_object_set_new(figures, "idle", figure_json(&h->idle_watts, "W", 1));
-    json_object_set_new(figures, "price", figure_json(&h->price, "USD", 1));
+    json_put(figures, "bandwidth", figure_json(&h->bandwidth, "GB/s", 1e-9));
+    json_put(figures, "memory", figure_json(&h->memory, "GB", 1e-9));
+    json_put(figures, "reserved", figure_json(&h->reserved, "GB", 1e-9));
+    json_put(figures, "idle", figure_json(&h->idle_watts, "W", 1));
+    json_put(figures, "price", figure_json(&h->price, "USD", 1));
     set_text(json, "name", h->name);
     set_text(json, "title", h->title);
-    json_object_set_new(json, "kind", json_string(hardware_kind_name(h->kind)));
+    json_put(json, "kind", json_string(hardware_kind_name(h->kind)));
     set_bool(json, "measured", h->measured);
     set_text(json, "note", h->note);
-    json_object_set_new(json, "figures", figures);
+    json_put(json, "figures", figures);
+    return json;
+}
+
+/* A number in four digits, which is what a page can show of it: there are many. */
+static json_t *short_real(double value)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%.4g", value);
+    return real_or_null(strtod(text, NULL));
+}
+
+/* Every budget of an answer, column by column: what its page shows when the budget is moved.
+ * Verdicts are indices into the report's list of them. */
+static json_t *budgets_json(const report *r, const fleet_answer *a)
+{
+    static const char *const columns[] = {"verdict", "sure",    "p99_exit", "ms_low",
+                                          "ms",      "ms_high", "joules",   "watts"};
+    enum { COLUMNS = sizeof columns / sizeof *columns, REALS = 3 };
+    json_t *json = json_object(), *column[COLUMNS];
+
+    for (int i = 0; i < COLUMNS; i++)
+        json_put(json, columns[i], column[i] = json_array());
+    for (int b = 0; b < r->w.budgets; b++) {
+        fleet_budget x = fleet_at(r->q, &r->w, &r->success, &r->f, a, b);
+        const double number[COLUMNS - REALS] = {1e3 * x.at.seconds.low, 1e3 * x.at.seconds.expected,
+                                                1e3 * x.at.seconds.high, x.at.joules.expected,
+                                                x.at.watts.expected};
+
+        json_push(column[0], json_integer(x.verdict));
+        json_push(column[1], json_integer(x.sure));
+        json_push(column[2], json_integer(x.at.p99_exit));
+        for (int i = REALS; i < COLUMNS; i++)
+            json_push(column[i], short_real(number[i - REALS]));
+    }
     return json;
 }
 
@@ -328,22 +366,23 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     json_t *json = json_object();
 
     set_integer(json, "option", a->option);
-    json_object_set_new(json, "dtype", json_string(hardware_dtype_name(r->q->dtype[a->dtype])));
+    json_put(json, "dtype", json_string(weight_dtype_name(r->q->dtype[a->dtype])));
     set_real(json, "rate_hz", r->q->rate[a->rate]);
-    json_object_set_new(json, "verdict", json_string(fleet_verdict_name(a->verdict)));
+    json_put(json, "verdict", json_string(fleet_verdict_name(a->verdict)));
     set_bool(json, "sure", a->verdict == FLEET_MEETS && a->sure);
     set_text(json, "reason", a->reason);
     set_integer(json, "deepest_exit", a->deepest);
     set_integer(json, "budget_index", a->budget);
+    json_put(json, "budgets", budgets_json(r, a));
     if (a->budget < 0)
         return json;
     set_real(json, "loss", r->w.frontier[a->deepest].ours[a->budget].loss);
     set_real(json, "success", a->success);
-    json_object_set_new(json, "ms", range_json(a->at.seconds, 1e3));
-    json_object_set_new(json, "p99_ms", range_json(a->at.p99, 1e3));
+    json_put(json, "ms", range_json(a->at.seconds, 1e3));
+    json_put(json, "p99_ms", range_json(a->at.p99, 1e3));
     set_real(json, "sustained_hz", 1 / a->at.seconds.expected);
-    json_object_set_new(json, "joules", range_json(a->at.joules, 1));
-    json_object_set_new(json, "watts", range_json(a->at.watts, 1));
+    json_put(json, "joules", range_json(a->at.joules, 1));
+    json_put(json, "watts", range_json(a->at.watts, 1));
     return json;
 }
 
@@ -353,9 +392,9 @@ static json_t *choice_json(const report *r, int rate)
     json_t *json = json_object(), *order = json_array();
 
     for (int i = 0; i < r->f.machines; i++)
-        json_array_append_new(order, json_integer(r->f.ranked[rate * r->f.machines + i]));
+        json_push(order, json_integer(r->f.ranked[rate * r->f.machines + i]));
     set_real(json, "rate_hz", r->q->rate[rate]);
-    json_object_set_new(json, "ranking", order);
+    json_put(json, "ranking", order);
     set_integer(json, "machines", c->machines);
     set_integer(json, "machines_sure", c->sure);
     set_integer(json, "cheapest", c->cheapest);
@@ -365,23 +404,33 @@ static json_t *choice_json(const report *r, int rate)
     return json;
 }
 
+static json_t *verdicts_json(void)
+{
+    json_t *list = json_array();
+
+    for (int v = 0; v < FLEET_VERDICTS; v++)
+        json_push(list, json_string(fleet_verdict_name((fleet_verdict)v)));
+    return list;
+}
+
 static void add_fleet(const report *r, json_t *json)
 {
     json_t *machines = json_array(), *options = json_array(), *answers = json_array(),
            *choices = json_array();
 
     for (int i = 0; i < r->f.machines; i++)
-        json_array_append_new(machines, machine_json(&r->f.machine[i]));
+        json_push(machines, machine_json(&r->f.machine[i]));
     for (int i = 0; i < r->f.options; i++)
-        json_array_append_new(options, option_json(r, &r->f.option[i]));
+        json_push(options, option_json(r, &r->f.option[i]));
     for (int i = 0; i < r->f.answers; i++)
-        json_array_append_new(answers, answer_json(r, &r->f.answer[i]));
+        json_push(answers, answer_json(r, &r->f.answer[i]));
     for (int i = 0; i < r->q->rates; i++)
-        json_array_append_new(choices, choice_json(r, i));
-    json_object_set_new(json, "machines", machines);
-    json_object_set_new(json, "options", options);
-    json_object_set_new(json, "answers", answers);
-    json_object_set_new(json, "choices", choices);
+        json_push(choices, choice_json(r, i));
+    json_put(json, "machines", machines);
+    json_put(json, "options", options);
+    json_put(json, "verdicts", verdicts_json());
+    json_put(json, "answers", answers);
+    json_put(json, "choices", choices);
 }
 
 /* ---------------------------------------------------------------- tasks and trust ---------- */
@@ -396,7 +445,7 @@ static json_t *tasks_json(const report *r)
         set_text(json, "name", r->t.row[t].name);
         set_integer(json, "episodes", r->t.row[t].episodes);
         set_integer(json, "steps", r->t.row[t].steps);
-        json_array_append_new(list, json);
+        json_push(list, json);
     }
     return list;
 }
@@ -416,7 +465,7 @@ static json_t *moments_json(const report *r)
         set_integer(json, "steps", m->steps);
         set_integer(json, "exit", m->exit);
         set_real(json, "loss_at_first_exit", m->loss_first);
-        json_array_append_new(list, json);
+        json_push(list, json);
     }
     return list;
 }
@@ -436,8 +485,8 @@ static json_t *trust_json(const report *r)
         set_real(json, "own_history_loss", r->trust.own_loss);
     }
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_string(sentence[i]));
-    json_object_set_new(json, "assumptions", list);
+        json_push(list, json_string(sentence[i]));
+    json_put(json, "assumptions", list);
     return json;
 }
 
@@ -452,28 +501,24 @@ json_t *report_json(const report *r)
     set_integer(json, "seed", (int64_t)r->q->seed);
     set_text(json, "scope", r->q->scope);
     set_text(json, "flops", "one multiply-add counts as one FLOP");
-    json_object_set_new(json, "cache", cache_json(r));
-    json_object_set_new(json, "model", shape_json(r));
-    json_object_set_new(json, "demands", demands_json(r));
-    json_object_set_new(json, "budgets_gflops", reals(r->w.budget, r->w.budgets));
+    json_put(json, "cache", cache_json(r));
+    json_put(json, "model", shape_json(r));
+    json_put(json, "demands", demands_json(r));
+    json_put(json, "budgets_gflops", reals(r->w.budget, r->w.budgets));
     set_integer(json, "recommended_budget", r->recommended);
-    json_object_set_new(json, "exits", exits_json(r));
-    json_object_set_new(json, "frontiers", frontiers_json(r));
-    json_object_set_new(json, "official", official_json(r));
-    json_object_set_new(json, "rollouts", rollouts_json(r));
+    json_put(json, "exits", exits_json(r));
+    json_put(json, "frontiers", frontiers_json(r));
+    json_put(json, "official", official_json(r));
+    json_put(json, "rollouts", rollouts_json(r));
     add_fleet(r, json);
-    json_object_set_new(json, "tasks", tasks_json(r));
-    json_object_set_new(json, "moments", moments_json(r));
-    json_object_set_new(json, "trust", trust_json(r));
+    json_put(json, "tasks", tasks_json(r));
+    json_put(json, "moments", moments_json(r));
+    json_put(json, "trust", trust_json(r));
     return json;
 }
 
 char *report_json_text(const report *r, bool indented)
 {
-    json_t *json = report_json(r);
-    char *text = json_dumps(json, JSON_REAL_PRECISION(6) |
-                                      (indented ? (size_t)JSON_INDENT(1) : (size_t)JSON_COMPACT));
-
-    json_decref(json);
-    return text;
+    return json_text(report_json(r), JSON_REAL_PRECISION(6) | (indented ? (size_t)JSON_INDENT(1)
+                                                                        : (size_t)JSON_COMPACT));
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report_json.h - a report for programs, and for the page's script. */
 #ifndef REPORTS_REPORT_JSON_H
 #define REPORTS_REPORT_JSON_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* text.c - escaping. */
 #include "reports/formats/text.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* text.h - text from files on its way into JSON, CSV and HTML. */
 #ifndef REPORTS_TEXT_H
 #define REPORTS_TEXT_H

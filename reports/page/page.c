@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* page.c - the template, filled. */
 #include "reports/page/page.h"
 
@@ -91,14 +92,22 @@ static void scripts(FILE *out, const report *r)
             page_plot_js, page_script_js);
 }
 
-static void data(FILE *out, const report *r)
+bool page_has_libraries(void)
+{
+    return *page_d3_js && *page_plot_js;
+}
+
+static deer_status data(FILE *out, const report *r, deer_error *err)
 {
     char *json = report_json_text(r, false);
 
+    if (!json)
+        return deer_fail(err, "out of memory for the page");
     fputs("<script type=\"application/json\" id=data>", out);
-    text_json_in_html(out, json ? json : "null");
+    text_json_in_html(out, json);
     fputs("</script>", out);
     free(json);
+    return DEER_OK;
 }
 
 static void subtitle(FILE *out, const report *r)
@@ -120,13 +129,15 @@ static const struct {
              {"lede", page_lede},         {"cards", page_cards}, {"ranking", page_ranking},
              {"frontier", page_frontier}, {"fixed", page_fixed}, {"times", page_times},
              {"tasks", page_tasks},       {"trust", page_trust}, {"assumptions", page_assumptions},
-             {"sources", page_sources},   {"data", data},        {"scripts", scripts}};
+             {"sources", page_sources},   {"scripts", scripts}};
 
 static deer_status part(FILE *out, const report *r, const char *name, size_t length,
                         deer_error *err)
 {
     if (length == strlen("moments") && !memcmp(name, "moments", length))
         return moments(out, r, err);
+    if (length == strlen("data") && !memcmp(name, "data", length))
+        return data(out, r, err);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         if (strlen(parts[i].name) == length && !memcmp(parts[i].name, name, length)) {
             parts[i].write(out, r);
@@ -161,7 +172,7 @@ deer_status page_text(const report *r, char **text, size_t *size, deer_error *er
     if (!out)
         return deer_fail(err, "out of memory for the page");
     status = fill(out, r, err);
-    if (fclose(out) && !status)
+    if ((ferror(out) | fclose(out)) && !status)
         status = deer_fail(err, "out of memory for the page");
     if (status) {
         free(*text);

@@ -1,8 +1,12 @@
+/* SPDX-License-Identifier: MIT */
 /* page.h - a report as one HTML file that needs nothing else. */
 #ifndef REPORTS_PAGE_H
 #define REPORTS_PAGE_H
 
 #include "reports/answer/report.h"
+
+/* Whether the libraries that draw the page were there when this program was built. */
+bool page_has_libraries(void);
 
 /* The page: reports/page/template.html with its tables, pictures of hard moments (when the question
  * names demonstrations, which must be the cache's), style, scripts and the report's JSON. Every

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* page_tables.c - the tables of the page. */
 #include "reports/page/page_tables.h"
 
@@ -91,7 +92,7 @@ static void setting_text(const report *r, const fleet_answer *a, char *text, siz
     const deer_hardware *h = machine_of(r, a);
 
     snprintf(text, size, "%s%s%s", h->modes > 1 ? h->mode[r->f.option[a->option].mode].name : "",
-             h->modes > 1 ? ", " : "", hardware_dtype_name(r->q->dtype[a->dtype]));
+             h->modes > 1 ? ", " : "", weight_dtype_name(r->q->dtype[a->dtype]));
 }
 
 /* ---------------------------------------------------------------- answer ------------------- */
@@ -353,7 +354,7 @@ void page_fixed(FILE *out, const report *r)
     for (int k = 0; k < r->w.exits; k++) {
         deer_cost cost;
 
-        deer_cost_of(&r->config, r->tokens, DEER_BF16, &cost);
+        deer_cost_of(&r->config, r->tokens, WEIGHT_BF16, &cost);
         fprintf(out, "<tr><th scope=row>%d</th><td class=n>%d</td>", k, r->config.exit_layers[k]);
         cell(out, r->w.fixed[k].llm);
         cell(out, r->w.fixed[k].total);
@@ -522,10 +523,10 @@ static void machine_sources(FILE *out, const deer_hardware *h)
     text_html(out, h->note);
     fputs("</p>", out);
     head(out, h->title, title);
-    for (int d = 0; d < HARDWARE_DTYPES; d++) {
+    for (int d = 0; d < WEIGHT_DTYPES; d++) {
         char what[32];
 
-        snprintf(what, sizeof what, "Peak %s", hardware_dtype_name(hardware_dtype(d)));
+        snprintf(what, sizeof what, "Peak %s", weight_dtype_name((weight_dtype)d));
         figure_row(out, what, &h->peak[d], 1e-9, "GFLOP/s (2 a multiply-add)");
     }
     figure_row(out, "Bandwidth", &h->bandwidth, 1e-9, "GB/s");

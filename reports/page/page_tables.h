@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* page_tables.h - the tables of the page: what it says without its script. */
 #ifndef REPORTS_PAGE_TABLES_H
 #define REPORTS_PAGE_TABLES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The page's script: looks numbers up in the report that lies in the page, draws, and never asks
  * anybody else. Every text of the report reaches the page as text, never as HTML. */
 "use strict";
@@ -45,45 +46,24 @@
     return fractions.reduce((sum, f, k) => (f > 0 ? sum + f * of(k) : sum), 0);
   }
 
-  /* What a point costs on an option: the latency model's numbers, averaged over the exits. */
-  function onMachine(o, d, point, rate) {
-    const exits = costsOf(o, d).exits, f = point.exit_fractions;
-    if (!exits.length) return null;
-    const ms = [0, 1, 2].map((i) => average(f, (k) => exits[k].ms[i]));
-    const joules = exits[0].joules[1] === null ? null : average(f, (k) => exits[k].joules[1]);
-    let k = 0;
-    for (let left = f[0]; k < f.length - 1 && left < 0.99 - 1e-9; left += f[++k]);
-    const idle = machineOf(o).figures.idle.value, busy = ms[1] / 1e3, period = Math.max(1 / rate, busy);
-    const watts = joules === null || !known(idle) ? null : (joules + idle * (period - busy)) / period;
-    return { ms, joules, watts, wattsHigh: worstWatts(o, f, exits, ms, rate), p99: exits[k].ms };
+  /* What a budget's thresholds do on an answer's machine, as the report has worked it out. */
+  function onMachine(a, b) {
+    const at = (column) => a.budgets[column][b], exits = costsOf(a.option, dtypes.indexOf(a.dtype)).exits;
+    return { verdict: report.verdicts[at("verdict")], sure: at("sure") === 1, joules: at("joules"), watts: at("watts"),
+      ms: [at("ms_low"), at("ms"), at("ms_high")], p99: exits.length ? exits[at("p99_exit")].ms : null };
   }
 
-  function worstWatts(o, f, exits, ms, rate) {
-    const idle = machineOf(o).figures.idle.high, busy = ms[2] / 1e3, period = Math.max(1 / rate, busy);
-    if (exits[0].joules[2] === null || !known(idle)) return null;
-    return (average(f, (k) => exits[k].joules[2]) + idle * (period - busy)) / period;
-  }
-
-  /* Whether the demands that depend on a machine hold with every figure at its pessimistic end. */
-  function isSure(a, at) {
-    const costs = costsOf(state.option, state.dtype), asked = report.demands.max_watts;
-    return costs.exits[a.deepest_exit].ms[2] <= 1e3 / rates[state.rate]
-      && costs.memory[a.deepest_exit].with_system_high_bytes <= 1e9 * machineOf(state.option).figures.memory.value * (1 + 1e-5)
-      && (!known(asked) || at.wattsHigh <= asked);
-  }
-
-  function verdictAt(a, point, at) {
+  /* Why a demand is not met, in words. */
+  function reason(a, point, at) {
     const asked = report.demands;
-    if (a.deepest_exit < 0) return [a.verdict, a.reason];
-    if (known(asked.max_loss) && point.loss > asked.max_loss)
-      return ["loss", `loss ${digits(point.loss)} is more than ${digits(asked.max_loss)}`];
-    if (known(asked.min_success) && !(point.success >= asked.min_success))
-      return ["success", `success ${percent(point.success)} is less than ${percent(asked.min_success)}`];
-    if (known(asked.max_watts) && at.watts === null)
-      return ["unknown", "the profile does not say what power it takes"];
-    if (known(asked.max_watts) && at.watts > asked.max_watts)
-      return ["power", `${unit(at.watts, "W")} is more than ${unit(asked.max_watts, "W")}`];
-    return ["meets", ""];
+    if (a.deepest_exit < 0) return a.reason;
+    return {
+      meets: "",
+      loss: `loss ${digits(point.loss)} is more than ${digits(asked.max_loss)}`,
+      success: `success ${percent(point.success)} is less than ${percent(asked.min_success)}`,
+      unknown: "the profile does not say what power it takes",
+      power: `${unit(at.watts, "W")} is more than ${unit(asked.max_watts, "W")}`,
+    }[at.verdict];
   }
 
   /* ---------------------------------------------------------------- controls ---------------- */
@@ -181,13 +161,12 @@
   }
 
   function showVerdict(a, point, at) {
-    const [verdict, why] = verdictAt(a, point, at), box = byId("verdict");
+    const { verdict, sure } = at, box = byId("verdict");
     const period = 1e3 / rates[state.rate], deepest = a.deepest_exit;
-    const sure = verdict === "meets" && isSure(a, at);
     box.className = `banner ${verdict === "meets" ? (sure ? "yes" : "maybe") : "no"}`;
     box.dataset.verdict = verdict;
     const name = machineOf(state.option).title;
-    const words = verdict !== "meets" ? `No: ${why}.`
+    const words = verdict !== "meets" ? `No: ${reason(a, point, at)}.`
       : `${sure ? "Yes" : "Yes, as expected"}: exit ${deepest}${deepest === last ? ", full depth," : ""} ends within ${unit(costsOf(state.option, state.dtype).exits[deepest].ms[1], "ms")} of the ${unit(period, "ms")} at ${rates[state.rate]} Hz.${sure ? "" : " At the pessimistic end of its figures a demand fails."}`;
     box.replaceChildren(element("strong", { textContent: name }), element("br"), words);
   }
@@ -202,7 +181,7 @@
   function showNumbers(a, point, at) {
     const list = [], costs = costsOf(state.option, state.dtype), rate = rates[state.rate];
     const memory = costs.memory[Math.max(a.deepest_exit, 0)], has = machineOf(state.option).figures.memory.value;
-    if (at) {
+    if (at.p99) {
       number(list, "Mean step", unit(at.ms[1], "ms"), span(at.ms, 1, "ms"), "ms");
       number(list, "99% of steps within", unit(at.p99[1], "ms"), span(at.p99, 1, "ms"), "p99");
       number(list, "Could sustain", unit(1e3 / at.ms[1], "Hz"), `asked: ${rate} Hz`, "hz");
@@ -302,7 +281,7 @@
       const d = dtypes.indexOf(a.dtype), costs = costsOf(a.option, d), m = option(a.option).machine;
       if (!costs.exits.length) return null;
       const deepest = a.deepest_exit >= 0 ? a.deepest_exit : last;
-      const at = onMachine(a.option, d, pointAt(a, bestBudget(a)), rates[state.rate]);
+      const at = onMachine(a, bestBudget(a));
       return { m, name: report.machines[m].title.replace(/^NVIDIA (GeForce )?/, ""), id: report.machines[m].name, meets: a.verdict === "meets", from: costs.exits[0].ms[1], to: costs.exits[deepest].ms[1],
         mean: at.ms[1], low: costs.exits[0].ms[0], high: costs.exits[deepest].ms[2], setting: `${option(a.option).mode}, ${a.dtype}` };
     }).filter(Boolean).sort((x, y) => x.mean - y.mean);
@@ -441,7 +420,7 @@
   function update() {
     follow();
     const a = answerAt(state.option, state.dtype, state.rate), point = pointAt(a, state.budget);
-    const at = onMachine(state.option, state.dtype, point, rates[state.rate]);
+    const at = onMachine(a, state.budget);
     showRate();
     showControls();
     showVerdict(a, point, at);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* thumbnail.c - frames as small PNG files in memory. */
 #include "reports/page/thumbnail.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* thumbnail.h - frames of demonstrations, small enough to lie inside a page. */
 #ifndef REPORTS_THUMBNAIL_H
 #define REPORTS_THUMBNAIL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* error.c - one line a person can act on. */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* file.c - whole or not at all: temporary name, fsync, rename, fsync of the folder. */
 #include "runtime/base/file.h"
 
@@ -44,50 +45,89 @@ void file_remove_unfinished(void)
             unlink(unfinished.name[i]);
 }
 
-/* A process number would not do: in a container it is the same every time. */
-char *file_temporary(const char *path, deer_error *err)
+enum { SUFFIX = 21 }; /* of a temporary name: ".tmp-" and 16 digits */
+
+/* A name may have 255 bytes; one that leaves no room for the suffix is cut. A process number would
+ * not do: in a container it is the same every time. */
+static char *temporary_beside(const char *target)
 {
     unsigned long long number = (unsigned long long)getpid();
+    const char *slash = strrchr(target, '/');
+    int folder = slash ? (int)(slash + 1 - target) : 0;
     char *name = NULL;
 
     (void)!getrandom(&number, sizeof number, GRND_NONBLOCK);
-    if (asprintf(&name, "%s.tmp-%016llx", path, number) < 0) {
-        deer_fail(err, "out of memory naming %s", path);
+    return asprintf(&name, "%.*s%.*s.tmp-%016llx", folder, target, NAME_MAX - SUFFIX,
+                    target + folder, number) < 0
+               ? NULL
+               : name;
+}
+
+char *file_temporary(const char *path, deer_error *err)
+{
+    struct stat was;
+    bool exists;
+    char *target = file_target(path, &was, &exists, err), *name;
+
+    if (!target)
         return NULL;
-    }
-    note_unfinished(name);
+    name = temporary_beside(target);
+    free(target);
+    if (name)
+        note_unfinished(name);
+    else
+        deer_fail(err, "out of memory naming %s", path);
     return name;
 }
 
 static int sync_path(const char *path, int flags)
 {
-    int fd = open(path, flags | O_CLOEXEC), failed;
+    int fd = open(path, flags | O_CLOEXEC), failed, why;
 
     if (fd < 0)
         return -1;
-    failed = fsync(fd);
+    while ((failed = fsync(fd)) && errno == EINTR)
+        continue;
+    why = errno;
     close(fd);
+    errno = why;
     return failed;
 }
 
-static void sync_folder(const char *path)
+void file_sync_folder(const char *path)
 {
     char *copy = strdup(path);
 
     if (copy)
-        sync_path(dirname(copy), O_RDONLY | O_DIRECTORY); /* best effort: the data itself is safe */
+        sync_path(dirname(copy), O_RDONLY | O_DIRECTORY); /* the data itself is safe */
     free(copy);
+}
+
+static deer_status replace(const char *tmp, const char *path, deer_error *err)
+{
+    struct stat was;
+    bool exists;
+    char *target = file_target(path, &was, &exists, err);
+    deer_status status = DEER_OK;
+
+    if (!target)
+        return DEER_FAILED;
+    if (sync_path(tmp, O_RDONLY) || (exists && chmod(tmp, was.st_mode & 07777)) ||
+        rename(tmp, target))
+        status = deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+    else
+        file_sync_folder(target);
+    free(target);
+    return status;
 }
 
 deer_status file_publish(const char *tmp, const char *path, deer_error *err)
 {
-    if (sync_path(tmp, O_RDONLY) || rename(tmp, path)) {
-        deer_status status = deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+    deer_status status = replace(tmp, path, err);
+
+    if (status)
         unlink(tmp);
-        return status;
-    }
-    sync_folder(path);
-    return DEER_OK;
+    return status;
 }
 
 static deer_status write_new(const char *tmp, const char *path, const void *data, size_t size,
@@ -109,9 +149,14 @@ static deer_status write_new(const char *tmp, const char *path, const void *data
 
 deer_status file_write(const char *path, const void *data, size_t size, deer_error *err)
 {
-    char *tmp = file_temporary(path, err);
+    char *tmp;
     deer_status status;
 
+    if (file_is_stdout(path))
+        return fwrite(data, 1, size, stdout) == size && !fflush(stdout)
+                   ? DEER_OK
+                   : deer_fail(err, "cannot write %s: %s", path, strerror(errno));
+    tmp = file_temporary(path, err);
     if (!tmp)
         return DEER_FAILED;
     status = write_new(tmp, path, data, size, err);
@@ -119,27 +164,56 @@ deer_status file_write(const char *path, const void *data, size_t size, deer_err
     return status;
 }
 
-static deer_status read_open(FILE *f, const char *path, size_t limit, char **data, size_t *size,
-                             deer_error *err)
-{
-    struct stat info;
+/* ---------------------------------------------------------------- reading ------------------ */
 
-    if (fstat(fileno(f), &info) || !S_ISREG(info.st_mode))
-        return deer_fail(err, "%s is not a regular file", path);
-    if ((uint64_t)info.st_size > limit)
-        return deer_fail(err, "%s is too large (%lld bytes; at most %zu are expected)", path,
-                         (long long)info.st_size, limit);
-    *size = (size_t)info.st_size;
+deer_status file_open(const char *path, int *fd, struct stat *info, deer_error *err)
+{
+    struct stat own;
+
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd < 0)
+        return deer_fail(err, "cannot open %s: %s", path, strerror(errno));
+    info = info ? info : &own;
+    if (!fstat(*fd, info) && S_ISREG(info->st_mode))
+        return DEER_OK;
+    close(*fd);
+    *fd = -1;
+    return deer_fail(err, "%s is not a regular file", path);
+}
+
+/* size bytes from a file's beginning. */
+static deer_status read_all(int fd, const char *path, char *to, size_t size, deer_error *err)
+{
+    while (size) {
+        ssize_t n = read(fd, to, size);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return deer_fail(err, "cannot read %s: %s", path,
+                             n ? strerror(errno) : "it has become shorter");
+        to += n;
+        size -= (size_t)n;
+    }
+    return DEER_OK;
+}
+
+static deer_status read_open(int fd, const char *path, uint64_t have, size_t limit, char **data,
+                             size_t *size, deer_error *err)
+{
+    if (have > limit)
+        return deer_fail(err, "%s is too large (%llu bytes; at most %zu are expected)", path,
+                         (unsigned long long)have, limit);
+    *size = (size_t)have;
     *data = malloc(*size + 1);
     if (!*data)
         return deer_fail(err, "out of memory reading %s", path);
-    if (fread(*data, 1, *size, f) != *size) {
-        free(*data);
-        *data = NULL;
-        return deer_fail(err, "cannot read %s: %s", path, strerror(errno));
-    }
     (*data)[*size] = 0;
-    return DEER_OK;
+    if (!read_all(fd, path, *data, *size, err))
+        return DEER_OK;
+    free(*data);
+    *data = NULL;
+    return DEER_FAILED;
 }
 
 void file_forget(const void *mapping, size_t mapped, const void *data, size_t size)
@@ -157,13 +231,14 @@ void file_forget(const void *mapping, size_t mapped, const void *data, size_t si
 
 deer_status file_read(const char *path, size_t limit, char **data, size_t *size, deer_error *err)
 {
-    FILE *f = fopen(path, "rb");
+    struct stat info;
+    int fd;
     deer_status status;
 
     *data = NULL;
-    if (!f)
-        return deer_fail(err, "cannot open %s: %s", path, strerror(errno));
-    status = read_open(f, path, limit, data, size, err);
-    fclose(f);
+    if (file_open(path, &fd, &info, err))
+        return DEER_FAILED;
+    status = read_open(fd, path, (uint64_t)info.st_size, limit, data, size, err);
+    close(fd);
     return status;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* file_kind.c - telling files apart by their first bytes. */
 #include "runtime/base/file_kind.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* file_kind.h - what a file is that is not what was expected: for messages.
  *
  *   char is[FILE_KIND];

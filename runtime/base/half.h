@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* half.h - IEEE binary16 <-> binary32, round to nearest even: what numpy's float16 does. */
 #ifndef RUNTIME_HALF_H
 #define RUNTIME_HALF_H

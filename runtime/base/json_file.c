@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* json_file.c - a JSON file, or where it is none. */
 #include "runtime/base/json_file.h"
 
@@ -17,6 +18,8 @@ json_t *json_file_read(const char *path, size_t limit, deer_error *err)
     json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
     free(text);
     if (!json)
-        deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
+        *problem.text
+            ? deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line)
+            : deer_fail(err, "%s cannot be read as JSON: out of memory", path);
     return json;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* json_file.h - reading a whole JSON file. */
 #ifndef RUNTIME_JSON_FILE_H
 #define RUNTIME_JSON_FILE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* number.c - number types of weight files. */
 #include "runtime/base/number.h"
 

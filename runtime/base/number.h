@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* number.h - the number types that weight files hold, and what they are as float32. */
 #ifndef RUNTIME_NUMBER_H
 #define RUNTIME_NUMBER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* text.c - characters of UTF-8, and which of them are white space. */
 #include "runtime/base/text.h"
 

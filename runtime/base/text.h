@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* text.h - UTF-8 texts: white space as Python sees it, lines that can be printed. */
 #ifndef RUNTIME_TEXT_H
 #define RUNTIME_TEXT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* threads.c - the pool: one generation of work after another. */
 #include "runtime/base/threads.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* threads.h - a pool of threads that share one job at a time.
  *
  *   static void job(void *context, int part, int parts) { ... every parts-th row ... }

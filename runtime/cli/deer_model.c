@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_model.c - model files: what is in them, what they cost, where they come from. */
 #include <jansson.h>
 #include <stdio.h>
@@ -5,6 +6,7 @@
 #include "budgets/cost/cost.h"
 #include "budgets/cost/explain.h"
 #include "budgets/cost/weights.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/model_commands.h"
 #include "runtime/cli/tool.h"
 #include "runtime/model/model.h"
@@ -55,25 +57,22 @@ static json_t *parameters_json(const deer_config *c)
                      (json_int_t)p.head, "decoder", (json_int_t)p.decoder);
 }
 
-static void print_json(const subject *s)
+static deer_status print_json(const subject *s, deer_error *err)
 {
     const deer_config *c = s->config;
     json_t *exits = json_array(), *root;
 
     for (int k = 0; k < c->exits; k++)
-        json_array_append_new(exits, exit_json(c, &s->cost, k));
+        json_push(exits, exit_json(c, &s->cost, k));
     root = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:o, s:o}", "name", c->name, "image_size",
                      c->image_size, "d_model", c->d_model, "layers", c->layers, "vocab", c->vocab,
                      "tokens", s->cost.tokens, "parameters", parameters_json(c), "exits", exits);
     if (s->model) {
-        json_object_set_new(root, "dtype", json_string(deer_model_type(s->model)));
-        json_object_set_new(root, "fingerprint", json_string(deer_model_fingerprint(s->model)));
-        json_object_set_new(root, "weight_bytes",
-                            json_integer((json_int_t)deer_model_bytes(s->model)));
+        json_put(root, "dtype", json_string(deer_model_type(s->model)));
+        json_put(root, "fingerprint", json_string(deer_model_fingerprint(s->model)));
+        json_put(root, "weight_bytes", json_integer((json_int_t)deer_model_bytes(s->model)));
     }
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }
 
 static void print_head(const deer_config *c)
@@ -143,10 +142,10 @@ static deer_status show(const char *name, const deer_config *config, const deer_
     if (as->tokens > config->max_text)
         return deer_fail_with(DEER_USAGE, err, "%s takes at most %d tokens; --tokens is %ld", name,
                               config->max_text, as->tokens);
-    deer_cost_of(config, (int)as->tokens, model ? deer_dtype_of(model) : DEER_F32, &s.cost);
-    if (as->json) {
-        print_json(&s);
-    } else if (as->explain) {
+    deer_cost_of(config, (int)as->tokens, model ? deer_dtype_of(model) : WEIGHT_F32, &s.cost);
+    if (as->json)
+        return print_json(&s, err);
+    if (as->explain) {
         deer_cost_explain(config, (int)as->tokens, stdout);
     } else {
         print_dimensions(&s);
@@ -175,7 +174,9 @@ static deer_status show_named(const char *name, const shown_as *as, deer_error *
 static int info(int argc, char **argv)
 {
     shown_as as = {.tokens = 12};
+    const char *model = NULL;
     const tool_option options[] = {
+        {"model", TOOL_STRING, &model, "FILE|3b|9b", "the same as naming it without --model"},
         {"json", TOOL_FLAG, &as.json, NULL, "print JSON on standard output"},
         {"explain", TOOL_FLAG, &as.explain, NULL, "say how FLOPs are counted, product by product"},
         {"tokens", TOOL_INT, &as.tokens, "N",
@@ -195,11 +196,12 @@ static int info(int argc, char **argv)
         return tool_usage(&self, "too many arguments");
     if (tool_parse(&self, argc, argv, rest, &n, &ended))
         return ended;
-    if (n != 1)
+    model = tool_only(rest, n, model);
+    if (!model)
         return tool_usage(&self, "which model file?");
     if (tool_outside(&self, "tokens", as.tokens, 1, MAX_TOKENS))
         return DEER_USAGE;
-    status = show_named(rest[0], &as, &err);
+    status = show_named(model, &as, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
 

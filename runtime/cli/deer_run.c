@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* deer_run.c - runs a policy: on recorded observations, and against the clock. */
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/tool.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* convert.c - deer-model convert: a float32 model file in another number type. */
 #include "runtime/cli/model_commands.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* import.c - deer-model import: official weights to a model file. */
 #include "runtime/cli/model_commands.h"
 #include "runtime/import/official.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* synth.c - deer-model synth: random weights, to measure models that are not here. */
 #include <stdlib.h>
 #include <string.h>

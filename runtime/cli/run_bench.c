@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench.c - deer-run bench: latency and memory of each exit on this computer. */
 #include <malloc.h>
 #include <math.h>
@@ -7,6 +8,7 @@
 #include "budgets/machines/latency.h"
 #include "budgets/measure/machine_profile.h"
 #include "budgets/measure/statistics.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/cli/run_bench.h"
 #include "runtime/cli/run_commands.h"
@@ -70,13 +72,13 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
         double start;
         if (i == 0)
             *before = resident_bytes();
-        start = tool_seconds();
+        start = clock_seconds();
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
         if (i >= 0)
-            ms[i] = 1e3 * (tool_seconds() - start);
+            ms[i] = 1e3 * (clock_seconds() - start);
         else if (i == -WARM_UP)
-            *first = 1e3 * (tool_seconds() - start);
+            *first = 1e3 * (clock_seconds() - start);
         if (log && i >= 0)
             stage_log_step(log);
         else if (log)
@@ -144,7 +146,7 @@ static size_t resident_without_spare(void)
 static deer_status measure(bench *b, int exit, bench_exit *m, stage_table *s, deer_error *err)
 {
     policy p;
-    double start = tool_seconds();
+    double start = clock_seconds();
     size_t empty = resident_without_spare(), before, own;
     deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
     uint8_t *pixels;
@@ -152,7 +154,7 @@ static deer_status measure(bench *b, int exit, bench_exit *m, stage_table *s, de
 
     if (status)
         return status;
-    m->open_ms = 1e3 * (tool_seconds() - start);
+    m->open_ms = 1e3 * (clock_seconds() - start);
     if (b->side == TOOL_NOT_GIVEN)
         b->side = deer_model_config(p.model)->image_size;
     own = IMAGES * image_pair(b->side) + (size_t)b->steps * sizeof *ms;
@@ -206,7 +208,7 @@ static deer_status predict(const deer_hardware *machine, const deer_config *c, b
     return DEER_OK;
 }
 
-static deer_status write_profile(const bench *b, const deer_config *c, deer_dtype dtype,
+static deer_status write_profile(const bench *b, const deer_config *c, weight_dtype dtype,
                                  const stage_table *s, deer_error *err)
 {
     const machine_measured measured = {
@@ -246,8 +248,10 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
         status = write_profile(b, &config, m->dtype, s, err);
     if (!status && b->hardware)
         status = predict(&machine, &config, m, count, err);
-    if (!status)
-        (json ? bench_print_json : bench_print)(b, m, count, s);
+    if (!status && json)
+        status = bench_print_json(b, m, count, s, err);
+    else if (!status)
+        bench_print(b, m, count, s);
     return status;
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bench.h - what deer-run bench measures, and prints. */
 #ifndef RUN_BENCH_H
 #define RUN_BENCH_H
@@ -15,7 +16,7 @@ typedef struct {
 /* What one exit took. */
 typedef struct {
     int exit, layer, tokens, threads;
-    deer_dtype dtype;
+    weight_dtype dtype;
     double open_ms, first_ms;         /* opening the model and a session; the first step */
     double median, p10, p90, p99;     /* milliseconds a step */
     double said, said_low, said_high; /* ms that the hardware profile says; NaN without one */
@@ -29,6 +30,7 @@ typedef struct {
 
 /* Both print m [count] and the stages of the last of them, which may be NULL. */
 void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *stages);
-void bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *stages);
+deer_status bench_print_json(const bench *b, const bench_exit *m, int count,
+                             const stage_table *stages, deer_error *err);
 
 #endif

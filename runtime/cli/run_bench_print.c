@@ -1,9 +1,11 @@
+/* SPDX-License-Identifier: MIT */
 /* bench_print.c - what deer-run bench measured, as tables and as JSON. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "budgets/machines/hardware.h"
+#include "runtime/base/json_build.h"
 #include "runtime/cli/run_bench.h"
 
 static double mb(long bytes)
@@ -46,7 +48,7 @@ static void print_said(const bench *b, const bench_exit *m, int count)
 void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *s)
 {
     printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
-           hardware_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
+           weight_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
            m->threads == 1 ? "" : "s");
     print_times(m, count);
     print_memory(m, count);
@@ -72,24 +74,23 @@ static json_t *exit_json(const bench_exit *m)
                      "growth_bytes", (json_int_t)m->growth);
 }
 
-void bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *s)
+deer_status bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *s,
+                             deer_error *err)
 {
     json_t *exits = json_array();
     json_t *root = json_pack("{s:s*, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "type",
-                             hardware_dtype_name(m->dtype), "tokens", m->tokens, "image_side",
+                             weight_dtype_name(m->dtype), "tokens", m->tokens, "image_side",
                              (json_int_t)b->side, "steps", (json_int_t)b->steps, "threads",
                              m->threads, "exits", exits);
 
     for (int i = 0; i < count; i++) {
         json_t *exit = exit_json(&m[i]);
         if (!isnan(m[i].said))
-            json_object_set_new(exit, "predicted_ms",
-                                json_pack("[f, f, f]", m[i].said_low, m[i].said, m[i].said_high));
-        json_array_append_new(exits, exit);
+            json_put(exit, "predicted_ms",
+                     json_pack("[f, f, f]", m[i].said_low, m[i].said, m[i].said_high));
+        json_push(exits, exit);
     }
     if (s)
-        json_object_set_new(root, "profile", stage_table_json(s));
-    json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-    putchar('\n');
-    json_decref(root);
+        json_put(root, "profile", stage_table_json(s));
+    return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }

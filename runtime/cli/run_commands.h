@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* commands.h - the sub-commands of deer-run. */
 #ifndef RUN_COMMANDS_H
 #define RUN_COMMANDS_H

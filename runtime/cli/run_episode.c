@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* episode.c - deer-run episode: plays recorded observations through a policy.
  *
  * The policy sees what the demonstrator saw, so its actions can be compared with the demonstrated
@@ -10,6 +11,7 @@
 #include "budgets/cost/cost.h"
 #include "budgets/measure/statistics.h"
 #include "datasets/demos/demos.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/run_played.h"
@@ -84,10 +86,10 @@ static deer_status play_steps(policy *p, const demo_episode *e, const watchers *
     for (int t = 0; t < e->steps; t++) {
         deer_observation seen = demo_episode_observation(e, t);
         deer_action action;
-        double start = tool_seconds(), seconds;
+        double start = clock_seconds(), seconds;
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
-        seconds = tool_seconds() - start;
+        seconds = clock_seconds() - start;
         if (watch->drift)
             deer_drift_step(watch->drift, &action);
         if (watch->stages)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* played.c - summaries of played episodes. */
 #include "runtime/cli/run_played.h"
 

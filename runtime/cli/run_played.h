@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* played.h - what happened when recorded observations were played through a policy. */
 #ifndef RUN_PLAYED_H
 #define RUN_PLAYED_H

@@ -1,7 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* played_print.c - played episodes as tables and as JSON. */
 #include <jansson.h>
 #include <math.h>
 
+#include "runtime/base/json_build.h"
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/tool.h"
 
@@ -116,7 +118,7 @@ static json_t *fractions_json(const double *fraction, int exits)
     json_t *list = json_array();
 
     for (int k = 0; k < exits; k++)
-        json_array_append_new(list, number(fraction[k]));
+        json_push(list, number(fraction[k]));
     return list;
 }
 
@@ -124,19 +126,19 @@ static json_t *summary_json(const played_summary *s, int exits)
 {
     json_t *json = json_object();
 
-    json_object_set_new(json, "steps", json_integer(s->steps));
-    json_object_set_new(json, "average_llm_gflops", number(s->llm));
-    json_object_set_new(json, "average_total_gflops", number(s->total));
-    json_object_set_new(json, "peak_llm_gflops", number(s->peak_llm));
-    json_object_set_new(json, "peak_total_gflops", number(s->peak_total));
-    json_object_set_new(json, "p50_total_gflops", number(s->total_p50));
-    json_object_set_new(json, "p99_total_gflops", number(s->total_p99));
-    json_object_set_new(json, "exit_fraction", fractions_json(s->fraction, exits));
-    json_object_set_new(json, "ms_p50", number(s->ms_p50));
-    json_object_set_new(json, "ms_p99", number(s->ms_p99));
-    json_object_set_new(json, "ms_longest", number(s->ms_most));
-    json_object_set_new(json, "pose_error", number(s->pose_error));
-    json_object_set_new(json, "gripper_agreement", number(s->gripper));
+    json_put(json, "steps", json_integer(s->steps));
+    json_put(json, "average_llm_gflops", number(s->llm));
+    json_put(json, "average_total_gflops", number(s->total));
+    json_put(json, "peak_llm_gflops", number(s->peak_llm));
+    json_put(json, "peak_total_gflops", number(s->peak_total));
+    json_put(json, "p50_total_gflops", number(s->total_p50));
+    json_put(json, "p99_total_gflops", number(s->total_p99));
+    json_put(json, "exit_fraction", fractions_json(s->fraction, exits));
+    json_put(json, "ms_p50", number(s->ms_p50));
+    json_put(json, "ms_p99", number(s->ms_p99));
+    json_put(json, "ms_longest", number(s->ms_most));
+    json_put(json, "pose_error", number(s->pose_error));
+    json_put(json, "gripper_agreement", number(s->gripper));
     return json;
 }
 
@@ -145,12 +147,12 @@ static json_t *promise_json(const deer_thresholds *t)
     const deer_promise *p = &t->promise;
     json_t *json = json_object();
 
-    json_object_set_new(json, "average_llm_gflops", number(p->average_llm_gflops));
-    json_object_set_new(json, "average_total_gflops", number(p->average_total_gflops));
-    json_object_set_new(json, "peak_llm_gflops", number(p->peak_llm_gflops));
-    json_object_set_new(json, "peak_total_gflops", number(p->peak_total_gflops));
-    json_object_set_new(json, "memory_bytes", number(p->memory_bytes));
-    json_object_set_new(json, "exit_fraction", fractions_json(p->exit_fraction, t->max_exit + 1));
+    json_put(json, "average_llm_gflops", number(p->average_llm_gflops));
+    json_put(json, "average_total_gflops", number(p->average_total_gflops));
+    json_put(json, "peak_llm_gflops", number(p->peak_llm_gflops));
+    json_put(json, "peak_total_gflops", number(p->peak_total_gflops));
+    json_put(json, "memory_bytes", number(p->memory_bytes));
+    json_put(json, "exit_fraction", fractions_json(p->exit_fraction, t->max_exit + 1));
     return json;
 }
 
@@ -158,15 +160,15 @@ static json_t *step_json(const played_step *s)
 {
     json_t *json = json_object();
 
-    json_object_set_new(json, "exit", json_integer(s->exit));
-    json_object_set_new(json, "layer", json_integer(s->layer));
-    json_object_set_new(json, "head_evaluations", json_integer(s->head_evaluations));
-    json_object_set_new(json, "llm_gflops", number(s->llm));
-    json_object_set_new(json, "total_gflops", number(s->total));
-    json_object_set_new(json, "ms", number(s->ms));
-    json_object_set_new(json, "delta", number(s->delta));
-    json_object_set_new(json, "pose_error", number(s->pose_error));
-    json_object_set_new(json, "gripper_agrees", json_boolean(s->gripper_agrees));
+    json_put(json, "exit", json_integer(s->exit));
+    json_put(json, "layer", json_integer(s->layer));
+    json_put(json, "head_evaluations", json_integer(s->head_evaluations));
+    json_put(json, "llm_gflops", number(s->llm));
+    json_put(json, "total_gflops", number(s->total));
+    json_put(json, "ms", number(s->ms));
+    json_put(json, "delta", number(s->delta));
+    json_put(json, "pose_error", number(s->pose_error));
+    json_put(json, "gripper_agrees", json_boolean(s->gripper_agrees));
     return json;
 }
 
@@ -180,15 +182,15 @@ static json_t *episode_json(const played *p, int i, bool steps, deer_error *err)
     if (played_summarise(p, i, 1, &s, err))
         return NULL;
     json = summary_json(&s, p->thresholds->max_exit + 1);
-    json_object_set_new(json, "name", json_string(e->name));
-    json_object_set_new(json, "instruction", json_string(e->instruction));
-    json_object_set_new(json, "tokens", json_integer(e->tokens));
+    json_put(json, "name", json_string(e->name));
+    json_put(json, "instruction", json_string(e->instruction));
+    json_put(json, "tokens", json_integer(e->tokens));
     if (!steps)
         return json;
     list = json_array();
     for (int t = 0; t < e->steps; t++)
-        json_array_append_new(list, step_json(&e->step[t]));
-    json_object_set_new(json, "step", list);
+        json_push(list, step_json(&e->step[t]));
+    json_put(json, "step", list);
     return json;
 }
 
@@ -198,27 +200,25 @@ deer_status played_print_json(const played *p, const played_summary *all, bool s
     json_t *root = summary_json(all, p->thresholds->max_exit + 1), *list = json_array();
     deer_status status = DEER_OK;
 
-    json_object_set_new(root, "weights", json_string(p->weights));
-    json_object_set_new(root, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
-    json_object_set_new(root, "promise", p->fixed ? json_null() : promise_json(p->thresholds));
+    json_put(root, "weights", json_string(p->weights));
+    json_put(root, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
+    json_put(root, "promise", p->fixed ? json_null() : promise_json(p->thresholds));
     if (p->watched)
-        json_object_set_new(root, "drift",
-                            json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted,
-                                      "evidence", p->drift.evidence, "most", p->drift.most,
-                                      "stability_index", number(p->drift.stability)));
+        json_put(root, "drift",
+                 json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted, "evidence",
+                           p->drift.evidence, "most", p->drift.most, "stability_index",
+                           number(p->drift.stability)));
     if (p->stages)
-        json_object_set_new(root, "profile", stage_table_json(p->stages));
-    json_object_set_new(root, "episodes", list);
+        json_put(root, "profile", stage_table_json(p->stages));
+    json_put(root, "episodes", list);
     for (int i = 0; i < p->count && !status; i++) {
         json_t *episode = episode_json(p, i, steps, err);
         status = episode ? DEER_OK : DEER_FAILED;
         if (episode)
-            json_array_append_new(list, episode);
+            json_push(list, episode);
     }
-    if (!status) {
-        json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(7));
-        putchar('\n');
-    }
+    if (!status)
+        return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(7), err);
     json_decref(root);
     return status;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* policy.c - a model under thresholds or at a fixed exit. */
 #include "runtime/cli/run_policy.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* policy.h - what the sub-commands run: a model under thresholds or at a fixed exit. */
 #ifndef RUN_POLICY_H
 #define RUN_POLICY_H

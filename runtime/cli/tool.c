@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tool.c - options, messages and progress of the command-line programs. */
 #include "runtime/cli/tool.h"
 
@@ -10,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 
 /* ---------------------------------------------------------------- program ------------------ */
@@ -65,31 +66,6 @@ static void start_program(const char *name)
 
 /* ---------------------------------------------------------------- options ------------------ */
 
-static void print_option(const tool_option *o)
-{
-    char left[64];
-
-    snprintf(left, sizeof left, "--%s%s%s", o->name, o->argument ? " " : "",
-             o->argument ? o->argument : "");
-    printf("  %-26s %s\n", left, o->help);
-}
-
-static void print_help(const tool_command *command)
-{
-    printf("%s - %s\n\nusage: %s %s\n\n", command->name, command->summary, command->name,
-           command->usage);
-    for (const tool_option *o = command->options; o->name; o++)
-        print_option(o);
-    printf("  %-26s %s\n", "--help", "this text");
-    printf("  %-26s %s\n", "--version", "the version");
-    printf("\nexamples:\n");
-    for (const char *line = command->example; *line;) {
-        size_t n = strcspn(line, "\n");
-        printf("  %.*s\n", (int)n, line);
-        line += n + (line[n] == '\n');
-    }
-}
-
 static const tool_option *find_option(const tool_command *command, const char *name, size_t length)
 {
     for (const tool_option *o = command->options; o->name; o++)
@@ -129,6 +105,7 @@ static bool store(const tool_option *o, const char *text)
         *(bool *)o->value = true;
         return true;
     case TOOL_STRING:
+    case TOOL_OUTPUT:
         *(const char **)o->value = text;
         return *text != 0;
     case TOOL_INT:
@@ -142,84 +119,143 @@ static bool store(const tool_option *o, const char *text)
         return store_bytes(o->value, text);
     case TOOL_FILES:
         return *text && add_file(o->value, text);
+    case TOOL_RENAMED: /* stored under its new name */
+        break;
     }
     return false;
 }
 
-/* The words behind a TOOL_FILES option and its first value; returns how many it took, -1 on an error
- * already printed. */
-static int store_more(const tool_command *command, const tool_option *o, int argc, char **argv,
-                      int from)
+/* Options of a command line as far as it is read. */
+typedef struct {
+    const tool_command *command;
+    int argc;
+    char **argv;
+    bool given[TOOL_MOST_OPTIONS];
+} command_line;
+
+/* The option that argv[i] = "--name[=value]" names, by its present name; NULL on an error already
+ * printed. */
+static const tool_option *named_option(const command_line *line, int i)
+{
+    const tool_command *command = line->command;
+    const char *name = line->argv[i] + 2;
+    int length = (int)strcspn(name, "=");
+    const tool_option *o = find_option(command, name, (size_t)length);
+
+    if (!o) {
+        tool_usage(command, "unknown option --%.*s", length, name);
+    } else if (o->type == TOOL_RENAMED) {
+        const char *present = o->value;
+        fprintf(stderr, "%s: --%s is now --%s; the next version takes the new name only\n",
+                command->name, o->name, present);
+        o = find_option(command, present, strlen(present));
+    }
+    return o;
+}
+
+/* The value of option o at argv[i]: behind its "=", or the next word; then *taken is 2. NULL on an
+ * error already printed. */
+static const char *option_value(const command_line *line, const tool_option *o, int i, int *taken)
+{
+    const char *equals = strchr(line->argv[i], '=');
+    const char *next = i + 1 < line->argc ? line->argv[i + 1] : NULL;
+
+    if (equals)
+        return equals + 1;
+    if (o->type == TOOL_OUTPUT && (!next || !strncmp(next, "--", 2)))
+        return "-";
+    if (!next)
+        tool_usage(line->command, "--%s needs a value: %s", o->name, o->argument);
+    *taken = 2;
+    return next;
+}
+
+/* The words behind a TOOL_FILES option and its first value, up to the next option; returns how many
+ * it took, -1 on an error already printed. */
+static int store_more(const command_line *line, const tool_option *o, int from)
 {
     int i = from;
 
-    for (; i < argc && strncmp(argv[i], "--", 2) != 0; i++)
-        if (!store(o, argv[i])) {
-            tool_usage(command, "'%s' is no value for --%s %s", argv[i], o->name, o->argument);
+    for (; i < line->argc && strncmp(line->argv[i], "--", 2) != 0; i++)
+        if (!store(o, line->argv[i])) {
+            tool_usage(line->command, "'%s' is no value for --%s %s", line->argv[i], o->name,
+                       o->argument);
             return -1;
         }
     return i - from;
 }
 
+/* Whether the option may stand here once more; otherwise prints why not. */
+static bool is_first(command_line *line, const tool_option *o)
+{
+    bool *given = &line->given[o - line->command->options];
+
+    if (*given && o->type != TOOL_FLAG && o->type != TOOL_FILES) {
+        tool_usage(line->command, "--%s is given twice", o->name);
+        return false;
+    }
+    *given = true;
+    return true;
+}
+
 /* Parses argv[i] = "--name[=value]" and maybe its value behind; returns how many words it took, 0
  * on an error already printed. */
-static int parse_option(const tool_command *command, int argc, char **argv, int i)
+static int parse_option(command_line *line, int i)
 {
-    const char *name = argv[i] + 2, *equals = strchr(name, '=');
-    size_t length = equals ? (size_t)(equals - name) : strlen(name);
-    const tool_option *o = find_option(command, name, length);
-    const char *value = equals ? equals + 1 : NULL;
+    const tool_option *o = named_option(line, i);
+    const char *value = NULL;
     int taken = 1;
 
-    if (!o) {
-        tool_usage(command, "unknown option --%.*s", (int)length, name);
+    if (!o || !is_first(line, o))
+        return 0;
+    if (o->type == TOOL_FLAG && strchr(line->argv[i], '=')) {
+        tool_usage(line->command, "--%s takes no value", o->name);
         return 0;
     }
-    if (o->type == TOOL_FLAG && value) {
-        tool_usage(command, "--%s takes no value", o->name);
+    if (o->type != TOOL_FLAG && !(value = option_value(line, o, i, &taken)))
         return 0;
-    }
-    if (o->type != TOOL_FLAG && !value) {
-        if (i + 1 >= argc) {
-            tool_usage(command, "--%s needs a value: %s", o->name, o->argument);
-            return 0;
-        }
-        value = argv[i + 1];
-        taken = 2;
-    }
     if (!store(o, value)) {
-        tool_usage(command, "'%s' is no value for --%s %s", value, o->name, o->argument);
+        tool_usage(line->command, "'%s' is no value for --%s %s", value, o->name, o->argument);
         return 0;
     }
     if (o->type == TOOL_FILES) {
-        int more = store_more(command, o, argc, argv, i + taken);
+        int more = store_more(line, o, i + taken);
 
         taken = more < 0 ? 0 : taken + more;
     }
     return taken;
 }
 
+/* Whether the word asks for what every command can say of itself; then says so. */
+static bool says_of_itself(const tool_command *command, const char *word)
+{
+    if (!strcmp(word, "--help") || !strcmp(word, "-h"))
+        tool_print_help(command);
+    else if (!strcmp(word, "--help-table"))
+        tool_print_table(command);
+    else if (!strcmp(word, "--version"))
+        printf("%s %s\n", command->name, DEER_VERSION);
+    else
+        return false;
+    return true;
+}
+
 bool tool_parse(const tool_command *command, int argc, char **argv, const char **rest, int *n_rest,
                 int *status)
 {
-    int count = 0;
+    command_line line = {.command = command, .argc = argc, .argv = argv};
+    int count = 0, taken;
 
     start_program(command->name);
     *status = DEER_USAGE;
-    for (int i = 1; i < argc;) {
-        int taken = 1;
-        if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-            print_help(command);
-            *status = DEER_OK;
-            return true;
-        }
-        if (!strcmp(argv[i], "--version")) {
-            printf("%s %s\n", command->name, DEER_VERSION);
+    for (int i = 1; i < argc; i += taken) {
+        taken = 1;
+        if (says_of_itself(command, argv[i])) {
             *status = DEER_OK;
             return true;
         }
         if (!strncmp(argv[i], "--", 2) && argv[i][2]) {
-            taken = parse_option(command, argc, argv, i);
+            taken = parse_option(&line, i);
             if (!taken)
                 return true;
         } else if (rest) {
@@ -228,7 +264,6 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
             tool_usage(command, "unexpected argument '%s'", argv[i]);
             return true;
         }
-        i += taken;
     }
     if (n_rest)
         *n_rest = count;
@@ -256,6 +291,13 @@ int tool_usage(const tool_command *command, const char *format, ...)
     return DEER_USAGE;
 }
 
+const char *tool_only(const char *const *rest, int n_rest, const char *option)
+{
+    if (option)
+        return n_rest == 0 ? option : NULL;
+    return n_rest == 1 ? rest[0] : NULL;
+}
+
 bool tool_outside(const tool_command *command, const char *option, long value, long low, long high)
 {
     if (value == TOOL_NOT_GIVEN || (value >= low && value <= high))
@@ -275,26 +317,61 @@ bool tool_ends_otherwise(const tool_command *command, const char *option, const 
     return true;
 }
 
+bool tool_is_short_form(int argc, char **argv)
+{
+    static const char *const common[] = {"--help", "--version", "--help-table"};
+
+    if (argc < 2 || strncmp(argv[1], "--", 2) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (!strcmp(argv[1], common[i]))
+            return false;
+    return true;
+}
+
+static void print_commands(const char *program, const char *summary,
+                           const tool_subcommand *commands)
+{
+    printf("%s - %s\n\nusage: %s COMMAND [options]\n\n", program, summary, program);
+    for (const tool_subcommand *c = commands; c->name; c++)
+        printf("  %-10s %s\n", c->name, c->summary);
+    printf("\n'%s COMMAND --help' explains a command, with examples.\n", program);
+}
+
+/* The program's line, then every command's table. */
+static int print_tables(const char *program, const char *summary, const tool_subcommand *commands)
+{
+    static char name[] = "command", option[] = "--help-table";
+    char *argv[] = {name, option, NULL};
+
+    printf("program\t%s\t%s\n", program, summary);
+    for (const tool_subcommand *c = commands; c->name; c++)
+        if (c->run(2, argv))
+            return DEER_FAILED;
+    return DEER_OK;
+}
+
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv)
 {
+    const char *word = argc > 1 ? argv[1] : NULL;
+
     start_program(program);
-    if (argc > 1 && !strcmp(argv[1], "--version")) {
+    for (const tool_subcommand *c = commands; word && c->name; c++)
+        if (!strcmp(word, c->name))
+            return c->run(argc - 1, argv + 1);
+    if (word && !strcmp(word, "--help-table"))
+        return print_tables(program, summary, commands);
+    if (word && !strcmp(word, "--version")) {
         printf("%s %s\n", program, DEER_VERSION);
         return DEER_OK;
     }
-    for (const tool_subcommand *c = commands; argc > 1 && c->name; c++)
-        if (!strcmp(argv[1], c->name))
-            return c->run(argc - 1, argv + 1);
-    if (argc > 1 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))) {
-        printf("%s - %s\n\nusage: %s COMMAND [options]\n\n", program, summary, program);
-        for (const tool_subcommand *c = commands; c->name; c++)
-            printf("  %-10s %s\n", c->name, c->summary);
-        printf("\n'%s COMMAND --help' explains a command, with examples.\n", program);
+    if (word && (!strcmp(word, "--help") || !strcmp(word, "-h"))) {
+        print_commands(program, summary, commands);
         return DEER_OK;
     }
-    if (argc > 1)
-        fprintf(stderr, "%s: unknown command '%s' (see %s --help)\n", program, argv[1], program);
+    if (word)
+        fprintf(stderr, "%s: unknown command '%s' (see %s --help)\n", program, word, program);
     else
         fprintf(stderr, "%s: which command? (see %s --help)\n", program, program);
     return DEER_USAGE;
@@ -317,20 +394,12 @@ long tool_cores(void)
     return sched_getaffinity(0, sizeof set, &set) ? 1 : CPU_COUNT(&set);
 }
 
-double tool_seconds(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 void tool_progress_start(tool_progress *p, const char *what, const char *unit, double total)
 {
     *p = (tool_progress){.what = what,
                          .unit = unit,
                          .total = total,
-                         .started = tool_seconds(),
+                         .started = clock_seconds(),
                          .terminal = isatty(STDERR_FILENO)};
 }
 
@@ -356,7 +425,7 @@ static void draw_bar(double part, int room, char bar[64])
 
 void tool_progress_update(tool_progress *p, double done)
 {
-    double now = tool_seconds(), elapsed = now - p->started;
+    double now = clock_seconds(), elapsed = now - p->started;
     double part = p->total > 0 ? fmin(done / p->total, 1) : 1;
     double rate = elapsed > 0 ? done / elapsed : 0;
     double left = rate > 0 ? (p->total - done) / rate : 0;

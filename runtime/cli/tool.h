@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tool.h - what the command-line programs share: options, messages, progress. Not part of libdeer.
  *
  *   static const char *model, *out;
@@ -31,6 +32,9 @@ typedef enum {
     TOOL_DOUBLE, /* double *: a finite number */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
     TOOL_FILES,  /* tool_files *: every word up to the next option, appended; may be repeated */
+    TOOL_OUTPUT, /* const char **: a file to write, or "-" for standard output where none follows */
+    TOOL_RENAMED, /* const char [], the new name: an old spelling, accepted and said so; not in help
+                   */
 } tool_type;
 
 /* Names of files in the order given; they point into argv. */
@@ -42,6 +46,9 @@ typedef struct {
 
 /* As the default of a TOOL_INT option: tells whether it was given. */
 #define TOOL_NOT_GIVEN LONG_MIN
+
+/* Options a command may have, old spellings included. */
+enum { TOOL_MOST_OPTIONS = 64 };
 
 /* Threads that any --threads may ask for. */
 enum { TOOL_MOST_THREADS = 1024 };
@@ -62,10 +69,12 @@ typedef struct {
     const char *example; /* one or more lines, shown by --help */
 } tool_command;
 
-/* Parses options from argv[1..]; --name value and --name=value. Positional arguments are collected
- * into rest (at most argc of them; rest may be NULL if none are allowed) and *n_rest.
- * Returns true when the program should end now with *status: after --help and --version (printed to
- * stdout, status 0) and after wrong usage (one line on stderr, status 2). */
+/* Parses options from argv[1..]; --name value and --name=value. An option with a value may be given
+ * once. Positional arguments are collected into rest (at most argc of them; rest may be NULL if
+ * none are allowed) and *n_rest. Returns true when the program should end now with *status: after
+ * --help, --version and
+ * --help-table, what manual pages and completion are made of (printed to stdout, status 0), and
+ * after wrong usage (one line on stderr, status 2). */
 bool tool_parse(const tool_command *command, int argc, char **argv, const char **rest, int *n_rest,
                 int *status);
 
@@ -75,6 +84,10 @@ int tool_fail(const tool_command *command, deer_status status, const deer_error 
 /* The same for wrong usage: "name: message (see name --help)", status 2. */
 int tool_usage(const tool_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The one name that a command is about: its only argument, or else what an option gives (not NULL).
+ * NULL when there is none, or more than one. */
+const char *tool_only(const char *const *rest, int n_rest, const char *option);
 
 /* Whether an integer option was given outside its range; then prints so as tool_usage does. */
 bool tool_outside(const tool_command *command, const char *option, long value, long low, long high);
@@ -95,6 +108,14 @@ typedef struct {
 int tool_dispatch(const char *program, const char *summary, const tool_subcommand *commands,
                   int argc, char **argv);
 
+/* Whether a program that has a short form is called by it: an option follows the program's name,
+ * and none of those that every program has. */
+bool tool_is_short_form(int argc, char **argv);
+
+/* Prints what --help and --help-table say of a command; tool_parse calls them. */
+void tool_print_help(const tool_command *command);
+void tool_print_table(const tool_command *command);
+
 /* Prints a space and a number on standard output, or a dash where it is not known (not finite). */
 void tool_print_number(double value, int width, int digits);
 
@@ -114,8 +135,5 @@ void tool_progress_end(tool_progress *p);
 
 /* Cores this process may use: how many threads or workers a tool starts by default. */
 long tool_cores(void);
-
-/* Monotonic clock, seconds. */
-double tool_seconds(void);
 
 #endif

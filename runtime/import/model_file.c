@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* model_file.c - writing model files. */
 #include "runtime/import/model_file.h"
 
@@ -6,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/model/config.h"
 #include "runtime/model/model.h"
 
@@ -28,8 +30,6 @@ static void table_free(table *t)
     free(t->item);
 }
 
-static const number_type kept_type[] = {NUMBER_F32, NUMBER_BF16, NUMBER_U8};
-
 static deer_status table_make(const model_output *to, const model_tensor *tensors, size_t count,
                               table *t, deer_error *err)
 {
@@ -41,7 +41,7 @@ static deer_status table_make(const model_output *to, const model_tensor *tensor
         weight_dtype as = weight_kept_as(tensors[i].name, tensors[i].rank, to->dtype);
         safetensors_item *item = &t->item[t->count++];
 
-        *item = (safetensors_item){tensors[i].name, kept_type[as], tensors[i].rank, {0}};
+        *item = (safetensors_item){tensors[i].name, weight_forms[as].number, tensors[i].rank, {0}};
         memcpy(item->shape, tensors[i].shape, sizeof item->shape);
         if (as != WEIGHT_Q8)
             continue;
@@ -165,14 +165,11 @@ static deer_status write_tensor(writing *w, size_t i, deer_error *err)
 
 static json_t *metadata_of(const deer_config *config, const char *words)
 {
-    json_t *json = config_to_json(config), *metadata;
-    char *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
-
-    metadata = text ? json_pack("{s:s, s:s}", "format", "pt", "deer.config", text) : NULL;
+    char *text = json_text(config_to_json(config), JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_t *metadata = text ? json_pack("{s:s, s:s}", "format", "pt", "deer.config", text) : NULL;
     if (metadata && words)
-        json_object_set_new(metadata, "deer.tokenizer", json_string(words));
+        json_put(metadata, "deer.tokenizer", json_string(words));
     free(text);
-    json_decref(json);
     return metadata;
 }
 

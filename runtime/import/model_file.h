@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* model_file.h - writing model files: from float32 rows to what docs/model-file.md describes.
  *
  *   model_source source = {read_rows, context};
@@ -8,8 +9,8 @@
 #ifndef RUNTIME_MODEL_FILE_H
 #define RUNTIME_MODEL_FILE_H
 
+#include "runtime/base/dtype.h"
 #include "runtime/deer.h"
-#include "runtime/kernels/quantize.h"
 #include "runtime/model/safetensors.h"
 
 /* Gives rows [first, first + rows) of tensor i as float32 (a row: all elements of one index of the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official.c - import of weights under official names. */
 #include "runtime/import/official.h"
 
@@ -9,6 +10,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/base/json_file.h"
 #include "runtime/import/weights.h"
 #include "runtime/model/model.h"
@@ -200,7 +202,7 @@ static json_t *exits_json(int64_t interval, int layers)
     json_t *ids = json_array();
 
     for (int k = 0; k < exits; k++)
-        json_array_append_new(ids, json_integer(layer[k]));
+        json_push(ids, json_integer(layer[k]));
     return ids;
 }
 

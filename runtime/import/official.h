@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* official.h - weights under the official code's names to a deer model file.
  *
  *   official_sources from = {.checkpoint = "deer.pth", .flamingo = "checkpoint.pt",

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pickle.c - the instructions of a pickle machine that can build values and call nothing. */
 #include "runtime/import/pickle_machine.h"
 

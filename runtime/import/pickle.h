@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pickle.h - Python's pickles, restricted to what a checkpoint of tensors holds.
  *
  *   pickle p;

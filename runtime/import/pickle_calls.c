@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pickle_calls.c - the names that a pickle may refer to, and what each one builds. */
 #include "runtime/import/pickle_machine.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pickle_machine.c - values, stack, marks, memo and input of the pickle machine. */
 #include "runtime/import/pickle_machine.h"
 

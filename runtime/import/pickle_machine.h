@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pickle_machine.h - inside the reader of pickles: the machine that its instructions work on.
  *
  *   pickle_machine m = {.path = path, .at = data, .end = data + size, .err = err};

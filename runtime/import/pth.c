@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pth.c - PyTorch's zip checkpoints. */
 #include "runtime/import/pth.h"
 

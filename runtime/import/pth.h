@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* pth.h - PyTorch's checkpoints (torch.save's zip format), read without PyTorch.
  *
  *   pth file;

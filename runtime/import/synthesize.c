@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* synthesize.c - random models of given dimensions. */
 #include "runtime/import/synthesize.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* synthesize.h - models with random weights: the shapes, sizes and speed of real ones. */
 #ifndef RUNTIME_SYNTHESIZE_H
 #define RUNTIME_SYNTHESIZE_H

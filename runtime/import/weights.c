@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.c - safetensors and PyTorch checkpoints behind one face. */
 #include "runtime/import/weights.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.h - named tensors from any of the files that people keep weights in.
  *
  *   weights w;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* zip.c - reading a zip archive's central directory. */
 #include "runtime/import/zip.h"
 

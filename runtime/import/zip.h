@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* zip.h - the table of contents of a zip archive in memory, zip64 included.
  *
  *   zip archive;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* attention.c - multi-head attention on the same tiles as the products, one head at a time.
  *
  * A head's keys and values are packed like weights; its queries go through in tiles of a few rows,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa.c - which instruction set this processor has. */
 #include "runtime/kernels/isa.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa.h - what is compiled once for each instruction set: tiles of matrix products, and the
  * elementwise functions. isa_body.h is the source of all; isa_<name>.c compiles it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa_avx2.c - AVX2 and FMA: 16 registers of 8. */
 #include "runtime/kernels/isa.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa_avx512.c - AVX-512 without instructions for bfloat16 and 8 bits: 32 registers of 16. */
 #include "runtime/kernels/isa.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa_avx512_dot.c - AVX-512 with products of bfloat16 pairs and of four 8-bit integers. */
 #include "runtime/kernels/isa.h"
 

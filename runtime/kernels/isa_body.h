@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa_body.h - tiles, operands and elementwise functions, for one instruction set.
  *
  * The file that includes it has said

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa_elementwise.h - LayerNorm, activations, softmax, the LSTM's cell and the filter of images,
  * written so that the compiler vectorises them; a part of isa_body.h.
  *

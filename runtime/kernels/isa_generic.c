@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa_generic.c - plain vectors of four: for processors that nothing better fits. */
 #include "runtime/kernels/isa.h"
 

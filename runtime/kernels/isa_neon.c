@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* isa_neon.c - Arm's NEON with dot products (Armv8.2 and later): 32 registers of 4. */
 #include "runtime/kernels/isa.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* kernels.c - the elementwise functions, by way of the instruction set's table. */
 #include "runtime/kernels/kernels.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* kernels.h - the arithmetic of a step. Activations are row-major float32; weights are packed.
  *
  *   linear(&ws, y, x, &layer, 14);          // y[14, N] = x[14, K] w[N, K]^T + b
@@ -12,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "runtime/kernels/quantize.h"
+#include "runtime/base/dtype.h"
 
 /* ---------------------------------------------------------------- weights ------------------ */
 

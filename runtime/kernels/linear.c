@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* linear.c - products of activations with weights.
  *
  * With few rows a product is as fast as its weights come from memory: each thread takes some of the

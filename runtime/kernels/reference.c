@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* kernels_reference.c - a plain version of each kernel, to be read and to be tested against. */
 #include <math.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tiles.h - a tile's worth of a product, whatever its shape: between isa.h and the products. */
 #ifndef RUNTIME_TILES_H
 #define RUNTIME_TILES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bind.c - which tensors a model consists of: official names, shapes, order of execution. */
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,8 +105,7 @@ static const float *bind_vector(binder *b, const char *name, int n)
 
 static bool type_of(const safetensor *t, weight_dtype *type)
 {
-    *type = t->type == NUMBER_BF16 ? WEIGHT_BF16 : t->type == NUMBER_U8 ? WEIGHT_Q8 : WEIGHT_F32;
-    return t->readable && (*type != WEIGHT_F32 || t->type == NUMBER_F32);
+    return t->readable && weight_dtype_from_number(t->type, type);
 }
 
 /* Weights [n, k], whatever the tensor's rank. */

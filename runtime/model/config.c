@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: MIT */
 /* config.c - the model's dimensions: JSON, checks. */
 #include "runtime/model/config.h"
+#include "runtime/base/json_build.h"
 
 #include <limits.h>
 #include <math.h>
@@ -182,7 +184,7 @@ static json_t *floats_json(const float *values, int count)
     json_t *list = json_array();
 
     for (int i = 0; i < count; i++)
-        json_array_append_new(list, json_real(values[i]));
+        json_push(list, json_real(values[i]));
     return list;
 }
 
@@ -192,7 +194,7 @@ static json_t *ints_json(const int *values, int count, int room)
     json_t *list = json_array();
 
     for (int i = 0; i < count && i < room; i++)
-        json_array_append_new(list, json_integer(values[i]));
+        json_push(list, json_integer(values[i]));
     return list;
 }
 
@@ -200,20 +202,17 @@ json_t *config_to_json(const deer_config *c)
 {
     json_t *json = json_object();
 
-    json_object_set_new(json, "name", json_string(c->name));
+    json_put(json, "name", json_string(c->name));
     for (int i = 0; i < COUNTS; i++)
-        json_object_set_new(json, counts[i].name, json_integer(*count_at(c, i)));
-    json_object_set_new(json, "image_mean", floats_json(c->image_mean, 3));
-    json_object_set_new(json, "image_std", floats_json(c->image_std, 3));
-    json_object_set_new(json, "action_scale", floats_json(c->action_scale, DEER_POSE));
-    json_object_set_new(json, "head_mlp",
-                        ints_json(c->head_mlp, c->head_mlp_layers, DEER_MAX_MLP_LAYERS));
-    json_object_set_new(json, "exit_layers", ints_json(c->exit_layers, c->exits, DEER_MAX_EXITS));
-    json_object_set_new(json, "block",
-                        json_string(c->block == DEER_BLOCK_MPT_7B ? "mpt-7b" : "mpt-1b"));
-    json_object_set_new(json, "lstm",
-                        json_string(c->lstm == DEER_LSTM_PLAIN ? "plain" : "layernorm"));
-    json_object_set_new(json, "head_mlp_layernorm", json_boolean(c->head_mlp_layernorm));
+        json_put(json, counts[i].name, json_integer(*count_at(c, i)));
+    json_put(json, "image_mean", floats_json(c->image_mean, 3));
+    json_put(json, "image_std", floats_json(c->image_std, 3));
+    json_put(json, "action_scale", floats_json(c->action_scale, DEER_POSE));
+    json_put(json, "head_mlp", ints_json(c->head_mlp, c->head_mlp_layers, DEER_MAX_MLP_LAYERS));
+    json_put(json, "exit_layers", ints_json(c->exit_layers, c->exits, DEER_MAX_EXITS));
+    json_put(json, "block", json_string(c->block == DEER_BLOCK_MPT_7B ? "mpt-7b" : "mpt-1b"));
+    json_put(json, "lstm", json_string(c->lstm == DEER_LSTM_PLAIN ? "plain" : "layernorm"));
+    json_put(json, "head_mlp_layernorm", json_boolean(c->head_mlp_layernorm));
     return json;
 }
 

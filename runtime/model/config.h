@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* config.h - deer_config from and to the JSON of a model file (docs/model-file.md). */
 #ifndef RUNTIME_CONFIG_H
 #define RUNTIME_CONFIG_H

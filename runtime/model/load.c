@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* load.c - from the mapped file into the memory that the kernels read.
  *
  * Weights are copied once, packed on the way. Large pages make the copy worth it: a step streams
@@ -65,10 +66,10 @@ static bool copy_vector(const model_copy *copy, const void *from)
 
 static bool copy_matrix(const model_copy *copy, const void *from)
 {
-    number_type is = copy->from->type;
-    weight_dtype type = is == NUMBER_F32 ? WEIGHT_F32 : is == NUMBER_BF16 ? WEIGHT_BF16 : WEIGHT_Q8;
+    weight_dtype type;
 
-    return matrix_pack(copy->to, from, type, copy->n, copy->k, 0, (copy->n + 15) / 16);
+    return weight_dtype_from_number(copy->from->type, &type) &&
+           matrix_pack(copy->to, from, type, copy->n, copy->k, 0, (copy->n + 15) / 16);
 }
 
 typedef struct {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* model.c - opening a model file: check its table, load the prefix, know who it is. */
 #include "runtime/model/model.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* model.h - inside a model: the weights of every part, packed for the kernels.
  *
  * Opening a model finds every tensor it needs in the file (bind.c), and copies them into one memory

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* safetensors.c - reading (checked, mapped) and writing model files. */
 #include "runtime/model/safetensors.h"
 
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 
 enum { MAX_HEADER = 100 << 20 };
 
@@ -242,7 +244,7 @@ static json_t *entry_json(number_type type, int rank, const int64_t *shape, uint
     json_t *list = json_array();
 
     for (int d = 0; d < rank; d++)
-        json_array_append_new(list, json_integer(shape[d]));
+        json_push(list, json_integer(shape[d]));
     return json_pack("{s:s, s:o, s:[I,I]}", "dtype", name[type], "shape", list, "data_offsets",
                      (json_int_t)begin, (json_int_t)end);
 }
@@ -253,25 +255,23 @@ static char *header_for(const safetensors_item *items, size_t count, json_t *met
     json_t *root = json_object();
     uint64_t place = 0;
     int pads = 0;
-    char *text, name[32];
+    char name[32];
 
-    json_object_set(root, "__metadata__", metadata);
+    json_put(root, "__metadata__", json_incref(metadata));
     for (size_t i = 0; i < count; i++) {
         uint64_t end = place + safetensors_item_bytes(&items[i]);
         int64_t padding = (int64_t)padding_after(end);
 
-        json_object_set_new(root, items[i].name,
-                            entry_json(items[i].type, items[i].rank, items[i].shape, place, end));
+        json_put(root, items[i].name,
+                 entry_json(items[i].type, items[i].rank, items[i].shape, place, end));
         place = end;
         if (!padding || i == count - 1)
             continue;
         place += (uint64_t)padding;
         snprintf(name, sizeof name, "pad.%d", pads++);
-        json_object_set_new(root, name, entry_json(NUMBER_U8, 1, &padding, end, place));
+        json_put(root, name, entry_json(NUMBER_U8, 1, &padding, end, place));
     }
-    text = json_dumps(root, JSON_COMPACT);
-    json_decref(root);
-    return text;
+    return json_text(root, JSON_COMPACT);
 }
 
 static deer_status write_bytes(safetensors_writer *w, const void *data, size_t size,

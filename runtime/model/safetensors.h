@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* safetensors.h - the container of model files: a JSON table of tensors, then their bytes.
  *
  *   safetensors file;

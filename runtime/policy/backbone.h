@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* backbone.h - what runs before the head: vision tower, resampler, decoder layers.
  *
  * All work happens in a scratch memory that is sized once for a model; nothing is allocated here.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* batch.c - features of many observations at once. */
 #include <stdlib.h>
 #include <string.h>
@@ -5,7 +6,7 @@
 #include "runtime/base/threads.h"
 #include "runtime/policy/backbone.h"
 #include "runtime/policy/image.h"
-#include "runtime/text/instruction.h"
+#include "runtime/policy/instruction.h"
 
 enum { MOST = 4096 }; /* frames; products count rows in ints */
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* decoder.c - the language model: MPT blocks with gated cross-attention to the media tokens. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* exit_policy.c - when two exits agree. */
 #include "runtime/policy/exit_policy.h"
 

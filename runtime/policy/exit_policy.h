@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* exit_policy.h - may the policy stop here?
  *
  *   exit_trial t;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* head.c - the action head, and the batched stand-alone head for replaying features. */
 #include "runtime/policy/head.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* head.h - the action head shared by all exits: LSTM, then MLPs for pose and gripper.
  *
  * One evaluation for n rows (robots, or replayed steps). The part that depends on the previous step

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* image.c - PIL's bicubic resampling and CLIP's normalisation. */
 #include "runtime/policy/image.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* image.h - camera images to the vision tower's input, bit for bit as PIL and open_clip make it.
  *
  * Resize the shorter side to S with PIL's bicubic filter (antialiased, 8-bit intermediate results),

@@ -1,17 +1,9 @@
+/* SPDX-License-Identifier: MIT */
 /* profile.c - where the time of a step goes. */
 #include "runtime/policy/profile.h"
 
-#include <time.h>
-
+#include "runtime/base/clock.h"
 #include "runtime/policy/session.h"
-
-static double now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 void deer_session_profile(deer_session *session, deer_profile *profile)
 {
@@ -21,7 +13,7 @@ void deer_session_profile(deer_session *session, deer_profile *profile)
 void profile_start(deer_profile *p)
 {
     if (p)
-        p->at = now();
+        p->at = clock_seconds();
 }
 
 void profile_mark(deer_profile *p, deer_stage stage)
@@ -30,7 +22,7 @@ void profile_mark(deer_profile *p, deer_stage stage)
 
     if (!p)
         return;
-    time = now();
+    time = clock_seconds();
     p->seconds[stage] += time - p->at;
     p->count[stage]++;
     p->at = time;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* profile.h - where the time of a step goes.
  *
  *   deer_profile profile = {0};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* session.c - one robot, step by step. */
 #include "runtime/policy/session.h"
 
@@ -9,7 +10,7 @@
 #include "runtime/base/threads.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
-#include "runtime/text/instruction.h"
+#include "runtime/policy/instruction.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* ---------------------------------------------------------------- life --------------------- */

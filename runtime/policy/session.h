@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* session.h - inside a session: one robot's memory. */
 #ifndef RUNTIME_SESSION_H
 #define RUNTIME_SESSION_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* vision.c - CLIP's vision transformer and the Perceiver resampler, all images in one batch. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bpe.c - byte-level byte-pair encoding. */
 #include "runtime/text/bpe.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bpe.h - byte-level byte-pair encoding, as in GPT-2 and GPT-NeoX, from a Hugging Face
  * tokenizer.json.
  *

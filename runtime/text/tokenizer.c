@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tokenizer.c - the official prompt, and the word-level tokenizer. */
 #include "runtime/text/tokenizer.h"
 
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/json_build.h"
 #include "runtime/base/text.h"
 #include "runtime/text/bpe.h"
 
@@ -151,17 +153,15 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
         return deer_fail(err, "%s is no tokenizer.json: %s", where, problem.text);
     }
     if (!json_is_array(json_object_get(t.json, "added_tokens")))
-        json_object_set_new(t.json, "added_tokens", json_array());
+        json_put(t.json, "added_tokens", json_array());
     t.words = json_object_get(json_object_get(t.json, "model"), "vocab");
     for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
         if (find_special(&t, needed[i]) < 0)
-            json_array_append_new(json_object_get(t.json, "added_tokens"),
-                                  json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id",
-                                            next_id(&t), "content", needed[i], "special", 1,
-                                            "single_word", 0, "lstrip", 0, "rstrip", 0,
-                                            "normalized", 0));
-    *completed = json_dumps(t.json, JSON_COMPACT);
-    json_decref(t.json);
+            json_push(json_object_get(t.json, "added_tokens"),
+                      json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", next_id(&t), "content",
+                                needed[i], "special", 1, "single_word", 0, "lstrip", 0, "rstrip", 0,
+                                "normalized", 0));
+    *completed = json_text(t.json, JSON_COMPACT);
     return *completed ? DEER_OK : deer_fail(err, "out of memory reading %s", where);
 }
 

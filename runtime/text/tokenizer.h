@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* tokenizer.h - instructions to token ids, from a Hugging Face tokenizer.json.
  *
  * Two kinds. Word-level: text is lower-cased if the normalizer says so, split at white space, each

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* drift.c - a conformal test martingale over episodes. */
 #include "runtime/deer_drift.h"
 

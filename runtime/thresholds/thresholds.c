@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* thresholds.c - thresholds in memory: a fixed exit, the budget dial. */
 #include <math.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* thresholds_format.h - what reader and writer of the thresholds file agree on, and whose
  * thresholds are refused. */
 #ifndef RUNTIME_THRESHOLDS_FORMAT_H

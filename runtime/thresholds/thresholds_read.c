@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: MIT */
 /* thresholds_read.c - reading the thresholds file (docs/thresholds-file.md). */
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
+#include "runtime/base/dtype.h"
 #include "runtime/base/json_file.h"
 #include "runtime/deer.h"
-#include "runtime/kernels/quantize.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 enum { MAX_FILE = 16 << 20 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* thresholds_write.c - writing the thresholds file (docs/thresholds-file.md). */
 #include <jansson.h>
 #include <math.h>
@@ -5,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/json_build.h"
 #include "runtime/deer.h"
 #include "runtime/thresholds/thresholds_format.h"
 
@@ -20,10 +22,10 @@ static json_t *tau_json(const float *tau, int max_exit)
     json_t *list = json_array();
 
     for (int k = 0; k <= max_exit; k++)
-        json_array_append_new(list, k == max_exit    ? json_null()
-                                    : tau[k] < -1e7f ? json_string("never")
-                                    : isinf(tau[k])  ? json_string("always")
-                                                     : json_real((double)tau[k]));
+        json_push(list, k == max_exit    ? json_null()
+                        : tau[k] < -1e7f ? json_string("never")
+                        : isinf(tau[k])  ? json_string("always")
+                                         : json_real((double)tau[k]));
     return list;
 }
 
@@ -35,9 +37,9 @@ static json_t *scores_json(const deer_score *score, int max_exit)
         json_t *one = json_pack("{s:f}", "constant", (double)score[k].constant);
         for (int j = 0; j < DEER_SIGNALS; j++)
             if (score[k].weight[j] != 0)
-                json_object_set_new(one, deer_signal_name((deer_signal)j),
-                                    json_real((double)score[k].weight[j]));
-        json_array_append_new(list, one);
+                json_put(one, deer_signal_name((deer_signal)j),
+                         json_real((double)score[k].weight[j]));
+        json_push(list, one);
     }
     return list;
 }
@@ -92,14 +94,14 @@ static json_t *promise_json(const deer_promise *p, int max_exit)
     json_t *json = json_object(), *fractions = json_array();
 
     for (int k = 0; k <= max_exit; k++)
-        json_array_append_new(fractions, number_json(p->exit_fraction[k]));
-    json_object_set_new(json, "average_llm_gflops", number_json(p->average_llm_gflops));
-    json_object_set_new(json, "average_total_gflops", number_json(p->average_total_gflops));
-    json_object_set_new(json, "peak_llm_gflops", number_json(p->peak_llm_gflops));
-    json_object_set_new(json, "peak_total_gflops", number_json(p->peak_total_gflops));
-    json_object_set_new(json, "memory_bytes", number_json(p->memory_bytes));
-    json_object_set_new(json, "loss", number_json(p->loss));
-    json_object_set_new(json, "exit_fraction", fractions);
+        json_push(fractions, number_json(p->exit_fraction[k]));
+    json_put(json, "average_llm_gflops", number_json(p->average_llm_gflops));
+    json_put(json, "average_total_gflops", number_json(p->average_total_gflops));
+    json_put(json, "peak_llm_gflops", number_json(p->peak_llm_gflops));
+    json_put(json, "peak_total_gflops", number_json(p->peak_total_gflops));
+    json_put(json, "memory_bytes", number_json(p->memory_bytes));
+    json_put(json, "loss", number_json(p->loss));
+    json_put(json, "exit_fraction", fractions);
     return json;
 }
 
@@ -116,7 +118,7 @@ static json_t *floats_json(const float *x, int n)
     json_t *list = json_array();
 
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, number_json((double)x[i]));
+        json_push(list, number_json((double)x[i]));
     return list;
 }
 
@@ -125,7 +127,7 @@ static json_t *kinds_json(const uint32_t *kind, int n)
     json_t *list = json_array();
 
     for (int i = 0; i < n; i++)
-        json_array_append_new(list, json_integer(kind[i]));
+        json_push(list, json_integer(kind[i]));
     return list;
 }
 
@@ -135,9 +137,9 @@ static json_t *points_json(const deer_thresholds *t)
 
     for (int i = 0; i < t->points; i++) {
         const deer_point *p = &t->point[i];
-        json_array_append_new(list, json_pack("{s:f, s:o, s:o}", "average_gflops", p->budget_gflops,
-                                              "tau", tau_json(p->tau, t->max_exit), "promise",
-                                              promise_json(&p->promise, t->max_exit)));
+        json_push(list, json_pack("{s:f, s:o, s:o}", "average_gflops", p->budget_gflops, "tau",
+                                  tau_json(p->tau, t->max_exit), "promise",
+                                  promise_json(&p->promise, t->max_exit)));
     }
     return list;
 }
@@ -147,54 +149,43 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     json_t *json = json_object(), *layers = json_array();
 
     for (int k = 0; k <= t->max_exit; k++)
-        json_array_append_new(layers, json_integer(config->exit_layers[k]));
-    json_object_set_new(json, "deer_thresholds", json_integer(THRESHOLDS_VERSION));
-    json_object_set_new(json, "model_fingerprint", json_string(t->model_fingerprint));
+        json_push(layers, json_integer(config->exit_layers[k]));
+    json_put(json, "deer_thresholds", json_integer(THRESHOLDS_VERSION));
+    json_put(json, "model_fingerprint", json_string(t->model_fingerprint));
     if (*t->weights)
-        json_object_set_new(json, "weights", json_string(t->weights));
-    json_object_set_new(json, "criterion", json_string(deer_criterion_name(t->criterion)));
+        json_put(json, "weights", json_string(t->weights));
+    json_put(json, "criterion", json_string(deer_criterion_name(t->criterion)));
     if (t->criterion == DEER_CRITERION_COMBINED)
-        json_object_set_new(json, "score", scores_json(t->score, t->max_exit));
-    json_object_set_new(json, "exit_layers", layers);
-    json_object_set_new(json, "tau", tau_json(t->tau, t->max_exit));
-    json_object_set_new(json, "steps_per_stage", json_integer(t->steps_per_stage));
-    json_object_set_new(json, "promise", promise_json(&t->promise, t->max_exit));
+        json_put(json, "score", scores_json(t->score, t->max_exit));
+    json_put(json, "exit_layers", layers);
+    json_put(json, "tau", tau_json(t->tau, t->max_exit));
+    json_put(json, "steps_per_stage", json_integer(t->steps_per_stage));
+    json_put(json, "promise", promise_json(&t->promise, t->max_exit));
     if (t->guarantee.confidence > 0)
-        json_object_set_new(json, "guarantee", guarantee_json(&t->guarantee));
+        json_put(json, "guarantee", guarantee_json(&t->guarantee));
     if (t->points)
-        json_object_set_new(json, "dial", points_json(t));
+        json_put(json, "dial", points_json(t));
     if (t->reference.episodes)
-        json_object_set_new(
-            json, "reference",
-            json_pack("{s:o, s:o, s:o}", "kind",
-                      kinds_json(t->reference.kind, t->reference.episodes), "mean_exit",
-                      floats_json(t->reference.mean_exit, t->reference.episodes), "mean_delta",
-                      floats_json(t->reference.mean_delta, t->reference.episodes)));
-    json_object_set_new(json, "budget",
-                        json_pack("{s:o, s:s}", "average_gflops", number_json(t->budget_gflops),
-                                  "scope", t->budget_is_llm ? "llm" : "total"));
-    json_object_set_new(json, "calibration",
-                        json_pack("{s:I, s:I, s:s, s:I, s:s}", "episodes",
-                                  (json_int_t)t->calibration_episodes, "steps",
-                                  (json_int_t)t->calibration_steps, "solver", t->solver, "seed",
-                                  (json_int_t)t->seed, "deer", DEER_VERSION));
+        json_put(json, "reference",
+                 json_pack("{s:o, s:o, s:o}", "kind",
+                           kinds_json(t->reference.kind, t->reference.episodes), "mean_exit",
+                           floats_json(t->reference.mean_exit, t->reference.episodes), "mean_delta",
+                           floats_json(t->reference.mean_delta, t->reference.episodes)));
+    json_put(json, "budget",
+             json_pack("{s:o, s:s}", "average_gflops", number_json(t->budget_gflops), "scope",
+                       t->budget_is_llm ? "llm" : "total"));
+    json_put(json, "calibration",
+             json_pack("{s:I, s:I, s:s, s:I, s:s}", "episodes", (json_int_t)t->calibration_episodes,
+                       "steps", (json_int_t)t->calibration_steps, "solver", t->solver, "seed",
+                       (json_int_t)t->seed, "deer", DEER_VERSION));
     return json;
 }
 
 deer_status deer_thresholds_save(const char *path, const deer_config *config,
                                  const deer_thresholds *t, deer_error *err)
 {
-    json_t *json;
-    char *text;
-    deer_status status;
-
     if (check(path, config, t, err))
         return DEER_FAILED;
-    json = thresholds_json(config, t);
-    text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(9));
-    status = text ? file_write(path, text, strlen(text), err)
-                  : deer_fail(err, "out of memory writing %s", path);
-    free(text);
-    json_decref(json);
-    return status;
+    return json_write(path, thresholds_json(config, t), JSON_INDENT(1) | JSON_REAL_PRECISION(9),
+                      err);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_cost.c - the cost model against published figures, and against itself. */
 #include <math.h>
 #include <setjmp.h>
@@ -16,7 +17,7 @@
 static void published(const char *name, int tokens, deer_config *config, deer_cost *cost)
 {
     assert_true(deer_config_published(name, config));
-    deer_cost_of(config, tokens, DEER_F32, cost);
+    deer_cost_of(config, tokens, WEIGHT_F32, cost);
 }
 
 /* GFLOPs rounded to `digits` decimals equal the reference figure. */
@@ -132,7 +133,7 @@ static void test_tokens_and_types(void **state)
 
     (void)state;
     published("3b", 32, &config, &a);
-    deer_cost_of(&config, 400, DEER_BF16, &b);
+    deer_cost_of(&config, 400, WEIGHT_BF16, &b);
     assert_int_equal(b.tokens, 32);
     assert_int_equal(a.exit[5].total, b.exit[5].total);
     assert_false(deer_config_published("5b", &config));
@@ -146,11 +147,11 @@ static void test_bytes_of_each_type(void **state)
     const uint64_t rows = 3 * d + d + 4 * d + d /* decoder */ + 512 + 1024 + d + 4 * d + d;
     const uint64_t vectors = 4 * d /* ln_1, ln_2, q_ln, k_ln */ + 4 * d + 2 /* norms, gates */;
     const struct {
-        deer_dtype dtype;
+        weight_dtype dtype;
         uint64_t layer; /* bytes */
-    } cases[] = {{DEER_F32, 4 * (matrices + vectors)},
-                 {DEER_BF16, 2 * matrices + 4 * vectors},
-                 {DEER_Q8, matrices + 4 * rows + 4 * vectors}};
+    } cases[] = {{WEIGHT_F32, 4 * (matrices + vectors)},
+                 {WEIGHT_BF16, 2 * matrices + 4 * vectors},
+                 {WEIGHT_Q8, matrices + 4 * rows + 4 * vectors}};
     deer_config config;
     deer_cost cost;
 
@@ -241,7 +242,7 @@ static void check_exit(const char *path, int k, int tokens, int slack)
     measured m;
 
     measure(path, k, ids, tokens, &m);
-    deer_cost_of(&m.config, tokens, DEER_F32, &cost);
+    deer_cost_of(&m.config, tokens, WEIGHT_F32, &cost);
     e = &cost.exit[k];
     assert_int_equal(m.action.exit, k);
     assert_int_equal(m.action.head_evaluations, e->head_evaluations);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Hardware profiles: the shipped ones are whole, and what is wrong in a file is refused by name. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -73,7 +74,7 @@ static void test_figures_are_read_in_si_units(void **state)
     assert_string_equal(machine.memory.date, "2026-11-24");
     assert_int_equal(machine.modes, 2);
     assert_int_equal(machine.samples, 1);
-    assert_int_equal(machine.sample[0].dtype, DEER_Q8);
+    assert_int_equal(machine.sample[0].dtype, WEIGHT_Q8);
     assert_int_equal(machine.sample[0].work.products, 8);
     assert_true(machine.sample[0].cached && machine.sample[0].median == 0.002);
     assert_int_equal(deer_hardware_mode(&machine, "SLOW"), 1);
@@ -112,7 +113,7 @@ static void test_assumptions_are_ordered(void **state)
                                                               : k == 1 ? "embedded"
                                                                        : "gpu");
         for (int s = 0; s < STAGE_KINDS; s++)
-            for (int d = 0; d < HARDWARE_DTYPES; d++) {
+            for (int d = 0; d < WEIGHT_DTYPES; d++) {
                 const stage_efficiency *e = &machine.efficiency[s][d];
                 assert_true(e->compute.low > 0 && e->compute.low < e->compute.value &&
                             e->compute.value < e->compute.high && e->compute.high <= 1);
@@ -273,7 +274,7 @@ static void check_shipped(void)
     assert_true(deer_figure_known(&machine.memory) && deer_figure_known(&machine.reserved));
     assert_true(machine.reserved.high < machine.memory.value);
     assert_true(machine.peak[0].value <= machine.peak[1].value);
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
         check_origin(&machine.peak[d], "peak");
     check_origin(&machine.memory, "memory");
     check_origin(&machine.bandwidth, "bandwidth");
@@ -318,7 +319,7 @@ static void test_measured_profile_is_its_fit(void **state)
     machine = shipped;
     hardware_fit(&machine, "a test", "2026");
     for (int s = 0; s < STAGE_KINDS; s++)
-        for (int d = 0; d < HARDWARE_DTYPES; d++) {
+        for (int d = 0; d < WEIGHT_DTYPES; d++) {
             const stage_efficiency *was = &shipped.efficiency[s][d];
             const stage_efficiency *is = &machine.efficiency[s][d];
 
@@ -344,15 +345,14 @@ static void test_machines_without_bf16_say_so(void **state)
 
 static void test_dtypes_have_names(void **state)
 {
-    deer_dtype dtype;
+    weight_dtype dtype;
 
     (void)state;
-    for (int i = 0; i < HARDWARE_DTYPES; i++) {
-        assert_int_equal(hardware_dtype_index(hardware_dtype(i)), i);
-        assert_true(hardware_dtype_parse(hardware_dtype_name(hardware_dtype(i)), &dtype));
-        assert_int_equal(dtype, hardware_dtype(i));
+    for (int i = 0; i < WEIGHT_DTYPES; i++) {
+        assert_true(weight_dtype_from_name(weight_dtype_name((weight_dtype)i), &dtype));
+        assert_int_equal(dtype, (weight_dtype)i);
     }
-    assert_false(hardware_dtype_parse("f16", &dtype));
+    assert_false(weight_dtype_from_name("f16", &dtype));
 }
 
 int main(void)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Time, energy and memory of a step on a described machine, against hand-computed cases. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ static void make_machine(void)
     machine.mode[0].watts = exactly(20);
     machine.mode[0].compute = machine.mode[0].bandwidth = exactly(1);
     for (int s = 0; s < STAGE_KINDS; s++)
-        for (int d = 0; d < HARDWARE_DTYPES; d++)
+        for (int d = 0; d < WEIGHT_DTYPES; d++)
             machine.efficiency[s][d] =
                 (stage_efficiency){exactly(0.5), exactly(0.8), exactly(10e-6)};
 }
@@ -70,7 +71,7 @@ static void assert_range(deer_range r, double low, double expected, double high)
 static void test_stages_add_up_to_the_cost(void **state)
 {
     const char *const names[] = {"3b", "9b"};
-    const deer_dtype dtypes[] = {DEER_F32, DEER_BF16, DEER_Q8};
+    const weight_dtype dtypes[] = {WEIGHT_F32, WEIGHT_BF16, WEIGHT_Q8};
     deer_config c;
     deer_cost cost;
     deer_stages s;
@@ -108,8 +109,8 @@ static void test_products_and_activations_by_hand(void **state)
 
     (void)state;
     published("3b", &c);
-    deer_stages_of(&c, 14, DEER_F32, &f32);
-    deer_stages_of(&c, 14, DEER_BF16, &bf16);
+    deer_stages_of(&c, 14, WEIGHT_F32, &f32);
+    deer_stages_of(&c, 14, WEIGHT_BF16, &bf16);
     assert_int_equal(f32.layer_without_cross.products, 6);
     assert_int_equal(f32.layer_with_cross.products, 6 + 7);
     assert_int_equal(f32.vision.products, 1 + 24 * 6);
@@ -132,7 +133,7 @@ static void test_a_stage_by_hand(void **state)
 
     (void)state;
     make_machine();
-    assert_int_equal(deer_work_time(&machine, 0, DEER_F32, STAGE_LAYER, &work, &t, &error),
+    assert_int_equal(deer_work_time(&machine, 0, WEIGHT_F32, STAGE_LAYER, &work, &t, &error),
                      DEER_OK);
     assert_range(t.arithmetic, 0.04, 0.04, 0.04);
     assert_range(t.traffic, 0.0125, 0.0125, 0.0125);
@@ -140,7 +141,7 @@ static void test_a_stage_by_hand(void **state)
     assert_range(t.total, 0.04003, 0.04003, 0.04003);
     assert_false(t.memory_bound);
     work.macs /= 10;
-    deer_work_time(&machine, 0, DEER_F32, STAGE_LAYER, &work, &t, &error);
+    deer_work_time(&machine, 0, WEIGHT_F32, STAGE_LAYER, &work, &t, &error);
     assert_range(t.total, 0.01253, 0.01253, 0.01253);
     assert_true(t.memory_bound);
 }
@@ -158,7 +159,7 @@ static void test_ranges_are_carried_through(void **state)
         deer_figure_measured(0.25, 0.5, 1, "made up", "2026");
     machine.efficiency[STAGE_LAYER][0].overhead =
         deer_figure_measured(1e-3, 2e-3, 5e-3, "made up", "2026");
-    deer_work_time(&machine, 0, DEER_F32, STAGE_LAYER, &work, &t, &error);
+    deer_work_time(&machine, 0, WEIGHT_F32, STAGE_LAYER, &work, &t, &error);
     assert_range(t.total, 2e9 / 200e9 + 2e-3, 2e9 / 50e9 + 4e-3, 2e9 / 20e9 + 10e-3);
 }
 
@@ -172,7 +173,7 @@ static void test_a_step_is_the_sum_of_its_stages(void **state)
     (void)state;
     make_machine();
     published("9b", &c);
-    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error), DEER_OK);
+    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_F32, &latency, &error), DEER_OK);
     assert_int_equal(latency.exits, c.exits);
     for (int k = 0; k < c.exits; k++) {
         int crossed = (c.exit_layers[k] + 1) / 4; /* cross-attention in every fourth layer */
@@ -202,7 +203,7 @@ static void test_shipped_machines_give_ordered_ranges(void **state)
         for (int m = 0; m < machine.modes; m++) {
             deer_range t;
 
-            if (deer_latency_of(&machine, m, &c, 14, hardware_dtype(i / 2 % 3), &latency, &error))
+            if (deer_latency_of(&machine, m, &c, 14, (weight_dtype)(i / 2 % 3), &latency, &error))
                 fail_msg("%s", error.message);
             t = latency.exit[c.exits - 1].total;
             assert_true(t.low > 0 && t.low < t.expected && t.expected < t.high && t.high < 1e3);
@@ -224,11 +225,11 @@ static void test_unknown_types_use_the_wider_rate(void **state)
 
     (void)state;
     make_machine();
-    deer_work_time(&machine, 0, DEER_F32, STAGE_LAYER, &work, &f32, &error);
-    deer_work_time(&machine, 0, DEER_BF16, STAGE_LAYER, &work, &bf16, &error);
+    deer_work_time(&machine, 0, WEIGHT_F32, STAGE_LAYER, &work, &f32, &error);
+    deer_work_time(&machine, 0, WEIGHT_BF16, STAGE_LAYER, &work, &bf16, &error);
     assert_close(bf16.arithmetic.expected, f32.arithmetic.expected);
     machine.peak[1] = exactly(200e9);
-    deer_work_time(&machine, 0, DEER_BF16, STAGE_LAYER, &work, &bf16, &error);
+    deer_work_time(&machine, 0, WEIGHT_BF16, STAGE_LAYER, &work, &bf16, &error);
     assert_close(2 * bf16.arithmetic.expected, f32.arithmetic.expected);
 }
 
@@ -242,13 +243,13 @@ static void test_q8_is_fast_only_where_measured(void **state)
     make_machine();
     machine.peak[1] = exactly(200e9);
     machine.peak[2] = exactly(800e9);
-    deer_work_time(&machine, 0, DEER_Q8, STAGE_LAYER, &work, &t, &error);
+    deer_work_time(&machine, 0, WEIGHT_Q8, STAGE_LAYER, &work, &t, &error);
     assert_range(t.arithmetic, 0.005, 0.005, 0.005);
     machine.measured = false;
-    deer_work_time(&machine, 0, DEER_Q8, STAGE_LAYER, &work, &t, &error);
+    deer_work_time(&machine, 0, WEIGHT_Q8, STAGE_LAYER, &work, &t, &error);
     assert_range(t.arithmetic, 0.005, 0.02, 0.02);
     machine.peak[2] = exactly(50e9); /* slow integers: a runtime would not use them */
-    deer_work_time(&machine, 0, DEER_Q8, STAGE_LAYER, &work, &t, &error);
+    deer_work_time(&machine, 0, WEIGHT_Q8, STAGE_LAYER, &work, &t, &error);
     assert_range(t.arithmetic, 0.02, 0.02, 0.02);
 }
 
@@ -263,11 +264,11 @@ static void test_modes_scale_arithmetic_and_bandwidth(void **state)
     machine.mode[1] = machine.mode[0];
     machine.mode[1].compute = exactly(0.5);
     machine.mode[1].bandwidth = exactly(0.25);
-    deer_work_time(&machine, 0, DEER_F32, STAGE_HEAD, &work, &full, &error);
-    deer_work_time(&machine, 1, DEER_F32, STAGE_HEAD, &work, &slow, &error);
+    deer_work_time(&machine, 0, WEIGHT_F32, STAGE_HEAD, &work, &full, &error);
+    deer_work_time(&machine, 1, WEIGHT_F32, STAGE_HEAD, &work, &slow, &error);
     assert_close(slow.arithmetic.expected, 2 * full.arithmetic.expected);
     assert_close(slow.traffic.expected, 4 * full.traffic.expected);
-    assert_int_equal(deer_work_time(&machine, 2, DEER_F32, STAGE_HEAD, &work, &slow, &error),
+    assert_int_equal(deer_work_time(&machine, 2, WEIGHT_F32, STAGE_HEAD, &work, &slow, &error),
                      DEER_FAILED);
     assert_non_null(strstr(error.message, "box has no power mode 2"));
 }
@@ -280,12 +281,14 @@ static void test_missing_figures_are_named(void **state)
     published("3b", &c);
     make_machine();
     machine.bandwidth.value = NAN;
-    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error), DEER_FAILED);
+    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_F32, &latency, &error),
+                     DEER_FAILED);
     assert_non_null(strstr(error.message, "box: no time can be said"));
     assert_non_null(strstr(error.message, "bandwidth"));
     make_machine();
     machine.peak[0].value = NAN;
-    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, DEER_Q8, &latency, &error), DEER_FAILED);
+    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_Q8, &latency, &error),
+                     DEER_FAILED);
     assert_non_null(strstr(error.message, "peak.f32"));
 }
 
@@ -298,13 +301,13 @@ static void test_small_models_stay_in_the_cache(void **state)
     (void)state;
     make_machine();
     published("3b", &c);
-    deer_latency_of(&machine, 0, &c, 14, DEER_BF16, &latency, &error);
+    deer_latency_of(&machine, 0, &c, 14, WEIGHT_BF16, &latency, &error);
     from_memory = latency.head_evaluation.traffic.expected;
     machine.cache = exactly(2.5e9);
     machine.cache_bandwidth = exactly(40e9);
-    deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error);
+    deer_latency_of(&machine, 0, &c, 14, WEIGHT_F32, &latency, &error);
     assert_true(latency.head_evaluation.traffic.expected > 1.9 * from_memory); /* 5.8 GB */
-    deer_latency_of(&machine, 0, &c, 14, DEER_Q8, &latency, &error);
+    deer_latency_of(&machine, 0, &c, 14, WEIGHT_Q8, &latency, &error);
     assert_true(latency.head_evaluation.traffic.expected < 0.2 * from_memory); /* 1.6 GB */
 }
 
@@ -325,13 +328,13 @@ static void test_energy_by_power_and_by_work(void **state)
     (void)state;
     make_machine();
     published("3b", &c);
-    deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error);
+    deer_latency_of(&machine, 0, &c, 14, WEIGHT_F32, &latency, &error);
     assert_close(e->joules.expected, 20 * 0.75 * e->total.expected);
 
     machine.joules_per_flop = exactly(2e-12);
     machine.joules_per_byte = exactly(50e-12);
-    deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error);
-    deer_stages_of(&c, 14, DEER_F32, &s);
+    deer_latency_of(&machine, 0, &c, 14, WEIGHT_F32, &latency, &error);
+    deer_stages_of(&c, 14, WEIGHT_F32, &s);
     for (size_t i = 0; i < sizeof run / sizeof *run; i++) {
         flops += 2.0 * run[i].times * (double)run[i].work->macs;
         bytes += run[i].times * (double)(run[i].work->weight_bytes + run[i].work->activation_bytes);
@@ -340,7 +343,7 @@ static void test_energy_by_power_and_by_work(void **state)
 
     make_machine();
     machine.mode[0].watts.value = NAN;
-    deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error);
+    deer_latency_of(&machine, 0, &c, 14, WEIGHT_F32, &latency, &error);
     assert_true(isnan(e->joules.expected) && e->total.expected > 0);
 }
 
@@ -369,8 +372,8 @@ static void test_memory_is_weights_session_and_system(void **state)
     (void)state;
     make_machine();
     published("3b", &c);
-    deer_cost_of(&c, 14, DEER_BF16, &cost);
-    deer_memory_of(&machine, &c, DEER_BF16, 3, &m);
+    deer_cost_of(&c, 14, WEIGHT_BF16, &cost);
+    deer_memory_of(&machine, &c, WEIGHT_BF16, 3, &m);
     own = (double)cost.exit[3].memory_bytes;
     assert_int_equal(m.weights, cost.exit[3].weight_bytes);
     assert_int_equal(m.activations, cost.exit[3].activation_bytes);
@@ -386,9 +389,9 @@ static deer_stages stages;
 static stage_sample sample(stage_kind kind, const deer_work *w, double fraction, double overhead)
 {
     double t =
-        hardware_least_seconds(&machine, DEER_F32, w, false) / fraction + w->products * overhead;
+        hardware_least_seconds(&machine, WEIGHT_F32, w, false) / fraction + w->products * overhead;
 
-    return (stage_sample){"a model", DEER_F32, kind, false, *w, 0.9 * t, t, 1.1 * t};
+    return (stage_sample){"a model", WEIGHT_F32, kind, false, *w, 0.9 * t, t, 1.1 * t};
 }
 
 /* A large and a small model together give back what the times were made of, also when one of them
@@ -403,7 +406,7 @@ static void test_fit_recovers_fraction_and_overhead(void **state)
     (void)state;
     make_machine();
     published("3b", &c);
-    deer_stages_of(&c, 14, DEER_F32, &stages);
+    deer_stages_of(&c, 14, WEIGHT_F32, &stages);
     s = sample(STAGE_LAYER, &stages.layer_with_cross, 0.6, 4e-6);
     for (int i = 0; i < 12; i++)
         assert_true(hardware_add(&machine, &s));
@@ -417,9 +420,9 @@ static void test_fit_recovers_fraction_and_overhead(void **state)
     assert_true(fabs(e->compute.high - 0.6 / 0.9) < 1e-6);
     assert_close(machine.efficiency[STAGE_VISION][0].compute.value, 0.5); /* no samples */
     assert_close(machine.efficiency[STAGE_LAYER][1].compute.value, 0.5);  /* another dtype */
-    hardware_forget(&machine, "a model", DEER_BF16);
+    hardware_forget(&machine, "a model", WEIGHT_BF16);
     assert_int_equal(machine.samples, 13);
-    hardware_forget(&machine, "a model", DEER_F32);
+    hardware_forget(&machine, "a model", WEIGHT_F32);
     assert_int_equal(machine.samples, 1);
     assert_string_equal(machine.sample[0].model, "a small one");
 }
@@ -442,7 +445,7 @@ static void test_fit_stays_within_bounds(void **state)
     (void)state;
     make_machine();
     published("3b", &c);
-    deer_stages_of(&c, 14, DEER_F32, &stages);
+    deer_stages_of(&c, 14, WEIGHT_F32, &stages);
     fit_one(sample(STAGE_HEAD, &stages.head_evaluation, 0.5, 0));
     assert_true(fabs(e->compute.value - 0.5) < 1e-6);
     assert_true(e->overhead.value == 0);
@@ -480,7 +483,7 @@ static void test_profiles_survive_writing(void **state)
     machine.peak[1] = deer_figure_measured(150e9, 200e9, 210e9, "a \"bench\"", "2026-11-24");
     machine.efficiency[STAGE_VISION][1].compute.assumed = true;
     published("3b", &c);
-    deer_stages_of(&c, 14, DEER_F32, &stages);
+    deer_stages_of(&c, 14, WEIGHT_F32, &stages);
     wrote = sample(STAGE_LAYER, &stages.layer_with_cross, 0.6, 4e-6);
     assert_true(hardware_add(&machine, &wrote));
     assert_int_equal(deer_hardware_save(path, &machine, &error), DEER_OK);
@@ -497,8 +500,8 @@ static void test_profiles_survive_writing(void **state)
     assert_int_equal(read.sample[0].kind, STAGE_LAYER);
     assert_memory_equal(&read.sample[0].work, &wrote.work, sizeof wrote.work);
     assert_true(fabs(read.sample[0].median / wrote.median - 1) < 1e-5);
-    deer_latency_of(&machine, 0, &c, 14, DEER_F32, &latency, &error);
-    deer_latency_of(&read, 0, &c, 14, DEER_F32, &again, &error);
+    deer_latency_of(&machine, 0, &c, 14, WEIGHT_F32, &latency, &error);
+    deer_latency_of(&read, 0, &c, 14, WEIGHT_F32, &again, &error);
     assert_true(fabs(again.exit[3].total.expected / latency.exit[3].total.expected - 1) < 1e-5);
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The assumptions about machines nobody measured, against published measurements.
  *
  * Prints the table that docs/hardware.md shows and holds it to what is written there: an assumption
@@ -27,7 +28,7 @@ typedef struct {
 
 typedef struct {
     const char *what, *machine, *mode, *source;
-    deer_dtype dtype;
+    weight_dtype dtype;
     stage_kind kind;
     stack model;
     double seconds; /* published */
@@ -70,64 +71,64 @@ static const char edge[] = "TensorRT-Edge-LLM issue 60 (2026-03)";
 static const char lab[] = "NVIDIA Jetson AI Lab, Benchmarks (2024-12)";
 
 static const measurement measurements[] = {
-    {"GR00T N1.5 vision, SigLIP 400M, one image", "agx-orin-64", "MAXN", gr00t, DEER_BF16,
+    {"GR00T N1.5 vision, SigLIP 400M, one image", "agx-orin-64", "MAXN", gr00t, WEIGHT_BF16,
      STAGE_VISION, VIT(27, 256, 1152, 4304, 14), 11.96e-3, 0},
-    {"GR00T N1.5 language, 12 layers, 296 tokens", "agx-orin-64", "MAXN", gr00t, DEER_BF16,
+    {"GR00T N1.5 language, 12 layers, 296 tokens", "agx-orin-64", "MAXN", gr00t, WEIGHT_BF16,
      STAGE_VISION, DECODER(12, 296, 2048, 2048, 1024, 6144, 296, 0, 16), 17.25e-3, 6},
     {"GR00T N1.5 self-attention, 4 layers, 296 tokens",
      "agx-orin-64",
      "MAXN",
      gr00t,
-     DEER_BF16,
+     WEIGHT_BF16,
      STAGE_VISION,
      {4, 296, 4.0 * 2048 * 2048 + 2.0 * 2048 * 8192, 2048, 296, 6, 0, 16},
      5.17e-3,
      15},
-    {"GR00T N1.5 action head (DiT), 16 layers, 49 tokens", "agx-orin-64", "MAXN", gr00t, DEER_BF16,
-     STAGE_LAYER, DIT, 7.77e-3, 18},
-    {"Qwen2.5-VL-3B, a token, f16", "agx-orin-64", "MAXN", edge, DEER_BF16, STAGE_LAYER,
+    {"GR00T N1.5 action head (DiT), 16 layers, 49 tokens", "agx-orin-64", "MAXN", gr00t,
+     WEIGHT_BF16, STAGE_LAYER, DIT, 7.77e-3, 18},
+    {"Qwen2.5-VL-3B, a token, f16", "agx-orin-64", "MAXN", edge, WEIGHT_BF16, STAGE_LAYER,
      QWEN25_3B(16), 1 / 27.2, 26},
-    {"Qwen2.5-VL-3B, a token, 8-bit weights", "agx-orin-64", "MAXN", edge, DEER_Q8, STAGE_LAYER,
+    {"Qwen2.5-VL-3B, a token, 8-bit weights", "agx-orin-64", "MAXN", edge, WEIGHT_Q8, STAGE_LAYER,
      QWEN25_3B(8), 1 / 45.2, 12},
-    {"Qwen3-VL-4B, a token, f16", "agx-orin-64", "MAXN", edge, DEER_BF16, STAGE_LAYER, QWEN3_4B(16),
-     1 / 20.2, 20},
-    {"Qwen3-VL-4B, a token, 8-bit weights", "agx-orin-64", "MAXN", edge, DEER_Q8, STAGE_LAYER,
+    {"Qwen3-VL-4B, a token, f16", "agx-orin-64", "MAXN", edge, WEIGHT_BF16, STAGE_LAYER,
+     QWEN3_4B(16), 1 / 20.2, 20},
+    {"Qwen3-VL-4B, a token, 8-bit weights", "agx-orin-64", "MAXN", edge, WEIGHT_Q8, STAGE_LAYER,
      QWEN3_4B(8), 1 / 35.5, 11},
-    {"ViT-B/16, one image", "orin-nano-8", "15W", lab, DEER_BF16, STAGE_VISION,
+    {"ViT-B/16, one image", "orin-nano-8", "15W", lab, WEIGHT_BF16, STAGE_VISION,
      VIT(12, 197, 768, 3072, 16), 1 / 98.0, -26},
-    {"ViT-B/16, one image", "orin-nano-8-super", "MAXN_SUPER", lab, DEER_BF16, STAGE_VISION,
+    {"ViT-B/16, one image", "orin-nano-8-super", "MAXN_SUPER", lab, WEIGHT_BF16, STAGE_VISION,
      VIT(12, 197, 768, 3072, 16), 1 / 158.0, -22},
-    {"DINOv2-B/14, one image", "orin-nano-8", "15W", lab, DEER_BF16, STAGE_VISION,
+    {"DINOv2-B/14, one image", "orin-nano-8", "15W", lab, WEIGHT_BF16, STAGE_VISION,
      VIT(12, 257, 768, 3072, 14), 1 / 75.0, -27},
-    {"DINOv2-B/14, one image", "orin-nano-8-super", "MAXN_SUPER", lab, DEER_BF16, STAGE_VISION,
+    {"DINOv2-B/14, one image", "orin-nano-8-super", "MAXN_SUPER", lab, WEIGHT_BF16, STAGE_VISION,
      VIT(12, 257, 768, 3072, 14), 1 / 126.0, -21},
-    {"CLIP ViT-B/32, one image", "orin-nano-8", "15W", lab, DEER_BF16, STAGE_VISION,
+    {"CLIP ViT-B/32, one image", "orin-nano-8", "15W", lab, WEIGHT_BF16, STAGE_VISION,
      VIT(12, 50, 768, 3072, 32), 1 / 196.0, -5},
-    {"CLIP ViT-B/32, one image", "orin-nano-8-super", "MAXN_SUPER", lab, DEER_BF16, STAGE_VISION,
+    {"CLIP ViT-B/32, one image", "orin-nano-8-super", "MAXN_SUPER", lab, WEIGHT_BF16, STAGE_VISION,
      VIT(12, 50, 768, 3072, 32), 1 / 314.0, 9},
-    {"Llama 3.2 3B, a token, 4-bit weights", "orin-nano-8", "15W", lab, DEER_Q8, STAGE_LAYER,
+    {"Llama 3.2 3B, a token, 4-bit weights", "orin-nano-8", "15W", lab, WEIGHT_Q8, STAGE_LAYER,
      LLAMA_3B(4), 1 / 27.7, 1},
-    {"Llama 3.2 3B, a token, 4-bit weights", "orin-nano-8-super", "MAXN_SUPER", lab, DEER_Q8,
+    {"Llama 3.2 3B, a token, 4-bit weights", "orin-nano-8-super", "MAXN_SUPER", lab, WEIGHT_Q8,
      STAGE_LAYER, LLAMA_3B(4), 1 / 43.07, 8},
-    {"Llama 3.1 8B, a token, 4-bit weights", "orin-nano-8", "15W", lab, DEER_Q8, STAGE_LAYER,
+    {"Llama 3.1 8B, a token, 4-bit weights", "orin-nano-8", "15W", lab, WEIGHT_Q8, STAGE_LAYER,
      LLAMA_8B(4), 1 / 14.0, 15},
-    {"Llama 3.1 8B, a token, 4-bit weights", "orin-nano-8-super", "MAXN_SUPER", lab, DEER_Q8,
+    {"Llama 3.1 8B, a token, 4-bit weights", "orin-nano-8-super", "MAXN_SUPER", lab, WEIGHT_Q8,
      STAGE_LAYER, LLAMA_8B(4), 1 / 19.14, 6},
-    {"Llama 7B, a token, f16", "h100", "700W", "TensorRT-LLM benchmark log (2023)", DEER_BF16,
+    {"Llama 7B, a token, f16", "h100", "700W", "TensorRT-LLM benchmark log (2023)", WEIGHT_BF16,
      STAGE_LAYER, DECODER(32, 1, 4096, 4096, 4096, 11008, 192, 32000.0 * 4096, 16), 1 / 148.1, 11},
     {"Llama 3 8B, a token, 6.56-bit weights", "rtx-4090", "450W",
-     "LLM-inference-speed-benchmarks issue 10, llama.cpp Q6_K (2024-05)", DEER_Q8, STAGE_LAYER,
+     "LLM-inference-speed-benchmarks issue 10, llama.cpp Q6_K (2024-05)", WEIGHT_Q8, STAGE_LAYER,
      LLAMA_8B(6.56), 1 / 93.0, 1},
 };
 
 /* Runtimes that launch every operation from a processor as they go. */
 static const measurement eager[] = {
     {"the official code, a decoder layer, 14 tokens", "v100", "300W",
-     "DeeR-VLA, from 55 ms at 31.2 and 17.5 ms at 6.0 GFLOPs (2024)", DEER_BF16, STAGE_LAYER,
+     "DeeR-VLA, from 55 ms at 31.2 and 17.5 ms at 6.0 GFLOPs (2024)", WEIGHT_BF16, STAGE_LAYER,
      DEER_3B_LAYER, 1.93e-3, -81},
     {"Qwen3 0.6B, a token, 8.5-bit weights", "agx-orin-64", "MAXN",
      "Cross-Framework LLM Benchmark Results, llama.cpp Q8_0, power mode not stated (2025-07)",
-     DEER_Q8, STAGE_LAYER, QWEN3_06B(8.5), 1 / 37.4, -74},
+     WEIGHT_Q8, STAGE_LAYER, QWEN3_06B(8.5), 1 / 37.4, -74},
 };
 
 enum { STATED_INSIDE = 19 }; /* published times within the range */

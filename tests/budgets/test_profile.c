@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_profile.c - stages of a step, the machine's limits, and the hardware profile made of them.
  */
 #include "tests/runtime/small_model.h"
@@ -7,6 +8,7 @@
 #include "budgets/machines/hardware.h"
 #include "budgets/measure/machine_profile.h"
 #include "budgets/measure/stage_log.h"
+#include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/tool.h"
 
@@ -97,7 +99,7 @@ static void test_stages_are_those_that_ran(void **state)
         if (r->stage >= PROFILE_LAYER)
             assert_int_equal(r->stage - PROFILE_LAYER, i - 5);
     }
-    deer_cost_of(c, 4, DEER_F32, &cost);
+    deer_cost_of(c, 4, WEIGHT_F32, &cost);
     for (int i = 0; i < layers; i++)
         macs += find(PROFILE_LAYER + i)->work.macs;
     assert_int_equal(macs, cost.exit[SMALL_EXITS - 1].llm);
@@ -142,8 +144,8 @@ static void test_steps_may_differ(void **state)
     stage_log_end(&log);
     step_at(model, session, 0, 4);
     assert_int_equal(log.now.count[PROFILE_VISION], 0); /* the session reports no longer */
-    deer_cost_of(c, 3, DEER_F32, &three);
-    deer_cost_of(c, 4, DEER_F32, &four);
+    deer_cost_of(c, 3, WEIGHT_F32, &three);
+    deer_cost_of(c, 4, WEIGHT_F32, &four);
     assert_int_equal(table.steps, 4);
     assert_int_equal(find(PROFILE_VISION)->all_runs, 4);
     assert_int_equal(find(PROFILE_LAYER + first)->all_runs, 4);
@@ -225,9 +227,9 @@ static void test_stages_fit_into_the_step(void **state)
 
     (void)state;
     deer_session_profile(session, &profile);
-    begun = tool_seconds();
+    begun = clock_seconds();
     ok(deer_step(session, &seen, &action, &error));
-    took = tool_seconds() - begun;
+    took = clock_seconds() - begun;
     for (int i = 0; i < PROFILE_STAGES; i++) {
         assert_true(profile.seconds[i] >= 0);
         sum += profile.seconds[i];
@@ -286,8 +288,8 @@ static void test_a_profile_says_what_was_measured(void **state)
         row_of(PROFILE_LAYER + 2, 9, 6, 5),    row_of(PROFILE_HEAD, 8, 4, 0.1)};
     const stage_row of_tiny[] = {row_of(PROFILE_PREPROCESS, 0.012, 0, 0),
                                  row_of(PROFILE_LAYER, 0.1, 0.001, 0.002)};
-    const machine_measured first = {&large, &limits, of_large, 6, DEER_F32};
-    const machine_measured second = {&tiny, &limits, of_tiny, 2, DEER_F32};
+    const machine_measured first = {&large, &limits, of_large, 6, WEIGHT_F32};
+    const machine_measured second = {&tiny, &limits, of_tiny, 2, WEIGHT_F32};
 
     (void)state;
     assert_true(deer_config_published("3b", &large) && deer_config_published("3b", &tiny));
@@ -321,7 +323,7 @@ static void test_a_profile_says_what_was_measured(void **state)
 static void test_other_files_are_left_alone(void **state)
 {
     deer_config config;
-    const machine_measured none = {&config, &limits, NULL, 0, DEER_F32};
+    const machine_measured none = {&config, &limits, NULL, 0, WEIGHT_F32};
     char path[128], *text;
     size_t size;
 

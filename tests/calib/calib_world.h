@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* calib_world.h - a small policy and a few made-up episodes, for tests of replay and the cache.
  *
  *   world w;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_official_thresholds.c - the official thresholds, bit for bit.
  *
  *   test_official_thresholds [FILE.h5]

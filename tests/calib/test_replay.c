@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_replay.c - what replay caches, and the histories replayed from it, against the runtime. */
 #include <math.h>
 #include <setjmp.h>

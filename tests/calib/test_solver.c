@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_solver.c - the calibration problem, its evaluator and the methods that solve it. */
 #include <math.h>
 #include <setjmp.h>

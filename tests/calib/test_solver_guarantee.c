@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_solver_guarantee.c - bounds, coverage on unseen episodes, paths of budgets. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_solver_table.c - calibration problems of other models, from HDF5 tables. */
 #include <jansson.h>
 #include <math.h>
@@ -170,7 +171,7 @@ static double number(const json_t *json, const char *name)
 /* The budget that keeps a promised loss is chosen without a look at the episodes held out. */
 static void test_budget_of_a_promise(void **state)
 {
-    static const char options[] = "--max-deviation 0.04 --confidence 0.9 --largest-loss 0.2";
+    static const char options[] = "--max-loss 0.04 --confidence 0.9 --largest-loss 0.2";
     synthetic_spec spec = synthetic_default(6, 300, 3);
     guarantee_spec split = {.share = 1.0 / 3, .seed = 1}; /* as the command's */
     bool solving[300];
@@ -219,9 +220,9 @@ static void test_command(void **state)
     assert_true(number(json, "max_exit") == 2 && number(json, "memory_bytes") == 300);
     assert_true(number(json_object_get(json, "guarantee"), "p_budget") <= 0.1);
     json_decref(json);
-    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9", &json), 2); /* of what range? */
-    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9 --largest-loss 0.01", &json), 2);
-    assert_int_equal(run("--max-deviation 0.3 --confidence 0.9 --largest-loss 2", &json), 0);
+    assert_int_equal(run("--max-loss 0.3 --confidence 0.9", &json), 2); /* of what range? */
+    assert_int_equal(run("--max-loss 0.3 --confidence 0.9 --largest-loss 0.01", &json), 2);
+    assert_int_equal(run("--max-loss 0.3 --confidence 0.9 --largest-loss 2", &json), 0);
     assert_true(number(json_object_get(json, "guarantee"), "p_deviation") <= 0.1);
     json_decref(json);
     assert_int_equal(run("--avg-cost 0.1", &json), 3);

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The manners of every program: help, version, exit statuses, one clear line for each failure, JSON
 # that parses, and nothing half-written. BUILD: the build folder; MODEL: the policy to try them with.
 set -u
@@ -218,7 +219,7 @@ record="$build/deer-sim record --tasks lift_red,press_button --episodes 2"
     nowhere 2 '--keep-steps must be 1 to 60, not 0' $record --out "$files/new.h5" --keep-steps 0
     nowhere 2 "--split is seen or unseen, not 'foo'" $record --out "$files/new.h5" --split foo
     nowhere 2 '--noise must be 0 or more, not -1' $record --out "$files/new.h5" --noise -1
-    nowhere 2 '--exit needs --policy' $record --out "$files/new.h5" --exit 2
+    nowhere 2 '--exit needs --model' $record --out "$files/new.h5" --exit 2
 }
 "$build/tests/command_helper" empty "$files/empty.h5"
 "$build/tests/command_helper" sightless "$files/sightless.h5"
@@ -287,7 +288,7 @@ eval="$build/deer-sim eval --model $a"
     fails 2 '--exit must be 0 to [0-9]*, not -1' $eval --exit -1
     fails 2 'there is no exit 9' $eval --exit 9
     fails 2 'there is no exit 9' "$build/deer-sim" watch --model "$a" --exit 9 --out "$files/new.webp"
-    nowhere 2 'there is no exit 9' $record --policy "$a" --exit 9 --out "$files/new.h5"
+    nowhere 2 'there is no exit 9' $record --model "$a" --exit 9 --out "$files/new.h5"
     fails 2 'there is no exit 9' $bench --exit 9
     for threads in 0 1025; do
         fails 2 "--threads must be 1 to 1024, not $threads" $bench --threads $threads

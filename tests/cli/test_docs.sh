@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The examples of docs/commands.md print what it says they print: every block that starts with "$ " is run, and
 # each line below the commands has to be among the output. Lines with "..." stand for what differs or is left
 # out; blocks with --profile show times of one machine and are not run. BUILD: the build folder.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_run.c - what deer-run reports: quantiles, summaries, and which models it agrees to run. */
 #include <math.h>
 #include <setjmp.h>

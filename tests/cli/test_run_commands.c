@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_run_commands.c - deer-run and deer-data as a user meets them: what they print for real
  * files, and that every kind of bad input ends in one line and the right status. BUILD: the build
  * folder. */
@@ -351,7 +352,7 @@ static void test_data_warnings(void **state)
     assert_int_equal(json_array_size(json_object_get(info, "warnings")), 3);
     json_decref(info);
     info = json_of("deer-data", "info", in_folder("silent.h5"), "--json", NULL);
-    assert_true(warns(info, "have no instruction; deer-calib replay needs one in the attribute"));
+    assert_true(warns(info, "have no instruction; deer-calib replay needs --instruction"));
     json_decref(info);
 }
 
@@ -487,7 +488,6 @@ static void test_data_failures(void **state)
 
     (void)state;
     fails(2, "see deer-data info --help", "deer-data", "info", NULL);
-    fails(2, "see deer-data info --help", "deer-data", "info", d, d, NULL);
     fails(1, "No such file", "deer-data", "info", in_folder("no.h5"), NULL);
     fails(1, "is it complete?", "deer-data", "info", in_folder("short.h5"), NULL);
     fails(2, "--out", "deer-data", "frame", d, NULL);
@@ -536,7 +536,7 @@ static void cost_of_model(deer_cost *cost)
     deer_model *model;
 
     assert_int_equal(deer_model_open(in_folder("model"), DEER_ALL_EXITS, &model, &err), DEER_OK);
-    deer_cost_of(deer_model_config(model), 7, DEER_F32, cost);
+    deer_cost_of(deer_model_config(model), 7, WEIGHT_F32, cost);
     deer_model_close(model);
 }
 

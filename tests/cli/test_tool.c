@@ -1,4 +1,5 @@
-/* test_tool.c - what programs share: the progress bar on terminals of any width. */
+/* SPDX-License-Identifier: MIT */
+/* test_tool.c - what programs share: options, the progress bar on terminals of any width. */
 #include <pty.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,9 +78,74 @@ static void test_progress_fits_the_terminal(void **state)
     assert_in_range(longest, 60, 79);
 }
 
+/* Parses a command line of --json [FILE], --loss X and --deviation, loss's old name. */
+static int parse(const char **json, double *loss, int argc, char **argv)
+{
+    const tool_option options[] = {{"json", TOOL_OUTPUT, json, "[FILE]", "numbers"},
+                                   {"loss", TOOL_DOUBLE, loss, "X", "how much"},
+                                   {"deviation", TOOL_RENAMED, "loss", NULL, NULL},
+                                   {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {"deer-test", "tries options", "[options]", options, ""};
+    int status;
+
+    return tool_parse(&self, argc, argv, NULL, NULL, &status) ? status : -1;
+}
+
+/* A file to write may be left out where an option or nothing follows: then standard output. */
+static void test_output_without_a_name(void **state)
+{
+    char *alone[] = {"t", "--json"}, *before[] = {"t", "--json", "--loss", "2"};
+    char *named[] = {"t", "--json", "f"}, *printed[] = {"t", "--json", "-", "--loss=3"};
+    const char *json = NULL;
+    double loss = 0;
+
+    (void)state;
+    assert_int_equal(parse(&json, &loss, 2, alone), -1);
+    assert_string_equal(json, "-");
+    json = NULL;
+    assert_int_equal(parse(&json, &loss, 4, before), -1);
+    assert_string_equal(json, "-");
+    assert_true(loss == 2);
+    assert_int_equal(parse(&json, &loss, 3, named), -1);
+    assert_string_equal(json, "f");
+    assert_int_equal(parse(&json, &loss, 4, printed), -1);
+    assert_string_equal(json, "-");
+    assert_true(loss == 3);
+}
+
+/* One value, by whatever name. */
+static void test_one_value_an_option(void **state)
+{
+    char *twice[] = {"t", "--loss", "1", "--loss", "2"};
+    char *both[] = {"t", "--deviation", "1", "--loss=2"}, *old[] = {"t", "--deviation=4"};
+    const char *json = NULL;
+    double loss = 0;
+
+    (void)state;
+    assert_int_equal(parse(&json, &loss, 5, twice), DEER_USAGE);
+    assert_int_equal(parse(&json, &loss, 4, both), DEER_USAGE);
+    assert_int_equal(parse(&json, &loss, 2, old), -1);
+    assert_true(loss == 4);
+}
+
+static void test_the_only_name(void **state)
+{
+    const char *rest[] = {"a", "b"};
+
+    (void)state;
+    assert_string_equal(tool_only(rest, 1, NULL), "a");
+    assert_string_equal(tool_only(rest, 0, "c"), "c");
+    assert_null(tool_only(rest, 1, "c"));
+    assert_null(tool_only(rest, 2, NULL));
+    assert_null(tool_only(rest, 0, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_output_without_a_name),
+        cmocka_unit_test(test_one_value_an_option),
+        cmocka_unit_test(test_the_only_name),
         cmocka_unit_test(test_progress_fits_the_terminal),
     };
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cmocka.h - the little of cmocka that test_kernels.c needs, for machines whose packages we do not
  * have: test_neon.sh cross-compiles with this folder in front. The first failure ends the run. */
 #ifndef TESTS_CROSS_CMOCKA_H

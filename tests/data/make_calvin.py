@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Makes calvin/: a split of CALVIN in small, as numpy writes it. python3 make_calvin.py (needs python3-numpy)"""
 import os
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Makes tests/data/golden_b: MPT-7B conventions, which the official sets beside it do not have.
 
     python3 make_golden.py DIR

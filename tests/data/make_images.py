@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Makes tests/data/images.h5: what PIL and torchvision's Resize and CenterCrop make of odd image sizes.
 
     python3 make_images.py images.h5

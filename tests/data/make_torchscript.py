@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Makes torchscript.pt: a TorchScript program as torch.jit.save writes them, with parameters whose
 values count up from 0: visual.class_embedding [3], visual.block.0.weight [2, 3] in float16."""
 import os

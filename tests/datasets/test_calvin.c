@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_calvin.c - CALVIN's folders: what is read from good ones, and damaged ones refused. */
 #include <math.h>
 #include <setjmp.h>

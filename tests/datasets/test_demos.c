@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_demos.c - demonstrations: what is written is read back, and hostile files are refused. */
 #include <math.h>
 #include <setjmp.h>

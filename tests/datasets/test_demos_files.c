@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_demos_files.c - demonstrations as people have them: compression, types, texts, files that do
  * not open, several files. tests/data/demos is made by h5py (make_demos.py). */
 #include <fcntl.h>
@@ -356,7 +357,7 @@ static demo_episode described(const char *from, const demos_options *options)
 
     if (demos_open_files(&from, 1, options, &d, &err))
         fail_msg("%s", err.message);
-    demos_describe(d, 0, &e);
+    assert_int_equal(demos_describe(d, 0, &e, &err), DEER_OK);
     demos_close(d);
     return e;
 }

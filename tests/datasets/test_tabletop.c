@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_tabletop.c - the simulator: reproducible, done by its expert, drawn without a display. */
 #include <math.h>
 #include <setjmp.h>

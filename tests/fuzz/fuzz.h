@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuzz.h - what the fuzz targets share. A target is one LLVMFuzzerTestOneInput (libFuzzer); its
  * saved inputs lie in tests/fuzz/corpus/<target>. Run: make fuzz FUZZ_SECONDS=60.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuzz_npy.c - numpy's arrays: what is accepted lies in the file, and can be read as numbers. */
 #include "datasets/sources/npy.h"
 #include "runtime/import/pickle.h"

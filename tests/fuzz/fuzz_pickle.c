@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuzz_pickle.c - the restricted unpickler: every value of what it accepts can be walked. */
 #include "runtime/import/pth.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuzz_safetensors.c - the model file's table of tensors, and opening it as a model. */
 #include "runtime/model/safetensors.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuzz_tokenizer.c - tokenizer.json of both kinds: what is accepted encodes any text, with ids
  * inside the vocabulary. */
 #include "runtime/text/tokenizer.h"

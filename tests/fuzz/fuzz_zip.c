@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fuzz_zip.c - the zip reader, and what opens archives: checkpoints and .npz. */
 #include "datasets/sources/npy.h"
 #include "runtime/import/weights.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A report's numbers against those written down: golden.mjs REPORT.json GOLDEN.json
  *
  * Costs are exact. Everything that comes from the policy's arithmetic may differ by what another

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The page of deer-report in a real browser, from disk, with the network off.
  *
  *   node page.mjs FOLDER

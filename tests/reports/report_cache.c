@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* report_cache.c - writes a made-up feature cache, for tests of deer-report.
  *
  *   report_cache MODEL DIR EPISODES STEPS [NAME]
@@ -13,16 +14,13 @@
 #include <string.h>
 
 #include "calib/cache/cache.h"
+#include "runtime/base/random.h"
 
 static uint64_t state = 7;
 
 static double uniform(void)
 {
-    uint64_t z = state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+    return random_unit(&state);
 }
 
 /* Actions of the pseudo exit and of every exit, [1 + K, 7]. */

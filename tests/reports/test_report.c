@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_report.c - what a report is made of: text, success, frontiers, intervals, tasks. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_report_fleet.c - which machine: verdicts, operating points and choices on made-up machines.
  */
 #include <math.h>
@@ -41,7 +42,7 @@ static void write_machine(int i, const char *name, double gflops, double gigabyt
 
     deer_hardware_init(&h, name, name, HARDWARE_CPU);
     h.measured = true;
-    for (int d = 0; d < HARDWARE_DTYPES; d++)
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
         h.peak[d] = exactly(gflops * 1e9);
     h.bandwidth = exactly(gflops * 1e8);
     h.memory = exactly(gigabytes * 1e9);
@@ -53,7 +54,7 @@ static void write_machine(int i, const char *name, double gflops, double gigabyt
     h.mode[0].watts = exactly(gflops / 100);
     h.mode[0].compute = h.mode[0].bandwidth = exactly(1);
     for (int s = 0; s < STAGE_KINDS; s++)
-        for (int d = 0; d < HARDWARE_DTYPES; d++)
+        for (int d = 0; d < WEIGHT_DTYPES; d++)
             h.efficiency[s][d] = (stage_efficiency){exactly(0.5), exactly(0.5), exactly(10e-6)};
     snprintf(path[i], sizeof path[i], "%s/%s.json", folder, name);
     ok(deer_hardware_save(path[i], &h, &err));
@@ -123,7 +124,7 @@ static question ask_for(int rates, const double *rate)
 {
     question q = {.rates = rates,
                   .dtypes = 1,
-                  .dtype = {DEER_BF16},
+                  .dtype = {WEIGHT_BF16},
                   .max_loss = NAN,
                   .min_success = NAN,
                   .watts = NAN,
@@ -177,7 +178,7 @@ static void test_the_rate_decides_the_deepest_exit(void **state)
 
     (void)state;
     ok(deer_hardware_load(path[SLOW], &h, &err));
-    ok(deer_latency_of(&h, 0, &config, 14, DEER_BF16, &t, &err));
+    ok(deer_latency_of(&h, 0, &config, 14, WEIGHT_BF16, &t, &err));
     rate = 2 / (t.exit[3].total.expected + t.exit[4].total.expected);
     q = ask_for(1, &rate);
     q.max_loss = 0.5;
@@ -294,16 +295,15 @@ static void test_every_budget_has_a_verdict(void **state)
     question q = ask_for(1, (double[]){10});
     sweep w = frontiers();
     success_curve none = {0};
-    fleet_point at;
     fleet f;
 
     (void)state;
     q.max_loss = 0.5;
     f = made(&q, &w, NULL);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[QUICK], 0, &at), FLEET_LOSS);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[QUICK], 2, &at), FLEET_MEETS);
-    assert_int_equal(fleet_verdict_at(&q, &w, &none, &f, &f.answer[BLANK], 2, &at), FLEET_UNKNOWN);
-    assert_true(isnan(at.seconds.expected));
+    assert_int_equal(fleet_at(&q, &w, &none, &f, &f.answer[QUICK], 0).verdict, FLEET_LOSS);
+    assert_int_equal(fleet_at(&q, &w, &none, &f, &f.answer[QUICK], 2).verdict, FLEET_MEETS);
+    assert_int_equal(fleet_at(&q, &w, &none, &f, &f.answer[BLANK], 2).verdict, FLEET_UNKNOWN);
+    assert_true(isnan(fleet_at(&q, &w, &none, &f, &f.answer[BLANK], 2).at.seconds.expected));
     fleet_free(&f);
 }
 

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # deer-report on real and on hostile input: statuses, files, equal bytes, golden numbers, and the page
 # in a browser. BUILD: the build folder; screenshots stay in its tests/reports/out.
 set -u

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* small_model.h - a temporary folder with a small model in it, for tests: golden_c imported.
  *
  *   small_model m;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_bpe.c - byte-level BPE against ids made by another implementation (data/make_tokens.mjs).
  *
  *   test_bpe [FOLDER]     FOLDER holds tokenizer.json and tokens.json; default tests/data/tokens */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_drift.c - the drift watch: seldom wrong while nothing changes, quick when something does. */
 #include <math.h>
 #include <setjmp.h>
@@ -9,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "datasets/tabletop/random.h"
+#include "runtime/base/random.h"
 #include "runtime/deer_drift.h"
 
 enum { REFERENCE = 120, KINDS = 6, STEPS = 15 };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_golden.c - the runtime against the official modules' numbers.
  *
  *   test_golden [DIR ...]     default: the three sets in tests/data

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_image.c - preprocessing against PIL, bit for bit, and the images that are refused. */
 #include <setjmp.h>
 #include <stdarg.h>

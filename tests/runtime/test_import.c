@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_import.c - folders of official weights: what becomes of good ones and of hostile ones. */
 #include "tests/runtime/small_model.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_kernels.c - the fast kernels against the plain ones, and small facts that must hold. */
 #include <math.h>
 #include <setjmp.h>

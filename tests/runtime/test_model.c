@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_model.c - opening model files: hostile ones, damaged ones, and prefixes of good ones. */
 #include "tests/runtime/small_model.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_model_file.c - model files in three number types: what is in them, and random ones. */
 #include "tests/runtime/small_model.h"
 

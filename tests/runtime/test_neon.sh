@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # The kernels on a 64-bit Arm: test_kernels.c, cross-compiled and emulated, on a processor that has
 # NEON's dot products and on one that has not. BUILD: the build folder.
 set -eu

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_pth.c - PyTorch checkpoints: what is read from good ones, and hostile ones refused. */
 #include <math.h>
 #include <setjmp.h>

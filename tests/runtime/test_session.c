@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_session.c - sessions: what a step promises besides its numbers (test_golden.c has those). */
 #include "tests/runtime/small_model.h"
 

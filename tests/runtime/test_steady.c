@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_steady.c - a step in the steady state: no allocation of any kind, no memory that grows.
  *
  * Every allocator of the C library and mmap are replaced by ones that count, for this program and

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_threads.c - the pool: every part runs once, meetings wait, callers get out of each other's
  * way, children have pools of their own, and threads can be bound to cores. */
 #include <sched.h>

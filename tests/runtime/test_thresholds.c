@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_thresholds.c - the thresholds file: what survives a round trip, and what is refused. */
 #include "tests/runtime/small_model.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_tokenizer.c - instructions to ids: the official prompt, and what is refused. */
 #include <setjmp.h>
 #include <stdarg.h>

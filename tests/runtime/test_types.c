@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_types.c - what bfloat16 and 8-bit weights do to the tabletop policy's actions.
  *
  * The shipped policy is converted, and recorded episodes are played through all three files side by

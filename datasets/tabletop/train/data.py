@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Demonstrations as flat arrays, and the word-level tokenizer made from their instructions."""
 import h5py
 import numpy as np

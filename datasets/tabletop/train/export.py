@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Writes a trained checkpoint, or the weighted mean of several, as a deer model file (docs/model-file.md):
 
     python3 export.py policy.pt MODEL

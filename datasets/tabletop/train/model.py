@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The DeeR architecture in PyTorch, small: what train.py trains and export.py writes.
 
 Module and parameter names are those of a deer model file (docs/model-file.md), so that state_dict()

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Trains the tabletop policy from recorded demonstrations (development only; needs python3-torch).
 
     python3 train.py --data demos.h5 scenes.h5 --valid valid.h5 --out policy.pt

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: MIT
 # Trains the shipped policy from nothing: datasets/tabletop/train/train.sh FOLDER. About two hours on two
 # idle cores. Whatever is in FOLDER already is not made again, so it can be interrupted. The log
 # (FOLDER/log.txt) has losses, held-out accuracy and, at each stop, closed-loop success per exit.
@@ -48,7 +49,7 @@ success() { # success STOP: closed loop, on seeds of their own, at three exits
 relabel() { # relabel NAME OPTIONS...: the policy as it is now acts, the expert labels
     name=$1
     shift
-    record "$name" --policy "$folder/policy.safetensors" --noise 0.4 "$@"
+    record "$name" --model "$folder/policy.safetensors" --noise 0.4 "$@"
 }
 
 record valid --episodes 10 --row 2 --seed 77

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/* calibrate.c - budgets, promise, thresholds, and what stands beside them. */
+#include "calib/pipeline/calibrate.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "calib/criterion/combined.h"
+#include "calib/pipeline/temporary.h"
+#include "calib/solve/frontier.h"
+
+/* What one calibration works with. */
+typedef struct {
+    const calibrate_spec *spec;
+    calibrated *x;
+    const char *unit;  /* behind a budget in messages */
+    bool *for_solving; /* [episodes] of a promise, NULL: all */
+    calibration whole; /* as cached, up to the deepest exit allowed */
+    onpolicy_result found, official;
+    bool has_official;
+    guarantee_spec guarantee; /* spec's, with budget, unit and kinds decided */
+    float tau[DEER_MAX_EXITS];
+} job;
+
+calibrate_spec calibrate_default(void)
+{
+    return (calibrate_spec){
+        .problem = {.gripper_weight = LOSS_GRIPPER_WEIGHT},
+        .solve = {.seed = 1},
+        .history = HISTORY_ON_POLICY,
+        .threads = 1,
+        .asked = {.average = NAN, .fraction = NAN, .peak = INFINITY, .memory = INFINITY},
+        .guarantee = {.deviation = INFINITY, .largest_loss = NAN, .share = 1.0 / 3, .seed = 1}};
+}
+
+/* ---------------------------------------------------------------- budgets ------------------ */
+
+/* The steps of the episodes to solve on, of p; p's own where that is all. */
+static deer_status steps_to_solve(const job *j, const calibration *p, steps *part, deer_error *err)
+{
+    if (j->for_solving)
+        return steps_select(&p->s, j->for_solving, part, err);
+    *part = p->s;
+    return DEER_OK;
+}
+
+/* Decides the deepest exit and the average budget, on a problem of every exit there is. */
+static deer_status choose_budgets(job *j, const calibration *every, deer_error *err)
+{
+    const limits *asked = &j->spec->asked;
+    bool llm = j->spec->problem.scope_llm;
+    int last = every->s.exits - 1, deepest = last;
+    steps part = {0};
+    deer_status status;
+
+    j->x->o.full_llm = calibration_fixed_cost(every, every->llm, last);
+    j->x->o.full_total = calibration_fixed_cost(every, every->total, last);
+    status = limits_deepest(asked, j->unit, llm ? every->peak_llm : every->peak_total,
+                            every->memory, every->s.exits, &deepest, err);
+    if (!status)
+        status = steps_to_solve(j, every, &part, err);
+    if (!status)
+        status = limits_average(asked, j->unit, &part, &j->x->how.solve.budget, err);
+    if (j->for_solving)
+        steps_free(&part);
+    j->x->how.problem.max_exit = j->x->how.solve.max_exit = deepest;
+    return status;
+}
+
+/* Where a loss is asked for and no average: the least average that keeps it. */
+static deer_status budget_for_loss(job *j, deer_error *err)
+{
+    double limit = j->spec->guarantee.deviation;
+    onpolicy_spec *how = &j->x->how;
+    steps part = {0};
+    deer_status status;
+
+    if (!isfinite(limit) || isfinite(how->solve.budget))
+        return DEER_OK;
+    status = steps_to_solve(j, &j->whole, &part, err);
+    if (!status)
+        status = frontier_budget_for_loss(&part, &how->solve, limit, &how->solve.budget, err);
+    if (j->for_solving)
+        steps_free(&part);
+    return status;
+}
+
+static deer_status decide_budgets(job *j, deer_error *err)
+{
+    calibration_spec problem = j->spec->problem;
+    int last = j->x->c->exits - 1;
+    deer_status status;
+
+    problem.max_exit = last;
+    if (calibration_make(j->x->c, &problem, NULL, &j->whole, err))
+        return DEER_FAILED;
+    status = choose_budgets(j, &j->whole, err);
+    if (!status && j->x->how.problem.max_exit != last) {
+        calibration_free(&j->whole);
+        status = calibration_make(j->x->c, &j->x->how.problem, NULL, &j->whole, err);
+    }
+    return status ? status : budget_for_loss(j, err);
+}
+
+/* ---------------------------------------------------------------- guarantee ---------------- */
+
+static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+{
+    job *j = context;
+    const onpolicy_spec *how = &j->x->how;
+    calibration own;
+
+    if (onpolicy_judge(j->x->c, j->x->model, &how->problem, tau, how->threads, &own, err))
+        return DEER_FAILED;
+    guarantee_sum(&own.s, tau, how->problem.max_exit, sums);
+    calibration_free(&own);
+    return DEER_OK;
+}
+
+/* Episodes of one task are one kind, numbered by its first episode. */
+static void task_strata(const cache *c, int *stratum)
+{
+    for (int e = 0; e < c->about.episodes; e++) {
+        int first = 0;
+
+        while (strcmp(c->episode[first].task, c->episode[e].task))
+            first++;
+        stratum[e] = first;
+    }
+}
+
+static deer_status split(job *j, deer_error *err)
+{
+    int episodes = j->x->c->about.episodes;
+    int *stratum = malloc((size_t)episodes * sizeof *stratum);
+    guarantee_spec kinds = j->guarantee;
+    deer_status status;
+
+    j->for_solving = calloc((size_t)episodes, sizeof *j->for_solving);
+    if (stratum && j->for_solving) {
+        task_strata(j->x->c, stratum);
+        kinds.stratum = stratum;
+        status = guarantee_split(&kinds, episodes, j->for_solving, err);
+    } else {
+        status = deer_fail(err, "out of memory for %d episodes", episodes);
+    }
+    free(stratum);
+    return status;
+}
+
+static deer_status promise(job *j, deer_error *err)
+{
+    guarantee_spec *g = &j->guarantee;
+    onpolicy_spec part = j->x->how;
+    deer_status status;
+
+    part.episodes = j->for_solving;
+    g->unit = j->unit;
+    g->budget = limits_have_average(&j->spec->asked) ? part.solve.budget : INFINITY;
+    if (isnan(g->largest_loss)) /* poses lie in -1..1 */
+        g->largest_loss = 2 + part.problem.gripper_weight;
+    status = onpolicy_solve(j->x->c, j->x->model, &part, &j->found, err);
+    if (!status)
+        status = guarantee_choose(g, &j->found.problem.s, j->found.x.tau, part.problem.max_exit,
+                                  j->x->c->about.episodes, j->for_solving, judge, j,
+                                  &j->x->o.promised, err);
+    if (!status)
+        memcpy(j->tau, j->x->o.promised.tau, sizeof j->tau);
+    return status;
+}
+
+/* ---------------------------------------------------------------- solving ------------------ */
+
+/* On the part that is for solving: a promise knows nothing of the others. */
+static deer_status fit_score(job *j, deer_error *err)
+{
+    calibrated *x = j->x;
+    combined_spec spec = {.problem = x->how.problem,
+                          .episodes = j->for_solving,
+                          .seed = x->how.solve.seed,
+                          .threads = x->how.threads};
+
+    if (x->how.problem.criterion != DEER_CRITERION_COMBINED)
+        return DEER_OK;
+    x->how.problem.score = x->score;
+    return combined_fit(x->c, x->model, &spec, x->score, err);
+}
+
+static deer_status solve_plainly(job *j, deer_error *err)
+{
+    deer_status status = onpolicy_solve(j->x->c, j->x->model, &j->x->how, &j->found, err);
+
+    if (!status)
+        memcpy(j->tau, j->found.x.tau, sizeof j->tau);
+    return status;
+}
+
+/* The steps that are shown: all episodes under the chosen thresholds' own history. Random history,
+ * which no robot has, is shown as it was solved on. */
+static deer_status show_on(job *j, deer_error *err)
+{
+    const onpolicy_spec *how = &j->x->how;
+
+    if (how->history == HISTORY_RANDOM && !j->x->o.promised.given) {
+        j->x->p = j->found.problem;
+        j->found.problem = (calibration){0};
+        return DEER_OK;
+    }
+    return onpolicy_judge(j->x->c, j->x->model, &how->problem, j->tau, how->threads, &j->x->p, err);
+}
+
+/* The best official heuristic at the cost the answer really has. */
+static deer_status solve_officially(job *j, deer_error *err)
+{
+    onpolicy_spec official = j->x->how;
+    evaluation here;
+    deer_status status;
+
+    if (official.problem.criterion == DEER_CRITERION_COMBINED)
+        official.problem.criterion = DEER_CRITERION_L2;
+    steps_evaluate(&j->x->p.s, j->tau, official.problem.max_exit, &here);
+    official.official_best = true;
+    if (j->x->o.promised.given)
+        official.solve.budget = here.cost;
+    if (!isfinite(official.solve.budget))
+        return DEER_OK;
+    status = onpolicy_solve(j->x->c, j->x->model, &official, &j->official, err);
+    j->has_official = !status;
+    return status == DEER_INFEASIBLE ? DEER_OK : status; /* of the heuristic alone */
+}
+
+static deer_status describe(job *j, deer_error *err)
+{
+    outcome *o = &j->x->o;
+    const onpolicy_spec *how = &j->x->how;
+
+    o->episodes = j->x->c->about.episodes;
+    o->exits = j->x->c->exits;
+    o->steps = j->x->p.s.n;
+    o->has_scopes = true;
+    o->scope_llm = how->problem.scope_llm;
+    o->budget = how->solve.budget;
+    o->problem = how->problem;
+    o->history = (outcome_history){.kind = how->history,
+                                   .rounds = j->found.rounds,
+                                   .settled = j->found.settled,
+                                   .predicted = j->found.predicted.cost,
+                                   .first = j->found.first.cost};
+    outcome_describe(o, &j->x->p, &j->found.x, j->tau, &j->official.problem,
+                     j->has_official ? &j->official.x : NULL, how->solve.method);
+    return outcome_judge(o, &j->x->p.s, err);
+}
+
+static deer_status solve_all(job *j, deer_error *err)
+{
+    deer_status status = j->guarantee.confidence > 0 ? promise(j, err) : solve_plainly(j, err);
+
+    if (!status)
+        status = show_on(j, err);
+    if (!status)
+        status = solve_officially(j, err);
+    if (!status)
+        status = describe(j, err);
+    j->x->has_outcome = !status;
+    return status;
+}
+
+/* ---------------------------------------------------------------- dial --------------------- */
+
+static deer_status solve_for(void *context, double budget, operating_point *x, deer_error *err)
+{
+    job *j = context;
+    onpolicy_spec how = j->x->how;
+    onpolicy_result r;
+    deer_status status;
+
+    how.solve.budget = budget;
+    status = onpolicy_solve(j->x->c, j->x->model, &how, &r, err);
+    if (!status)
+        operating_point_of(&r.problem, r.x.solver, r.x.tau, how.problem.max_exit, x);
+    onpolicy_free(&r);
+    return status;
+}
+
+static deer_status make_dial(job *j, deer_error *err)
+{
+    const calibrate_spec *spec = j->spec;
+
+    if (!spec->points)
+        return DEER_OK;
+    j->x->point = calloc((size_t)spec->points, sizeof *j->x->point);
+    if (!j->x->point)
+        return deer_fail(err, "out of memory for %d budgets", spec->points);
+    j->x->points = spec->points;
+    return dial_make(spec->points, &j->whole.s, solve_for, j, &spec->progress, j->x->point, err);
+}
+
+/* ---------------------------------------------------------------- the whole way ------------ */
+
+deer_status calibrate_open_model(const cache *c, const char *path, deer_model **model,
+                                 deer_error *err)
+{
+    *model = NULL;
+    if (!path && !c->about.model_path[0])
+        return deer_fail(err, "%s does not say where its model is; give it with --model", c->dir);
+    if (!path && access(c->about.model_path, R_OK))
+        return deer_fail(err,
+                         "the model of %s, %s, cannot be read (%s); say where it is with --model, "
+                         "or use --history full",
+                         c->dir, c->about.model_path, strerror(errno));
+    if (deer_model_open(path ? path : c->about.model_path, DEER_ALL_EXITS, model, err))
+        return DEER_FAILED;
+    if (!strcmp(deer_model_fingerprint(*model), c->about.model))
+        return DEER_OK;
+    deer_fail(err, "%s (%.8s) is not the model that the cache %s is of (%.8s)",
+              path ? path : c->about.model_path, deer_model_fingerprint(*model), c->dir,
+              c->about.model);
+    deer_model_close(*model);
+    *model = NULL;
+    return DEER_FAILED;
+}
+
+/* Replays where that is asked for, and opens the cache. */
+static deer_status open_source(const calibrate_source *from, calibrated *x, deer_error *err)
+{
+    const char *folder = from->cache ? from->cache : x->temporary;
+    replay_report report;
+    replay_spec spec;
+
+    if (!from->cache && temporary_folder(x->temporary, sizeof x->temporary, err)) {
+        *x->temporary = 0;
+        return DEER_FAILED;
+    }
+    if (from->replay) {
+        spec = *from->replay;
+        spec.cache = folder;
+        if (replay(&spec, &report, err))
+            return DEER_FAILED;
+        if (from->replayed)
+            from->replayed(from->context, &spec, &report);
+    }
+    return cache_open(folder, &x->c, err);
+}
+
+static deer_status run(job *j, const char *model, deer_error *err)
+{
+    const calibrate_spec *spec = j->spec;
+    bool only_dial;
+    deer_status status = spec->guarantee.confidence > 0 ? split(j, err) : DEER_OK;
+
+    if (!status)
+        status = decide_budgets(j, err);
+    only_dial = spec->only_dial && !isfinite(j->x->how.solve.budget);
+    if (!status && spec->history != HISTORY_FULL)
+        status = calibrate_open_model(j->x->c, model, &j->x->model, err);
+    if (!status)
+        status = fit_score(j, err);
+    if (!status)
+        status = make_dial(j, err);
+    return status || only_dial ? status : solve_all(j, err);
+}
+
+static void free_job(job *j)
+{
+    calibration_free(&j->whole);
+    onpolicy_free(&j->found);
+    onpolicy_free(&j->official);
+    free(j->for_solving);
+}
+
+deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, calibrated **found,
+                      deer_error *err)
+{
+    calibrated *x = calloc(1, sizeof *x);
+    job j = {.spec = spec,
+             .x = x,
+             .unit = spec->problem.scope_llm ? " GFLOPs (llm)" : " GFLOPs (total)",
+             .guarantee = spec->guarantee};
+    deer_status status;
+
+    *found = NULL;
+    if (!x)
+        return deer_fail(err, "out of memory");
+    x->how = (onpolicy_spec){.problem = spec->problem,
+                             .solve = spec->solve,
+                             .history = spec->history,
+                             .threads = spec->threads};
+    status = open_source(from, x, err);
+    if (!status)
+        status = run(&j, from->model, err);
+    free_job(&j);
+    if (status)
+        calibrated_free(x);
+    else
+        *found = x;
+    return status;
+}
+
+void calibrated_free(calibrated *x)
+{
+    if (!x)
+        return;
+    calibration_free(&x->p);
+    free(x->point);
+    deer_model_close(x->model);
+    cache_close(x->c);
+    if (*x->temporary)
+        temporary_remove(x->temporary);
+    free(x);
+}

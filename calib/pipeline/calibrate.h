@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* calibrate.h - from recorded demonstrations, or the cache of them, to thresholds: the whole way.
+ *
+ *   calibrate_spec spec = calibrate_default();
+ *   calibrate_source from = {.cache = "cache"};
+ *   calibrated *found = NULL;
+ *
+ *   spec.asked.fraction = 0.4;
+ *   if (calibrate(&from, &spec, &found, &err)) ...        // DEER_INFEASIBLE: err says what could
+ * be deliver_file("thresholds.json", found, &err);         // calib/pipeline/deliver.h
+ *   calibrated_free(found);
+ *
+ * Replays the demonstrations where asked to, decides the deepest exit (peak and memory budgets),
+ * solves for the average budget under the history that the thresholds make themselves, promises it
+ * where a confidence is asked for, and sets the official heuristic and the oracle beside it.
+ */
+#ifndef CALIB_CALIBRATE_H
+#define CALIB_CALIBRATE_H
+
+#include "calib/pipeline/dial.h"
+#include "calib/pipeline/limits.h"
+#include "calib/pipeline/outcome.h"
+#include "calib/replay/replay.h"
+
+typedef struct {
+    const char *cache;         /* folder; NULL: a temporary one, to replay into */
+    const replay_spec *replay; /* replays into the cache first; its own `cache` is not looked at */
+    /* Told of that replay, may be NULL. spec: as it was run. */
+    void (*replayed)(void *context, const replay_spec *spec, const replay_report *report);
+    void *context;
+    const char *model; /* the cache's policy; NULL: where replay found it */
+} calibrate_source;
+
+typedef struct {
+    calibration_spec problem; /* criterion, loss and scope; the rest is decided */
+    solve_spec solve;         /* method, seed and evaluations; the rest is decided */
+    history_kind history;
+    int threads;
+    limits asked;
+    guarantee_spec guarantee; /* confidence (0: no promise), bound, deviation, largest_loss (NaN:
+                                 what poses and gripper allow), longest, share, seed */
+    int points;               /* of a dial, 0: none */
+    bool only_dial;           /* no budget of its own: points are all that is wanted */
+    dial_progress progress;   /* of the dial */
+} calibrate_spec;
+
+/* No budgets, no promise; the total scope, everything else as the command's defaults. */
+calibrate_spec calibrate_default(void);
+
+/* What came of it. */
+typedef struct {
+    cache *c;
+    deer_model *model;                /* NULL where none was needed */
+    calibration p;                    /* all episodes under the history of the thresholds found */
+    onpolicy_spec how;                /* as it was solved: budget, deepest exit and score decided */
+    deer_score score[DEER_MAX_EXITS]; /* [max_exit] of the combined criterion */
+    bool has_outcome;                 /* false with only_dial and no average budget */
+    outcome o;
+    operating_point *point; /* [points] of the dial, NULL without */
+    int points;
+    char temporary[64]; /* folder of a cache that goes away with this, or empty */
+} calibrated;
+
+/* *found is NULL after a failure. Freed by calibrated_free. */
+deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, calibrated **found,
+                      deer_error *err);
+void calibrated_free(calibrated *x);
+
+/* The model of a cache: path when not NULL, else where replay found it. Must be the cache's. */
+deer_status calibrate_open_model(const cache *c, const char *path, deer_model **model,
+                                 deer_error *err);
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* calibrate_table.c - thresholds for anybody's early-exit model. */
+#include "calib/pipeline/calibrate_table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "calib/problem/table_file.h"
+#include "calib/solve/frontier.h"
+
+typedef struct {
+    const char *path;
+    const calibrate_spec *spec;
+    calibrated_table *x;
+    solve_spec how; /* with the budget and the deepest exit decided */
+    table_file t;
+    bool *for_solving; /* [episodes] of a promise, NULL: all */
+    steps solving;     /* those episodes; of all, t's own */
+    solution found, official;
+    bool has_official;
+} job;
+
+/* The table as the problem of a cache whose costs are unknown; borrowed. */
+static calibration view_of(const job *j)
+{
+    return (calibration){.s = j->t.s};
+}
+
+/* ---------------------------------------------------------------- solving ------------------ */
+
+static deer_status decide_budgets(job *j, deer_error *err)
+{
+    const limits *asked = &j->spec->asked;
+    double deviation = j->spec->guarantee.deviation;
+    deer_status status =
+        limits_deepest(asked, "", j->t.s.cost, j->t.memory, j->t.s.exits, &j->how.max_exit, err);
+
+    if (!status && isfinite(asked->memory) && !j->t.has_memory)
+        status = deer_fail_with(DEER_USAGE, err, "%s has no dataset memory for --memory", j->path);
+    if (!status)
+        status = limits_average(asked, "", &j->solving, &j->how.budget, err);
+    if (!status && isfinite(deviation) && !isfinite(j->how.budget))
+        status = frontier_budget_for_loss(&j->solving, &j->how, deviation, &j->how.budget, err);
+    return status;
+}
+
+static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+{
+    job *j = context;
+
+    (void)err;
+    guarantee_sum(&j->t.s, tau, j->how.max_exit, sums);
+    return DEER_OK;
+}
+
+/* Which episodes to solve on; a promise knows nothing of the others before it is tested on them. */
+static deer_status split(job *j, deer_error *err)
+{
+    deer_status status;
+
+    if (!(j->spec->guarantee.confidence > 0)) {
+        j->solving = j->t.s;
+        return DEER_OK;
+    }
+    j->for_solving = calloc((size_t)j->t.s.episodes, sizeof *j->for_solving);
+    if (!j->for_solving)
+        return deer_fail(err, "out of memory for %d episodes", j->t.s.episodes);
+    status = guarantee_split(&j->spec->guarantee, j->t.s.episodes, j->for_solving, err);
+    return status ? status : steps_select(&j->t.s, j->for_solving, &j->solving, err);
+}
+
+static deer_status promise(job *j, deer_error *err)
+{
+    guarantee_spec g = j->spec->guarantee;
+    guarantee *promised = &j->x->o.promised;
+    deer_status status;
+
+    g.budget = limits_have_average(&j->spec->asked) ? j->how.budget : INFINITY;
+    status = guarantee_choose(&g, &j->solving, j->found.tau, j->how.max_exit, j->t.s.episodes,
+                              j->for_solving, judge, j, promised, err);
+    if (status)
+        return status;
+    memcpy(j->found.tau, promised->tau, sizeof j->found.tau);
+    steps_evaluate(&j->t.s, j->found.tau, j->how.max_exit, &j->found.found);
+    return DEER_OK;
+}
+
+static deer_status describe(job *j, deer_error *err)
+{
+    const calibration view = view_of(j);
+    outcome *o = &j->x->o;
+    int last = j->how.max_exit;
+
+    o->episodes = j->t.s.episodes;
+    o->exits = j->t.s.exits;
+    o->steps = j->t.s.n;
+    o->budget = j->how.budget;
+    o->full_llm = NAN;
+    o->full_total = steps_fixed_cost(&j->t.s, j->t.s.exits - 1);
+    outcome_describe(o, &view, &j->found, j->found.tau, &view,
+                     j->has_official ? &j->official : NULL, j->how.method);
+    o->found.memory = j->t.has_memory ? j->t.memory[last] : NAN;
+    return outcome_judge(o, &j->t.s, err);
+}
+
+static deer_status solve_all(job *j, deer_error *err)
+{
+    solve_spec official = j->how;
+    deer_status status = solve(&j->solving, &j->how, &j->found, err);
+
+    if (!status && j->for_solving)
+        status = promise(j, err);
+    if (status)
+        return status;
+    if (j->x->o.promised.given)
+        official.budget = j->found.found.cost;
+    if (isfinite(official.budget)) {
+        status = solve_official_best(&j->t.s, &official, &j->official, err);
+        j->has_official = !status;
+    }
+    if (status && status != DEER_INFEASIBLE) /* of the heuristic alone */
+        return status;
+    status = describe(j, err);
+    j->x->has_outcome = !status;
+    return status;
+}
+
+/* ---------------------------------------------------------------- dial --------------------- */
+
+static deer_status solve_for(void *context, double budget, operating_point *x, deer_error *err)
+{
+    job *j = context;
+    const calibration view = view_of(j);
+    solve_spec how = j->how;
+    solution found;
+    deer_status status;
+
+    how.budget = budget;
+    status = solve(&j->t.s, &how, &found, err);
+    if (!status)
+        operating_point_of(&view, found.solver, found.tau, how.max_exit, x);
+    return status;
+}
+
+static deer_status make_dial(job *j, deer_error *err)
+{
+    const calibrate_spec *spec = j->spec;
+
+    if (!spec->points)
+        return DEER_OK;
+    j->x->point = calloc((size_t)spec->points, sizeof *j->x->point);
+    if (!j->x->point)
+        return deer_fail(err, "out of memory for %d budgets", spec->points);
+    j->x->points = spec->points;
+    return dial_make(spec->points, &j->t.s, solve_for, j, &spec->progress, j->x->point, err);
+}
+
+/* ---------------------------------------------------------------- whole -------------------- */
+
+static deer_status run(job *j, deer_error *err)
+{
+    deer_status status = split(j, err);
+
+    if (!status)
+        status = decide_budgets(j, err);
+    if (!status)
+        status = make_dial(j, err);
+    if (!status && !(j->spec->only_dial && !isfinite(j->how.budget)))
+        status = solve_all(j, err);
+    return status;
+}
+
+deer_status calibrate_table(const char *path, const calibrate_spec *spec, calibrated_table *x,
+                            deer_error *err)
+{
+    job j = {.path = path, .spec = spec, .x = x, .how = spec->solve};
+    deer_status status;
+
+    *x = (calibrated_table){0};
+    status = table_file_read(path, &j.t, err);
+    if (!status)
+        status = run(&j, err);
+    if (j.for_solving)
+        steps_free(&j.solving);
+    free(j.for_solving);
+    table_file_free(&j.t);
+    if (status)
+        calibrated_table_free(x);
+    return status;
+}
+
+void calibrated_table_free(calibrated_table *x)
+{
+    free(x->point);
+    *x = (calibrated_table){0};
+}

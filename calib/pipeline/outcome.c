@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* outcome.c - what a calibration found, beside what could be had. */
+#include "calib/pipeline/outcome.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "calib/solve/oracle.h"
+
+double outcome_cost(const outcome *o)
+{
+    return operating_point_cost(&o->found, o->scope_llm);
+}
+
+/* "official-gauss 2.1" without its parameter. */
+static void name_of_heuristic(const char *solver, char name[64])
+{
+    snprintf(name, 64, "%.*s", (int)strcspn(solver, " "), solver);
+}
+
+void outcome_describe(outcome *o, const calibration *p, const solution *found, const float *tau,
+                      const calibration *official_p, const solution *official, solve_method method)
+{
+    int last = found->max_exit;
+    float never[DEER_MAX_EXITS];
+    char name[64];
+
+    operating_point_never(last, never);
+    operating_point_of(p, last == o->exits - 1 ? "full depth" : "deepest allowed", never, last,
+                       &o->full);
+    operating_point_of(p, solve_method_name(method), tau, last, &o->found);
+    o->found.budget = isfinite(o->budget) ? o->budget : NAN;
+    snprintf(o->solver, sizeof o->solver, "%s", found->solver);
+    o->evaluations = found->evaluations;
+    o->seconds = found->seconds;
+    o->has_official = official != NULL;
+    if (!official)
+        return;
+    name_of_heuristic(official->solver, name);
+    operating_point_of(official_p, name, official->tau, last, &o->official);
+}
+
+deer_status outcome_judge(outcome *o, const steps *s, deer_error *err)
+{
+    double cost = outcome_cost(o);
+
+    o->oracle_loss = oracle_solve(s, o->found.max_exit, cost).loss;
+    o->gap_closed =
+        o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
+    o->held_out = (score_verdict){NAN, NAN};
+    if (o->has_scopes && o->problem.criterion == DEER_CRITERION_COMBINED)
+        return DEER_OK;
+    return score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, err);
+}

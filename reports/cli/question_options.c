@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/* question_options.c - the options of deer-report whatif. */
+#include "reports/cli/question_options.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "budgets/machines/hardware.h"
+#include "runtime/cli/tool.h"
+
+/* As written on the command line. */
+typedef struct {
+    const char *sweep, *rate, *dtype, *hardware, *rollouts;
+    long seed, threads;
+} words;
+
+/* ---------------------------------------------------------------- lists -------------------- */
+
+/* Cuts text at its commas into at most `most` items, in place; -1 when there are more or an empty
+ * one. */
+static int cut_list(char *text, char **item, int most)
+{
+    int n = 0;
+
+    for (char *next = text; next; n++) {
+        char *comma = strchr(next, ',');
+
+        if (n == most || !*next || comma == next)
+            return -1;
+        item[n] = next;
+        next = comma ? comma + 1 : NULL;
+        if (comma)
+            *comma = 0;
+    }
+    return n;
+}
+
+static bool read_number(const char *text, double *value)
+{
+    char *end;
+
+    *value = strtod(text, &end);
+    return end != text && !*end && isfinite(*value);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static bool read_rates(const char *text, question *q)
+{
+    char copy[256], *item[QUESTION_RATES];
+
+    if (strlen(text) >= sizeof copy)
+        return false;
+    strcpy(copy, text);
+    q->rates = cut_list(copy, item, QUESTION_RATES);
+    for (int i = 0; i < q->rates; i++)
+        if (!read_number(item[i], &q->rate[i]) || !(q->rate[i] > 0) || q->rate[i] > 1e6)
+            return false;
+    if (q->rates < 1)
+        return false;
+    qsort(q->rate, (size_t)q->rates, sizeof *q->rate, ascending);
+    for (int i = 1; i < q->rates; i++)
+        if (q->rate[i] == q->rate[i - 1])
+            return false;
+    return true;
+}
+
+static bool read_dtypes(const char *text, question *q)
+{
+    char copy[64], *item[QUESTION_DTYPES];
+
+    if (strlen(text) >= sizeof copy)
+        return false;
+    strcpy(copy, text);
+    q->dtypes = cut_list(copy, item, QUESTION_DTYPES);
+    for (int i = 0; i < q->dtypes; i++) {
+        if (!weight_dtype_from_name(item[i], &q->dtype[i]))
+            return false;
+        for (int j = 0; j < i; j++)
+            if (q->dtype[j] == q->dtype[i])
+                return false;
+    }
+    return q->dtypes > 0;
+}
+
+/* "40", or "0.016:0.026:40". */
+static bool read_sweep(const char *text, question *q)
+{
+    double n;
+    char tail;
+
+    if (strchr(text, ':')) {
+        if (sscanf(text, "%lf:%lf:%lf%c", &q->from, &q->to, &n, &tail) != 3)
+            return false;
+        if (!(q->from > 0) || !(q->to > q->from) || !isfinite(q->to))
+            return false;
+    } else if (!read_number(text, &n)) {
+        return false;
+    }
+    q->budgets = (int)fmin(fmax(n, 0), SWEEP_MOST_BUDGETS + 1);
+    return q->budgets == n && n >= 2 && n <= SWEEP_MOST_BUDGETS;
+}
+
+/* ---------------------------------------------------------------- checks ------------------- */
+
+static int refuse(const tool_command *self, const char *value, const char *option, const char *say)
+{
+    return tool_usage(self, "'%s' is no value for --%s; say %s", value, option, say);
+}
+
+/* Both lists of names, cut in one copy that q owns. */
+static int read_names(const tool_command *self, const words *w, question *q)
+{
+    size_t machines = strlen(w->hardware) + 1, rollouts = w->rollouts ? strlen(w->rollouts) + 1 : 0;
+
+    q->lists = malloc(machines + rollouts);
+    if (!q->lists)
+        return tool_usage(self, "out of memory");
+    memcpy(q->lists, w->hardware, machines);
+    q->machines = cut_list(q->lists, q->machine, QUESTION_NAMES);
+    if (q->machines < 0)
+        return refuse(self, w->hardware, "hardware", "all, or up to 64 names and files");
+    if (!w->rollouts)
+        return 0;
+    memcpy(q->lists + machines, w->rollouts, rollouts);
+    q->rollouts = cut_list(q->lists + machines, q->rollout, QUESTION_NAMES);
+    return q->rollouts < 0 ? refuse(self, w->rollouts, "rollouts", "up to 64 files") : 0;
+}
+
+/* Each output has a place of its own. */
+static int check_outputs(const tool_command *self, const question *q)
+{
+    const char *const file[] = {q->out, q->json, q->csv}, *const name[] = {"out", "json", "csv"};
+
+    for (int i = 0; i < 3; i++)
+        for (int j = i + 1; j < 3; j++)
+            if (file[i] && file[j] && !strcmp(file[i], file[j]))
+                return tool_usage(self, "--%s and --%s both write to '%s'; give one another place",
+                                  name[i], name[j], file[i]);
+    return 0;
+}
+
+static int check_limits(const tool_command *self, const question *q)
+{
+    if (q->max_loss < 0)
+        return tool_usage(self, "--max-loss %g is negative", q->max_loss);
+    if (q->min_success < 0 || q->min_success > 1)
+        return tool_usage(self, "--min-success %g is not within 0..1", q->min_success);
+    if (!isnan(q->min_success) && !q->rollouts)
+        return tool_usage(self, "--min-success needs --rollouts, evaluations of deer-sim eval");
+    if (q->watts <= 0)
+        return tool_usage(self, "--watts %g is not positive", q->watts);
+    if (!(q->confidence > 0 && q->confidence < 1))
+        return tool_usage(self, "--confidence %g is not between 0 and 1", q->confidence);
+    return 0;
+}
+
+static int read_words(const tool_command *self, const words *w, question *q)
+{
+    if (!q->cache)
+        return tool_usage(self, "which cache? --cache DIR (deer-calib replay makes one)");
+    q->scope_llm = !strcmp(q->scope, "llm");
+    if (!q->scope_llm && strcmp(q->scope, "total"))
+        return refuse(self, q->scope, "scope", "total or llm");
+    if (!read_sweep(w->sweep, q))
+        return refuse(self, w->sweep, "budget-sweep",
+                      "40, or FROM:TO:40 in GFLOPs (2..200 points)");
+    if (!read_rates(w->rate, q))
+        return refuse(self, w->rate, "rate", "up to 8 different rates in Hz, as in 5,10,30");
+    if (!read_dtypes(w->dtype, q))
+        return refuse(self, w->dtype, "dtype", "some of f32,bf16,q8");
+    if (w->seed < 0)
+        return tool_usage(self, "--seed %ld is negative", w->seed);
+    if (tool_outside(self, "threads", w->threads, 1, TOOL_MOST_THREADS))
+        return DEER_USAGE;
+    q->seed = (uint64_t)w->seed;
+    q->threads = (int)w->threads;
+    return check_outputs(self, q) || read_names(self, w, q) ? DEER_USAGE : check_limits(self, q);
+}
+
+bool question_parse(int argc, char **argv, question *q, int *status)
+{
+    words w = {.sweep = "40",
+               .rate = "5,10,30",
+               .dtype = "f32,bf16,q8",
+               .hardware = "all",
+               .seed = 1,
+               .threads = tool_cores()};
+    const tool_option options[] = {
+        {"cache", TOOL_STRING, &q->cache, "DIR", "feature cache of deer-calib replay (required)"},
+        {"model-shape", TOOL_STRING, &q->model_shape, "3b|9b",
+         "take exits from the cache, costs from a published model's shape"},
+        {"hardware", TOOL_STRING, &w.hardware, "LIST", "all, NAME, NAME:MODE, FILE.json"},
+        {"rate", TOOL_STRING, &w.rate, "LIST", "control rates, Hz (5,10,30)"},
+        {"dtype", TOOL_STRING, &w.dtype, "LIST", "types of the weights (f32,bf16,q8)"},
+        {"budget-sweep", TOOL_STRING, &w.sweep, "N", "budgets: 40, or FROM:TO:40 in GFLOPs"},
+        {"scope", TOOL_STRING, &q->scope, "total|llm", "what budgets count (total)"},
+        {"max-loss", TOOL_DOUBLE, &q->max_loss, "X",
+         "largest mean action loss (default: keep 90% of what depth gains)"},
+        {"min-success", TOOL_DOUBLE, &q->min_success, "X", "least success, 0..1, with --rollouts"},
+        {"rollouts", TOOL_STRING, &w.rollouts, "LIST", "files of deer-sim eval --json"},
+        {"watts", TOOL_DOUBLE, &q->watts, "W", "largest average power of the machine"},
+        {"memory", TOOL_BYTES, &q->memory, "SIZE", "most the policy may take: bytes, 800M, 4G"},
+        {"confidence", TOOL_DOUBLE, &q->confidence, "C", "of the guarantee (0.9)"},
+        {"demos", TOOL_FILES, &q->demos, "FILE..",
+         "demonstrations as they were replayed, for pictures of hard moments"},
+        {"instruction", TOOL_STRING, &q->reading.instruction, "TEXT", "as they were replayed"},
+        {"mask", TOOL_STRING, &q->reading.mask, "KEY", "as they were replayed"},
+        {"static-camera", TOOL_STRING, &q->reading.static_camera, "NAME", "as they were replayed"},
+        {"gripper-camera", TOOL_STRING, &q->reading.gripper_camera, "NAME",
+         "as they were replayed"},
+        {"model", TOOL_STRING, &q->model, "FILE", "policy, to judge thresholds on their own path"},
+        {"out", TOOL_STRING, &q->out, "FILE", "page to write (HTML)"},
+        {"json", TOOL_OUTPUT, &q->json, "[FILE]",
+         "the same numbers as JSON, printed unless FILE is named"},
+        {"csv", TOOL_OUTPUT, &q->csv, "[FILE]",
+         "every machine, rate and budget as a table, likewise"},
+        {"seed", TOOL_INT, &w.seed, "S", "of bootstrap and guarantee (1)"},
+        {"threads", TOOL_INT, &w.threads, "N", "one per core"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-report whatif", "which computer does this robot need?", "--cache DIR [options]",
+        options,
+        "deer-report whatif --cache cache --demos demos.h5 --out report.html\n"
+        "deer-report whatif --cache cache --model-shape 3b --rate 10 --out report.html\n"
+        "deer-report whatif --cache cache --hardware orin-nano-8,here.json --rate 10 --json\n"
+        "deer-report whatif --cache cache --rate 10 --watts 15 --max-loss 0.02 --csv table.csv"};
+    int n;
+
+    *q = (question){.scope = "total",
+                    .from = NAN,
+                    .to = NAN,
+                    .max_loss = NAN,
+                    .min_success = NAN,
+                    .watts = NAN,
+                    .memory = NAN,
+                    .confidence = 0.9};
+    if (tool_parse(&self, argc, argv, NULL, &n, status))
+        return true;
+    *status = read_words(&self, &w, q);
+    if (*status)
+        question_free(q);
+    return *status != 0;
+}
+
+void question_free(question *q)
+{
+    free(q->lists);
+    q->lists = NULL;
+}

@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Who may include whom: docs/design.md, "Folders". Prints each line that breaks a rule and fails, or
+# one that could be dropped from the exceptions below because nothing needs it any more.
+set -eu
+rules=$(mktemp)
+trap 'rm -f "$rules"' EXIT
+
+# A folder and what its files may include besides itself; the longest folder that fits a file counts.
+# Programs (cli folders), tests and bench may include anything, but for programs only their own folder's.
+cat >"$rules" <<'END'
+runtime/base        runtime/deer.h
+runtime/kernels     runtime/deer.h runtime/base/
+runtime/text        runtime/deer.h runtime/base/
+runtime/model       runtime/deer.h runtime/base/ runtime/kernels/ runtime/text/
+runtime/thresholds  runtime/deer.h runtime/deer_drift.h runtime/base/
+runtime/policy      runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/ runtime/model/ runtime/thresholds/
+runtime/import      runtime/deer.h runtime/base/ runtime/model/
+runtime             runtime/deer.h
+budgets/cost        runtime/deer.h runtime/base/ runtime/model/arch.h runtime/model/config.h
+budgets/machines    runtime/deer.h runtime/base/ budgets/cost/
+budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
+datasets/demos      runtime/deer.h runtime/base/ runtime/import/
+datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/
+datasets/tabletop   runtime/deer.h runtime/deer_drift.h runtime/base/ datasets/demos/
+calib               runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/
+reports             runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/ reports/
+END
+
+# FILE INCLUDE: allowed all the same.
+#   stage_log.h names the stages of a session that is being measured;
+#   cache_manifest.c keeps a model's configuration as a model file does;
+#   the other three decide where to stop as a session does.
+cat >>"$rules" <<'END'
+budgets/measure/stage_log.h   runtime/policy/profile.h
+calib/cache/cache_manifest.c  runtime/model/config.h
+calib/criterion/combined.c    runtime/policy/exit_policy.h
+calib/problem/calibration.c   runtime/policy/exit_policy.h
+calib/replay/history.c        runtime/policy/exit_policy.h
+END
+
+git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 'reports/*.[ch]' |
+    xargs grep -n '^#include "' /dev/null | awk -v rules="$rules" '
+    BEGIN {
+        while ((getline line <rules) > 0) {
+            n = split(line, word, " ")
+            if (word[1] ~ /\.[ch]$/) { exception[word[1] " " word[2]] = 1; continue }
+            for (i = 2; i <= n; i++) may[word[1], i - 1] = word[i]
+            count[word[1]] = n - 1
+        }
+    }
+    function folder_of(path) { sub(/\/[^\/]*$/, "", path); return path }
+    function allowed(from, to,   folder, i) {
+        for (folder = folder_of(from); !(folder in count); folder = folder_of(folder))
+            if (folder !~ /\//) return 0
+        for (i = 1; i <= count[folder]; i++)
+            if (index(to, may[folder, i]) == 1) return 1
+        return 0
+    }
+    {
+        split($0, part, ":")
+        file = part[1]; split($0, quoted, "\""); to = quoted[2]
+        if (to !~ /\//) to = folder_of(file) "/" to # beside it
+        if (folder_of(file) == folder_of(to)) next
+        if (to !~ /\/cli\// && (file ~ /\/cli\// || allowed(file, to))) next
+        if (file ~ /\/cli\// && to ~ /^runtime\/cli\/tool\.h$/) next # what every program shares
+        if ((file " " to) in exception) { used[file " " to] = 1; next }
+        print file ":" part[2] ": must not include " to
+        bad++
+    }
+    END {
+        for (e in exception) if (!(e in used)) { print "no longer needed: the exception for " e; bad++ }
+        exit bad > 0
+    }'

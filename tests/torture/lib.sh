@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: MIT
+# lib.sh - what the drivers share: inputs made once, commands and their outputs, and the judge.
+# BUILD: the build folder; TORTURE=fast: a sample for every change.
+set -u
+export LC_ALL=C OMP_NUM_THREADS=1
+build=$(cd "${BUILD:-build}" && pwd)
+root=$(pwd)
+model=$root/datasets/tabletop/policy.safetensors
+golden=$root/tests/data/golden_c
+fast=$([ "${TORTURE:-}" = fast ] && echo 1 || echo 0)
+faults=$build/tests/torture/faults.so
+[ -n "${work:-}" ] || { # a driver may hand its folder on
+    work=$(mktemp -d) || exit 1
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 1' INT TERM
+}
+given=$work/given
+
+pick() { # pick FAST FULL: which of the two this run takes
+    [ "$fast" = 1 ] && echo "$1" || echo "$2"
+}
+
+# Small inputs: demonstrations of CALVIN's test data, a cache of them, thresholds, a model.
+prepare() {
+    mkdir -p "$given"
+    {
+        "$build/deer-data" import --calvin tests/data/calvin/training --out "$given/d.h5" &&
+            "$build/deer-calib" replay --model "$model" --demos "$given/d.h5" \
+                --cache "$given/cache" &&
+            "$build/deer-calib" solve --cache "$given/cache" --scope llm --avg-fraction 0.5 \
+                --out "$given/t.json" &&
+            "$build/deer-model" import --official tests/data/golden_b --out "$given/m.safetensors"
+    } >"$work/prepare.log" 2>&1 || {
+        cat "$work/prepare.log"
+        exit 1
+    }
+}
+
+cases='replay solve frontier combined check episode import convert minfo dinfo dimport whatif frame'
+
+# The command of a case, its outputs in $outputs; stdout counts where it is the same every time.
+command_of() {
+    outputs=
+    case $1 in
+    replay)
+        set -- deer-calib replay --model "$model" --demos "$given/d.h5" --cache cache --threads 1
+        outputs='cache/shard-00000.h5 cache/cache.h5 cache/manifest.json'
+        ;;
+    solve)
+        set -- deer-calib solve --cache "$given/cache" --scope llm --avg-fraction 0.5 --threads 1 \
+            --out t.json
+        outputs=t.json
+        ;;
+    frontier)
+        set -- deer-calib solve --cache "$given/cache" --scope llm --avg-fraction 0.5 --threads 1 \
+            --method coordinate --frontier f.json --frontier-points 3 --out t.json
+        outputs='t.json f.json'
+        ;;
+    combined)
+        set -- deer-calib solve --cache "$given/cache" --scope llm --avg-fraction 0.5 --threads 1 \
+            --method coordinate --criterion combined --out t.json
+        outputs=t.json
+        ;;
+    check)
+        set -- deer-calib check --cache "$given/cache" --thresholds "$given/t.json" --threads 1 \
+            --json
+        outputs=stdout
+        ;;
+    episode)
+        set -- deer-run episode --model "$model" --thresholds "$given/t.json" --demos "$given/d.h5" \
+            --all --threads 1
+        ;;
+    import)
+        set -- deer-model import --checkpoint "$golden/deer_ckpt.pth" --vision \
+            "$golden/sources/open_clip_pytorch_model.bin" --config "$golden/config.json" --out m
+        outputs=m
+        ;;
+    convert)
+        set -- deer-model convert --model "$given/m.safetensors" --dtype q8 --out m
+        outputs=m
+        ;;
+    minfo)
+        set -- deer-model info "$model" --tokens 9 --explain
+        outputs=stdout
+        ;;
+    dinfo)
+        set -- deer-data info "$given/d.h5" --json
+        outputs=stdout
+        ;;
+    dimport)
+        set -- deer-data import --calvin "$root/tests/data/calvin/training" --part-episodes 1 \
+            --threads 1 --out d.h5
+        outputs=d.h5
+        ;;
+    whatif)
+        set -- deer-report whatif --cache "$given/cache" --rate 10 --hardware orin-nano-8 \
+            --budget-sweep 4 --threads 1 --json w.json --csv w.csv --out w.html
+        outputs='w.json w.csv w.html'
+        ;;
+    frame)
+        set -- deer-data frame "$given/d.h5" --out f.png
+        outputs=f.png
+        ;;
+    esac
+    program=$build/$1
+    shift
+    command="$*" # no path here has a space
+}
+
+# Runs the present case in an empty folder $box/run, with the given environment.
+attempt() { # attempt BOX [NAME=VALUE ...]
+    box=$1
+    shift
+    rm -rf "$box/run"
+    mkdir -p "$box/run"
+    (
+        cd "$box/run" || exit 99
+        # shellcheck disable=SC2086
+        timeout -s KILL 30 env "$@" "$program" $command >stdout 2>../stderr </dev/null
+    )
+    status=$?
+}
+
+# The outputs of an undisturbed run, which must come out twice the same.
+reference() { # reference BOX
+    attempt "$1"
+    [ "$status" -eq 0 ] || {
+        echo "the command itself fails:"
+        cat "$1/stderr"
+        return 1
+    }
+    rm -rf "$1/want"
+    mv "$1/run" "$1/want"
+    attempt "$1"
+    for o in $outputs; do
+        cmp -s "$1/run/$o" "$1/want/$o" || {
+            echo "$o differs from run to run"
+            return 1
+        }
+    done
+}
+
+# Prints what is wrong with the run just made, nothing where all is well.
+judge() { # judge BOX
+    case $status in
+    0)
+        for o in $outputs; do
+            cmp -s "$1/run/$o" "$1/want/$o" || echo "status 0, but $o is wrong"
+        done
+        ;;
+    1)
+        [ "$(grep -vc ' warning: ' "$1/stderr")" -eq 1 ] || echo "not one line"
+        grep -q '^deer-' "$1/stderr" || echo "no message"
+        grep -q '()$' "$1/stderr" && echo "an empty reason"
+        for o in $outputs; do
+            [ "$o" = stdout ] || [ ! -e "$1/run/$o" ] || cmp -s "$1/run/$o" "$1/want/$o" ||
+                echo "$o is half there"
+        done
+        ;;
+    137) echo "hangs" ;;
+    *) echo "ends with $status" ;;
+    esac
+    left=$(find "$1/run" -name '*.tmp-*' | head -n 1)
+    [ -z "$left" ] || echo "left behind: ${left##*/}"
+}

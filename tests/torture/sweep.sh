@@ -1,0 +1,68 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# For the n-th allocation or system call of a command, n = 1, 2, ..: it fails. The command then ends
+# with one clear line, nothing half-written and nothing left behind, or its result is the very same.
+#
+#   sweep.sh KIND CASE    KIND: alloc or calls; prints "KIND CASE: N runs, M findings"
+. tests/torture/lib.sh
+kind=$1 name=$2
+box=$work/$kind-$name
+mkdir -p "$box"
+runs=0
+findings=0
+
+count_of() { # count_of CALL OBJECT: how many there are in an undisturbed run
+    attempt "$box" LD_PRELOAD="$faults" FAULT_CALL="$1" ${2:+FAULT_OBJECT=$2} FAULT_AT=0 \
+        FAULT_LOG="$box/log"
+    sed -n 's/^count //p' "$box/log"
+}
+
+try() { # try CALL OBJECT ERRNO N [FROM]
+    attempt "$box" LD_PRELOAD="$faults" FAULT_CALL="$1" ${2:+FAULT_OBJECT=$2} FAULT_ERRNO="$3" \
+        FAULT_AT="$4" ${5:+FAULT_FROM=1} FAULT_LOG="$box/log"
+    runs=$((runs + 1))
+    judge "$box" >"$box/verdict"
+    [ -s "$box/verdict" ] || return
+    findings=$((findings + 1))
+    echo "FOUND in $name: $1 $4 of ${2:-all}, error $3${5:+, and all after}"
+    sed 's/^/    /' "$box/verdict"
+    sed -n '/^failed/s/^/    /p' "$box/log"
+    head -n 3 "$box/stderr" | sed 's/^/    stderr: /'
+}
+
+# Every n up to MOST; spread evenly over all there are beyond.
+sweep() { # sweep CALL OBJECT ERRNO MOST [FROM]
+    total=$(count_of "$1" "$2")
+    [ "${total:-0}" -gt 0 ] || return
+    for n in $(awk -v n="$total" -v most="$4" 'BEGIN {
+        if (n < most) most = n
+        for (i = 1; i <= most; i++) print int((i - 0.5) * n / most) + 1 }'); do
+        try "$1" "$2" "$3" "$n" "${5:-}"
+    done
+}
+
+command_of "$name"
+reference "$box" || exit 1
+case $kind in
+alloc)
+    sweep alloc exe 12 "$(pick 40 300)"
+    sweep alloc jansson 12 "$(pick 12 200)"
+    sweep alloc hdf5 12 "$(pick 4 60)"
+    sweep alloc '' 12 "$(pick 2 40)" from
+    ;;
+calls)
+    for errno in 28 5; do # no room, input or output error
+        for call in write fsync ftruncate rename mkdir close open stat; do
+            sweep $call '' $errno "$(pick 3 40)"
+        done
+    done
+    sweep read '' 5 "$(pick 6 60)"
+    for call in read write; do
+        sweep $call '' SHORT "$(pick 6 60)"
+        sweep $call '' 4 "$(pick 3 40)" # interrupted
+    done
+    sweep write '' 28 "$(pick 3 30)" from
+    ;;
+esac
+echo "$kind $name: $runs runs, $findings findings"
+[ "$findings" -eq 0 ]
