@@ -201,6 +201,8 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          "instead of the recorded ones"},
         {"mask", TOOL_STRING, &a->reading.mask, "KEY",
          "only the demonstrations that mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &a->reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"table", TOOL_STRING, &a->table, "FILE",
          "solve for any model: HDF5 delta, loss, cost, episode"},
         {"official", TOOL_STRING, &a->official, "FILE",

@@ -27,6 +27,8 @@ int calib_replay_main(int argc, char **argv)
          "instead of the recorded ones"},
         {"mask", TOOL_STRING, &spec.reading.mask, "KEY",
          "only the demonstrations that mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &spec.reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"threads", TOOL_INT, &threads, "N", "threads, 1 to 1024 (default one per core)"},
         {"batch", TOOL_INT, &batch, "N",
          "observations that go through the model together (default 8)"},

@@ -61,6 +61,8 @@ int data_frame_main(int argc, char **argv)
         {"static-camera", TOOL_STRING, &reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
+        {"follow-links", TOOL_FLAG, &reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data frame", "writes one camera image as a PNG",

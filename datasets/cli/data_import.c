@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* data_import.c - deer-data import: other people's datasets as demonstrations. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "datasets/cli/data_commands.h"
 #include "datasets/cli/data_orient.h"
 #include "datasets/cli/data_parts.h"
 #include "datasets/sources/source.h"
+#include "runtime/base/file.h"
 #include "runtime/cli/tool.h"
 
 enum { PART_EPISODES = 32, KINDS = 8 };
@@ -114,23 +111,12 @@ static deer_status import_parts(job *j, const parts *p, deer_error *err)
 /* A name that cannot be written to, or that is one of the sources, is found before the work. */
 static deer_status check_out(const job *j, deer_error *err)
 {
-    struct stat out, in;
-    char folder[4352];
-    const char *slash = strrchr(j->out, '/');
-
-    if (!*j->out || strlen(j->out) > 4096)
-        return deer_fail(err, "--out '%.60s' is no name of a file", j->out);
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - j->out) + 1 : 1,
-             slash ? j->out : ".");
-    if (access(folder, W_OK | X_OK))
-        return deer_fail(err, "cannot write to the folder of %s: %s", j->out, strerror(errno));
-    if (stat(j->out, &out))
-        return DEER_OK;
-    if (!S_ISREG(out.st_mode))
-        return deer_fail(err, "cannot write %s: it is there, and no file", j->out);
+    if (file_check_output(j->out, err))
+        return DEER_FAILED;
     for (int i = 0; i < j->options.paths; i++)
-        if (!stat(j->options.path[i], &in) && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-            return deer_fail(err, "%s is what is to be imported; choose another --out", j->out);
+        if (file_overlap(j->out, j->options.path[i]))
+            return deer_fail(err, "--out %s is, or is inside of, what is to be imported: %s", j->out,
+                             j->options.path[i]);
     return DEER_OK;
 }
 
@@ -203,6 +189,8 @@ static void list_options(job *j, tool_option *to)
         {"annotations", TOOL_STRING, &o->annotations, "NAME",
          "CALVIN: folder of the annotations (default lang_annotations)"},
         {"mask", TOOL_STRING, &o->mask, "KEY", "HDF5: only what mask/KEY of each file lists"},
+        {"follow-links", TOOL_FLAG, &o->follow_links, NULL,
+         "HDF5: read links and virtual datasets into files of the same folder"},
         {"seed", TOOL_INT, &j->seed, "S", "chooses where an episode has several wordings"},
         {"part-episodes", TOOL_INT, &j->each, "N",
          "keep every N finished, for an import that is killed and started again (default 32)"},

@@ -377,6 +377,8 @@ int data_info_main(int argc, char **argv)
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
         {"mask", TOOL_STRING, &reading.mask, "KEY", "only what mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data info", "says what a demonstrations file holds",

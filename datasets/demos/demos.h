@@ -64,6 +64,7 @@ typedef struct {
     bool convert;  /* pixels that are floats, wider integers, RGBA or have channels in front, too */
     bool tolerant; /* a demonstration that is not fit for reading fails when it is read */
     bool task_of_file;         /* the file's name is the task of those without one of their own */
+    bool follow_links; /* into files of the same folder (hdf5_follow_links) */
     const int *action_columns; /* [DEMO_ACTION] of wider actions; NULL: they are seven */
 } demos_options;
 

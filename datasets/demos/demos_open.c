@@ -125,6 +125,8 @@ static deer_status take_options(const demos_options *o, demos *d, deer_error *er
     if (take_camera(o->static_camera, d->camera[0], err) ||
         take_camera(o->gripper_camera, d->camera[1], err))
         return DEER_FAILED;
+    if (o->follow_links)
+        hdf5_follow_links();
     d->seed = o->seed;
     d->convert = o->convert;
     d->tolerant = o->tolerant;

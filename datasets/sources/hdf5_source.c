@@ -112,6 +112,7 @@ static deer_status take_options(const source_options *o, hdf5_set *s, deer_error
                                  .seed = o->seed,
                                  .convert = true,
                                  .tolerant = true,
+                                 .follow_links = o->follow_links,
                                  .task_of_file = o->paths > 1};
     if (o->actions && columns_read(o->actions, NULL, 0, s->column, err))
         return DEER_USAGE;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "runtime/base/file_kind.h"
+
 enum { MAX_HEADER = 4096 };
 
 /* ---------------------------------------------------------------- header ------------------- */
@@ -72,11 +74,13 @@ deer_status npy_parse(const char *where, const uint8_t *data, size_t size, npy *
 {
     char header[MAX_HEADER + 1];
     const char *type, *shape, *order;
+    char is[FILE_KIND];
     size_t length, start;
 
     *array = (npy){.rank = 0};
     if (size < 12 || memcmp(data, "\x93NUMPY", 6) != 0 || data[6] < 1 || data[6] > 3)
-        return deer_fail(err, "%s is no .npy array", where);
+        return deer_fail(err, "%s is no .npy array: it %s", where,
+                         file_kind_of(data, size < 512 ? size : 512, size, is));
     start = data[6] == 1 ? 10 : 12;
     length = (size_t)data[8] | (size_t)data[9] << 8;
     if (start == 12)

@@ -216,6 +216,8 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"static-camera", TOOL_STRING, &q->reading.static_camera, "NAME", "as they were replayed"},
         {"gripper-camera", TOOL_STRING, &q->reading.gripper_camera, "NAME",
          "as they were replayed"},
+        {"follow-links", TOOL_FLAG, &q->reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"model", TOOL_STRING, &q->model, "FILE", "policy, to judge thresholds on their own path"},
         {"out", TOOL_STRING, &q->out, "FILE", "page to write (HTML)"},
         {"json", TOOL_OUTPUT, &q->json, "[FILE]",

@@ -267,6 +267,8 @@ int run_episode_main(int argc, char **argv)
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
         {"instruction", TOOL_STRING, &r.reading.instruction, "TEXT", "instead of the recorded one"},
         {"mask", TOOL_STRING, &r.reading.mask, "KEY", "only what mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &r.reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"threads", TOOL_INT, &r.threads, "N",
          "for matrix products, 1 to 1024 (default one per core)"},
         {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},

@@ -51,7 +51,7 @@ static void assert_refused(const char *from, const char *words)
 
 static void copy_file(const char *from, const char *to)
 {
-    char command[256];
+    char command[512];
 
     snprintf(command, sizeof command, "cp '%s' '%s' && chmod u+w '%s'", from, to, to);
     assert_int_equal(system(command), 0);
