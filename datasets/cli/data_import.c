@@ -168,6 +168,7 @@ static const char example[] =
     "deer-data import --calvin task_D_D/validation --out validation.h5\n"
     "deer-data import --calvin task_D_D/training --limit 200 --skip-bad --out some.h5\n"
     "deer-data import --hdf5 libero_goal/*.hdf5 --flip --out goal.h5\n"
+    "deer-data import --lerobot pusht --action-scale minmax --out pusht.h5\n"
     "deer-data import --hdf5 low_dim.hdf5 --mask valid --instruction \"lift the cube\" --out v.h5";
 
 /* The options of an import behind one of each kind of source; NULL behind the last. */
@@ -184,6 +185,8 @@ static void list_options(job *j, tool_option *to)
         {"gripper-camera", TOOL_STRING, &o->gripper_camera, "NAME", "the same on the wrist"},
         {"action-columns", TOOL_STRING, &o->actions, "LIST",
          "seven numbers or names: which of a wider action"},
+        {"action-scale", TOOL_STRING, &o->scale, "HOW",
+         "LeRobot: minmax or quantile, of its statistics, map actions to -1..1"},
         {"flip", TOOL_FLAG, &j->flip, NULL, "turn images upside down (LIBERO, robosuite)"},
         {"rotate", TOOL_INT, &j->rotate, "D", "turn images by 90, 180 or 270 degrees clockwise"},
         {"annotations", TOOL_STRING, &o->annotations, "NAME",

@@ -24,7 +24,7 @@ typedef struct {
     const char *annotations; /* CALVIN: which folder of annotations */
     const char *mask;        /* HDF5: only what mask/<this> lists */
     const char *actions;     /* seven numbers or names, separated by commas: of a wider action */
-    const char *scale;       /* LeRobot: minmax, quantile or meanstd: what maps actions to -1..1 */
+    const char *scale;       /* LeRobot: minmax or quantile: what maps actions to -1..1 */
     bool follow_links;       /* HDF5: into files of the same folder */
     uint64_t seed;           /* chooses among wordings */
     int threads;
@@ -68,6 +68,6 @@ deer_status source_refuses(const char *source, const char *option, const char *v
 /* A 128-bit hash as text. */
 void source_hash(const void *data, size_t size, char fingerprint[DEER_FINGERPRINT]);
 
-extern const source_kind source_calvin, source_hdf5;
+extern const source_kind source_calvin, source_hdf5, source_lerobot;
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "runtime/base/file_kind.h"
 
-static const source_kind *const kinds[] = {&source_calvin, &source_hdf5, NULL};
+static const source_kind *const kinds[] = {&source_calvin, &source_hdf5, &source_lerobot, NULL};
 
 const source_kind *const *source_kinds(void)
 {
