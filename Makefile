@@ -300,9 +300,10 @@ $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(Q)$(link) -static -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
+$(BUILD)/tests/fuzz/fuzz_rollouts: $(call objects,$(call sources,reports/answer))
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) -fsanitize=fuzzer $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) -fsanitize=fuzzer $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/tests/command_helper: $(BUILD)/tests/cli/command_helper.o
 $(BUILD)/tests/report_cache: $(BUILD)/tests/reports/report_cache.o

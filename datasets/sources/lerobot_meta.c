@@ -408,6 +408,7 @@ static deer_status take_info(lerobot *d, const json_t *info, const source_option
 {
     const char *version = json_string_value(json_object_get(info, "codebase_version"));
     const json_t *features = json_object_get(info, "features");
+    deer_status status;
 
     d->version = version && version[0] == 'v' ? atoi(version + 1) : 0;
     if (d->version != 2 && d->version != 3)
@@ -428,11 +429,10 @@ static deer_status take_info(lerobot *d, const json_t *info, const source_option
     copy_template(info, "image_path",
                   "images/{image_key}/episode_{episode_index:06d}/frame_{frame_index:06d}.png",
                   d->image_path);
-    return take_actions(d, features, o->actions, err) ||
-                   find_camera(d, features, 0, o->static_camera, err) ||
-                   find_camera(d, features, 1, o->gripper_camera, err)
-               ? DEER_FAILED
-               : DEER_OK;
+    status = take_actions(d, features, o->actions, err);
+    if (!status)
+        status = find_camera(d, features, 0, o->static_camera, err);
+    return status ? status : find_camera(d, features, 1, o->gripper_camera, err);
 }
 
 deer_status lerobot_read_meta(lerobot *d, const source_options *o, deer_error *err)
