@@ -16,6 +16,8 @@ static void print_thresholds(FILE *out, const operating_point *r)
     for (int k = 0; k < r->max_exit; k++)
         if (r->tau[k] < -1e7f)
             fprintf(out, " never");
+        else if (r->tau[k] == INFINITY)
+            fprintf(out, " always");
         else
             fprintf(out, " %.6g", (double)r->tau[k]);
     fprintf(out, r->max_exit ? "\n" : " none: one exit\n");
@@ -89,7 +91,7 @@ void outcome_print_official(FILE *out, const outcome *o)
 {
     fprintf(out, "--thresholds");
     for (int k = 0; k < o->found.max_exit; k++)
-        fprintf(out, " %.9g", o->found.tau[k] < -1e7f ? -1e5 : (double)o->found.tau[k]);
+        fprintf(out, " %.9g", fmax(-1e5, fmin(1e5, (double)o->found.tau[k])));
     fprintf(out, " 100000.0\n");
 }
 

@@ -295,7 +295,8 @@ static deer_status make_dial(job *j, deer_error *err)
     if (!j->x->point)
         return deer_fail(err, "out of memory for %d budgets", spec->points);
     j->x->points = spec->points;
-    return dial_make(spec->points, &j->whole.s, solve_for, j, &spec->progress, j->x->point, err);
+    return dial_make(spec->points, &j->whole.s, j->x->how.solve.max_exit, solve_for, j,
+                     &spec->progress, j->x->point, err);
 }
 
 /* ---------------------------------------------------------------- the whole way ------------ */

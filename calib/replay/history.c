@@ -149,7 +149,8 @@ static int decide(const history_rule *rule, track *t, const float *pose, const f
 
     exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
     while (k < rule->max_exit &&
-           !(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]) <= rule->tau[k]))
+           !exit_value_passes(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]),
+                              rule->tau[k]))
         k++;
     memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
     return k;

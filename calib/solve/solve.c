@@ -2,7 +2,6 @@
 /* solve.c - choosing a method, and the path from a sample of the steps to all of them. */
 #include "calib/solve/solve.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,30 +41,24 @@ int solve_deepest(const double *peak, const double *memory, int exits, double pe
 
 /* ---------------------------------------------------------------- feasibility -------------- */
 
-/* The cheapest thresholds there are: leave at the first exit whose delta is a number. */
-static void cheapest_thresholds(int max_exit, float *tau)
-{
-    for (int k = 0; k < max_exit; k++)
-        tau[k] = FLT_MAX;
-    tau[max_exit] = INFINITY;
-}
-
 static deer_status check_feasible(const steps *s, const solve_spec *spec, deer_error *err)
 {
     float tau[DEER_MAX_EXITS];
-    evaluation cheapest;
+    double least;
 
     if (spec->max_exit < 0 || spec->max_exit >= s->exits)
         return deer_fail_with(DEER_USAGE, err, "there is no exit %d among %d", spec->max_exit,
                               s->exits);
-    cheapest_thresholds(spec->max_exit, tau);
-    steps_evaluate(s, tau, spec->max_exit, &cheapest);
-    if (cheapest.cost <= spec->budget * (1 + 1e-12)) /* sums of the same costs may round apart */
+    least = steps_cheapest(s, spec->max_exit, tau);
+    if (least <= spec->budget * (1 + 1e-12)) /* sums of the same costs may round apart */
         return DEER_OK;
-    return deer_fail_with(DEER_INFEASIBLE, err,
-                          "no thresholds keep an average of %.9g: always taking the first exit "
-                          "already costs %.9g",
-                          spec->budget, cheapest.cost);
+    return deer_fail_with(
+        DEER_INFEASIBLE, err, "no thresholds keep an average of %.9g: %s already costs %.9g",
+        spec->budget,
+        least > steps_fixed_cost(s, 0) * (1 + 1e-12)
+            ? "taking the first exit wherever its delta is a number, else the next,"
+            : "always taking the first exit",
+        least);
 }
 
 /* ---------------------------------------------------------------- searches ----------------- */

@@ -157,14 +157,28 @@ static deer_status learn_from_official(job *j, int b, deer_error *err)
     return DEER_OK;
 }
 
-/* The best that is known at budget b with a deepest exit. */
+/* The best that is known at budget b with a deepest exit. Where steps may not leave early, because
+ * their deltas are no numbers, even the cheapest walk can cost too much: then a shallower exit for
+ * all is what keeps the budget, the first one if no other. */
 static void take_best(job *j, int deepest, int b, sweep_point *x)
 {
-    const sweep_point *fixed = &j->w->fixed[deepest];
+    double limit = j->w->budget[b] * (1 + 1e-9);
 
     fill_point(j->p, deepest, best_walk(j, deepest, b)->tau, x);
-    if (fixed->cost <= j->w->budget[b] * (1 + 1e-9) && fixed->loss < x->loss)
-        *x = *fixed;
+    for (int k = x->cost > limit ? 0 : deepest; k <= deepest; k++) {
+        const sweep_point *fixed = &j->w->fixed[k];
+
+        if (x->cost > limit || (fixed->cost <= limit && fixed->loss < x->loss))
+            *x = *fixed;
+    }
+}
+
+/* What is possible with a shallower deepest exit is with a deeper one. */
+static void nest_oracles(sweep *w)
+{
+    for (int k = 1; k < w->exits; k++)
+        for (int b = 0; b < w->budgets; b++)
+            w->frontier[k].oracle[b] = fmin(w->frontier[k].oracle[b], w->frontier[k - 1].oracle[b]);
 }
 
 /* One deepest exit's frontier; a larger budget never loses more. */
@@ -246,6 +260,8 @@ static deer_status solve_everything(job *j, deer_error *err)
     for (int i = 0; i < STAGES && !status; i++)
         status = jobs_run(stages[i].pieces, j->spec->threads, run_pieces,
                           &(stage){j, stages[i].work}, err);
+    if (!status)
+        nest_oracles(j->w);
     return status;
 }
 

@@ -28,6 +28,8 @@ static void thresholds(FILE *out, const sweep_point *x)
             fputs("always", out);
         else if (x->tau[k] == -INFINITY)
             fputs("never ", out);
+        else if (x->tau[k] == INFINITY)
+            fputs("always ", out);
         else
             fprintf(out, "%.6g ", (double)x->tau[k]);
     fputc(',', out);

@@ -286,6 +286,8 @@ static void tau_cell(FILE *out, const sweep_point *x)
     for (int k = 0; k < x->deepest; k++) {
         if (x->tau[k] == -INFINITY)
             fputs("never", out);
+        else if (x->tau[k] == INFINITY)
+            fputs("always", out);
         else
             number(out, (double)x->tau[k]);
         fputs(" ", out);

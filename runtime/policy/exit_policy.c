@@ -42,9 +42,14 @@ float deer_criterion_delta(deer_criterion criterion, const float p[DEER_POSE],
                                               : largest;
 }
 
+bool exit_value_passes(float value, float tau)
+{
+    return isfinite(value) && value <= tau;
+}
+
 bool exit_policy_stop(const deer_thresholds *thresholds, int exit, float value)
 {
-    return exit >= thresholds->max_exit || value <= thresholds->tau[exit];
+    return exit >= thresholds->max_exit || exit_value_passes(value, thresholds->tau[exit]);
 }
 
 /* ---------------------------------------------------------------- combined ----------------- */

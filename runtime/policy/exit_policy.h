@@ -15,8 +15,12 @@
 
 #include "runtime/deer.h"
 
-/* True when exit `exit` is taken: value <= tau in float32, or it is the deepest one allowed. A NaN
- * never stops. Source: DeeR-VLA section 3.2; official ExitController.forward. */
+/* True when a criterion's value passes a threshold: value <= tau in float32. A value that is no
+ * finite number never does, not even where tau is infinity. */
+bool exit_value_passes(float value, float tau);
+
+/* True when exit `exit` is taken: its value passes, or it is the deepest one allowed.
+ * Source: DeeR-VLA section 3.2; official ExitController.forward. */
 bool exit_policy_stop(const deer_thresholds *thresholds, int exit, float value);
 
 /* A signal as the combined criterion sees it: log(max(signal, 1e-6)). */
