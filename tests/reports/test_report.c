@@ -270,6 +270,26 @@ static void test_walks_come_close_to_solving(void **state)
     calibration_free(&p);
 }
 
+/* The first two exits may often not be taken: budgets are kept all the same, where need be by a
+ * shallower exit for all, and nothing is better than the oracle. */
+static void test_frontiers_with_gaps(void **state)
+{
+    calibration p = problem(20, 5);
+    sweep w;
+
+    (void)state;
+    for (int64_t i = 0; i < p.s.n; i++) {
+        p.s.delta[i] = i % 3 ? NAN : p.s.delta[i];
+        p.s.delta[p.s.n + i] = i % 2 ? NAN : p.s.delta[p.s.n + i];
+    }
+    w = swept(&p, 2);
+    for (int k = 0; k < EXITS; k++)
+        for (int b = 0; b < BUDGETS; b++)
+            check_point(&w, &w.frontier[k], &w.frontier[k].ours[b], b);
+    sweep_free(&w);
+    calibration_free(&p);
+}
+
 static void test_threads_do_not_matter(void **state)
 {
     calibration p = problem(40, 8);
@@ -475,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_success_of_one_evaluation),
         cmocka_unit_test(test_frontiers_keep_their_promises),
         cmocka_unit_test(test_walks_come_close_to_solving),
+        cmocka_unit_test(test_frontiers_with_gaps),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_cheapest_and_what_depth_gains),
         cmocka_unit_test(test_sweep_below_the_first_exit),

@@ -578,6 +578,19 @@ static void test_score_of_delta_is_delta(void **state)
     assert_true(stops > TRIALS / 10 && stops < TRIALS * 9 / 10);
 }
 
+/* What is no finite number stops nowhere but at the deepest exit, whatever its threshold is. */
+static void test_only_numbers_stop(void **state)
+{
+    const deer_thresholds t = {.max_exit = 1, .tau = {INFINITY, INFINITY}};
+
+    (void)state;
+    assert_true(exit_policy_stop(&t, 0, 1e30f));
+    assert_false(exit_policy_stop(&t, 0, NAN));
+    assert_false(exit_policy_stop(&t, 0, INFINITY));
+    assert_true(exit_policy_stop(&t, 1, NAN));
+    assert_true(exit_value_passes(0.5f, 0.5f) && !exit_value_passes(0.5f, -INFINITY));
+}
+
 static double rms(const float *p, const float *q)
 {
     double sum = 0;
@@ -656,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_exit_policy),
         cmocka_unit_test(test_score_of_delta_is_delta),
+        cmocka_unit_test(test_only_numbers_stop),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_score_of_no_number),
     };
