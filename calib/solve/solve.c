@@ -134,12 +134,22 @@ static candidate best_start(const job *j, const grid *g)
     return best;
 }
 
-static long default_evaluations(const grid *g)
+/* Of NLopt; fewer where the exact moves have been made before it. */
+static long default_evaluations(const grid *g, solve_method method)
 {
     double work = (double)g->n * g->exits;
     double n = 2e9 / (work + 1000);
 
-    return (long)fmin(fmax(n, 2000), 1500.0 * g->exits);
+    n = fmin(fmax(n, 2000), 1500.0 * g->exits);
+    return (long)(method == SOLVE_BEST ? n / 3 : n);
+}
+
+/* As many as take a like time as NLopt. */
+static int default_kicks(const grid *g)
+{
+    double work = (double)g->n * g->exits;
+
+    return (int)fmin(fmax(4e7 / (work + 1000), 40), 20.0 * g->exits);
 }
 
 /* Searches a grid from best on. */
@@ -156,21 +166,22 @@ static deer_status search_grid(job *j, const grid *g, candidate *best, deer_erro
         int n = make_starts(j, g, starts);
 
         price = coordinate_search(c, spec->budget, starts, n, best);
-        coordinate_pairs(c, spec->budget, pair_work, best);
     }
+    if (spec->method == SOLVE_BEST)
+        coordinate_kicks(c, spec->budget, spec->seed, default_kicks(g), best);
     if (spec->method != SOLVE_COORDINATE && spec->budget < INFINITY) {
         nlopt_search_spec how = {spec->budget, price, spec->seed, spec->evaluations};
 
         if (price <= 0)
             how.price = oracle_solve(j->s, spec->max_exit, spec->budget).price;
         if (!how.evaluations)
-            how.evaluations = default_evaluations(g);
+            how.evaluations = default_evaluations(g, spec->method);
         j->evaluations += nlopt_search(g, &how, best);
     }
-    if (spec->method == SOLVE_BEST) {
+    if (spec->method == SOLVE_BEST)
         coordinate_fill(c, spec->budget, REFINE_SWEEPS, best);
-        coordinate_pairs(c, spec->budget, pair_work / 2, best);
-    }
+    if (spec->method != SOLVE_NLOPT)
+        coordinate_pairs(c, spec->budget, pair_work, best);
     j->evaluations += coordinate_passes(c);
     coordinate_free(c);
     return DEER_OK;
@@ -245,11 +256,60 @@ static deer_status search_sampled(job *j, int64_t stride, const grid *whole, can
     return status ? status : refine(j, tau, whole, best, err);
 }
 
+/* ---------------------------------------------------------------- all steps, exactly ------- */
+
+/* Takes tau for x when it is better on all steps and keeps the budget. */
+static void offer(job *j, const float *tau, solution *x)
+{
+    evaluation e;
+
+    steps_evaluate(j->s, tau, x->max_exit, &e);
+    j->evaluations++;
+    if (e.cost > j->spec->budget || (x->found.cost <= j->spec->budget && e.loss >= x->found.loss))
+        return;
+    memcpy(x->tau, tau, (size_t)(x->max_exit + 1) * sizeof *tau);
+    x->found = e;
+}
+
+/* Ranks that share levels know thresholds only nearly: those that the search began with are
+ * compared as they are. */
+static void compare_with_starts(job *j, solution *x)
+{
+    for (int d = 0; d < 3; d++)
+        if (j->has_official[d])
+            offer(j, j->official[d].tau, x);
+}
+
+/* The best value of each threshold among all deltas near it. */
+static deer_status refine_exactly(job *j, solution *x, deer_error *err)
+{
+    coordinate *c = NULL;
+    candidate y;
+    float tau[DEER_MAX_EXITS];
+    grid g;
+    deer_status status;
+
+    if (grid_make_near(j->s, x->max_exit, x->tau, &g, err))
+        return DEER_FAILED;
+    status = coordinate_new(&g, &c, err);
+    if (!status) {
+        grid_cuts(&g, x->tau, y.cut);
+        coordinate_fill(c, j->spec->budget, REFINE_SWEEPS, &y);
+        grid_thresholds(&g, y.cut, tau);
+        offer(j, tau, x);
+        j->evaluations += coordinate_passes(c);
+    }
+    coordinate_free(c);
+    grid_free(&g);
+    return status;
+}
+
 static deer_status run_search(job *j, solution *x, deer_error *err)
 {
     int64_t stride = j->s->n * (j->spec->max_exit + 1) / SAMPLE;
     grid whole;
     candidate best;
+    bool exact;
     deer_status status;
 
     if (grid_make(j->s, j->spec->max_exit, 1, &whole, err))
@@ -258,7 +318,16 @@ static deer_status run_search(job *j, solution *x, deer_error *err)
     status = stride <= 1 ? search_grid(j, &whole, &best, err)
                          : search_sampled(j, stride, &whole, &best, err);
     grid_thresholds(&whole, best.cut, x->tau);
+    exact = whole.exact;
     grid_free(&whole);
+    steps_evaluate(j->s, x->tau, x->max_exit, &x->found);
+    compare_with_starts(j, x);
+    if (!status && !exact && x->found.cost <= j->spec->budget)
+        status = refine_exactly(j, x, err);
+    for (int k = 0; k < x->max_exit; k++)
+        if (x->tau[k] == OFFICIAL_NEVER)
+            x->tau[k] = -INFINITY;
+    x->tau[x->max_exit] = INFINITY;
     x->parameter = NAN;
     snprintf(x->solver, sizeof x->solver, "%s seed %llu", solve_method_name(j->spec->method),
              (unsigned long long)j->spec->seed);
