@@ -13,7 +13,7 @@
 #ifndef RUNTIME_EXIT_POLICY_H
 #define RUNTIME_EXIT_POLICY_H
 
-#include "runtime/deer.h"
+#include "runtime/deer_replay.h"
 
 /* True when exit `exit` is taken: value <= tau in float32, or it is the deepest one allowed. A NaN
  * never stops. Source: DeeR-VLA section 3.2; official ExitController.forward. */
