@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/random.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 static small_model small;
@@ -397,6 +398,33 @@ static void test_truncated(void **state)
     free(text);
 }
 
+/* A file's own budgets, as numbers of any size, turn the dial to their points: what was written is
+ * what is read. */
+static void test_dial_takes_its_own_budgets(void **state)
+{
+    deer_thresholds t, read;
+    uint64_t random = 5;
+
+    (void)state;
+    for (int file = 0; file < 40; file++) {
+        double budget = pow(10, -6 + 12 * random_uniform(&random, 0, 1)), given[DEER_MAX_POINTS];
+        thresholds_fix(model, 1, &t, NULL);
+        t.points = DEER_MAX_POINTS;
+        for (int i = 0; i < t.points; i++) {
+            budget *= 1 + random_uniform(&random, 1e-12, 0.1);
+            given[i] = budget;
+            t.point[i] = (deer_point){.budget_gflops = budget, .tau = {(float)i / 7, INFINITY}};
+        }
+        ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+        ok(thresholds_read(path, model, &read, &error));
+        for (int i = 0; i < t.points; i++) {
+            assert_true(read.point[i].budget_gflops == given[i]);
+            ok(deer_thresholds_set_budget(&read, given[i], &error));
+            assert_true(read.budget_gflops == given[i] && read.tau[0] == (float)i / 7);
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- writing ------------------ */
 
 static void refuse_saving(const char *to, const deer_thresholds *t, deer_status status,
@@ -486,6 +514,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guarantee_dial_and_reference),
         cmocka_unit_test(test_dial),
+        cmocka_unit_test(test_dial_takes_its_own_budgets),
         cmocka_unit_test(test_every_field),
         cmocka_unit_test(test_thresholds_bit_for_bit),
         cmocka_unit_test(test_criteria),
