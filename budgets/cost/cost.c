@@ -6,6 +6,7 @@
 
 #include "budgets/cost/modules.h"
 #include "budgets/cost/weights.h"
+#include "runtime/deer_replay.h"
 
 enum { VIEWS = 2 }; /* static and wrist camera, each through the tower and the resampler */
 

@@ -13,6 +13,7 @@
 #include "calib/criterion/combined.h"
 #include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
+#include "runtime/deer_replay.h"
 
 enum { BUDGETS = 7 };
 static const double shares[BUDGETS] = {0.2, 0.24, 0.28, 0.33, 0.4, 0.5, 0.6};

@@ -134,7 +134,7 @@ int data_import_main(int argc, char **argv)
     if (tool_outside(&self, "limit", j.limit, 1, INT_MAX) ||
         tool_outside(&self, "part-episodes", j.each, 1, 1000000) ||
         tool_outside(&self, "threads", j.threads, 1, TOOL_MOST_THREADS))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = run(&j, &err);
     if (status)
         return tool_fail(&self, status, &err);

@@ -66,7 +66,7 @@ int sim_picture_main(int argc, char **argv)
     if (tool_outside(&self, "moments", moments, 1, 16) ||
         tool_outside(&self, "steps", steps, 1, TABLETOP_MAX_STEPS) ||
         tool_ends_otherwise(&self, "out", out, ".png"))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     rgb = malloc((size_t)moments * 2 * SIDE * SIDE * 3);
     if (!rgb)
         return tool_fail(&self, deer_fail(&err, "out of memory"), &err);

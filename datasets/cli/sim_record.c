@@ -19,7 +19,7 @@ typedef struct {
     rollout_recording how;
     bool keep_failures;
     deer_model *model;
-    deer_thresholds thresholds;
+    deer_thresholds *thresholds;
     rollout_stage stage;
     demos_writer *writer;
     tool_progress progress;
@@ -32,7 +32,7 @@ static deer_status start(void *context, deer_error *err)
 {
     recording *r = context;
 
-    return rollout_stage_open(&r->stage, r->model, &r->thresholds, err);
+    return rollout_stage_open(&r->stage, r->model, r->thresholds, err);
 }
 
 /* An episode as bytes: the structure, then its arrays. */
@@ -180,6 +180,7 @@ static deer_status run(const request *q, recording *r, deer_error *err)
     if (!status)
         fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", q->out,
                 r->episodes, r->steps, seconds, (double)r->steps / seconds);
+    deer_thresholds_free(r->thresholds);
     deer_model_close(r->model);
     return status;
 }
@@ -227,7 +228,7 @@ int sim_record_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
     if (!understand(&self, &q, &r))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = run(&q, &r, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -232,7 +232,7 @@ int report_rollouts_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, rest, &n, &ended))
         return ended;
     if (check_names(&self, rest, n))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     rows = json_array();
     for (int i = 0; i < n && !status; i++)
         status = add_row(rows, rest[i], &first, &err);

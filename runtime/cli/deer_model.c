@@ -200,7 +200,7 @@ static int info(int argc, char **argv)
     if (!model)
         return tool_usage(&self, "which model file?");
     if (tool_outside(&self, "tokens", as.tokens, 1, MAX_TOKENS))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = show_named(model, &as, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

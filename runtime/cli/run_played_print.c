@@ -6,6 +6,7 @@
 #include "runtime/base/json_build.h"
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/tool.h"
+#include "runtime/deer_replay.h"
 
 void played_print_steps(const played_episode *e)
 {

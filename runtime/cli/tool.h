@@ -36,6 +36,16 @@ typedef enum {
                    */
 } tool_type;
 
+/* What a program ends with. */
+enum {
+    TOOL_DONE = 0,
+    TOOL_FAILED = 1,     /* a file, the system or the data */
+    TOOL_USAGE = 2,      /* the command line */
+    TOOL_INFEASIBLE = 3, /* a budget that nothing can meet, or that is exceeded */
+};
+
+int tool_exit_status(deer_status status);
+
 /* As the default of a TOOL_INT option: tells whether it was given. */
 #define TOOL_NOT_GIVEN LONG_MIN
 
@@ -70,7 +80,7 @@ typedef struct {
 bool tool_parse(const tool_command *command, int argc, char **argv, const char **rest, int *n_rest,
                 int *status);
 
-/* Prints "name: message" on stderr and returns the status. */
+/* Prints "name: message" on stderr and returns the exit status. */
 int tool_fail(const tool_command *command, deer_status status, const deer_error *err);
 
 /* The same for wrong usage: "name: message (see name --help)", status 2. */

@@ -9,6 +9,9 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "runtime/base/options.h"
+#include "runtime/base/threads.h"
+
 int model_layers_for(const deer_config *config, int exit)
 {
     return config->exit_layers[exit] + 1;
@@ -109,7 +112,6 @@ static deer_status open_model(const char *path, int max_exit, bool values, deer_
     deer_model *model = calloc(1, sizeof *model);
     deer_status status;
 
-    *out = NULL;
     if (!model)
         return deer_fail(err, "out of memory opening %s", path);
     status = safetensors_open(path, &model->file, err);
@@ -122,13 +124,37 @@ static deer_status open_model(const char *path, int max_exit, bool values, deer_
     return status;
 }
 
-deer_status deer_model_open(const char *path, int max_exit, deer_model **out, deer_error *err)
+deer_status deer_model_open(const char *path, int32_t max_exit, deer_model **out, deer_error *err)
 {
-    return open_model(path, max_exit, true, out, err);
+    return deer_model_open_with(path, max_exit, NULL, out, err);
+}
+
+deer_status deer_model_open_with(const char *path, int32_t max_exit,
+                                 const deer_model_options *options, deer_model **out,
+                                 deer_error *err)
+{
+    deer_model_options o;
+    deer_pool *before;
+    deer_status status;
+
+    if (!out)
+        return deer_fail_with(DEER_USAGE, err, "deer_model_open has nowhere to put the model");
+    *out = NULL;
+    if (!path)
+        return deer_fail_with(DEER_USAGE, err, "which model file?");
+    if (options_read("deer_model_options", &o, sizeof o, options, err))
+        return DEER_USAGE;
+    if (o.reserved)
+        return deer_fail_with(DEER_USAGE, err, "deer_model_options.reserved must be 0");
+    before = threads_enter(o.pool);
+    status = open_model(path, max_exit, true, out, err);
+    threads_leave(before);
+    return status;
 }
 
 deer_status model_describe(const char *path, deer_model **out, deer_error *err)
 {
+    *out = NULL;
     return open_model(path, DEER_ALL_EXITS, false, out, err);
 }
 
@@ -155,25 +181,25 @@ void deer_model_close(deer_model *model)
 
 const deer_config *deer_model_config(const deer_model *model)
 {
-    return &model->config;
+    return model ? &model->config : NULL;
 }
 
-int deer_model_max_exit(const deer_model *model)
+int32_t deer_model_max_exit(const deer_model *model)
 {
-    return model->max_exit;
+    return model ? model->max_exit : -1;
 }
 
 const char *deer_model_fingerprint(const deer_model *model)
 {
-    return model->fingerprint;
+    return model ? model->fingerprint : "";
 }
 
 const char *deer_model_type(const deer_model *model)
 {
-    return weight_dtype_name(model->decoder[0].qkv.w.type);
+    return model ? weight_dtype_name(model->decoder[0].qkv.w.type) : "";
 }
 
-size_t deer_model_bytes(const deer_model *model)
+uint64_t deer_model_bytes(const deer_model *model)
 {
-    return model->arena_bytes;
+    return model ? model->arena_bytes : 0;
 }

@@ -9,7 +9,7 @@ const char *deer_criterion_name(deer_criterion criterion)
 {
     static const char *const names[] = {"l2", "mean", "max", "cosine", "combined"};
 
-    return names[criterion];
+    return (unsigned)criterion < sizeof names / sizeof *names ? names[criterion] : "unknown";
 }
 
 static float cosine_distance(const float *p, const float *q)
@@ -29,6 +29,8 @@ float deer_criterion_delta(deer_criterion criterion, const float p[DEER_POSE],
 {
     float squares = 0, sum = 0, largest = 0;
 
+    if (!p || !q || (unsigned)criterion >= DEER_CRITERION_COMBINED)
+        return NAN;
     if (criterion == DEER_CRITERION_COSINE)
         return cosine_distance(p, q);
     for (int i = 0; i < DEER_POSE; i++) {
@@ -58,7 +60,7 @@ const char *deer_signal_name(deer_signal signal)
 {
     static const char *const names[] = {"delta", "turn", "margin"};
 
-    return names[signal];
+    return (unsigned)signal < DEER_SIGNALS ? names[signal] : "unknown";
 }
 
 double exit_signal_level(double signal)

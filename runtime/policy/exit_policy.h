@@ -13,7 +13,7 @@
 #ifndef RUNTIME_EXIT_POLICY_H
 #define RUNTIME_EXIT_POLICY_H
 
-#include "runtime/deer.h"
+#include "runtime/deer_replay.h"
 
 /* True when a criterion's value passes a threshold: value <= tau in float32. A value that is no
  * finite number never does, not even where tau is infinity. */

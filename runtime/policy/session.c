@@ -10,7 +10,6 @@
 #include "runtime/base/threads.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
-#include "runtime/policy/instruction.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* ---------------------------------------------------------------- life --------------------- */
@@ -53,64 +52,43 @@ static deer_status make_arena(deer_session *s, deer_error *err)
     return DEER_OK;
 }
 
-size_t deer_session_need(const deer_config *c, int threads)
+uint64_t deer_session_need(const deer_config *c, int32_t threads)
 {
     deer_session s;
 
+    if (!c || threads < 1)
+        return 0;
     return sizeof s + lay_out(&s, c, threads, NULL) * sizeof(float) +
            (size_t)c->max_text * sizeof *s.ids;
 }
 
-deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,
-                             deer_session **out, deer_error *err)
+deer_status session_make(deer_session *s, const deer_session_options *o, deer_error *err)
 {
-    deer_session *s = calloc(1, sizeof *s);
+    deer_status status = image_pair_prepare(s->plan, &o->static_view, &o->gripper_view,
+                                            s->model->config.image_size, err);
 
-    *out = NULL;
-    if (!s)
-        return deer_fail(err, "out of memory for a session");
-    s->model = model;
-    if (make_arena(s, err) || deer_session_set_thresholds(s, thresholds, err)) {
-        deer_session_free(s);
-        return DEER_FAILED;
-    }
-    deer_session_reset(s);
-    *out = s;
-    return DEER_OK;
+    if (!status)
+        status = make_arena(s, err);
+    threads_start(); /* not in the first step */
+    return status;
 }
 
-void deer_session_free(deer_session *s)
+deer_status session_adopt(deer_session *s, const deer_thresholds *t, deer_error *err)
 {
-    if (!s)
-        return;
-    image_plan_free(&s->plan[0]);
-    image_plan_free(&s->plan[1]);
-    free(s->ids);
-    free(s->arena);
-    free(s);
-}
-
-deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *t, deer_error *err)
-{
+    if (thresholds_check("these thresholds", t, err))
+        return DEER_USAGE;
     if (thresholds_check_model("these thresholds", t, s->model, err))
         return DEER_FAILED;
-    if (t->max_exit < 0 || t->max_exit > s->model->max_exit || t->steps_per_stage < 1)
+    if (t->max_exit > s->model->max_exit)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",
                          t->max_exit, s->model->max_exit);
-    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED)
-        return deer_fail(err, "the thresholds name no criterion that exists");
     s->thresholds = *t;
     if (s->last_exit > t->max_exit)
         s->last_exit = t->max_exit; /* until the next decision: never deeper than allowed */
     return DEER_OK;
 }
 
-deer_status deer_session_set_budget(deer_session *s, double average_gflops, deer_error *err)
-{
-    return deer_thresholds_set_budget(&s->thresholds, average_gflops, err);
-}
-
-void deer_session_reset(deer_session *s)
+void session_reset(deer_session *s)
 {
     const deer_config *c = &s->model->config;
     size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
@@ -122,47 +100,6 @@ void deer_session_reset(deer_session *s)
     memset(s->done, 0, sizeof s->done);
 }
 
-deer_status deer_session_set_instruction(deer_session *s, const char *instruction, deer_error *err)
-{
-    deer_status status =
-        instruction_from_text(s->model, instruction, s->ids, &s->tokens, s->backbone.embedded, err);
-
-    if (!status)
-        deer_session_reset(s);
-    return status;
-}
-
-deer_status deer_session_set_tokens(deer_session *s, const int32_t *ids, int count, deer_error *err)
-{
-    deer_status status =
-        instruction_from_ids(s->model, ids, count, s->ids, &s->tokens, s->backbone.embedded, err);
-
-    if (!status)
-        deer_session_reset(s);
-    return status;
-}
-
-int deer_session_tokens(const deer_session *s)
-{
-    return s->tokens;
-}
-
-const float *deer_session_lstm_h(const deer_session *s)
-{
-    return s->h;
-}
-
-const float *deer_session_lstm_c(const deer_session *s)
-{
-    return s->c;
-}
-
-size_t deer_session_bytes(const deer_session *s)
-{
-    return sizeof *s + s->arena_bytes + (size_t)s->model->config.max_text * sizeof *s->ids +
-           image_plan_bytes(&s->plan[0]) + image_plan_bytes(&s->plan[1]);
-}
-
 /* ---------------------------------------------------------------- step --------------------- */
 
 deer_status session_see(deer_session *s, const deer_observation *o, deer_error *err)
@@ -170,10 +107,10 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
     const deer_config *c = &s->model->config;
 
     if (s->tokens == 0)
-        return deer_fail(err, "the session has no instruction yet");
+        return deer_fail_with(DEER_USAGE, err, "the session has no instruction yet");
     profile_start(s->profile);
     if (image_pair_preprocess(s->plan, o, c, s->backbone.pixels, err))
-        return DEER_FAILED;
+        return DEER_USAGE;
     profile_mark(s->profile, PROFILE_PREPROCESS);
     vision_run(s->model, &s->backbone, 1);
     profile_mark(s->profile, PROFILE_VISION);
@@ -287,20 +224,15 @@ static bool is_finite(const deer_action *a)
     return finite;
 }
 
-static void clear(deer_action *a)
-{
-    *a = (deer_action){0};
-    for (int k = 0; k < DEER_MAX_EXITS; k++)
-        a->delta[k] = NAN;
-}
-
 deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
 {
     const deer_config *c = &s->model->config;
     size_t state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden * sizeof(float);
     head_state after;
 
-    clear(a);
+    *a = (deer_action){0};
+    for (int k = 0; k < DEER_MAX_EXITS; k++)
+        a->delta[k] = NAN;
     head_begin(s->model, &s->head, 1, s->h);
     profile_mark(s->profile, PROFILE_HEAD_BEGIN);
     if (s->step % s->thresholds.steps_per_stage == 0)
@@ -317,11 +249,4 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     s->step++;
     finish_action(c, a);
     return DEER_OK;
-}
-
-deer_status deer_step(deer_session *s, const deer_observation *observation, deer_action *a,
-                      deer_error *err)
-{
-    clear(a);
-    return session_see(s, observation, err) ? DEER_FAILED : session_act(s, a, err);
 }

@@ -3,6 +3,9 @@
 #ifndef RUNTIME_SESSION_H
 #define RUNTIME_SESSION_H
 
+#include <stdatomic.h>
+
+#include "runtime/deer_replay.h"
 #include "runtime/policy/backbone.h"
 #include "runtime/policy/head.h"
 #include "runtime/policy/image.h"
@@ -10,6 +13,8 @@
 
 struct deer_session {
     const deer_model *model;
+    deer_pool *pool;    /* the caller's, or NULL */
+    atomic_flag in_use; /* a thread is in one of the functions below */
     deer_thresholds thresholds;
     int32_t *ids; /* [max_text] */
     int tokens;
@@ -29,6 +34,14 @@ struct deer_session {
     void (*observe)(void *context, int layer, const float *hidden);
     void *observe_context;
 };
+
+/* Life of a session, behind the public functions, which check arguments and keep other threads out.
+ */
+deer_status session_make(deer_session *session, const deer_session_options *options,
+                         deer_error *err);
+deer_status session_adopt(deer_session *session, const deer_thresholds *thresholds,
+                          deer_error *err);
+void session_reset(deer_session *session);
 
 /* Images -> media tokens. */
 deer_status session_see(deer_session *session, const deer_observation *observation,

@@ -6,7 +6,6 @@
 
 #include "runtime/base/dtype.h"
 #include "runtime/base/json_file.h"
-#include "runtime/deer.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -291,13 +290,16 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
     return DEER_OK;
 }
 
-deer_status deer_thresholds_load(const char *path, const deer_model *model, deer_thresholds *t,
-                                 deer_error *err)
+deer_status thresholds_read(const char *path, const deer_model *model, deer_thresholds *t,
+                            deer_error *err)
 {
-    json_t *json = json_file_read(path, MAX_FILE, err);
+    json_t *json;
     deer_status status;
 
     memset(t, 0, sizeof *t);
+    if (!path)
+        return deer_fail_with(DEER_USAGE, err, "which thresholds file?");
+    json = json_file_read(path, MAX_FILE, err);
     if (!json)
         return DEER_FAILED;
     status = read_all(path, json, model, t, err);

@@ -79,12 +79,12 @@ static void run_head(deer_head *head, int rows, const uint16_t *feature, float *
         for (size_t i = 0; i < width; i++)
             x[i] = half_to_float(feature[(size_t)row * width + i]);
         deer_head_evaluate(head, 1, x, h, c, next, next + size, action + row * CACHE_ACTION,
-                           action + row * CACHE_ACTION + DEER_POSE);
+                           action + row * CACHE_ACTION + DEER_POSE, NULL);
     }
     if (taken >= 0) {
         for (size_t i = 0; i < width; i++)
             x[i] = half_to_float(feature[(size_t)taken * width + i]);
-        deer_head_evaluate(head, 1, x, h, c, next, next + size, x, x + DEER_POSE);
+        deer_head_evaluate(head, 1, x, h, c, next, next + size, x, x + DEER_POSE, NULL);
         memcpy(h, next, size * sizeof *h);
         memcpy(c, next + size, size * sizeof *c);
     }
@@ -102,7 +102,7 @@ static void recurrence_new(recurrence *r)
     const deer_config *config = deer_model_config(model);
     size_t size = (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
 
-    ok(deer_head_new(model, 1, &r->head, &err));
+    ok(deer_head_new(model, 1, NULL, &r->head, &err));
     r->h = calloc(size, sizeof *r->h);
     r->c = calloc(size, sizeof *r->c);
 }

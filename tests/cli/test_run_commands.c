@@ -24,6 +24,7 @@
 #include "datasets/demos/demos.h"
 #include "runtime/base/file.h"
 #include "runtime/import/official.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 enum { DEMOS = 3, STEPS = 6, SIDE = 40, MOST_ARGUMENTS = 24, FILE_LIMIT = 64 << 20 };
 
@@ -134,7 +135,7 @@ static void write_thresholds(const char *model_path, const char *to)
     deer_thresholds t;
 
     assert_int_equal(deer_model_open(model_path, DEER_ALL_EXITS, &model, &err), DEER_OK);
-    deer_thresholds_fixed(model, 2, &t);
+    thresholds_fix(model, 2, &t, NULL);
     t.tau[0] = 0.06f;
     t.tau[1] = 0.09f;
     t.promise.average_llm_gflops = 0.002;
@@ -509,14 +510,17 @@ static void exits_by_library(const char *demo, int exits[STEPS])
     deer_model *model;
     deer_session *session;
     deer_thresholds t;
+    deer_camera camera[2];
     demo_episode e;
     demos *d;
 
     assert_int_equal(demos_open(in_folder("demos.h5"), &d, &err), DEER_OK);
     assert_int_equal(demos_read(d, demos_find(d, demo), &e, &err), DEER_OK);
     assert_int_equal(deer_model_open(in_folder("model"), DEER_ALL_EXITS, &model, &err), DEER_OK);
-    assert_int_equal(deer_thresholds_load(in_folder("t.json"), model, &t, &err), DEER_OK);
-    assert_int_equal(deer_session_new(model, &t, &session, &err), DEER_OK);
+    assert_int_equal(thresholds_read(in_folder("t.json"), model, &t, &err), DEER_OK);
+    assert_int_equal(deer_session_new(model, &t, NULL, &session, &err), DEER_OK);
+    demo_episode_cameras(&e, &camera[0], &camera[1]);
+    assert_int_equal(deer_session_set_cameras(session, &camera[0], &camera[1], &err), DEER_OK);
     assert_int_equal(deer_session_set_instruction(session, e.instruction, &err), DEER_OK);
     for (int i = 0; i < STEPS; i++) {
         deer_observation seen = demo_episode_observation(&e, i);

@@ -15,6 +15,8 @@
 #include "runtime/kernels/isa.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
+#include "runtime/thresholds/thresholds_format.h"
+#include "tests/runtime/with_threads.h"
 
 /* float32 sums of up to 300 values of size 1: relative noise about 300 * 6e-8. */
 static const float tolerance = 2e-5f;
@@ -219,11 +221,11 @@ static void test_linear_is_reproducible(void **state)
         for (int s = 0; s < sets; s++) {
             bool fused = GENERIC_IS_FUSED || s < sets - 1;
             isa_use(list[s]);
-            deer_set_threads(1);
+            with_threads(1);
             linear(&ws, type || !fused || s == 0 ? z : y, x, &t.layer, M);
             if (type == WEIGHT_F32 && fused && s > 0)
                 assert_memory_equal(y, z, M * N * sizeof *y);
-            deer_set_threads(MOST_THREADS);
+            with_threads(MOST_THREADS);
             linear(&ws, y, x, &t.layer, M);
             assert_memory_equal(y, z, M * N * sizeof *y);
             for (int i = 0; i < M; i++) {
