@@ -228,10 +228,12 @@ $(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALI
 # The library for other programs. Its objects are position-independent and hide what is not marked
 # DEER_API; in the archive they are one object, in which hidden names are local: a program's own
 # functions, or another library's, can neither replace them nor be replaced by them.
+# (A sanitizer's own functions are the program's.)
+NO_UNDEFINED := $(if $(findstring -fsanitize,$(EXTRA_CFLAGS)),,-Wl,--no-undefined)
 $(RUNTIME): ALL_CFLAGS += -fPIC -fno-semantic-interposition
 $(LIBDEER_SO): $(RUNTIME)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -Wl,-Bsymbolic-functions $^ -o $@ $(RUNTIME_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) -Wl,-Bsymbolic-functions $^ -o $@ $(RUNTIME_LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(@F) $(BUILD)/libdeer.so
 $(LIBDEER): $(RUNTIME)
@@ -339,11 +341,13 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 .PHONY: check-style asan tsan clang lean check-aarch64 mutations fuzz fuzzers format
 
 SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-asan: ## every test under the address and undefined-behaviour sanitizers
+asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
+asan: check-deps ## every test under the address and undefined-behaviour sanitizers (also with CC=clang)
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
 	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
 
-tsan: ## the tests that start threads, under the thread sanitizer
+tsan: PACKAGES += $(TEST_PACKAGES)
+tsan: check-deps ## the tests that start threads, under the thread sanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=thread" \
 	  $(addprefix $(BUILD)/tsan/tests/,$(THREADED))
 	@BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)

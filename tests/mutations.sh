@@ -20,7 +20,7 @@ cp -a Makefile runtime datasets budgets calib tests reports bench "$tree"
 case $BUILD in
 /*) built=build ;;
 *) built=$BUILD && [ -d "$BUILD" ] && mkdir -p "$tree/$built" &&
-    tar -C "$BUILD" --exclude=./asan --exclude=./fuzz --exclude=./demo -cf - . | tar -C "$tree/$built" -xf - ;;
+    tar -C "$BUILD" --exclude=./asan --exclude=./fuzz --exclude=./demo --exclude=./clang --exclude=./tsan --exclude=./lean --exclude=./aarch64 --exclude=./deb -cf - . | tar -C "$tree/$built" -xf - ;;
 esac
 
 build() { # build TEST

@@ -213,7 +213,7 @@ record="$build/deer-sim record --tasks lift_red,press_button --episodes 2"
     nowhere 1 . $record --out "$files/none/new.h5"
     usage $record --out "$files/new.h5" --tasks juggle
     usage $record
-    nowhere 2 '--episodes must be 1 to 1000000, not 0' $record --out "$files/new.h5" --episodes 0
+    nowhere 2 '--episodes must be 1 to 1000000, not 0' "$build/deer-sim" record --out "$files/new.h5" --episodes 0
     nowhere 2 '--workers must be 1 to 1024, not 0' $record --out "$files/new.h5" --workers 0
     nowhere 2 '--row must be 1 to 5, not 6' $record --out "$files/new.h5" --row 6
     nowhere 2 '--keep-steps must be 1 to 60, not 0' $record --out "$files/new.h5" --keep-steps 0
