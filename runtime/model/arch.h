@@ -15,7 +15,7 @@
 #include "runtime/base/dtype.h"
 #include "runtime/deer.h"
 
-enum { ARCH_RANK = 4 };
+enum { ARCH_RANK = 4, ARCH_VIEWS = 2 /* images of an observation: static and wrist camera */ };
 
 /* What runs together. */
 typedef enum {
