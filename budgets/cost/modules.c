@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* modules.c - the tensors and attentions of a part, with how much goes through them. */
 #include "budgets/cost/modules.h"
 

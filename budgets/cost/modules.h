@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* modules.h - the arithmetic of each part of the architecture, from arch.h.
  *
  *   module_setting at = {.images = 1, .tokens = 14, .exits = 1};

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.c - the tensors of a part, counted. */
 #include "budgets/cost/weights.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* weights.h - how many numbers each part holds, and the bytes they take in a model file: arch.h,
  * summed up. docs/model-file.md has the types. */
 #ifndef BUDGETS_WEIGHTS_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* arch.c - the architecture, part by part, in order of execution. */
 #include "runtime/model/arch.h"
 

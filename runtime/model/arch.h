@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* arch.h - which tensors a model consists of: the one place that knows.
  *
  *   static void take(void *context, const arch_tensor *t) { ... }

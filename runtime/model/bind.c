@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bind.c - the arena: tensor by tensor in order of execution, each at whole cache lines. */
 #include "runtime/model/bind.h"
 

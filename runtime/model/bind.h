@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* bind.h - where each weight of a file belongs in memory.
  *
  *   size_t bytes = bind_bytes(&matched);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* embedding.c - the rows of the token embedding that an instruction needs, from the file. */
 #include <errno.h>
 #include <math.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* fingerprint.c - one number for a configuration and its weights. */
 #include <stdio.h>
 

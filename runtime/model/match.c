@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* match.c - goes through the architecture beside a file, and notes everything that is wrong. */
 #include "runtime/model/match.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* match.h - the tensors that a configuration asks for, found among those of a file.
  *
  *   match m;

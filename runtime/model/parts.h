@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* parts.h - the weights of each part of a model in memory, packed for the kernels.
  *
  * A vector is a pointer to its floats, a matrix a `matrix`; arch.c says which tensor is which. */
