@@ -158,7 +158,7 @@ static void run_layer(bench *b)
         session_start(s);
     }
     session_layer(s, b->layer);
-    b->layer = (b->layer + 1) % model_layers_for(&b->model->config, b->exit);
+    b->layer = (b->layer + 1) % arch_layers(&b->model->config, b->exit);
 }
 
 static const float *hidden_after_all(bench *b, size_t *n)

@@ -40,8 +40,9 @@ typedef struct {
 
 static parameters count_parameters(const deer_config *c)
 {
-    parameters p = {weights_count(weights_vision(c)), weights_count(weights_resampler(c)),
-                    weights_count(weights_embedding(c)), weights_count(weights_head(c)), 0};
+    parameters p = {
+        weights_count(weights_of(c, ARCH_VISION)), weights_count(weights_of(c, ARCH_RESAMPLER)),
+        weights_count(weights_of(c, ARCH_EMBEDDING)), weights_count(weights_of(c, ARCH_HEAD)), 0};
 
     for (int i = 0; i <= c->exit_layers[c->exits - 1]; i++)
         p.decoder += weights_count(weights_layer(c, i));

@@ -218,11 +218,6 @@ json_t *config_to_json(const deer_config *c)
 
 /* ---------------------------------------------------------------- derived ------------------ */
 
-bool config_has_cross(const deer_config *c, int layer)
-{
-    return (layer + 1) % c->cross_every == 0;
-}
-
 void config_alibi_slopes(const deer_config *c, float *slopes)
 {
     int power = 1, n = c->heads;

@@ -218,7 +218,7 @@ static void self_block(const deer_model *model, const decoder_weights *l, backbo
 void decoder_layer(const deer_model *model, backbone_scratch *s, int layer,
                    const backbone_text *text)
 {
-    const decoder_weights *l = &model->decoder[layer];
+    const decoder_weights *l = &model->weights.decoder[layer];
 
     if (l->has_cross)
         cross_attention(model, &l->cross, s, text);

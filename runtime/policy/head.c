@@ -51,7 +51,7 @@ void head_begin(const deer_model *model, head_scratch *s, int n, const float *h)
     int hidden = c->lstm_hidden, layers = c->lstm_layers;
 
     for (int l = 0; l < layers; l++) {
-        const lstm_weights *w = &model->head.lstm[l];
+        const lstm_weights *w = &model->weights.head.lstm[l];
         float *to = s->recurrent + (size_t)l * (size_t)n * 4 * (size_t)hidden;
         linear_run(&s->ws, &(linear_job){.y = to,
                                          .x = h + (size_t)l * (size_t)hidden,
@@ -67,7 +67,7 @@ void head_begin(const deer_model *model, head_scratch *s, int n, const float *h)
 static void lstm_layer(const deer_model *model, head_scratch *s, int n, int states, int l,
                        const float *in, const float *c)
 {
-    const lstm_weights *w = &model->head.lstm[l];
+    const lstm_weights *w = &model->weights.head.lstm[l];
     size_t hidden = (size_t)model->config.lstm_hidden, layers = (size_t)model->config.lstm_layers;
     size_t gates = 4 * hidden;
     linear_layer ih = {.w = w->ih.w}; /* its bias is in the recurrent part */
@@ -119,10 +119,10 @@ void head_run(const deer_model *model, head_scratch *s, int n, int states, const
 
     for (int l = 0; l < config->lstm_layers; l++)
         lstm_layer(model, s, n, states, l, l ? s->out : pooled, c);
-    y = mlp_run(config, &model->head.pose, s, n);
+    y = mlp_run(config, &model->weights.head.pose, s, n);
     for (int i = 0; i < n * DEER_POSE; i++)
         pose[i] = tanhf(y[i]);
-    y = mlp_run(config, &model->head.gripper, s, n);
+    y = mlp_run(config, &model->weights.head.gripper, s, n);
     for (int i = 0; i < n; i++)
         gripper[i] = sigmoid(y[i]);
 }

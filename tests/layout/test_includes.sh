@@ -15,8 +15,8 @@ runtime/text        runtime/deer.h runtime/base/
 runtime/model       runtime/deer.h runtime/base/ runtime/kernels/ runtime/text/
 runtime/thresholds  runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/
 runtime/policy      runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/ runtime/model/ runtime/thresholds/
-runtime/import      runtime/deer.h runtime/base/ runtime/model/
-runtime             runtime/deer.h
+runtime/import      runtime/deer.h runtime/base/ runtime/text/ runtime/model/
+runtime             runtime/deer.h deer.h
 budgets/cost        runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/model/arch.h runtime/model/config.h
 budgets/machines    runtime/deer.h runtime/base/ budgets/cost/
 budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
