@@ -82,7 +82,7 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
                               "--confidence needs an average budget or --max-loss");
     if (a->table && !isnan(a->confidence) && !isnan(a->deviation) && isnan(a->largest_loss))
         return deer_fail_with(DEER_USAGE, err,
-                              "a promise of --max-loss needs --largest-loss, what a step can "
+                              "to guarantee --max-loss needs --largest-loss, what a step can "
                               "lose at most: no table can tell what other episodes may do");
     return DEER_OK;
 }
@@ -217,7 +217,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"gripper-weight", TOOL_DOUBLE, &a->gripper_weight, "W",
          "loss of a wrong gripper (default 0.2)"},
         {"confidence", TOOL_DOUBLE, &a->confidence, "C",
-         "promise the budget on unseen episodes: 0.9"},
+         "guarantee the budget on unseen episodes: 0.9"},
         {"max-loss", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
         {"max-deviation", TOOL_RENAMED, "max-loss", NULL, NULL},
         {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* calibrate.c - budgets, promise, thresholds, and what stands beside them. */
+/* calibrate.c - budgets, guarantee, thresholds, and what stands beside them. */
 #include "calib/pipeline/calibrate.h"
 
 #include <errno.h>
@@ -17,7 +17,7 @@ typedef struct {
     const calibrate_spec *spec;
     calibrated *x;
     const char *unit;  /* behind a budget in messages */
-    bool *for_solving; /* [episodes] of a promise, NULL: all */
+    bool *for_solving; /* [episodes] of a guarantee, NULL: all */
     calibration whole; /* as cached, up to the deepest exit allowed */
     onpolicy_result found, official;
     bool has_official;
@@ -151,7 +151,7 @@ static deer_status split(job *j, deer_error *err)
     return status;
 }
 
-static deer_status promise(job *j, deer_error *err)
+static deer_status solve_guaranteed(job *j, deer_error *err)
 {
     guarantee_spec *g = &j->guarantee;
     onpolicy_spec part = j->x->how;
@@ -166,15 +166,15 @@ static deer_status promise(job *j, deer_error *err)
     if (!status)
         status = guarantee_choose(g, &j->found.problem.s, j->found.x.tau, part.problem.max_exit,
                                   j->x->c->about.episodes, j->for_solving, judge, j,
-                                  &j->x->o.promised, err);
+                                  &j->x->o.guaranteed, err);
     if (!status)
-        memcpy(j->tau, j->x->o.promised.tau, sizeof j->tau);
+        memcpy(j->tau, j->x->o.guaranteed.tau, sizeof j->tau);
     return status;
 }
 
 /* ---------------------------------------------------------------- solving ------------------ */
 
-/* On the part that is for solving: a promise knows nothing of the others. */
+/* On the part that is for solving: a guarantee knows nothing of the others. */
 static deer_status fit_score(job *j, deer_error *err)
 {
     calibrated *x = j->x;
@@ -204,7 +204,7 @@ static deer_status show_on(job *j, deer_error *err)
 {
     const onpolicy_spec *how = &j->x->how;
 
-    if (how->history == HISTORY_RANDOM && !j->x->o.promised.given) {
+    if (how->history == HISTORY_RANDOM && !j->x->o.guaranteed.given) {
         j->x->p = j->found.problem;
         j->found.problem = (calibration){0};
         return DEER_OK;
@@ -223,7 +223,7 @@ static deer_status solve_officially(job *j, deer_error *err)
         official.problem.criterion = DEER_CRITERION_L2;
     steps_evaluate(&j->x->p.s, j->tau, official.problem.max_exit, &here);
     official.official_best = true;
-    if (j->x->o.promised.given)
+    if (j->x->o.guaranteed.given)
         official.solve.budget = here.cost;
     if (!isfinite(official.solve.budget))
         return DEER_OK;
@@ -246,9 +246,9 @@ static deer_status describe(job *j, deer_error *err)
     o->problem = how->problem;
     o->history = (outcome_history){.kind = how->history,
                                    .rounds = j->found.rounds,
-                                   .settled = j->found.settled,
-                                   .predicted = j->found.predicted.cost,
-                                   .first = j->found.first.cost};
+                                   .converged = j->found.converged,
+                                   .expected = j->found.expected.cost,
+                                   .used = j->found.first.cost};
     outcome_describe(o, &j->x->p, &j->found.x, j->tau, &j->official.problem,
                      j->has_official ? &j->official.x : NULL, how->solve.method);
     return outcome_judge(o, &j->x->p.s, err);
@@ -256,7 +256,8 @@ static deer_status describe(job *j, deer_error *err)
 
 static deer_status solve_all(job *j, deer_error *err)
 {
-    deer_status status = j->guarantee.confidence > 0 ? promise(j, err) : solve_plainly(j, err);
+    deer_status status =
+        j->guarantee.confidence > 0 ? solve_guaranteed(j, err) : solve_plainly(j, err);
 
     if (!status)
         status = show_on(j, err);

@@ -12,8 +12,8 @@
 typedef struct {
     history_kind kind;
     int rounds;
-    bool settled;
-    double predicted, first; /* cost of the first answer: as solved, and under its own history */
+    bool converged;
+    double expected, used; /* cost of the first answer: as solved, and with the exits it takes */
 } outcome_history;
 
 typedef struct {
@@ -34,7 +34,7 @@ typedef struct {
     double seconds;
     calibration_spec problem; /* criterion and loss; with has_scopes */
     outcome_history history;  /* with has_scopes */
-    guarantee promised;
+    guarantee guaranteed;
 } outcome;
 
 /* Average cost of a step of found, in the unit of the budget. */

@@ -441,7 +441,7 @@ static void same_dial(const json_t *file, cache *c, rule r, bool llm, int points
 
         read_tau(point, &r);
         look(c, &r, &s);
-        same_expected(field(point, "promise"), &s, r.max_exit);
+        same_expected(field(point, "expected"), &s, r.max_exit);
         assert_true((llm ? s.llm : s.total) <= budget * (1 + 1e-8));
         assert_true(budget > before);
         before = budget;
@@ -527,7 +527,7 @@ static void same_file(const json_t *file, const calibrate_spec *spec, cache *c, 
 
     look(c, &r, s);
     several_exits(s);
-    same_expected(field(file, "promise"), s, r.max_exit);
+    same_expected(field(file, "expected"), s, r.max_exit);
     same_reference(file, c, s, every);
 }
 
@@ -664,11 +664,11 @@ static void same_guarantee(const json_t *file, const calibrate_spec *spec, const
     assert_int_equal(json_integer_value(field(g, "tested_on_episodes")), n);
     assert_int_equal(json_integer_value(field(g, "solved_on_episodes")), EPISODES - n);
     assert_string_equal(json_string_value(field(g, "bound")), bound_name(spec->guarantee.bound));
-    assert_string_equal(json_string_value(field(g, "statement")), x->o.promised.statement);
+    assert_string_equal(json_string_value(field(g, "statement")), x->o.guaranteed.statement);
     r.only = for_testing;
     look(cached, &r, &s);
-    same("held-out cost", x->o.promised.tested_cost, spec->problem.scope_llm ? s.llm : s.total);
-    same("held-out loss", x->o.promised.tested_loss, s.loss);
+    same("held-out cost", x->o.guaranteed.tested_cost, spec->problem.scope_llm ? s.llm : s.total);
+    same("held-out loss", x->o.guaranteed.tested_loss, s.loss);
 }
 
 /* A share of full depth is of the episodes solved on. */
@@ -704,8 +704,8 @@ static void test_guaranteed_average(void **unused)
     budget = 0.7 * full_of_solved(&spec);
     same("guaranteed average", number(g, "average_gflops"), budget);
     same("budget", number(field(file, "budget"), "average_gflops"), budget);
-    assert_true(x->o.promised.tested_cost < budget);
-    assert_non_null(strstr(x->o.promised.statement, "probability at most 0.2:"));
+    assert_true(x->o.guaranteed.tested_cost < budget);
+    assert_non_null(strstr(x->o.guaranteed.statement, "probability at most 0.2:"));
     json_decref(file);
     calibrated_free(x);
 }
