@@ -214,7 +214,7 @@ int calib_check_main(int argc, char **argv)
     j.spec.gripper_weight = weight;
     status = cache_open(folder, &j.c, &err);
     if (!status && kind == HISTORY_ON_POLICY)
-        status = calibrate_open_model(j.c, model, &j.model, &err);
+        status = cache_open_model(j.c, model, &j.model, &err);
     if (!status)
         status = judge(&j, thresholds, (int)threads, &err);
     if (!status && json)

@@ -2,13 +2,11 @@
 /* calibrate.c - budgets, guarantee, thresholds, and what stands beside them. */
 #include "calib/pipeline/calibrate.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "calib/criterion/combined.h"
+#include "calib/criterion/criteria.h"
 #include "calib/pipeline/temporary.h"
 #include "calib/solve/frontier.h"
 
@@ -178,15 +176,16 @@ static deer_status solve_guaranteed(job *j, deer_error *err)
 static deer_status fit_score(job *j, deer_error *err)
 {
     calibrated *x = j->x;
+    const criterion *how = criterion_of(x->how.problem.criterion);
     combined_spec spec = {.problem = x->how.problem,
                           .episodes = j->for_solving,
                           .seed = x->how.solve.seed,
                           .threads = x->how.threads};
 
-    if (x->how.problem.criterion != DEER_CRITERION_COMBINED)
+    if (!how->fit)
         return DEER_OK;
     x->how.problem.score = x->score;
-    return combined_fit(x->c, x->model, &spec, x->score, err);
+    return how->fit(x->c, x->model, &spec, x->score, err);
 }
 
 static deer_status solve_plainly(job *j, deer_error *err)
@@ -219,7 +218,7 @@ static deer_status solve_officially(job *j, deer_error *err)
     evaluation here;
     deer_status status;
 
-    if (official.problem.criterion == DEER_CRITERION_COMBINED)
+    if (criterion_of(official.problem.criterion)->needs & CRITERION_NEEDS_DEER)
         official.problem.criterion = DEER_CRITERION_L2;
     steps_evaluate(&j->x->p.s, j->tau, official.problem.max_exit, &here);
     official.official_best = true;
@@ -301,29 +300,6 @@ static deer_status make_dial(job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- the whole way ------------ */
 
-deer_status calibrate_open_model(const cache *c, const char *path, deer_model **model,
-                                 deer_error *err)
-{
-    *model = NULL;
-    if (!path && !c->about.model_path[0])
-        return deer_fail(err, "%s does not say where its model is; give it with --model", c->dir);
-    if (!path && access(c->about.model_path, R_OK))
-        return deer_fail(err,
-                         "the model of %s, %s, cannot be read (%s); say where it is with --model, "
-                         "or use --history full",
-                         c->dir, c->about.model_path, strerror(errno));
-    if (deer_model_open(path ? path : c->about.model_path, DEER_ALL_EXITS, model, err))
-        return DEER_FAILED;
-    if (!strcmp(deer_model_fingerprint(*model), c->about.model))
-        return DEER_OK;
-    deer_fail(err, "%s (%.8s) is not the model that the cache %s is of (%.8s)",
-              path ? path : c->about.model_path, deer_model_fingerprint(*model), c->dir,
-              c->about.model);
-    deer_model_close(*model);
-    *model = NULL;
-    return DEER_FAILED;
-}
-
 /* Replays where that is asked for, and opens the cache. */
 static deer_status open_source(const calibrate_source *from, calibrated *x, deer_error *err)
 {
@@ -356,7 +332,7 @@ static deer_status run(job *j, const char *model, deer_error *err)
         status = decide_budgets(j, err);
     only_dial = spec->only_dial && !isfinite(j->x->how.solve.budget);
     if (!status && spec->history != HISTORY_FULL)
-        status = calibrate_open_model(j->x->c, model, &j->x->model, err);
+        status = cache_open_model(j->x->c, model, &j->x->model, err);
     if (!status)
         status = fit_score(j, err);
     if (!status)

@@ -67,8 +67,4 @@ deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, 
                       deer_error *err);
 void calibrated_free(calibrated *x);
 
-/* The model of a cache: path when not NULL, else where replay found it. Must be the cache's. */
-deer_status calibrate_open_model(const cache *c, const char *path, deer_model **model,
-                                 deer_error *err);
-
 #endif

@@ -46,7 +46,7 @@ void outcome_describe(outcome *o, const calibration *p, const solution *found, c
                       const calibration *official_p, const solution *official, solve_method method);
 
 /* Fills in the oracle and the gaps, of the steps that o was described on. The score that other
- * criteria are judged by looks at deltas, so the combined criterion gets none. */
+ * criteria are judged by looks at deltas, so a fitted criterion gets none. */
 deer_status outcome_judge(outcome *o, const steps *s, deer_error *err);
 
 #endif

@@ -130,19 +130,6 @@ deer_status trust_guarantee(const calibration *p, const question *q, const succe
 
 /* ---------------------------------------------------------------- own history -------------- */
 
-static deer_status open_own_model(const cache *c, const char *path, deer_model **model,
-                                  deer_error *err)
-{
-    if (deer_model_open(path, DEER_ALL_EXITS, model, err))
-        return DEER_FAILED;
-    if (!strcmp(deer_model_fingerprint(*model), c->about.model))
-        return DEER_OK;
-    deer_fail(err, "%s (%.8s) is not the model that the cache %s is of (%.8s)", path,
-              deer_model_fingerprint(*model), c->dir, c->about.model);
-    deer_model_close(*model);
-    return DEER_FAILED;
-}
-
 deer_status trust_on_policy(cache *c, const char *model, const calibration_spec *spec,
                             const sweep_point *x, int threads, trust *t, deer_error *err)
 {
@@ -154,7 +141,7 @@ deer_status trust_on_policy(cache *c, const char *model, const calibration_spec 
     calibration_actions actions = {0};
     calibration own;
     evaluation e;
-    deer_status status = open_own_model(c, model, &policy, err);
+    deer_status status = cache_open_model(c, model, &policy, err);
 
     if (status)
         return status;
