@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* bench.c - deer-calib bench: the solver's speed, its methods compared, and the coverage of
- * promises, and which signals would help. */
+ * guarantees, and which signals would help. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,7 +188,7 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
     return DEER_OK;
 }
 
-/* One draw: thresholds promised from n episodes. Status as guarantee_choose. */
+/* One draw: thresholds guaranteed from n episodes. Status as guarantee_choose. */
 static deer_status draw(int n, uint64_t seed, bound_kind bound, guarantee *g, deer_error *err)
 {
     guarantee_spec spec = {.confidence = 0.9,
@@ -250,7 +250,7 @@ static deer_status bench_coverage(int draws, deer_error *err)
     steps world;
     deer_status status = make(6, 20000, 0.2, 999, &world, err);
 
-    printf("promises of an average cost with confidence 0.9, on draws of n episodes\n");
+    printf("guarantees of an average cost with confidence 0.9, on draws of n episodes\n");
     printf("%8s  %-8s %6s %13s %13s %9s\n", "episodes", "bound", "draws", "broken", "budget used",
            "refused");
     for (size_t i = 0; i < 3 && !status; i++)

@@ -194,7 +194,7 @@ deer_status bench_signals(const char *dir, int threads, deer_error *err)
     deer_status status = cache_open(dir, &b.c, err);
 
     if (!status)
-        status = calibrate_open_model(b.c, NULL, &b.model, err);
+        status = cache_open_model(b.c, NULL, &b.model, err);
     if (!status)
         status = prepare(&b, err);
     if (!status)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - deer-calib check: what a thresholds file does on a cache, against what it promises. */
+/* check.c - deer-calib check: what a thresholds file does on a cache, against what is expected of
+ * it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,11 +79,11 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
 
 /* ---------------------------------------------------------------- output ------------------- */
 
-static void promised_row(const job *j, operating_point *row)
+static void expected_row(const job *j, operating_point *row)
 {
     const deer_promise *p = &j->t->promise;
 
-    *row = (operating_point){.name = "promised",
+    *row = (operating_point){.name = "expected",
                              .max_exit = j->t->max_exit,
                              .llm = p->average_llm_gflops,
                              .total = p->average_total_gflops,
@@ -121,7 +122,7 @@ static void print_people(const job *j, const char *thresholds)
     int last = j->c->exits - 1;
     double cost = found_cost(j), budget = j->t->budget_gflops;
 
-    promised_row(j, &rows[0]);
+    expected_row(j, &rows[0]);
     rows[1] = j->row;
     printf("%s (%s) on %s: %d episodes, %lld steps; made by %s\n\n", thresholds,
            weights_of(j->t->weights), j->c->dir, j->c->about.episodes, (long long)j->p.s.n,
@@ -129,7 +130,8 @@ static void print_people(const job *j, const char *thresholds)
     table_print(stdout, rows, 2, last + 1, calibration_fixed_cost(&j->p, j->p.llm, j->t->max_exit),
                 calibration_fixed_cost(&j->p, j->p.total, j->t->max_exit),
                 j->t->budget_is_llm ? "llm" : "total");
-    printf("\nper-step oracle at this cost: loss %.5f; dearest episode %.6g GFLOPs a step (%s)\n",
+    printf("\nper-step oracle at this cost: loss %.5f; most expensive episode %.6g GFLOPs a step "
+           "(%s)\n",
            j->oracle_loss, j->worst_episode, j->t->budget_is_llm ? "llm" : "total");
     if (isfinite(budget))
         printf("budget %.6g GFLOPs (%s): %s, %.1f%% of it used\n", budget,
@@ -139,12 +141,12 @@ static void print_people(const job *j, const char *thresholds)
 
 static deer_status print_machines(const job *j, deer_error *err)
 {
-    operating_point promised;
+    operating_point expected;
     json_t *json = table_json(&j->row);
     double budget = j->t->budget_gflops;
 
-    promised_row(j, &promised);
-    json_put(json, "promised", table_json(&promised));
+    expected_row(j, &expected);
+    json_put(json, "expected", table_json(&expected));
     json_put(json, "weights", *j->t->weights ? json_string(j->t->weights) : json_null());
     json_put(json, "scope", json_string(j->t->budget_is_llm ? "llm" : "total"));
     json_put(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
@@ -178,7 +180,7 @@ int calib_check_main(int argc, char **argv)
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
-        "deer-calib check", "judges a thresholds file on a cache, against its promises",
+        "deer-calib check", "judges a thresholds file on a cache, against what is expected of it",
         "--cache DIR --thresholds FILE [options]", options,
         "deer-calib check --cache held-out --thresholds thresholds.json\n"
         "deer-calib check --official deer.pth --thresholds \"0.02 0.01 100000\""};
@@ -213,7 +215,7 @@ int calib_check_main(int argc, char **argv)
     j.spec.gripper_weight = weight;
     status = cache_open(folder, &j.c, &err);
     if (!status && kind == HISTORY_ON_POLICY)
-        status = calibrate_open_model(j.c, model, &j.model, &err);
+        status = cache_open_model(j.c, model, &j.model, &err);
     if (!status)
         status = judge(&j, thresholds, (int)threads, &err);
     if (!status && json)

@@ -111,7 +111,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     memcpy(t->tau, o->found.tau, sizeof t->tau);
     memcpy(t->score, x->score, sizeof t->score);
     t->promise = promise_of(&o->found);
-    fill_guarantee(&o->promised, &t->guarantee);
+    fill_guarantee(&o->guaranteed, &t->guarantee);
     fill_points(x, t);
     fill_reference(x, &t->reference);
     snprintf(t->solver, sizeof t->solver, "%s", o->solver);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "calib/criterion/criteria.h"
 #include "calib/solve/oracle.h"
 
 double outcome_cost(const outcome *o)
@@ -49,7 +50,7 @@ deer_status outcome_judge(outcome *o, const steps *s, deer_error *err)
     o->gap_closed =
         o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
     o->held_out = (score_verdict){NAN, NAN};
-    if (o->has_scopes && o->problem.criterion == DEER_CRITERION_COMBINED)
+    if (o->has_scopes && criterion_of(o->problem.criterion)->fit)
         return DEER_OK;
     return score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, err);
 }

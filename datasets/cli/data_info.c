@@ -189,10 +189,11 @@ static json_t *warnings_of(const summary *s)
         json_push(list, json_string(text));
     }
     if (s->count < FEW_EPISODES) {
-        snprintf(text, sizeof text,
-                 "%d demonstrations are few: a promise on unseen episodes (--confidence) needs %d "
-                 "and more",
-                 s->count, FEW_EPISODES);
+        snprintf(
+            text, sizeof text,
+            "%d demonstrations are few: a guarantee on unseen episodes (--confidence) needs %d "
+            "and more",
+            s->count, FEW_EPISODES);
         json_push(list, json_string(text));
     }
     return list;

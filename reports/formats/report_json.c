@@ -478,7 +478,7 @@ static json_t *trust_json(const report *r)
 
     set_integer(json, "bootstrap_draws", r->w.draws);
     set_real(json, "confidence", r->q->confidence);
-    set_bool(json, "promised", r->trust.promised);
+    set_bool(json, "guaranteed", r->trust.guaranteed);
     set_text(json, "statement", r->trust.statement);
     if (r->trust.on_policy) {
         set_real(json, "own_history_cost_gflops", r->trust.own_cost);

@@ -317,7 +317,7 @@ void page_frontier(FILE *out, const report *r)
     const char *title[] = {"Budget, GFLOPs",
                            "Average, GFLOPs",
                            "of full depth, %",
-                           "Loss (95% of redrawn episodes)",
+                           "Loss (95% of bootstrap samples)",
                            "Official heuristic",
                            "No rule below",
                            "% of steps leaving at exits 0, 1, ..",
@@ -473,9 +473,9 @@ void page_trust(FILE *out, const report *r)
             "its worst.</dd>\n",
             r->w.draws, (unsigned long long)r->q->seed);
     term(out, "Guarantee");
-    fputs(r->trust.promised ? "Budget and thresholds that a third of the episodes ask for, "
-                              "tested on the others (as cached): "
-                            : "None: ",
+    fputs(r->trust.guaranteed ? "Budget and thresholds that a third of the episodes ask for, "
+                                "tested on the others (as cached): "
+                              : "None: ",
           out);
     text_html(out, r->trust.statement);
     fputs("</dd>\n", out);

@@ -156,8 +156,11 @@ static deer_status read_scores(const char *path, const json_t *json, deer_thresh
     return DEER_OK;
 }
 
-static void read_promise(const json_t *p, int exits, deer_promise *promise)
+/* What is expected; earlier files call it a promise. */
+static void read_expected(const json_t *json, int exits, deer_promise *promise)
 {
+    const json_t *named = json_object_get(json, "expected");
+    const json_t *p = named ? named : json_object_get(json, "promise");
     const json_t *fractions = json_object_get(p, "exit_fraction");
 
     promise->average_llm_gflops = number_of(p, "average_llm_gflops");
@@ -217,7 +220,7 @@ static deer_status read_dial(const char *path, const json_t *json, deer_threshol
                              "%s: point %d of the dial needs %d thresholds and a budget above the "
                              "one before",
                              path, i, t->exits);
-        read_promise(json_object_get(from, "promise"), t->exits, &p->promise);
+        read_expected(from, t->exits, &p->promise);
     }
     return DEER_OK;
 }
@@ -282,7 +285,7 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
         read_tau(path, json, t, err) || read_exits(path, json, model, t, err) ||
         read_scores(path, json, t, err))
         return DEER_FAILED;
-    read_promise(json_object_get(json, "promise"), t->exits, &t->promise);
+    read_expected(json, t->exits, &t->promise);
     read_origin(json, t);
     if (read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
         read_reference(path, json, &t->reference, err))

@@ -552,7 +552,7 @@ static void test_episode_under_thresholds(void **state)
                            in_folder("t.json"), "--demos", in_folder("demos.h5"), "--demo",
                            "demo_1", "--json", NULL);
     json_t *episode = json_array_get(json_object_get(root, "episodes"), 0);
-    json_t *steps = json_object_get(episode, "step"), *promise = json_object_get(root, "promise");
+    json_t *steps = json_object_get(episode, "step"), *expected = json_object_get(root, "expected");
     int exits[STEPS], taken[3] = {0};
     double total = 0;
     deer_cost cost;
@@ -576,7 +576,7 @@ static void test_episode_under_thresholds(void **state)
         json_t *fraction = json_array_get(json_object_get(root, "exit_fraction"), k);
         assert_true(fabs(json_number_value(fraction) - (double)taken[k] / STEPS) < 1e-6);
     }
-    assert_true(number(promise, "average_llm_gflops") == 0.002);
+    assert_true(number(expected, "average_llm_gflops") == 0.002);
     json_decref(root);
 }
 
@@ -591,7 +591,7 @@ static void test_episode_at_fixed_exit(void **state)
     assert_true(number(root, "steps") == DEMOS * STEPS);
     assert_int_equal(json_array_size(fraction), 2);
     assert_true(json_number_value(json_array_get(fraction, 1)) == 1);
-    assert_true(json_is_null(json_object_get(root, "promise")));
+    assert_true(json_is_null(json_object_get(root, "expected")));
     assert_null(json_object_get(root, "profile"));
     json_decref(root);
 }

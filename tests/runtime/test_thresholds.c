@@ -161,6 +161,29 @@ static void test_dial(void **state)
     assert_true(t.tau[0] == 0 && t.tau[1] == INFINITY);
 }
 
+/* What is expected was called a promise in earlier files; they are still read. */
+static void test_earlier_name_of_expected(void **state)
+{
+    deer_thresholds t, u;
+    json_t *json, *dial;
+
+    (void)state;
+    deer_thresholds_fixed(model, 1, &t);
+    t.promise.loss = 0.25;
+    t.points = 1;
+    t.point[0] = (deer_point){.budget_gflops = 1, .tau = {0, INFINITY}, .promise = {.loss = 0.5}};
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    json = json_load_file(path, 0, NULL);
+    dial = json_array_get(json_object_get(json, "dial"), 0);
+    json_object_set(json, "promise", json_object_get(json, "expected"));
+    json_object_set(dial, "promise", json_object_get(dial, "expected"));
+    assert_int_equal(json_object_del(json, "expected") + json_object_del(dial, "expected"), 0);
+    assert_int_equal(json_dump_file(json, path, 0), 0);
+    json_decref(json);
+    ok(deer_thresholds_load(path, model, &u, &error));
+    assert_true(u.promise.loss == 0.25 && u.point[0].promise.loss == 0.5);
+}
+
 /* Decisions are made in float32: every float must come back as it was. */
 static void test_thresholds_bit_for_bit(void **state)
 {
@@ -516,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_dial),
         cmocka_unit_test(test_dial_takes_its_own_budgets),
         cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_earlier_name_of_expected),
         cmocka_unit_test(test_thresholds_bit_for_bit),
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_fixed),
