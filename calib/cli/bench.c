@@ -271,7 +271,7 @@ int calib_bench_main(int argc, char **argv)
         {"what", TOOL_STRING, &what, "W", "speed (default), methods, limits, coverage or signals"},
         {"draws", TOOL_INT, &draws, "N", "draws for coverage (default 300)"},
         {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
-        {"out", TOOL_STRING, &save, "FILE", "speed: keep the smallest problem as a table"},
+        {"out", TOOL_FILE, &save, "FILE", "speed: keep the smallest problem as a table"},
         {"save", TOOL_RENAMED, "out", NULL, NULL},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-calib bench", "measures the solvers on made-up problems",

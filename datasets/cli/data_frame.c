@@ -63,7 +63,7 @@ int data_frame_main(int argc, char **argv)
         {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
-        {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
+        {"out", TOOL_FILE, &out, "FILE", "PNG file to write, a .png (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data frame", "writes one camera image as a PNG",
                                "DEMOS --out FILE [options]", options,

@@ -111,7 +111,7 @@ int data_import_main(int argc, char **argv)
     const tool_option options[] = {
         {"calvin", TOOL_STRING, &j.folder, "DIR",
          "a split of CALVIN: task_D_D/training (required)"},
-        {"out", TOOL_STRING, &j.out, "FILE", "demonstrations file to write (required)"},
+        {"out", TOOL_FILE, &j.out, "FILE", "demonstrations file to write (required)"},
         {"limit", TOOL_INT, &j.limit, "N", "only the first N annotated episodes (default: all)"},
         {"part-episodes", TOOL_INT, &j.each, "N",
          "keep every N finished, for an import that is killed and started again (default 32)"},

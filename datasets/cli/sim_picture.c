@@ -43,7 +43,7 @@ int sim_picture_main(int argc, char **argv)
     const char *out = NULL, *task = "stack_red_on_blue";
     long seed = 0, moments = 4, steps = 6;
     const tool_option options[] = {
-        {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
+        {"out", TOOL_FILE, &out, "FILE", "PNG file to write, a .png (required)"},
         {"task", TOOL_STRING, &task, "NAME", "what the expert does (default stack_red_on_blue)"},
         {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
         {"moments", TOOL_INT, &moments, "N", "pictures side by side, 1 to 16 (default 4)"},

@@ -197,7 +197,7 @@ int sim_record_main(int argc, char **argv)
                  .row = 1,
                  .noise = 0.7};
     const tool_option options[] = {
-        {"out", TOOL_STRING, &q.out, "FILE", "demonstrations file to write (required)"},
+        {"out", TOOL_FILE, &q.out, "FILE", "demonstrations file to write (required)"},
         {"tasks", TOOL_STRING, &q.tasks, "NAMES",
          "tasks or families, comma-separated (default all)"},
         {"episodes", TOOL_INT, &q.episodes, "N", "episodes per task (default 10)"},

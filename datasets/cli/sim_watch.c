@@ -231,8 +231,8 @@ int sim_watch_main(int argc, char **argv)
     long seed = 0, exit_index = TOOL_NOT_GIVEN, fps = 5, every = 3;
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "policy (required)"},
-        {"out", TOOL_STRING, &out, "FILE", "animated WebP picture to write, a .webp"},
-        {"sheet", TOOL_STRING, &sheet, "FILE", "and/or a .png with every few frames side by side"},
+        {"out", TOOL_FILE, &out, "FILE", "animated WebP picture to write, a .webp"},
+        {"sheet", TOOL_FILE, &sheet, "FILE", "and/or a .png with every few frames side by side"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
         {"exit", TOOL_INT, &exit_index, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},

@@ -109,11 +109,12 @@ static deer_status officially(job *j, int i, deer_error *err)
 {
     solve_spec how = {.budget = j->w->budget[i], .max_exit = j->w->exits - 1};
     solution x;
+    deer_status status = solve_official_best(&j->p->s, &how, &x, err);
 
-    j->w->has_official[i] = !solve_official_best(&j->p->s, &how, &x, err);
-    if (j->w->has_official[i])
+    j->w->has_official[i] = !status;
+    if (!status)
         fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
-    return DEER_OK;
+    return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
 /* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and

@@ -211,7 +211,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"confidence", TOOL_DOUBLE, &q->confidence, "C", "of the guarantee (0.9)"},
         {"demos", TOOL_STRING, &q->demos, "FILE", "demonstrations, for pictures of hard moments"},
         {"model", TOOL_STRING, &q->model, "FILE", "policy, to judge thresholds on their own path"},
-        {"out", TOOL_STRING, &q->out, "FILE", "page to write (HTML)"},
+        {"out", TOOL_TEXT, &q->out, "FILE", "page to write (HTML)"},
         {"json", TOOL_OUTPUT, &q->json, "[FILE]",
          "the same numbers as JSON, printed unless FILE is named"},
         {"csv", TOOL_OUTPUT, &q->csv, "[FILE]",

@@ -211,9 +211,9 @@ int report_rollouts_main(int argc, char **argv)
     const char *out = NULL, *csv = NULL;
     bool json = false;
     const tool_option options[] = {
-        {"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+        {"out", TOOL_TEXT, &out, "FILE", "JSON summary to write"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
-        {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
+        {"csv", TOOL_TEXT, &csv, "FILE", "the same as a table"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",

@@ -276,7 +276,7 @@ int run_bench_main(int argc, char **argv)
         {"pin", TOOL_FLAG, &pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &b.profile, NULL,
          "time of each stage of the deepest exit, beside this machine's limits"},
-        {"profile-out", TOOL_STRING, &b.profile_out, "FILE",
+        {"profile-out", TOOL_TEXT, &b.profile_out, "FILE",
          "write (or complete) this machine's hardware profile"},
         {"hardware", TOOL_STRING, &b.hardware, "NAME|FILE",
          "print what this hardware profile says beside what was measured"},

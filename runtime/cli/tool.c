@@ -96,7 +96,11 @@ static bool store(const tool_option *o, const char *text)
     case TOOL_FLAG:
         *(bool *)o->value = true;
         return true;
+    case TOOL_TEXT:
+        text = strcmp(text, "-") ? text : FILE_STDOUT;
+        /* fall through */
     case TOOL_STRING:
+    case TOOL_FILE:
     case TOOL_OUTPUT:
         *(const char **)o->value = text;
         return *text != 0;
@@ -238,7 +242,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
     if (n_rest)
         *n_rest = count;
     *status = TOOL_DONE;
-    return false;
+    return tool_files_wrong(command, rest, count, status);
 }
 
 int tool_exit_status(deer_status status)

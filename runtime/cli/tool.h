@@ -31,6 +31,8 @@ typedef enum {
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
+    TOOL_FILE,   /* const char **: a file to write, which must have a name */
+    TOOL_TEXT,   /* const char **: a text to write into a file, or "-" for standard output */
     TOOL_OUTPUT, /* const char **: a file to write, or "-" for standard output where none follows */
     TOOL_RENAMED, /* const char [], the new name: an old spelling, accepted and said so; not in help
                    */
@@ -79,6 +81,11 @@ typedef struct {
  * after wrong usage (one line on stderr, status 2). */
 bool tool_parse(const tool_command *command, int argc, char **argv, const char **rest, int *n_rest,
                 int *status);
+
+/* Whether an output cannot be written, or would overwrite an input or another output; then prints
+ * so. tool_parse calls it. */
+bool tool_files_wrong(const tool_command *command, const char *const *rest, int n_rest,
+                      int *status);
 
 /* Prints "name: message" on stderr and returns the exit status. */
 int tool_fail(const tool_command *command, deer_status status, const deer_error *err);

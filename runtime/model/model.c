@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c - opening a model file: check its table, load the prefix, know who it is. */
 #include "runtime/model/model.h"
+#include "runtime/base/json_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@ deer_status model_read_config(const safetensors *file, deer_config *config, deer
             err, "%s holds no deer.config; is it a deer model? (see deer-model import)", path);
     json = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
     if (!json)
-        return deer_fail(err, "%s: deer.config is not JSON: %s", path, problem.text);
+        return deer_fail(err, "%s: deer.config is not JSON: %s", path, json_reason(&problem));
     status = config_from_json(path, json, config, err);
     json_decref(json);
     return status;

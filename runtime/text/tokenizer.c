@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "runtime/base/json_build.h"
+#include "runtime/base/json_file.h"
 #include "runtime/text/bpe.h"
 
 enum { MAX_WORD = 255 };
@@ -108,7 +109,7 @@ deer_status tokenizer_new(const char *where, const char *text, int vocab, tokeni
     t->json = json_loads(text, 0, &problem);
     if (!t->json) {
         tokenizer_free(t);
-        return deer_fail(err, "%s: the tokenizer is not JSON: %s", where, problem.text);
+        return deer_fail(err, "%s: the tokenizer is not JSON: %s", where, json_reason(&problem));
     }
     if (read_model(where, t, vocab, err)) {
         tokenizer_free(t);
@@ -149,7 +150,7 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
     *completed = NULL;
     if (!json_is_object(t.json)) {
         json_decref(t.json);
-        return deer_fail(err, "%s is no tokenizer.json: %s", where, problem.text);
+        return deer_fail(err, "%s is no tokenizer.json: %s", where, json_reason(&problem));
     }
     if (!json_is_array(json_object_get(t.json, "added_tokens")))
         json_put(t.json, "added_tokens", json_array());
