@@ -168,7 +168,7 @@ static void test_earlier_name_of_expected(void **state)
     json_t *json, *dial;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     t.promise.loss = 0.25;
     t.points = 1;
     t.point[0] = (deer_point){.budget_gflops = 1, .tau = {0, INFINITY}, .promise = {.loss = 0.5}};
@@ -180,7 +180,7 @@ static void test_earlier_name_of_expected(void **state)
     assert_int_equal(json_object_del(json, "expected") + json_object_del(dial, "expected"), 0);
     assert_int_equal(json_dump_file(json, path, 0), 0);
     json_decref(json);
-    ok(deer_thresholds_load(path, model, &u, &error));
+    ok(thresholds_read(path, model, &u, &error));
     assert_true(u.promise.loss == 0.25 && u.point[0].promise.loss == 0.5);
 }
 
