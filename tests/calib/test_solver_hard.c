@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* test_solver_hard.c - problems that make searching hard: a few losses that outweigh all others,
  * equal deltas, deltas that are no numbers, more steps than ranks. */
 #include <math.h>
