@@ -355,7 +355,7 @@ THREADED := test_threads test_session test_steady test_replay test_cache test_ke
 
 clang: PACKAGES += $(CLANG_PACKAGES) $(TEST_PACKAGES)
 clang: check-deps ## everything, compiled by clang without a warning
-	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS="-O1 -g" all tests
+	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS=-O0 all tests
 
 lean: PACKAGES = $(LEAN_PACKAGES)
 lean: check-deps ## the robot's deer-run, without HDF5

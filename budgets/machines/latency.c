@@ -137,7 +137,7 @@ static deer_range llm_time(const deer_config *c, const deer_latency *l, int last
 
     for (int i = 0; i <= last; i++)
         sum = deer_range_add(sum, arch_has_cross(c, i) ? l->layer_with_cross.total
-                                                         : l->layer_without_cross.total);
+                                                       : l->layer_without_cross.total);
     return sum;
 }
 

@@ -6,8 +6,8 @@
 
 #include "runtime/base/options.h"
 #include "runtime/base/threads.h"
-#include "runtime/policy/session.h"
 #include "runtime/policy/instruction.h"
+#include "runtime/policy/session.h"
 
 /* ---------------------------------------------------------------- doors -------------------- */
 
