@@ -12,6 +12,7 @@
 #include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 #include "runtime/cli/tool.h"
 #include "runtime/deer_replay.h"
 
@@ -33,10 +34,8 @@ static double highest_episode_cost(const job *j)
     long n = 0;
 
     for (int64_t i = 0; i < s->n; i++) {
-        int k = 0;
+        int k = tau_exit(s->delta + i, s->n, j->t->tau, j->t->max_exit);
 
-        while (k < j->t->max_exit && !(s->delta[k * s->n + i] <= j->t->tau[k]))
-            k++;
         sum += s->cost[s->group[i] * s->exits + k];
         n++;
         if (i + 1 == s->n || s->episode[i + 1] != s->episode[i]) {

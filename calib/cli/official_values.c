@@ -146,7 +146,7 @@ static void print_official(const solution *x, int exits)
 {
     printf("--thresholds");
     for (int k = 0; k < exits - 1; k++)
-        printf(" %.9g", fmax(-1e5, fmin(1e5, (double)x->tau[k])));
+        printf(" %.9g", tau_official(x->tau[k]));
     printf(" 100000.0\n");
 }
 

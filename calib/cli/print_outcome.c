@@ -7,6 +7,7 @@
 #include "calib/cli/settings.h"
 #include "calib/cli/table.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- people ------------------- */
 
@@ -14,10 +15,8 @@ static void print_thresholds(FILE *out, const operating_point *r)
 {
     fprintf(out, "tau:");
     for (int k = 0; k < r->max_exit; k++)
-        if (r->tau[k] < -1e7f)
-            fprintf(out, " never");
-        else if (r->tau[k] == INFINITY)
-            fprintf(out, " always");
+        if (tau_word(r->tau[k]))
+            fprintf(out, " %s", tau_word(r->tau[k]));
         else
             fprintf(out, " %.6g", (double)r->tau[k]);
     fprintf(out, r->max_exit ? "\n" : " none: one exit\n");
@@ -93,7 +92,7 @@ void outcome_print_official(FILE *out, const outcome *o)
 {
     fprintf(out, "--thresholds");
     for (int k = 0; k < o->found.max_exit; k++)
-        fprintf(out, " %.9g", fmax(-1e5, fmin(1e5, (double)o->found.tau[k])));
+        fprintf(out, " %.9g", tau_official(o->found.tau[k]));
     fprintf(out, " 100000.0\n");
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/tau.h"
 #include "runtime/deer_drift.h"
 
 /* ---------------------------------------------------------------- expected, guaranteed ----- */
@@ -63,10 +64,8 @@ static int64_t sum_episode(const steps *s, const operating_point *x, int64_t fro
 
     *sum = (episode_sum){0};
     for (; i < s->n && s->episode[i] == s->episode[from]; i++) {
-        int k = 0;
+        int k = tau_exit(s->delta + i, s->n, x->tau, x->max_exit);
 
-        while (k < x->max_exit && !(s->delta[k * s->n + i] <= x->tau[k]))
-            k++;
         sum->exits += k;
         sum->steps++;
         if (isfinite(s->delta[i])) {

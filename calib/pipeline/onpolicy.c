@@ -2,6 +2,8 @@
 /* onpolicy.c - solve, replay the head, solve again. */
 #include "calib/pipeline/onpolicy.h"
 
+#include "runtime/base/tau.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -176,8 +178,8 @@ static deer_status fixed_exit(cache *c, const deer_model *model, const onpolicy_
     calibration_free(&r->problem);
     r->x = (solution){.max_exit = last, .parameter = NAN};
     for (int i = 0; i < last; i++)
-        r->x.tau[i] = i < k ? -INFINITY : FLT_MAX;
-    r->x.tau[last] = INFINITY;
+        r->x.tau[i] = i < k ? TAU_NEVER : FLT_MAX;
+    r->x.tau[last] = TAU_ALWAYS;
     snprintf(r->x.solver, sizeof r->x.solver, "fixed exit %d", k);
     if (judge_part(c, model, spec, r->x.tau, &r->problem, err))
         return DEER_FAILED;

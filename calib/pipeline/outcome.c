@@ -8,6 +8,7 @@
 
 #include "calib/criterion/criteria.h"
 #include "calib/solve/oracle.h"
+#include "runtime/base/tau.h"
 
 double outcome_cost(const outcome *o)
 {
@@ -27,7 +28,7 @@ void outcome_describe(outcome *o, const calibration *p, const solution *found, c
     float never[DEER_MAX_EXITS];
     char name[64];
 
-    operating_point_never(last, never);
+    tau_never(last, never);
     operating_point_of(p, last == o->exits - 1 ? "full depth" : "deepest allowed", never, last,
                        &o->full);
     operating_point_of(p, solve_method_name(method), tau, last, &o->found);

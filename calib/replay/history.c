@@ -9,6 +9,7 @@
 #include "runtime/base/half.h"
 #include "runtime/base/jobs.h"
 #include "runtime/base/random.h"
+#include "runtime/base/tau.h"
 #include "runtime/base/threads.h"
 #include "runtime/deer_replay.h"
 #include "runtime/policy/exit_policy.h"
@@ -150,8 +151,8 @@ static int decide(const history_rule *rule, track *t, const float *pose, const f
 
     exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
     while (k < rule->max_exit &&
-           !exit_value_passes(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]),
-                              rule->tau[k]))
+           !tau_stops(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]),
+                      rule->tau[k]))
         k++;
     memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
     return k;

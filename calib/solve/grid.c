@@ -8,6 +8,7 @@
 
 #include "calib/problem/blocks.h"
 #include "calib/problem/order.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- levels ------------------- */
 
@@ -232,13 +233,13 @@ void grid_thresholds(const grid *g, const int *cut, float *tau)
         int c = cut[k];
 
         if (c == 0)
-            tau[k] = -INFINITY;
+            tau[k] = TAU_NEVER;
         else if (c == g->levels[k])
             tau[k] = g->largest[k][c - 1];
         else
             tau[k] = between(g->largest[k][c - 1], g->smallest[k][c]);
     }
-    tau[g->exits - 1] = INFINITY;
+    tau[g->exits - 1] = TAU_ALWAYS;
 }
 
 void grid_cuts(const grid *g, const float *tau, int *cut)

@@ -12,6 +12,7 @@
 #include "calib/solve/oracle.h"
 #include "calib/solve/solve_official.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/tau.h"
 
 /* Searches run on a sample of evenly taken steps with about this many step-exit pairs; the answer
  * is then refined on all steps. */
@@ -326,8 +327,8 @@ static deer_status run_search(job *j, solution *x, deer_error *err)
         status = refine_exactly(j, x, err);
     for (int k = 0; k < x->max_exit; k++)
         if (x->tau[k] == OFFICIAL_NEVER)
-            x->tau[k] = -INFINITY;
-    x->tau[x->max_exit] = INFINITY;
+            x->tau[k] = TAU_NEVER;
+    x->tau[x->max_exit] = TAU_ALWAYS;
     x->parameter = NAN;
     snprintf(x->solver, sizeof x->solver, "%s seed %llu", solve_method_name(j->spec->method),
              (unsigned long long)j->spec->seed);
@@ -356,8 +357,8 @@ static deer_status take_official(job *j, int d, solution *x, deer_error *err)
     *x = j->official[d];
     for (int k = 0; k < x->max_exit; k++)
         if (x->tau[k] == OFFICIAL_NEVER)
-            x->tau[k] = -INFINITY;
-    x->tau[x->max_exit] = INFINITY;
+            x->tau[k] = TAU_NEVER;
+    x->tau[x->max_exit] = TAU_ALWAYS;
     return DEER_OK;
 }
 

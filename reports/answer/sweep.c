@@ -11,6 +11,7 @@
 #include "calib/solve/oracle.h"
 #include "reports/answer/bootstrap.h"
 #include "runtime/base/jobs.h"
+#include "runtime/base/tau.h"
 
 /* Frontiers are walked from solved answers at these shares of the range of costs, and the best walk
  * counts at every budget. With many steps, walks are dear and nearly the same: then two for the
@@ -40,7 +41,7 @@ static void fill_point(const calibration *p, int deepest, const float *tau, swee
 
     *x = (sweep_point){.deepest = deepest};
     memcpy(x->tau, tau, (size_t)(deepest + 1) * sizeof *tau);
-    x->tau[deepest] = INFINITY;
+    x->tau[deepest] = TAU_ALWAYS;
     steps_evaluate(&p->s, x->tau, deepest, &e);
     x->cost = e.cost;
     x->loss = e.loss;
@@ -54,9 +55,7 @@ static void fill_fixed(job *j)
     float never[DEER_MAX_EXITS];
 
     for (int k = 0; k < j->w->exits; k++) {
-        for (int i = 0; i < k; i++)
-            never[i] = -INFINITY;
-        never[k] = INFINITY;
+        tau_never(k, never);
         fill_point(j->p, k, never, &j->w->fixed[k]);
     }
 }

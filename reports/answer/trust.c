@@ -9,6 +9,7 @@
 #include "calib/replay/history.h"
 #include "calib/solve/frontier.h"
 #include "reports/answer/fleet.h"
+#include "runtime/base/tau.h"
 
 /* Share of the episodes that thresholds are solved on; the rest tests them. */
 static const double solving_share = 1.0 / 3;
@@ -30,8 +31,7 @@ static double fixed_loss(const steps *s, int k)
     float never[DEER_MAX_EXITS];
     evaluation e;
 
-    for (int i = 0; i <= k; i++)
-        never[i] = -INFINITY;
+    tau_never(k, never);
     steps_evaluate(s, never, k, &e);
     return e.loss;
 }

@@ -9,6 +9,7 @@
 #include "reports/answer/assumptions.h"
 #include "reports/formats/text.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- small pieces ------------- */
 
@@ -115,9 +116,8 @@ static json_t *tau_json(const sweep_point *x)
     json_t *list = json_array();
 
     for (int k = 0; k < x->deepest; k++)
-        json_push(list, x->tau[k] == -INFINITY ? json_string("never")
-                        : isfinite(x->tau[k])  ? json_real((double)x->tau[k])
-                                               : json_string("always"));
+        json_push(list, tau_word(x->tau[k]) ? json_string(tau_word(x->tau[k]))
+                                            : json_real((double)x->tau[k]));
     json_push(list, json_null());
     return list;
 }

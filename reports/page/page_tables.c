@@ -7,6 +7,7 @@
 
 #include "reports/answer/assumptions.h"
 #include "reports/formats/text.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- cells -------------------- */
 
@@ -284,10 +285,8 @@ static void tau_cell(FILE *out, const sweep_point *x)
 {
     fputs("<td class=n>", out);
     for (int k = 0; k < x->deepest; k++) {
-        if (x->tau[k] == -INFINITY)
-            fputs("never", out);
-        else if (x->tau[k] == INFINITY)
-            fputs("always", out);
+        if (tau_word(x->tau[k]))
+            fputs(tau_word(x->tau[k]), out);
         else
             number(out, (double)x->tau[k]);
         fputs(" ", out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* exit_policy.c - when two exits agree. */
 #include "runtime/policy/exit_policy.h"
+#include "runtime/base/tau.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,14 +45,9 @@ float deer_criterion_delta(deer_criterion criterion, const float p[DEER_POSE],
                                               : largest;
 }
 
-bool exit_value_passes(float value, float tau)
-{
-    return isfinite(value) && value <= tau;
-}
-
 bool exit_policy_stop(const deer_thresholds *thresholds, int exit, float value)
 {
-    return exit >= thresholds->max_exit || exit_value_passes(value, thresholds->tau[exit]);
+    return exit >= thresholds->max_exit || tau_stops(value, thresholds->tau[exit]);
 }
 
 /* ---------------------------------------------------------------- combined ----------------- */

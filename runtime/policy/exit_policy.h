@@ -15,11 +15,7 @@
 
 #include "runtime/deer_replay.h"
 
-/* True when a criterion's value passes a threshold: value <= tau in float32. A value that is no
- * finite number never does, not even where tau is infinity. */
-bool exit_value_passes(float value, float tau);
-
-/* True when exit `exit` is taken: its value passes, or it is the deepest one allowed.
+/* True when exit `exit` is taken: its value passes (tau.h), or it is the deepest one allowed.
  * Source: DeeR-VLA section 3.2; official ExitController.forward. */
 bool exit_policy_stop(const deer_thresholds *thresholds, int exit, float value);
 

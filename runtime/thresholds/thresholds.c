@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/tau.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* ---------------------------------------------------------------- life --------------------- */
@@ -84,9 +85,7 @@ deer_status thresholds_fix(const deer_model *model, int exit, deer_thresholds *t
     t->exits = exit + 1;
     t->max_exit = exit;
     t->steps_per_stage = 1;
-    for (int k = 0; k < exit; k++)
-        t->tau[k] = -INFINITY;
-    t->tau[exit] = INFINITY;
+    tau_never(exit, t->tau);
     t->promise = (deer_promise){NAN, NAN, NAN, NAN, NAN, NAN, {0}};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
         t->promise.exit_fraction[k] = k == exit;

@@ -6,6 +6,7 @@
 
 #include "runtime/base/dtype.h"
 #include "runtime/base/json_file.h"
+#include "runtime/base/tau.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -29,7 +30,7 @@ static bool read_threshold(const json_t *value, float *tau)
     const char *word = json_string_value(value);
     double number = json_number_value(value);
 
-    *tau = word ? (strcmp(word, "never") ? INFINITY : -INFINITY) : (float)number;
+    *tau = word ? (strcmp(word, "never") ? TAU_ALWAYS : TAU_NEVER) : (float)number;
     return word ? !strcmp(word, "never") || !strcmp(word, "always")
                 : json_is_number(value) && fabs(number) < largest;
 }
@@ -44,7 +45,7 @@ static int read_tau_list(const json_t *list, float *tau)
     for (size_t k = 0; k + 1 < n; k++)
         if (!read_threshold(json_array_get(list, k), &tau[k]))
             return 0;
-    tau[n - 1] = INFINITY;
+    tau[n - 1] = TAU_ALWAYS;
     return (int)n;
 }
 

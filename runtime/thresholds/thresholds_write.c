@@ -8,6 +8,7 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* NaN (not known) is null. */
@@ -22,10 +23,9 @@ static json_t *tau_json(const float *tau, int max_exit)
     json_t *list = json_array();
 
     for (int k = 0; k <= max_exit; k++)
-        json_push(list, k == max_exit    ? json_null()
-                        : tau[k] < -1e7f ? json_string("never")
-                        : isinf(tau[k])  ? json_string("always")
-                                         : json_real((double)tau[k]));
+        json_push(list, k == max_exit      ? json_null()
+                        : tau_word(tau[k]) ? json_string(tau_word(tau[k]))
+                                           : json_real((double)tau[k]));
     return list;
 }
 
