@@ -29,7 +29,7 @@ build() { # build TEST
 }
 
 passes() { # passes TEST
-    (cd "$tree" && BUILD=$built timeout 300 "$built/tests/$1") >"$copy/log" 2>&1
+    (cd "$tree" && BUILD=$built timeout 1200 "$built/tests/$1") >"$copy/log" 2>&1
 }
 
 complain() { # complain WHAT TEST NAME
