@@ -85,7 +85,7 @@ RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
 MODEL_CLI := $(call cli,runtime/cli/deer_model.c runtime/cli/model_*.c)
 DATA_CLI  := $(call cli,datasets/cli/deer_data.c datasets/cli/data_*.c datasets/cli/png_file.c)
 SIM_CLI   := $(call cli,datasets/cli/deer_sim.c datasets/cli/sim_*.c datasets/cli/png_file.c)
-CALIB_CLI := $(call cli,calib/cli/*.c)
+CALIB_CLI := $(call cli,calib/cli/*.c calib/cli/bench/*.c)
 REPORT_CLI := $(call cli,reports/cli/*.c)
 
 RUNTIME_LIBS  := $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread

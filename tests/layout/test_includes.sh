@@ -50,6 +50,7 @@ git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 
         }
     }
     function folder_of(path) { sub(/\/[^\/]*$/, "", path); return path }
+    function cli_of(path) { sub(/\/cli\/.*/, "/cli/", path); return path }
     function allowed(from, to,   folder, i) {
         for (folder = folder_of(from); !(folder in count); folder = folder_of(folder))
             if (folder !~ /\//) return 0
@@ -61,7 +62,7 @@ git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 
         split($0, part, ":")
         file = part[1]; split($0, quoted, "\""); to = quoted[2]
         if (to !~ /\//) to = folder_of(file) "/" to # beside it
-        if (folder_of(file) == folder_of(to)) next
+        if (folder_of(file) == folder_of(to) || (file ~ /\/cli\// && cli_of(file) == cli_of(to))) next
         if (to !~ /\/cli\// && (file ~ /\/cli\// || allowed(file, to))) next
         if (file ~ /\/cli\// && to ~ /^runtime\/cli\/tool\.h$/) next # what every program shares
         if ((file " " to) in exception) { used[file " " to] = 1; next }

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "calib/cli/bench_limits.h"
-#include "calib/cli/bench_signals.h"
+#include "calib/cli/bench/bench.h"
 #include "calib/cli/commands.h"
 #include "calib/criterion/score.h"
 #include "calib/guarantee/guarantee.h"

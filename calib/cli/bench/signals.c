@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_signals.c - deer-calib bench --what signals: what is a criterion worth that sees more?
+/* signals.c - deer-calib bench --what signals: what is a criterion worth that sees more?
  *
  * Thresholds on delta against thresholds on a score (calib/criterion/combined.h) of some or all
  * signals, each fitted and solved on one half of the episodes and judged on the other under its own
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "calib/cli/bench_signals.h"
+#include "calib/cli/bench/bench.h"
 #include "calib/criterion/combined.h"
 #include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
