@@ -154,10 +154,54 @@ DEER_API deer_status deer_head_evaluate(deer_head *head, int32_t n, const float 
                                         float *c_next, float *pose, float *gripper,
                                         deer_error *err);
 
+/* ---------------------------------------------------------------- a step's exits ----------- */
+
 /* The criterion between an exit's pose and the previous exit's; not the combined one. NaN
  * when either is NULL or it is another criterion. */
 DEER_API float deer_criterion_delta(deer_criterion criterion, const float pose[DEER_POSE],
                                     const float previous[DEER_POSE]);
+
+/* A signal as the combined criterion sees it: log(max(signal, 1e-6)). */
+DEER_API double deer_signal_level(double signal);
+
+/* One step while its exits are tried, the first one first:
+ *
+ *   deer_exit_trial t;
+ *   deer_exit_trial_begin(&t, criterion, score, done, pseudo);    // the step's pseudo exit
+ *   for (int k = 0;; k++) {
+ *       ... run the layers up to exit k: pose, gripper ...
+ *       if (k == max_exit || deer_exit_trial_next(&t, pose, gripper) <= tau[k])
+ *           break;
+ *   }
+ */
+typedef struct {
+    deer_criterion criterion;
+    const deer_score *score;     /* [exits] of the combined criterion; NULL: not fitted yet, l2 */
+    float done[DEER_POSE];       /* pose at the step before */
+    float previous[DEER_POSE];   /* pose of the exit before */
+    int32_t exit;                /* tried next */
+    double signal[DEER_SIGNALS]; /* at the last one tried, of the combined criterion */
+} deer_exit_trial;
+
+/* done [6]: the pose done at the step before, 0 where there was none; pseudo [6]: this step's at
+ * the layer before the first exit. The score must outlive the trial. */
+DEER_API deer_status deer_exit_trial_begin(deer_exit_trial *trial, deer_criterion criterion,
+                                           const deer_score *score, const float done[DEER_POSE],
+                                           const float pseudo[DEER_POSE]);
+
+/* The criterion's value at the next exit, whose pose and gripper (probability of open) these are.
+ * NaN when anything it depends on is not finite, or is NULL. */
+DEER_API float deer_exit_trial_next(deer_exit_trial *trial, const float pose[DEER_POSE],
+                                    float gripper);
+
+/* ---------------------------------------------------------------- configurations ----------- */
+
+/* A configuration as the JSON text of a model file, which the caller frees; and back, where every
+ * field must be present, in range and consistent with the others. `where` (a file's name, say)
+ * starts the messages. */
+DEER_API deer_status deer_config_write(const deer_config *config, char **text, deer_error *err);
+DEER_API deer_status deer_config_read(const char *where, const char *text, deer_config *config,
+                                      deer_error *err);
 
 #ifdef __cplusplus
 }

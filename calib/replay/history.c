@@ -12,7 +12,6 @@
 #include "runtime/base/tau.h"
 #include "runtime/base/threads.h"
 #include "runtime/deer_replay.h"
-#include "runtime/policy/exit_policy.h"
 
 enum { BATCH = 64, WINDOW = 12, SAMPLE_FROM = 5, SAMPLE_TO = 11, WINDOW_STRIDE = 6 };
 
@@ -146,12 +145,12 @@ static void load_step(const worker *w, const track *t, int step, int slot)
 /* The first exit that passes; poses [R, 6], grippers [R]. */
 static int decide(const history_rule *rule, track *t, const float *pose, const float *gripper)
 {
-    exit_trial trial;
+    deer_exit_trial trial;
     int k = 0;
 
-    exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
+    deer_exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
     while (k < rule->max_exit &&
-           !tau_stops(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]),
+           !tau_stops(deer_exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]),
                       rule->tau[k]))
         k++;
     memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);

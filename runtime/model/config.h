@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "runtime/deer.h"
+#include "runtime/deer_replay.h"
 
 /* Reads and checks a configuration: every field present, in range and consistent with the others.
  * `where` (a file name) starts the messages. */

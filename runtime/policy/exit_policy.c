@@ -59,7 +59,7 @@ const char *deer_signal_name(deer_signal signal)
     return (unsigned)signal < DEER_SIGNALS ? names[signal] : "unknown";
 }
 
-double exit_signal_level(double signal)
+double deer_signal_level(double signal)
 {
     return log(signal < 1e-6 ? 1e-6 : signal); /* keeps a NaN */
 }
@@ -71,27 +71,34 @@ float exit_score(const deer_score *score, const double signal[DEER_SIGNALS])
     for (int j = 0; j < DEER_SIGNALS; j++) {
         if (!isfinite(signal[j]))
             return NAN;
-        sum += (double)score->weight[j] * exit_signal_level(signal[j]);
+        sum += (double)score->weight[j] * deer_signal_level(signal[j]);
     }
     return (float)exp(sum);
 }
 
 /* ---------------------------------------------------------------- a step ------------------- */
 
-void exit_trial_begin(exit_trial *t, deer_criterion criterion, const deer_score *score,
-                      const float done[DEER_POSE], const float pseudo[DEER_POSE])
+deer_status deer_exit_trial_begin(deer_exit_trial *t, deer_criterion criterion,
+                                  const deer_score *score, const float done[DEER_POSE],
+                                  const float pseudo[DEER_POSE])
 {
-    *t = (exit_trial){.criterion = criterion, .score = score};
+    if (!t || !done || !pseudo || (unsigned)criterion > DEER_CRITERION_COMBINED)
+        return DEER_USAGE;
+    *t = (deer_exit_trial){.criterion = criterion, .score = score};
     memcpy(t->done, done, sizeof t->done);
     memcpy(t->previous, pseudo, sizeof t->previous);
+    return DEER_OK;
 }
 
-float exit_trial_next(exit_trial *t, const float pose[DEER_POSE], float gripper)
+float deer_exit_trial_next(deer_exit_trial *t, const float pose[DEER_POSE], float gripper)
 {
-    bool combined = t->criterion == DEER_CRITERION_COMBINED;
-    float value =
-        deer_criterion_delta(combined ? DEER_CRITERION_L2 : t->criterion, pose, t->previous);
+    bool combined;
+    float value;
 
+    if (!t || !pose || t->exit < 0 || t->exit >= DEER_MAX_EXITS)
+        return NAN;
+    combined = t->criterion == DEER_CRITERION_COMBINED;
+    value = deer_criterion_delta(combined ? DEER_CRITERION_L2 : t->criterion, pose, t->previous);
     if (combined) {
         t->signal[DEER_SIGNAL_DELTA] = (double)value;
         t->signal[DEER_SIGNAL_TURN] =

@@ -172,7 +172,7 @@ static head_state decide(deer_session *s, deer_action *a)
     const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
     float pose[HEAD_ROWS][DEER_POSE];
-    exit_trial trial;
+    deer_exit_trial trial;
     head_state after;
     int layer = 0;
 
@@ -185,8 +185,8 @@ static head_state decide(deer_session *s, deer_action *a)
         pool(s, k == 0);
         after = evaluate(s, k ? 1 : 2, a, pose);
         if (k == 0)
-            exit_trial_begin(&trial, t->criterion, t->score, s->done, pose[0]);
-        a->delta[k] = exit_trial_next(&trial, a->pose, a->gripper_probability);
+            deer_exit_trial_begin(&trial, t->criterion, t->score, s->done, pose[0]);
+        a->delta[k] = deer_exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
         if (exit_policy_stop(t, k, a->delta[k]))
             return after;

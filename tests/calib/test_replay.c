@@ -79,13 +79,13 @@ static const float *action_at(const float *action, int64_t row, int exit_row)
 static int chosen_exit(const float *action, int64_t row, const deer_thresholds *t,
                        const float *last, float value[DEER_MAX_EXITS])
 {
-    exit_trial trial;
+    deer_exit_trial trial;
 
-    exit_trial_begin(&trial, t->criterion, t->score, last, action_at(action, row, 0));
+    deer_exit_trial_begin(&trial, t->criterion, t->score, last, action_at(action, row, 0));
     for (int k = 0;; k++) {
         const float *here = action_at(action, row, k + 1);
 
-        value[k] = exit_trial_next(&trial, here, here[DEER_POSE]);
+        value[k] = deer_exit_trial_next(&trial, here, here[DEER_POSE]);
         if (exit_policy_stop(t, k, value[k]))
             return k;
     }

@@ -12,7 +12,7 @@ cat >"$rules" <<'END'
 runtime/base        runtime/deer.h
 runtime/kernels     runtime/deer.h runtime/base/
 runtime/text        runtime/deer.h runtime/base/
-runtime/model       runtime/deer.h runtime/base/ runtime/kernels/ runtime/text/
+runtime/model       runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/
 runtime/thresholds  runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/
 runtime/policy      runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/ runtime/model/ runtime/thresholds/
 runtime/import      runtime/deer.h runtime/base/ runtime/text/ runtime/model/
@@ -28,15 +28,9 @@ reports             runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h ru
 END
 
 # FILE INCLUDE: allowed all the same.
-#   stage_log.h names the stages of a session that is being measured;
-#   cache_manifest.c keeps a model's configuration as a model file does;
-#   the other three decide where to stop as a session does.
+#   stage_log.h names the stages of a session that is being measured.
 cat >>"$rules" <<'END'
 budgets/measure/stage_log.h   runtime/policy/profile.h
-calib/cache/cache_manifest.c  runtime/model/config.h
-calib/criterion/combined.c    runtime/policy/exit_policy.h
-calib/problem/calibration.c   runtime/policy/exit_policy.h
-calib/replay/history.c        runtime/policy/exit_policy.h
 END
 
 git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 'reports/*.[ch]' |

@@ -450,6 +450,45 @@ static void test_heads(void **state)
     free(h);
 }
 
+static void test_exits(void **state)
+{
+    const float pose[DEER_POSE] = {0};
+    deer_exit_trial t;
+
+    (void)state;
+    assert_true(isnan(deer_signal_level(NAN)) && isfinite(deer_signal_level(-INFINITY)));
+    assert_int_equal(deer_exit_trial_begin(NULL, DEER_CRITERION_L2, NULL, pose, pose), DEER_USAGE);
+    assert_int_equal(deer_exit_trial_begin(&t, DEER_CRITERION_L2, NULL, NULL, pose), DEER_USAGE);
+    assert_int_equal(deer_exit_trial_begin(&t, DEER_CRITERION_L2, NULL, pose, NULL), DEER_USAGE);
+    assert_int_equal(deer_exit_trial_begin(&t, (deer_criterion)FAR, NULL, pose, pose), DEER_USAGE);
+    assert_int_equal(deer_exit_trial_begin(&t, DEER_CRITERION_L2, NULL, pose, pose), DEER_OK);
+    assert_true(isnan(deer_exit_trial_next(NULL, pose, 0.5f)));
+    assert_true(isnan(deer_exit_trial_next(&t, NULL, 0.5f)));
+    for (int k = 0; k < DEER_MAX_EXITS; k++)
+        assert_true(deer_exit_trial_next(&t, pose, 0.5f) == 0);
+    assert_true(isnan(deer_exit_trial_next(&t, pose, 0.5f))); /* no model has so many */
+}
+
+static void test_configurations(void **state)
+{
+    deer_config c;
+    char *text;
+
+    (void)state;
+    refuses(deer_config_write(NULL, &text, err));
+    refuses(deer_config_write(deer_model_config(model), NULL, err));
+    refuses(deer_config_read(NULL, "{}", &c, err));
+    refuses(deer_config_read("here", NULL, &c, err));
+    refuses(deer_config_read("here", "{}", NULL, err));
+    assert_int_equal(deer_config_read("here", "[1", &c, &error), DEER_FAILED);
+    says("here: ");
+    ok(deer_config_write(deer_model_config(model), &text, &error));
+    ok(deer_config_read("here", text, &c, &error));
+    assert_memory_equal(c.exit_layers, deer_model_config(model)->exit_layers, sizeof c.exit_layers);
+    assert_true(c.d_model == deer_model_config(model)->d_model);
+    free(text);
+}
+
 /* ---------------------------------------------------------------- whole -------------------- */
 
 /* Every function of the public headers is called in this file. */
@@ -535,6 +574,8 @@ int main(void)
         cmocka_unit_test(test_drift),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_configurations),
         cmocka_unit_test(test_none_is_left_out),
     };
 

@@ -563,18 +563,18 @@ static void test_score_of_delta_is_delta(void **state)
 
     (void)state;
     for (int i = 0; i < TRIALS; i++) {
-        exit_trial l2, score, power;
+        deer_exit_trial l2, score, power;
         double at[DEER_SIGNALS] = {[DEER_SIGNAL_DELTA] = (double)0.01f};
         float delta, value, tau = exit_score(&powers, at);
 
         draw_pose(&random, before, pose);
-        exit_trial_begin(&l2, DEER_CRITERION_L2, NULL, rest, before);
-        exit_trial_begin(&score, DEER_CRITERION_COMBINED, &same, rest, before);
-        exit_trial_begin(&power, DEER_CRITERION_COMBINED, &powers, rest, before);
-        delta = exit_trial_next(&l2, pose, 0.5f);
-        value = exit_trial_next(&score, pose, 0.5f);
+        deer_exit_trial_begin(&l2, DEER_CRITERION_L2, NULL, rest, before);
+        deer_exit_trial_begin(&score, DEER_CRITERION_COMBINED, &same, rest, before);
+        deer_exit_trial_begin(&power, DEER_CRITERION_COMBINED, &powers, rest, before);
+        delta = deer_exit_trial_next(&l2, pose, 0.5f);
+        value = deer_exit_trial_next(&score, pose, 0.5f);
         assert_true(delta > 1e-6f && value == delta);
-        assert_int_equal(exit_trial_next(&power, pose, 0.5f) <= tau, delta <= 0.01f);
+        assert_int_equal(deer_exit_trial_next(&power, pose, 0.5f) <= tau, delta <= 0.01f);
         stops += delta <= 0.01f;
         memcpy(before, pose, sizeof before);
     }
@@ -610,14 +610,14 @@ static void test_signals(void **state)
     float p[4][DEER_POSE], done[DEER_POSE] = {0.1f, -0.2f, 0.3f, 0, 0.5f, 0};
     deer_score score[3] = {{0}};
     unsigned random = 9;
-    exit_trial t;
+    deer_exit_trial t;
 
     (void)state;
     for (int i = 0; i < 4; i++)
         draw_pose(&random, i ? p[i - 1] : rest, p[i]);
-    exit_trial_begin(&t, DEER_CRITERION_COMBINED, score, done, p[0]);
+    deer_exit_trial_begin(&t, DEER_CRITERION_COMBINED, score, done, p[0]);
     for (int k = 0; k < 3; k++) {
-        assert_true(exit_trial_next(&t, p[k + 1], 0.7f) == 1); /* exp(0) */
+        assert_true(deer_exit_trial_next(&t, p[k + 1], 0.7f) == 1); /* exp(0) */
         assert_true(fabs(t.signal[DEER_SIGNAL_DELTA] - rms(p[k + 1], p[k])) < 1e-6);
         assert_true(fabs(t.signal[DEER_SIGNAL_TURN] - rms(p[k + 1], done)) < 1e-6);
         assert_true(fabs(t.signal[DEER_SIGNAL_MARGIN] - 0.2) < 1e-6);
@@ -646,11 +646,11 @@ static void test_score_of_no_number(void **state)
             }
     for (int i = 0; i < 3; i++) { /* from the pose, through a whole trial */
         deer_score score = {.weight = {-1, 1}};
-        exit_trial t;
+        deer_exit_trial t;
         float pose[DEER_POSE] = {0.1f, bad[i]}, pseudo[DEER_POSE] = {0}, done[DEER_POSE] = {0};
 
-        exit_trial_begin(&t, DEER_CRITERION_COMBINED, &score, done, pseudo);
-        assert_true(isnan(exit_trial_next(&t, pose, 0.9f)));
+        deer_exit_trial_begin(&t, DEER_CRITERION_COMBINED, &score, done, pseudo);
+        assert_true(isnan(deer_exit_trial_next(&t, pose, 0.9f)));
     }
 }
 
