@@ -10,6 +10,7 @@
 
 #include "budgets/cost/cost.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 #include "runtime/import/official.h"
 #include "runtime/import/pth.h"
 
