@@ -135,7 +135,7 @@ static deer_status find(const official_request *r, const problem *p, solution *x
                               "%s is no published model, so that its GFLOPs are not known: use "
                               "--avg-fraction",
                               r->path);
-    if (spec.method < SOLVE_OFFICIAL_EXP)
+    if (!solve_method_official(spec.method))
         spec.method = SOLVE_OFFICIAL_EXP;
     spec.budget = isnan(r->average) ? r->fraction * full : r->average;
     return solve(&p->s, &spec, x, err);

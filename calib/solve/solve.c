@@ -21,14 +21,6 @@ enum { SAMPLE = 196608, REFINE_SWEEPS = 6 };
 /* Step-exit pairs that moving two thresholds at once may look at. */
 static const double pair_work = 8e8;
 
-static const char *const method_names[] = {"best",         "coordinate",     "nlopt",
-                                           "official-exp", "official-gauss", "official-gamma"};
-
-const char *solve_method_name(solve_method method)
-{
-    return (unsigned)method < 6 ? method_names[method] : NULL;
-}
-
 int solve_deepest(const double *peak, const double *memory, int exits, double peak_limit,
                   double memory_limit)
 {
@@ -64,14 +56,25 @@ static deer_status check_feasible(const steps *s, const solve_spec *spec, deer_e
 
 /* ---------------------------------------------------------------- searches ----------------- */
 
-/* What one solve works with. */
+typedef struct job job;
+
+/* A way to solve. */
 typedef struct {
+    const char *name;
+    deer_status (*run)(job *j, solution *x, deer_error *err);
+    void (*search)(job *j, const grid *g, coordinate *c, candidate *best); /* of run_search */
+    official_distribution heuristic;                                       /* of run_heuristic */
+} solver;
+
+/* What one solve works with. */
+struct job {
     const steps *s;
     const solve_spec *spec;
+    const solver *how;
     solution official[3];
     bool has_official[3];
     long evaluations;
-} job;
+};
 
 static deer_status run_official(job *j, deer_error *err)
 {
@@ -135,14 +138,12 @@ static candidate best_start(const job *j, const grid *g)
     return best;
 }
 
-/* Of NLopt; fewer where the exact moves have been made before it. */
-static long default_evaluations(const grid *g, solve_method method)
+/* Of NLopt. */
+static long default_evaluations(const grid *g)
 {
     double work = (double)g->n * g->exits;
-    double n = 2e9 / (work + 1000);
 
-    n = fmin(fmax(n, 2000), 1500.0 * g->exits);
-    return (long)(method == SOLVE_BEST ? n / 3 : n);
+    return (long)fmin(fmax(2e9 / (work + 1000), 2000), 1500.0 * g->exits);
 }
 
 /* As many as take a like time as NLopt. */
@@ -153,36 +154,60 @@ static int default_kicks(const grid *g)
     return (int)fmin(fmax(4e7 / (work + 1000), 40), 20.0 * g->exits);
 }
 
+/* Descends from every start; what a unit of cost is worth in loss. */
+static double descend(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    candidate starts[STARTS] = {0};
+    int n = make_starts(j, g, starts);
+
+    return coordinate_search(c, j->spec->budget, starts, n, best);
+}
+
+/* Global search, where there is a budget to search under. price 0: not known. */
+static void explore(job *j, const grid *g, double price, long evaluations, candidate *best)
+{
+    const solve_spec *spec = j->spec;
+    nlopt_search_spec how = {spec->budget, price, spec->seed,
+                             spec->evaluations ? spec->evaluations : evaluations};
+
+    if (!(spec->budget < INFINITY))
+        return;
+    if (price <= 0)
+        how.price = oracle_solve(j->s, spec->max_exit, spec->budget).price;
+    j->evaluations += nlopt_search(g, &how, best);
+}
+
+static void search_coordinate(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    descend(j, g, c, best);
+    coordinate_pairs(c, j->spec->budget, pair_work, best);
+}
+
+static void search_nlopt(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    (void)c;
+    explore(j, g, 0, default_evaluations(g), best);
+}
+
+/* NLopt needs fewer evaluations where the exact moves have been made before it. */
+static void search_best(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    double budget = j->spec->budget, price = descend(j, g, c, best);
+
+    coordinate_kicks(c, budget, j->spec->seed, default_kicks(g), best);
+    explore(j, g, price, default_evaluations(g) / 3, best);
+    coordinate_fill(c, budget, REFINE_SWEEPS, best);
+    coordinate_pairs(c, budget, pair_work, best);
+}
+
 /* Searches a grid from best on. */
 static deer_status search_grid(job *j, const grid *g, candidate *best, deer_error *err)
 {
-    const solve_spec *spec = j->spec;
-    candidate starts[STARTS] = {0};
     coordinate *c = NULL;
-    double price = 0;
 
     if (coordinate_new(g, &c, err))
         return DEER_FAILED;
-    if (spec->method != SOLVE_NLOPT) {
-        int n = make_starts(j, g, starts);
-
-        price = coordinate_search(c, spec->budget, starts, n, best);
-    }
-    if (spec->method == SOLVE_BEST)
-        coordinate_kicks(c, spec->budget, spec->seed, default_kicks(g), best);
-    if (spec->method != SOLVE_COORDINATE && spec->budget < INFINITY) {
-        nlopt_search_spec how = {spec->budget, price, spec->seed, spec->evaluations};
-
-        if (price <= 0)
-            how.price = oracle_solve(j->s, spec->max_exit, spec->budget).price;
-        if (!how.evaluations)
-            how.evaluations = default_evaluations(g, spec->method);
-        j->evaluations += nlopt_search(g, &how, best);
-    }
-    if (spec->method == SOLVE_BEST)
-        coordinate_fill(c, spec->budget, REFINE_SWEEPS, best);
-    if (spec->method != SOLVE_NLOPT)
-        coordinate_pairs(c, spec->budget, pair_work, best);
+    j->how->search(j, g, c, best);
     j->evaluations += coordinate_passes(c);
     coordinate_free(c);
     return DEER_OK;
@@ -330,7 +355,7 @@ static deer_status run_search(job *j, solution *x, deer_error *err)
             x->tau[k] = TAU_NEVER;
     x->tau[x->max_exit] = TAU_ALWAYS;
     x->parameter = NAN;
-    snprintf(x->solver, sizeof x->solver, "%s seed %llu", solve_method_name(j->spec->method),
+    snprintf(x->solver, sizeof x->solver, "%s seed %llu", j->how->name,
              (unsigned long long)j->spec->seed);
     return status;
 }
@@ -362,6 +387,30 @@ static deer_status take_official(job *j, int d, solution *x, deer_error *err)
     return DEER_OK;
 }
 
+static deer_status run_heuristic(job *j, solution *x, deer_error *err)
+{
+    return take_official(j, (int)j->how->heuristic, x, err);
+}
+
+static const solver solvers[] = {
+    [SOLVE_BEST] = {"best", run_search, search_best, 0},
+    [SOLVE_COORDINATE] = {"coordinate", run_search, search_coordinate, 0},
+    [SOLVE_NLOPT] = {"nlopt", run_search, search_nlopt, 0},
+    [SOLVE_OFFICIAL_EXP] = {"official-exp", run_heuristic, NULL, OFFICIAL_EXP},
+    [SOLVE_OFFICIAL_GAUSS] = {"official-gauss", run_heuristic, NULL, OFFICIAL_GAUSS},
+    [SOLVE_OFFICIAL_GAMMA] = {"official-gamma", run_heuristic, NULL, OFFICIAL_GAMMA},
+};
+
+const char *solve_method_name(solve_method method)
+{
+    return (size_t)method < sizeof solvers / sizeof *solvers ? solvers[method].name : NULL;
+}
+
+bool solve_method_official(solve_method method)
+{
+    return solvers[method].run == run_heuristic;
+}
+
 deer_status solve_official_best(const steps *s, const solve_spec *spec, solution *x,
                                 deer_error *err)
 {
@@ -375,7 +424,7 @@ deer_status solve_official_best(const steps *s, const solve_spec *spec, solution
 
 deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
 {
-    job j = {.s = s, .spec = spec};
+    job j = {.s = s, .spec = spec, .how = &solvers[spec->method]};
     double started = clock_seconds();
     deer_status status = check_feasible(s, spec, err);
 
@@ -383,9 +432,7 @@ deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_erro
     if (status || run_official(&j, err))
         return status ? status : DEER_FAILED;
     x->max_exit = spec->max_exit;
-    status = spec->method >= SOLVE_OFFICIAL_EXP
-                 ? take_official(&j, (int)spec->method - (int)SOLVE_OFFICIAL_EXP, x, err)
-                 : run_search(&j, x, err);
+    status = j.how->run(&j, x, err);
     if (status)
         return status;
     steps_evaluate(s, x->tau, x->max_exit, &x->found);

@@ -29,6 +29,9 @@ typedef enum {
 /* "best", "coordinate", "nlopt", "official-exp", ..; NULL for no such value. */
 const char *solve_method_name(solve_method method);
 
+/* Whether it is one of the official heuristics. */
+bool solve_method_official(solve_method method);
+
 typedef struct {
     double budget; /* of the mean cost, in the unit of s->cost; infinity: none */
     int max_exit;
