@@ -98,7 +98,7 @@ static double found_cost(const job *j)
     return j->t->budget_is_llm ? j->row.llm : j->row.total;
 }
 
-/* Files have nine digits of a budget. */
+/* Files of earlier versions have nine digits of a budget. */
 static bool breaks_budget(const job *j)
 {
     return isfinite(j->t->budget_gflops) && found_cost(j) > j->t->budget_gflops * (1 + 1e-8);

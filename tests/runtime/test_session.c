@@ -589,6 +589,39 @@ static void test_a_step_allocates_nothing(void **state)
     deer_session_free(session);
 }
 
+/* A session computes with the threads of its own pool, and the same bits with any number. */
+static void test_pools_do_not_change_results(void **state)
+{
+    enum { POOLS = 3 };
+    static const int threads[POOLS] = {1, 2, 5};
+    deer_thresholds t = up_to(model, LAST, 0.05f);
+    deer_action expected[STEPS];
+    deer_session *own = session_of(model, &t);
+    film f;
+
+    (void)state;
+    shoot(&f, 21);
+    for (int i = 0; i < STEPS; i++)
+        expected[i] = step(own, &f, i);
+    for (int p = 0; p < POOLS; p++) {
+        const deer_pool_options how = {.size = sizeof how, .threads = threads[p]};
+        deer_session_options options = cameras;
+        deer_session *session;
+
+        ok(deer_pool_new(&how, &options.pool, &error));
+        assert_int_equal(deer_pool_threads(options.pool), threads[p]);
+        ok(deer_session_new(model, &t, &options, &session, &error));
+        ok(deer_session_set_tokens(session, ids, 4, &error));
+        for (int i = 0; i < STEPS; i++) {
+            deer_action a = step(session, &f, i);
+            assert_memory_equal(&a, &expected[i], sizeof a);
+        }
+        deer_session_free(session);
+        deer_pool_free(options.pool);
+    }
+    deer_session_free(own);
+}
+
 static void test_refuses(void **state)
 {
     deer_thresholds t = up_to(model, LAST, 0.1f), bad;
@@ -713,6 +746,7 @@ int main(void)
         cmocka_unit_test(test_bad_batches),
         cmocka_unit_test(test_batched_head),
         cmocka_unit_test(test_a_step_allocates_nothing),
+        cmocka_unit_test(test_pools_do_not_change_results),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_long_instructions_are_cut),
         cmocka_unit_test(test_overflow_moves_no_robot),
