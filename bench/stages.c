@@ -19,6 +19,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/cli/tool.h"
+#include "runtime/policy/backend_cpu.h"
 #include "runtime/policy/session.h"
 
 enum { CAMERA_HEIGHT = 480, CAMERA_WIDTH = 640 };
@@ -152,7 +153,7 @@ static void run_layer(bench *b)
     deer_session *s = b->session;
 
     if (b->layer == 0) {
-        memcpy(s->backbone.media, b->media,
+        memcpy(((cpu_work *)s->work)->backbone.media, b->media,
                2 * (size_t)b->model->config.resampler_latents *
                    (size_t)b->model->config.vision_width * sizeof *b->media);
         session_start(s);
@@ -166,7 +167,7 @@ static const float *hidden_after_all(bench *b, size_t *n)
     while (b->layer)
         run_layer(b);
     *n = (size_t)b->session->tokens * (size_t)b->model->config.d_model;
-    return b->session->backbone.hidden;
+    return ((cpu_work *)b->session->work)->backbone.hidden;
 }
 
 static void run_head(bench *b)
@@ -188,7 +189,7 @@ static void run_act(bench *b)
 
     b->layer = 0;
     session_reset(s);
-    memcpy(s->backbone.media, b->media,
+    memcpy(((cpu_work *)s->work)->backbone.media, b->media,
            2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width *
                sizeof *b->media);
     session_start(s);
@@ -217,29 +218,31 @@ static void run_preprocess(bench *b)
     deer_error err;
 
     if (image_pair_prepare(plan, &camera, &camera, b->model->config.image_size, &err) ||
-        image_pair_preprocess(plan, &seen, &b->model->config, b->session->backbone.pixels, &err))
+        image_pair_preprocess(plan, &seen, &b->model->config,
+                              ((cpu_work *)b->session->work)->backbone.pixels, &err))
         die("preprocess", err.message);
 }
 
 static const float *pixels(bench *b, size_t *n)
 {
     *n = 6 * (size_t)b->model->config.image_size * (size_t)b->model->config.image_size;
-    return b->session->backbone.pixels;
+    return ((cpu_work *)b->session->work)->backbone.pixels;
 }
 
 static void run_vision(bench *b)
 {
     size_t side = (size_t)b->model->config.image_size;
 
-    memcpy(b->session->backbone.pixels, b->pixels, 6 * side * side * sizeof *b->pixels);
-    vision_run(b->model, &b->session->backbone, 1);
-    resampler_run(b->model, &b->session->backbone, 1);
+    memcpy(((cpu_work *)b->session->work)->backbone.pixels, b->pixels,
+           6 * side * side * sizeof *b->pixels);
+    vision_run(b->model, &((cpu_work *)b->session->work)->backbone, 1);
+    resampler_run(b->model, &((cpu_work *)b->session->work)->backbone, 1);
 }
 
 static const float *media(bench *b, size_t *n)
 {
     *n = 2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width;
-    return b->session->backbone.media;
+    return ((cpu_work *)b->session->work)->backbone.media;
 }
 
 static deer_observation frame(const bench *b, size_t i)

@@ -5,7 +5,8 @@
 
 #include "runtime/base/threads.h"
 #include "runtime/deer_replay.h"
-#include "runtime/policy/backbone.h"
+#include "runtime/model/model.h"
+#include "runtime/policy/backend.h"
 #include "runtime/policy/image.h"
 #include "runtime/policy/instruction.h"
 
@@ -22,26 +23,24 @@ struct deer_batch {
     int *tokens;        /* [room] */
     int rows;           /* sum of tokens */
     image_plan plan[2]; /* static, gripper */
-    backbone_scratch scratch;
-    float *arena;
+    const backend *on;
+    void *work; /* its memory */
 };
 
 static deer_status make_room(deer_batch *b, deer_error *err)
 {
     const deer_config *c = &b->model->config;
     size_t text = (size_t)c->max_text, room = (size_t)b->room;
-    size_t floats = backbone_layout(c, threads_count(), b->room, &b->scratch, NULL);
 
     b->words = calloc(text, sizeof *b->words);
     b->embedded = calloc(text * (size_t)c->d_model, sizeof *b->embedded);
     b->ids = calloc(room * text, sizeof *b->ids);
     b->tokens = calloc(room, sizeof *b->tokens);
-    b->arena = aligned_alloc(64, floats * sizeof *b->arena);
-    if (!b->words || !b->embedded || !b->ids || !b->tokens || !b->arena)
-        return deer_fail(err, "out of memory for a batch of %d observations of %s (%zu bytes)",
-                         b->room, c->name, floats * sizeof *b->arena);
-    backbone_layout(c, threads_count(), b->room, &b->scratch, b->arena);
-    return DEER_OK;
+    if (!b->words || !b->embedded || !b->ids || !b->tokens)
+        return deer_fail(err, "out of memory for a batch of %d observations of %s", b->room,
+                         c->name);
+    b->on = &backend_cpu;
+    return b->on->open(b->model, b->room, 0, &b->work, err);
 }
 
 static deer_status make(deer_batch *b, deer_error *err)
@@ -87,7 +86,8 @@ void deer_batch_free(deer_batch *b)
         return;
     image_plan_free(&b->plan[0]);
     image_plan_free(&b->plan[1]);
-    free(b->arena);
+    if (b->on)
+        b->on->close(b->work);
     free(b->tokens);
     free(b->ids);
     free(b->embedded);
@@ -140,8 +140,8 @@ static deer_status see(deer_batch *b, const deer_observation *seen, deer_error *
     const deer_config *c = &b->model->config;
     size_t pixels = 2 * 3 * (size_t)c->image_size * (size_t)c->image_size;
     deer_pool *before = threads_enter(b->pool);
-    deer_status status =
-        image_pair_preprocess(b->plan, seen, c, b->scratch.pixels + (size_t)b->count * pixels, err);
+    deer_status status = image_pair_preprocess(
+        b->plan, seen, c, b->on->pixels(b->work) + (size_t)b->count * pixels, err);
 
     threads_leave(before);
     return status;
@@ -164,7 +164,7 @@ deer_status deer_batch_add(deer_batch *b, const deer_observation *seen, deer_err
     n = (size_t)b->word_count;
     d = (size_t)b->model->config.d_model;
     memcpy(b->ids + b->rows, b->words, n * sizeof *b->ids);
-    memcpy(b->scratch.embedded + (size_t)b->rows * d, b->embedded, n * d * sizeof(float));
+    memcpy(b->on->embedded(b->work) + (size_t)b->rows * d, b->embedded, n * d * sizeof(float));
     b->tokens[b->count++] = b->word_count;
     b->rows += b->word_count;
     return DEER_OK;
@@ -173,26 +173,20 @@ deer_status deer_batch_add(deer_batch *b, const deer_observation *seen, deer_err
 /* Features of the present hidden states as row `row` of each frame's. */
 static void pool(const deer_batch *b, float *pooled, int row)
 {
-    size_t d = (size_t)b->model->config.d_model, each = (size_t)(2 + b->model->max_exit) * d;
-    const float *hidden = b->scratch.hidden;
+    size_t d = (size_t)b->model->config.d_model;
 
-    for (int f = 0; f < b->count; f++) {
-        max_pool(pooled + (size_t)f * each + (size_t)row * d, hidden, b->tokens[f], (int)d);
-        hidden += (size_t)b->tokens[f] * d;
-    }
+    b->on->features(b->work, pooled + (size_t)row * d, (size_t)(2 + b->model->max_exit) * d);
 }
 
 static void run(deer_batch *b, float *pooled)
 {
     const deer_config *c = &b->model->config;
-    const backbone_text text = {b->count, b->tokens, b->ids, b->rows};
     int next = 0;
 
-    vision_run(b->model, &b->scratch, b->count);
-    resampler_run(b->model, &b->scratch, b->count);
-    decoder_start(b->model, &b->scratch, &text);
+    b->on->see(b->work, b->count, NULL);
+    b->on->tell(b->work, &(backend_text){b->count, b->tokens, b->ids, b->rows});
     for (int layer = 0; layer <= c->exit_layers[b->model->max_exit]; layer++) {
-        decoder_layer(b->model, &b->scratch, layer, &text);
+        b->on->advance(b->work, layer);
         if (layer == c->exit_layers[0] - 1)
             pool(b, pooled, 0);
         if (layer == c->exit_layers[next])

@@ -6,10 +6,13 @@
 #include <stdatomic.h>
 
 #include "runtime/deer_replay.h"
-#include "runtime/policy/backbone.h"
-#include "runtime/policy/head.h"
+#include "runtime/model/model.h"
+#include "runtime/policy/backend.h"
 #include "runtime/policy/image.h"
 #include "runtime/policy/profile.h"
+
+/* Rows of the head: the pseudo exit and the first exit go through together. */
+enum { SESSION_ROWS = 2 };
 
 struct deer_session {
     const deer_model *model;
@@ -21,12 +24,8 @@ struct deer_session {
     long step;             /* steps since the last reset */
     int last_exit;         /* taken at the last step */
     float done[DEER_POSE]; /* at the last step; 0 after a reset */
-    float *h, *c;          /* [lstm_layers, lstm_hidden] */
-    float *pooled;         /* [HEAD_ROWS, d_model] */
-    backbone_scratch backbone;
-    head_scratch head;
-    float *arena;
-    size_t arena_bytes;
+    const backend *on;
+    void *work;            /* its memory: scratch and recurrent state */
     image_plan plan[2];    /* static, gripper */
     deer_profile *profile; /* the caller's, or NULL */
 

@@ -86,7 +86,8 @@ void deer_session_free(deer_session *s)
     image_plan_free(&s->plan[0]);
     image_plan_free(&s->plan[1]);
     free(s->ids);
-    free(s->arena);
+    if (s->on)
+        s->on->close(s->work);
     free(s);
 }
 
@@ -147,8 +148,8 @@ deer_status deer_session_set_instruction(deer_session *s, const char *instructio
 
     if (status)
         return status;
-    status =
-        instruction_from_text(s->model, instruction, s->ids, &s->tokens, s->backbone.embedded, err);
+    status = instruction_from_text(s->model, instruction, s->ids, &s->tokens,
+                                   s->on->embedded(s->work), err);
     if (!status)
         session_reset(s);
     return leave(s, before, status);
@@ -162,8 +163,8 @@ deer_status deer_session_set_tokens(deer_session *s, const int32_t *ids, int32_t
 
     if (status)
         return status;
-    status =
-        instruction_from_ids(s->model, ids, count, s->ids, &s->tokens, s->backbone.embedded, err);
+    status = instruction_from_ids(s->model, ids, count, s->ids, &s->tokens,
+                                  s->on->embedded(s->work), err);
     if (!status)
         session_reset(s);
     return leave(s, before, status);
@@ -198,17 +199,18 @@ int32_t deer_session_tokens(const deer_session *s)
 
 const float *deer_session_lstm_h(const deer_session *s)
 {
-    return s ? s->h : NULL;
+    return s ? s->on->state(s->work).h : NULL;
 }
 
 const float *deer_session_lstm_c(const deer_session *s)
 {
-    return s ? s->c : NULL;
+    return s ? s->on->state(s->work).c : NULL;
 }
 
 uint64_t deer_session_bytes(const deer_session *s)
 {
-    return s ? sizeof *s + s->arena_bytes + (size_t)s->model->config.max_text * sizeof *s->ids +
+    return s ? sizeof *s + s->on->bytes(s->work) +
+                   (size_t)s->model->config.max_text * sizeof *s->ids +
                    image_plan_bytes(&s->plan[0]) + image_plan_bytes(&s->plan[1])
              : 0;
 }

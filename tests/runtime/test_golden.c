@@ -24,6 +24,7 @@
 #include "datasets/demos/hdf5_io.h"
 #include "runtime/base/half.h"
 #include "runtime/import/official.h"
+#include "runtime/policy/backend_cpu.h"
 #include "runtime/policy/session.h"
 #include "runtime/thresholds/thresholds_format.h"
 
@@ -182,7 +183,7 @@ static uint8_t *pixels_of(const array *a)
 /* Vision and media tokens of the step just looked at. */
 static void compare_backbone(episode *e, const array *vit, const array *media)
 {
-    const backbone_scratch *s = &e->looking->backbone;
+    const backbone_scratch *s = &((const cpu_work *)e->looking->work)->backbone;
     const float *class_token = s->tokens;
 
     for (int view = 0; view < 2; view++) {
@@ -201,12 +202,12 @@ static void compare_full_depth(episode *e, const float *pooled, const array *pos
     int exits = e->config->exits, d = e->config->d_model;
     float previous[DEER_POSE], mine[DEER_POSE], gripper, distance;
 
-    deer_head_evaluate(e->head, 1, pooled, e->acting->h, e->acting->c, NULL, NULL, previous,
-                       &gripper, NULL);
+    deer_head_evaluate(e->head, 1, pooled, deer_session_lstm_h(e->acting),
+                       deer_session_lstm_c(e->acting), NULL, NULL, previous, &gripper, NULL);
     compare(POSE, previous, prev->data + (size_t)e->t * DEER_POSE, DEER_POSE);
     for (int k = 0; k < exits; k++) {
-        deer_head_evaluate(e->head, 1, pooled + (k + 1) * d, e->acting->h, e->acting->c, NULL, NULL,
-                           mine, &gripper, NULL);
+        deer_head_evaluate(e->head, 1, pooled + (k + 1) * d, deer_session_lstm_h(e->acting),
+                           deer_session_lstm_c(e->acting), NULL, NULL, mine, &gripper, NULL);
         distance = deer_criterion_delta(DEER_CRITERION_L2, mine, previous);
         memcpy(previous, mine, sizeof previous);
         compare(POSE, mine, pose->data + (size_t)e->t * pose->row + k * DEER_POSE, DEER_POSE);
@@ -301,9 +302,9 @@ static void look_through(episode *e, const deer_observation *seen, float *pooled
     for (int layer = 0; layer <= c->exit_layers[c->exits - 1]; layer++) {
         session_layer(s, layer);
         if (layer == c->exit_layers[0] - 1)
-            max_pool(pooled, s->backbone.hidden, s->tokens, d);
+            max_pool(pooled, s->on->hidden(s->work), s->tokens, d);
         if (layer == c->exit_layers[next])
-            max_pool(pooled + (long)++next * d, s->backbone.hidden, s->tokens, d);
+            max_pool(pooled + (long)++next * d, s->on->hidden(s->work), s->tokens, d);
     }
 }
 
