@@ -87,7 +87,7 @@ RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
 MODEL_CLI := $(call cli,runtime/cli/deer_model.c runtime/cli/model_*.c)
 DATA_CLI  := $(call cli,datasets/cli/deer_data.c datasets/cli/data_*.c datasets/cli/png_file.c)
 SIM_CLI   := $(call cli,datasets/cli/deer_sim.c datasets/cli/sim_*.c datasets/cli/png_file.c)
-CALIB_CLI := $(call cli,calib/cli/*.c)
+CALIB_CLI := $(call cli,calib/cli/*.c calib/cli/bench/*.c)
 REPORT_CLI := $(call cli,reports/cli/*.c)
 
 RUNTIME_LIBS  := $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
@@ -231,10 +231,12 @@ $(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALI
 # The library for other programs. Its objects are position-independent and hide what is not marked
 # DEER_API; in the archive they are one object, in which hidden names are local: a program's own
 # functions, or another library's, can neither replace them nor be replaced by them.
+# (A sanitizer's own functions are the program's.)
+NO_UNDEFINED := $(if $(findstring -fsanitize,$(EXTRA_CFLAGS)),,-Wl,--no-undefined)
 $(RUNTIME): ALL_CFLAGS += -fPIC -fno-semantic-interposition
 $(LIBDEER_SO): $(RUNTIME)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -Wl,--no-undefined -Wl,-Bsymbolic-functions $^ -o $@ $(RUNTIME_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) -Wl,-Bsymbolic-functions $^ -o $@ $(RUNTIME_LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(@F) $(BUILD)/libdeer.so
 $(LIBDEER): $(RUNTIME)
@@ -343,19 +345,21 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 .PHONY: check-style asan tsan clang lean check-aarch64 mutations fuzz fuzzers format
 
 SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-asan: ## every test under the address and undefined-behaviour sanitizers
+asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
+asan: check-deps ## every test under the address and undefined-behaviour sanitizers (also with CC=clang)
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
 	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
 
-tsan: ## the tests that start threads, under the thread sanitizer
+tsan: PACKAGES += $(TEST_PACKAGES)
+tsan: check-deps ## the tests that start threads, under the thread sanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=thread" \
 	  $(addprefix $(BUILD)/tsan/tests/,$(THREADED))
-	@BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)
-THREADED := test_threads test_session test_steady test_replay test_cache test_kernels
+	@TSAN_OPTIONS=die_after_fork=0 BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)
+THREADED := test_threads test_jobs test_busy test_session
 
 clang: PACKAGES += $(CLANG_PACKAGES) $(TEST_PACKAGES)
 clang: check-deps ## everything, compiled by clang without a warning
-	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS="-O1 -g" all tests
+	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS=-O0 all tests
 
 lean: PACKAGES = $(LEAN_PACKAGES)
 lean: check-deps ## the robot's deer-run, without HDF5

@@ -17,7 +17,9 @@
 
 #include "budgets/measure/limits.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/threads.h"
 #include "runtime/cli/tool.h"
+#include "runtime/policy/backend_cpu.h"
 #include "runtime/policy/session.h"
 
 enum { CAMERA_HEIGHT = 480, CAMERA_WIDTH = 640 };
@@ -95,19 +97,31 @@ static void set_tokens(bench *b)
     free(ids);
 }
 
+static void set_threads(int threads)
+{
+    deer_error err;
+    deer_pool *pool;
+
+    if (deer_pool_new(&(deer_pool_options){.size = sizeof(deer_pool_options), .threads = threads},
+                      &pool, &err))
+        die("threads", err.message);
+    threads_enter(pool);
+}
+
 static void open_all(bench *b, const char *path)
 {
-    deer_thresholds deepest;
+    deer_thresholds *deepest;
     deer_error err;
     const deer_config *c;
     size_t bytes, side, state;
 
     if (deer_model_open(path, b->exit, &b->model, &err))
         die(path, err.message);
-    deer_thresholds_fixed(b->model, deer_model_max_exit(b->model), &deepest);
-    if (deer_session_new(b->model, &deepest, &b->session, &err) ||
-        deer_head_new(b->model, 1, &b->head, &err))
+    if (deer_thresholds_fixed(b->model, deer_model_max_exit(b->model), &deepest, &err) ||
+        deer_session_new(b->model, deepest, NULL, &b->session, &err) ||
+        deer_head_new(b->model, 1, NULL, &b->head, &err))
         die(path, err.message);
+    deer_thresholds_free(deepest);
     c = deer_model_config(b->model);
     side = (size_t)c->image_size;
     b->frames = read_input(b, "frames.u8", &bytes);
@@ -115,7 +129,7 @@ static void open_all(bench *b, const char *path)
     b->cameras = read_input(b, "cameras.u8", &bytes);
     if (bytes != (size_t)2 * CAMERA_HEIGHT * CAMERA_WIDTH * 3)
         die("cameras.u8", "has another size");
-    if (deer_batch_new(b->model, (int)b->count, &b->batch, &err))
+    if (deer_batch_new(b->model, (int)b->count, NULL, &b->batch, &err))
         die(path, err.message);
     set_tokens(b);
     state = (size_t)c->lstm_layers * (size_t)c->lstm_hidden;
@@ -139,13 +153,13 @@ static void run_layer(bench *b)
     deer_session *s = b->session;
 
     if (b->layer == 0) {
-        memcpy(s->backbone.media, b->media,
+        memcpy(((cpu_work *)s->work)->backbone.media, b->media,
                2 * (size_t)b->model->config.resampler_latents *
                    (size_t)b->model->config.vision_width * sizeof *b->media);
         session_start(s);
     }
     session_layer(s, b->layer);
-    b->layer = (b->layer + 1) % model_layers_for(&b->model->config, b->exit);
+    b->layer = (b->layer + 1) % arch_layers(&b->model->config, b->exit);
 }
 
 static const float *hidden_after_all(bench *b, size_t *n)
@@ -153,15 +167,18 @@ static const float *hidden_after_all(bench *b, size_t *n)
     while (b->layer)
         run_layer(b);
     *n = (size_t)b->session->tokens * (size_t)b->model->config.d_model;
-    return b->session->backbone.hidden;
+    return ((cpu_work *)b->session->work)->backbone.hidden;
 }
 
 static void run_head(bench *b)
 {
     size_t state = (size_t)b->model->config.lstm_layers * (size_t)b->model->config.lstm_hidden;
 
-    deer_head_evaluate(b->head, 1, b->pooled, b->state, b->state + state, b->h, b->c,
-                       b->action.pose, &b->action.gripper_probability);
+    deer_error err;
+
+    if (deer_head_evaluate(b->head, 1, b->pooled, b->state, b->state + state, b->h, b->c,
+                           b->action.pose, &b->action.gripper_probability, &err))
+        die("head", err.message);
 }
 
 /* Everything behind the resampler: layers and exit tests up to the deepest exit. */
@@ -171,8 +188,8 @@ static void run_act(bench *b)
     deer_error err;
 
     b->layer = 0;
-    deer_session_reset(s);
-    memcpy(s->backbone.media, b->media,
+    session_reset(s);
+    memcpy(((cpu_work *)s->work)->backbone.media, b->media,
            2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width *
                sizeof *b->media);
     session_start(s);
@@ -194,34 +211,38 @@ static const float *acted(bench *b, size_t *n)
 static void run_preprocess(bench *b)
 {
     const uint8_t *second = b->cameras + (size_t)CAMERA_HEIGHT * CAMERA_WIDTH * 3;
-    deer_observation seen = {{b->cameras, CAMERA_HEIGHT, CAMERA_WIDTH},
-                             {second, CAMERA_HEIGHT, CAMERA_WIDTH}};
+    const deer_camera camera = {.width = CAMERA_WIDTH, .height = CAMERA_HEIGHT};
+    const size_t bytes = (size_t)CAMERA_HEIGHT * CAMERA_WIDTH * 3;
+    deer_observation seen = {{b->cameras, bytes}, {second, bytes}};
+    static image_plan plan[2]; /* made once: cameras keep their size */
     deer_error err;
 
-    if (image_pair_preprocess(b->session->plan, &seen, &b->model->config,
-                              b->session->backbone.pixels, &err))
+    if (image_pair_prepare(plan, &camera, &camera, b->model->config.image_size, &err) ||
+        image_pair_preprocess(plan, &seen, &b->model->config,
+                              ((cpu_work *)b->session->work)->backbone.pixels, &err))
         die("preprocess", err.message);
 }
 
 static const float *pixels(bench *b, size_t *n)
 {
     *n = 6 * (size_t)b->model->config.image_size * (size_t)b->model->config.image_size;
-    return b->session->backbone.pixels;
+    return ((cpu_work *)b->session->work)->backbone.pixels;
 }
 
 static void run_vision(bench *b)
 {
     size_t side = (size_t)b->model->config.image_size;
 
-    memcpy(b->session->backbone.pixels, b->pixels, 6 * side * side * sizeof *b->pixels);
-    vision_run(b->model, &b->session->backbone, 1);
-    resampler_run(b->model, &b->session->backbone, 1);
+    memcpy(((cpu_work *)b->session->work)->backbone.pixels, b->pixels,
+           6 * side * side * sizeof *b->pixels);
+    vision_run(b->model, &((cpu_work *)b->session->work)->backbone, 1);
+    resampler_run(b->model, &((cpu_work *)b->session->work)->backbone, 1);
 }
 
 static const float *media(bench *b, size_t *n)
 {
     *n = 2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width;
-    return b->session->backbone.media;
+    return ((cpu_work *)b->session->work)->backbone.media;
 }
 
 static deer_observation frame(const bench *b, size_t i)
@@ -230,20 +251,22 @@ static deer_observation frame(const bench *b, size_t i)
     size_t size = 3 * (size_t)side * (size_t)side;
     const uint8_t *at = b->frames + 2 * i * size;
 
-    return (deer_observation){{at, side, side}, {at + size, side, side}};
+    return (deer_observation){{at, size}, {at + size, size}};
 }
 
 /* Features of every exit for all frames. */
 static void run_replay(bench *b)
 {
     deer_error err;
+    int32_t ran;
 
     for (size_t i = 0; i < b->count; i++) {
         deer_observation seen = frame(b, i);
         if (deer_batch_add(b->batch, &seen, &err))
             die("replay", err.message);
     }
-    deer_batch_run(b->batch, b->features);
+    if (deer_batch_run(b->batch, b->features, &ran, &err))
+        die("replay", err.message);
 }
 
 static const float *features(bench *b, size_t *n)
@@ -260,7 +283,7 @@ static void run_step(bench *b)
     deer_observation seen = frame(b, 0);
     deer_error err;
 
-    deer_session_reset(b->session);
+    session_reset(b->session);
     if (deer_step(b->session, &seen, &b->action, &err))
         die("step", err.message);
 }
@@ -367,7 +390,7 @@ int main(int argc, char **argv)
     b.exit = atoi(argv[2]);
     b.inputs = argv[3];
     b.threads = atoi(argv[4]);
-    deer_set_threads(b.threads);
+    set_threads(b.threads);
     open_all(&b, argv[1]);
     while (fgets(line, sizeof line, stdin)) {
         if (sscanf(line, "time %15s %1023s", name, rest) == 2)

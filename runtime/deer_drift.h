@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* drift.h - does the world still look like the calibration set?
+/* deer_drift.h - does the world still look like the calibration set?
  *
  *   deer_drift *watch = NULL;
  *   deer_drift_report report;
  *
- *   deer_drift_new(&thresholds, &watch, &err);
+ *   deer_drift_new(thresholds, &watch, &err);
  *   while (deer_step(session, &observation, &action, &err) == DEER_OK)
- *       deer_drift_step(watch, &action);
+ *       deer_drift_step(watch, &action, &err);
  *   deer_drift_end_episode(watch, deer_drift_kind("lift_red"), &report, &err);      // and so on
  *   if (report.drifted)
  *       puts("calibrate anew");
@@ -35,13 +35,15 @@ extern "C" {
 typedef struct deer_drift deer_drift;
 
 typedef struct {
-    long episodes, steps;
+    int64_t episodes, steps;
     double stability; /* population stability index of the exits taken against the calibration's:
                          below 0.1 little, above 0.25 much has changed; a description, not a test.
                          NaN: no steps, or a file that does not say which exits to expect */
     double evidence;  /* the gambler's wealth now, begun with 1 */
     double most;      /* the largest it has been */
     bool drifted;     /* most >= 1 / DEER_DRIFT_LEVEL */
+    uint8_t unused[7];
+    double reserved[4]; /* 0 */
 } deer_drift_report;
 
 /* Fails when the thresholds carry no reference episodes (a fixed exit, a turned dial). Freed by
@@ -50,10 +52,10 @@ DEER_API deer_status deer_drift_new(const deer_thresholds *thresholds, deer_drif
                                     deer_error *err);
 DEER_API void deer_drift_free(deer_drift *watch);
 
-/* Notes a step. Allocates nothing. */
-DEER_API void deer_drift_step(deer_drift *watch, const deer_action *action);
+/* Notes a step. Allocates nothing. An action whose exit the thresholds have not is DEER_USAGE. */
+DEER_API deer_status deer_drift_step(deer_drift *watch, const deer_action *action, deer_error *err);
 
-/* A kind of task by its name, as demonstrations call it. */
+/* A kind of task by its name, as demonstrations call it; NULL is the empty name. */
 DEER_API uint32_t deer_drift_kind(const char *task);
 
 /* Ends an episode (one without steps counts as none) and says where things stand; report may be

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: MIT
 # Shows that the tests notice mistakes: plants one at a time in a copy of the sources, builds the test that
 # should notice, and expects it to fail (and to pass without the mistake). FAST=1: a handful of them, for
-# every change. ONLY=text: those whose test or name has this text.
+# every change. ONLY=REGEX: those whose test and name match.
 set -eu
 BUILD=${BUILD:-build}
 FAST=${FAST:-0}
 ONLY=${ONLY:-}
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
+trap 'exit 1' INT TERM
 tree=$copy/tree
 planted=0
 missed=0
@@ -20,7 +21,7 @@ cp -a Makefile runtime datasets budgets calib tests reports bench "$tree"
 case $BUILD in
 /*) built=build ;;
 *) built=$BUILD && [ -d "$BUILD" ] && mkdir -p "$tree/$built" &&
-    tar -C "$BUILD" --exclude=./asan --exclude=./fuzz --exclude=./demo -cf - . | tar -C "$tree/$built" -xf - ;;
+    tar -C "$BUILD" --exclude=./asan --exclude=./fuzz --exclude=./demo --exclude=./clang --exclude=./tsan --exclude=./lean --exclude=./aarch64 --exclude=./deb -cf - . | tar -C "$tree/$built" -xf - ;;
 esac
 
 build() { # build TEST
@@ -28,7 +29,7 @@ build() { # build TEST
 }
 
 passes() { # passes TEST
-    (cd "$tree" && BUILD=$built timeout 300 "$built/tests/$1") >"$copy/log" 2>&1
+    (cd "$tree" && BUILD=$built timeout 1200 "$built/tests/$1") >"$copy/log" 2>&1
 }
 
 complain() { # complain WHAT TEST NAME
@@ -61,7 +62,7 @@ plant() { # plant TEST NAME FILE SED-EXPRESSION
 
 # mistake TEST NAME FILE SED-EXPRESSION: only without FAST; quick: always.
 quick() {
-    case "$1 $2" in *"$ONLY"*) ;; *) return 0 ;; esac
+    echo "$1 $2" | grep -Eq -- "$ONLY" || return 0
     if is_sound "$1"; then
         plant "$@"
     else
@@ -102,9 +103,9 @@ mistake test_cache "a shard of another model is taken" calib/cache/cache_shard.c
 
 # ---- budgets
 
-mistake test_cost "one camera is not counted" budgets/cost/cost.c 's/enum { VIEWS = 2 }/enum { VIEWS = 1 }/'
+mistake test_cost "one camera is not counted" budgets/cost/cost.c 's/e->vision = ARCH_VIEWS/e->vision = 1/'
 mistake test_cost "the head is evaluated once less" budgets/cost/cost.c 's/head_evaluations = k + 2/head_evaluations = k + 1/'
-mistake test_cost "memory without the layers behind the first" budgets/cost/cost.c 's/w = weights_add(w, weights_layer(c, i))/w = weights_add(w, weights_layer(c, 0))/; s/i <= last; i++)$/i < last; i++)/'
+mistake test_cost "memory without the layers behind the first" budgets/cost/cost.c 's/uint64_t bytes = w->around;/&\n\n    last = 0;/'
 mistake test_latency "traffic and arithmetic at the same time cost both" budgets/machines/latency.c 's/fmax(arithmetic, traffic) + overhead/arithmetic + traffic + overhead/'
 mistake test_latency "8-bit weights are always multiplied as integers" budgets/machines/latency.c 's/end == LOW && own > wide/own > wide/'
 
@@ -122,12 +123,12 @@ quick test_thresholds "the dial turns to the next dearer point" runtime/threshol
 mistake test_thresholds "thresholds of other weights are taken" runtime/thresholds/thresholds.c 's/!strcmp(t->weights, weights)/1/'
 mistake test_drift "the watch never doubts" runtime/thresholds/drift.c 's/(b - 2) \* (p - 0.5)/0 * (b - 2) * (p - 0.5)/'
 mistake test_drift "ties are not broken" runtime/thresholds/drift.c 's/uniform(d) \* (double)equal/0.0 * (double)equal/'
-mistake test_bpe "the last of two equal merges counts" runtime/text/bpe.c 's/if (t->merge\[i\].pair == UINT64_MAX) \/\*/if (1) \/*/'
+mistake test_bpe "of equal pairs the rightmost is merged first" runtime/text/bpe.c 's/m->rank < best->rank/m->rank <= best->rank/'
 
 # ---- reports
 
 mistake test_report_fleet "power ignores how often steps come" reports/answer/fleet.c 's/deer_power_at(hardware, rate, /deer_power_at(hardware, 1, /'
-mistake test_report_fleet "the slowest step in a hundred is the deepest" reports/answer/fleet.c 's/< 0.99 - 1e-9/< 1/'
+mistake test_report_fleet "99% of the steps are half of them" reports/answer/fleet.c 's/< 0.99 - 1e-9/< 0.49/'
 mistake test_report "intervals of half the width" reports/answer/bootstrap.c 's/\* 25 \/ 1000/* 250 \/ 1000/g'
 mistake test_report "success is not interpolated" reports/answer/success.c 's/a + (b - a) \* share_of_b/a/'
 
@@ -139,18 +140,18 @@ mistake test_golden "LayerNorm epsilon 1e-6" runtime/kernels/isa_elementwise.h '
 mistake test_golden "ALiBi slopes" runtime/model/config.c 's/exp2(-8.0 \* (h + 1) \/ n)/exp2(-8.0 * h \/ n)/'
 mistake test_golden "ALiBi left out" runtime/kernels/isa_elementwise.h 's/form->slope \* (at/0 * (at/'
 quick test_golden "LSTM state kept from an exit not taken" runtime/policy/session.c \
-    's/    if (exit_policy_stop(t, k, a->delta\[k\]))/    memcpy(s->c, s->head.c, sizeof(float));\n&/'
-mistake test_golden "LSTM state not reset" runtime/policy/session.c 's/^    memset(s->[hc], 0, state);//'
+    's/    if (exit_policy_stop(t, k, a->delta\[k\]))/    s->on->keep(s->work, 0);\n&/'
+mistake test_golden "LSTM state not reset" runtime/policy/backend_cpu.c 's/^    memset(w->[hc], 0, state);//'
 mistake test_golden "interleaved ALiBi slopes in order" runtime/model/config.c 's/h < power \/ 2 ? 2 \* h + 1 : .*;/h;/'
 mistake test_golden "a second image looked at" runtime/policy/decoder.c 's/        if (images == 1)/        if (images)/'
 mistake test_golden "text before the image sees it" runtime/policy/decoder.c 's/        if (images == 1)/        if (images < 2)/'
 mistake test_golden "steps counted on across episodes" runtime/policy/session.c 's/^    s->step = 0;//'
 mistake test_golden "cameras swapped" runtime/policy/image.c 's/{&seen->static_view, &seen->gripper_view}/{\&seen->gripper_view, \&seen->static_view}/'
 mistake test_golden "LayerNorm after the vision tower" runtime/policy/vision.c \
-    's/^        vision_layer(c, &model->vision.block\[i\], s, images, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->vision.ln_pre.w, model->vision.ln_pre.b, images * (grid * grid + 1), c->vision_width);/'
+    's/^        vision_layer(c, &model->weights.vision.block\[i\], s, images, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->weights.vision.ln_pre.w, model->weights.vision.ln_pre.b, images * (grid * grid + 1), c->vision_width);/'
 mistake test_golden "QuickGELU replaced" runtime/kernels/isa_elementwise.h 's/fabsf(1.702f/fabsf(1.6f/'
 mistake test_golden "media normalised" runtime/policy/decoder.c \
-    's/    linear(&s->ws, kv, s->media, &x->to_kv/    layer_norm(s->media, s->media, model->resampler.norm.w, model->resampler.norm.b, 2 * c->resampler_latents, c->vision_width);\n&/'
+    's/    linear(&s->ws, kv, s->media, &x->to_kv/    layer_norm(s->media, s->media, model->weights.resampler.norm.w, model->weights.resampler.norm.b, 2 * c->resampler_latents, c->vision_width);\n&/'
 
 echo "$planted mistakes planted, $missed not noticed"
 [ "$missed" -eq 0 ]

@@ -6,8 +6,7 @@
 
 #include "budgets/cost/modules.h"
 #include "budgets/cost/weights.h"
-
-enum { VIEWS = 2 }; /* static and wrist camera, each through the tower and the resampler */
+#include "runtime/deer_replay.h"
 
 weight_dtype deer_dtype_of(const deer_model *model)
 {
@@ -23,20 +22,34 @@ static uint64_t llm_macs(const deer_config *c, const deer_cost *cost, int last)
     uint64_t macs = 0;
 
     for (int i = 0; i <= last; i++)
-        macs += module_has_cross(c, i) ? cost->layer_with_cross : cost->layer_without_cross;
+        macs += arch_has_cross(c, i) ? cost->layer_with_cross : cost->layer_without_cross;
     return macs;
 }
 
-/* What runs before the decoder, the head, and decoder layers 0..last. The token embedding stays in
- * the file: an instruction reads the rows it needs. */
-static deer_weights weights_up_to(const deer_config *c, int last)
+/* Of which the weights up to an exit are made. The token embedding stays in the file: an
+ * instruction reads the rows it needs. */
+typedef struct {
+    uint64_t around, layer_with_cross, layer_without_cross; /* bytes */
+} weight_sums;
+
+static weight_sums sum_weights(const deer_config *c, weight_dtype dtype)
 {
-    deer_weights w =
-        weights_add(weights_add(weights_vision(c), weights_resampler(c)), weights_head(c));
+    static const arch_part around[] = {ARCH_VISION, ARCH_RESAMPLER, ARCH_HEAD};
+    weight_sums w = {.layer_without_cross = weights_bytes(weights_of(c, ARCH_DECODER), dtype)};
+
+    for (int i = 0; i < 3; i++)
+        w.around += weights_bytes(weights_of(c, around[i]), dtype);
+    w.layer_with_cross = w.layer_without_cross + weights_bytes(weights_of(c, ARCH_CROSS), dtype);
+    return w;
+}
+
+static uint64_t weights_up_to(const deer_config *c, const weight_sums *w, int last)
+{
+    uint64_t bytes = w->around;
 
     for (int i = 0; i <= last; i++)
-        w = weights_add(w, weights_layer(c, i));
-    return w;
+        bytes += arch_has_cross(c, i) ? w->layer_with_cross : w->layer_without_cross;
+    return bytes;
 }
 
 uint64_t deer_cost_head(const deer_cost *cost, int n)
@@ -53,33 +66,38 @@ uint64_t deer_cost_step(const deer_cost *cost, int exit, int head_evaluations)
     return e->vision + e->resampler + e->llm + deer_cost_head(cost, head_evaluations);
 }
 
-static void exit_cost(const deer_config *c, const deer_cost *cost, int k, deer_exit_cost *e)
+static void exit_cost(const deer_config *c, const deer_cost *cost, const weight_sums *w, int k,
+                      deer_exit_cost *e)
 {
-    e->vision = VIEWS * cost->vision_per_image;
-    e->resampler = VIEWS * cost->resampler_per_image;
+    e->vision = ARCH_VIEWS * cost->vision_per_image;
+    e->resampler = ARCH_VIEWS * cost->resampler_per_image;
     e->llm = llm_macs(c, cost, c->exit_layers[k]);
     e->head_evaluations = k + 2;
     e->head = deer_cost_head(cost, e->head_evaluations);
     e->total = e->vision + e->resampler + e->llm + e->head;
-    e->weight_bytes = weights_bytes(weights_up_to(c, c->exit_layers[k]), cost->dtype);
+    e->weight_bytes = weights_up_to(c, w, c->exit_layers[k]);
     e->activation_bytes = deer_session_need(c, 1);
     e->memory_bytes = e->weight_bytes + e->activation_bytes;
 }
 
 void deer_cost_of(const deer_config *c, int tokens, weight_dtype dtype, deer_cost *cost)
 {
+    module_setting at = {.images = 1, .exits = 1};
+    weight_sums w = sum_weights(c, dtype);
+
     memset(cost, 0, sizeof *cost);
     cost->tokens = tokens < c->max_text ? tokens : c->max_text;
     cost->dtype = dtype;
-    cost->vision_per_image = module_vision_macs(c);
-    cost->resampler_per_image = module_resampler_macs(c);
-    cost->layer_without_cross = module_decoder_macs(c, cost->tokens);
-    cost->layer_with_cross = cost->layer_without_cross + module_cross_macs(c, cost->tokens);
-    cost->head_evaluation = module_head_macs(c);
-    cost->head_recurrent = module_head_recurrent_macs(c);
+    at.tokens = cost->tokens;
+    cost->vision_per_image = module_work(c, ARCH_VISION, &at).macs;
+    cost->resampler_per_image = module_work(c, ARCH_RESAMPLER, &at).macs;
+    cost->layer_without_cross = module_work(c, ARCH_DECODER, &at).macs;
+    cost->layer_with_cross = cost->layer_without_cross + module_work(c, ARCH_CROSS, &at).macs;
+    cost->head_recurrent = module_recurrent(c).macs;
+    cost->head_evaluation = cost->head_recurrent + module_work(c, ARCH_HEAD, &at).macs;
     cost->exits = c->exits;
     for (int k = 0; k < c->exits; k++)
-        exit_cost(c, cost, k, &cost->exit[k]);
+        exit_cost(c, cost, &w, k, &cost->exit[k]);
 }
 
 double deer_gflops(uint64_t macs)

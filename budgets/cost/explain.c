@@ -26,8 +26,11 @@ static const char scopes[] = "  llm    the decoder layers up to the exit with th
                              "resampler, the decoder layers,\n"
                              "         and every evaluation of the action head\n";
 
-static void print_module(FILE *out, const char *title, const module_term *terms, int count)
+static void print_module(FILE *out, const deer_config *c, arch_part part, int tokens,
+                         const char *title)
 {
+    module_term terms[MODULE_TERMS];
+    int count = module_terms(c, part, &(module_setting){1, tokens, 1}, terms);
     uint64_t sum = 0;
 
     for (int i = 0; i < count; i++)
@@ -40,20 +43,17 @@ static void print_module(FILE *out, const char *title, const module_term *terms,
 
 static void print_modules(const deer_config *c, int tokens, FILE *out)
 {
-    module_term terms[MODULE_TERMS];
-
     fprintf(out, "\nModules of %s at %d tokens\n", c->name, tokens);
-    print_module(out, "vision tower, each of the two images", terms, module_vision_terms(c, terms));
-    print_module(out, "resampler, each of the two images", terms, module_resampler_terms(c, terms));
-    print_module(out, "decoder layer", terms, module_decoder_terms(c, tokens, terms));
-    print_module(out, "cross-attention before a decoder layer", terms,
-                 module_cross_terms(c, tokens, terms));
+    print_module(out, c, ARCH_VISION, tokens, "vision tower, each of the two images");
+    print_module(out, c, ARCH_RESAMPLER, tokens, "resampler, each of the two images");
+    print_module(out, c, ARCH_DECODER, tokens, "decoder layer");
+    print_module(out, c, ARCH_CROSS, tokens, "cross-attention before a decoder layer");
     if (c->cross_every == 1)
         fprintf(out, "    (before every decoder layer)\n");
     else
         fprintf(out, "    (before every decoder layer whose number, from 1, %d divides)\n",
                 c->cross_every);
-    print_module(out, "action head, one evaluation", terms, module_head_terms(c, terms));
+    print_module(out, c, ARCH_HEAD, tokens, "action head, one evaluation");
 }
 
 static void print_exits(const deer_config *c, const deer_cost *cost, FILE *out)

@@ -1,164 +1,119 @@
 /* SPDX-License-Identifier: MIT */
-/* modules.c - MACs of each module, term by term. */
+/* modules.c - the tensors and attentions of a part, with how much goes through them. */
 #include "budgets/cost/modules.h"
 
-enum { VIEWS = 2 }; /* static and wrist camera */
+#include <string.h>
 
-/* Dimensions as factors of a product. */
-static uint64_t u(int dimension)
+/* A part being gone through. */
+typedef struct {
+    const deer_config *c;
+    const module_setting *at;
+    module_sum each_exit, each_step;
+    module_term *terms; /* [MODULE_TERMS] or NULL */
+    int count;
+} tally;
+
+/* Vectors of that kind; each image has its own, a text sees the media of both cameras. */
+static uint64_t rows_of(const tally *t, arch_rows rows)
 {
-    return (uint64_t)dimension;
-}
+    uint64_t grid = (uint64_t)(t->c->image_size / t->c->patch_size), patches = grid * grid;
+    uint64_t latents = (uint64_t)t->c->resampler_latents, images = (uint64_t)t->at->images;
 
-uint64_t module_patches(const deer_config *c)
-{
-    uint64_t side = u(c->image_size / c->patch_size);
-
-    return side * side;
-}
-
-bool module_has_cross(const deer_config *c, int layer)
-{
-    return (layer + 1) % c->cross_every == 0;
-}
-
-static uint64_t sum(const module_term *terms, int count)
-{
-    uint64_t macs = 0;
-
-    for (int i = 0; i < count; i++)
-        macs += terms[i].macs;
-    return macs;
-}
-
-/* Scores q k^T or the weighted sum of v; inner is heads * head dimension. */
-static uint64_t attention(uint64_t queries, uint64_t keys, uint64_t inner)
-{
-    return queries * keys * inner;
-}
-
-int module_vision_terms(const deer_config *c, module_term terms[MODULE_TERMS])
-{
-    uint64_t w = u(c->vision_width), n = module_patches(c), t = n + 1 /* class token */;
-    uint64_t layers = u(c->vision_layers), p = u(c->patch_size);
-
-    terms[0] = (module_term){"patch embedding", n * w * 3 * p * p};
-    terms[1] = (module_term){"queries, keys, values", layers * t * 3 * w * w};
-    terms[2] = (module_term){"attention scores", layers * attention(t, t, w)};
-    terms[3] = (module_term){"weighted sum", layers * attention(t, t, w)};
-    terms[4] = (module_term){"output projection", layers * t * w * w};
-    terms[5] = (module_term){"MLP", layers * 2 * t * w * u(c->vision_mlp)};
-    return 6;
-}
-
-int module_resampler_terms(const deer_config *c, module_term terms[MODULE_TERMS])
-{
-    uint64_t w = u(c->vision_width), l = u(c->resampler_latents), layers = u(c->resampler_layers);
-    uint64_t keys = module_patches(c) + l; /* latents attend to themselves as well */
-    uint64_t inner = u(c->resampler_heads) * u(c->resampler_head_dim);
-
-    terms[0] = (module_term){"queries of the latents", layers * l * w * inner};
-    terms[1] = (module_term){"keys, values of patches, latents", layers * keys * w * 2 * inner};
-    terms[2] = (module_term){"attention scores", layers * attention(l, keys, inner)};
-    terms[3] = (module_term){"weighted sum", layers * attention(l, keys, inner)};
-    terms[4] = (module_term){"output projection", layers * l * inner * w};
-    terms[5] = (module_term){"MLP", layers * 2 * l * w * u(c->resampler_mlp)};
-    return 6;
-}
-
-int module_cross_terms(const deer_config *c, int tokens, module_term terms[MODULE_TERMS])
-{
-    uint64_t d = u(c->d_model), t = u(tokens), media = VIEWS * u(c->resampler_latents);
-    uint64_t inner = u(c->cross_heads) * u(c->cross_head_dim);
-
-    terms[0] = (module_term){"queries of the text", t * d * inner};
-    terms[1] = (module_term){"keys, values of both images", media * u(c->vision_width) * 2 * inner};
-    terms[2] = (module_term){"attention scores", attention(t, media, inner)};
-    terms[3] = (module_term){"weighted sum", attention(t, media, inner)};
-    terms[4] = (module_term){"output projection", t * inner * d};
-    terms[5] = (module_term){"MLP", 2 * t * d * u(c->cross_mlp)};
-    return 6;
-}
-
-int module_decoder_terms(const deer_config *c, int tokens, module_term terms[MODULE_TERMS])
-{
-    uint64_t d = u(c->d_model), t = u(tokens);
-
-    terms[0] = (module_term){"queries, keys, values", t * 3 * d * d};
-    terms[1] = (module_term){"attention scores (full square)", attention(t, t, d)};
-    terms[2] = (module_term){"weighted sum (full square)", attention(t, t, d)};
-    terms[3] = (module_term){"output projection", t * d * d};
-    terms[4] = (module_term){"MLP", 2 * t * d * u(c->mlp)};
-    return 5;
-}
-
-/* Width of what LSTM layer i reads. */
-static uint64_t lstm_input(const deer_config *c, int layer)
-{
-    return layer ? u(c->lstm_hidden) : u(c->d_model);
-}
-
-/* Hidden layers of the pose or the gripper MLP and its output layer. */
-static uint64_t head_mlp_macs(const deer_config *c, uint64_t outputs)
-{
-    uint64_t in = u(c->lstm_hidden), macs = 0;
-
-    for (int i = 0; i < c->head_mlp_layers; i++) {
-        macs += in * u(c->head_mlp[i]);
-        in = u(c->head_mlp[i]);
+    switch (rows) {
+    case ARCH_PATCHES:
+        return images * patches;
+    case ARCH_TOKENS:
+        return images * (patches + 1);
+    case ARCH_LATENTS:
+        return images * latents;
+    case ARCH_SEEN:
+        return images * (patches + latents);
+    case ARCH_MEDIA:
+        return ARCH_VIEWS * latents;
+    case ARCH_TEXT:
+        return (uint64_t)t->at->tokens;
+    case ARCH_EXITS:
+        return (uint64_t)t->at->exits;
+    default:
+        return 1;
     }
-    return macs + in * outputs;
 }
 
-int module_head_terms(const deer_config *c, module_term terms[MODULE_TERMS])
+/* Adds to the term of that name. */
+static void name_term(tally *t, const char *what, uint64_t macs)
 {
-    uint64_t input = 0;
+    int i = 0;
 
-    for (int i = 0; i < c->lstm_layers; i++)
-        input += 4 * u(c->lstm_hidden) * lstm_input(c, i);
-    terms[0] = (module_term){"LSTM, W_hh h (shared)", module_head_recurrent_macs(c)};
-    terms[1] = (module_term){"LSTM, W_ih x", input};
-    terms[2] = (module_term){"pose MLP", head_mlp_macs(c, DEER_POSE)};
-    terms[3] = (module_term){"gripper MLP", head_mlp_macs(c, 1)};
-    return 4;
+    if (!t->terms)
+        return;
+    while (i < t->count && strcmp(t->terms[i].what, what) != 0)
+        i++;
+    if (i == t->count)
+        t->terms[t->count++] = (module_term){what, 0};
+    t->terms[i].macs += macs;
 }
 
-uint64_t module_vision_macs(const deer_config *c)
+static void add(module_sum *sum, uint64_t macs, uint64_t activations, int products)
 {
-    module_term terms[MODULE_TERMS];
-
-    return sum(terms, module_vision_terms(c, terms));
+    sum->macs += macs;
+    sum->activations += activations;
+    sum->products += products;
 }
 
-uint64_t module_resampler_macs(const deer_config *c)
+static void add_tensor(void *context, const arch_tensor *w)
 {
-    module_term terms[MODULE_TERMS];
+    tally *t = context;
+    uint64_t rows = rows_of(t, w->rows), out = arch_matrix_rows(w), in = arch_matrix_columns(w);
 
-    return sum(terms, module_resampler_terms(c, terms));
+    if (!w->what)
+        return;
+    add(w->rows == ARCH_STEP ? &t->each_step : &t->each_exit, rows * out * in, rows * (in + out),
+        1);
+    name_term(t, w->what, rows * out * in);
 }
 
-uint64_t module_cross_macs(const deer_config *c, int tokens)
+/* Scores and weighted sum. Images attend one after the other, each to itself. */
+static void add_attention(void *context, const arch_attention *a)
 {
-    module_term terms[MODULE_TERMS];
+    tally *t = context;
+    uint64_t times = a->keys == ARCH_TOKENS || a->keys == ARCH_SEEN ? (uint64_t)t->at->images : 1;
+    uint64_t queries = rows_of(t, a->queries) / times, keys = rows_of(t, a->keys) / times;
+    uint64_t macs = times * queries * keys * (uint64_t)a->width;
 
-    return sum(terms, module_cross_terms(c, tokens, terms));
+    add(&t->each_exit, 2 * macs, times * (2 * queries + 2 * keys) * (uint64_t)a->width, 2);
+    name_term(t, a->causal ? "attention scores (full square)" : "attention scores", macs);
+    name_term(t, a->causal ? "weighted sum (full square)" : "weighted sum", macs);
 }
 
-uint64_t module_decoder_macs(const deer_config *c, int tokens)
+static void visit(tally *t, arch_part part)
 {
-    module_term terms[MODULE_TERMS];
-
-    return sum(terms, module_decoder_terms(c, tokens, terms));
+    arch_visit_part(
+        t->c, part, 0,
+        &(arch_visitor){
+            .tensor = add_tensor, .attention = add_attention, .context = t, .nameless = true});
 }
 
-uint64_t module_head_recurrent_macs(const deer_config *c)
+module_sum module_work(const deer_config *config, arch_part part, const module_setting *at)
 {
-    return u(c->lstm_layers) * 4 * u(c->lstm_hidden) * u(c->lstm_hidden);
+    tally t = {.c = config, .at = at};
+
+    visit(&t, part);
+    return t.each_exit;
 }
 
-uint64_t module_head_macs(const deer_config *c)
+module_sum module_recurrent(const deer_config *config)
 {
-    module_term terms[MODULE_TERMS];
+    tally t = {.c = config, .at = &(module_setting){.exits = 1}};
 
-    return sum(terms, module_head_terms(c, terms));
+    visit(&t, ARCH_HEAD);
+    return t.each_step;
+}
+
+int module_terms(const deer_config *config, arch_part part, const module_setting *at,
+                 module_term terms[MODULE_TERMS])
+{
+    tally t = {.c = config, .at = at, .terms = terms};
+
+    visit(&t, part);
+    return t.count;
 }

@@ -1,20 +1,38 @@
 /* SPDX-License-Identifier: MIT */
-/* modules.h - MACs of each module of the architecture, term by term.
+/* modules.h - the arithmetic of each part of the architecture, from arch.h.
  *
- * Every function is a sum of products of dimensions; the order of the terms is the order of
- * computation. Shapes: linear layers are [out, in]; n tokens through one cost n * out * in MACs.
- * Source of the architecture: DeeR-VLA's official code as listed in its model classes. */
+ *   module_setting at = {.images = 1, .tokens = 14, .exits = 1};
+ *   uint64_t macs = module_work(config, ARCH_VISION, &at).macs;       // one image
+ *
+ * Shapes: matrices are [out, in]; n vectors through one cost n * out * in multiply-adds. */
 #ifndef BUDGETS_MODULES_H
 #define BUDGETS_MODULES_H
 
 #include <stdint.h>
 
-#include "runtime/deer.h"
+#include "runtime/model/arch.h"
 
-/* Patches of one image, the class token not included. */
-uint64_t module_patches(const deer_config *c);
+/* How much goes through. */
+typedef struct {
+    int images;
+    int tokens; /* of the instruction */
+    int exits;  /* whose features the head takes together */
+} module_setting;
 
-/* One product of a module, for those who want to check the sum. */
+/* Work of one kind. */
+typedef struct {
+    uint64_t macs;
+    uint64_t activations; /* numbers read and written by products */
+    int products;         /* of matrices, attention scores and weighted sums */
+} module_sum;
+
+/* The work of a part; of the decoder's, one layer's. The head's without W_hh h. */
+module_sum module_work(const deer_config *config, arch_part part, const module_setting *at);
+
+/* W_hh h of all LSTM layers. */
+module_sum module_recurrent(const deer_config *config);
+
+/* One product of a module, for those who want to check the sum: in all its layers. */
 typedef struct {
     const char *what;
     uint64_t macs;
@@ -22,22 +40,8 @@ typedef struct {
 
 #define MODULE_TERMS 8
 
-/* The products of a module in order of computation; returns how many. */
-int module_vision_terms(const deer_config *c, module_term terms[MODULE_TERMS]);    /* one image */
-int module_resampler_terms(const deer_config *c, module_term terms[MODULE_TERMS]); /* one image */
-int module_cross_terms(const deer_config *c, int tokens, module_term terms[MODULE_TERMS]);
-int module_decoder_terms(const deer_config *c, int tokens, module_term terms[MODULE_TERMS]);
-int module_head_terms(const deer_config *c, module_term terms[MODULE_TERMS]); /* one evaluation */
-
-/* Their sums. */
-uint64_t module_vision_macs(const deer_config *c);              /* one image */
-uint64_t module_resampler_macs(const deer_config *c);           /* one image */
-uint64_t module_cross_macs(const deer_config *c, int tokens);   /* one layer's cross-attention */
-uint64_t module_decoder_macs(const deer_config *c, int tokens); /* one layer without it */
-uint64_t module_head_macs(const deer_config *c);                /* one evaluation */
-uint64_t module_head_recurrent_macs(const deer_config *c);      /* W_hh h of all LSTM layers */
-
-/* True when decoder layer i (0-based) has cross-attention. */
-bool module_has_cross(const deer_config *c, int layer);
+/* The products of a part in order of computation, W_hh h included; returns how many. */
+int module_terms(const deer_config *config, arch_part part, const module_setting *at,
+                 module_term terms[MODULE_TERMS]);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "budgets/machines/hardware_internal.h"
+#include "runtime/base/json_file.h"
 
 enum { MAX_UNITS = 4 };
 
@@ -507,7 +508,8 @@ deer_status deer_hardware_parse(const char *text, size_t size, const char *from,
 
     memset(h, 0, sizeof *h);
     if (!json)
-        return deer_fail(err, "%s is not JSON: %s (line %d)", r.from, problem.text, problem.line);
+        return deer_fail(err, "%s is not JSON: %s (line %d)", r.from, json_reason(&problem),
+                         problem.line);
     snprintf(h->loaded_from, sizeof h->loaded_from, "%s", from ? from : "built in");
     status = read_profile(&r, json, h);
     json_decref(json);

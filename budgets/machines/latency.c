@@ -136,8 +136,8 @@ static deer_range llm_time(const deer_config *c, const deer_latency *l, int last
     deer_range sum = {0, 0, 0};
 
     for (int i = 0; i <= last; i++)
-        sum = deer_range_add(sum, module_has_cross(c, i) ? l->layer_with_cross.total
-                                                         : l->layer_without_cross.total);
+        sum = deer_range_add(sum, arch_has_cross(c, i) ? l->layer_with_cross.total
+                                                       : l->layer_without_cross.total);
     return sum;
 }
 

@@ -140,6 +140,10 @@ typedef struct {
 deer_status cache_open(const char *dir, cache **c, deer_error *err);
 void cache_close(cache *c);
 
+/* Opens the policy that the cache is of, with every exit: path, or where replay found it with NULL.
+ * Another model is an error. The caller closes it. */
+deer_status cache_open_model(const cache *c, const char *path, deer_model **model, deer_error *err);
+
 /* Loads the features of the shards from .. from + count - 1 that are not loaded; drops them. */
 deer_status cache_load_features(cache *c, int from, int count, deer_error *err);
 void cache_drop_features(cache *c, int from, int count);

@@ -14,7 +14,7 @@
 #include "runtime/base/dtype.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json_build.h"
-#include "runtime/model/config.h"
+#include "runtime/deer_replay.h"
 
 enum { MAX_MANIFEST = 64 << 20, MAX_EPISODE_STEPS = 1 << 24 };
 
@@ -126,6 +126,26 @@ void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *cou
         *steps += m->episode_steps[e];
 }
 
+/* A model's configuration as a model file has it; NULL when out of memory. */
+static json_t *config_json(const deer_config *config)
+{
+    char *text = NULL;
+    json_t *json = deer_config_write(config, &text, NULL) ? NULL : json_loads(text, 0, NULL);
+
+    free(text);
+    return json;
+}
+
+static deer_status take_config(const char *path, const json_t *json, deer_config *config,
+                               deer_error *err)
+{
+    char *text = json_dumps(json_object_get(json, "config"), JSON_COMPACT | JSON_ENCODE_ANY);
+    deer_status status = deer_config_read(path, text ? text : "", config, err);
+
+    free(text);
+    return status;
+}
+
 static deer_status manifest_write(const char *path, const cache_manifest *m, deer_error *err)
 {
     json_t *json = json_object(), *list = json_array();
@@ -138,7 +158,7 @@ static deer_status manifest_write(const char *path, const cache_manifest *m, dee
         json_put(json, "weights", json_string(m->weights));
     json_put(json, "demos", json_string(m->demos));
     json_put(json, "model_path", json_string(m->model_path));
-    json_put(json, "config", config_to_json(&m->config));
+    json_put(json, "config", config_json(&m->config));
     json_put(json, "episodes_per_shard", json_integer(m->per_shard));
     json_put(json, "episode_steps", list);
     return json_write(path, json, JSON_INDENT(1), err);
@@ -197,7 +217,7 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
         strcpy(m->weights, weights);
     m->per_shard = (int)per_shard;
     m->shards = (m->episodes + m->per_shard - 1) / m->per_shard;
-    return config_from_json(path, json_object_get(json, "config"), &m->config, err);
+    return take_config(path, json, &m->config, err);
 }
 
 deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *err)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "calib/cli/settings.h"
+#include "calib/criterion/criteria.h"
 #include "runtime/cli/tool.h"
 
 static const char examples[] =
@@ -82,28 +83,31 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
                               "--confidence needs an average budget or --max-loss");
     if (a->table && !isnan(a->confidence) && !isnan(a->deviation) && isnan(a->largest_loss))
         return deer_fail_with(DEER_USAGE, err,
-                              "a promise of --max-loss needs --largest-loss, what a step can "
+                              "to guarantee --max-loss needs --largest-loss, what a step can "
                               "lose at most: no table can tell what other episodes may do");
     return DEER_OK;
 }
 
-/* The combined criterion looks at more than deltas. */
+/* A criterion may look at more than deltas. */
 static deer_status check_criterion(const solve_arguments *a, const calibrate_spec *s,
                                    deer_error *err)
 {
-    if (s->problem.criterion != DEER_CRITERION_COMBINED)
-        return DEER_OK;
-    if (a->table || a->official)
+    const criterion *how = criterion_of(s->problem.criterion);
+
+    if (how->needs & CRITERION_NEEDS_CACHE && (a->table || a->official))
         return deer_fail_with(DEER_USAGE, err,
-                              "--criterion combined needs a --cache: tables and checkpoints hold "
-                              "nothing but deltas");
-    if (a->print_official)
+                              "--criterion %s needs a --cache: tables and checkpoints hold "
+                              "nothing but deltas",
+                              how->name);
+    if (how->needs & CRITERION_NEEDS_DEER && a->print_official)
         return deer_fail_with(DEER_USAGE, err,
-                              "the official code knows no combined criterion: no --print-official");
-    if (s->history == HISTORY_RANDOM)
+                              "the official code knows no %s criterion: no --print-official",
+                              how->name);
+    if (how->needs & CRITERION_NEEDS_BEFORE && s->history == HISTORY_RANDOM)
         return deer_fail_with(DEER_USAGE, err,
-                              "--criterion combined remembers the step before, which --history "
-                              "random does not have");
+                              "--criterion %s remembers the step before, which --history "
+                              "random does not have",
+                              how->name);
     return DEER_OK;
 }
 
@@ -207,7 +211,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          "solve for any model: HDF5 delta, loss, cost, episode"},
         {"official", TOOL_STRING, &a->official, "FILE",
          "the official heuristic on the values in a DeeR checkpoint"},
-        {"out", TOOL_STRING, &a->out, "FILE", "thresholds file to write"},
+        {"out", TOOL_TEXT, &a->out, "FILE", "thresholds file to write"},
         {"avg-gflops", TOOL_DOUBLE, &a->average, "X", "average budget, GFLOPs a step"},
         {"avg-fraction", TOOL_DOUBLE, &a->fraction, "F", "the same as a share of full depth, 0..1"},
         {"avg-cost", TOOL_DOUBLE, &a->average_cost, "X", "the same in the unit of a table's cost"},
@@ -223,7 +227,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"gripper-weight", TOOL_DOUBLE, &a->gripper_weight, "W",
          "loss of a wrong gripper (default 0.2)"},
         {"confidence", TOOL_DOUBLE, &a->confidence, "C",
-         "promise the budget on unseen episodes: 0.9"},
+         "guarantee the budget on unseen episodes: 0.9"},
         {"max-loss", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
         {"max-deviation", TOOL_RENAMED, "max-loss", NULL, NULL},
         {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",
@@ -231,7 +235,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"longest-episode", TOOL_INT, &a->longest, "N",
          "steps an episode can have (default seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},
-        {"frontier", TOOL_STRING, &a->frontier, "FILE",
+        {"frontier", TOOL_TEXT, &a->frontier, "FILE",
          "solve a range of budgets too; --out can switch between them"},
         {"frontier-points", TOOL_INT, &a->points, "N", "how many (default 16)"},
         {"seed", TOOL_INT, &a->seed, "S", "of everything random (default 1)"},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* check.c - deer-calib check: what a thresholds file does on a cache, against what it promises. */
+/* check.c - deer-calib check: what a thresholds file does on a cache, against what is expected of
+ * it. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +12,14 @@
 #include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 #include "runtime/cli/tool.h"
+#include "runtime/deer_replay.h"
 
 typedef struct {
     cache *c;
     deer_model *model;
-    deer_thresholds t;
+    deer_thresholds *t;
     calibration_spec spec;
     calibration p;
     operating_point row;
@@ -31,10 +34,8 @@ static double highest_episode_cost(const job *j)
     long n = 0;
 
     for (int64_t i = 0; i < s->n; i++) {
-        int k = 0;
+        int k = tau_exit(s->delta + i, s->n, j->t->tau, j->t->max_exit);
 
-        while (k < j->t.max_exit && !(s->delta[k * s->n + i] <= j->t.tau[k]))
-            k++;
         sum += s->cost[s->group[i] * s->exits + k];
         n++;
         if (i + 1 == s->n || s->episode[i + 1] != s->episode[i]) {
@@ -55,52 +56,52 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
 {
     if (deer_thresholds_load(thresholds, j->model, &j->t, err))
         return DEER_FAILED;
-    if (strcmp(j->t.model_fingerprint, j->c->about.model))
+    if (strcmp(j->t->model_fingerprint, j->c->about.model))
         return deer_fail(err, "%s is for another model (%s %.8s) than the cache %s (%s %.8s)",
-                         thresholds, weights_of(j->t.weights), j->t.model_fingerprint, j->c->dir,
+                         thresholds, weights_of(j->t->weights), j->t->model_fingerprint, j->c->dir,
                          weights_of(j->c->about.weights), j->c->about.model);
-    if (j->t.max_exit >= j->c->exits)
-        return deer_fail(err, "%s has %d exits, the cache %s %d", thresholds, j->t.max_exit + 1,
+    if (j->t->max_exit >= j->c->exits)
+        return deer_fail(err, "%s has %d exits, the cache %s %d", thresholds, j->t->max_exit + 1,
                          j->c->dir, j->c->exits);
-    j->spec.max_exit = j->t.max_exit;
-    j->spec.criterion = j->t.criterion;
-    j->spec.score = j->t.score;
-    j->spec.scope_llm = j->t.budget_is_llm;
-    if (onpolicy_judge(j->c, j->model, &j->spec, j->t.tau, threads, &j->p, err))
+    j->spec.max_exit = j->t->max_exit;
+    j->spec.criterion = j->t->criterion;
+    j->spec.score = j->t->score;
+    j->spec.scope_llm = j->t->budget_is_llm;
+    if (onpolicy_judge(j->c, j->model, &j->spec, j->t->tau, threads, &j->p, err))
         return DEER_FAILED;
-    operating_point_of(&j->p, "found", j->t.tau, j->t.max_exit, &j->row);
+    operating_point_of(&j->p, "found", j->t->tau, j->t->max_exit, &j->row);
     j->worst_episode = highest_episode_cost(j);
     j->oracle_loss =
-        oracle_solve(&j->p.s, j->t.max_exit, j->t.budget_is_llm ? j->row.llm : j->row.total).loss;
+        oracle_solve(&j->p.s, j->t->max_exit, j->t->budget_is_llm ? j->row.llm : j->row.total).loss;
     return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- output ------------------- */
 
-static void promised_row(const job *j, operating_point *row)
+static void expected_row(const job *j, operating_point *row)
 {
-    const deer_promise *p = &j->t.promise;
+    const deer_promise *p = &j->t->promise;
 
-    *row = (operating_point){.name = "promised",
-                             .max_exit = j->t.max_exit,
+    *row = (operating_point){.name = "expected",
+                             .max_exit = j->t->max_exit,
                              .llm = p->average_llm_gflops,
                              .total = p->average_total_gflops,
                              .peak_llm = p->peak_llm_gflops,
                              .peak_total = p->peak_total_gflops,
                              .loss = p->loss};
     memcpy(row->fraction, p->exit_fraction, sizeof row->fraction);
-    memcpy(row->tau, j->t.tau, sizeof row->tau);
+    memcpy(row->tau, j->t->tau, sizeof row->tau);
 }
 
 static double found_cost(const job *j)
 {
-    return j->t.budget_is_llm ? j->row.llm : j->row.total;
+    return j->t->budget_is_llm ? j->row.llm : j->row.total;
 }
 
-/* Files have nine digits of a budget. */
+/* Files of earlier versions have nine digits of a budget. */
 static bool breaks_budget(const job *j)
 {
-    return isfinite(j->t.budget_gflops) && found_cost(j) > j->t.budget_gflops * (1 + 1e-8);
+    return isfinite(j->t->budget_gflops) && found_cost(j) > j->t->budget_gflops * (1 + 1e-8);
 }
 
 static deer_status verdict(const job *j, const char *thresholds, deer_error *err)
@@ -111,41 +112,42 @@ static deer_status verdict(const job *j, const char *thresholds, deer_error *err
                           "%s breaks its budget on %s: %.6g GFLOPs (%s) a step, not %.6g; solve "
                           "again with such episodes, or for a smaller budget",
                           thresholds, j->c->dir, found_cost(j),
-                          j->t.budget_is_llm ? "llm" : "total", j->t.budget_gflops);
+                          j->t->budget_is_llm ? "llm" : "total", j->t->budget_gflops);
 }
 
 static void print_people(const job *j, const char *thresholds)
 {
     operating_point rows[2];
     int last = j->c->exits - 1;
-    double cost = found_cost(j), budget = j->t.budget_gflops;
+    double cost = found_cost(j), budget = j->t->budget_gflops;
 
-    promised_row(j, &rows[0]);
+    expected_row(j, &rows[0]);
     rows[1] = j->row;
     printf("%s (%s) on %s: %d episodes, %lld steps; made by %s\n\n", thresholds,
-           weights_of(j->t.weights), j->c->dir, j->c->about.episodes, (long long)j->p.s.n,
-           j->t.solver);
-    table_print(stdout, rows, 2, last + 1, calibration_fixed_cost(&j->p, j->p.llm, j->t.max_exit),
-                calibration_fixed_cost(&j->p, j->p.total, j->t.max_exit),
-                j->t.budget_is_llm ? "llm" : "total");
-    printf("\nper-step oracle at this cost: loss %.5f; dearest episode %.6g GFLOPs a step (%s)\n",
-           j->oracle_loss, j->worst_episode, j->t.budget_is_llm ? "llm" : "total");
+           weights_of(j->t->weights), j->c->dir, j->c->about.episodes, (long long)j->p.s.n,
+           j->t->solver);
+    table_print(stdout, rows, 2, last + 1, calibration_fixed_cost(&j->p, j->p.llm, j->t->max_exit),
+                calibration_fixed_cost(&j->p, j->p.total, j->t->max_exit),
+                j->t->budget_is_llm ? "llm" : "total");
+    printf("\nper-step oracle at this cost: loss %.5f; most expensive episode %.6g GFLOPs a step "
+           "(%s)\n",
+           j->oracle_loss, j->worst_episode, j->t->budget_is_llm ? "llm" : "total");
     if (isfinite(budget))
         printf("budget %.6g GFLOPs (%s): %s, %.1f%% of it used\n", budget,
-               j->t.budget_is_llm ? "llm" : "total", breaks_budget(j) ? "exceeded" : "kept",
+               j->t->budget_is_llm ? "llm" : "total", breaks_budget(j) ? "exceeded" : "kept",
                100 * cost / budget);
 }
 
 static deer_status print_machines(const job *j, deer_error *err)
 {
-    operating_point promised;
+    operating_point expected;
     json_t *json = table_json(&j->row);
-    double budget = j->t.budget_gflops;
+    double budget = j->t->budget_gflops;
 
-    promised_row(j, &promised);
-    json_put(json, "promised", table_json(&promised));
-    json_put(json, "weights", *j->t.weights ? json_string(j->t.weights) : json_null());
-    json_put(json, "scope", json_string(j->t.budget_is_llm ? "llm" : "total"));
+    expected_row(j, &expected);
+    json_put(json, "expected", table_json(&expected));
+    json_put(json, "weights", *j->t->weights ? json_string(j->t->weights) : json_null());
+    json_put(json, "scope", json_string(j->t->budget_is_llm ? "llm" : "total"));
     json_put(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
     json_put(json, "budget_kept", isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
     json_put(json, "worst_episode_gflops", json_real(j->worst_episode));
@@ -177,7 +179,7 @@ int calib_check_main(int argc, char **argv)
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
-        "deer-calib check", "judges a thresholds file on a cache, against its promises",
+        "deer-calib check", "judges a thresholds file on a cache, against what is expected of it",
         "--cache DIR --thresholds FILE [options]", options,
         "deer-calib check --cache held-out --thresholds thresholds.json\n"
         "deer-calib check --official deer.pth --thresholds \"0.02 0.01 100000\""};
@@ -206,13 +208,13 @@ int calib_check_main(int argc, char **argv)
     if (settings_history(history, &kind, &err) || settings_loss(loss, &j.spec.loss, &err))
         return tool_usage(&self, "%s", err.message);
     if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     if (kind == HISTORY_RANDOM || weight < 0)
         return tool_usage(&self, "--history is on-policy or full; numbers must not be negative");
     j.spec.gripper_weight = weight;
     status = cache_open(folder, &j.c, &err);
     if (!status && kind == HISTORY_ON_POLICY)
-        status = calibrate_open_model(j.c, model, &j.model, &err);
+        status = cache_open_model(j.c, model, &j.model, &err);
     if (!status)
         status = judge(&j, thresholds, (int)threads, &err);
     if (!status && json)
@@ -222,6 +224,7 @@ int calib_check_main(int argc, char **argv)
     if (!status)
         status = verdict(&j, thresholds, &err);
     calibration_free(&j.p);
+    deer_thresholds_free(j.t);
     deer_model_close(j.model);
     cache_close(j.c);
     return status ? tool_fail(&self, status, &err) : DEER_OK;

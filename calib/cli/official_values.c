@@ -10,6 +10,7 @@
 
 #include "budgets/cost/cost.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 #include "runtime/import/official.h"
 #include "runtime/import/pth.h"
 
@@ -134,7 +135,7 @@ static deer_status find(const official_request *r, const problem *p, solution *x
                               "%s is no published model, so that its GFLOPs are not known: use "
                               "--avg-fraction",
                               r->path);
-    if (spec.method < SOLVE_OFFICIAL_EXP)
+    if (!solve_method_official(spec.method))
         spec.method = SOLVE_OFFICIAL_EXP;
     spec.budget = isnan(r->average) ? r->fraction * full : r->average;
     return solve(&p->s, &spec, x, err);
@@ -146,7 +147,7 @@ static void print_official(const solution *x, int exits)
 {
     printf("--thresholds");
     for (int k = 0; k < exits - 1; k++)
-        printf(" %.9g", isfinite(x->tau[k]) ? (double)x->tau[k] : -1e5);
+        printf(" %.9g", tau_official(x->tau[k]));
     printf(" 100000.0\n");
 }
 
@@ -167,8 +168,8 @@ static void print_people(const official_request *r, const problem *p, const solu
         printf("%4d %6d ", k, p->layer[k]);
         if (k == p->s.exits - 1)
             printf("     always");
-        else if (x->tau[k] < -1e7f)
-            printf("      never");
+        else if (tau_word(x->tau[k]))
+            printf("%11s", tau_word(x->tau[k]));
         else
             printf("%11.6g", (double)x->tau[k]);
         printf(" %14.1f\n", 100 * x->found.fraction[k]);
@@ -184,9 +185,7 @@ static deer_status print_machines(const problem *p, const solution *x, deer_erro
     json_t *tau = json_array(), *share = json_array(), *json;
 
     for (int k = 0; k < p->s.exits; k++) {
-        json_push(tau, isfinite(x->tau[k]) ? json_real((double)x->tau[k])
-                       : x->tau[k] > 0     ? json_real(1e5)
-                                           : json_real(-1e5));
+        json_push(tau, json_real(tau_official(x->tau[k])));
         json_push(share, json_real(x->found.fraction[k]));
     }
     json = json_pack("{s:o, s:o, s:f, s:f, s:I, s:s}", "tau", tau, "exit_fraction", share,

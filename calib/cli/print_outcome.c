@@ -7,6 +7,7 @@
 #include "calib/cli/settings.h"
 #include "calib/cli/table.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- people ------------------- */
 
@@ -14,8 +15,8 @@ static void print_thresholds(FILE *out, const operating_point *r)
 {
     fprintf(out, "tau:");
     for (int k = 0; k < r->max_exit; k++)
-        if (r->tau[k] < -1e7f)
-            fprintf(out, " never");
+        if (tau_word(r->tau[k]))
+            fprintf(out, " %s", tau_word(r->tau[k]));
         else
             fprintf(out, " %.6g", (double)r->tau[k]);
     fprintf(out, r->max_exit ? "\n" : " none: one exit\n");
@@ -26,12 +27,13 @@ static void print_history(FILE *out, const outcome *o)
     const outcome_history *h = &o->history;
 
     if (o->has_scopes && h->kind == HISTORY_ON_POLICY)
-        fprintf(
-            out,
-            "on-policy: the first answer predicted %.6g and cost %.6g under its own history; %s "
-            "after %d round%s\n",
-            h->predicted, h->first, h->settled ? "settled" : "not settled", h->rounds,
-            h->rounds == 1 ? "" : "s");
+        fprintf(out,
+                "on-policy: the first answer was expected to cost %.6g and used %.6g with the "
+                "exits it takes "
+                "itself; %s "
+                "after %d round%s\n",
+                h->expected, h->used, h->converged ? "converged" : "not converged", h->rounds,
+                h->rounds == 1 ? "" : "s");
 }
 
 /* How far the heuristic is from the oracle, and how much of that a criterion could close. */
@@ -39,7 +41,8 @@ static void print_gap(FILE *out, const outcome *o)
 {
     fprintf(out, "\nper-step oracle: loss %.5g", o->oracle_loss);
     if (!isnan(o->gap_closed))
-        fprintf(out, "; %.0f%% of the way there from the official heuristic", 100 * o->gap_closed);
+        fprintf(out, "; closes %.0f%% of the gap from the official heuristic to the oracle",
+                100 * o->gap_closed);
     if (isfinite(o->held_out.delta) && isfinite(o->held_out.score))
         fprintf(
             out,
@@ -81,15 +84,15 @@ void outcome_print(FILE *out, const char *source, const outcome *o)
                 o->problem.gripper_weight);
     fprintf(out, "\n");
     print_history(out, o);
-    if (o->promised.given)
-        fprintf(out, "promised: %s\n", o->promised.statement);
+    if (o->guaranteed.given)
+        fprintf(out, "guaranteed: %s\n", o->guaranteed.statement);
 }
 
 void outcome_print_official(FILE *out, const outcome *o)
 {
     fprintf(out, "--thresholds");
     for (int k = 0; k < o->found.max_exit; k++)
-        fprintf(out, " %.9g", o->found.tau[k] < -1e7f ? -1e5 : (double)o->found.tau[k]);
+        fprintf(out, " %.9g", tau_official(o->found.tau[k]));
     fprintf(out, " 100000.0\n");
 }
 
@@ -107,9 +110,9 @@ static json_t *history_json(const outcome *o)
 
     json_put(json, "kind", json_string(settings_history_name(h->kind)));
     json_put(json, "rounds", json_integer(h->rounds));
-    json_put(json, "settled", json_boolean(h->settled));
-    json_put(json, "first_predicted_cost", real_or_null(h->predicted));
-    json_put(json, "first_actual_cost", real_or_null(h->first));
+    json_put(json, "converged", json_boolean(h->converged));
+    json_put(json, "first_expected_cost", real_or_null(h->expected));
+    json_put(json, "first_used_cost", real_or_null(h->used));
     return json;
 }
 
@@ -161,7 +164,7 @@ json_t *outcome_json(const outcome *o)
     json_put(json, "fitted_criterion_gap_closed", real_or_null(o->held_out.score));
     json_put(json, "evaluations", json_integer(o->evaluations));
     json_put(json, "seconds", json_real(o->seconds));
-    json_put(json, "guarantee", guarantee_json(&o->promised));
+    json_put(json, "guarantee", guarantee_json(&o->guaranteed));
     if (!o->has_scopes)
         return json;
     json_put(json, "criterion", json_string(deer_criterion_name(o->problem.criterion)));

@@ -53,7 +53,7 @@ int calib_replay_main(int argc, char **argv)
     if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
         tool_outside(&self, "batch", batch, 1, 4096) ||
         tool_outside(&self, "shard-episodes", per_shard, 1, 1000000))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     if (part && settings_part(part, &spec.part, &spec.parts, &err))
         return tool_usage(&self, "%s", err.message);
     spec.demos = recorded.name;

@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const criteria[] = {"l2", "mean", "max", "cosine", "combined", NULL};
+#include "calib/criterion/criteria.h"
+
+enum { MOST_WORDS = 16 };
+
 static const char *const losses[] = {"deepest", "demo", NULL};
 static const char *const histories[] = {"full", "on-policy", "random", NULL};
 static const char *const scopes[] = {"total", "llm", NULL};
@@ -28,10 +31,13 @@ static int choose(const char *option, const char *const *words, const char *word
 
 deer_status settings_criterion(const char *word, deer_criterion *value, deer_error *err)
 {
-    int i = choose("criterion", criteria, word, err);
+    const criterion *how = criterion_named(word);
+    const char *names[MOST_WORDS] = {NULL};
 
-    *value = (deer_criterion)(i < 0 ? 0 : i);
-    return i < 0 ? DEER_USAGE : DEER_OK;
+    *value = how ? how->id : DEER_CRITERION_L2;
+    for (int i = 0; i < MOST_WORDS - 1 && criterion_at(i); i++)
+        names[i] = criterion_at(i)->name;
+    return !how && choose("criterion", names, word, err) ? DEER_USAGE : DEER_OK;
 }
 
 deer_status settings_loss(const char *word, loss_reference *value, deer_error *err)
@@ -60,10 +66,10 @@ deer_status settings_scope(const char *word, bool *llm, deer_error *err)
 
 deer_status settings_method(const char *word, solve_method *value, deer_error *err)
 {
-    const char *names[16] = {NULL};
+    const char *names[MOST_WORDS] = {NULL};
     int i;
 
-    for (int m = 0; m < 15 && solve_method_name((solve_method)m); m++)
+    for (int m = 0; m < MOST_WORDS - 1 && solve_method_name((solve_method)m); m++)
         names[m] = solve_method_name((solve_method)m);
     i = choose("method", names, word, err);
     *value = (solve_method)(i < 0 ? 0 : i);

@@ -2,6 +2,7 @@
 /* table.c - rows of costs, losses and exits. */
 #include "calib/cli/table.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 
 #include <math.h>
 #include <string.h>
@@ -52,9 +53,9 @@ json_t *table_json(const operating_point *r)
 
     for (int k = 0; k <= r->max_exit; k++) {
         json_push(fractions, number(r->fraction[k]));
-        json_push(tau, k == r->max_exit    ? json_null()
-                       : r->tau[k] < -1e7f ? json_string("never")
-                                           : json_real((double)r->tau[k]));
+        json_push(tau, k == r->max_exit      ? json_null()
+                       : tau_word(r->tau[k]) ? json_string(tau_word(r->tau[k]))
+                                             : json_real((double)r->tau[k]));
     }
     json_put(json, "name", json_string(r->name));
     json_put(json, "average_llm_gflops", number(r->llm));

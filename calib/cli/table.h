@@ -13,7 +13,8 @@
 void table_print(FILE *out, const operating_point *rows, int n, int exits, double full_llm,
                  double full_total, const char *scope);
 
-/* A new JSON object; tau is null at the last exit and "never" for -infinity. */
+/* A new JSON object; tau has one entry an exit: null at the last, "never" for -infinity, "always"
+ * for infinity. */
 json_t *table_json(const operating_point *row);
 
 #endif

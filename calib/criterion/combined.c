@@ -8,7 +8,7 @@
 
 #include "calib/criterion/regression.h"
 #include "calib/replay/history.h"
-#include "runtime/policy/exit_policy.h"
+#include "runtime/deer_replay.h"
 
 #define LOOK_AT 20000
 
@@ -31,7 +31,7 @@ static void take(void *context, const calibration_step *step)
         x->loss[k * x->room + x->n] = step->loss[k];
         for (int j = 0; j < DEER_SIGNALS; j++)
             x->level[((int64_t)k * DEER_SIGNALS + j) * x->room + x->n] =
-                exit_signal_level(step->signal[k][j]);
+                deer_signal_level(step->signal[k][j]);
     }
     x->n++;
 }

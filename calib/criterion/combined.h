@@ -14,6 +14,7 @@
 #define CALIB_COMBINED_H
 
 #include "calib/problem/calibration.h"
+#include "runtime/deer_replay.h"
 
 #define COMBINED_ALL 0u
 

@@ -9,6 +9,7 @@
 
 #include "calib/solve/frontier.h"
 #include "runtime/base/random.h"
+#include "runtime/base/tau.h"
 
 enum { COARSE = 8, FINE = 40, CANDIDATES = COARSE + FINE };
 
@@ -67,12 +68,9 @@ void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums 
     memset(sums, 0, (size_t)s->episodes * sizeof *sums);
     for (int64_t i = 0; i < s->n; i++) {
         episode_sums *e = &sums[s->episode[i]];
-        float loss;
-        int k = 0;
+        int k = tau_exit(s->delta + i, s->n, tau, max_exit);
+        float loss = s->loss[k * s->n + i];
 
-        while (k < max_exit && !(s->delta[k * s->n + i] <= tau[k]))
-            k++;
-        loss = s->loss[k * s->n + i];
         e->cost += s->cost[s->group[i] * s->exits + k];
         e->loss += (double)loss;
         e->largest_loss = fmaxf(e->largest_loss, loss);

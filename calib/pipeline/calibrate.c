@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* calibrate.c - budgets, promise, thresholds, and what stands beside them. */
+/* calibrate.c - budgets, guarantee, thresholds, and what stands beside them. */
 #include "calib/pipeline/calibrate.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "calib/criterion/combined.h"
+#include "calib/criterion/criteria.h"
 #include "calib/pipeline/temporary.h"
 #include "calib/solve/frontier.h"
 
@@ -17,7 +15,7 @@ typedef struct {
     const calibrate_spec *spec;
     calibrated *x;
     const char *unit;  /* behind a budget in messages */
-    bool *for_solving; /* [episodes] of a promise, NULL: all */
+    bool *for_solving; /* [episodes] of a guarantee, NULL: all */
     calibration whole; /* as cached, up to the deepest exit allowed */
     onpolicy_result found, official;
     bool has_official;
@@ -151,7 +149,7 @@ static deer_status split(job *j, deer_error *err)
     return status;
 }
 
-static deer_status promise(job *j, deer_error *err)
+static deer_status solve_guaranteed(job *j, deer_error *err)
 {
     guarantee_spec *g = &j->guarantee;
     onpolicy_spec part = j->x->how;
@@ -166,27 +164,28 @@ static deer_status promise(job *j, deer_error *err)
     if (!status)
         status = guarantee_choose(g, &j->found.problem.s, j->found.x.tau, part.problem.max_exit,
                                   j->x->c->about.episodes, j->for_solving, judge, j,
-                                  &j->x->o.promised, err);
+                                  &j->x->o.guaranteed, err);
     if (!status)
-        memcpy(j->tau, j->x->o.promised.tau, sizeof j->tau);
+        memcpy(j->tau, j->x->o.guaranteed.tau, sizeof j->tau);
     return status;
 }
 
 /* ---------------------------------------------------------------- solving ------------------ */
 
-/* On the part that is for solving: a promise knows nothing of the others. */
+/* On the part that is for solving: a guarantee knows nothing of the others. */
 static deer_status fit_score(job *j, deer_error *err)
 {
     calibrated *x = j->x;
+    const criterion *how = criterion_of(x->how.problem.criterion);
     combined_spec spec = {.problem = x->how.problem,
                           .episodes = j->for_solving,
                           .seed = x->how.solve.seed,
                           .threads = x->how.threads};
 
-    if (x->how.problem.criterion != DEER_CRITERION_COMBINED)
+    if (!how->fit)
         return DEER_OK;
     x->how.problem.score = x->score;
-    return combined_fit(x->c, x->model, &spec, x->score, err);
+    return how->fit(x->c, x->model, &spec, x->score, err);
 }
 
 static deer_status solve_plainly(job *j, deer_error *err)
@@ -204,7 +203,7 @@ static deer_status show_on(job *j, deer_error *err)
 {
     const onpolicy_spec *how = &j->x->how;
 
-    if (how->history == HISTORY_RANDOM && !j->x->o.promised.given) {
+    if (how->history == HISTORY_RANDOM && !j->x->o.guaranteed.given) {
         j->x->p = j->found.problem;
         j->found.problem = (calibration){0};
         return DEER_OK;
@@ -219,11 +218,11 @@ static deer_status solve_officially(job *j, deer_error *err)
     evaluation here;
     deer_status status;
 
-    if (official.problem.criterion == DEER_CRITERION_COMBINED)
+    if (criterion_of(official.problem.criterion)->needs & CRITERION_NEEDS_DEER)
         official.problem.criterion = DEER_CRITERION_L2;
     steps_evaluate(&j->x->p.s, j->tau, official.problem.max_exit, &here);
     official.official_best = true;
-    if (j->x->o.promised.given)
+    if (j->x->o.guaranteed.given)
         official.solve.budget = here.cost;
     if (!isfinite(official.solve.budget))
         return DEER_OK;
@@ -246,9 +245,9 @@ static deer_status describe(job *j, deer_error *err)
     o->problem = how->problem;
     o->history = (outcome_history){.kind = how->history,
                                    .rounds = j->found.rounds,
-                                   .settled = j->found.settled,
-                                   .predicted = j->found.predicted.cost,
-                                   .first = j->found.first.cost};
+                                   .converged = j->found.converged,
+                                   .expected = j->found.expected.cost,
+                                   .used = j->found.first.cost};
     outcome_describe(o, &j->x->p, &j->found.x, j->tau, &j->official.problem,
                      j->has_official ? &j->official.x : NULL, how->solve.method);
     return outcome_judge(o, &j->x->p.s, err);
@@ -256,7 +255,8 @@ static deer_status describe(job *j, deer_error *err)
 
 static deer_status solve_all(job *j, deer_error *err)
 {
-    deer_status status = j->guarantee.confidence > 0 ? promise(j, err) : solve_plainly(j, err);
+    deer_status status =
+        j->guarantee.confidence > 0 ? solve_guaranteed(j, err) : solve_plainly(j, err);
 
     if (!status)
         status = show_on(j, err);
@@ -295,33 +295,11 @@ static deer_status make_dial(job *j, deer_error *err)
     if (!j->x->point)
         return deer_fail(err, "out of memory for %d budgets", spec->points);
     j->x->points = spec->points;
-    return dial_make(spec->points, &j->whole.s, solve_for, j, &spec->progress, j->x->point, err);
+    return dial_make(spec->points, &j->whole.s, j->x->how.solve.max_exit, solve_for, j,
+                     &spec->progress, j->x->point, err);
 }
 
 /* ---------------------------------------------------------------- the whole way ------------ */
-
-deer_status calibrate_open_model(const cache *c, const char *path, deer_model **model,
-                                 deer_error *err)
-{
-    *model = NULL;
-    if (!path && !c->about.model_path[0])
-        return deer_fail(err, "%s does not say where its model is; give it with --model", c->dir);
-    if (!path && access(c->about.model_path, R_OK))
-        return deer_fail(err,
-                         "the model of %s, %s, cannot be read (%s); say where it is with --model, "
-                         "or use --history full",
-                         c->dir, c->about.model_path, strerror(errno));
-    if (deer_model_open(path ? path : c->about.model_path, DEER_ALL_EXITS, model, err))
-        return DEER_FAILED;
-    if (!strcmp(deer_model_fingerprint(*model), c->about.model))
-        return DEER_OK;
-    deer_fail(err, "%s (%.8s) is not the model that the cache %s is of (%.8s)",
-              path ? path : c->about.model_path, deer_model_fingerprint(*model), c->dir,
-              c->about.model);
-    deer_model_close(*model);
-    *model = NULL;
-    return DEER_FAILED;
-}
 
 /* Replays where that is asked for, and opens the cache. */
 static deer_status open_source(const calibrate_source *from, calibrated *x, deer_error *err)
@@ -355,7 +333,7 @@ static deer_status run(job *j, const char *model, deer_error *err)
         status = decide_budgets(j, err);
     only_dial = spec->only_dial && !isfinite(j->x->how.solve.budget);
     if (!status && spec->history != HISTORY_FULL)
-        status = calibrate_open_model(j->x->c, model, &j->x->model, err);
+        status = cache_open_model(j->x->c, model, &j->x->model, err);
     if (!status)
         status = fit_score(j, err);
     if (!status)

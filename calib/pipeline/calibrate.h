@@ -11,8 +11,9 @@
  *   calibrated_free(found);
  *
  * Replays the demonstrations where asked to, decides the deepest exit (peak and memory budgets),
- * solves for the average budget under the history that the thresholds make themselves, promises it
- * where a confidence is asked for, and sets the official heuristic and the oracle beside it.
+ * solves for the average budget with the exits that the thresholds take themselves, guarantees it
+ * on unseen episodes where a confidence is asked for, and sets the official heuristic and the
+ * oracle beside it.
  */
 #ifndef CALIB_CALIBRATE_H
 #define CALIB_CALIBRATE_H
@@ -37,14 +38,14 @@ typedef struct {
     history_kind history;
     int threads;
     limits asked;
-    guarantee_spec guarantee; /* confidence (0: no promise), bound, deviation, largest_loss (NaN:
+    guarantee_spec guarantee; /* confidence (0: none), bound, deviation, largest_loss (NaN:
                                  what poses and gripper allow), longest, share, seed */
     int points;               /* of a dial, 0: none */
     bool only_dial;           /* no budget of its own: points are all that is wanted */
     dial_progress progress;   /* of the dial */
 } calibrate_spec;
 
-/* No budgets, no promise; the total scope, everything else as the command's defaults. */
+/* No budgets, no guarantee; the total scope, everything else as the command's defaults. */
 calibrate_spec calibrate_default(void);
 
 /* What came of it. */
@@ -65,9 +66,5 @@ typedef struct {
 deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, calibrated **found,
                       deer_error *err);
 void calibrated_free(calibrated *x);
-
-/* The model of a cache: path when not NULL, else where replay found it. Must be the cache's. */
-deer_status calibrate_open_model(const cache *c, const char *path, deer_model **model,
-                                 deer_error *err);
 
 #endif

@@ -15,7 +15,7 @@ typedef struct {
     calibrated_table *x;
     solve_spec how; /* with the budget and the deepest exit decided */
     table_file t;
-    bool *for_solving; /* [episodes] of a promise, NULL: all */
+    bool *for_solving; /* [episodes] of a guarantee, NULL: all */
     steps solving;     /* those episodes; of all, t's own */
     solution found, official;
     bool has_official;
@@ -54,7 +54,8 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
     return DEER_OK;
 }
 
-/* Which episodes to solve on; a promise knows nothing of the others before it is tested on them. */
+/* Which episodes to solve on; a guarantee knows nothing of the others before it is tested on them.
+ */
 static deer_status split(job *j, deer_error *err)
 {
     deer_status status;
@@ -70,18 +71,18 @@ static deer_status split(job *j, deer_error *err)
     return status ? status : steps_select(&j->t.s, j->for_solving, &j->solving, err);
 }
 
-static deer_status promise(job *j, deer_error *err)
+static deer_status choose_guaranteed(job *j, deer_error *err)
 {
     guarantee_spec g = j->spec->guarantee;
-    guarantee *promised = &j->x->o.promised;
+    guarantee *held = &j->x->o.guaranteed;
     deer_status status;
 
     g.budget = limits_have_average(&j->spec->asked) ? j->how.budget : INFINITY;
     status = guarantee_choose(&g, &j->solving, j->found.tau, j->how.max_exit, j->t.s.episodes,
-                              j->for_solving, judge, j, promised, err);
+                              j->for_solving, judge, j, held, err);
     if (status)
         return status;
-    memcpy(j->found.tau, promised->tau, sizeof j->found.tau);
+    memcpy(j->found.tau, held->tau, sizeof j->found.tau);
     steps_evaluate(&j->t.s, j->found.tau, j->how.max_exit, &j->found.found);
     return DEER_OK;
 }
@@ -110,10 +111,10 @@ static deer_status solve_all(job *j, deer_error *err)
     deer_status status = solve(&j->solving, &j->how, &j->found, err);
 
     if (!status && j->for_solving)
-        status = promise(j, err);
+        status = choose_guaranteed(j, err);
     if (status)
         return status;
-    if (j->x->o.promised.given)
+    if (j->x->o.guaranteed.given)
         official.budget = j->found.found.cost;
     if (isfinite(official.budget)) {
         status = solve_official_best(&j->t.s, &official, &j->official, err);
@@ -153,7 +154,8 @@ static deer_status make_dial(job *j, deer_error *err)
     if (!j->x->point)
         return deer_fail(err, "out of memory for %d budgets", spec->points);
     j->x->points = spec->points;
-    return dial_make(spec->points, &j->t.s, solve_for, j, &spec->progress, j->x->point, err);
+    return dial_make(spec->points, &j->t.s, j->how.max_exit, solve_for, j, &spec->progress,
+                     j->x->point, err);
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */

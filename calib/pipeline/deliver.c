@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/base/tau.h"
 #include "runtime/deer_drift.h"
 
 /* ---------------------------------------------------------------- expected, guaranteed ----- */
@@ -63,10 +64,8 @@ static int64_t sum_episode(const steps *s, const operating_point *x, int64_t fro
 
     *sum = (episode_sum){0};
     for (; i < s->n && s->episode[i] == s->episode[from]; i++) {
-        int k = 0;
+        int k = tau_exit(s->delta + i, s->n, x->tau, x->max_exit);
 
-        while (k < x->max_exit && !(s->delta[k * s->n + i] <= x->tau[k]))
-            k++;
         sum->exits += k;
         sum->steps++;
         if (isfinite(s->delta[i])) {
@@ -111,7 +110,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     memcpy(t->tau, o->found.tau, sizeof t->tau);
     memcpy(t->score, x->score, sizeof t->score);
     t->promise = promise_of(&o->found);
-    fill_guarantee(&o->promised, &t->guarantee);
+    fill_guarantee(&o->guaranteed, &t->guarantee);
     fill_points(x, t);
     fill_reference(x, &t->reference);
     snprintf(t->solver, sizeof t->solver, "%s", o->solver);

@@ -8,10 +8,13 @@ static void report(const dial_progress *progress, int done, int total)
         progress->report(progress->context, done, total);
 }
 
-deer_status dial_make(int points, const steps *whole, dial_solver solver, void *context,
-                      const dial_progress *progress, operating_point *point, deer_error *err)
+deer_status dial_make(int points, const steps *whole, int max_exit, dial_solver solver,
+                      void *context, const dial_progress *progress, operating_point *point,
+                      deer_error *err)
 {
-    double low = steps_fixed_cost(whole, 0), high = steps_fixed_cost(whole, whole->exits - 1);
+    float tau[DEER_MAX_EXITS];
+    double low = steps_cheapest(whole, max_exit, tau);
+    double high = steps_fixed_cost(whole, whole->exits - 1);
     deer_status status = DEER_OK;
 
     report(progress, 0, points);

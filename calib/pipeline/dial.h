@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* dial.h - answers for a range of budgets, from the cheapest exit's cost to the deepest's. */
+/* dial.h - answers for a range of budgets, from what the cheapest thresholds cost to the deepest
+ * exit. */
 #ifndef CALIB_DIAL_H
 #define CALIB_DIAL_H
 
@@ -15,9 +16,10 @@ typedef struct {
     void *context;
 } dial_progress;
 
-/* Solves for `points` budgets: point [points], ascending in their budgets; an answer that loses
- * more than a cheaper one is replaced by that one. */
-deer_status dial_make(int points, const steps *whole, dial_solver solver, void *context,
-                      const dial_progress *progress, operating_point *point, deer_error *err);
+/* Solves for `points` budgets with exits up to max_exit: point [points], ascending in their
+ * budgets; an answer that loses more than a cheaper one is replaced by that one. */
+deer_status dial_make(int points, const steps *whole, int max_exit, dial_solver solver,
+                      void *context, const dial_progress *progress, operating_point *point,
+                      deer_error *err);
 
 #endif

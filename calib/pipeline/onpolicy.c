@@ -2,6 +2,8 @@
 /* onpolicy.c - solve, replay the head, solve again. */
 #include "calib/pipeline/onpolicy.h"
 
+#include "runtime/base/tau.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
@@ -125,7 +127,7 @@ static deer_status judge_part(cache *c, const deer_model *model, const onpolicy_
     return DEER_FAILED;
 }
 
-/* Judges x, and solves again on what its history gives, until it settles. *found: whether any
+/* Judges x, and solves again on what its history gives, until it converges. *found: whether any
  * round's thresholds fit the budget. */
 static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spec *spec,
                            solution *x, onpolicy_result *r, bool *found, deer_error *err)
@@ -144,10 +146,11 @@ static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spe
         steps_evaluate(&own.s, x->tau, x->max_exit, &actual);
         if (r->rounds == 1)
             r->first = actual;
-        r->settled = largest_change(&x->found, &actual) < ONPOLICY_SETTLED && actual.cost <= budget;
+        r->converged =
+            largest_change(&x->found, &actual) < ONPOLICY_CONVERGED && actual.cost <= budget;
         if (r->rounds > 1 && actual.cost > budget)
             target -= actual.cost - budget; /* aim lower by what it was above */
-        more = !r->settled && r->rounds < ONPOLICY_ROUNDS;
+        more = !r->converged && r->rounds < ONPOLICY_ROUNDS;
         if (more)
             status = solve_once(spec, &own.s, target, &y, err);
         offer(r, found, x, &actual, &own, budget);
@@ -175,8 +178,8 @@ static deer_status fixed_exit(cache *c, const deer_model *model, const onpolicy_
     calibration_free(&r->problem);
     r->x = (solution){.max_exit = last, .parameter = NAN};
     for (int i = 0; i < last; i++)
-        r->x.tau[i] = i < k ? -INFINITY : FLT_MAX;
-    r->x.tau[last] = INFINITY;
+        r->x.tau[i] = i < k ? TAU_NEVER : FLT_MAX;
+    r->x.tau[last] = TAU_ALWAYS;
     snprintf(r->x.solver, sizeof r->x.solver, "fixed exit %d", k);
     if (judge_part(c, model, spec, r->x.tau, &r->problem, err))
         return DEER_FAILED;
@@ -203,7 +206,7 @@ deer_status onpolicy_solve(cache *c, const deer_model *model, const onpolicy_spe
         return DEER_FAILED;
     }
     status = solve_once(spec, &r->problem.s, spec->solve.budget, &x, err);
-    r->predicted = r->first = r->actual = x.found;
+    r->expected = r->first = r->actual = x.found;
     r->x = x;
     if (!status && spec->history == HISTORY_ON_POLICY) {
         calibration_free(&r->problem);

@@ -10,7 +10,7 @@
  *   onpolicy_free(&r);
  *
  * Deltas depend on the exits taken before. So: solve on the deltas at hand, replay the head under
- * the answer, and solve again on what that gives, until the exits taken are those predicted. Every
+ * the answer, and solve again on what that gives, until the exits taken are those expected. Every
  * round's thresholds are judged by what they really do; the best that keeps the budget is returned.
  */
 #ifndef CALIB_ONPOLICY_H
@@ -21,7 +21,7 @@
 #include "calib/solve/solve.h"
 
 #define ONPOLICY_ROUNDS 10
-#define ONPOLICY_SETTLED 0.005 /* largest change of an exit's fraction */
+#define ONPOLICY_CONVERGED 0.005 /* largest change of an exit's fraction */
 
 typedef struct {
     calibration_spec problem; /* with its score, for the combined criterion */
@@ -34,12 +34,12 @@ typedef struct {
 
 typedef struct {
     solution x;
-    evaluation predicted; /* first answer, on the history it was solved on */
-    evaluation first;     /* the same thresholds under their own history */
-    evaluation actual;    /* the returned thresholds under their own history */
-    calibration problem;  /* the steps under that history */
+    evaluation expected; /* first answer, on the history it was solved on */
+    evaluation first;    /* the same thresholds under their own history */
+    evaluation actual;   /* the returned thresholds under their own history */
+    calibration problem; /* the steps under that history */
     int rounds;
-    bool settled; /* the last round changed the fractions by less than ONPOLICY_SETTLED */
+    bool converged; /* the last round changed the fractions by less than ONPOLICY_CONVERGED */
 } onpolicy_result;
 
 /* model may be NULL with full history. DEER_INFEASIBLE as in solve, and when nothing keeps the

@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "calib/criterion/criteria.h"
 #include "calib/solve/oracle.h"
+#include "runtime/base/tau.h"
 
 double outcome_cost(const outcome *o)
 {
@@ -26,7 +28,7 @@ void outcome_describe(outcome *o, const calibration *p, const solution *found, c
     float never[DEER_MAX_EXITS];
     char name[64];
 
-    operating_point_never(last, never);
+    tau_never(last, never);
     operating_point_of(p, last == o->exits - 1 ? "full depth" : "deepest allowed", never, last,
                        &o->full);
     operating_point_of(p, solve_method_name(method), tau, last, &o->found);
@@ -49,7 +51,7 @@ deer_status outcome_judge(outcome *o, const steps *s, deer_error *err)
     o->gap_closed =
         o->has_official ? oracle_gap_closed(o->official.loss, o->found.loss, o->oracle_loss) : NAN;
     o->held_out = (score_verdict){NAN, NAN};
-    if (o->has_scopes && o->problem.criterion == DEER_CRITERION_COMBINED)
+    if (o->has_scopes && criterion_of(o->problem.criterion)->fit)
         return DEER_OK;
     return score_judge(s, NULL, 0, o->found.max_exit, cost, &o->held_out, err);
 }

@@ -12,8 +12,8 @@
 typedef struct {
     history_kind kind;
     int rounds;
-    bool settled;
-    double predicted, first; /* cost of the first answer: as solved, and under its own history */
+    bool converged;
+    double expected, used; /* cost of the first answer: as solved, and with the exits it takes */
 } outcome_history;
 
 typedef struct {
@@ -34,7 +34,7 @@ typedef struct {
     double seconds;
     calibration_spec problem; /* criterion and loss; with has_scopes */
     outcome_history history;  /* with has_scopes */
-    guarantee promised;
+    guarantee guaranteed;
 } outcome;
 
 /* Average cost of a step of found, in the unit of the budget. */
@@ -46,7 +46,7 @@ void outcome_describe(outcome *o, const calibration *p, const solution *found, c
                       const calibration *official_p, const solution *official, solve_method method);
 
 /* Fills in the oracle and the gaps, of the steps that o was described on. The score that other
- * criteria are judged by looks at deltas, so the combined criterion gets none. */
+ * criteria are judged by looks at deltas, so a fitted criterion gets none. */
 deer_status outcome_judge(outcome *o, const steps *s, deer_error *err);
 
 #endif

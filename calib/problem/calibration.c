@@ -8,7 +8,7 @@
 
 #include "budgets/cost/cost.h"
 #include "budgets/machines/hardware.h"
-#include "runtime/policy/exit_policy.h"
+#include "runtime/deer_replay.h"
 
 void calibration_actions_free(calibration_actions *a)
 {
@@ -49,13 +49,13 @@ static void look_at(const cache *c, const calibration_spec *spec, const float *a
 {
     const float *last = action + (spec->max_exit + 1) * CACHE_ACTION;
     const float *demo = c->demonstration + step->row * CACHE_ACTION;
-    exit_trial trial;
+    deer_exit_trial trial;
 
-    exit_trial_begin(&trial, spec->criterion, spec->score, done, action);
+    deer_exit_trial_begin(&trial, spec->criterion, spec->score, done, action);
     for (int k = 0; k <= spec->max_exit; k++) {
         const float *here = action + (k + 1) * CACHE_ACTION;
 
-        step->value[k] = exit_trial_next(&trial, here, here[DEER_POSE]);
+        step->value[k] = deer_exit_trial_next(&trial, here, here[DEER_POSE]);
         step->loss[k] = spec->loss == LOSS_DEMO
                             ? action_loss(here, demo, 0.0f, spec->gripper_weight)
                             : action_loss(here, last, 0.5f, spec->gripper_weight);

@@ -16,6 +16,7 @@
 
 #include "calib/cache/cache.h"
 #include "calib/problem/steps.h"
+#include "runtime/deer_replay.h"
 
 typedef enum {
     LOSS_DEEPEST, /* deviation from what the deepest exit allowed would do from the same state */

@@ -9,7 +9,9 @@
 #include "calib/problem/blocks.h"
 #include "calib/problem/steps.h"
 
-/* chosen[i] = first exit of step i that passes, i < m; columns begin at `from`. */
+/* chosen[i] = first exit of step i that passes, i < m; columns begin at `from`. The rule of tau.h,
+ * of which the comparison is left where steps_check has made every value that is not finite a NaN.
+ */
 static void block_exits(const steps *s, const float *tau, int max_exit, int64_t from, int m,
                         uint16_t *restrict chosen)
 {

@@ -2,6 +2,8 @@
 /* operating_point.c - thresholds, and what they do. */
 #include "calib/problem/operating_point.h"
 
+#include "runtime/base/tau.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,14 +26,7 @@ void operating_point_of(const calibration *p, const char *name, const float *tau
     snprintf(x->name, sizeof x->name, "%s", name);
     memcpy(x->fraction, e.fraction, sizeof x->fraction);
     memcpy(x->tau, tau, (size_t)max_exit * sizeof *tau);
-    x->tau[max_exit] = INFINITY;
-}
-
-void operating_point_never(int max_exit, float *tau)
-{
-    for (int k = 0; k < max_exit; k++)
-        tau[k] = -INFINITY;
-    tau[max_exit] = INFINITY;
+    x->tau[max_exit] = TAU_ALWAYS;
 }
 
 double operating_point_cost(const operating_point *x, bool llm)

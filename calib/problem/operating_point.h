@@ -28,9 +28,6 @@ typedef struct {
 void operating_point_of(const calibration *p, const char *name, const float *tau, int max_exit,
                         operating_point *x);
 
-/* tau [max_exit + 1] that never leaves before max_exit. */
-void operating_point_never(int max_exit, float *tau);
-
 /* The average in one scope, GFLOPs. */
 double operating_point_cost(const operating_point *x, bool llm);
 

@@ -2,6 +2,7 @@
 /* steps.c - the calibration problem: allocation, checks, selection of episodes. */
 #include "calib/problem/steps.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +48,7 @@ static deer_status check_values(steps *s, deer_error *err)
             return deer_fail(err, "the loss of step %lld at exit %lld is not finite",
                              (long long)(i % s->n), (long long)(i / s->n));
         if (!isfinite(s->delta[i]))
-            s->delta[i] = INFINITY;
+            s->delta[i] = NAN;
     }
     return DEER_OK;
 }
@@ -111,6 +112,16 @@ double steps_fixed_cost(const steps *s, int k)
     for (int64_t i = 0; i < s->n; i++)
         sum += s->cost[s->group[i] * s->exits + k];
     return sum / (double)s->n;
+}
+
+double steps_cheapest(const steps *s, int max_exit, float *tau)
+{
+    evaluation e;
+
+    for (int k = 0; k <= max_exit; k++)
+        tau[k] = k < max_exit ? FLT_MAX : INFINITY;
+    steps_evaluate(s, tau, max_exit, &e);
+    return e.cost;
 }
 
 /* ---------------------------------------------------------------- selection ---------------- */

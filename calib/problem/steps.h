@@ -9,7 +9,8 @@
  *   steps_free(&s);
  *
  * A step leaves at the first exit k with delta_k <= tau_k, and at max_exit whatever its delta is:
- * the runtime's rule, in float32 like there. Columns lie one exit behind the other.
+ * the runtime's rule, in float32 like there. A delta that is no finite number never leaves, not
+ * even at a threshold of infinity. Columns lie one exit behind the other.
  */
 #ifndef CALIB_STEPS_H
 #define CALIB_STEPS_H
@@ -24,7 +25,7 @@
 typedef struct {
     int64_t n;    /* N, steps */
     int exits;    /* K */
-    float *delta; /* [K, N], +infinity where an exit must not be taken; never NaN once checked */
+    float *delta; /* [K, N]; once checked finite, or NaN where an exit must not be taken */
     float *loss;  /* [K, N], finite */
 
     /* Steps of one group cost the same: a group is an instruction length in tokens. */
@@ -41,9 +42,9 @@ typedef struct {
 deer_status steps_alloc(int64_t n, int exits, int groups, steps *s, deer_error *err);
 void steps_free(steps *s);
 
-/* Makes the columns fit their promises: NaN and infinite deltas become +infinity (such an exit is
- * never taken, as in the runtime); a loss that is not finite, a cost that falls, a group or episode
- * out of range is an error. */
+/* Makes the columns fit their promises: infinite deltas become NaN (such an exit is never taken, as
+ * in the runtime); a loss that is not finite, a cost that falls, a group or episode out of range is
+ * an error. */
 deer_status steps_check(steps *s, deer_error *err);
 
 /* What thresholds do on average over all steps. */
@@ -64,6 +65,11 @@ double steps_peak(const steps *s, int k);
 
 /* Mean cost when every step leaves at exit k. */
 double steps_fixed_cost(const steps *s, int k);
+
+/* The thresholds [max_exit + 1] that cost least: every step leaves at the first exit whose delta is
+ * a number. Returns their mean cost, below which there is no budget; it is that of the first exit
+ * when all of its deltas are numbers. */
+double steps_cheapest(const steps *s, int max_exit, float *tau);
 
 /* A copy of the steps of the episodes with chosen[episode] set; episodes are renumbered. */
 deer_status steps_select(const steps *s, const bool *chosen, steps *part, deer_error *err);

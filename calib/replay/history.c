@@ -9,8 +9,9 @@
 #include "runtime/base/half.h"
 #include "runtime/base/jobs.h"
 #include "runtime/base/random.h"
+#include "runtime/base/tau.h"
 #include "runtime/base/threads.h"
-#include "runtime/policy/exit_policy.h"
+#include "runtime/deer_replay.h"
 
 enum { BATCH = 64, WINDOW = 12, SAMPLE_FROM = 5, SAMPLE_TO = 11, WINDOW_STRIDE = 6 };
 
@@ -144,12 +145,13 @@ static void load_step(const worker *w, const track *t, int step, int slot)
 /* The first exit that passes; poses [R, 6], grippers [R]. */
 static int decide(const history_rule *rule, track *t, const float *pose, const float *gripper)
 {
-    exit_trial trial;
+    deer_exit_trial trial;
     int k = 0;
 
-    exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
+    deer_exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
     while (k < rule->max_exit &&
-           !(exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]) <= rule->tau[k]))
+           !tau_stops(deer_exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]),
+                      rule->tau[k]))
         k++;
     memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
     return k;
@@ -205,7 +207,7 @@ static void move_state(const worker *w, int from, int to)
 }
 
 /* Runs tracks [n] step by step; those that have ended leave the batch. */
-static void run_batch(worker *w, track *tracks, int n)
+static deer_status run_batch(worker *w, track *tracks, int n, deer_error *err)
 {
     size_t state = (size_t)n * (size_t)w->rows * w->state;
     int slot_of[BATCH], active = n;
@@ -228,8 +230,9 @@ static void run_batch(worker *w, track *tracks, int n)
         active = left;
         if (!active)
             break;
-        deer_head_evaluate(w->head, active * w->rows, w->pooled, w->h, w->c, w->h, w->c, w->pose,
-                           w->gripper);
+        if (deer_head_evaluate(w->head, active * w->rows, w->pooled, w->h, w->c, w->h, w->c,
+                               w->pose, w->gripper, err))
+            return DEER_FAILED;
         for (int i = 0; i < active; i++) {
             track *t = &tracks[slot_of[i]];
             int exit = choose_exit(w, t, i);
@@ -239,6 +242,7 @@ static void run_batch(worker *w, track *tracks, int n)
             keep_state(w, w->c, i, 1 + exit);
         }
     }
+    return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- threads ------------------ */
@@ -248,6 +252,7 @@ static deer_status run_unit(worker *w, int unit, deer_error *err)
     job *j = w->j;
     int begin = j->unit[unit], end = j->unit[unit + 1], per_shard = j->c->about.per_shard;
     int first, count;
+    deer_status status = DEER_OK;
 
     if (begin == end)
         return DEER_OK;
@@ -255,11 +260,11 @@ static deer_status run_unit(worker *w, int unit, deer_error *err)
     count = j->tracks[end - 1].episode / per_shard - first + 1;
     if (!j->keep && cache_load_features(j->c, first, count, err))
         return DEER_FAILED;
-    for (int t = begin; t < end; t += BATCH)
-        run_batch(w, j->tracks + t, end - t < BATCH ? end - t : BATCH);
+    for (int t = begin; t < end && !status; t += BATCH)
+        status = run_batch(w, j->tracks + t, end - t < BATCH ? end - t : BATCH, err);
     if (!j->keep)
         cache_drop_features(j->c, first, count);
-    return DEER_OK;
+    return status;
 }
 
 static void worker_close(worker *w)
@@ -279,7 +284,7 @@ static deer_status worker_open(job *j, worker *w, deer_error *err)
 
     *w = (worker){.j = j, .rows = j->rule->max_exit + 2};
     w->state = (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
-    if (deer_head_new(j->model, (int)rows, &w->head, err))
+    if (deer_head_new(j->model, (int)rows, threads_single(), &w->head, err))
         return DEER_FAILED;
     w->pooled = malloc(rows * (size_t)config->d_model * sizeof *w->pooled);
     w->h = malloc(rows * w->state * sizeof *w->h);
@@ -304,13 +309,7 @@ static deer_status run_units(jobs *all, void *context, deer_error *err)
 
 static deer_status run_threads(job *j, int threads, deer_error *err)
 {
-    int before = threads_count();
-    deer_status status;
-
-    deer_set_threads(1); /* the units keep the cores busy */
-    status = jobs_run(j->units, threads, run_units, j, err);
-    deer_set_threads(before);
-    return status;
+    return jobs_run(j->units, threads, run_units, j, err);
 }
 
 deer_status history_replay(cache *c, const deer_model *model, const history_rule *rule, int threads,

@@ -16,6 +16,7 @@
 #define CALIB_HISTORY_H
 
 #include "calib/problem/calibration.h"
+#include "runtime/deer_replay.h"
 
 typedef enum {
     HISTORY_FULL,      /* the deepest exit at every step: what replay caches */
@@ -37,8 +38,8 @@ typedef struct {
 } history_rule;
 
 /* Replays the head of `model`, which must be the cache's. Loads features as needed and keeps them
- * when all of them are small. The same whatever the number of threads. While it runs, products of
- * the whole process use one thread each (deer_set_threads). */
+ * when all of them are small. The same whatever the number of threads. Its threads' products
+ * use one thread each. */
 deer_status history_replay(cache *c, const deer_model *model, const history_rule *rule, int threads,
                            calibration_actions *a, deer_error *err);
 

@@ -127,13 +127,10 @@ static deer_status take_shards(jobs *all, void *context, deer_error *err)
 /* One thread more than may compute at a time: while one reads or writes, the cores stay busy. */
 static deer_status run_threads(job *j, deer_error *err)
 {
-    int before = threads_count();
     deer_status status;
 
     sem_init(&j->work, 0, (unsigned)j->spec->threads);
-    deer_set_threads(1); /* the shards keep the cores busy */
     status = jobs_run(j->about.shards, j->spec->threads + 1, take_shards, j, err);
-    deer_set_threads(before);
     sem_destroy(&j->work);
     return status;
 }

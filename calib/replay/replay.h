@@ -39,7 +39,7 @@ typedef struct {
     double seconds;
 } replay_report;
 
-/* While it runs, products of the whole process use one thread each (deer_set_threads). */
+/* The threads of products are its own: spec->threads shards at a time, one thread each. */
 deer_status replay(const replay_spec *spec, replay_report *report, deer_error *err);
 
 #endif

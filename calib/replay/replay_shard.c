@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/half.h"
+#include "runtime/base/threads.h"
 
 enum { ABREAST = 16 }; /* episodes whose heads run side by side */
 
@@ -22,8 +23,8 @@ deer_status shard_replay_open(shard_replay *r, const deer_model *model, int room
     r->width = (size_t)config->d_model;
     r->state = (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
     most = ABREAST * (size_t)r->rows;
-    if (deer_batch_new(model, room, &r->batch, err) ||
-        deer_head_new(model, (int)most, &r->head, err))
+    if (deer_batch_new(model, room, threads_single(), &r->batch, err) ||
+        deer_head_new(model, (int)most, threads_single(), &r->head, err))
         return DEER_FAILED;
     r->in = malloc(most * r->width * sizeof *r->in);
     r->h = malloc(most * r->state * sizeof *r->h);
@@ -55,13 +56,16 @@ static bool stopped(const shard_replay *r)
 /* ---------------------------------------------------------------- features ----------------- */
 
 /* The features of steps are in pooled up to *filled; runs the batch behind them. */
-static void run_batch(shard_replay *r, size_t *filled)
+static deer_status run_batch(shard_replay *r, size_t *filled, deer_error *err)
 {
-    int n = deer_batch_run(r->batch, r->pooled + *filled * (size_t)r->rows * r->width);
+    int32_t n;
+    deer_status status =
+        deer_batch_run(r->batch, r->pooled + *filled * (size_t)r->rows * r->width, &n, err);
 
     *filled += (size_t)n;
     if (r->count)
         r->count(r->context, n);
+    return status;
 }
 
 /* One episode's frames into batches, which run when they are full. */
@@ -73,8 +77,8 @@ static deer_status add_episode(shard_replay *r, const demo_episode *e, size_t *f
 
         if (deer_batch_add(r->batch, &seen, err))
             return DEER_FAILED;
-        if (deer_batch_count(r->batch) == r->room)
-            run_batch(r, filled);
+        if (deer_batch_count(r->batch) == r->room && run_batch(r, filled, err))
+            return DEER_FAILED;
     }
     return DEER_OK;
 }
@@ -98,13 +102,16 @@ static deer_status describe(shard_replay *r, const demo_episode *e, cache_shard 
                             deer_error *err)
 {
     cache_episode *entry = &s->episode[index];
+    deer_camera static_view, gripper_view;
 
     if (e->steps != entry->steps)
         return deer_fail(err, "%s changed while it was read", r->path);
     memcpy(entry->name, e->name, sizeof entry->name);
     memcpy(entry->task, e->task, sizeof entry->task);
     memcpy(entry->instruction, e->instruction, sizeof entry->instruction);
-    if (deer_batch_set_instruction(r->batch, e->instruction, err))
+    demo_episode_cameras(e, &static_view, &gripper_view);
+    if (deer_batch_set_cameras(r->batch, &static_view, &gripper_view, err) ||
+        deer_batch_set_instruction(r->batch, e->instruction, err))
         return DEER_FAILED;
     entry->tokens = deer_batch_tokens(r->batch);
     memcpy(s->demonstration + (size_t)entry->first * DEMO_ACTION, e->actions,
@@ -128,8 +135,7 @@ static deer_status see_episodes(shard_replay *r, cache_shard *s, int first, int 
             status = add_episode(r, &e, &filled, err);
         demo_episode_free(&e);
     }
-    run_batch(r, &filled);
-    return status;
+    return status ? status : run_batch(r, &filled, err);
 }
 
 /* ---------------------------------------------------------------- the head ----------------- */
@@ -190,8 +196,9 @@ static deer_status act(shard_replay *r, const crowd *going, int t, size_t base, 
         size_t row = (size_t)s->episode[going->episode[i]].first + (size_t)t;
         memcpy(r->in + (size_t)i * each, r->pooled + (row - base) * each, each * sizeof *r->in);
     }
-    deer_head_evaluate(r->head, going->count * r->rows, r->in, r->h, r->c, r->h, r->c, r->pose,
-                       r->gripper);
+    if (deer_head_evaluate(r->head, going->count * r->rows, r->in, r->h, r->c, r->h, r->c, r->pose,
+                           r->gripper, err))
+        return DEER_FAILED;
     for (int i = 0; i < going->count; i++) {
         const cache_episode *e = &s->episode[going->episode[i]];
         size_t row = (size_t)e->first + (size_t)t, at = (size_t)i * rows;

@@ -7,12 +7,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { RUNGS = 8 };
+
+/* A budget, and the best that was seen within it. */
+typedef struct {
+    double budget;
+    candidate best;
+} rung;
+
 struct coordinate {
     const grid *g;
-    uint8_t *reach; /* [n], exit taken under the cuts at the start of a sweep */
-    uint8_t *next;  /* [n], exit taken by going on behind the exit looked at */
-    double *gain;   /* [levels], loss change by level */
-    double *spend;  /* [levels], cost change by level */
+    rung rung[RUNGS]; /* evenly over the range of costs: the same ones whatever is asked */
+    uint8_t *reach;   /* [n], exit taken under the cuts at the start of a sweep */
+    uint8_t *next;    /* [n], exit taken by going on behind the exit looked at */
+    double *gain;     /* [levels], loss change by level */
+    double *spend;    /* [levels], cost change by level */
     long passes;
 };
 
@@ -184,28 +193,38 @@ static void sums_without(const coordinate *c, int now, double *loss, double *cos
     }
 }
 
-void coordinate_fill(coordinate *c, double budget, int sweeps, candidate *x)
+/* Gives every exit, from the deepest on, its best affordable cut; whether any moved. */
+static bool sweep_affordable(coordinate *c, double budget, candidate *x)
 {
     const grid *g = c->g;
-    double n = (double)g->n, limit = budget * n * (1 + 1e-15);
+    double n = (double)g->n, limit = budget * n * (1 + 1e-15), loss = x->loss * n,
+           cost = x->cost * n;
+    bool moved = false;
+
+    exits_from(g, x->cut, 0, c->reach);
+    memset(c->next, g->exits - 1, (size_t)g->n);
+    for (int k = g->exits - 2; k >= 0; k--) {
+        int now = x->cut[k];
+
+        level_changes(c, k);
+        sums_without(c, now, &loss, &cost);
+        x->cut[k] = best_affordable(c, k, limit, now, &loss, &cost);
+        moved |= x->cut[k] != now;
+        leave_at(c, k, x->cut[k]);
+    }
+    evaluate(c, x);
+    return moved;
+}
+
+void coordinate_fill(coordinate *c, double budget, int sweeps, candidate *x)
+{
     bool moved = true;
 
     evaluate(c, x);
     for (int sweep = 0; sweep < sweeps && moved; sweep++) {
         candidate before = *x;
-        double loss = x->loss * n, cost = x->cost * n;
 
-        moved = false;
-        exits_from(g, x->cut, 0, c->reach);
-        memset(c->next, g->exits - 1, (size_t)g->n);
-        for (int k = g->exits - 2; k >= 0; k--) {
-            level_changes(c, k);
-            sums_without(c, x->cut[k], &loss, &cost);
-            x->cut[k] = best_affordable(c, k, limit, x->cut[k], &loss, &cost);
-            moved |= x->cut[k] != before.cut[k];
-            leave_at(c, k, x->cut[k]);
-        }
-        evaluate(c, x);
+        moved = sweep_affordable(c, budget, x);
         if (x->cost > budget || x->loss > before.loss) { /* rounding of the sums */
             *x = before;
             return;
@@ -304,15 +323,103 @@ void coordinate_pairs(coordinate *c, double budget, double work, candidate *x)
     }
 }
 
-/* ---------------------------------------------------------------- the search --------------- */
+/* ---------------------------------------------------------------- smaller budgets ---------- */
 
-enum { SWEEPS = 12, PRICES = 40 };
+enum { SWEEPS = 12, CLIMB_SWEEPS = 2, KICK_SWEEPS = 4 };
 
 static void keep(const candidate *x, double budget, candidate *best)
 {
     if (is_better(x, best, budget))
         *best = *x;
 }
+
+static void place_rungs(coordinate *c)
+{
+    candidate cheapest, dearest = {.loss = 0};
+
+    memcpy(cheapest.cut, c->g->levels, sizeof cheapest.cut);
+    evaluate(c, &cheapest);
+    evaluate(c, &dearest);
+    for (int j = 0; j < RUNGS; j++)
+        c->rung[j] = (rung){cheapest.cost + (dearest.cost - cheapest.cost) * (j + 1) / (RUNGS + 1),
+                            cheapest};
+}
+
+static void note(coordinate *c, const candidate *x)
+{
+    for (int j = 0; j < RUNGS; j++)
+        keep(x, c->rung[j].budget, &c->rung[j].best);
+}
+
+/* From the smallest budget up: the answer for one is where the next begins. */
+static void climb(coordinate *c, double budget, candidate *best)
+{
+    candidate x = c->rung[0].best;
+
+    if (x.cost > budget)
+        return;
+    for (int j = 0; j < RUNGS && c->rung[j].budget < budget; j++) {
+        keep(&c->rung[j].best, c->rung[j].budget, &x);
+        coordinate_fill(c, c->rung[j].budget, CLIMB_SWEEPS, &x);
+    }
+    coordinate_fill(c, budget, SWEEPS, &x);
+    keep(&x, budget, best);
+}
+
+/* ---------------------------------------------------------------- kicks -------------------- */
+
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+/* 0..1 */
+static double uniform(uint64_t *random)
+{
+    return (double)(next_random(random) >> 11) / 9007199254740992.0;
+}
+
+/* Another cut: none or all of the steps, any, or one nearby, at all scales alike. */
+static int kicked(int levels, int cut, uint64_t *random)
+{
+    double kind = uniform(random), far = (2 * uniform(random) - 1) * levels;
+
+    if (kind < 0.15)
+        return 0;
+    if (kind < 0.25)
+        return levels;
+    if (kind < 0.6)
+        return (int)(fabs(far) + 0.5);
+    cut += (int)(far * exp(-7 * uniform(random)));
+    return cut < 0 ? 0 : cut > levels ? levels : cut;
+}
+
+void coordinate_kicks(coordinate *c, double budget, uint64_t seed, int kicks, candidate *best)
+{
+    int exits = c->g->exits - 1;
+    uint64_t random = seed;
+
+    for (int i = 0; i < kicks && exits > 0; i++) {
+        candidate x = *best;
+
+        for (int moves = 1 + (int)(next_random(&random) % 3); moves > 0; moves--) {
+            int k = (int)(next_random(&random) % (uint64_t)exits);
+            x.cut[k] = kicked(c->g->levels[k], x.cut[k], &random);
+        }
+        evaluate(c, &x);
+        for (int sweep = 0; sweep < KICK_SWEEPS && sweep_affordable(c, budget, &x); sweep++)
+            ;
+        keep(&x, budget, best);
+    }
+}
+
+/* ---------------------------------------------------------------- the search --------------- */
+
+enum { PRICES = 40, PRICES_WITHOUT_NEED = 8 };
 
 /* Descends from every start at one price and keeps what fits the budget. Returns the cheapest sum
  * loss + lambda * cost found. */
@@ -326,6 +433,7 @@ static candidate descend_all(coordinate *c, double lambda, double budget, const 
 
         coordinate_descend(c, lambda, SWEEPS, &x);
         keep(&x, budget, best);
+        note(c, &x);
         if (!i || x.loss + lambda * x.cost < least.loss + lambda * least.cost)
             least = x;
     }
@@ -353,17 +461,18 @@ static double highest_price(const grid *g)
 double coordinate_search(coordinate *c, double budget, const candidate *starts, int n_starts,
                          candidate *best)
 {
-    double low = 0, high = highest_price(c->g), floor_price = high * 1e-9;
+    double high = highest_price(c->g), low = high * 1e-9;
     candidate warm[2], x;
+    bool free;
 
+    place_rungs(c);
     x = descend_all(c, 0, budget, starts, n_starts, best);
     warm[0] = warm[1] = x;
-    if (x.cost <= budget) {
-        coordinate_fill(c, budget, SWEEPS, best);
-        return 0;
-    }
-    low = floor_price;
-    for (int i = 0; i < PRICES && high / low > 1.0001; i++) {
+    free = x.cost <= budget;
+    for (int i = 0; free && i < PRICES_WITHOUT_NEED; i++)
+        descend_all(c, high * pow(1e-9, (i + 1.0) / (PRICES_WITHOUT_NEED + 1)), budget, warm, 1,
+                    best);
+    for (int i = 0; !free && i < PRICES && high / low > 1.0001; i++) {
         double middle = sqrt(low * high);
         bool first = i < 12;
 
@@ -376,5 +485,6 @@ double coordinate_search(coordinate *c, double budget, const candidate *starts, 
             low = middle;
     }
     coordinate_fill(c, budget, SWEEPS, best);
-    return high;
+    climb(c, budget, best);
+    return free ? 0 : high;
 }

@@ -21,7 +21,7 @@ typedef struct {
     double loss, cost; /* means on the grid */
 } candidate;
 
-/* Scratch memory for one grid. */
+/* Scratch memory for one grid, and the best that was found for a few smaller budgets. */
 typedef struct coordinate coordinate;
 
 deer_status coordinate_new(const grid *g, coordinate **c, deer_error *err);
@@ -39,10 +39,16 @@ void coordinate_fill(coordinate *c, double budget, int sweeps, candidate *x);
 void coordinate_pairs(coordinate *c, double budget, double work, candidate *x);
 
 /* The whole search within cost <= budget. best holds the start, which must keep the budget, and is
- * only ever replaced by something better. starts [n_starts] seed the descents besides.
+ * only ever replaced by something better. starts [n_starts] seed the descents besides. What they
+ * find within smaller budgets is filled up from one to the next, and to this one: with a few large
+ * losses a search within a large budget alone does not find what one within a smaller would have.
  * Returns the last lambda: what a unit of cost is worth in loss. */
 double coordinate_search(coordinate *c, double budget, const candidate *starts, int n_starts,
                          candidate *best);
+
+/* Changes one to three cuts of best at random, `kicks` times, and lets all answer; what is better
+ * stays. Deterministic for a seed. best must keep the budget. */
+void coordinate_kicks(coordinate *c, double budget, uint64_t seed, int kicks, candidate *best);
 
 /* Passes over the grid made so far. */
 long coordinate_passes(const coordinate *c);

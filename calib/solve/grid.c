@@ -8,20 +8,50 @@
 
 #include "calib/problem/blocks.h"
 #include "calib/problem/order.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- levels ------------------- */
 
+enum { NEAR = 16000, FAR_LEVELS = GRID_LEVELS - 2 * NEAR - 4, NOWHERE = -1 };
+
+static int64_t count_distinct(const float *value, const uint32_t *order, int64_t n)
+{
+    int64_t distinct = 0;
+
+    for (int64_t i = 0; i < n && isfinite(value[order[i]]); i++)
+        distinct += !i || value[order[i]] != value[order[i - 1]];
+    return distinct;
+}
+
+/* How many values are at or below tau. */
+static int64_t count_below(const float *value, const uint32_t *order, int64_t n, float tau)
+{
+    int64_t low = 0, high = n;
+
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+
+        if (value[order[middle]] <= tau)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* Numbers the levels of exit k from its sorted values: a new level starts with a new value once the
- * current one has its share of the steps. Returns how many there are. */
-static int number_levels(grid *g, int k, const float *value, const uint32_t *order)
+ * current one has its share of the steps; around the place `near` in the order, if it is any, with
+ * every new value. Returns how many there are. */
+static int number_levels(grid *g, int k, const float *value, const uint32_t *order, int64_t near)
 {
     uint16_t *level = g->level + k * g->n;
-    int64_t distinct = 0, share, members = 0;
+    int64_t share = 1, members = 0;
     int levels = 0;
 
-    for (int64_t i = 0; i < g->n && isfinite(value[order[i]]); i++)
-        distinct += !i || value[order[i]] != value[order[i - 1]];
-    share = distinct <= GRID_LEVELS ? 1 : g->n / (GRID_LEVELS - 1) + 1;
+    if (count_distinct(value, order, g->n) > GRID_LEVELS) {
+        share = g->n / (near == NOWHERE ? GRID_LEVELS - 1 : FAR_LEVELS) + 1;
+        g->exact = false;
+    }
     for (int64_t i = 0; i < g->n; i++) {
         float v = value[order[i]];
 
@@ -29,7 +59,8 @@ static int number_levels(grid *g, int k, const float *value, const uint32_t *ord
             level[order[i]] = GRID_LEVELS;
             continue;
         }
-        if (!i || (v != value[order[i - 1]] && members >= share)) {
+        if (!i || (v != value[order[i - 1]] &&
+                   (members >= share || (near != NOWHERE && llabs(i - near) <= NEAR)))) {
             levels++;
             members = 0;
         }
@@ -58,14 +89,19 @@ static void describe_levels(grid *g, int k, const float *value)
         g->below[k][l + 1] += g->below[k][l];
 }
 
-static deer_status rank_exit(const steps *s, int k, int64_t stride, grid *g, float *value,
-                             uint32_t *order, deer_error *err)
+/* tau: of this exit, NULL for no place that counts more than others. */
+static deer_status rank_exit(const steps *s, int k, int64_t stride, const float *tau, grid *g,
+                             float *value, uint32_t *order, deer_error *err)
 {
+    int64_t near = NOWHERE;
+
     for (int64_t i = 0; i < g->n; i++)
         value[i] = s->delta[k * s->n + i * stride];
     if (order_ascending(value, g->n, order, err))
         return DEER_FAILED;
-    g->levels[k] = number_levels(g, k, value, order);
+    if (tau)
+        near = count_below(value, order, g->n, *tau);
+    g->levels[k] = number_levels(g, k, value, order, near);
     g->smallest[k] = malloc((size_t)g->levels[k] * sizeof(float) + 1);
     g->largest[k] = malloc((size_t)g->levels[k] * sizeof(float) + 1);
     g->below[k] = calloc((size_t)g->levels[k] + 1, sizeof(int64_t));
@@ -89,14 +125,15 @@ static void copy_columns(const steps *s, int64_t stride, grid *g)
             g->cost[j * g->exits + k] = s->cost[j * s->exits + k];
 }
 
-deer_status grid_make(const steps *s, int max_exit, int64_t stride, grid *g, deer_error *err)
+static deer_status make(const steps *s, int max_exit, int64_t stride, const float *tau, grid *g,
+                        deer_error *err)
 {
     float *value;
     uint32_t *order;
     size_t n = (size_t)((s->n + stride - 1) / stride), exits = (size_t)max_exit + 1;
     deer_status status = DEER_OK;
 
-    *g = (grid){.n = (int64_t)n, .exits = max_exit + 1, .groups = s->groups};
+    *g = (grid){.n = (int64_t)n, .exits = max_exit + 1, .groups = s->groups, .exact = true};
     g->level = malloc((exits - 1) * n * sizeof *g->level + 1);
     g->loss = malloc(exits * n * sizeof *g->loss);
     g->group = malloc(n * sizeof *g->group);
@@ -108,12 +145,22 @@ deer_status grid_make(const steps *s, int max_exit, int64_t stride, grid *g, dee
     else
         copy_columns(s, stride, g);
     for (int k = 0; k < max_exit && !status; k++)
-        status = rank_exit(s, k, stride, g, value, order, err);
+        status = rank_exit(s, k, stride, tau ? &tau[k] : NULL, g, value, order, err);
     free(order);
     free(value);
     if (status)
         grid_free(g);
     return status;
+}
+
+deer_status grid_make(const steps *s, int max_exit, int64_t stride, grid *g, deer_error *err)
+{
+    return make(s, max_exit, stride, NULL, g, err);
+}
+
+deer_status grid_make_near(const steps *s, int max_exit, const float *tau, grid *g, deer_error *err)
+{
+    return make(s, max_exit, 1, tau, g, err);
 }
 
 void grid_free(grid *g)
@@ -186,13 +233,13 @@ void grid_thresholds(const grid *g, const int *cut, float *tau)
         int c = cut[k];
 
         if (c == 0)
-            tau[k] = -INFINITY;
+            tau[k] = TAU_NEVER;
         else if (c == g->levels[k])
             tau[k] = g->largest[k][c - 1];
         else
             tau[k] = between(g->largest[k][c - 1], g->smallest[k][c]);
     }
-    tau[g->exits - 1] = INFINITY;
+    tau[g->exits - 1] = TAU_ALWAYS;
 }
 
 void grid_cuts(const grid *g, const float *tau, int *cut)

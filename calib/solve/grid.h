@@ -10,8 +10,9 @@
  * Exit k's distinct deltas are numbered in ascending order, its levels; a cut c takes the c
  * smallest levels: the exit is taken when the step's level is below c. 0 never exits. Up to 65,535
  * distinct values every one is a level of its own and nothing is lost; beyond, neighbouring values
- * share a level (equal values always do), which only coarsens where a threshold may lie. The levels
- * are 16 bits, so a pass over them moves half the memory that deltas would.
+ * share a level (equal values always do), which only coarsens where a threshold may lie;
+ * grid_make_near puts the fine levels where thresholds are. The levels are 16 bits, so a pass over
+ * them moves half the memory that deltas would.
  */
 #ifndef CALIB_GRID_H
 #define CALIB_GRID_H
@@ -28,6 +29,7 @@ typedef struct {
     uint16_t *group; /* [n] */
     double *cost;    /* [groups, exits] */
     int groups;
+    bool exact;                 /* every distinct delta has a level of its own */
     int levels[DEER_MAX_EXITS]; /* of each exit that has a threshold */
     float *smallest[DEER_MAX_EXITS], *largest[DEER_MAX_EXITS]; /* [levels], deltas of each */
     int64_t *below[DEER_MAX_EXITS]; /* [levels + 1], steps below each cut */
@@ -35,6 +37,11 @@ typedef struct {
 
 /* Ranks every stride-th step of s (stride 1: all). max_exit is the deepest exit allowed. */
 deer_status grid_make(const steps *s, int max_exit, int64_t stride, grid *g, deer_error *err);
+
+/* Ranks all steps so that thresholds tau [max_exit] are cuts exactly, however many distinct deltas
+ * there are, and about 16,000 of the steps on either side of each have levels of their own. */
+deer_status grid_make_near(const steps *s, int max_exit, const float *tau, grid *g,
+                           deer_error *err);
 void grid_free(grid *g);
 
 /* Mean loss and cost of cuts [exits - 1]. */

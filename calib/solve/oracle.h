@@ -2,8 +2,9 @@
 /* oracle.h - how good any exit rule could be on these steps.
  *
  * The per-step oracle sees every exit's loss before it chooses, and only the average budget binds
- * it. Its value is computed as the Lagrangian dual, max over lambda of
- * mean_n min_k (loss_nk + lambda cost_nk) - lambda budget: a lower bound that no rule can beat. */
+ * it; an exit whose delta is no number may not be taken, by it neither. Its value is computed as
+ * the Lagrangian dual, max over lambda of mean_n min_k (loss_nk + lambda cost_nk) - lambda budget:
+ * a lower bound that no rule can beat. */
 #ifndef CALIB_ORACLE_H
 #define CALIB_ORACLE_H
 
@@ -14,8 +15,8 @@ typedef struct {
     double price; /* lambda at the optimum: what a unit of cost is worth in loss */
 } oracle;
 
-/* Exits up to max_exit, mean cost <= budget. A budget below the cheapest exit gives infinite loss.
- */
+/* Exits up to max_exit, mean cost <= budget. A budget below what the cheapest exits of all steps
+ * cost gives infinite loss. */
 oracle oracle_solve(const steps *s, int max_exit, double budget);
 
 /* How far `loss` is on the way from `baseline` to the oracle: 0 none, 1 there; NaN without a gap.

@@ -2,7 +2,6 @@
 /* solve.c - choosing a method, and the path from a sample of the steps to all of them. */
 #include "calib/solve/solve.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "calib/solve/oracle.h"
 #include "calib/solve/solve_official.h"
 #include "runtime/base/clock.h"
+#include "runtime/base/tau.h"
 
 /* Searches run on a sample of evenly taken steps with about this many step-exit pairs; the answer
  * is then refined on all steps. */
@@ -20,14 +20,6 @@ enum { SAMPLE = 196608, REFINE_SWEEPS = 6 };
 
 /* Step-exit pairs that moving two thresholds at once may look at. */
 static const double pair_work = 8e8;
-
-static const char *const method_names[] = {"best",         "coordinate",     "nlopt",
-                                           "official-exp", "official-gauss", "official-gamma"};
-
-const char *solve_method_name(solve_method method)
-{
-    return (unsigned)method < 6 ? method_names[method] : NULL;
-}
 
 int solve_deepest(const double *peak, const double *memory, int exits, double peak_limit,
                   double memory_limit)
@@ -42,42 +34,47 @@ int solve_deepest(const double *peak, const double *memory, int exits, double pe
 
 /* ---------------------------------------------------------------- feasibility -------------- */
 
-/* The cheapest thresholds there are: leave at the first exit whose delta is a number. */
-static void cheapest_thresholds(int max_exit, float *tau)
-{
-    for (int k = 0; k < max_exit; k++)
-        tau[k] = FLT_MAX;
-    tau[max_exit] = INFINITY;
-}
-
 static deer_status check_feasible(const steps *s, const solve_spec *spec, deer_error *err)
 {
     float tau[DEER_MAX_EXITS];
-    evaluation cheapest;
+    double least;
 
     if (spec->max_exit < 0 || spec->max_exit >= s->exits)
         return deer_fail_with(DEER_USAGE, err, "there is no exit %d among %d", spec->max_exit,
                               s->exits);
-    cheapest_thresholds(spec->max_exit, tau);
-    steps_evaluate(s, tau, spec->max_exit, &cheapest);
-    if (cheapest.cost <= spec->budget * (1 + 1e-12)) /* sums of the same costs may round apart */
+    least = steps_cheapest(s, spec->max_exit, tau);
+    if (least <= spec->budget * (1 + 1e-12)) /* sums of the same costs may round apart */
         return DEER_OK;
-    return deer_fail_with(DEER_INFEASIBLE, err,
-                          "no thresholds keep an average of %.9g: always taking the first exit "
-                          "already costs %.9g",
-                          spec->budget, cheapest.cost);
+    return deer_fail_with(
+        DEER_INFEASIBLE, err, "no thresholds keep an average of %.9g: %s already costs %.9g",
+        spec->budget,
+        least > steps_fixed_cost(s, 0) * (1 + 1e-12)
+            ? "taking the first exit wherever its delta is a number, else the next,"
+            : "always taking the first exit",
+        least);
 }
 
 /* ---------------------------------------------------------------- searches ----------------- */
 
-/* What one solve works with. */
+typedef struct job job;
+
+/* A way to solve. */
 typedef struct {
+    const char *name;
+    deer_status (*run)(job *j, solution *x, deer_error *err);
+    void (*search)(job *j, const grid *g, coordinate *c, candidate *best); /* of run_search */
+    official_distribution heuristic;                                       /* of run_heuristic */
+} solver;
+
+/* What one solve works with. */
+struct job {
     const steps *s;
     const solve_spec *spec;
+    const solver *how;
     solution official[3];
     bool has_official[3];
     long evaluations;
-} job;
+};
 
 static deer_status run_official(job *j, deer_error *err)
 {
@@ -141,43 +138,76 @@ static candidate best_start(const job *j, const grid *g)
     return best;
 }
 
+/* Of NLopt. */
 static long default_evaluations(const grid *g)
 {
     double work = (double)g->n * g->exits;
-    double n = 2e9 / (work + 1000);
 
-    return (long)fmin(fmax(n, 2000), 1500.0 * g->exits);
+    return (long)fmin(fmax(2e9 / (work + 1000), 2000), 1500.0 * g->exits);
+}
+
+/* As many as take a like time as NLopt. */
+static int default_kicks(const grid *g)
+{
+    double work = (double)g->n * g->exits;
+
+    return (int)fmin(fmax(4e7 / (work + 1000), 40), 20.0 * g->exits);
+}
+
+/* Descends from every start; what a unit of cost is worth in loss. */
+static double descend(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    candidate starts[STARTS] = {0};
+    int n = make_starts(j, g, starts);
+
+    return coordinate_search(c, j->spec->budget, starts, n, best);
+}
+
+/* Global search, where there is a budget to search under. price 0: not known. */
+static void explore(job *j, const grid *g, double price, long evaluations, candidate *best)
+{
+    const solve_spec *spec = j->spec;
+    nlopt_search_spec how = {spec->budget, price, spec->seed,
+                             spec->evaluations ? spec->evaluations : evaluations};
+
+    if (!(spec->budget < INFINITY))
+        return;
+    if (price <= 0)
+        how.price = oracle_solve(j->s, spec->max_exit, spec->budget).price;
+    j->evaluations += nlopt_search(g, &how, best);
+}
+
+static void search_coordinate(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    descend(j, g, c, best);
+    coordinate_pairs(c, j->spec->budget, pair_work, best);
+}
+
+static void search_nlopt(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    (void)c;
+    explore(j, g, 0, default_evaluations(g), best);
+}
+
+/* NLopt needs fewer evaluations where the exact moves have been made before it. */
+static void search_best(job *j, const grid *g, coordinate *c, candidate *best)
+{
+    double budget = j->spec->budget, price = descend(j, g, c, best);
+
+    coordinate_kicks(c, budget, j->spec->seed, default_kicks(g), best);
+    explore(j, g, price, default_evaluations(g) / 3, best);
+    coordinate_fill(c, budget, REFINE_SWEEPS, best);
+    coordinate_pairs(c, budget, pair_work, best);
 }
 
 /* Searches a grid from best on. */
 static deer_status search_grid(job *j, const grid *g, candidate *best, deer_error *err)
 {
-    const solve_spec *spec = j->spec;
-    candidate starts[STARTS] = {0};
     coordinate *c = NULL;
-    double price = 0;
 
     if (coordinate_new(g, &c, err))
         return DEER_FAILED;
-    if (spec->method != SOLVE_NLOPT) {
-        int n = make_starts(j, g, starts);
-
-        price = coordinate_search(c, spec->budget, starts, n, best);
-        coordinate_pairs(c, spec->budget, pair_work, best);
-    }
-    if (spec->method != SOLVE_COORDINATE && spec->budget < INFINITY) {
-        nlopt_search_spec how = {spec->budget, price, spec->seed, spec->evaluations};
-
-        if (price <= 0)
-            how.price = oracle_solve(j->s, spec->max_exit, spec->budget).price;
-        if (!how.evaluations)
-            how.evaluations = default_evaluations(g);
-        j->evaluations += nlopt_search(g, &how, best);
-    }
-    if (spec->method == SOLVE_BEST) {
-        coordinate_fill(c, spec->budget, REFINE_SWEEPS, best);
-        coordinate_pairs(c, spec->budget, pair_work / 2, best);
-    }
+    j->how->search(j, g, c, best);
     j->evaluations += coordinate_passes(c);
     coordinate_free(c);
     return DEER_OK;
@@ -252,11 +282,60 @@ static deer_status search_sampled(job *j, int64_t stride, const grid *whole, can
     return status ? status : refine(j, tau, whole, best, err);
 }
 
+/* ---------------------------------------------------------------- all steps, exactly ------- */
+
+/* Takes tau for x when it is better on all steps and keeps the budget. */
+static void offer(job *j, const float *tau, solution *x)
+{
+    evaluation e;
+
+    steps_evaluate(j->s, tau, x->max_exit, &e);
+    j->evaluations++;
+    if (e.cost > j->spec->budget || (x->found.cost <= j->spec->budget && e.loss >= x->found.loss))
+        return;
+    memcpy(x->tau, tau, (size_t)(x->max_exit + 1) * sizeof *tau);
+    x->found = e;
+}
+
+/* Ranks that share levels know thresholds only nearly: those that the search began with are
+ * compared as they are. */
+static void compare_with_starts(job *j, solution *x)
+{
+    for (int d = 0; d < 3; d++)
+        if (j->has_official[d])
+            offer(j, j->official[d].tau, x);
+}
+
+/* The best value of each threshold among all deltas near it. */
+static deer_status refine_exactly(job *j, solution *x, deer_error *err)
+{
+    coordinate *c = NULL;
+    candidate y;
+    float tau[DEER_MAX_EXITS];
+    grid g;
+    deer_status status;
+
+    if (grid_make_near(j->s, x->max_exit, x->tau, &g, err))
+        return DEER_FAILED;
+    status = coordinate_new(&g, &c, err);
+    if (!status) {
+        grid_cuts(&g, x->tau, y.cut);
+        coordinate_fill(c, j->spec->budget, REFINE_SWEEPS, &y);
+        grid_thresholds(&g, y.cut, tau);
+        offer(j, tau, x);
+        j->evaluations += coordinate_passes(c);
+    }
+    coordinate_free(c);
+    grid_free(&g);
+    return status;
+}
+
 static deer_status run_search(job *j, solution *x, deer_error *err)
 {
     int64_t stride = j->s->n * (j->spec->max_exit + 1) / SAMPLE;
     grid whole;
     candidate best;
+    bool exact;
     deer_status status;
 
     if (grid_make(j->s, j->spec->max_exit, 1, &whole, err))
@@ -265,9 +344,18 @@ static deer_status run_search(job *j, solution *x, deer_error *err)
     status = stride <= 1 ? search_grid(j, &whole, &best, err)
                          : search_sampled(j, stride, &whole, &best, err);
     grid_thresholds(&whole, best.cut, x->tau);
+    exact = whole.exact;
     grid_free(&whole);
+    steps_evaluate(j->s, x->tau, x->max_exit, &x->found);
+    compare_with_starts(j, x);
+    if (!status && !exact && x->found.cost <= j->spec->budget)
+        status = refine_exactly(j, x, err);
+    for (int k = 0; k < x->max_exit; k++)
+        if (x->tau[k] == OFFICIAL_NEVER)
+            x->tau[k] = TAU_NEVER;
+    x->tau[x->max_exit] = TAU_ALWAYS;
     x->parameter = NAN;
-    snprintf(x->solver, sizeof x->solver, "%s seed %llu", solve_method_name(j->spec->method),
+    snprintf(x->solver, sizeof x->solver, "%s seed %llu", j->how->name,
              (unsigned long long)j->spec->seed);
     return status;
 }
@@ -294,9 +382,33 @@ static deer_status take_official(job *j, int d, solution *x, deer_error *err)
     *x = j->official[d];
     for (int k = 0; k < x->max_exit; k++)
         if (x->tau[k] == OFFICIAL_NEVER)
-            x->tau[k] = -INFINITY;
-    x->tau[x->max_exit] = INFINITY;
+            x->tau[k] = TAU_NEVER;
+    x->tau[x->max_exit] = TAU_ALWAYS;
     return DEER_OK;
+}
+
+static deer_status run_heuristic(job *j, solution *x, deer_error *err)
+{
+    return take_official(j, (int)j->how->heuristic, x, err);
+}
+
+static const solver solvers[] = {
+    [SOLVE_BEST] = {"best", run_search, search_best, 0},
+    [SOLVE_COORDINATE] = {"coordinate", run_search, search_coordinate, 0},
+    [SOLVE_NLOPT] = {"nlopt", run_search, search_nlopt, 0},
+    [SOLVE_OFFICIAL_EXP] = {"official-exp", run_heuristic, NULL, OFFICIAL_EXP},
+    [SOLVE_OFFICIAL_GAUSS] = {"official-gauss", run_heuristic, NULL, OFFICIAL_GAUSS},
+    [SOLVE_OFFICIAL_GAMMA] = {"official-gamma", run_heuristic, NULL, OFFICIAL_GAMMA},
+};
+
+const char *solve_method_name(solve_method method)
+{
+    return (size_t)method < sizeof solvers / sizeof *solvers ? solvers[method].name : NULL;
+}
+
+bool solve_method_official(solve_method method)
+{
+    return solvers[method].run == run_heuristic;
 }
 
 deer_status solve_official_best(const steps *s, const solve_spec *spec, solution *x,
@@ -312,7 +424,7 @@ deer_status solve_official_best(const steps *s, const solve_spec *spec, solution
 
 deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
 {
-    job j = {.s = s, .spec = spec};
+    job j = {.s = s, .spec = spec, .how = &solvers[spec->method]};
     double started = clock_seconds();
     deer_status status = check_feasible(s, spec, err);
 
@@ -320,9 +432,7 @@ deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_erro
     if (status || run_official(&j, err))
         return status ? status : DEER_FAILED;
     x->max_exit = spec->max_exit;
-    status = spec->method >= SOLVE_OFFICIAL_EXP
-                 ? take_official(&j, (int)spec->method - (int)SOLVE_OFFICIAL_EXP, x, err)
-                 : run_search(&j, x, err);
+    status = j.how->run(&j, x, err);
     if (status)
         return status;
     steps_evaluate(s, x->tau, x->max_exit, &x->found);

@@ -8,7 +8,8 @@
  *
  * Minimise the mean loss over the thresholds of the exits before max_exit, subject to mean cost <=
  * budget on the steps given. Peak and memory budgets come before: they decide max_exit
- * (solve_deepest). Every answer keeps the budget on these steps exactly, and is deterministic.
+ * (solve_deepest). Every answer keeps the budget on these steps exactly, loses no more there than
+ * the best official heuristic (but for the official methods themselves), and is deterministic.
  */
 #ifndef CALIB_SOLVE_H
 #define CALIB_SOLVE_H
@@ -17,7 +18,7 @@
 #include "calib/solve/official.h"
 
 typedef enum {
-    SOLVE_BEST,         /* coordinate search, then NLopt from its answer */
+    SOLVE_BEST,         /* coordinate search, random kicks, NLopt, pairs of thresholds */
     SOLVE_COORDINATE,   /* exact coordinate search alone */
     SOLVE_NLOPT,        /* NLopt from the official heuristics */
     SOLVE_OFFICIAL_EXP, /* the official thresholds, their parameter chosen to meet the budget */
@@ -27,6 +28,9 @@ typedef enum {
 
 /* "best", "coordinate", "nlopt", "official-exp", ..; NULL for no such value. */
 const char *solve_method_name(solve_method method);
+
+/* Whether it is one of the official heuristics. */
+bool solve_method_official(solve_method method);
 
 typedef struct {
     double budget; /* of the mean cost, in the unit of s->cost; infinity: none */

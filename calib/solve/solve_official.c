@@ -32,35 +32,96 @@ static void try_parameter(const steps *s, official_sorted *sorted,
     x->evaluations++;
 }
 
+/* Whether some steps may not leave at some exit before the last. */
+static bool some_may_not_leave(const official_sorted *sorted, int max_exit)
+{
+    for (int k = 0; k < max_exit; k++) {
+        const float *value = sorted->values + k * sorted->n;
+
+        if (isnan(value[sorted->order[(k + 1) * sorted->n - 1]])) /* they come last */
+            return true;
+    }
+    return false;
+}
+
+/* What a search for a parameter works with: y is tried last, x is the dearest within the budget. */
+typedef struct {
+    const steps *s;
+    official_sorted *sorted;
+    official_distribution distribution;
+    double budget;
+    solution *x, y;
+    bool found;
+} search;
+
+static bool try_within_budget(search *f, double parameter)
+{
+    try_parameter(f->s, f->sorted, f->distribution, parameter, &f->y);
+    if (f->y.found.cost > f->budget)
+        return false;
+    if (!f->found || f->y.found.cost > f->x->found.cost)
+        *f->x = f->y;
+    f->found = true;
+    return true;
+}
+
+/* low is within the budget, or nothing is known to be; high is above it. */
+static void bisect(search *f, double low, double high)
+{
+    for (int i = 0; i < 34 && high - low > 1e-9 * fabs(high); i++) {
+        double parameter = middle(f->distribution, low, high);
+
+        if (try_within_budget(f, parameter))
+            low = parameter;
+        else
+            high = parameter;
+    }
+}
+
+enum { SCAN = 32 };
+
+/* Parameter i of SCAN + 1, evenly over the range. */
+static double scanned(official_distribution distribution, double low, double high, int i)
+{
+    double share = (double)i / SCAN;
+
+    return distribution == OFFICIAL_GAUSS ? low + share * (high - low)
+                                          : low * pow(high / low, share);
+}
+
+/* Where an exit has fewer numbers than its share of the steps nobody leaves there, so that a lower
+ * parameter may cost more: then all of the range is looked at. */
+static void scan(search *f, double low, double high)
+{
+    double parameter;
+    int at = -1;
+
+    for (int i = 0; i < SCAN; i++) {
+        double before = f->found ? f->x->found.cost : -1;
+
+        if (try_within_budget(f, scanned(f->distribution, low, high, i)) &&
+            f->x->found.cost > before)
+            at = i;
+    }
+    if (at < 0)
+        return;
+    parameter = scanned(f->distribution, low, high, at);
+    bisect(f, parameter, scanned(f->distribution, low, high, at + 1));
+}
+
 bool solve_official(const steps *s, official_sorted *sorted, official_distribution distribution,
                     double budget, int max_exit, solution *x)
 {
+    search f = {s, sorted, distribution, budget, x, {.max_exit = max_exit}, false};
     double low, high;
-    bool found = false;
-    solution y = {.max_exit = max_exit};
 
     parameter_range(distribution, max_exit + 1, &low, &high);
-    try_parameter(s, sorted, distribution, high, &y);
-    if (y.found.cost <= budget) {
-        *x = y;
-        found = true;
-        low = high;
-    }
-    for (int i = 0; i < 34 && high - low > 1e-9 * fabs(high); i++) {
-        double parameter = middle(distribution, low, high);
-
-        try_parameter(s, sorted, distribution, parameter, &y);
-        if (y.found.cost <= budget) {
-            if (!found || y.found.cost > x->found.cost)
-                *x = y;
-            found = true;
-            low = parameter;
-        } else {
-            high = parameter;
-        }
-    }
-    x->evaluations = y.evaluations;
+    if (some_may_not_leave(sorted, max_exit))
+        scan(&f, low, high);
+    else if (!try_within_budget(&f, high))
+        bisect(&f, low, high);
+    x->evaluations = f.y.evaluations;
     snprintf(x->solver, sizeof x->solver, "official-%s %.6g", official_name(distribution),
              x->parameter);
-    return found;
+    return f.found;
 }

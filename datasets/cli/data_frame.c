@@ -13,7 +13,6 @@ static deer_status write_frame(demos *d, int i, long step, bool wrist, const cha
 {
     demo_episode e;
     deer_observation seen;
-    const deer_image *image;
     deer_status status;
 
     if (step < 0)
@@ -23,8 +22,11 @@ static deer_status write_frame(demos *d, int i, long step, bool wrist, const cha
     if (demos_read(d, i, &e, err))
         return DEER_FAILED;
     seen = demo_episode_observation(&e, (int)step);
-    image = wrist ? &seen.gripper_view : &seen.static_view;
-    status = png_file_write(out, image->width, image->height, image->rgb, err);
+    if (wrist)
+        status =
+            png_file_write(out, e.gripper_width, e.gripper_height, seen.gripper_view.pixels, err);
+    else
+        status = png_file_write(out, e.static_width, e.static_height, seen.static_view.pixels, err);
     demo_episode_free(&e);
     return status;
 }
@@ -63,7 +65,7 @@ int data_frame_main(int argc, char **argv)
         {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
         {"follow-links", TOOL_FLAG, &reading.follow_links, NULL,
          "read links and virtual datasets into files of the same folder"},
-        {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
+        {"out", TOOL_FILE, &out, "FILE", "PNG file to write, a .png (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data frame", "writes one camera image as a PNG",
                                "DEMOS --out FILE [options]", options,
@@ -82,7 +84,7 @@ int data_frame_main(int argc, char **argv)
     if (!wrist && strcmp(camera, "static"))
         return tool_usage(&self, "'%s' is no camera: static or gripper", camera);
     if (tool_ends_otherwise(&self, "out", out, ".png"))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = run(file, &reading, name, step, wrist, out, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -176,7 +176,7 @@ static void list_options(job *j, tool_option *to)
 {
     source_options *o = &j->options;
     const tool_option options[] = {
-        {"out", TOOL_STRING, &j->out, "FILE", "demonstrations file to write (required)"},
+        {"out", TOOL_FILE, &j->out, "FILE", "demonstrations file to write (required)"},
         {"first", TOOL_INT, &j->first, "I", "begin with this episode, counted from 0 (default 0)"},
         {"limit", TOOL_INT, &j->limit, "N", "only so many episodes (default: all)"},
         {"instruction", TOOL_STRING, &o->instruction, "TEXT", "instead of the recorded ones"},
@@ -276,7 +276,7 @@ int data_import_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
     if (!choose_source(&self, &j) || numbers_are_wrong(&self, &j))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     j.options.threads = (int)j.threads;
     j.options.seed = (uint64_t)j.seed;
     status = run(&j, &err);

@@ -216,10 +216,11 @@ static json_t *warnings_of(const summary *s)
         warn_of_actions(s, c, list);
     warn_of_language(s, list);
     if (s->count < FEW_EPISODES) {
-        snprintf(text, sizeof text,
-                 "%d demonstrations are few: a promise on unseen episodes (--confidence) needs %d "
-                 "and more",
-                 s->count, FEW_EPISODES);
+        snprintf(
+            text, sizeof text,
+            "%d demonstrations are few: a guarantee on unseen episodes (--confidence) needs %d "
+            "and more",
+            s->count, FEW_EPISODES);
         json_push(list, json_string(text));
     }
     return list;

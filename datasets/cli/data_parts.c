@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -19,7 +20,7 @@
 #include "runtime/base/json_build.h"
 #include "runtime/base/json_file.h"
 
-enum { PATH = 4352, MAX_NOTE = 4096, BLOCK = 1 << 20 };
+enum { PATH = 4352, MAX_NOTE = 4096, BLOCK = 1 << 20, SLACK = 1 << 14 };
 
 /* ---------------------------------------------------------------- names -------------------- */
 
@@ -205,10 +206,17 @@ deer_status parts_open(const char *out, const char *source, int episodes, int ea
                        deer_error *err)
 {
     deer_status status = DEER_OK;
+    struct stat was;
+    bool exists;
 
-    *p = (parts){.out = strdup(out), .episodes = episodes, .each = each, .lock = -1};
+    *p = (parts){.out = file_target(out, &was, &exists, err),
+                 .episodes = episodes,
+                 .each = each,
+                 .lock = -1};
     p->count = (episodes + each - 1) / each;
-    if (!p->out || strlen(out) > 4096 || asprintf(&p->folder, "%s.parts", out) < 0) {
+    if (!p->out)
+        return DEER_FAILED;
+    if (strlen(p->out) > 4096 || asprintf(&p->folder, "%s.parts", p->out) < 0) {
         p->folder = NULL;
         status = deer_fail(err, "out of memory writing %s", out);
     }
@@ -263,12 +271,36 @@ static deer_status add_part(const parts *p, int k, demos_writer *w, deer_error *
     return status;
 }
 
+/* Whether the disk has room for all parts once more. HDF5 crashes in many ways where it has not. */
+static deer_status check_room(const parts *p, deer_error *err)
+{
+    struct statvfs disk;
+    uint64_t need = 0;
+
+    for (int k = 0; k < p->count; k++) {
+        char path[PATH];
+        struct stat info;
+
+        parts_file(p, k, path);
+        if (!stat(path, &info))
+            need += (uint64_t)info.st_size + SLACK;
+    }
+    if (statvfs(p->folder, &disk) || need <= (uint64_t)disk.f_bavail * disk.f_frsize)
+        return DEER_OK;
+    return deer_fail(err,
+                     "no room to write %s: %llu MB more are needed; what is imported so far stays "
+                     "in %s",
+                     p->out, (unsigned long long)(need >> 20) + 1, p->folder);
+}
+
 deer_status parts_join(const parts *p, const char *env_args, deer_error *err)
 {
     char path[PATH]; /* in the folder: what is left of it when killed is removed later */
     demos_writer *w;
     deer_status status;
 
+    if (check_room(p, err))
+        return DEER_FAILED;
     name_of(p, "part-all.h5", path);
     status = demos_writer_open(path, env_args, &w, err);
     for (int k = 0; k < p->count && !status; k++) {

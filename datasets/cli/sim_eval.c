@@ -17,7 +17,7 @@ static deer_status start(void *context, deer_error *err)
 {
     evaluation *e = context;
 
-    if (rollout_stage_open(&e->stage, e->model, &e->thresholds, err))
+    if (rollout_stage_open(&e->stage, e->model, e->thresholds, err))
         return DEER_FAILED;
     e->stage.random_exits = e->random ? e->random_exits : NULL;
     return DEER_OK;
@@ -116,7 +116,7 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
 /* ---------------------------------------------------------------- command ------------------ */
 
 deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
-                            deer_model **model, deer_thresholds *thresholds, deer_error *err)
+                            deer_model **model, deer_thresholds **thresholds, deer_error *err)
 {
     int exit = thresholds_path || exit_index == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)exit_index;
     deer_status status = deer_model_open(model_path, exit, model, err);
@@ -124,7 +124,7 @@ deer_status sim_open_policy(const char *model_path, const char *thresholds_path,
     if (!status && thresholds_path)
         return deer_thresholds_load(thresholds_path, *model, thresholds, err);
     if (!status)
-        deer_thresholds_fixed(*model, deer_model_max_exit(*model), thresholds);
+        status = deer_thresholds_fixed(*model, deer_model_max_exit(*model), thresholds, err);
     return status;
 }
 
@@ -225,6 +225,7 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
         status = evaluation_print_json(e, err);
     else if (!status)
         evaluation_print(e);
+    deer_thresholds_free(e->thresholds);
     deer_model_close(e->model);
     return status;
 }
@@ -268,7 +269,7 @@ int sim_eval_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
     if (!understand(&self, &r, &e))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = run(&r, &e, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -163,7 +163,8 @@ static void add_conditions_json(const evaluation *e, json_t *root)
     json_put(root, "model_fingerprint",
              text_or_null(e->model ? deer_model_fingerprint(e->model) : NULL));
     json_put(root, "weights", text_or_null(e->model ? deer_model_type(e->model) : NULL));
-    json_put(root, "exit", fixed ? json_integer(e->thresholds.max_exit) : json_null());
+    json_put(root, "exit",
+             fixed ? json_integer(deer_thresholds_max_exit(e->thresholds)) : json_null());
     json_put(root, "thresholds", text_or_null(e->thresholds_file));
     json_put(root, "random_exits", text_or_null(e->random_file));
 }
@@ -179,7 +180,8 @@ static void add_policy_json(const evaluation *e, json_t *root)
     json_put(root, "peak_llm_gflops", json_real(t->peak_llm));
     json_put(root, "peak_total_gflops", json_real(t->peak_total));
     json_put(root, "memory_bytes",
-             json_integer((json_int_t)deepest.exit[e->thresholds.max_exit].memory_bytes));
+             json_integer(
+                 (json_int_t)deepest.exit[deer_thresholds_max_exit(e->thresholds)].memory_bytes));
     json_put(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
     json_put(root, "exit_fractions", exit_fractions(t, config->exits));
     json_put(root, "phase_exits", phases_json(t, config->exits));

@@ -26,7 +26,7 @@ typedef struct {
     uint64_t seed;
     tabletop_split split;
     deer_model *model; /* NULL: the expert acts */
-    deer_thresholds thresholds;
+    deer_thresholds *thresholds;
     const char *thresholds_file, *random_file; /* as given, NULL: none */
     double random_exits[DEER_MAX_EXITS];       /* exits drawn with these probabilities instead */
     bool random;

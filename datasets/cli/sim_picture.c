@@ -43,7 +43,7 @@ int sim_picture_main(int argc, char **argv)
     const char *out = NULL, *task = "stack_red_on_blue";
     long seed = 0, moments = 4, steps = 6;
     const tool_option options[] = {
-        {"out", TOOL_STRING, &out, "FILE", "PNG file to write, a .png (required)"},
+        {"out", TOOL_FILE, &out, "FILE", "PNG file to write, a .png (required)"},
         {"task", TOOL_STRING, &task, "NAME", "what the expert does (default stack_red_on_blue)"},
         {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
         {"moments", TOOL_INT, &moments, "N", "pictures side by side, 1 to 16 (default 4)"},
@@ -66,7 +66,7 @@ int sim_picture_main(int argc, char **argv)
     if (tool_outside(&self, "moments", moments, 1, 16) ||
         tool_outside(&self, "steps", steps, 1, TABLETOP_MAX_STEPS) ||
         tool_ends_otherwise(&self, "out", out, ".png"))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     rgb = malloc((size_t)moments * 2 * SIDE * SIDE * 3);
     if (!rgb)
         return tool_fail(&self, deer_fail(&err, "out of memory"), &err);

@@ -19,7 +19,7 @@ typedef struct {
     rollout_recording how;
     bool keep_failures;
     deer_model *model;
-    deer_thresholds thresholds;
+    deer_thresholds *thresholds;
     rollout_stage stage;
     demos_writer *writer;
     tool_progress progress;
@@ -32,7 +32,7 @@ static deer_status start(void *context, deer_error *err)
 {
     recording *r = context;
 
-    return rollout_stage_open(&r->stage, r->model, &r->thresholds, err);
+    return rollout_stage_open(&r->stage, r->model, r->thresholds, err);
 }
 
 /* An episode as bytes: the structure, then its arrays. */
@@ -180,6 +180,7 @@ static deer_status run(const request *q, recording *r, deer_error *err)
     if (!status)
         fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", q->out,
                 r->episodes, r->steps, seconds, (double)r->steps / seconds);
+    deer_thresholds_free(r->thresholds);
     deer_model_close(r->model);
     return status;
 }
@@ -196,7 +197,7 @@ int sim_record_main(int argc, char **argv)
                  .row = 1,
                  .noise = 0.7};
     const tool_option options[] = {
-        {"out", TOOL_STRING, &q.out, "FILE", "demonstrations file to write (required)"},
+        {"out", TOOL_FILE, &q.out, "FILE", "demonstrations file to write (required)"},
         {"tasks", TOOL_STRING, &q.tasks, "NAMES",
          "tasks or families, comma-separated (default all)"},
         {"episodes", TOOL_INT, &q.episodes, "N", "episodes per task (default 10)"},
@@ -227,7 +228,7 @@ int sim_record_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
     if (!understand(&self, &q, &r))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = run(&q, &r, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -231,8 +231,8 @@ int sim_watch_main(int argc, char **argv)
     long seed = 0, exit_index = TOOL_NOT_GIVEN, fps = 5, every = 3;
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "policy (required)"},
-        {"out", TOOL_STRING, &out, "FILE", "animated WebP picture to write, a .webp"},
-        {"sheet", TOOL_STRING, &sheet, "FILE", "and/or a .png with every few frames side by side"},
+        {"out", TOOL_FILE, &out, "FILE", "animated WebP picture to write, a .webp"},
+        {"sheet", TOOL_FILE, &sheet, "FILE", "and/or a .png with every few frames side by side"},
         {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
         {"exit", TOOL_INT, &exit_index, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
@@ -250,7 +250,7 @@ int sim_watch_main(int argc, char **argv)
         "deer-sim watch --model policy.safetensors --exit 0 --task store_green --sheet frames.png"};
     film f = {0};
     deer_model *policy = NULL;
-    deer_thresholds how;
+    deer_thresholds *how = NULL;
     tabletop_split split;
     deer_error err;
     deer_status status;
@@ -269,11 +269,11 @@ int sim_watch_main(int argc, char **argv)
         tool_outside(&self, "every", every, 1, TABLETOP_MAX_STEPS) ||
         !sim_split(&self, split_name, &split) || tool_ends_otherwise(&self, "out", out, ".webp") ||
         tool_ends_otherwise(&self, "sheet", sheet, ".png"))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = sim_open_policy(model, thresholds, exit_index, &policy, &how, &err);
     f.model = policy;
     if (!status)
-        status = shoot(&f, &how, tabletop_task_find(task), (uint64_t)seed, split, &err);
+        status = shoot(&f, how, tabletop_task_find(task), (uint64_t)seed, split, &err);
     if (!status && out)
         status = write_animation(&f, (int)(1000 / fps), out, &err);
     if (!status && sheet)
@@ -282,6 +282,7 @@ int sim_watch_main(int argc, char **argv)
         fprintf(stderr, "\"%s\": %s after %d steps\n", tabletop_instruction(f.stage.world),
                 f.succeeded ? "done" : "not done", f.steps);
     rollout_stage_close(&f.stage);
+    deer_thresholds_free(how);
     deer_model_close(policy);
     free(f.frames);
     return status ? tool_fail(&self, status, &err) : DEER_OK;

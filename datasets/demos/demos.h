@@ -50,6 +50,10 @@ typedef struct {
 
 void demo_episode_free(demo_episode *episode);
 
+/* The cameras of the episode's images, as a session takes them. */
+void demo_episode_cameras(const demo_episode *episode, deer_camera *static_view,
+                          deer_camera *gripper_view);
+
 /* The observation of step t: points into the episode. */
 deer_observation demo_episode_observation(const demo_episode *episode, int t);
 

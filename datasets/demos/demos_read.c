@@ -17,14 +17,20 @@ void demo_episode_free(demo_episode *episode)
     episode->actions = episode->object = NULL;
 }
 
+void demo_episode_cameras(const demo_episode *e, deer_camera *static_view,
+                          deer_camera *gripper_view)
+{
+    *static_view = (deer_camera){.width = e->static_width, .height = e->static_height};
+    *gripper_view = (deer_camera){.width = e->gripper_width, .height = e->gripper_height};
+}
+
 deer_observation demo_episode_observation(const demo_episode *e, int t)
 {
     size_t s = (size_t)e->static_height * (size_t)e->static_width * 3;
     size_t g = (size_t)e->gripper_height * (size_t)e->gripper_width * 3;
 
-    return (deer_observation){
-        {e->static_rgb + (size_t)t * s, e->static_height, e->static_width},
-        {e->gripper_rgb + (size_t)t * g, e->gripper_height, e->gripper_width}};
+    return (deer_observation){{e->static_rgb + (size_t)t * s, s},
+                              {e->gripper_rgb + (size_t)t * g, g}};
 }
 
 deer_status demos_describe(const demos *d, int i, demo_episode *e, deer_error *err)

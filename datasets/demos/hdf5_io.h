@@ -50,7 +50,7 @@ void hdf5_follow_links(void);
 /* What a file has under a name; unreadable is neither there nor absent. */
 typedef enum { HDF5_UNREADABLE = -1, HDF5_ABSENT = 0, HDF5_FOUND = 1 } hdf5_found;
 
-/* Whether there is an object of that name (below groups that exist). */
+/* Whether there is a link of that name. */
 hdf5_found hdf5_has(hid_t file, const char *name);
 
 /* Shape of a dataset; fails when it does not exist or has more than HDF5_IO_RANK dimensions. */

@@ -88,6 +88,21 @@ static deer_status refuse_link(const char *path, const char *name, deer_error *e
                      path, name);
 }
 
+/* HDF5 wants every group on the way to be there. */
+static htri_t exists_on_the_way(hid_t file, const char *name, hid_t access)
+{
+    char part[NAME];
+    htri_t exists = strlen(name) < NAME ? 1 : -1;
+
+    for (const char *end = name; exists > 0 && *end;) {
+        end += *end == '/';
+        end += strcspn(end, "/");
+        snprintf(part, sizeof part, "%.*s", (int)(end - name), name);
+        exists = H5Lexists(file, part, access);
+    }
+    return exists;
+}
+
 hdf5_found hdf5_has(hid_t file, const char *name)
 {
     bool refused = false;
@@ -95,7 +110,7 @@ hdf5_found hdf5_has(hid_t file, const char *name)
     htri_t exists = -1;
 
     if (access >= 0 && H5Pset_elink_cb(access, may_follow, &refused) >= 0)
-        exists = H5Lexists(file, name, access);
+        exists = exists_on_the_way(file, name, access);
     H5Pclose(access);
     return exists > 0 ? HDF5_FOUND : exists == 0 ? HDF5_ABSENT : HDF5_UNREADABLE;
 }

@@ -6,17 +6,23 @@
 #include "datasets/tabletop/rollout.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
+#include "runtime/base/threads.h"
 
 enum { PIXELS = TABLETOP_IMAGE * TABLETOP_IMAGE * 3 };
 
 deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
                                const deer_thresholds *thresholds, deer_error *err)
 {
+    const deer_camera camera = {.width = TABLETOP_IMAGE, .height = TABLETOP_IMAGE};
+    const deer_session_options options = {.size = sizeof options,
+                                          .pool = threads_single(), /* stages run side by side */
+                                          .static_view = camera,
+                                          .gripper_view = camera};
+
     memset(stage, 0, sizeof *stage);
     stage->model = model;
-    deer_set_threads(1); /* stages run side by side, one per core */
     if (tabletop_new(&stage->world, err) || tabletop_renderer_new(stage->world, &stage->eye, err) ||
-        (model && deer_session_new(model, thresholds, &stage->session, err))) {
+        (model && deer_session_new(model, thresholds, &options, &stage->session, err))) {
         rollout_stage_close(stage);
         return DEER_FAILED;
     }
@@ -48,8 +54,7 @@ static void look(rollout_stage *stage)
 
 static deer_status act(rollout_stage *stage, deer_action *action, deer_error *err)
 {
-    deer_observation seen = {{stage->static_rgb, TABLETOP_IMAGE, TABLETOP_IMAGE},
-                             {stage->gripper_rgb, TABLETOP_IMAGE, TABLETOP_IMAGE}};
+    deer_observation seen = {{stage->static_rgb, PIXELS}, {stage->gripper_rgb, PIXELS}};
 
     return deer_step(stage->session, &seen, action, err);
 }
@@ -138,12 +143,16 @@ static deer_status draw_exit(rollout_stage *stage, deer_error *err)
 {
     double x = random_uniform(&stage->random, 0, 1);
     int exit = 0, last = deer_model_max_exit(stage->model);
-    deer_thresholds fixed;
+    deer_thresholds *fixed;
+    deer_status status;
 
     while (exit < last && x >= stage->random_exits[exit])
         x -= stage->random_exits[exit++];
-    deer_thresholds_fixed(stage->model, exit, &fixed);
-    return deer_session_set_thresholds(stage->session, &fixed, err);
+    status = deer_thresholds_fixed(stage->model, exit, &fixed, err);
+    if (!status)
+        status = deer_session_set_thresholds(stage->session, fixed, err);
+    deer_thresholds_free(fixed);
+    return status;
 }
 
 static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)

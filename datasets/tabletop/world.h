@@ -6,8 +6,8 @@
 
 #include <mujoco/mujoco.h>
 
-#include "runtime/base/random.h"
 #include "datasets/tabletop/tabletop.h"
+#include "runtime/base/random.h"
 
 /* Where things stand (scene.xml), metres. */
 #define WORLD_DRAWER_X (-0.17)

@@ -11,6 +11,7 @@
 #include "calib/solve/oracle.h"
 #include "reports/answer/bootstrap.h"
 #include "runtime/base/jobs.h"
+#include "runtime/base/tau.h"
 
 /* Frontiers are walked from solved answers at these shares of the range of costs, and the best walk
  * counts at every budget. With many steps, walks are dear and nearly the same: then two for the
@@ -40,7 +41,7 @@ static void fill_point(const calibration *p, int deepest, const float *tau, swee
 
     *x = (sweep_point){.deepest = deepest};
     memcpy(x->tau, tau, (size_t)(deepest + 1) * sizeof *tau);
-    x->tau[deepest] = INFINITY;
+    x->tau[deepest] = TAU_ALWAYS;
     steps_evaluate(&p->s, x->tau, deepest, &e);
     x->cost = e.cost;
     x->loss = e.loss;
@@ -54,9 +55,7 @@ static void fill_fixed(job *j)
     float never[DEER_MAX_EXITS];
 
     for (int k = 0; k < j->w->exits; k++) {
-        for (int i = 0; i < k; i++)
-            never[i] = -INFINITY;
-        never[k] = INFINITY;
+        tau_never(k, never);
         fill_point(j->p, k, never, &j->w->fixed[k]);
     }
 }
@@ -109,11 +108,12 @@ static deer_status officially(job *j, int i, deer_error *err)
 {
     solve_spec how = {.budget = j->w->budget[i], .max_exit = j->w->exits - 1};
     solution x;
+    deer_status status = solve_official_best(&j->p->s, &how, &x, err);
 
-    j->w->has_official[i] = !solve_official_best(&j->p->s, &how, &x, err);
-    if (j->w->has_official[i])
+    j->w->has_official[i] = !status;
+    if (!status)
         fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
-    return DEER_OK;
+    return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
 /* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and
@@ -157,14 +157,28 @@ static deer_status learn_from_official(job *j, int b, deer_error *err)
     return DEER_OK;
 }
 
-/* The best that is known at budget b with a deepest exit. */
+/* The best that is known at budget b with a deepest exit. Where steps may not leave early, because
+ * their deltas are no numbers, even the cheapest walk can cost too much: then a shallower exit for
+ * all is what keeps the budget, the first one if no other. */
 static void take_best(job *j, int deepest, int b, sweep_point *x)
 {
-    const sweep_point *fixed = &j->w->fixed[deepest];
+    double limit = j->w->budget[b] * (1 + 1e-9);
 
     fill_point(j->p, deepest, best_walk(j, deepest, b)->tau, x);
-    if (fixed->cost <= j->w->budget[b] * (1 + 1e-9) && fixed->loss < x->loss)
-        *x = *fixed;
+    for (int k = x->cost > limit ? 0 : deepest; k <= deepest; k++) {
+        const sweep_point *fixed = &j->w->fixed[k];
+
+        if (x->cost > limit || (fixed->cost <= limit && fixed->loss < x->loss))
+            *x = *fixed;
+    }
+}
+
+/* What is possible with a shallower deepest exit is with a deeper one. */
+static void nest_oracles(sweep *w)
+{
+    for (int k = 1; k < w->exits; k++)
+        for (int b = 0; b < w->budgets; b++)
+            w->frontier[k].oracle[b] = fmin(w->frontier[k].oracle[b], w->frontier[k - 1].oracle[b]);
 }
 
 /* One deepest exit's frontier; a larger budget never loses more. */
@@ -246,6 +260,8 @@ static deer_status solve_everything(job *j, deer_error *err)
     for (int i = 0; i < STAGES && !status; i++)
         status = jobs_run(stages[i].pieces, j->spec->threads, run_pieces,
                           &(stage){j, stages[i].work}, err);
+    if (!status)
+        nest_oracles(j->w);
     return status;
 }
 

@@ -29,7 +29,7 @@ typedef struct {
     double llm, total;               /* GFLOPs in both scopes */
     double loss;                     /* action loss */
     double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
-    interval cost_95, loss_95;       /* 95% of redrawn episodes with these thresholds */
+    interval cost_95, loss_95;       /* 95% of bootstrap samples with these thresholds */
 } sweep_point;
 
 /* Thresholds that look no deeper than one exit; [budgets] each. A budget beyond what that exit

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* trust.c - promises on episodes held out, and thresholds under their own history. */
+/* trust.c - guarantees from episodes held out, and thresholds under their own history. */
 #include "reports/answer/trust.h"
 
 #include <math.h>
@@ -9,11 +9,12 @@
 #include "calib/replay/history.h"
 #include "calib/solve/frontier.h"
 #include "reports/answer/fleet.h"
+#include "runtime/base/tau.h"
 
 /* Share of the episodes that thresholds are solved on; the rest tests them. */
 static const double solving_share = 1.0 / 3;
 
-/* ---------------------------------------------------------------- promise ------------------ */
+/* ---------------------------------------------------------------- guarantee ---------------- */
 
 /* As cached: what given thresholds do in every episode. */
 static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
@@ -30,8 +31,7 @@ static double fixed_loss(const steps *s, int k)
     float never[DEER_MAX_EXITS];
     evaluation e;
 
-    for (int i = 0; i <= k; i++)
-        never[i] = -INFINITY;
+    tau_never(k, never);
     steps_evaluate(s, never, k, &e);
     return e.loss;
 }
@@ -82,9 +82,9 @@ static deer_status choose_budget(const steps *s, const question *q, const succes
     return DEER_OK;
 }
 
-static deer_status promise(const calibration *p, const question *q, const success_curve *success,
-                           guarantee_spec *spec, const bool *for_solving, guarantee *g,
-                           deer_error *err)
+static deer_status choose_guaranteed(const calibration *p, const question *q,
+                                     const success_curve *success, guarantee_spec *spec,
+                                     const bool *for_solving, guarantee *g, deer_error *err)
 {
     solve_spec how = {.max_exit = p->s.exits - 1, .method = SOLVE_COORDINATE, .seed = spec->seed};
     steps part = {0};
@@ -103,8 +103,8 @@ static deer_status promise(const calibration *p, const question *q, const succes
     return status;
 }
 
-deer_status trust_promise(const calibration *p, const question *q, const success_curve *success,
-                          const int *stratum, trust *t, deer_error *err)
+deer_status trust_guarantee(const calibration *p, const question *q, const success_curve *success,
+                            const int *stratum, trust *t, deer_error *err)
 {
     guarantee_spec spec = {.confidence = q->confidence,
                            .bound = BOUND_BETTING,
@@ -121,27 +121,14 @@ deer_status trust_promise(const calibration *p, const question *q, const success
         return deer_fail(err, "out of memory for %d episodes", p->s.episodes);
     status = guarantee_split(&spec, p->s.episodes, for_solving, err);
     if (!status)
-        status = promise(p, q, success, &spec, for_solving, &t->given, err);
+        status = choose_guaranteed(p, q, success, &spec, for_solving, &t->given, err);
     free(for_solving);
-    t->promised = !status;
+    t->guaranteed = !status;
     strcpy(t->statement, status ? err->message : t->given.statement);
     return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
 /* ---------------------------------------------------------------- own history -------------- */
-
-static deer_status open_own_model(const cache *c, const char *path, deer_model **model,
-                                  deer_error *err)
-{
-    if (deer_model_open(path, DEER_ALL_EXITS, model, err))
-        return DEER_FAILED;
-    if (!strcmp(deer_model_fingerprint(*model), c->about.model))
-        return DEER_OK;
-    deer_fail(err, "%s (%.8s) is not the model that the cache %s is of (%.8s)", path,
-              deer_model_fingerprint(*model), c->dir, c->about.model);
-    deer_model_close(*model);
-    return DEER_FAILED;
-}
 
 deer_status trust_on_policy(cache *c, const char *model, const calibration_spec *spec,
                             const sweep_point *x, int threads, trust *t, deer_error *err)
@@ -154,7 +141,7 @@ deer_status trust_on_policy(cache *c, const char *model, const calibration_spec 
     calibration_actions actions = {0};
     calibration own;
     evaluation e;
-    deer_status status = open_own_model(c, model, &policy, err);
+    deer_status status = cache_open_model(c, model, &policy, err);
 
     if (status)
         return status;

@@ -12,8 +12,8 @@
 #include "reports/answer/success.h"
 
 typedef struct {
-    bool promised;   /* else `statement` says what it would take */
-    guarantee given; /* when promised */
+    bool guaranteed; /* else `statement` says what it would take */
+    guarantee given; /* when guaranteed */
     char statement[512];
     bool on_policy;            /* the following are known */
     double own_cost, own_loss; /* GFLOPs in the scope of the budgets; per step */
@@ -21,9 +21,9 @@ typedef struct {
 
 /* Splits the episodes, stratified by stratum [episodes], chooses the least budget of a sweep that
  * keeps the loss and success asked for on one part, solves for it there, and tests on the other.
- * Without a promise that is not an error: statement says why. */
-deer_status trust_promise(const calibration *p, const question *q, const success_curve *success,
-                          const int *stratum, trust *t, deer_error *err);
+ * Without a guarantee that is not an error: statement says why. */
+deer_status trust_guarantee(const calibration *p, const question *q, const success_curve *success,
+                            const int *stratum, trust *t, deer_error *err);
 
 /* Judges the point under its own history, at the costs of spec. model: file of c's policy. */
 deer_status trust_on_policy(cache *c, const char *model, const calibration_spec *spec,

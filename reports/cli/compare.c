@@ -264,7 +264,7 @@ int report_compare_main(int argc, char **argv)
     const char **rest = calloc((size_t)argc, sizeof *rest);
     json_t *a = NULL, *b = NULL, *json;
     deer_error err;
-    int n = 0, ended = DEER_FAILED;
+    int n = 0, ended = TOOL_FAILED;
 
     if (!rest || tool_parse(&self, argc, argv, rest, &n, &ended)) {
         free(rest);

@@ -179,10 +179,10 @@ static int read_words(const tool_command *self, const words *w, question *q)
     if (w->seed < 0)
         return tool_usage(self, "--seed %ld is negative", w->seed);
     if (tool_outside(self, "threads", w->threads, 1, TOOL_MOST_THREADS))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     q->seed = (uint64_t)w->seed;
     q->threads = (int)w->threads;
-    return check_outputs(self, q) || read_names(self, w, q) ? DEER_USAGE : check_limits(self, q);
+    return check_outputs(self, q) || read_names(self, w, q) ? TOOL_USAGE : check_limits(self, q);
 }
 
 bool question_parse(int argc, char **argv, question *q, int *status)
@@ -219,7 +219,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"follow-links", TOOL_FLAG, &q->reading.follow_links, NULL,
          "read links and virtual datasets into files of the same folder"},
         {"model", TOOL_STRING, &q->model, "FILE", "policy, to judge thresholds on their own path"},
-        {"out", TOOL_STRING, &q->out, "FILE", "page to write (HTML)"},
+        {"out", TOOL_TEXT, &q->out, "FILE", "page to write (HTML)"},
         {"json", TOOL_OUTPUT, &q->json, "[FILE]",
          "the same numbers as JSON, printed unless FILE is named"},
         {"csv", TOOL_OUTPUT, &q->csv, "[FILE]",

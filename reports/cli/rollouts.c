@@ -211,9 +211,9 @@ int report_rollouts_main(int argc, char **argv)
     const char *out = NULL, *csv = NULL;
     bool json = false;
     const tool_option options[] = {
-        {"out", TOOL_STRING, &out, "FILE", "JSON summary to write"},
+        {"out", TOOL_TEXT, &out, "FILE", "JSON summary to write"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
-        {"csv", TOOL_STRING, &csv, "FILE", "the same as a table"},
+        {"csv", TOOL_TEXT, &csv, "FILE", "the same as a table"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",
@@ -232,7 +232,7 @@ int report_rollouts_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, rest, &n, &ended))
         return ended;
     if (check_names(&self, rest, n))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     rows = json_array();
     for (int i = 0; i < n && !status; i++)
         status = add_row(rows, rest[i], &first, &err);

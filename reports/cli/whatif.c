@@ -74,7 +74,7 @@ static void print_report(const report *r)
 
 static bool is_standard(const char *path)
 {
-    return path && !strcmp(path, "-");
+    return path && (!strcmp(path, "-") || file_is_stdout(path));
 }
 
 /* Whole or not at all; "-" prints it. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "reports/formats/text.h"
+#include "runtime/base/tau.h"
 
 static const char header[] =
     "machine,mode,dtype,rate_hz,budget_gflops,verdict,deepest_exit,llm_gflops,total_gflops,loss,"
@@ -26,8 +27,8 @@ static void thresholds(FILE *out, const sweep_point *x)
     for (int k = 0; k <= x->deepest; k++)
         if (k == x->deepest)
             fputs("always", out);
-        else if (x->tau[k] == -INFINITY)
-            fputs("never ", out);
+        else if (tau_word(x->tau[k]))
+            fprintf(out, "%s ", tau_word(x->tau[k]));
         else
             fprintf(out, "%.6g ", (double)x->tau[k]);
     fputc(',', out);

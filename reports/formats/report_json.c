@@ -9,6 +9,7 @@
 #include "reports/answer/assumptions.h"
 #include "reports/formats/text.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- small pieces ------------- */
 
@@ -115,9 +116,8 @@ static json_t *tau_json(const sweep_point *x)
     json_t *list = json_array();
 
     for (int k = 0; k < x->deepest; k++)
-        json_push(list, x->tau[k] == -INFINITY ? json_string("never")
-                        : isfinite(x->tau[k])  ? json_real((double)x->tau[k])
-                                               : json_string("always"));
+        json_push(list, tau_word(x->tau[k]) ? json_string(tau_word(x->tau[k]))
+                                            : json_real((double)x->tau[k]));
     json_push(list, json_null());
     return list;
 }
@@ -478,7 +478,7 @@ static json_t *trust_json(const report *r)
 
     set_integer(json, "bootstrap_draws", r->w.draws);
     set_real(json, "confidence", r->q->confidence);
-    set_bool(json, "promised", r->trust.promised);
+    set_bool(json, "guaranteed", r->trust.guaranteed);
     set_text(json, "statement", r->trust.statement);
     if (r->trust.on_policy) {
         set_real(json, "own_history_cost_gflops", r->trust.own_cost);

@@ -7,6 +7,7 @@
 
 #include "reports/answer/assumptions.h"
 #include "reports/formats/text.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- cells -------------------- */
 
@@ -284,8 +285,8 @@ static void tau_cell(FILE *out, const sweep_point *x)
 {
     fputs("<td class=n>", out);
     for (int k = 0; k < x->deepest; k++) {
-        if (x->tau[k] == -INFINITY)
-            fputs("never", out);
+        if (tau_word(x->tau[k]))
+            fputs(tau_word(x->tau[k]), out);
         else
             number(out, (double)x->tau[k]);
         fputs(" ", out);
@@ -315,7 +316,7 @@ void page_frontier(FILE *out, const report *r)
     const char *title[] = {"Budget, GFLOPs",
                            "Average, GFLOPs",
                            "of full depth, %",
-                           "Loss (95% of redrawn episodes)",
+                           "Loss (95% of bootstrap samples)",
                            "Official heuristic",
                            "No rule below",
                            "% of steps leaving at exits 0, 1, ..",
@@ -471,9 +472,9 @@ void page_trust(FILE *out, const report *r)
             "its worst.</dd>\n",
             r->w.draws, (unsigned long long)r->q->seed);
     term(out, "Guarantee");
-    fputs(r->trust.promised ? "Budget and thresholds that a third of the episodes ask for, "
-                              "tested on the others (as cached): "
-                            : "None: ",
+    fputs(r->trust.guaranteed ? "Budget and thresholds that a third of the episodes ask for, "
+                                "tested on the others (as cached): "
+                              : "None: ",
           out);
     text_html(out, r->trust.statement);
     fputs("</dd>\n", out);

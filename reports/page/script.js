@@ -190,7 +190,7 @@
     }
     number(list, "Compute a step", unit(point.total_gflops, "GFLOPs"), `LLM ${digits(point.llm_gflops)}: ${Math.round(100 * point.llm_gflops / report.exits[last].llm_gflops)} % of full depth`, "gflops");
     number(list, "Memory", unit(memory.with_system_bytes / 1e9, "GB"), `of ${digits(has)} GB; weights ${memory.weights_bytes < 1e8 ? unit(memory.weights_bytes / 1e6, "MB") : unit(memory.weights_bytes / 1e9, "GB")}`, "memory");
-    number(list, "Loss", digits(point.loss), `${digits(point.loss_95[0])} to ${digits(point.loss_95[1])} (95% of redrawn episodes)`, "loss");
+    number(list, "Loss", digits(point.loss), `${digits(point.loss_95[0])} to ${digits(point.loss_95[1])} (95% of bootstrap samples)`, "loss");
     if (report.rollouts.length)
       number(list, "Success", percent(point.success), known(point.success) ? `${percent(point.success_95[0])} to ${percent(point.success_95[1])} (95%)` : null, "success");
     byId("numbers").replaceChildren(...list);
@@ -223,7 +223,7 @@
       return;
     }
     const peak = report.exits[a.deepest_exit][report.scope === "llm" ? "peak_llm_gflops" : "peak_total_gflops"];
-    box.replaceChildren("These thresholds as a file, settled under their own history: ", element("code", {
+    box.replaceChildren("These thresholds as a file, made to converge with the exits they take themselves: ", element("code", {
       textContent: `deer-calib solve --cache ${report.cache.folder} --scope ${report.scope} --avg-gflops ${Number(report.budgets_gflops[state.budget].toPrecision(5))} --peak-gflops ${Number((1.0001 * peak).toPrecision(6))} --out thresholds.json` }));
   }
 
@@ -353,7 +353,7 @@
         known(here.x) && known(here.y) ? Plot.dot([here], { x: "x", y: "y", r: 8, stroke: "var(--ink)", strokeWidth: 2.5 }) : null,
       ],
     }));
-    const items = [["stroke", "var(--ours)", state.good === "success" ? "success, between the evaluations given, with 95% interval" : state.axis === "memory" ? "least loss with that much memory" : `thresholds, exits up to ${rows.deepest}, with 95% of redrawn episodes`]];
+    const items = [["stroke", "var(--ours)", state.good === "success" ? "success, between the evaluations given, with 95% interval" : state.axis === "memory" ? "least loss with that much memory" : `thresholds, exits up to ${rows.deepest}, with 95% of bootstrap samples`]];
     if (rows.official.length) items.push(["stroke dashed", "var(--official)", "official heuristic, every exit"]);
     if (rows.oracle.length) items.push(["stroke dotted", "var(--oracle)", "no exit rule can be below"]);
     if (rows.fixed.length) items.push(["box", "var(--fixed)", "always the same exit"]);

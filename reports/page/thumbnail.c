@@ -11,7 +11,7 @@ typedef struct {
 } picture;
 
 /* Mean of the pixels of `from` that fall on pixel (x, y) of a picture of the given size. */
-static void average(const deer_image *from, const picture *to, int x, int y, uint8_t *pixel)
+static void average(const picture *from, const picture *to, int x, int y, uint8_t *pixel)
 {
     int left = x * from->width / to->width, right = (x + 1) * from->width / to->width;
     int top = y * from->height / to->height, bottom = (y + 1) * from->height / to->height;
@@ -25,7 +25,7 @@ static void average(const deer_image *from, const picture *to, int x, int y, uin
         pixel[c] = (uint8_t)(n ? sum[c] / n : 0);
 }
 
-static deer_status shrink(const deer_image *from, picture *to, deer_error *err)
+static deer_status shrink(const picture *from, picture *to, deer_error *err)
 {
     int longest = from->width > from->height ? from->width : from->height;
     int side = longest > THUMBNAIL_SIDE ? THUMBNAIL_SIDE : longest;
@@ -46,12 +46,14 @@ static deer_status shrink(const deer_image *from, picture *to, deer_error *err)
 deer_status thumbnail_png(const demo_episode *episode, int step, uint8_t **png, size_t *size,
                           deer_error *err)
 {
-    deer_observation seen = demo_episode_observation(episode, step);
+    size_t each = (size_t)episode->static_height * (size_t)episode->static_width * 3;
+    const picture seen = {episode->static_width, episode->static_height,
+                          episode->static_rgb + (size_t)step * each};
     picture small = {0};
     png_image image = {.version = PNG_IMAGE_VERSION, .format = PNG_FORMAT_RGB};
     png_alloc_size_t room;
 
-    if (shrink(&seen.static_view, &small, err))
+    if (shrink(&seen, &small, err))
         return DEER_FAILED;
     image.width = (png_uint_32)small.width;
     image.height = (png_uint_32)small.height;

@@ -37,22 +37,6 @@ bool weight_dtype_from_number(number_type number, weight_dtype *dtype)
     return false;
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t n = strlen(text), m = strlen(end);
-
-    return n >= m && !strcmp(text + n - m, end);
-}
-
-weight_dtype weight_kept_as(const char *name, int rank, weight_dtype dtype)
-{
-    if (rank < 2 || ends_with(name, "positional_embedding") || ends_with(name, "latents"))
-        return WEIGHT_F32;
-    if (dtype == WEIGHT_Q8 && (ends_with(name, "wte.weight") || ends_with(name, "conv1.weight")))
-        return WEIGHT_BF16;
-    return dtype;
-}
-
 /* ---------------------------------------------------------------- checks ------------------- */
 
 static uint32_t bits_of(float value)

@@ -3,7 +3,6 @@
  *
  *   weight_dtype_from_name("q8", &dtype);
  *   bytes = weight_forms[dtype].weight * n + weight_forms[dtype].row * rows;
- *   as = weight_kept_as(name, rank, WEIGHT_Q8);               // of this tensor, in such a file
  *   bad = weight_first_bad(values, n, as);                    // n: all of them can be kept
  *   weight_to_bf16(values, n, half);
  *   weight_to_q8(values, rows, columns, bytes, scales);
@@ -46,13 +45,6 @@ bool weight_dtype_from_name(const char *name, weight_dtype *dtype);
 
 /* The type whose matrices are of such numbers; false when there is none. */
 bool weight_dtype_from_number(number_type number, weight_dtype *dtype);
-
-/* What a file whose matrices are `dtype` keeps this tensor as. Matrices are what vectors are
- * multiplied with or looked up in: every weight of two dimensions or more but positional embeddings
- * and latents, which are added. The rest (biases, norms, gates) stays float32. The token embedding
- * and the patch embedding are bfloat16 in an 8-bit file: one is looked up, the other sees pixels.
- */
-weight_dtype weight_kept_as(const char *name, int rank, weight_dtype dtype);
 
 /* Index of the first of n values that is not finite, or not any more once it is kept as `dtype`; n
  * when there is none. */

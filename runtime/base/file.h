@@ -28,7 +28,8 @@ char *file_target(const char *path, struct stat *was, bool *exists, deer_error *
  * the work. Standard output can. */
 deer_status file_check_output(const char *path, deer_error *err);
 
-/* Whether writing output would change other: the same file, however named, or inside a folder. */
+/* Whether writing output would replace other: the same file, however named, or, where other is a
+ * folder, a file that is in it already. */
 bool file_overlap(const char *output, const char *other);
 
 /* Opens a regular file for reading, without waiting for what is none. info may be NULL; the caller

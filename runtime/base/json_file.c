@@ -18,8 +18,6 @@ json_t *json_file_read(const char *path, size_t limit, deer_error *err)
     json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
     free(text);
     if (!json)
-        *problem.text
-            ? deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line)
-            : deer_fail(err, "%s cannot be read as JSON: out of memory", path);
+        deer_fail(err, "%s is not JSON: %s (line %d)", path, json_reason(&problem), problem.line);
     return json;
 }

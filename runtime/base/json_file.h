@@ -12,4 +12,10 @@
  * too. */
 json_t *json_file_read(const char *path, size_t limit, deer_error *err);
 
+/* Why JSON could not be read: jansson says nothing of memory that it did not get. */
+static inline const char *json_reason(const json_error_t *problem)
+{
+    return *problem->text ? problem->text : "out of memory";
+}
+
 #endif

@@ -118,7 +118,7 @@ bool file_overlap(const char *output, const char *other)
     char *x, *y;
 
     if (other_there && S_ISDIR(b.st_mode))
-        return inside(output, other);
+        return there && inside(output, other);
     if (there && other_there)
         return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
     if (there != other_there)

@@ -40,8 +40,9 @@ typedef struct {
 
 static parameters count_parameters(const deer_config *c)
 {
-    parameters p = {weights_count(weights_vision(c)), weights_count(weights_resampler(c)),
-                    weights_count(weights_embedding(c)), weights_count(weights_head(c)), 0};
+    parameters p = {
+        weights_count(weights_of(c, ARCH_VISION)), weights_count(weights_of(c, ARCH_RESAMPLER)),
+        weights_count(weights_of(c, ARCH_EMBEDDING)), weights_count(weights_of(c, ARCH_HEAD)), 0};
 
     for (int i = 0; i <= c->exit_layers[c->exits - 1]; i++)
         p.decoder += weights_count(weights_layer(c, i));
@@ -200,7 +201,7 @@ static int info(int argc, char **argv)
     if (!model)
         return tool_usage(&self, "which model file?");
     if (tool_outside(&self, "tokens", as.tokens, 1, MAX_TOKENS))
-        return DEER_USAGE;
+        return TOOL_USAGE;
     status = show_named(model, &as, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

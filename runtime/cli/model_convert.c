@@ -10,7 +10,7 @@ int command_convert(int argc, char **argv)
     const tool_option options[] = {
         {"model", TOOL_STRING, &model, "FILE", "float32 model file (required)"},
         {"dtype", TOOL_STRING, &dtype, "TYPE", "matrices as f32, bf16 or q8 (required)"},
-        {"out", TOOL_STRING, &to.path, "FILE", "model file to write (required)"},
+        {"out", TOOL_FILE, &to.path, "FILE", "model file to write (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-model convert", "makes a model file of another number type",

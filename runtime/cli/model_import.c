@@ -23,7 +23,7 @@ int command_import(int argc, char **argv)
         {"allow-left-over", TOOL_FLAG, &from.allow_left_over, NULL,
          "import although tensors that look like part of the model fill nothing in it"},
         {"dtype", TOOL_STRING, &dtype, "TYPE", "matrices as f32 (default), bf16 or q8"},
-        {"out", TOOL_STRING, &out, "FILE", "model file to write (required)"},
+        {"out", TOOL_FILE, &out, "FILE", "model file to write (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-model import", "makes a model file from official weights",

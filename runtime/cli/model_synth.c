@@ -70,7 +70,7 @@ int command_synth(int argc, char **argv)
          "tokenizer.json to put in (default: the model takes ids only)"},
         {"dtype", TOOL_STRING, &dtype, "TYPE", "matrices as f32 (default), bf16 or q8"},
         {"seed", TOOL_INT, &r.seed, "S", "of the random numbers (default 0)"},
-        {"out", TOOL_STRING, &to.path, "FILE", "model file to write (required)"},
+        {"out", TOOL_FILE, &to.path, "FILE", "model file to write (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-model synth", "makes a model with random weights of real shapes, to measure with",

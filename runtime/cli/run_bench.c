@@ -14,6 +14,7 @@
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/run_policy.h"
 #include "runtime/cli/tool.h"
+#include "runtime/deer_replay.h"
 
 enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096, MAX_LOGGED = 10000 };
 enum { MAX_TOKENS = 4096, SHORT = 8 };
@@ -62,13 +63,15 @@ static deer_status instruct(const bench *b, const policy *p, deer_error *err)
 static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double *ms,
                               stage_log *log, size_t *before, double *first, deer_error *err)
 {
-    int side = (int)b->side;
-    size_t size = (size_t)side * (size_t)side * 3;
+    const deer_camera camera = {.width = (int32_t)b->side, .height = (int32_t)b->side};
+    size_t size = image_pair(b->side) / 2;
     deer_action action;
 
+    if (deer_session_set_cameras(p->session, &camera, &camera, err))
+        return DEER_FAILED;
     for (long i = -WARM_UP; i < b->steps; i++) {
         const uint8_t *at = pixels + (size_t)((i + WARM_UP) % IMAGES) * 2 * size;
-        deer_observation seen = {{at, side, side}, {at + size, side, side}};
+        deer_observation seen = {{at, size}, {at + size, size}};
         double start;
         if (i == 0)
             *before = resident_bytes();
@@ -273,7 +276,7 @@ int run_bench_main(int argc, char **argv)
         {"pin", TOOL_FLAG, &pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &b.profile, NULL,
          "time of each stage of the deepest exit, beside this machine's limits"},
-        {"profile-out", TOOL_STRING, &b.profile_out, "FILE",
+        {"profile-out", TOOL_TEXT, &b.profile_out, "FILE",
          "write (or complete) this machine's hardware profile"},
         {"hardware", TOOL_STRING, &b.hardware, "NAME|FILE",
          "print what this hardware profile says beside what was measured"},
@@ -300,11 +303,9 @@ int run_bench_main(int argc, char **argv)
         tool_outside(&self, "tokens", b.tokens, 1, MAX_TOKENS) ||
         tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
         tool_ends_otherwise(&self, "profile-out", b.profile_out, ".json"))
-        return DEER_USAGE;
-    if (threads != TOOL_NOT_GIVEN)
-        deer_set_threads((int)threads);
-    if (pin)
-        deer_pin_threads();
-    status = run(&b, exit, json, &err);
+        return TOOL_USAGE;
+    status = policy_threads(threads, pin, &err);
+    if (!status)
+        status = run(&b, exit, json, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

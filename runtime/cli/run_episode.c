@@ -17,6 +17,7 @@
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/run_policy.h"
 #include "runtime/cli/tool.h"
+#include "runtime/deer_replay.h"
 
 typedef struct {
     const char *model, *thresholds, *name;
@@ -65,18 +66,20 @@ static deer_status warm_up(policy *p, const demo_episode *e, deer_error *err)
 {
     deer_observation seen = demo_episode_observation(e, 0);
     deer_action action;
+    deer_status status = deer_step(p->session, &seen, &action, err);
 
-    if (deer_step(p->session, &seen, &action, err))
-        return DEER_FAILED;
-    deer_session_reset(p->session);
-    return DEER_OK;
+    return status ? status : deer_session_reset(p->session, err);
 }
 
 static deer_status play_steps(policy *p, const demo_episode *e, const watchers *watch,
                               played_episode *out, deer_error *err)
 {
+    deer_camera static_view, gripper_view;
     deer_cost cost;
 
+    demo_episode_cameras(e, &static_view, &gripper_view);
+    if (deer_session_set_cameras(p->session, &static_view, &gripper_view, err))
+        return DEER_FAILED;
     out->tokens = deer_session_tokens(p->session);
     deer_cost_of(deer_model_config(p->model), out->tokens, deer_dtype_of(p->model), &cost);
     if (warm_up(p, e, err))
@@ -90,8 +93,8 @@ static deer_status play_steps(policy *p, const demo_episode *e, const watchers *
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
         seconds = clock_seconds() - start;
-        if (watch->drift)
-            deer_drift_step(watch->drift, &action);
+        if (watch->drift && deer_drift_step(watch->drift, &action, err))
+            return DEER_FAILED;
         if (watch->stages)
             stage_log_step(watch->stages);
         note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, seconds, &out->step[t]);
@@ -135,8 +138,8 @@ static deer_status play_all(const request *r, policy *p, demos *d, int first, in
     out->episode = calloc((size_t)count, sizeof *out->episode);
     if (!out->episode)
         return deer_fail(err, "out of memory for %d episodes", count);
-    out->watched = r->all && p->thresholds.reference.episodes;
-    if (out->watched && deer_drift_new(&p->thresholds, &watch.drift, err))
+    out->watched = r->all && p->thresholds->reference.episodes;
+    if (out->watched && deer_drift_new(p->thresholds, &watch.drift, err))
         return DEER_FAILED;
     tool_progress_start(&progress, "play", "episodes", count);
     for (int i = 0; i < count && !status; i++) {
@@ -211,7 +214,7 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
 {
     played result = {.config = deer_model_config(p->model),
                      .weights = deer_model_type(p->model),
-                     .thresholds = &p->thresholds,
+                     .thresholds = p->thresholds,
                      .threads = threads_count(),
                      .fixed = !r->thresholds};
     int first = r->name ? demos_find(d, r->name) : 0, count = r->all ? demos_count(d) : 1;
@@ -299,11 +302,9 @@ int run_episode_main(int argc, char **argv)
         return tool_usage(&self, "--all and --demo exclude each other");
     if (tool_outside(&self, "exit", r.exit, 0, DEER_MAX_EXITS - 1) ||
         tool_outside(&self, "threads", r.threads, 1, TOOL_MOST_THREADS))
-        return DEER_USAGE;
-    if (r.threads != TOOL_NOT_GIVEN)
-        deer_set_threads((int)r.threads);
-    if (r.pin)
-        deer_pin_threads();
-    status = run(&r, &err);
+        return TOOL_USAGE;
+    status = policy_threads(r.threads, r.pin, &err);
+    if (!status)
+        status = run(&r, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

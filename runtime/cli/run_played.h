@@ -29,9 +29,9 @@ typedef struct {
     const deer_config *config;
     const char *weights; /* type of the model */
     const deer_thresholds *thresholds;
-    bool fixed;          /* no thresholds file: nothing was promised */
+    bool fixed;          /* no thresholds file: nothing is expected */
     size_t memory_bytes; /* weights and the session */
-    int threads;         /* that it has room for; a promise is of one */
+    int threads;         /* that it has room for; what is expected is of one */
     int count;
     played_episode *episode; /* [count] */
     bool watched;            /* drift says whether the episodes look like the calibration's */
@@ -64,7 +64,7 @@ void played_print_steps(const played_episode *e);
 /* Prints one line for each episode. */
 deer_status played_print_episodes(const played *p, deer_error *err);
 
-/* Prints the totals beside what the thresholds promised. */
+/* Prints the totals beside what is expected of the thresholds. */
 void played_print_totals(const played *p, const played_summary *s);
 
 /* Prints the stages of the steps, and which exits these took; nothing without stages. */

@@ -6,6 +6,7 @@
 #include "runtime/base/json_build.h"
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/tool.h"
+#include "runtime/deer_replay.h"
 
 void played_print_steps(const played_episode *e)
 {
@@ -44,11 +45,11 @@ deer_status played_print_episodes(const played *p, deer_error *err)
     return DEER_OK;
 }
 
-static void print_pair(const char *what, double measured, double promised, int digits)
+static void print_pair(const char *what, double used, double expected, int digits)
 {
     printf("%-24s", what);
-    tool_print_number(measured, 12, digits);
-    tool_print_number(promised, 12, digits);
+    tool_print_number(used, 12, digits);
+    tool_print_number(expected, 12, digits);
     putchar('\n');
 }
 
@@ -56,7 +57,7 @@ static void print_pair(const char *what, double measured, double promised, int d
 static void print_trust(const played *p)
 {
     if (*p->thresholds->guarantee.statement)
-        printf("\nguarantee: %s\n", p->thresholds->guarantee.statement);
+        printf("\nguaranteed: %s\n", p->thresholds->guarantee.statement);
     if (p->watched)
         printf(
             "\ndrift: %s; evidence %.3g after %ld episodes (alarm at %g), stability index of the "
@@ -68,24 +69,25 @@ static void print_trust(const played *p)
 
 void played_print_totals(const played *p, const played_summary *s)
 {
-    const deer_promise *promise = &p->thresholds->promise;
+    const deer_promise *expected = &p->thresholds->promise;
     char name[32];
 
-    printf("%-24s %12s %12s\n", "all steps", "measured", "promised");
+    printf("%-24s %12s %12s\n", "all steps", "used", "expected");
     printf("%-24s %12s %12s\n", "weights", p->weights,
            p->fixed || !*p->thresholds->weights ? "-" : p->thresholds->weights);
-    print_pair("average llm GFLOPs", s->llm, promise->average_llm_gflops, 6);
-    print_pair("average total GFLOPs", s->total, promise->average_total_gflops, 6);
-    print_pair("peak llm GFLOPs", s->peak_llm, promise->peak_llm_gflops, 6);
-    print_pair("peak total GFLOPs", s->peak_total, promise->peak_total_gflops, 6);
+    print_pair("average llm GFLOPs", s->llm, expected->average_llm_gflops, 6);
+    print_pair("average total GFLOPs", s->total, expected->average_total_gflops, 6);
+    print_pair("peak llm GFLOPs", s->peak_llm, expected->peak_llm_gflops, 6);
+    print_pair("peak total GFLOPs", s->peak_total, expected->peak_total_gflops, 6);
     print_pair("p50 total GFLOPs", s->total_p50, NAN, 6);
     print_pair("p99 total GFLOPs", s->total_p99, NAN, 6);
     for (int k = 0; k <= p->thresholds->max_exit; k++) {
         snprintf(name, sizeof name, "exit %d (layer %d), %%", k, p->config->exit_layers[k]);
-        print_pair(name, 100 * s->fraction[k], p->fixed ? NAN : 100 * promise->exit_fraction[k], 1);
+        print_pair(name, 100 * s->fraction[k], p->fixed ? NAN : 100 * expected->exit_fraction[k],
+                   1);
     }
     snprintf(name, sizeof name, "memory, MB (%d thread%s)", p->threads, p->threads > 1 ? "s" : "");
-    print_pair(name, (double)p->memory_bytes / 1e6, promise->memory_bytes / 1e6, 2);
+    print_pair(name, (double)p->memory_bytes / 1e6, expected->memory_bytes / 1e6, 2);
     print_pair("latency p50, ms", s->ms_p50, NAN, 3);
     print_pair("latency p99, ms", s->ms_p99, NAN, 3);
     print_pair("latency longest, ms", s->ms_most, NAN, 3);
@@ -142,7 +144,7 @@ static json_t *summary_json(const played_summary *s, int exits)
     return json;
 }
 
-static json_t *promise_json(const deer_thresholds *t)
+static json_t *expected_json(const deer_thresholds *t)
 {
     const deer_promise *p = &t->promise;
     json_t *json = json_object();
@@ -202,7 +204,7 @@ deer_status played_print_json(const played *p, const played_summary *all, bool s
 
     json_put(root, "weights", json_string(p->weights));
     json_put(root, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
-    json_put(root, "promise", p->fixed ? json_null() : promise_json(p->thresholds));
+    json_put(root, "expected", p->fixed ? json_null() : expected_json(p->thresholds));
     if (p->watched)
         json_put(root, "drift",
                  json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted, "evidence",

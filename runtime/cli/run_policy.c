@@ -5,19 +5,46 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/base/threads.h"
+#include "runtime/cli/tool.h"
+
+deer_status policy_threads(long threads, bool pin, deer_error *err)
+{
+    const deer_pool_options options = {
+        .size = sizeof options,
+        .threads = threads == TOOL_NOT_GIVEN
+                       ? 0
+                       : (int32_t)(threads < THREADS_MOST ? threads : THREADS_MOST),
+        .pin = pin};
+    deer_pool *pool;
+    deer_status status;
+
+    if (threads == TOOL_NOT_GIVEN && !pin)
+        return DEER_OK;
+    status = deer_pool_new(&options, &pool, err);
+    if (!status)
+        threads_enter(pool);
+    return status;
+}
+
 /* The deepest exit is in the thresholds file, and decides how much of the model is loaded; the file
  * can be checked against the model only then. */
 static deer_status open_under_thresholds(const char *model, const char *path, policy *p,
                                          deer_error *err)
 {
     deer_status status;
+    int deepest;
 
-    if (deer_thresholds_load(path, NULL, &p->thresholds, err))
-        return DEER_FAILED;
-    status = deer_model_open(model, p->thresholds.max_exit, &p->model, err);
+    status = deer_thresholds_load(path, NULL, &p->thresholds, err);
+    if (status)
+        return status;
+    deepest = deer_thresholds_max_exit(p->thresholds);
+    status = deer_model_open(model, deepest, &p->model, err);
     if (status == DEER_USAGE)
         return deer_fail(err, "%s is for another model: it goes up to exit %d, which %s has not",
-                         path, p->thresholds.max_exit, model);
+                         path, deepest, model);
+    deer_thresholds_free(p->thresholds);
+    p->thresholds = NULL;
     return status ? status : deer_thresholds_load(path, p->model, &p->thresholds, err);
 }
 
@@ -32,11 +59,12 @@ deer_status policy_open(const char *model, const char *thresholds, int exit, dou
     else
         status = deer_model_open(model, exit, &p->model, err);
     if (!status && !thresholds)
-        deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &p->thresholds);
+        status =
+            deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &p->thresholds, err);
     if (!status && !isnan(budget))
-        status = deer_thresholds_set_budget(&p->thresholds, budget, err);
+        status = deer_thresholds_set_budget(p->thresholds, budget, err);
     if (!status)
-        status = deer_session_new(p->model, &p->thresholds, &p->session, err);
+        status = deer_session_new(p->model, p->thresholds, NULL, &p->session, err);
     if (status)
         policy_close(p);
     return status;
@@ -45,6 +73,7 @@ deer_status policy_open(const char *model, const char *thresholds, int exit, dou
 void policy_close(policy *p)
 {
     deer_session_free(p->session);
+    deer_thresholds_free(p->thresholds);
     deer_model_close(p->model);
     memset(p, 0, sizeof *p);
 }

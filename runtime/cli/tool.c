@@ -33,7 +33,7 @@ static void close_output(void)
         return;
     fprintf(stderr, "%s: cannot write to standard output: %s\n", program_name,
             errno ? strerror(errno) : "output was lost");
-    _exit(DEER_FAILED);
+    _exit(TOOL_FAILED);
 }
 
 /* Interrupted: no half-written files stay. */
@@ -104,7 +104,11 @@ static bool store(const tool_option *o, const char *text)
     case TOOL_FLAG:
         *(bool *)o->value = true;
         return true;
+    case TOOL_TEXT:
+        text = strcmp(text, "-") ? text : FILE_STDOUT;
+        /* fall through */
     case TOOL_STRING:
+    case TOOL_FILE:
     case TOOL_OUTPUT:
         *(const char **)o->value = text;
         return *text != 0;
@@ -247,11 +251,11 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
     int count = 0, taken;
 
     start_program(command->name);
-    *status = DEER_USAGE;
+    *status = TOOL_USAGE;
     for (int i = 1; i < argc; i += taken) {
         taken = 1;
         if (says_of_itself(command, argv[i])) {
-            *status = DEER_OK;
+            *status = TOOL_DONE;
             return true;
         }
         if (!strncmp(argv[i], "--", 2) && argv[i][2]) {
@@ -267,15 +271,23 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
     }
     if (n_rest)
         *n_rest = count;
-    *status = DEER_OK;
-    return false;
+    *status = TOOL_DONE;
+    return tool_files_wrong(command, rest, count, status);
+}
+
+int tool_exit_status(deer_status status)
+{
+    return status == DEER_OK           ? TOOL_DONE
+           : status == DEER_USAGE      ? TOOL_USAGE
+           : status == DEER_INFEASIBLE ? TOOL_INFEASIBLE
+                                       : TOOL_FAILED;
 }
 
 int tool_fail(const tool_command *command, deer_status status, const deer_error *err)
 {
     failed = true;
     fprintf(stderr, "%s: %s\n", command->name, err->message);
-    return (int)status;
+    return tool_exit_status(status);
 }
 
 int tool_usage(const tool_command *command, const char *format, ...)
@@ -288,7 +300,7 @@ int tool_usage(const tool_command *command, const char *format, ...)
     vfprintf(stderr, format, args);
     va_end(args);
     fprintf(stderr, " (see %s --help)\n", command->name);
-    return DEER_USAGE;
+    return TOOL_USAGE;
 }
 
 const char *tool_only(const char *const *rest, int n_rest, const char *option)
@@ -364,17 +376,17 @@ int tool_dispatch(const char *program, const char *summary, const tool_subcomman
         return print_tables(program, summary, commands);
     if (word && !strcmp(word, "--version")) {
         printf("%s %s\n", program, DEER_VERSION);
-        return DEER_OK;
+        return TOOL_DONE;
     }
     if (word && (!strcmp(word, "--help") || !strcmp(word, "-h"))) {
         print_commands(program, summary, commands);
-        return DEER_OK;
+        return TOOL_DONE;
     }
     if (word)
         fprintf(stderr, "%s: unknown command '%s' (see %s --help)\n", program, word, program);
     else
         fprintf(stderr, "%s: which command? (see %s --help)\n", program, program);
-    return DEER_USAGE;
+    return TOOL_USAGE;
 }
 
 void tool_print_number(double value, int width, int digits)

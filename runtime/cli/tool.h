@@ -32,6 +32,8 @@ typedef enum {
     TOOL_DOUBLE, /* double *: a finite number */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
     TOOL_FILES,  /* tool_files *: every word up to the next option, appended; may be repeated */
+    TOOL_FILE,   /* const char **: a file to write, which must have a name */
+    TOOL_TEXT,   /* const char **: a text to write into a file, or "-" for standard output */
     TOOL_OUTPUT, /* const char **: a file to write, or "-" for standard output where none follows */
     TOOL_RENAMED, /* const char [], the new name: an old spelling, accepted and said so; not in help
                    */
@@ -43,6 +45,15 @@ typedef struct {
     const char *name[TOOL_MOST_FILES];
     int count;
 } tool_files;
+/* What a program ends with. */
+enum {
+    TOOL_DONE = 0,
+    TOOL_FAILED = 1,     /* a file, the system or the data */
+    TOOL_USAGE = 2,      /* the command line */
+    TOOL_INFEASIBLE = 3, /* a budget that nothing can meet, or that is exceeded */
+};
+
+int tool_exit_status(deer_status status);
 
 /* As the default of a TOOL_INT option: tells whether it was given. */
 #define TOOL_NOT_GIVEN LONG_MIN
@@ -78,7 +89,12 @@ typedef struct {
 bool tool_parse(const tool_command *command, int argc, char **argv, const char **rest, int *n_rest,
                 int *status);
 
-/* Prints "name: message" on stderr and returns the status. */
+/* Whether an output cannot be written, or would overwrite an input or another output; then prints
+ * so. tool_parse calls it. */
+bool tool_files_wrong(const tool_command *command, const char *const *rest, int n_rest,
+                      int *status);
+
+/* Prints "name: message" on stderr and returns the exit status. */
 int tool_fail(const tool_command *command, deer_status status, const deer_error *err);
 
 /* The same for wrong usage: "name: message (see name --help)", status 2. */

@@ -11,7 +11,7 @@
 #include "runtime/model/config.h"
 #include "runtime/model/model.h"
 
-enum { PIECE = 1 << 18, MAX_TENSORS = 65536 }; /* elements converted at a time, about */
+enum { PIECE = 1 << 18 }; /* elements converted at a time, about */
 
 /* ---------------------------------------------------------------- table -------------------- */
 
@@ -30,7 +30,7 @@ static void table_free(table *t)
     free(t->item);
 }
 
-static deer_status table_make(const model_output *to, const model_tensor *tensors, size_t count,
+static deer_status table_make(const model_output *to, const arch_tensor *tensors, size_t count,
                               table *t, deer_error *err)
 {
     *t = (table){.item = calloc(2 * count + 1, sizeof *t->item)};
@@ -38,7 +38,7 @@ static deer_status table_make(const model_output *to, const model_tensor *tensor
     if (!t->item || !t->names)
         return deer_fail(err, "out of memory writing %s", to->path);
     for (size_t i = 0; i < count; i++) {
-        weight_dtype as = weight_kept_as(tensors[i].name, tensors[i].rank, to->dtype);
+        weight_dtype as = arch_kept_as(tensors[i].role, to->dtype);
         safetensors_item *item = &t->item[t->count++];
 
         *item = (safetensors_item){tensors[i].name, weight_forms[as].number, tensors[i].rank, {0}};
@@ -61,7 +61,7 @@ static deer_status table_make(const model_output *to, const model_tensor *tensor
 typedef struct {
     const model_output *to;
     const char *where;
-    const model_tensor *tensor;
+    const arch_tensor *tensor;
     size_t count;
     const model_source *source;
     safetensors_writer file;
@@ -70,23 +70,9 @@ typedef struct {
     uint64_t done, total; /* bytes of float32 */
 } writing;
 
-static size_t rows_of(const model_tensor *t)
+static size_t rows_at_once(const arch_tensor *t)
 {
-    return t->rank ? (size_t)t->shape[0] : 1;
-}
-
-static size_t columns_of(const model_tensor *t)
-{
-    size_t n = 1;
-
-    for (int d = 1; d < t->rank; d++)
-        n *= (size_t)t->shape[d];
-    return n;
-}
-
-static size_t rows_at_once(const model_tensor *t)
-{
-    size_t columns = columns_of(t), rows = PIECE / (columns ? columns : 1);
+    size_t columns = arch_matrix_columns(t), rows = PIECE / (columns ? columns : 1);
 
     return rows ? rows : 1;
 }
@@ -97,7 +83,7 @@ static deer_status make_room(writing *w, deer_error *err)
     size_t largest = PIECE, longest = 1;
 
     for (size_t i = 0; i < w->count; i++) {
-        size_t columns = columns_of(&w->tensor[i]), rows = rows_of(&w->tensor[i]);
+        size_t columns = arch_matrix_columns(&w->tensor[i]), rows = arch_matrix_rows(&w->tensor[i]);
 
         largest = columns > largest ? columns : largest;
         longest = rows > longest ? rows : longest;
@@ -111,7 +97,7 @@ static deer_status make_room(writing *w, deer_error *err)
                : deer_fail(err, "out of memory writing %s", w->to->path);
 }
 
-static deer_status check_values(const writing *w, const model_tensor *t, const float *data,
+static deer_status check_values(const writing *w, const arch_tensor *t, const float *data,
                                 size_t first, size_t n, weight_dtype as, deer_error *err)
 {
     size_t bad = weight_first_bad(data, n, as);
@@ -123,10 +109,10 @@ static deer_status check_values(const writing *w, const model_tensor *t, const f
 }
 
 /* Rows [first, first + rows) of tensor t. */
-static deer_status write_piece(writing *w, const model_tensor *t, weight_dtype as,
-                               const float *data, size_t first, size_t rows, deer_error *err)
+static deer_status write_piece(writing *w, const arch_tensor *t, weight_dtype as, const float *data,
+                               size_t first, size_t rows, deer_error *err)
 {
-    size_t columns = columns_of(t), n = rows * columns;
+    size_t columns = arch_matrix_columns(t), n = rows * columns;
 
     if (check_values(w, t, data, first * columns, n, as, err))
         return DEER_FAILED;
@@ -142,9 +128,9 @@ static deer_status write_piece(writing *w, const model_tensor *t, weight_dtype a
 
 static deer_status write_tensor(writing *w, size_t i, deer_error *err)
 {
-    const model_tensor *t = &w->tensor[i];
-    weight_dtype as = weight_kept_as(t->name, t->rank, w->to->dtype);
-    size_t all = rows_of(t), step = rows_at_once(t);
+    const arch_tensor *t = &w->tensor[i];
+    weight_dtype as = arch_kept_as(t->role, w->to->dtype);
+    size_t all = arch_matrix_rows(t), step = rows_at_once(t);
 
     for (size_t first = 0; first < all; first += step) {
         size_t rows = all - first < step ? all - first : step;
@@ -153,7 +139,7 @@ static deer_status write_tensor(writing *w, size_t i, deer_error *err)
         if (w->source->read(w->source->context, i, first, rows, w->room, &data, err) ||
             write_piece(w, t, as, data, first, rows, err))
             return DEER_FAILED;
-        w->done += rows * columns_of(t) * sizeof(float);
+        w->done += rows * arch_matrix_columns(t) * sizeof(float);
         if (w->to->progress)
             w->to->progress(w->to->progress_context, w->done, w->total);
     }
@@ -173,7 +159,7 @@ static json_t *metadata_of(const deer_config *config, const char *words)
     return metadata;
 }
 
-deer_status model_write(const model_output *to, const char *where, const model_tensor *tensors,
+deer_status model_write(const model_output *to, const char *where, const arch_tensor *tensors,
                         size_t count, const deer_config *config, const char *words,
                         const model_source *source, deer_error *err)
 {
@@ -204,10 +190,10 @@ deer_status model_write(const model_output *to, const char *where, const model_t
 /* ---------------------------------------------------------------- conversion --------------- */
 
 typedef struct {
-    deer_model model; /* without weights: configuration and file */
-    const safetensor *list[MAX_TENSORS];
-    model_tensor tensor[MAX_TENSORS];
-    size_t count;
+    safetensors file;
+    deer_config config;
+    match found;
+    arch_tensor *tensor; /* [found.count] */
 } conversion;
 
 static deer_status check_float32(const safetensors *file, deer_error *err)
@@ -223,9 +209,9 @@ static deer_status read_mapped(void *context, size_t i, size_t first, size_t row
                                const float **data, deer_error *err)
 {
     const conversion *c = context;
-    size_t row = columns_of(&c->tensor[i]) * sizeof(float);
-    const safetensors *file = &c->model.file;
-    const uint8_t *from = file->data + c->list[i]->begin + first * row;
+    size_t row = arch_matrix_columns(&c->tensor[i]) * sizeof(float);
+    const safetensors *file = &c->file;
+    const uint8_t *from = file->data + c->found.tensor[i].is->begin + first * row;
 
     (void)err;
     memcpy(room, from, rows * row);
@@ -236,48 +222,32 @@ static deer_status read_mapped(void *context, size_t i, size_t first, size_t row
 
 static deer_status open_source(const char *from, conversion *c, deer_error *err)
 {
-    const char *text;
-    json_t *json;
-    deer_status status;
+    const deer_config *config = &c->config;
 
-    if (safetensors_open(from, &c->model.file, err))
+    if (safetensors_open(from, &c->file, err) || model_read_config(&c->file, &c->config, err) ||
+        check_float32(&c->file, err) ||
+        match_tensors(&c->file, config, arch_layers(config, config->exits - 1), &c->found, err) ||
+        match_verdict(&c->found, err))
         return DEER_FAILED;
-    text = safetensors_metadata(&c->model.file, "deer.config");
-    if (!text)
-        return deer_fail(err, "%s holds no deer.config; is it a deer model?", from);
-    json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    status = config_from_json(from, json, &c->model.config, err);
-    json_decref(json);
-    if (status || model_allocate(&c->model, err))
-        return DEER_FAILED;
-    c->model.max_exit = c->model.config.exits - 1;
-    if (check_float32(&c->model.file, err) ||
-        model_list(&c->model, c->list, MAX_TENSORS, &c->count, err))
-        return DEER_FAILED;
-    for (size_t i = 0; i < c->count; i++) {
-        const safetensor *t = c->list[i];
-
-        c->tensor[i] = (model_tensor){t->name, t->rank, {0}};
-        memcpy(c->tensor[i].shape, t->shape, sizeof c->tensor[i].shape);
-    }
-    return safetensors_map(&c->model.file, c->model.file.data_size, err);
+    c->tensor = calloc(c->found.count, sizeof *c->tensor);
+    if (!c->tensor)
+        return deer_fail(err, "out of memory converting %s", from);
+    for (size_t i = 0; i < c->found.count; i++)
+        c->tensor[i] = c->found.tensor[i].want;
+    return safetensors_map(&c->file, c->file.data_size, err);
 }
 
 deer_status model_convert(const char *from, const model_output *to, deer_error *err)
 {
-    conversion *c = calloc(1, sizeof *c);
-    model_source source = {read_mapped, c};
-    deer_status status;
+    conversion c = {.file = {.fd = -1}};
+    model_source source = {read_mapped, &c};
+    deer_status status = open_source(from, &c, err);
 
-    if (!c)
-        return deer_fail(err, "out of memory converting %s", from);
-    c->model.file.fd = -1;
-    status = open_source(from, c, err);
     if (!status)
-        status = model_write(to, from, c->tensor, c->count, &c->model.config,
-                             safetensors_metadata(&c->model.file, "deer.tokenizer"), &source, err);
-    model_free_weights(&c->model);
-    safetensors_close(&c->model.file);
-    free(c);
+        status = model_write(to, from, c.tensor, c.found.count, &c.config,
+                             safetensors_metadata(&c.file, "deer.tokenizer"), &source, err);
+    free(c.tensor);
+    match_free(&c.found);
+    safetensors_close(&c.file);
     return status;
 }

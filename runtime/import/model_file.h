@@ -11,6 +11,7 @@
 
 #include "runtime/base/dtype.h"
 #include "runtime/deer.h"
+#include "runtime/model/arch.h"
 #include "runtime/model/safetensors.h"
 
 /* Gives rows [first, first + rows) of tensor i as float32 (a row: all elements of one index of the
@@ -30,17 +31,10 @@ typedef struct {
     void *progress_context;
 } model_output;
 
-/* A tensor of the model, in order of execution. */
-typedef struct {
-    const char *name;
-    int rank;
-    int64_t shape[SAFETENSORS_RANK];
-} model_tensor;
-
-/* Writes the file whole or not at all. A value that is not finite, or not any more in the file's
- * type, is refused by its tensor's name. words: text of a tokenizer.json, or NULL. `where`
- * starts the messages about values. */
-deer_status model_write(const model_output *to, const char *where, const model_tensor *tensors,
+/* Writes the file whole or not at all. tensors: in order of execution, name, role and shape of
+ * each. A value that is not finite, or not any more in the file's type, is refused by its tensor's
+ * name. words: text of a tokenizer.json, or NULL. `where` starts the messages about values. */
+deer_status model_write(const model_output *to, const char *where, const arch_tensor *tensors,
                         size_t count, const deer_config *config, const char *words,
                         const model_source *source, deer_error *err);
 

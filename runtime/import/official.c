@@ -13,7 +13,9 @@
 #include "runtime/base/json_build.h"
 #include "runtime/base/json_file.h"
 #include "runtime/import/weights.h"
-#include "runtime/model/model.h"
+#include "runtime/model/config.h"
+#include "runtime/model/match.h"
+#include "runtime/text/tokenizer.h"
 
 enum { MAX_TENSORS = 65536, MAX_LAYERS = 1024, MAX_CONFIG = 1 << 20, MAX_TOKENIZER = 64 << 20 };
 
@@ -434,7 +436,7 @@ static void collection_free(collection *c)
 
 typedef struct {
     const collection *c;
-    const safetensor **list;
+    const match *found;
 } reading;
 
 static deer_status read_rows(void *context, size_t i, size_t first, size_t rows, float *room,
@@ -442,7 +444,7 @@ static deer_status read_rows(void *context, size_t i, size_t first, size_t rows,
 {
     const reading *r = context;
     const collection *c = r->c;
-    size_t at = origin_of(r->list[i]);
+    size_t at = origin_of(r->found->tensor[i].is);
 
     *data = room;
     return weights_read_rows(&c->file[c->origin[at].source], c->origin[at].index, first, rows, room,
@@ -468,21 +470,18 @@ deer_status official_tokenizer(const char *path, int vocab, char **text, deer_er
 }
 
 static deer_status write_model(const collection *c, const deer_config *config, const char *words,
-                               const safetensor **list, size_t count, const model_output *to,
-                               deer_error *err)
+                               const match *found, const model_output *to, deer_error *err)
 {
-    model_tensor *tensors = calloc(count + 1, sizeof *tensors);
-    reading r = {c, list};
+    arch_tensor *tensors = calloc(found->count, sizeof *tensors);
+    reading r = {c, found};
     model_source source = {read_rows, &r};
     deer_status status;
 
     if (!tensors)
         return deer_fail(err, "out of memory importing %s", c->all.path);
-    for (size_t i = 0; i < count; i++) {
-        tensors[i] = (model_tensor){list[i]->name, list[i]->rank, {0}};
-        memcpy(tensors[i].shape, list[i]->shape, sizeof tensors[i].shape);
-    }
-    status = model_write(to, c->all.path, tensors, count, config, words, &source, err);
+    for (size_t i = 0; i < found->count; i++)
+        tensors[i] = found->tensor[i].want;
+    status = model_write(to, c->all.path, tensors, found->count, config, words, &source, err);
     free(tensors);
     return status;
 }
@@ -536,46 +535,26 @@ static bool looks_needed(const char *name)
     return false;
 }
 
-static int by_address(const void *a, const void *b)
-{
-    const safetensor *x = *(const safetensor *const *)a, *y = *(const safetensor *const *)b;
-
-    return (x > y) - (x < y);
-}
-
-/* Adds the tensors that look like part of the model but fill nothing in it to what is wrong with
- * it already (status). list [count]: what the model needs; NULL behind it. */
-static deer_status check_left_over(const collection *c, const deer_config *config,
-                                   const safetensor *const *list, size_t count, deer_status status,
+/* Complains about the tensors that look like part of the model but fill nothing in it. Those that
+ * were found in another shape than they should have are complained about already. */
+static deer_status check_left_over(const collection *c, const deer_config *config, match *found,
                                    deer_error *err)
 {
-    const safetensor **sorted = malloc((count + 1) * sizeof *sorted);
-    size_t room = sizeof err->message - 32, used, unsaid = 0;
+    bool *used = calloc(c->all.count + 1, sizeof *used);
 
-    if (!sorted)
+    if (!used)
         return deer_fail(err, "out of memory importing %s", c->all.path);
-    memcpy(sorted, list, count * sizeof *sorted);
-    qsort(sorted, count, sizeof *sorted, by_address);
+    for (size_t i = 0; i < found->count; i++)
+        if (found->tensor[i].is)
+            used[found->tensor[i].is - c->all.tensor] = true;
     for (size_t i = 0; i < c->all.count; i++) {
-        const safetensor *t = &c->all.tensor[i];
+        const char *name = c->all.tensor[i].name;
 
-        if (!looks_needed(t->name) || never_runs(t->name, config) ||
-            bsearch(&t, sorted, count, sizeof *sorted, by_address) ||
-            (status && strstr(err->message, t->name)))
-            continue;
-        used = status ? strlen(err->message) : 0;
-        if (!status)
-            status = deer_fail(err, "%s: tensor %s is left over", c->all.path, t->name);
-        else if (used + strlen(t->name) + 16 < room)
-            snprintf(err->message + used, room - used, "; %s is left over", t->name);
-        else
-            unsaid++;
+        if (!used[i] && looks_needed(name) && !never_runs(name, config))
+            match_complain(found, name, "is left over");
     }
-    free(sorted);
-    used = status ? strlen(err->message) : 0;
-    if (unsaid)
-        snprintf(err->message + used, sizeof err->message - used, "; %zu left over", unsaid);
-    return status;
+    free(used);
+    return DEER_OK;
 }
 
 /* Where a tensor that is missing is there, but of a kind that is not read, says which. */
@@ -598,60 +577,65 @@ static void name_foreign(const collection *c, deer_error *err)
         }
 }
 
-/* Checks the configuration as a model file's is checked, finds every tensor, then writes. */
-static deer_status convert(const collection *c, deer_model *model, const official_sources *from,
-                           const model_output *to, deer_error *err)
+/* Finds every tensor, then writes. */
+static deer_status convert(const collection *c, const deer_config *config,
+                           const official_sources *from, const model_output *to, deer_error *err)
 {
-    const safetensor **list = calloc(MAX_TENSORS, sizeof *list);
-    json_t *json = config_to_json(&model->config);
-    deer_status status = DEER_FAILED;
     char *words = NULL;
-    size_t count;
+    match found;
+    deer_status status =
+        match_tensors(&c->all, config, arch_layers(config, config->exits - 1), &found, err);
 
-    if (!list || !json)
-        deer_fail(err, "out of memory importing %s", c->all.path);
-    else if (!config_from_json(c->all.path, json, &model->config, err) &&
-             !model_allocate(model, err)) {
-        model->max_exit = model->config.exits - 1;
-        status = model_list(model, list, MAX_TENSORS, &count, err);
-        if (status)
-            name_foreign(c, err);
-        if (!from->allow_left_over)
-            status = check_left_over(c, &model->config, list, count, status, err);
-        if (!status && from->tokenizer)
-            status = official_tokenizer(from->tokenizer, model->config.vocab, &words, err);
-        if (!status)
-            status = write_model(c, &model->config, words, list, count, to, err);
-    }
+    if (!status && !from->allow_left_over)
+        status = check_left_over(c, config, &found, err);
+    if (!status && (status = match_verdict(&found, err)))
+        name_foreign(c, err);
+    if (!status && from->tokenizer)
+        status = official_tokenizer(from->tokenizer, config->vocab, &words, err);
+    if (!status)
+        status = write_model(c, config, words, &found, to, err);
     free(words);
-    json_decref(json);
-    free(list);
+    match_free(&found);
     return status;
+}
+
+/* A configuration is checked as a model file's is. */
+static deer_status check_config(const collection *c, deer_config *config, deer_error *err)
+{
+    json_t *json = config_to_json(config);
+    deer_status status = json ? config_from_json(c->all.path, json, config, err)
+                              : deer_fail(err, "out of memory importing %s", c->all.path);
+
+    json_decref(json);
+    return status;
+}
+
+static deer_status read_config(const collection *c, const char *path, deer_config *config,
+                               deer_error *err)
+{
+    json_t *json = path ? json_file_read(path, MAX_CONFIG, err)
+                        : published_config(&c->all, weights_checkpoint(&c->file[CHECKPOINT]), err);
+
+    if (!json)
+        return DEER_FAILED;
+    read_official(&c->all, json, config);
+    json_decref(json);
+    return check_config(c, config, err);
 }
 
 static deer_status import_files(const official_sources *from, const char *out, deer_error *err)
 {
     model_output to = {out, from->dtype, from->progress, from->progress_context};
     collection c;
-    deer_model model = {.max_exit = 0};
-    json_t *config = NULL;
+    deer_config config;
     deer_status status = collect(from, &c, err);
 
     if (!status)
         status = check_parts(&c, err);
-    if (!status) {
-        config = from->config
-                     ? json_file_read(from->config, MAX_CONFIG, err)
-                     : published_config(&c.all, weights_checkpoint(&c.file[CHECKPOINT]), err);
-        status = config ? DEER_OK : DEER_FAILED;
-    }
-    if (!status) {
-        read_official(&c.all, config, &model.config);
-        model.file = c.all; /* borrowed */
-        status = convert(&c, &model, from, &to, err);
-        model_free_weights(&model);
-    }
-    json_decref(config);
+    if (!status)
+        status = read_config(&c, from->config, &config, err);
+    if (!status)
+        status = convert(&c, &config, from, &to, err);
     collection_free(&c);
     return status;
 }

@@ -218,11 +218,6 @@ json_t *config_to_json(const deer_config *c)
 
 /* ---------------------------------------------------------------- derived ------------------ */
 
-bool config_has_cross(const deer_config *c, int layer)
-{
-    return (layer + 1) % c->cross_every == 0;
-}
-
 void config_alibi_slopes(const deer_config *c, float *slopes)
 {
     int power = 1, n = c->heads;
@@ -239,4 +234,30 @@ void config_alibi_slopes(const deer_config *c, float *slopes)
             slopes[h] = (float)exp2(-8.0 * (i + 1) / power);
         }
     }
+}
+
+deer_status deer_config_write(const deer_config *config, char **text, deer_error *err)
+{
+    json_t *json;
+
+    if (!config || !text)
+        return deer_fail_with(DEER_USAGE, err, "writing a configuration lacks an argument");
+    json = config_to_json(config);
+    *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(json);
+    return *text ? DEER_OK : deer_fail(err, "out of memory writing a configuration");
+}
+
+deer_status deer_config_read(const char *where, const char *text, deer_config *config,
+                             deer_error *err)
+{
+    json_t *json;
+    deer_status status;
+
+    if (!where || !text || !config)
+        return deer_fail_with(DEER_USAGE, err, "reading a configuration lacks an argument");
+    json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    status = config_from_json(where, json, config, err);
+    json_decref(json);
+    return status;
 }

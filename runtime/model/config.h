@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "runtime/deer.h"
+#include "runtime/deer_replay.h"
 
 /* Reads and checks a configuration: every field present, in range and consistent with the others.
  * `where` (a file name) starts the messages. */
@@ -14,9 +14,6 @@ deer_status config_from_json(const char *where, const json_t *json, deer_config 
 
 /* A new JSON object with every field; NULL when out of memory. */
 json_t *config_to_json(const deer_config *config);
-
-/* Whether decoder layer i has cross-attention. */
-bool config_has_cross(const deer_config *config, int layer);
 
 /* ALiBi slopes of the decoder's heads into slopes[heads].
  * Source: MPT-1B attention.py (2^-(8 (h + 1) / heads)); llm-foundry gen_slopes for MPT-7B. */

@@ -3,16 +3,15 @@
  *
  * Weights are copied once, packed on the way. Large pages make the copy worth it: a step streams
  * through all of it, and with small pages spends a third of that time on finding them. */
-#include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "runtime/base/file.h"
 #include "runtime/base/threads.h"
+#include "runtime/model/bind.h"
 #include "runtime/model/model.h"
 
 enum { LARGE_PAGE = 2 << 20, SMALL_PAGE = 4096 };
@@ -86,7 +85,7 @@ static void copy_some(void *context, int part, int parts)
     size_t i;
 
     if (part == parts - 1) /* the last thread, or the only one */
-        model_fingerprint(l->model, l->first_exit_end);
+        model_fingerprint(&l->model->file, l->first_exit_end, l->model->fingerprint);
     while ((i = atomic_fetch_add(&l->next, 1)) < l->count) {
         const model_copy *copy = &l->copy[i];
         const safetensors *file = &l->model->file;
@@ -100,17 +99,18 @@ static void copy_some(void *context, int part, int parts)
     }
 }
 
-deer_status model_load(deer_model *model, size_t bytes, size_t first_exit_end, deer_error *err)
+deer_status model_load(deer_model *model, const match *m, size_t first_exit_end, deer_error *err)
 {
     loading l = {.model = model, .first_exit_end = first_exit_end};
-    model_copy *copies = NULL;
+    model_copy *copies = calloc(2 * m->count + 1, sizeof *copies); /* a matrix may have scales */
     deer_status status;
 
-    if (make_arena(model, bytes, err))
-        return DEER_FAILED;
-    status = model_bind(model, &copies, &l.count, err);
+    if (!copies)
+        return deer_fail(err, "out of memory opening %s", model->file.path);
+    status = make_arena(model, bind_bytes(m), err);
     if (!status) {
         l.copy = copies;
+        l.count = bind_weights(m, model->arena, &model->weights, copies);
         atomic_store(&l.bad, l.count);
         threads_run(copy_some, &l, threads_count());
         if (l.bad < l.count)
@@ -119,47 +119,4 @@ deer_status model_load(deer_model *model, size_t bytes, size_t first_exit_end, d
     }
     free(copies);
     return status;
-}
-
-/* ---------------------------------------------------------------- embedding ---------------- */
-
-/* n bytes of the file's data. */
-static deer_status read_data(const deer_model *model, size_t at, void *to, size_t n,
-                             deer_error *err)
-{
-    const safetensors *file = &model->file;
-
-    for (char *p = to; n > 0;) {
-        ssize_t some = pread(file->fd, p, n, (off_t)(file->data_offset + at));
-        if (some < 0 && errno == EINTR)
-            continue;
-        if (some <= 0)
-            return deer_fail(err, "cannot read %s: %s", file->path,
-                             some ? strerror(errno) : "it has become shorter");
-        p += some, at += (size_t)some, n -= (size_t)some;
-    }
-    return DEER_OK;
-}
-
-deer_status model_embed(const deer_model *model, const int32_t *ids, int count, float *out,
-                        deer_error *err)
-{
-    const safetensor *t = model->embedding;
-    size_t d = (size_t)model->config.d_model, size = d * number_size(t->type);
-
-    for (int i = 0; i < count; i++, out += d) {
-        int bad = 0;
-        /* into the row's upper half, so that widening never overtakes what it reads */
-        char *raw = (char *)(out + d) - size;
-        if (read_data(model, t->begin + (size_t)ids[i] * size, raw, size, err))
-            return DEER_FAILED;
-        if (raw != (char *)out)
-            number_to_float(t->type, raw, 1, d, out);
-        for (size_t j = 0; j < d; j++)
-            bad |= !isfinite(out[j]);
-        if (bad)
-            return deer_fail(err, "%s: tensor %s, row %d: values that are not finite",
-                             model->file.path, t->name, (int)ids[i]);
-    }
-    return DEER_OK;
 }

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c - opening a model file: check its table, load the prefix, know who it is. */
 #include "runtime/model/model.h"
+#include "runtime/base/json_file.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "runtime/base/options.h"
+#include "runtime/base/threads.h"
+#include "runtime/model/bind.h"
 
-int model_layers_for(const deer_config *config, int exit)
+deer_status model_read_config(const safetensors *file, deer_config *config, deer_error *err)
 {
-    return config->exit_layers[exit] + 1;
-}
-
-static deer_status read_config(deer_model *model, deer_error *err)
-{
-    const char *path = model->file.path, *text = safetensors_metadata(&model->file, "deer.config");
+    const char *path = file->path, *text = safetensors_metadata(file, "deer.config");
     json_error_t problem;
     json_t *json;
     deer_status status;
@@ -26,8 +22,8 @@ static deer_status read_config(deer_model *model, deer_error *err)
             err, "%s holds no deer.config; is it a deer model? (see deer-model import)", path);
     json = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
     if (!json)
-        return deer_fail(err, "%s: deer.config is not JSON: %s", path, problem.text);
-    status = config_from_json(path, json, &model->config, err);
+        return deer_fail(err, "%s: deer.config is not JSON: %s", path, json_reason(&problem));
+    status = config_from_json(path, json, config, err);
     json_decref(json);
     return status;
 }
@@ -40,67 +36,77 @@ static deer_status read_tokenizer(deer_model *model, deer_error *err)
                 : DEER_OK;
 }
 
-deer_status model_allocate(deer_model *model, deer_error *err)
+/* The arrays that the weights are bound into. */
+static deer_status allocate(deer_model *model, deer_error *err)
 {
     const deer_config *c = &model->config;
+    model_weights *w = &model->weights;
 
     model->slopes = calloc((size_t)c->heads, sizeof *model->slopes);
-    model->vision.block = calloc((size_t)c->vision_layers + 1, sizeof *model->vision.block);
-    model->resampler.layer =
-        calloc((size_t)c->resampler_layers + 1, sizeof *model->resampler.layer);
-    model->head.lstm = calloc((size_t)c->lstm_layers, sizeof *model->head.lstm);
-    model->decoder = calloc((size_t)c->layers, sizeof *model->decoder);
-    if (!model->slopes || !model->vision.block || !model->resampler.layer || !model->head.lstm ||
-        !model->decoder)
+    w->vision.block = calloc((size_t)c->vision_layers + 1, sizeof *w->vision.block);
+    w->resampler.layer = calloc((size_t)c->resampler_layers + 1, sizeof *w->resampler.layer);
+    w->head.lstm = calloc((size_t)c->lstm_layers, sizeof *w->head.lstm);
+    w->decoder = calloc((size_t)c->layers, sizeof *w->decoder);
+    if (!model->slopes || !w->vision.block || !w->resampler.layer || !w->head.lstm || !w->decoder)
         return deer_fail(err, "out of memory opening %s", model->file.path);
     config_alibi_slopes(c, model->slopes);
     return DEER_OK;
 }
 
-/* Who the model is: its header (configuration, tokenizer, tensor table) and the weights that are
- * needed whatever the deepest exit. Layers behind the first exit count through the header alone, so
- * that a prefix has the identity of the whole. */
-void model_fingerprint(deer_model *model, size_t first_exit_end)
+/* What is known of the weights without their values. */
+static void note_tensors(deer_model *model, const match *m)
 {
-    XXH3_state_t state;
-    XXH128_hash_t hash;
+    for (size_t i = m->count; i-- > 0;) {
+        const matched_tensor *t = &m->tensor[i];
 
-    XXH3_128bits_reset(&state);
-    XXH3_128bits_update(&state, model->file.header_text, model->file.header_size);
-    XXH3_128bits_update(&state, model->file.data, first_exit_end);
-    hash = XXH3_128bits_digest(&state);
-    snprintf(model->fingerprint, sizeof model->fingerprint, "%016llx%016llx",
-             (unsigned long long)hash.high64, (unsigned long long)hash.low64);
+        if (t->want.part == ARCH_EMBEDDING)
+            model->embedding = t->is;
+        if (t->want.part == ARCH_DECODER && t->want.role == ARCH_MATRIX)
+            model->type = t->type; /* the first one's in the end */
+    }
 }
 
-/* Everything but the weights' values. */
-static deer_status look(deer_model *model, size_t first_exit_end, size_t bytes)
+static deer_status read_weights(deer_model *model, const match *m, bool values, deer_error *err)
 {
-    model_fingerprint(model, first_exit_end);
-    model->arena_bytes = model_arena_bytes(bytes);
-    return DEER_OK;
+    const deer_config *c = &model->config;
+    size_t first_exit_end = match_end(m, arch_layers(c, 0));
+    deer_status status = DEER_OK;
+
+    if (safetensors_map(&model->file, match_end(m, arch_layers(c, model->max_exit)), err))
+        return DEER_FAILED;
+    if (values) {
+        status = model_load(model, m, first_exit_end, err);
+    } else {
+        model_fingerprint(&model->file, first_exit_end, model->fingerprint);
+        model->arena_bytes = model_arena_bytes(bind_bytes(m));
+    }
+    if (!status)
+        safetensors_unmap(&model->file);
+    return status;
 }
 
 static deer_status read_model(deer_model *model, int max_exit, bool values, deer_error *err)
 {
-    const char *path = model->file.path;
-    size_t first_exit_end, end, bytes;
+    const deer_config *c = &model->config;
+    match m;
+    deer_status status;
 
-    if (read_config(model, err) || read_tokenizer(model, err) || model_allocate(model, err))
+    if (model_read_config(&model->file, &model->config, err) || read_tokenizer(model, err) ||
+        allocate(model, err))
         return DEER_FAILED;
-    if (max_exit < DEER_ALL_EXITS || max_exit >= model->config.exits)
-        return deer_fail_with(DEER_USAGE, err, "%s has exits 0 to %d; there is no exit %d", path,
-                              model->config.exits - 1, max_exit);
-    model->max_exit = 0;
-    if (model_find(model, &first_exit_end, &bytes, err))
-        return DEER_FAILED;
-    model->max_exit = max_exit == DEER_ALL_EXITS ? model->config.exits - 1 : max_exit;
-    if (model_find(model, &end, &bytes, err) || safetensors_map(&model->file, end, err))
-        return DEER_FAILED;
-    if (values ? model_load(model, bytes, first_exit_end, err) : look(model, first_exit_end, bytes))
-        return DEER_FAILED;
-    safetensors_unmap(&model->file);
-    return DEER_OK;
+    if (max_exit < DEER_ALL_EXITS || max_exit >= c->exits)
+        return deer_fail_with(DEER_USAGE, err, "%s has exits 0 to %d; there is no exit %d",
+                              model->file.path, c->exits - 1, max_exit);
+    model->max_exit = max_exit == DEER_ALL_EXITS ? c->exits - 1 : max_exit;
+    status = match_tensors(&model->file, c, arch_layers(c, model->max_exit), &m, err);
+    if (!status)
+        status = match_verdict(&m, err);
+    if (!status) {
+        note_tensors(model, &m);
+        status = read_weights(model, &m, values, err);
+    }
+    match_free(&m);
+    return status;
 }
 
 static deer_status open_model(const char *path, int max_exit, bool values, deer_model **out,
@@ -109,7 +115,6 @@ static deer_status open_model(const char *path, int max_exit, bool values, deer_
     deer_model *model = calloc(1, sizeof *model);
     deer_status status;
 
-    *out = NULL;
     if (!model)
         return deer_fail(err, "out of memory opening %s", path);
     status = safetensors_open(path, &model->file, err);
@@ -122,23 +127,47 @@ static deer_status open_model(const char *path, int max_exit, bool values, deer_
     return status;
 }
 
-deer_status deer_model_open(const char *path, int max_exit, deer_model **out, deer_error *err)
+deer_status deer_model_open(const char *path, int32_t max_exit, deer_model **out, deer_error *err)
 {
-    return open_model(path, max_exit, true, out, err);
+    return deer_model_open_with(path, max_exit, NULL, out, err);
+}
+
+deer_status deer_model_open_with(const char *path, int32_t max_exit,
+                                 const deer_model_options *options, deer_model **out,
+                                 deer_error *err)
+{
+    deer_model_options o;
+    deer_pool *before;
+    deer_status status;
+
+    if (!out)
+        return deer_fail_with(DEER_USAGE, err, "deer_model_open has nowhere to put the model");
+    *out = NULL;
+    if (!path)
+        return deer_fail_with(DEER_USAGE, err, "which model file?");
+    if (options_read("deer_model_options", &o, sizeof o, options, err))
+        return DEER_USAGE;
+    if (o.reserved)
+        return deer_fail_with(DEER_USAGE, err, "deer_model_options.reserved must be 0");
+    before = threads_enter(o.pool);
+    status = open_model(path, max_exit, true, out, err);
+    threads_leave(before);
+    return status;
 }
 
 deer_status model_describe(const char *path, deer_model **out, deer_error *err)
 {
+    *out = NULL;
     return open_model(path, DEER_ALL_EXITS, false, out, err);
 }
 
-void model_free_weights(deer_model *model)
+static void free_weights(deer_model *model)
 {
     free(model->slopes);
-    free(model->vision.block);
-    free(model->resampler.layer);
-    free(model->head.lstm);
-    free(model->decoder);
+    free(model->weights.vision.block);
+    free(model->weights.resampler.layer);
+    free(model->weights.head.lstm);
+    free(model->weights.decoder);
 }
 
 void deer_model_close(deer_model *model)
@@ -147,7 +176,7 @@ void deer_model_close(deer_model *model)
         return;
     tokenizer_free(model->words);
     model_unload(model);
-    model_free_weights(model);
+    free_weights(model);
     if (model->file.path)
         safetensors_close(&model->file);
     free(model);
@@ -155,25 +184,25 @@ void deer_model_close(deer_model *model)
 
 const deer_config *deer_model_config(const deer_model *model)
 {
-    return &model->config;
+    return model ? &model->config : NULL;
 }
 
-int deer_model_max_exit(const deer_model *model)
+int32_t deer_model_max_exit(const deer_model *model)
 {
-    return model->max_exit;
+    return model ? model->max_exit : -1;
 }
 
 const char *deer_model_fingerprint(const deer_model *model)
 {
-    return model->fingerprint;
+    return model ? model->fingerprint : "";
 }
 
 const char *deer_model_type(const deer_model *model)
 {
-    return weight_dtype_name(model->decoder[0].qkv.w.type);
+    return model ? weight_dtype_name(model->type) : "";
 }
 
-size_t deer_model_bytes(const deer_model *model)
+uint64_t deer_model_bytes(const deer_model *model)
 {
-    return model->arena_bytes;
+    return model ? model->arena_bytes : 0;
 }

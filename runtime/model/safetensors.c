@@ -14,6 +14,7 @@
 
 #include "runtime/base/file.h"
 #include "runtime/base/json_build.h"
+#include "runtime/base/json_file.h"
 
 enum { MAX_HEADER = 100 << 20 };
 
@@ -150,7 +151,7 @@ static deer_status read_header(safetensors *file, size_t file_size, deer_error *
     file->header = json_loadb(file->header_text, length, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(file->header))
         return deer_fail(err, "%s: the safetensors header is damaged (%s)", file->path,
-                         problem.text);
+                         json_reason(&problem));
     return read_table(file, err);
 }
 

@@ -8,6 +8,7 @@
 
 #include "runtime/kernels/kernels.h"
 #include "runtime/model/model.h"
+#include "runtime/policy/backend.h"
 
 /* Slices of one arena; sizes in floats behind each. F frames, that is pairs of images with an
  * instruction; P patches a side squared, L latents, W vision width, T text tokens of all frames,
@@ -24,14 +25,6 @@ typedef struct {
     float *mixed;    /* attention output, the largest of all */
     workspace ws;    /* of products and attention, for each thread */
 } backbone_scratch;
-
-/* The instructions of the frames that run together. */
-typedef struct {
-    int frames;
-    const int *tokens;  /* [frames], of each */
-    const int32_t *ids; /* [rows], one instruction behind the other */
-    int rows;           /* sum of tokens */
-} backbone_text;
 
 /* Floats that the scratch of this model needs for up to `frames` frames; with base, points the
  * slices into it. */
@@ -53,13 +46,13 @@ void vision_run(const deer_model *model, backbone_scratch *s, int frames);
 void resampler_run(const deer_model *model, backbone_scratch *s, int frames);
 
 /* hidden = embedded. */
-void decoder_start(const deer_model *model, backbone_scratch *s, const backbone_text *text);
+void decoder_start(const deer_model *model, backbone_scratch *s, const backend_text *text);
 
 /* One layer: gated cross-attention where it has one, then the MPT block; hidden in place. The
  * layer's media keys and values are computed here, so only for layers that run. The ids decide
  * which tokens see their frame's media: those with exactly one <image> at or before them. Source:
  * OpenFlamingo GatedCrossAttentionBlock; MPT GPTBlock. */
 void decoder_layer(const deer_model *model, backbone_scratch *s, int layer,
-                   const backbone_text *text);
+                   const backend_text *text);
 
 #endif

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "runtime/base/threads.h"
-#include "runtime/policy/backbone.h"
+#include "runtime/deer_replay.h"
+#include "runtime/model/model.h"
+#include "runtime/policy/backend.h"
 #include "runtime/policy/image.h"
 #include "runtime/policy/instruction.h"
 
@@ -12,6 +14,7 @@ enum { MOST = 4096 }; /* frames; products count rows in ints */
 
 struct deer_batch {
     const deer_model *model;
+    deer_pool *pool; /* the caller's, or NULL */
     int room, count; /* frames */
     int32_t *words;  /* [max_text] the instruction of the frames that come next */
     int word_count;
@@ -20,45 +23,61 @@ struct deer_batch {
     int *tokens;        /* [room] */
     int rows;           /* sum of tokens */
     image_plan plan[2]; /* static, gripper */
-    backbone_scratch scratch;
-    float *arena;
+    const backend *on;
+    void *work; /* its memory */
 };
 
 static deer_status make_room(deer_batch *b, deer_error *err)
 {
     const deer_config *c = &b->model->config;
     size_t text = (size_t)c->max_text, room = (size_t)b->room;
-    size_t floats = backbone_layout(c, threads_count(), b->room, &b->scratch, NULL);
 
     b->words = calloc(text, sizeof *b->words);
     b->embedded = calloc(text * (size_t)c->d_model, sizeof *b->embedded);
     b->ids = calloc(room * text, sizeof *b->ids);
     b->tokens = calloc(room, sizeof *b->tokens);
-    b->arena = aligned_alloc(64, floats * sizeof *b->arena);
-    if (!b->words || !b->embedded || !b->ids || !b->tokens || !b->arena)
-        return deer_fail(err, "out of memory for a batch of %d observations of %s (%zu bytes)",
-                         b->room, c->name, floats * sizeof *b->arena);
-    backbone_layout(c, threads_count(), b->room, &b->scratch, b->arena);
-    return DEER_OK;
+    if (!b->words || !b->embedded || !b->ids || !b->tokens)
+        return deer_fail(err, "out of memory for a batch of %d observations of %s", b->room,
+                         c->name);
+    b->on = &backend_cpu;
+    return b->on->open(b->model, b->room, 0, &b->work, err);
 }
 
-deer_status deer_batch_new(const deer_model *model, int room, deer_batch **out, deer_error *err)
+static deer_status make(deer_batch *b, deer_error *err)
 {
-    deer_batch *b = calloc(1, sizeof *b);
+    static const deer_camera own = {0};
+    deer_pool *before = threads_enter(b->pool);
+    deer_status status = make_room(b, err);
 
+    threads_leave(before);
+    return status ? status
+                  : image_pair_prepare(b->plan, &own, &own, b->model->config.image_size, err);
+}
+
+deer_status deer_batch_new(const deer_model *model, int32_t room, deer_pool *pool, deer_batch **out,
+                           deer_error *err)
+{
+    deer_batch *b;
+    deer_status status;
+
+    if (!out)
+        return deer_fail_with(DEER_USAGE, err, "deer_batch_new has nowhere to put the batch");
     *out = NULL;
-    if (!b || room < 1 || room > MOST) {
-        free(b);
-        return deer_fail(err, "cannot make a batch of %d observations (1 to %d)", room, MOST);
-    }
+    if (!model || room < 1 || room > MOST)
+        return deer_fail_with(DEER_USAGE, err, "cannot make a batch of %d observations (1 to %d)%s",
+                              room, MOST, model ? "" : " without a model");
+    b = calloc(1, sizeof *b);
+    if (!b)
+        return deer_fail(err, "out of memory for a batch");
     b->model = model;
+    b->pool = pool;
     b->room = room;
-    if (make_room(b, err)) {
+    status = make(b, err);
+    if (status)
         deer_batch_free(b);
-        return DEER_FAILED;
-    }
-    *out = b;
-    return DEER_OK;
+    else
+        *out = b;
+    return status;
 }
 
 void deer_batch_free(deer_batch *b)
@@ -67,7 +86,8 @@ void deer_batch_free(deer_batch *b)
         return;
     image_plan_free(&b->plan[0]);
     image_plan_free(&b->plan[1]);
-    free(b->arena);
+    if (b->on)
+        b->on->close(b->work);
     free(b->tokens);
     free(b->ids);
     free(b->embedded);
@@ -75,40 +95,76 @@ void deer_batch_free(deer_batch *b)
     free(b);
 }
 
+static deer_status no_batch(deer_error *err)
+{
+    return deer_fail_with(DEER_USAGE, err, "no batch is given");
+}
+
 deer_status deer_batch_set_instruction(deer_batch *b, const char *instruction, deer_error *err)
 {
-    return instruction_from_text(b->model, instruction, b->words, &b->word_count, b->embedded, err);
+    return b ? instruction_from_text(b->model, instruction, b->words, &b->word_count, b->embedded,
+                                     err)
+             : no_batch(err);
 }
 
-deer_status deer_batch_set_tokens(deer_batch *b, const int32_t *ids, int count, deer_error *err)
+deer_status deer_batch_set_tokens(deer_batch *b, const int32_t *ids, int32_t count, deer_error *err)
 {
-    return instruction_from_ids(b->model, ids, count, b->words, &b->word_count, b->embedded, err);
+    return b ? instruction_from_ids(b->model, ids, count, b->words, &b->word_count, b->embedded,
+                                    err)
+             : no_batch(err);
 }
 
-int deer_batch_tokens(const deer_batch *b)
+deer_status deer_batch_set_cameras(deer_batch *b, const deer_camera *static_view,
+                                   const deer_camera *gripper_view, deer_error *err)
 {
-    return b->word_count;
+    if (!b)
+        return no_batch(err);
+    if (!static_view || !gripper_view)
+        return deer_fail_with(DEER_USAGE, err, "two cameras are needed");
+    return image_pair_prepare(b->plan, static_view, gripper_view, b->model->config.image_size, err);
 }
 
-int deer_batch_count(const deer_batch *b)
+int32_t deer_batch_tokens(const deer_batch *b)
 {
-    return b->count;
+    return b ? b->word_count : 0;
+}
+
+int32_t deer_batch_count(const deer_batch *b)
+{
+    return b ? b->count : 0;
+}
+
+/* The images, where the next frame's pixels belong. */
+static deer_status see(deer_batch *b, const deer_observation *seen, deer_error *err)
+{
+    const deer_config *c = &b->model->config;
+    size_t pixels = 2 * 3 * (size_t)c->image_size * (size_t)c->image_size;
+    deer_pool *before = threads_enter(b->pool);
+    deer_status status = image_pair_preprocess(
+        b->plan, seen, c, b->on->pixels(b->work) + (size_t)b->count * pixels, err);
+
+    threads_leave(before);
+    return status;
 }
 
 deer_status deer_batch_add(deer_batch *b, const deer_observation *seen, deer_error *err)
 {
-    const deer_config *c = &b->model->config;
-    size_t n = (size_t)b->word_count, d = (size_t)c->d_model;
-    size_t pixels = 2 * 3 * (size_t)c->image_size * (size_t)c->image_size;
+    size_t n, d;
 
+    if (!b)
+        return no_batch(err);
+    if (!seen)
+        return deer_fail_with(DEER_USAGE, err, "no observation is given");
     if (b->count == b->room)
-        return deer_fail(err, "the batch is full with %d observations", b->room);
-    if (n == 0)
-        return deer_fail(err, "the batch has no instruction yet");
-    if (image_pair_preprocess(b->plan, seen, c, b->scratch.pixels + (size_t)b->count * pixels, err))
-        return DEER_FAILED;
+        return deer_fail_with(DEER_USAGE, err, "the batch is full with %d observations", b->room);
+    if (b->word_count == 0)
+        return deer_fail_with(DEER_USAGE, err, "the batch has no instruction yet");
+    if (see(b, seen, err))
+        return DEER_USAGE;
+    n = (size_t)b->word_count;
+    d = (size_t)b->model->config.d_model;
     memcpy(b->ids + b->rows, b->words, n * sizeof *b->ids);
-    memcpy(b->scratch.embedded + (size_t)b->rows * d, b->embedded, n * d * sizeof(float));
+    memcpy(b->on->embedded(b->work) + (size_t)b->rows * d, b->embedded, n * d * sizeof(float));
     b->tokens[b->count++] = b->word_count;
     b->rows += b->word_count;
     return DEER_OK;
@@ -117,34 +173,44 @@ deer_status deer_batch_add(deer_batch *b, const deer_observation *seen, deer_err
 /* Features of the present hidden states as row `row` of each frame's. */
 static void pool(const deer_batch *b, float *pooled, int row)
 {
-    size_t d = (size_t)b->model->config.d_model, each = (size_t)(2 + b->model->max_exit) * d;
-    const float *hidden = b->scratch.hidden;
+    size_t d = (size_t)b->model->config.d_model;
 
-    for (int f = 0; f < b->count; f++) {
-        max_pool(pooled + (size_t)f * each + (size_t)row * d, hidden, b->tokens[f], (int)d);
-        hidden += (size_t)b->tokens[f] * d;
-    }
+    b->on->features(b->work, pooled + (size_t)row * d, (size_t)(2 + b->model->max_exit) * d);
 }
 
-int deer_batch_run(deer_batch *b, float *pooled)
+static void run(deer_batch *b, float *pooled)
 {
     const deer_config *c = &b->model->config;
-    const backbone_text text = {b->count, b->tokens, b->ids, b->rows};
-    int count = b->count, next = 0;
+    int next = 0;
 
-    if (count == 0)
-        return 0;
-    vision_run(b->model, &b->scratch, count);
-    resampler_run(b->model, &b->scratch, count);
-    decoder_start(b->model, &b->scratch, &text);
+    b->on->see(b->work, b->count, NULL);
+    b->on->tell(b->work, &(backend_text){b->count, b->tokens, b->ids, b->rows});
     for (int layer = 0; layer <= c->exit_layers[b->model->max_exit]; layer++) {
-        decoder_layer(b->model, &b->scratch, layer, &text);
+        b->on->advance(b->work, layer);
         if (layer == c->exit_layers[0] - 1)
             pool(b, pooled, 0);
         if (layer == c->exit_layers[next])
             pool(b, pooled, ++next);
     }
+}
+
+deer_status deer_batch_run(deer_batch *b, float *pooled, int32_t *count, deer_error *err)
+{
+    deer_pool *before;
+
+    if (count)
+        *count = 0;
+    if (!b)
+        return no_batch(err);
+    if (!count || (!pooled && b->count))
+        return deer_fail_with(DEER_USAGE, err, "a batch needs room for its features and count");
+    if (b->count == 0)
+        return DEER_OK;
+    before = threads_enter(b->pool);
+    run(b, pooled);
+    threads_leave(before);
+    *count = b->count;
     b->count = 0;
     b->rows = 0;
-    return count;
+    return DEER_OK;
 }

@@ -79,7 +79,7 @@ size_t backbone_layout(const deer_config *c, int threads, int frames, backbone_s
     return total;
 }
 
-void decoder_start(const deer_model *model, backbone_scratch *s, const backbone_text *text)
+void decoder_start(const deer_model *model, backbone_scratch *s, const backend_text *text)
 {
     size_t d = (size_t)model->config.d_model;
 
@@ -115,7 +115,7 @@ static void mask_media(const deer_config *c, float *mixed, const float *v, int k
 }
 
 /* Each instruction's tokens to the media of their own frame, into s->mixed. */
-static void look(const deer_config *c, backbone_scratch *s, const backbone_text *text,
+static void look(const deer_config *c, backbone_scratch *s, const backend_text *text,
                  const float *q, const float *kv)
 {
     int inner = c->cross_heads * c->cross_head_dim, media = 2 * c->resampler_latents;
@@ -145,7 +145,7 @@ static void look(const deer_config *c, backbone_scratch *s, const backbone_text 
 }
 
 static void cross_attention(const deer_model *model, const cross_weights *x, backbone_scratch *s,
-                            const backbone_text *text)
+                            const backend_text *text)
 {
     const deer_config *c = &model->config;
     int d = c->d_model, inner = c->cross_heads * c->cross_head_dim, count = text->rows;
@@ -172,7 +172,7 @@ static void normalise_qk(const decoder_weights *l, float *qkv, int count, int d)
 }
 
 /* Each instruction's tokens to themselves and those before them, into s->mixed. */
-static void attend(const deer_model *model, backbone_scratch *s, const backbone_text *text)
+static void attend(const deer_model *model, backbone_scratch *s, const backend_text *text)
 {
     const deer_config *c = &model->config;
     int d = c->d_model, dim = d / c->heads;
@@ -200,7 +200,7 @@ static void attend(const deer_model *model, backbone_scratch *s, const backbone_
 }
 
 static void self_block(const deer_model *model, const decoder_weights *l, backbone_scratch *s,
-                       const backbone_text *text)
+                       const backend_text *text)
 {
     int d = model->config.d_model, count = text->rows;
 
@@ -216,9 +216,9 @@ static void self_block(const deer_model *model, const decoder_weights *l, backbo
 }
 
 void decoder_layer(const deer_model *model, backbone_scratch *s, int layer,
-                   const backbone_text *text)
+                   const backend_text *text)
 {
-    const decoder_weights *l = &model->decoder[layer];
+    const decoder_weights *l = &model->weights.decoder[layer];
 
     if (l->has_cross)
         cross_attention(model, &l->cross, s, text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* exit_policy.c - when two exits agree. */
 #include "runtime/policy/exit_policy.h"
+#include "runtime/base/tau.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,7 +10,7 @@ const char *deer_criterion_name(deer_criterion criterion)
 {
     static const char *const names[] = {"l2", "mean", "max", "cosine", "combined"};
 
-    return names[criterion];
+    return (unsigned)criterion < sizeof names / sizeof *names ? names[criterion] : "unknown";
 }
 
 static float cosine_distance(const float *p, const float *q)
@@ -29,6 +30,8 @@ float deer_criterion_delta(deer_criterion criterion, const float p[DEER_POSE],
 {
     float squares = 0, sum = 0, largest = 0;
 
+    if (!p || !q || (unsigned)criterion >= DEER_CRITERION_COMBINED)
+        return NAN;
     if (criterion == DEER_CRITERION_COSINE)
         return cosine_distance(p, q);
     for (int i = 0; i < DEER_POSE; i++) {
@@ -44,7 +47,7 @@ float deer_criterion_delta(deer_criterion criterion, const float p[DEER_POSE],
 
 bool exit_policy_stop(const deer_thresholds *thresholds, int exit, float value)
 {
-    return exit >= thresholds->max_exit || value <= thresholds->tau[exit];
+    return exit >= thresholds->max_exit || tau_stops(value, thresholds->tau[exit]);
 }
 
 /* ---------------------------------------------------------------- combined ----------------- */
@@ -53,10 +56,10 @@ const char *deer_signal_name(deer_signal signal)
 {
     static const char *const names[] = {"delta", "turn", "margin"};
 
-    return names[signal];
+    return (unsigned)signal < DEER_SIGNALS ? names[signal] : "unknown";
 }
 
-double exit_signal_level(double signal)
+double deer_signal_level(double signal)
 {
     return log(signal < 1e-6 ? 1e-6 : signal); /* keeps a NaN */
 }
@@ -68,27 +71,34 @@ float exit_score(const deer_score *score, const double signal[DEER_SIGNALS])
     for (int j = 0; j < DEER_SIGNALS; j++) {
         if (!isfinite(signal[j]))
             return NAN;
-        sum += (double)score->weight[j] * exit_signal_level(signal[j]);
+        sum += (double)score->weight[j] * deer_signal_level(signal[j]);
     }
     return (float)exp(sum);
 }
 
 /* ---------------------------------------------------------------- a step ------------------- */
 
-void exit_trial_begin(exit_trial *t, deer_criterion criterion, const deer_score *score,
-                      const float done[DEER_POSE], const float pseudo[DEER_POSE])
+deer_status deer_exit_trial_begin(deer_exit_trial *t, deer_criterion criterion,
+                                  const deer_score *score, const float done[DEER_POSE],
+                                  const float pseudo[DEER_POSE])
 {
-    *t = (exit_trial){.criterion = criterion, .score = score};
+    if (!t || !done || !pseudo || (unsigned)criterion > DEER_CRITERION_COMBINED)
+        return DEER_USAGE;
+    *t = (deer_exit_trial){.criterion = criterion, .score = score};
     memcpy(t->done, done, sizeof t->done);
     memcpy(t->previous, pseudo, sizeof t->previous);
+    return DEER_OK;
 }
 
-float exit_trial_next(exit_trial *t, const float pose[DEER_POSE], float gripper)
+float deer_exit_trial_next(deer_exit_trial *t, const float pose[DEER_POSE], float gripper)
 {
-    bool combined = t->criterion == DEER_CRITERION_COMBINED;
-    float value =
-        deer_criterion_delta(combined ? DEER_CRITERION_L2 : t->criterion, pose, t->previous);
+    bool combined;
+    float value;
 
+    if (!t || !pose || t->exit < 0 || t->exit >= DEER_MAX_EXITS)
+        return NAN;
+    combined = t->criterion == DEER_CRITERION_COMBINED;
+    value = deer_criterion_delta(combined ? DEER_CRITERION_L2 : t->criterion, pose, t->previous);
     if (combined) {
         t->signal[DEER_SIGNAL_DELTA] = (double)value;
         t->signal[DEER_SIGNAL_TURN] =

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/base/threads.h"
+#include "runtime/deer_replay.h"
 #include "runtime/kernels/kernels.h"
 
 static int widest_mlp(const deer_config *c)
@@ -50,7 +51,7 @@ void head_begin(const deer_model *model, head_scratch *s, int n, const float *h)
     int hidden = c->lstm_hidden, layers = c->lstm_layers;
 
     for (int l = 0; l < layers; l++) {
-        const lstm_weights *w = &model->head.lstm[l];
+        const lstm_weights *w = &model->weights.head.lstm[l];
         float *to = s->recurrent + (size_t)l * (size_t)n * 4 * (size_t)hidden;
         linear_run(&s->ws, &(linear_job){.y = to,
                                          .x = h + (size_t)l * (size_t)hidden,
@@ -66,7 +67,7 @@ void head_begin(const deer_model *model, head_scratch *s, int n, const float *h)
 static void lstm_layer(const deer_model *model, head_scratch *s, int n, int states, int l,
                        const float *in, const float *c)
 {
-    const lstm_weights *w = &model->head.lstm[l];
+    const lstm_weights *w = &model->weights.head.lstm[l];
     size_t hidden = (size_t)model->config.lstm_hidden, layers = (size_t)model->config.lstm_layers;
     size_t gates = 4 * hidden;
     linear_layer ih = {.w = w->ih.w}; /* its bias is in the recurrent part */
@@ -118,10 +119,10 @@ void head_run(const deer_model *model, head_scratch *s, int n, int states, const
 
     for (int l = 0; l < config->lstm_layers; l++)
         lstm_layer(model, s, n, states, l, l ? s->out : pooled, c);
-    y = mlp_run(config, &model->head.pose, s, n);
+    y = mlp_run(config, &model->weights.head.pose, s, n);
     for (int i = 0; i < n * DEER_POSE; i++)
         pose[i] = tanhf(y[i]);
-    y = mlp_run(config, &model->head.gripper, s, n);
+    y = mlp_run(config, &model->weights.head.gripper, s, n);
     for (int i = 0; i < n; i++)
         gripper[i] = sigmoid(y[i]);
 }
@@ -130,30 +131,48 @@ void head_run(const deer_model *model, head_scratch *s, int n, int states, const
 
 struct deer_head {
     const deer_model *model;
+    deer_pool *pool; /* the caller's, or NULL */
     int batch;
     head_scratch scratch;
     float *arena;
 };
 
-deer_status deer_head_new(const deer_model *model, int batch, deer_head **out, deer_error *err)
+static deer_status make_arena(deer_head *head, deer_error *err)
 {
-    deer_head *head = calloc(1, sizeof *head);
-    size_t floats;
+    const deer_config *c = &head->model->config;
+    deer_pool *before = threads_enter(head->pool);
+    int threads = threads_count();
+    size_t floats = head_layout(c, head->batch, threads, &head->scratch, NULL);
 
-    *out = NULL;
-    if (!head || batch < 1 || batch > INT_MAX / (4 * widest_mlp(&model->config))) {
-        free(head);
-        return deer_fail(err, "cannot make an action head for %d rows", batch);
-    }
-    head->model = model;
-    head->batch = batch;
-    floats = head_layout(&model->config, batch, threads_count(), &head->scratch, NULL);
+    threads_leave(before);
     head->arena = aligned_alloc(64, floats * sizeof(float));
-    if (!head->arena) {
+    if (!head->arena)
+        return deer_fail(err, "out of memory for an action head of %d rows", head->batch);
+    head_layout(c, head->batch, threads, &head->scratch, head->arena);
+    return DEER_OK;
+}
+
+deer_status deer_head_new(const deer_model *model, int32_t batch, deer_pool *pool, deer_head **out,
+                          deer_error *err)
+{
+    deer_head *head;
+
+    if (!out)
+        return deer_fail_with(DEER_USAGE, err, "deer_head_new has nowhere to put the head");
+    *out = NULL;
+    if (!model || batch < 1 || batch > INT_MAX / (4 * widest_mlp(&model->config)))
+        return deer_fail_with(DEER_USAGE, err, "cannot make an action head for %d rows%s", batch,
+                              model ? "" : " without a model");
+    head = calloc(1, sizeof *head);
+    if (!head)
+        return deer_fail(err, "out of memory for an action head");
+    head->model = model;
+    head->pool = pool;
+    head->batch = batch;
+    if (make_arena(head, err)) {
         free(head);
-        return deer_fail(err, "out of memory for an action head of %d rows", batch);
+        return DEER_FAILED;
     }
-    head_layout(&model->config, batch, head->scratch.ws.parts, &head->scratch, head->arena);
     *out = head;
     return DEER_OK;
 }
@@ -165,16 +184,28 @@ void deer_head_free(deer_head *head)
     free(head);
 }
 
-void deer_head_evaluate(deer_head *head, int n, const float *pooled, const float *h, const float *c,
-                        float *h_next, float *c_next, float *pose, float *gripper)
+deer_status deer_head_evaluate(deer_head *head, int32_t n, const float *pooled, const float *h,
+                               const float *c, float *h_next, float *c_next, float *pose,
+                               float *gripper, deer_error *err)
 {
-    const deer_config *config = &head->model->config;
-    size_t state = (size_t)n * (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
+    const deer_config *config;
+    deer_pool *before;
+    size_t state;
 
+    if (!head || !pooled || !h || !c || !pose || !gripper)
+        return deer_fail_with(DEER_USAGE, err, "an evaluation of the head lacks an argument");
+    if (n < 1 || n > head->batch)
+        return deer_fail_with(DEER_USAGE, err, "%d rows for a head made for 1 to %d", n,
+                              head->batch);
+    config = &head->model->config;
+    state = (size_t)n * (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
+    before = threads_enter(head->pool);
     head_begin(head->model, &head->scratch, n, h);
     head_run(head->model, &head->scratch, n, n, pooled, c, pose, gripper);
+    threads_leave(before);
     if (h_next)
         memcpy(h_next, head->scratch.h, state * sizeof *h_next);
     if (c_next)
         memcpy(c_next, head->scratch.c, state * sizeof *c_next);
+    return DEER_OK;
 }

@@ -118,12 +118,12 @@ size_t image_plan_bytes(const image_plan *plan)
  */
 static bool make_room(image_plan *plan, int shorter)
 {
-    int out_height = (int)((long)plan->side * plan->height / shorter);
-    int out_width = (int)((long)plan->side * plan->width / shorter);
+    int out_height = (int)((long)plan->side * plan->camera.height / shorter);
+    int out_width = (int)((long)plan->side * plan->camera.width / shorter);
     size_t size[4];
 
-    if (!axis_prepare(&plan->across, plan->width, out_width, plan->side) ||
-        !axis_prepare(&plan->down, plan->height, out_height, plan->side))
+    if (!axis_prepare(&plan->across, plan->camera.width, out_width, plan->side) ||
+        !axis_prepare(&plan->down, plan->camera.height, out_height, plan->side))
         return false;
     plan_sizes(plan, size);
     plan->columns = calloc(1, size[0] + size[1] + size[2] + size[3]);
@@ -135,23 +135,86 @@ static bool make_room(image_plan *plan, int shorter)
     return true;
 }
 
-deer_status image_plan_prepare(image_plan *plan, int height, int width, int side, deer_error *err)
+/* Zeros become what they stand for. */
+static deer_status complete(const deer_camera *from, int side, deer_camera *c, deer_error *err)
 {
-    int shorter = height < width ? height : width;
+    *c = *from;
+    if (c->width == 0 && c->height == 0)
+        c->width = c->height = side;
+    if (c->width < 1 || c->height < 1 || c->width > MAX_SIDE || c->height > MAX_SIDE)
+        return deer_fail_with(DEER_USAGE, err,
+                              "a camera of %d x %d pixels cannot be used (1 to %d each)", c->width,
+                              c->height, MAX_SIDE);
+    if (c->row_stride == 0)
+        c->row_stride = 3 * c->width;
+    if (c->row_stride < 3 * c->width)
+        return deer_fail_with(DEER_USAGE, err, "rows of %d pixels do not fit %d bytes apart",
+                              c->width, c->row_stride);
+    if (c->channels != DEER_RGB && c->channels != DEER_BGR)
+        return deer_fail_with(DEER_USAGE, err,
+                              "a camera's channels are neither DEER_RGB nor "
+                              "DEER_BGR but %d",
+                              c->channels);
+    return DEER_OK;
+}
 
-    if (plan->height == height && plan->width == width && plan->side == side)
+static bool same_camera(const deer_camera *a, const deer_camera *b)
+{
+    return a->width == b->width && a->height == b->height && a->row_stride == b->row_stride &&
+           a->channels == b->channels;
+}
+
+/* A plan from nothing. */
+static deer_status plan_make(image_plan *plan, const deer_camera *camera, int side, deer_error *err)
+{
+    int shorter = camera->height < camera->width ? camera->height : camera->width;
+
+    *plan = (image_plan){.camera = *camera, .side = side};
+    if (shorter == side || make_room(plan, shorter))
         return DEER_OK;
     image_plan_free(plan);
-    if (shorter < 1 || height > MAX_SIDE || width > MAX_SIDE)
-        return deer_fail(err, "an image of %d x %d pixels cannot be used", width, height);
-    plan->height = height;
-    plan->width = width;
-    plan->side = side;
-    if (shorter != side && !make_room(plan, shorter)) {
-        image_plan_free(plan);
-        return deer_fail(err, "out of memory for an image of %d x %d pixels", width, height);
-    }
+    return deer_fail(err, "out of memory for an image of %d x %d pixels", camera->width,
+                     camera->height);
+}
+
+deer_status image_plan_prepare(image_plan *plan, const deer_camera *camera, int side,
+                               deer_error *err)
+{
+    deer_camera c;
+    image_plan fresh;
+
+    if (complete(camera, side, &c, err))
+        return DEER_USAGE;
+    if (plan->side == side && same_camera(&plan->camera, &c))
+        return DEER_OK;
+    if (plan_make(&fresh, &c, side, err))
+        return DEER_FAILED;
+    image_plan_free(plan);
+    *plan = fresh;
     return DEER_OK;
+}
+
+deer_status image_pair_prepare(image_plan plan[2], const deer_camera *static_view,
+                               const deer_camera *gripper_view, int side, deer_error *err)
+{
+    const deer_camera *view[2] = {static_view, gripper_view};
+    deer_camera c[2];
+    image_plan fresh[2] = {{.side = 0}, {.side = 0}};
+    deer_status status = DEER_OK;
+
+    for (int i = 0; i < 2 && !status; i++)
+        status = complete(view[i], side, &c[i], err);
+    if (!status && plan[0].side == side && same_camera(&plan[0].camera, &c[0]) &&
+        plan[1].side == side && same_camera(&plan[1].camera, &c[1]))
+        return DEER_OK;
+    for (int i = 0; i < 2 && !status; i++)
+        status = plan_make(&fresh[i], &c[i], side, err);
+    for (int i = 0; i < 2; i++) {
+        image_plan_free(status ? &fresh[i] : &plan[i]);
+        if (!status)
+            plan[i] = fresh[i];
+    }
+    return status;
 }
 
 /* ---------------------------------------------------------------- resizing ----------------- */
@@ -235,8 +298,8 @@ static void resize_down(image_plan *plan)
                                (int)row);
 }
 
-/* out [3, side, side] of rows of interleaved pixels. */
-static void normalise(const uint8_t *rgb, size_t stride, int side, const float mean[3],
+/* out [3, side, side] of rows of interleaved pixels, whose red is byte `red`, 0 or 2. */
+static void normalise(const uint8_t *pixels, size_t stride, int red, int side, const float mean[3],
                       const float std[3], float *out)
 {
     float normalised[3][256]; /* every value that a pixel can have */
@@ -245,22 +308,23 @@ static void normalise(const uint8_t *rgb, size_t stride, int side, const float m
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
             normalised[c][v] = ((float)v / 255.0f - mean[c]) / std[c];
-    for (int y = 0; y < side; y++, rgb += stride)
+    for (int y = 0; y < side; y++, pixels += stride)
         for (int x = 0; x < side; x++, out++) {
-            out[0] = normalised[0][rgb[3 * x]];
-            out[plane] = normalised[1][rgb[3 * x + 1]];
-            out[2 * plane] = normalised[2][rgb[3 * x + 2]];
+            out[0] = normalised[0][pixels[3 * x + red]];
+            out[plane] = normalised[1][pixels[3 * x + 1]];
+            out[2 * plane] = normalised[2][pixels[3 * x + 2 - red]];
         }
 }
 
-void image_preprocess(image_plan *plan, const deer_image *image, const float mean[3],
+void image_preprocess(image_plan *plan, const uint8_t *pixels, const float mean[3],
                       const float std[3], float *out)
 {
     bool cut = !plan->columns;
-    size_t top = (size_t)(cut ? before_middle(plan->height, plan->side) : plan->down.begin);
-    size_t left = (size_t)(cut ? before_middle(plan->width, plan->side) : plan->across.begin);
-    size_t stride = 3 * (size_t)plan->width;
-    const uint8_t *first = image->rgb + top * stride + 3 * left;
+    size_t top = (size_t)(cut ? before_middle(plan->camera.height, plan->side) : plan->down.begin);
+    size_t left =
+        (size_t)(cut ? before_middle(plan->camera.width, plan->side) : plan->across.begin);
+    size_t stride = (size_t)plan->camera.row_stride;
+    const uint8_t *first = pixels + top * stride + 3 * left;
 
     if (!cut) {
         resize_across(plan, first, stride);
@@ -268,7 +332,7 @@ void image_preprocess(image_plan *plan, const deer_image *image, const float mea
         first = plan->resized;
         stride = whole_blocks(3 * plan->side);
     }
-    normalise(first, stride, plan->side, mean, std, out);
+    normalise(first, stride, plan->camera.channels == DEER_BGR ? 2 : 0, plan->side, mean, std, out);
 }
 
 /* ---------------------------------------------------------------- an observation ----------- */
@@ -286,8 +350,8 @@ static void preprocess_some(void *context, int part, int parts)
     size_t pixels = 3 * (size_t)p->config->image_size * (size_t)p->config->image_size;
 
     for (int i = part; i < 2; i += parts)
-        image_preprocess(&p->plan[i], p->view[i], p->config->image_mean, p->config->image_std,
-                         p->out + (size_t)i * pixels);
+        image_preprocess(&p->plan[i], p->view[i]->pixels, p->config->image_mean,
+                         p->config->image_std, p->out + (size_t)i * pixels);
 }
 
 deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *seen,
@@ -296,11 +360,21 @@ deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *se
     const deer_image *const view[2] = {&seen->static_view, &seen->gripper_view};
     pair p = {plan, view, c, out};
 
-    if (!view[0]->rgb || !view[1]->rgb)
-        return deer_fail(err, "an observation lacks an image");
-    for (int i = 0; i < 2; i++)
-        if (image_plan_prepare(&plan[i], view[i]->height, view[i]->width, c->image_size, err))
-            return DEER_FAILED;
+    for (int i = 0; i < 2; i++) {
+        const deer_camera *camera = &plan[i].camera;
+        uint64_t needs = (uint64_t)(camera->height - 1) * (uint64_t)camera->row_stride +
+                         3 * (uint64_t)camera->width;
+        uint64_t whole = (uint64_t)camera->height * (uint64_t)camera->row_stride;
+        if (!view[i]->pixels)
+            return deer_fail_with(DEER_USAGE, err, "an observation lacks an image");
+        if (view[i]->bytes < needs || view[i]->bytes > whole)
+            return deer_fail_with(
+                DEER_USAGE, err,
+                "an image of %llu bytes is not its camera's: %d x %d pixels, rows "
+                "%d bytes apart",
+                (unsigned long long)view[i]->bytes, camera->width, camera->height,
+                camera->row_stride);
+    }
     threads_run(preprocess_some, &p, 2);
     return DEER_OK;
 }

@@ -23,7 +23,8 @@ typedef struct {
  * already are only cut, as PIL does, and need none of the memory. Rows of S pixels are filled up to
  * whole blocks of 16 bytes. */
 typedef struct {
-    int height, width, side; /* of the input and of the result these are for */
+    deer_camera camera; /* of the input: every field is set */
+    int side;           /* of the result */
     image_axis across, down;
     uint8_t *columns; /* [3 across.used][16]: 16 rows of the image */
     uint8_t *turned;  /* [3 S][16]: after the horizontal pass */
@@ -31,17 +32,23 @@ typedef struct {
     uint8_t *resized; /* [S, 3 S] */
 } image_plan;
 
-/* Makes the plan fit images of this size; does nothing when it does already. */
-deer_status image_plan_prepare(image_plan *plan, int height, int width, int side, deer_error *err);
+/* Makes the plan fit a camera (zeros are the defaults); does nothing when it does already, and on
+ * failure the plan is as it was. */
+deer_status image_plan_prepare(image_plan *plan, const deer_camera *camera, int side,
+                               deer_error *err);
 void image_plan_free(image_plan *plan);
 size_t image_plan_bytes(const image_plan *plan);
 
-/* out [3, S, S]: the normalised image, which has the size that the plan is for. */
-void image_preprocess(image_plan *plan, const deer_image *image, const float mean[3],
+/* Both cameras' plans: all or nothing. */
+deer_status image_pair_prepare(image_plan plan[2], const deer_camera *static_view,
+                               const deer_camera *gripper_view, int side, deer_error *err);
+
+/* out [3, S, S]: the normalised image, red first whatever its order was. */
+void image_preprocess(image_plan *plan, const uint8_t *pixels, const float mean[3],
                       const float std[3], float *out);
 
-/* Both of an observation's images, static first: out [2, 3, S, S]; prepares the plans. A thread
- * takes one of them. Fails when an image is missing or cannot be used. */
+/* Both of an observation's images, static first: out [2, 3, S, S]. A thread takes one of them.
+ * Fails when an image is missing or has not as many bytes as its camera's. */
 deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *seen,
                                   const deer_config *config, float *out, deer_error *err);
 

@@ -20,12 +20,12 @@ deer_status instruction_from_text(const deer_model *model, const char *text, int
     int n;
 
     *count = 0;
+    if (!text)
+        return deer_fail_with(DEER_USAGE, err, "no instruction is given");
     if (!model->words)
         return deer_fail(
             err, "%s holds no tokenizer; import it again with --tokenizer, or give token ids",
             model->file.path);
-    if (!text)
-        return deer_fail(err, "no instruction is given");
     n = tokenizer_prompt(model->words, text, ids, model->config.max_text, err);
     return n < 0 ? DEER_FAILED : embed(model, ids, n, count, embedded, err);
 }
@@ -37,17 +37,17 @@ deer_status instruction_from_ids(const deer_model *model, const int32_t *from, i
 
     *count = 0;
     if (!from || n < 1)
-        return deer_fail(err, "an instruction needs at least one token");
+        return deer_fail_with(DEER_USAGE, err, "an instruction needs at least one token");
     for (int i = 0; i < n; i++)
         if (from[i] < 0 || from[i] >= c->vocab)
-            return deer_fail(err, "token id %d lies outside the vocabulary of %d", (int)from[i],
-                             c->vocab);
+            return deer_fail_with(DEER_USAGE, err, "token id %d lies outside the vocabulary of %d",
+                                  (int)from[i], c->vocab);
     n = n < c->max_text ? n : c->max_text;
     memcpy(ids, from, (size_t)n * sizeof *ids);
     return embed(model, ids, n, count, embedded, err);
 }
 
-int deer_unknown_words(const deer_model *model, const char *instruction)
+int32_t deer_unknown_words(const deer_model *model, const char *instruction)
 {
-    return model->words && instruction ? tokenizer_unknown(model->words, instruction) : 0;
+    return model && model->words && instruction ? tokenizer_unknown(model->words, instruction) : 0;
 }

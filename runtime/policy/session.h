@@ -3,25 +3,29 @@
 #ifndef RUNTIME_SESSION_H
 #define RUNTIME_SESSION_H
 
-#include "runtime/policy/backbone.h"
-#include "runtime/policy/head.h"
+#include <stdatomic.h>
+
+#include "runtime/deer_replay.h"
+#include "runtime/model/model.h"
+#include "runtime/policy/backend.h"
 #include "runtime/policy/image.h"
 #include "runtime/policy/profile.h"
 
+/* Rows of the head: the pseudo exit and the first exit go through together. */
+enum { SESSION_ROWS = 2 };
+
 struct deer_session {
     const deer_model *model;
+    deer_pool *pool;    /* the caller's, or NULL */
+    atomic_flag in_use; /* a thread is in one of the functions below */
     deer_thresholds thresholds;
     int32_t *ids; /* [max_text] */
     int tokens;
     long step;             /* steps since the last reset */
     int last_exit;         /* taken at the last step */
     float done[DEER_POSE]; /* at the last step; 0 after a reset */
-    float *h, *c;          /* [lstm_layers, lstm_hidden] */
-    float *pooled;         /* [HEAD_ROWS, d_model] */
-    backbone_scratch backbone;
-    head_scratch head;
-    float *arena;
-    size_t arena_bytes;
+    const backend *on;
+    void *work;            /* its memory: scratch and recurrent state */
     image_plan plan[2];    /* static, gripper */
     deer_profile *profile; /* the caller's, or NULL */
 
@@ -29,6 +33,14 @@ struct deer_session {
     void (*observe)(void *context, int layer, const float *hidden);
     void *observe_context;
 };
+
+/* Life of a session, behind the public functions, which check arguments and keep other threads out.
+ */
+deer_status session_make(deer_session *session, const deer_session_options *options,
+                         deer_error *err);
+deer_status session_adopt(deer_session *session, const deer_thresholds *thresholds,
+                          deer_error *err);
+void session_reset(deer_session *session);
 
 /* Images -> media tokens. */
 deer_status session_see(deer_session *session, const deer_observation *observation,

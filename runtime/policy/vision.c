@@ -79,7 +79,7 @@ static void cut_patches(const deer_config *c, const float *pixels, float *patche
 static void embed_patches(const deer_model *model, backbone_scratch *s, int images)
 {
     const deer_config *c = &model->config;
-    const vision_weights *v = &model->vision;
+    const vision_weights *v = &model->weights.vision;
     int w = c->vision_width, grid = c->image_size / c->patch_size, n = grid * grid;
     int values = 3 * c->patch_size * c->patch_size;
 
@@ -133,7 +133,7 @@ static void see(const deer_model *model, backbone_scratch *s, int images)
 
     embed_patches(model, s, images);
     for (int i = 0; i < c->vision_layers; i++)
-        vision_layer(c, &model->vision.block[i], s, images, grid * grid + 1);
+        vision_layer(c, &model->weights.vision.block[i], s, images, grid * grid + 1);
 }
 
 void vision_run(const deer_model *model, backbone_scratch *s, int frames)
@@ -186,7 +186,7 @@ static void resample_layer(const deer_config *c, const resampler_layer *r, backb
 static void resample(const deer_model *model, backbone_scratch *s, int images)
 {
     const deer_config *c = &model->config;
-    const resampler_weights *r = &model->resampler;
+    const resampler_weights *r = &model->weights.resampler;
     int w = c->vision_width, grid = c->image_size / c->patch_size;
     size_t size = (size_t)c->resampler_latents * (size_t)w;
 

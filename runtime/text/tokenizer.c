@@ -11,6 +11,7 @@
 #include "runtime/base/json_build.h"
 #include "runtime/base/file_kind.h"
 #include "runtime/base/text.h"
+#include "runtime/base/json_file.h"
 #include "runtime/text/bpe.h"
 
 enum { MAX_WORD = 255 };
@@ -201,7 +202,7 @@ deer_status tokenizer_new(const char *where, const char *text, int vocab, tokeni
     t->json = json_loads(text, 0, &problem);
     if (!t->json) {
         tokenizer_free(t);
-        return deer_fail(err, "%s: the tokenizer is not JSON: %s", where, problem.text);
+        return deer_fail(err, "%s: the tokenizer is not JSON: %s", where, json_reason(&problem));
     }
     if (read_model(where, t, vocab, err)) {
         tokenizer_free(t);
@@ -244,7 +245,7 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
     if (!json_is_object(t.json)) {
         json_decref(t.json);
         return strchr("{[ \t\r\n\xef", *text) && *text
-                   ? deer_fail(err, "%s is no tokenizer.json: %s", where, problem.text)
+                   ? deer_fail(err, "%s is no tokenizer.json: %s", where, json_reason(&problem))
                    : deer_fail(err, "%s is no tokenizer.json: it %s", where,
                                file_kind_of((const uint8_t *)text, strnlen(text, 512),
                                             strlen(text), is));

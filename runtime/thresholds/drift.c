@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/thresholds/thresholds_format.h"
+
 enum { SCORES = 2, BETS = 5 };
 
 static const double jump = 0.01; /* share of the wealth that changes its mind after each episode */
@@ -52,9 +54,15 @@ static deer_status make_room(deer_drift *d, size_t room, deer_error *err)
 deer_status deer_drift_new(const deer_thresholds *t, deer_drift **out, deer_error *err)
 {
     deer_drift *d;
-    const float *numbers[SCORES] = {t->reference.mean_exit, t->reference.mean_delta};
+    const float *numbers[SCORES];
 
+    if (!out)
+        return deer_fail_with(DEER_USAGE, err, "deer_drift_new has nowhere to put the watch");
     *out = NULL;
+    if (!t)
+        return deer_fail_with(DEER_USAGE, err, "a drift watch needs thresholds");
+    if (thresholds_check("these thresholds", t, err))
+        return DEER_USAGE;
     if (t->reference.episodes < 1)
         return deer_fail_with(DEER_USAGE, err,
                               "these thresholds carry no episodes to compare with");
@@ -68,6 +76,8 @@ deer_status deer_drift_new(const deer_thresholds *t, deer_drift **out, deer_erro
         deer_drift_free(d);
         return DEER_FAILED;
     }
+    numbers[0] = t->reference.mean_exit;
+    numbers[1] = t->reference.mean_delta;
     memcpy(d->kind, t->reference.kind, d->n * sizeof *d->kind);
     for (int s = 0; s < SCORES; s++) {
         memcpy(d->by[s].seen, numbers[s], d->n * sizeof(float));
@@ -90,8 +100,13 @@ void deer_drift_free(deer_drift *d)
     free(d);
 }
 
-void deer_drift_step(deer_drift *d, const deer_action *action)
+deer_status deer_drift_step(deer_drift *d, const deer_action *action, deer_error *err)
 {
+    if (!d || !action)
+        return deer_fail_with(DEER_USAGE, err, "noting a step needs a drift watch and an action");
+    if (action->exit < 0 || action->exit >= d->exits)
+        return deer_fail_with(DEER_USAGE, err, "exit %d is none of the watch's %d", action->exit,
+                              d->exits);
     d->taken[action->exit]++;
     d->steps++;
     d->by[0].sum += action->exit;
@@ -100,6 +115,7 @@ void deer_drift_step(deer_drift *d, const deer_action *action)
         d->by[1].sum += (double)action->delta[0];
         d->by[1].steps++;
     }
+    return DEER_OK;
 }
 
 /* Uniform in [0, 1): breaks ties, so that the p-values are exactly uniform. */
@@ -183,7 +199,7 @@ uint32_t deer_drift_kind(const char *task)
 {
     uint32_t hash = 2166136261u;
 
-    for (; *task; task++)
+    for (; task && *task; task++)
         hash = (hash ^ (uint8_t)*task) * 16777619u;
     return hash;
 }
@@ -193,6 +209,8 @@ deer_status deer_drift_end_episode(deer_drift *d, uint32_t kind, deer_drift_repo
 {
     double evidence;
 
+    if (!d)
+        return deer_fail_with(DEER_USAGE, err, "no drift watch is given");
     if (d->by[0].steps) {
         if (d->n == d->room && make_room(d, 2 * d->room, err))
             return DEER_FAILED;
@@ -201,7 +219,11 @@ deer_status deer_drift_end_episode(deer_drift *d, uint32_t kind, deer_drift_repo
     evidence = (wealth_of(&d->by[0]) + wealth_of(&d->by[1])) / SCORES;
     d->most = fmax(d->most, evidence);
     if (report)
-        *report = (deer_drift_report){d->episodes, d->steps, stability(d),
-                                      evidence,    d->most,  d->most >= 1 / DEER_DRIFT_LEVEL};
+        *report = (deer_drift_report){.episodes = d->episodes,
+                                      .steps = d->steps,
+                                      .stability = stability(d),
+                                      .evidence = evidence,
+                                      .most = d->most,
+                                      .drifted = d->most >= 1 / DEER_DRIFT_LEVEL};
     return DEER_OK;
 }

@@ -6,7 +6,7 @@
 
 #include "runtime/base/dtype.h"
 #include "runtime/base/json_file.h"
-#include "runtime/deer.h"
+#include "runtime/base/tau.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -30,7 +30,7 @@ static bool read_threshold(const json_t *value, float *tau)
     const char *word = json_string_value(value);
     double number = json_number_value(value);
 
-    *tau = word ? (strcmp(word, "never") ? INFINITY : -INFINITY) : (float)number;
+    *tau = word ? (strcmp(word, "never") ? TAU_ALWAYS : TAU_NEVER) : (float)number;
     return word ? !strcmp(word, "never") || !strcmp(word, "always")
                 : json_is_number(value) && fabs(number) < largest;
 }
@@ -45,7 +45,7 @@ static int read_tau_list(const json_t *list, float *tau)
     for (size_t k = 0; k + 1 < n; k++)
         if (!read_threshold(json_array_get(list, k), &tau[k]))
             return 0;
-    tau[n - 1] = INFINITY;
+    tau[n - 1] = TAU_ALWAYS;
     return (int)n;
 }
 
@@ -157,8 +157,11 @@ static deer_status read_scores(const char *path, const json_t *json, deer_thresh
     return DEER_OK;
 }
 
-static void read_promise(const json_t *p, int exits, deer_promise *promise)
+/* What is expected; earlier files call it a promise. */
+static void read_expected(const json_t *json, int exits, deer_promise *promise)
 {
+    const json_t *named = json_object_get(json, "expected");
+    const json_t *p = named ? named : json_object_get(json, "promise");
     const json_t *fractions = json_object_get(p, "exit_fraction");
 
     promise->average_llm_gflops = number_of(p, "average_llm_gflops");
@@ -218,7 +221,7 @@ static deer_status read_dial(const char *path, const json_t *json, deer_threshol
                              "%s: point %d of the dial needs %d thresholds and a budget above the "
                              "one before",
                              path, i, t->exits);
-        read_promise(json_object_get(from, "promise"), t->exits, &p->promise);
+        read_expected(from, t->exits, &p->promise);
     }
     return DEER_OK;
 }
@@ -283,7 +286,7 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
         read_tau(path, json, t, err) || read_exits(path, json, model, t, err) ||
         read_scores(path, json, t, err))
         return DEER_FAILED;
-    read_promise(json_object_get(json, "promise"), t->exits, &t->promise);
+    read_expected(json, t->exits, &t->promise);
     read_origin(json, t);
     if (read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
         read_reference(path, json, &t->reference, err))
@@ -291,13 +294,16 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
     return DEER_OK;
 }
 
-deer_status deer_thresholds_load(const char *path, const deer_model *model, deer_thresholds *t,
-                                 deer_error *err)
+deer_status thresholds_read(const char *path, const deer_model *model, deer_thresholds *t,
+                            deer_error *err)
 {
-    json_t *json = json_file_read(path, MAX_FILE, err);
+    json_t *json;
     deer_status status;
 
     memset(t, 0, sizeof *t);
+    if (!path)
+        return deer_fail_with(DEER_USAGE, err, "which thresholds file?");
+    json = json_file_read(path, MAX_FILE, err);
     if (!json)
         return DEER_FAILED;
     status = read_all(path, json, model, t, err);

@@ -2,12 +2,13 @@
 /* thresholds_write.c - writing the thresholds file (docs/thresholds-file.md). */
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/file.h"
 #include "runtime/base/json_build.h"
-#include "runtime/deer.h"
+#include "runtime/base/tau.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* NaN (not known) is null. */
@@ -22,10 +23,9 @@ static json_t *tau_json(const float *tau, int max_exit)
     json_t *list = json_array();
 
     for (int k = 0; k <= max_exit; k++)
-        json_push(list, k == max_exit    ? json_null()
-                        : tau[k] < -1e7f ? json_string("never")
-                        : isinf(tau[k])  ? json_string("always")
-                                         : json_real((double)tau[k]));
+        json_push(list, k == max_exit      ? json_null()
+                        : tau_word(tau[k]) ? json_string(tau_word(tau[k]))
+                                           : json_real((double)tau[k]));
     return list;
 }
 
@@ -44,52 +44,22 @@ static json_t *scores_json(const deer_score *score, int max_exit)
     return list;
 }
 
-static bool finite_score(const deer_score *score)
-{
-    bool finite = isfinite(score->constant);
-
-    for (int j = 0; j < DEER_SIGNALS; j++)
-        finite = finite && isfinite(score->weight[j]);
-    return finite;
-}
-
-/* The first threshold that is not a number, or -1. */
-static int find_nan(const float *tau, int n)
-{
-    for (int k = 0; k < n; k++)
-        if (isnan(tau[k]))
-            return k;
-    return -1;
-}
-
 /* What the caller filled in by hand may not make a file that nothing can read. */
 static deer_status check(const char *path, const deer_config *config, const deer_thresholds *t,
                          deer_error *err)
 {
-    int bad;
+    char name[400];
 
-    if (t->max_exit < 0 || t->max_exit >= config->exits || t->exits != t->max_exit + 1)
-        return deer_fail(err, "cannot write %s: thresholds up to exit %d of %d", path, t->max_exit,
-                         config->exits);
-    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED || t->steps_per_stage < 1)
-        return deer_fail(err, "cannot write %s: criterion or steps_per_stage out of range", path);
-    if (t->points < 0 || t->points > DEER_MAX_POINTS || t->reference.episodes < 0 ||
-        t->reference.episodes > DEER_MAX_REFERENCE)
-        return deer_fail(err, "cannot write %s: %d points, %d reference episodes", path, t->points,
-                         t->reference.episodes);
-    bad = find_nan(t->tau, t->max_exit);
-    if (bad >= 0)
-        return deer_fail(err, "cannot write %s: threshold %d is not a number", path, bad);
-    for (int i = 0; i < t->points; i++)
-        if (!isfinite(t->point[i].budget_gflops) || find_nan(t->point[i].tau, t->max_exit) >= 0)
-            return deer_fail(err, "cannot write %s: point %d is not of numbers", path, i);
-    for (int k = 0; k < t->max_exit; k++)
-        if (t->criterion == DEER_CRITERION_COMBINED && !finite_score(&t->score[k]))
-            return deer_fail(err, "cannot write %s: score %d is not finite", path, k);
-    return DEER_OK;
+    if (!path || !config || !t)
+        return deer_fail_with(DEER_USAGE, err, "writing thresholds lacks an argument");
+    snprintf(name, sizeof name, "cannot write %s", path);
+    if (t->max_exit >= config->exits)
+        return deer_fail_with(DEER_USAGE, err, "%s: thresholds up to exit %d of %d", name,
+                              t->max_exit, config->exits);
+    return thresholds_check(name, t, err);
 }
 
-static json_t *promise_json(const deer_promise *p, int max_exit)
+static json_t *expected_json(const deer_promise *p, int max_exit)
 {
     json_t *json = json_object(), *fractions = json_array();
 
@@ -138,8 +108,8 @@ static json_t *points_json(const deer_thresholds *t)
     for (int i = 0; i < t->points; i++) {
         const deer_point *p = &t->point[i];
         json_push(list, json_pack("{s:f, s:o, s:o}", "average_gflops", p->budget_gflops, "tau",
-                                  tau_json(p->tau, t->max_exit), "promise",
-                                  promise_json(&p->promise, t->max_exit)));
+                                  tau_json(p->tau, t->max_exit), "expected",
+                                  expected_json(&p->promise, t->max_exit)));
     }
     return list;
 }
@@ -160,7 +130,7 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     json_put(json, "exit_layers", layers);
     json_put(json, "tau", tau_json(t->tau, t->max_exit));
     json_put(json, "steps_per_stage", json_integer(t->steps_per_stage));
-    json_put(json, "promise", promise_json(&t->promise, t->max_exit));
+    json_put(json, "expected", expected_json(&t->promise, t->max_exit));
     if (t->guarantee.confidence > 0)
         json_put(json, "guarantee", guarantee_json(&t->guarantee));
     if (t->points)
@@ -185,7 +155,7 @@ deer_status deer_thresholds_save(const char *path, const deer_config *config,
                                  const deer_thresholds *t, deer_error *err)
 {
     if (check(path, config, t, err))
-        return DEER_FAILED;
-    return json_write(path, thresholds_json(config, t), JSON_INDENT(1) | JSON_REAL_PRECISION(9),
+        return DEER_USAGE;
+    return json_write(path, thresholds_json(config, t), JSON_INDENT(1) | JSON_REAL_PRECISION(17),
                       err);
 }

@@ -13,6 +13,8 @@
 #include "budgets/cost/cost.h"
 #include "runtime/import/official.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/thresholds/thresholds_format.h"
+#include "tests/runtime/with_threads.h"
 
 static void published(const char *name, int tokens, deer_config *config, deer_cost *cost)
 {
@@ -199,7 +201,7 @@ static void step_session(deer_session *session, measured *m)
 {
     size_t side = (size_t)m->config.image_size;
     uint8_t *pixels = calloc(3, side * side);
-    deer_image image = {pixels, m->config.image_size, m->config.image_size};
+    deer_image image = {pixels, 3 * side * side};
     deer_observation seen = {image, image};
     deer_error err;
 
@@ -222,8 +224,8 @@ static void measure(const char *path, int k, const int32_t *ids, int tokens, mea
         fail_msg("%s", err.message);
     m->config = *deer_model_config(model);
     m->model_bytes = deer_model_bytes(model);
-    deer_thresholds_fixed(model, k, &thresholds);
-    assert_int_equal(deer_session_new(model, &thresholds, &session, &err), DEER_OK);
+    thresholds_fix(model, k, &thresholds, NULL);
+    assert_int_equal(deer_session_new(model, &thresholds, NULL, &session, &err), DEER_OK);
     assert_int_equal(deer_session_set_tokens(session, ids, tokens, &err), DEER_OK);
     step_session(session, m);
     deer_session_free(session);
@@ -261,7 +263,7 @@ static void test_runtime_does_what_is_counted(void **state)
 
     (void)state;
     close(mkstemp(path));
-    deer_set_threads(1);
+    with_threads(1);
     for (int k = 0; k < 6; k++)
         check_exit("datasets/tabletop/policy.safetensors", k, 9, 2);
     for (int i = 0; i < 2; i++) {

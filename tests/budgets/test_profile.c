@@ -11,12 +11,13 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/tool.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 enum { SIDE = 40, STEPS = 5 };
 
 static const int32_t ids[] = {SMALL_IMAGE, 5, 9, SMALL_END_OF_CHUNK};
 static const uint8_t grey[2][SIDE * SIDE * 3];
-static const deer_observation seen = {{grey[0], SIDE, SIDE}, {grey[1], SIDE, SIDE}};
+static const deer_observation seen = {{grey[0], sizeof grey[0]}, {grey[1], sizeof grey[1]}};
 
 /* A machine with round numbers. */
 static const machine_limits limits = {.threads = 2,
@@ -59,10 +60,12 @@ static const stage_row *find(deer_stage stage)
 static deer_session *new_session(const deer_model *model, int exit)
 {
     deer_thresholds fixed;
+    const deer_camera camera = {.width = SIDE, .height = SIDE};
     deer_session *session;
 
-    deer_thresholds_fixed(model, exit, &fixed);
-    ok(deer_session_new(model, &fixed, &session, &error));
+    thresholds_fix(model, exit, &fixed, NULL);
+    ok(deer_session_new(model, &fixed, NULL, &session, &error));
+    ok(deer_session_set_cameras(session, &camera, &camera, &error));
     ok(deer_session_set_tokens(session, ids, 4, &error));
     return session;
 }
@@ -114,7 +117,7 @@ static void step_at(deer_model *model, deer_session *session, int exit, int toke
     deer_thresholds fixed;
     deer_action action;
 
-    deer_thresholds_fixed(model, exit, &fixed);
+    thresholds_fix(model, exit, &fixed, NULL);
     ok(deer_session_set_thresholds(session, &fixed, &error));
     ok(deer_session_set_tokens(session, ids, tokens, &error));
     ok(deer_step(session, &seen, &action, &error));

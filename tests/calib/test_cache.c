@@ -393,6 +393,25 @@ static void test_foreign_shard(void **state)
     assert_non_null(strstr(err.message, "is not shard"));
 }
 
+/* The same of a cache of another model. */
+static void test_shard_of_another_model(void **state)
+{
+    world own = w;
+    replay_report report;
+    cache *c;
+
+    (void)state;
+    snprintf(w.model, sizeof w.model, "%s/stranger", w.folder);
+    ok(official_import_folder("tests/data/golden_c", w.model, &err));
+    world_edit_model(w.model, "stranger");
+    ok(replay_into(inside("strange"), 1, &report));
+    w = own;
+    ok(replay_into(inside("ours"), 1, &report));
+    assert_int_equal(rename(inside("strange/shard-00002.h5"), inside("ours/shard-00002.h5")), 0);
+    assert_int_equal(cache_open(inside("ours"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "is of another model"));
+}
+
 static void test_no_cache(void **state)
 {
     cache *c;
@@ -468,6 +487,31 @@ static void test_flipped_bytes(void **state)
         assert_int_equal(judge_damaged(dir), 1);
     }
     free(bytes);
+}
+
+/* Numbers that another program wrote into a shard, whole to HDF5, are not those that were cached.
+ */
+static void test_changed_numbers(void **state)
+{
+    replay_report report;
+    hid_t file, dataset, space;
+    float *action;
+    cache *c;
+
+    (void)state;
+    ok(replay_into(inside("edited"), 1, &report));
+    file = H5Fopen(inside("edited/shard-00001.h5"), H5F_ACC_RDWR, H5P_DEFAULT);
+    dataset = H5Dopen2(file, "action", H5P_DEFAULT);
+    space = H5Dget_space(dataset);
+    action = malloc((size_t)H5Sget_simple_extent_npoints(space) * sizeof *action);
+    H5Sclose(space);
+    assert_true(H5Dread(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, action) >= 0);
+    action[3] += 0.125f;
+    assert_true(H5Dwrite(dataset, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, action) >= 0);
+    assert_true(H5Dclose(dataset) >= 0 && H5Fclose(file) >= 0);
+    free(action);
+    assert_int_equal(cache_open(inside("edited"), &c, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "dataset action is damaged"));
 }
 
 /* A damaged shard is named; deleting it and replaying again mends the cache. */
@@ -589,8 +633,10 @@ int main(void)
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_other_model_or_demos),
         cmocka_unit_test(test_foreign_shard),
+        cmocka_unit_test(test_shard_of_another_model),
         cmocka_unit_test(test_no_cache),
         cmocka_unit_test(test_flipped_bytes),
+        cmocka_unit_test(test_changed_numbers),
         cmocka_unit_test(test_damaged_shard_is_mended),
         cmocka_unit_test(test_damaged_manifest),
         cmocka_unit_test(test_other_format),

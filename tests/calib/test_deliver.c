@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "budgets/cost/cost.h"
+#include "calib/criterion/criteria.h"
 #include "calib/pipeline/deliver.h"
 #include "calib/pipeline/temporary.h"
 #include "runtime/base/half.h"
@@ -79,12 +80,12 @@ static void run_head(deer_head *head, int rows, const uint16_t *feature, float *
         for (size_t i = 0; i < width; i++)
             x[i] = half_to_float(feature[(size_t)row * width + i]);
         deer_head_evaluate(head, 1, x, h, c, next, next + size, action + row * CACHE_ACTION,
-                           action + row * CACHE_ACTION + DEER_POSE);
+                           action + row * CACHE_ACTION + DEER_POSE, NULL);
     }
     if (taken >= 0) {
         for (size_t i = 0; i < width; i++)
             x[i] = half_to_float(feature[(size_t)taken * width + i]);
-        deer_head_evaluate(head, 1, x, h, c, next, next + size, x, x + DEER_POSE);
+        deer_head_evaluate(head, 1, x, h, c, next, next + size, x, x + DEER_POSE, NULL);
         memcpy(h, next, size * sizeof *h);
         memcpy(c, next + size, size * sizeof *c);
     }
@@ -102,7 +103,7 @@ static void recurrence_new(recurrence *r)
     const deer_config *config = deer_model_config(model);
     size_t size = (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
 
-    ok(deer_head_new(model, 1, &r->head, &err));
+    ok(deer_head_new(model, 1, NULL, &r->head, &err));
     r->h = calloc(size, sizeof *r->h);
     r->c = calloc(size, sizeof *r->c);
 }
@@ -238,7 +239,7 @@ static double weight_of(const json_t *score, const char *name)
 }
 
 /* action [1 + K, 7]; done: the pose before. In float32, as thresholds are: some lie on a value. */
-static float criterion(const rule *r, const float *action, const float *done, int k)
+static float value_at(const rule *r, const float *action, const float *done, int k)
 {
     const float *here = action + (k + 1) * CACHE_ACTION;
     float delta = deer_criterion_delta(DEER_CRITERION_L2, here, here - CACHE_ACTION);
@@ -268,7 +269,7 @@ static int first_to_pass(const rule *r, const float *action, const float *done)
 {
     int k = 0;
 
-    while (k < r->max_exit && !(criterion(r, action, done, k) <= (float)r->tau[k]))
+    while (k < r->max_exit && !(value_at(r, action, done, k) <= (float)r->tau[k]))
         k++;
     return k;
 }
@@ -300,7 +301,7 @@ static void sum_episode(cache *c, const rule *r, int e, recurrence *head, float 
                      action);
         k = first_to_pass(r, action, done);
         s->mean_exit[e] += (double)k / n;
-        s->mean_delta[e] += (double)criterion(r, action, done, 0) / n;
+        s->mean_delta[e] += (double)value_at(r, action, done, 0) / n;
         s->loss += loss_at(r, action, c->demonstration + i * CACHE_ACTION, k);
         s->llm += (double)cost.exit[k].llm / 1e9;
         s->total += (double)cost.exit[k].total / 1e9;
@@ -441,7 +442,7 @@ static void same_dial(const json_t *file, cache *c, rule r, bool llm, int points
 
         read_tau(point, &r);
         look(c, &r, &s);
-        same_expected(field(point, "promise"), &s, r.max_exit);
+        same_expected(field(point, "expected"), &s, r.max_exit);
         assert_true((llm ? s.llm : s.total) <= budget * (1 + 1e-8));
         assert_true(budget > before);
         before = budget;
@@ -527,7 +528,7 @@ static void same_file(const json_t *file, const calibrate_spec *spec, cache *c, 
 
     look(c, &r, s);
     several_exits(s);
-    same_expected(field(file, "promise"), s, r.max_exit);
+    same_expected(field(file, "expected"), s, r.max_exit);
     same_reference(file, c, s, every);
 }
 
@@ -664,11 +665,11 @@ static void same_guarantee(const json_t *file, const calibrate_spec *spec, const
     assert_int_equal(json_integer_value(field(g, "tested_on_episodes")), n);
     assert_int_equal(json_integer_value(field(g, "solved_on_episodes")), EPISODES - n);
     assert_string_equal(json_string_value(field(g, "bound")), bound_name(spec->guarantee.bound));
-    assert_string_equal(json_string_value(field(g, "statement")), x->o.promised.statement);
+    assert_string_equal(json_string_value(field(g, "statement")), x->o.guaranteed.statement);
     r.only = for_testing;
     look(cached, &r, &s);
-    same("held-out cost", x->o.promised.tested_cost, spec->problem.scope_llm ? s.llm : s.total);
-    same("held-out loss", x->o.promised.tested_loss, s.loss);
+    same("held-out cost", x->o.guaranteed.tested_cost, spec->problem.scope_llm ? s.llm : s.total);
+    same("held-out loss", x->o.guaranteed.tested_loss, s.loss);
 }
 
 /* A share of full depth is of the episodes solved on. */
@@ -704,8 +705,8 @@ static void test_guaranteed_average(void **unused)
     budget = 0.7 * full_of_solved(&spec);
     same("guaranteed average", number(g, "average_gflops"), budget);
     same("budget", number(field(file, "budget"), "average_gflops"), budget);
-    assert_true(x->o.promised.tested_cost < budget);
-    assert_non_null(strstr(x->o.promised.statement, "probability at most 0.2:"));
+    assert_true(x->o.guaranteed.tested_cost < budget);
+    assert_non_null(strstr(x->o.guaranteed.statement, "probability at most 0.2:"));
     json_decref(file);
     calibrated_free(x);
 }
@@ -771,9 +772,28 @@ static void test_outcome(void **unused)
     calibrated_free(x);
 }
 
+/* Every criterion of the runtime has its line, under the name that files give it. */
+static void test_criteria(void **unused)
+{
+    int n = 0;
+
+    (void)unused;
+    for (; criterion_at(n); n++) {
+        const criterion *how = criterion_at(n);
+
+        assert_string_equal(how->name, deer_criterion_name(how->id));
+        assert_ptr_equal(criterion_named(how->name), how);
+        assert_ptr_equal(criterion_of(how->id), how);
+        assert_int_equal(!!how->fit, how->id == DEER_CRITERION_COMBINED);
+    }
+    assert_int_equal(n, DEER_CRITERION_COMBINED + 1);
+    assert_null(criterion_named("none"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_as_cached),
         cmocka_unit_test(test_peak_and_demonstration),
         cmocka_unit_test(test_own_history),

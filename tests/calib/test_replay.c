@@ -14,7 +14,9 @@
 #include "calib/replay/replay.h"
 #include "runtime/base/threads.h"
 #include "runtime/policy/exit_policy.h"
+#include "runtime/thresholds/thresholds_format.h"
 #include "tests/calib/calib_world.h"
+#include "tests/runtime/with_threads.h"
 
 /* Features are cached in float16; actions computed from them differ from the runtime's by that.
  * This policy's head is drawn at random with six times the usual gain, which makes the most of it.
@@ -49,7 +51,7 @@ static int set_up(void **state)
     (void)state;
     world_make(&w, "tests/data/golden_a", EPISODES);
     snprintf(folder, sizeof folder, "%s/cache", w.folder);
-    deer_set_threads(3);
+    with_threads(3);
     ok(replay(&spec, &report, &err));
     assert_int_equal(threads_count(), 3);
     assert_int_equal(report.episodes, EPISODES);
@@ -78,13 +80,13 @@ static const float *action_at(const float *action, int64_t row, int exit_row)
 static int chosen_exit(const float *action, int64_t row, const deer_thresholds *t,
                        const float *last, float value[DEER_MAX_EXITS])
 {
-    exit_trial trial;
+    deer_exit_trial trial;
 
-    exit_trial_begin(&trial, t->criterion, t->score, last, action_at(action, row, 0));
+    deer_exit_trial_begin(&trial, t->criterion, t->score, last, action_at(action, row, 0));
     for (int k = 0;; k++) {
         const float *here = action_at(action, row, k + 1);
 
-        value[k] = exit_trial_next(&trial, here, here[DEER_POSE]);
+        value[k] = deer_exit_trial_next(&trial, here, here[DEER_POSE]);
         if (exit_policy_stop(t, k, value[k]))
             return k;
     }
@@ -116,12 +118,15 @@ static void compare_with_runtime(int e, const deer_thresholds *t, const float *a
     demos *d;
     demo_episode episode;
     deer_session *session;
+    deer_camera camera[2];
     float last[DEER_POSE] = {0};
     bool same = true;
 
     ok(demos_open(w.demos, &d, &err));
     ok(demos_read(d, e, &episode, &err));
-    ok(deer_session_new(model, t, &session, &err));
+    ok(deer_session_new(model, t, NULL, &session, &err));
+    demo_episode_cameras(&episode, &camera[0], &camera[1]);
+    ok(deer_session_set_cameras(session, &camera[0], &camera[1], &err));
     ok(deer_session_set_instruction(session, episode.instruction, &err));
     assert_int_equal(cached->episode[e].tokens, deer_session_tokens(session));
     for (int step = 0; step < episode.steps && same; step++) {
@@ -194,7 +199,7 @@ static void test_cache_is_what_the_runtime_does(void **state)
     int compared = 0;
 
     (void)state;
-    deer_thresholds_fixed(model, cached->exits - 1, &deepest);
+    thresholds_fix(model, cached->exits - 1, &deepest, NULL);
     for (int e = 0; e < EPISODES; e++)
         compare_with_runtime(e, &deepest, cached->action, 2e-5, &compared);
     assert_int_equal(compared, cached->steps);
@@ -244,7 +249,7 @@ static void median_thresholds(deer_thresholds *t)
     calibration_spec spec = {.max_exit = cached->exits - 1};
     calibration p;
 
-    deer_thresholds_fixed(model, cached->exits - 1, t);
+    thresholds_fix(model, cached->exits - 1, t, NULL);
     ok(calibration_make(cached, &spec, NULL, &p, &err));
     for (int k = 0; k < cached->exits - 1; k++) {
         double sum = 0;
@@ -335,7 +340,7 @@ static void test_combined_history(void **state)
     int compared = 0, taken[DEER_MAX_EXITS] = {0};
 
     (void)state;
-    deer_thresholds_fixed(model, cached->exits - 1, &t);
+    thresholds_fix(model, cached->exits - 1, &t, NULL);
     t.criterion = DEER_CRITERION_COMBINED;
     fit(COMBINED_ALL, NULL, 2, t.score);
     ok(calibration_make(cached, &spec, NULL, &p, &err));

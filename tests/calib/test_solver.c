@@ -135,6 +135,104 @@ static void test_not_finite_never_exits(void **state)
     steps_free(&s);
 }
 
+/* 600 steps of four exits; the given shares of them may not leave at the first and second exit. */
+static steps with_gaps(double first, double second)
+{
+    steps s = synthetic(4, 12, 0, 3);
+
+    for (int64_t i = 0; i < s.n; i++) {
+        if ((double)(i * 7919 % s.n) < first * (double)s.n)
+            s.delta[i] = NAN;
+        if ((double)(i * 104729 % s.n) < second * (double)s.n)
+            s.delta[s.n + i] = i % 2 ? NAN : INFINITY;
+    }
+    ok(steps_check(&s, &err));
+    return s;
+}
+
+/* Counted by the rule, with what is no number left out by hand. */
+static double cost_by_hand(const steps *s, const float *tau, int max_exit)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < s->n; i++) {
+        int k = 0;
+
+        while (k < max_exit &&
+               !(isfinite(s->delta[k * s->n + i]) && s->delta[k * s->n + i] <= tau[k]))
+            k++;
+        sum += s->cost[k];
+    }
+    return sum / (double)s->n;
+}
+
+/* In every method a step stays where its delta is no number, the budget is kept counting so, and
+ * thresholds are numbers or never. */
+static void test_gaps_in_every_method(void **state)
+{
+    static const double share[] = {0, 0.3, 0.6, 0.9, 1};
+
+    (void)state;
+    for (int c = 0; c < 25; c++) {
+        steps s = with_gaps(share[c % 5], share[c / 5]);
+        float tau[DEER_MAX_EXITS];
+        double least = steps_cheapest(&s, 3, tau);
+
+        for (int m = SOLVE_COORDINATE; solve_method_name((solve_method)m); m++)
+            for (int i = 0; i < 3; i++) {
+                double budget = least + (1 - least) * (0.1 + 0.35 * i);
+                solve_spec spec = {.budget = budget, .max_exit = 3, .method = (solve_method)m};
+                solution x;
+                deer_status status = solve(&s, &spec, &x, &err);
+
+                if (status == DEER_INFEASIBLE && m >= SOLVE_OFFICIAL_EXP)
+                    continue; /* too few may leave for any of its parameters */
+                ok(status);
+                assert_true(x.found.cost <= budget);
+                assert_true(fabs(cost_by_hand(&s, x.tau, 3) - x.found.cost) < 1e-9);
+                for (int k = 0; k < 3; k++)
+                    assert_true(x.tau[k] < INFINITY);
+            }
+        steps_free(&s);
+    }
+}
+
+/* Not even thresholds of infinity let such steps leave; the least budget counts them; and the
+ * oracle may not take those exits either. */
+static void test_gaps_elsewhere(void **state)
+{
+    steps s = with_gaps(0.5, 0.5);
+    float always[4] = {INFINITY, INFINITY, INFINITY, INFINITY}, tau[4];
+    solve_spec spec = {.max_exit = 3, .method = SOLVE_COORDINATE};
+    double least = steps_cheapest(&s, 3, tau), loss, cost;
+    evaluation e;
+    solution x;
+    grid g;
+
+    (void)state;
+    steps_evaluate(&s, always, 3, &e);
+    assert_true(e.cost == least && least > 0.3);
+    assert_true(fabs(cost_by_hand(&s, always, 3) - least) < 1e-9);
+    ok(grid_make(&s, 3, 1, &g, &err));
+    grid_evaluate(&g, g.levels, &loss, &cost);
+    assert_true(cost == least);
+    grid_free(&g);
+    spec.budget = 0.3; /* enough for the first exit, if all could leave there */
+    assert_int_equal(solve(&s, &spec, &x, &err), DEER_INFEASIBLE);
+    assert_non_null(strstr(err.message, "wherever its delta is a number"));
+    assert_true(isinf(oracle_solve(&s, 3, 0.3).loss));
+    x = solved(&s, least, SOLVE_BEST);
+    assert_true(oracle_solve(&s, 3, least).loss <= x.found.loss + 1e-9);
+    for (int64_t i = 0; i < s.n; i++) /* what may not be taken would lose nothing */
+        for (int k = 0; k < 4; k++)
+            s.loss[k * s.n + i] = k == 3 || !isnan(s.delta[k * s.n + i]);
+    s.loss[3 * s.n] = 1;
+    for (int64_t i = 0; i < s.n; i++)
+        s.loss[2 * s.n + i] = 1;
+    assert_true(oracle_solve(&s, 3, 1).loss == 1);
+    steps_free(&s);
+}
+
 static void test_bad_columns_are_refused(void **state)
 {
     steps s = blank(3, 2);
@@ -521,6 +619,8 @@ int main(void)
         cmocka_unit_test(test_evaluator_equals_the_rule),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_not_finite_never_exits),
+        cmocka_unit_test(test_gaps_in_every_method),
+        cmocka_unit_test(test_gaps_elsewhere),
         cmocka_unit_test(test_bad_columns_are_refused),
         cmocka_unit_test(test_select_keeps_whole_episodes),
         cmocka_unit_test(test_grid_equals_thresholds),

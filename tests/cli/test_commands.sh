@@ -213,7 +213,7 @@ record="$build/deer-sim record --tasks lift_red,press_button --episodes 2"
     nowhere 1 . $record --out "$files/none/new.h5"
     usage $record --out "$files/new.h5" --tasks juggle
     usage $record
-    nowhere 2 '--episodes must be 1 to 1000000, not 0' $record --out "$files/new.h5" --episodes 0
+    nowhere 2 '--episodes must be 1 to 1000000, not 0' "$build/deer-sim" record --out "$files/new.h5" --episodes 0
     nowhere 2 '--workers must be 1 to 1024, not 0' $record --out "$files/new.h5" --workers 0
     nowhere 2 '--row must be 1 to 5, not 6' $record --out "$files/new.h5" --row 6
     nowhere 2 '--keep-steps must be 1 to 60, not 0' $record --out "$files/new.h5" --keep-steps 0
@@ -373,11 +373,11 @@ if [ -e "$model" ]; then
     ok "$calib" replay --model "$model" --demos "$demos" --cache "$cache" # nothing left to do
     fails 1 . "$calib" replay --model "$a" --demos "$demos" --cache "$cache"
     ok "$calib" solve --cache "$cache" $budget --out "$files/t.json"
-    json 'deer_thresholds tau promise' cat "$files/t.json"
+    json 'deer_thresholds tau expected' cat "$files/t.json"
     json "tau average_cost peak_cost loss exit_fraction baseline_loss oracle_loss gap_closed evaluations
         seconds guarantee criterion history" "$calib" solve --cache "$cache" $budget \
         --out "$files/t.json" --json
-    json 'tau loss promised budget_kept' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
+    json 'tau loss expected budget_kept' "$calib" check --cache "$cache" --thresholds "$files/t.json" --json
     ok "$calib" --model "$model" --demos "$demos" $budget --out "$files/short.json"
     ! grep -q deer-calib- "$out" || wrong "it names a folder that is gone"
     grep -q "^$demos: 4 episodes" "$err" || wrong "the demonstrations are not named"
@@ -396,24 +396,24 @@ if [ -e "$model" ]; then
     done
     bad_thresholds "$calib" check --cache "$cache" --thresholds
     fails 1 'another model' "$calib" check --cache "$cache" --thresholds "$files/a.json"
-    json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
+    json 'expected exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/t.json" --json
     ok "$build/deer-run" episode --model "$model" --demos "$demos" --instruction 'lift the red zzz'
     grep -q '1 of 1 instructions have words that the model does not know' "$err" || wrong 'no warning'
-    # A promised share of full depth is of the episodes solved on, whose instructions are others.
+    # A guaranteed share of full depth is of the episodes solved on, whose instructions are others.
     ok "$build/tests/report_cache" "$model" "$files/made" 40 10
     share="$calib solve --cache $files/made --history full --scope llm --avg-fraction 0.6 --json"
     ok $share
     budget_of_all=$(grep '"budget"' "$out")
     ok $share --confidence 0.9
-    grep -q '"p_budget"' "$out" || wrong "nothing was promised"
+    grep -q '"p_budget"' "$out" || wrong "nothing was guaranteed"
     ! grep -q "$budget_of_all" "$out" || wrong "held-out episodes chose the budget"
     # The combined criterion: from the cache to the robot.
     combined="$calib solve --cache $cache --criterion combined"
     ok $combined $budget --frontier "$files/f.json" --frontier-points 3 --out "$files/s.json"
     json 'criterion score tau dial' cat "$files/s.json"
-    json 'tau loss promised budget_kept' "$calib" check --cache "$cache" --thresholds "$files/s.json" --json
-    json 'promise exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
+    json 'tau loss expected budget_kept' "$calib" check --cache "$cache" --thresholds "$files/s.json" --json
+    json 'expected exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/s.json" --budget 0.005 --json
     json 'success rollouts' "$build/deer-sim" eval --model "$model" --thresholds "$files/s.json" \
         --tasks press_button --episodes 1 --seed 77 --split unseen --json

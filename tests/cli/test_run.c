@@ -15,6 +15,7 @@
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/run_policy.h"
 #include "runtime/import/official.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 static void test_quantiles(void **state)
 {
@@ -109,7 +110,7 @@ static void save_thresholds(const char *model_path, int max_exit)
     deer_thresholds t;
 
     assert_int_equal(deer_model_open(model_path, DEER_ALL_EXITS, &model, &err), DEER_OK);
-    deer_thresholds_fixed(model, max_exit, &t);
+    thresholds_fix(model, max_exit, &t, NULL);
     for (int k = 0; k < max_exit; k++)
         t.tau[k] = 0.1f;
     assert_int_equal(deer_thresholds_save(thresholds, deer_model_config(model), &t, &err), DEER_OK);

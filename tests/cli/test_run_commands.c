@@ -24,6 +24,7 @@
 #include "datasets/demos/demos.h"
 #include "runtime/base/file.h"
 #include "runtime/import/official.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 enum { DEMOS = 3, STEPS = 6, SIDE = 40, MOST_ARGUMENTS = 24, FILE_LIMIT = 64 << 20 };
 
@@ -134,7 +135,7 @@ static void write_thresholds(const char *model_path, const char *to)
     deer_thresholds t;
 
     assert_int_equal(deer_model_open(model_path, DEER_ALL_EXITS, &model, &err), DEER_OK);
-    deer_thresholds_fixed(model, 2, &t);
+    thresholds_fix(model, 2, &t, NULL);
     t.tau[0] = 0.06f;
     t.tau[1] = 0.09f;
     t.promise.average_llm_gflops = 0.002;
@@ -508,14 +509,17 @@ static void exits_by_library(const char *demo, int exits[STEPS])
     deer_model *model;
     deer_session *session;
     deer_thresholds t;
+    deer_camera camera[2];
     demo_episode e;
     demos *d;
 
     assert_int_equal(demos_open(in_folder("demos.h5"), &d, &err), DEER_OK);
     assert_int_equal(demos_read(d, demos_find(d, demo), &e, &err), DEER_OK);
     assert_int_equal(deer_model_open(in_folder("model"), DEER_ALL_EXITS, &model, &err), DEER_OK);
-    assert_int_equal(deer_thresholds_load(in_folder("t.json"), model, &t, &err), DEER_OK);
-    assert_int_equal(deer_session_new(model, &t, &session, &err), DEER_OK);
+    assert_int_equal(thresholds_read(in_folder("t.json"), model, &t, &err), DEER_OK);
+    assert_int_equal(deer_session_new(model, &t, NULL, &session, &err), DEER_OK);
+    demo_episode_cameras(&e, &camera[0], &camera[1]);
+    assert_int_equal(deer_session_set_cameras(session, &camera[0], &camera[1], &err), DEER_OK);
     assert_int_equal(deer_session_set_instruction(session, e.instruction, &err), DEER_OK);
     for (int i = 0; i < STEPS; i++) {
         deer_observation seen = demo_episode_observation(&e, i);
@@ -547,7 +551,7 @@ static void test_episode_under_thresholds(void **state)
                            in_folder("t.json"), "--demos", in_folder("demos.h5"), "--demo",
                            "demo_1", "--json", NULL);
     json_t *episode = json_array_get(json_object_get(root, "episodes"), 0);
-    json_t *steps = json_object_get(episode, "step"), *promise = json_object_get(root, "promise");
+    json_t *steps = json_object_get(episode, "step"), *expected = json_object_get(root, "expected");
     int exits[STEPS], taken[3] = {0};
     double total = 0;
     deer_cost cost;
@@ -571,7 +575,7 @@ static void test_episode_under_thresholds(void **state)
         json_t *fraction = json_array_get(json_object_get(root, "exit_fraction"), k);
         assert_true(fabs(json_number_value(fraction) - (double)taken[k] / STEPS) < 1e-6);
     }
-    assert_true(number(promise, "average_llm_gflops") == 0.002);
+    assert_true(number(expected, "average_llm_gflops") == 0.002);
     json_decref(root);
 }
 
@@ -586,7 +590,7 @@ static void test_episode_at_fixed_exit(void **state)
     assert_true(number(root, "steps") == DEMOS * STEPS);
     assert_int_equal(json_array_size(fraction), 2);
     assert_true(json_number_value(json_array_get(fraction, 1)) == 1);
-    assert_true(json_is_null(json_object_get(root, "promise")));
+    assert_true(json_is_null(json_object_get(root, "expected")));
     assert_null(json_object_get(root, "profile"));
     json_decref(root);
 }

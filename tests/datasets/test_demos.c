@@ -177,12 +177,16 @@ static void test_observation_points_into_episode(void **state)
 {
     demo_episode e = make_episode(0, STEPS);
     deer_observation o = demo_episode_observation(&e, 3);
+    deer_camera one, other;
 
     (void)state;
-    assert_ptr_equal(o.static_view.rgb, e.static_rgb + 3 * HEIGHT * WIDTH * 3);
-    assert_ptr_equal(o.gripper_view.rgb, e.gripper_rgb + 3 * WRIST * WRIST * 3);
-    assert_int_equal(o.static_view.height, HEIGHT);
-    assert_int_equal(o.static_view.width, WIDTH);
+    assert_ptr_equal(o.static_view.pixels, e.static_rgb + 3 * HEIGHT * WIDTH * 3);
+    assert_ptr_equal(o.gripper_view.pixels, e.gripper_rgb + 3 * WRIST * WRIST * 3);
+    assert_int_equal(o.static_view.bytes, 3 * HEIGHT * WIDTH);
+    assert_int_equal(o.gripper_view.bytes, 3 * WRIST * WRIST);
+    demo_episode_cameras(&e, &one, &other);
+    assert_true(one.height == HEIGHT && one.width == WIDTH);
+    assert_true(other.height == WRIST && other.width == WRIST);
     demo_episode_free(&e);
 }
 

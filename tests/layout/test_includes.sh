@@ -12,12 +12,12 @@ cat >"$rules" <<'END'
 runtime/base        runtime/deer.h
 runtime/kernels     runtime/deer.h runtime/base/
 runtime/text        runtime/deer.h runtime/base/
-runtime/model       runtime/deer.h runtime/base/ runtime/kernels/ runtime/text/
-runtime/thresholds  runtime/deer.h runtime/deer_drift.h runtime/base/
+runtime/model       runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/
+runtime/thresholds  runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/
 runtime/policy      runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/ runtime/model/ runtime/thresholds/
-runtime/import      runtime/deer.h runtime/base/ runtime/model/
-runtime             runtime/deer.h
-budgets/cost        runtime/deer.h runtime/base/ runtime/model/arch.h runtime/model/config.h
+runtime/import      runtime/deer.h runtime/base/ runtime/text/ runtime/model/
+runtime             runtime/deer.h deer.h
+budgets/cost        runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/model/arch.h runtime/model/config.h
 budgets/machines    runtime/deer.h runtime/base/ budgets/cost/
 budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
 datasets/demos      runtime/deer.h runtime/base/ runtime/import/
@@ -28,15 +28,9 @@ reports             runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h ru
 END
 
 # FILE INCLUDE: allowed all the same.
-#   stage_log.h names the stages of a session that is being measured;
-#   cache_manifest.c keeps a model's configuration as a model file does;
-#   the other three decide where to stop as a session does.
+#   stage_log.h names the stages of a session that is being measured.
 cat >>"$rules" <<'END'
 budgets/measure/stage_log.h   runtime/policy/profile.h
-calib/cache/cache_manifest.c  runtime/model/config.h
-calib/criterion/combined.c    runtime/policy/exit_policy.h
-calib/problem/calibration.c   runtime/policy/exit_policy.h
-calib/replay/history.c        runtime/policy/exit_policy.h
 END
 
 git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 'reports/*.[ch]' |
@@ -50,6 +44,7 @@ git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 
         }
     }
     function folder_of(path) { sub(/\/[^\/]*$/, "", path); return path }
+    function cli_of(path) { sub(/\/cli\/.*/, "/cli/", path); return path }
     function allowed(from, to,   folder, i) {
         for (folder = folder_of(from); !(folder in count); folder = folder_of(folder))
             if (folder !~ /\//) return 0
@@ -61,7 +56,7 @@ git ls-files 'runtime/*.[ch]' 'budgets/*.[ch]' 'datasets/*.[ch]' 'calib/*.[ch]' 
         split($0, part, ":")
         file = part[1]; split($0, quoted, "\""); to = quoted[2]
         if (to !~ /\//) to = folder_of(file) "/" to # beside it
-        if (folder_of(file) == folder_of(to)) next
+        if (folder_of(file) == folder_of(to) || (file ~ /\/cli\// && cli_of(file) == cli_of(to))) next
         if (to !~ /\/cli\// && (file ~ /\/cli\// || allowed(file, to))) next
         if (file ~ /\/cli\// && to ~ /^runtime\/cli\/tool\.h$/) next # what every program shares
         if ((file " " to) in exception) { used[file " " to] = 1; next }

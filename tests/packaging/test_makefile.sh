@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 failures=0
 MAKEFLAGS=
 export MAKEFLAGS
-unset CI
+unset CI BUILD
 object=$work/b/runtime/base/error.o
 
 wrong() {

@@ -15,6 +15,7 @@
 
 #include "calib/cache/cache.h"
 #include "runtime/base/random.h"
+#include "runtime/deer_replay.h"
 
 static uint64_t state = 7;
 

@@ -12,6 +12,7 @@
 
 #include "runtime/base/random.h"
 #include "runtime/deer_drift.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 enum { REFERENCE = 120, KINDS = 6, STEPS = 15 };
 
@@ -52,7 +53,7 @@ static void play(deer_drift *watch, double hard, double *exits, double *deltas)
         *exits += a.exit;
         *deltas += (double)a.delta[0];
         if (watch)
-            deer_drift_step(watch, &a);
+            deer_drift_step(watch, &a, NULL);
     }
 }
 
@@ -61,6 +62,7 @@ static void calibrate(deer_thresholds *t)
     memset(t, 0, sizeof *t);
     t->exits = 3;
     t->max_exit = 2;
+    t->steps_per_stage = 1;
     t->reference.episodes = REFERENCE;
     for (int k = 0; k < 3; k++)
         t->promise.exit_fraction[k] = 1.0 / 3;
@@ -181,7 +183,7 @@ static void test_unmeasured_episodes_are_no_evidence(void **state)
     t.reference.mean_delta[REFERENCE - 1] = 1e6f;
     assert_int_equal(deer_drift_new(&t, &watch, &error), DEER_OK);
     for (int i = 0; i < 200; i++) {
-        deer_drift_step(watch, &a);
+        deer_drift_step(watch, &a, NULL);
         assert_int_equal(deer_drift_end_episode(watch, kind_name(0), &report, &error), DEER_OK);
     }
     assert_true(report.evidence < 2 && !report.drifted);

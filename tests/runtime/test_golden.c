@@ -24,7 +24,9 @@
 #include "datasets/demos/hdf5_io.h"
 #include "runtime/base/half.h"
 #include "runtime/import/official.h"
+#include "runtime/policy/backend_cpu.h"
 #include "runtime/policy/session.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 #define HIDDEN_TOLERANCE 5e-5
 #define POSE_TOLERANCE 3e-5
@@ -149,7 +151,7 @@ static void read_thresholds(episode *e, deer_thresholds *t)
     int n = attribute_numbers(e->file, e->name, "thresholds", tau, DEER_MAX_EXITS);
 
     attribute_numbers(e->file, e->name, "steps_per_stage", &stages, 1);
-    deer_thresholds_fixed(e->model, n - 1, t);
+    thresholds_fix(e->model, n - 1, t, NULL);
     t->steps_per_stage = (int)stages;
     for (int k = 0; k + 1 < n; k++)
         t->tau[k] = (float)tau[k];
@@ -181,7 +183,7 @@ static uint8_t *pixels_of(const array *a)
 /* Vision and media tokens of the step just looked at. */
 static void compare_backbone(episode *e, const array *vit, const array *media)
 {
-    const backbone_scratch *s = &e->looking->backbone;
+    const backbone_scratch *s = &((const cpu_work *)e->looking->work)->backbone;
     const float *class_token = s->tokens;
 
     for (int view = 0; view < 2; view++) {
@@ -200,12 +202,12 @@ static void compare_full_depth(episode *e, const float *pooled, const array *pos
     int exits = e->config->exits, d = e->config->d_model;
     float previous[DEER_POSE], mine[DEER_POSE], gripper, distance;
 
-    deer_head_evaluate(e->head, 1, pooled, e->acting->h, e->acting->c, NULL, NULL, previous,
-                       &gripper);
+    deer_head_evaluate(e->head, 1, pooled, deer_session_lstm_h(e->acting),
+                       deer_session_lstm_c(e->acting), NULL, NULL, previous, &gripper, NULL);
     compare(POSE, previous, prev->data + (size_t)e->t * DEER_POSE, DEER_POSE);
     for (int k = 0; k < exits; k++) {
-        deer_head_evaluate(e->head, 1, pooled + (k + 1) * d, e->acting->h, e->acting->c, NULL, NULL,
-                           mine, &gripper);
+        deer_head_evaluate(e->head, 1, pooled + (k + 1) * d, deer_session_lstm_h(e->acting),
+                           deer_session_lstm_c(e->acting), NULL, NULL, mine, &gripper, NULL);
         distance = deer_criterion_delta(DEER_CRITERION_L2, mine, previous);
         memcpy(previous, mine, sizeof previous);
         compare(POSE, mine, pose->data + (size_t)e->t * pose->row + k * DEER_POSE, DEER_POSE);
@@ -264,9 +266,18 @@ static bool full_depth_exits_are_the_models(const episode *e)
 
 static deer_observation seen_at(const array views[2], uint8_t *const rgb[2], size_t t)
 {
-    return (deer_observation){
-        {rgb[0] + t * views[0].row, (int)views[0].size[1], (int)views[0].size[2]},
-        {rgb[1] + t * views[1].row, (int)views[1].size[1], (int)views[1].size[2]}};
+    return (deer_observation){{rgb[0] + t * views[0].row, views[0].row},
+                              {rgb[1] + t * views[1].row, views[1].row}};
+}
+
+static void set_cameras(episode *e, const array views[2])
+{
+    deer_camera camera[2];
+
+    for (int i = 0; i < 2; i++)
+        camera[i] = (deer_camera){.height = (int)views[i].size[1], .width = (int)views[i].size[2]};
+    ok(deer_session_set_cameras(e->acting, &camera[0], &camera[1], &error));
+    ok(deer_session_set_cameras(e->looking, &camera[0], &camera[1], &error));
 }
 
 /* An episode before this one, of which nothing may remain once the instruction is given again. */
@@ -291,9 +302,9 @@ static void look_through(episode *e, const deer_observation *seen, float *pooled
     for (int layer = 0; layer <= c->exit_layers[c->exits - 1]; layer++) {
         session_layer(s, layer);
         if (layer == c->exit_layers[0] - 1)
-            max_pool(pooled, s->backbone.hidden, s->tokens, d);
+            max_pool(pooled, s->on->hidden(s->work), s->tokens, d);
         if (layer == c->exit_layers[next])
-            max_pool(pooled + (long)++next * d, s->backbone.hidden, s->tokens, d);
+            max_pool(pooled + (long)++next * d, s->on->hidden(s->work), s->tokens, d);
     }
 }
 
@@ -322,6 +333,7 @@ static void run_steps(episode *e)
     pooled_official = floats_at(e->file, e->path, e->name, "full_depth/pooled");
     rgb[0] = pixels_of(&views[0]);
     rgb[1] = pixels_of(&views[1]);
+    set_cameras(e, views);
     play_before(e, views, rgb);
     for (e->t = 0; (hsize_t)e->t < out[0].size[0]; e->t++) {
         deer_observation seen = seen_at(views, rgb, (size_t)e->t);
@@ -356,9 +368,9 @@ static void run_episode(const deer_model *model, hid_t file, const char *path, c
     snprintf(e.path, sizeof e.path, "%s", path);
     snprintf(e.name, sizeof e.name, "%s", name);
     read_thresholds(&e, &thresholds);
-    ok(deer_session_new(model, &thresholds, &e.acting, &error));
-    ok(deer_session_new(model, &thresholds, &e.looking, &error));
-    ok(deer_head_new(model, 1, &e.head, &error));
+    ok(deer_session_new(model, &thresholds, NULL, &e.acting, &error));
+    ok(deer_session_new(model, &thresholds, NULL, &e.looking, &error));
+    ok(deer_head_new(model, 1, NULL, &e.head, &error));
     set_tokens(&e);
     e.hidden = floats_at(file, path, name, "full_depth/hidden");
     e.looking->observe = observe;
@@ -387,10 +399,10 @@ static void compare_pixels(const deer_model *model, hid_t file, const char *path
         size_t n = official.row * official.size[0];
         float *mine = malloc(n * sizeof *mine);
         image_plan plan = {0};
-        deer_image image = {bytes, (int)rgb.size[1], (int)rgb.size[2]};
+        deer_camera camera = {.height = (int)rgb.size[1], .width = (int)rgb.size[2]};
         assert_int_equal(n, 3 * c->image_size * c->image_size);
-        ok(image_plan_prepare(&plan, image.height, image.width, c->image_size, &error));
-        image_preprocess(&plan, &image, c->image_mean, c->image_std, mine);
+        ok(image_plan_prepare(&plan, &camera, c->image_size, &error));
+        image_preprocess(&plan, bytes, c->image_mean, c->image_std, mine);
         compare(PIXELS, mine, official.data, n);
         assert_memory_equal(mine, official.data, n * sizeof *mine);
         image_plan_free(&plan);

@@ -11,10 +11,13 @@
 #include <cmocka.h>
 
 #include "runtime/base/half.h"
+#include "runtime/base/tau.h"
 #include "runtime/deer.h"
 #include "runtime/kernels/isa.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
+#include "runtime/thresholds/thresholds_format.h"
+#include "tests/runtime/with_threads.h"
 
 /* float32 sums of up to 300 values of size 1: relative noise about 300 * 6e-8. */
 static const float tolerance = 2e-5f;
@@ -219,11 +222,11 @@ static void test_linear_is_reproducible(void **state)
         for (int s = 0; s < sets; s++) {
             bool fused = GENERIC_IS_FUSED || s < sets - 1;
             isa_use(list[s]);
-            deer_set_threads(1);
+            with_threads(1);
             linear(&ws, type || !fused || s == 0 ? z : y, x, &t.layer, M);
             if (type == WEIGHT_F32 && fused && s > 0)
                 assert_memory_equal(y, z, M * N * sizeof *y);
-            deer_set_threads(MOST_THREADS);
+            with_threads(MOST_THREADS);
             linear(&ws, y, x, &t.layer, M);
             assert_memory_equal(y, z, M * N * sizeof *y);
             for (int i = 0; i < M; i++) {
@@ -560,22 +563,35 @@ static void test_score_of_delta_is_delta(void **state)
 
     (void)state;
     for (int i = 0; i < TRIALS; i++) {
-        exit_trial l2, score, power;
+        deer_exit_trial l2, score, power;
         double at[DEER_SIGNALS] = {[DEER_SIGNAL_DELTA] = (double)0.01f};
         float delta, value, tau = exit_score(&powers, at);
 
         draw_pose(&random, before, pose);
-        exit_trial_begin(&l2, DEER_CRITERION_L2, NULL, rest, before);
-        exit_trial_begin(&score, DEER_CRITERION_COMBINED, &same, rest, before);
-        exit_trial_begin(&power, DEER_CRITERION_COMBINED, &powers, rest, before);
-        delta = exit_trial_next(&l2, pose, 0.5f);
-        value = exit_trial_next(&score, pose, 0.5f);
+        deer_exit_trial_begin(&l2, DEER_CRITERION_L2, NULL, rest, before);
+        deer_exit_trial_begin(&score, DEER_CRITERION_COMBINED, &same, rest, before);
+        deer_exit_trial_begin(&power, DEER_CRITERION_COMBINED, &powers, rest, before);
+        delta = deer_exit_trial_next(&l2, pose, 0.5f);
+        value = deer_exit_trial_next(&score, pose, 0.5f);
         assert_true(delta > 1e-6f && value == delta);
-        assert_int_equal(exit_trial_next(&power, pose, 0.5f) <= tau, delta <= 0.01f);
+        assert_int_equal(deer_exit_trial_next(&power, pose, 0.5f) <= tau, delta <= 0.01f);
         stops += delta <= 0.01f;
         memcpy(before, pose, sizeof before);
     }
     assert_true(stops > TRIALS / 10 && stops < TRIALS * 9 / 10);
+}
+
+/* What is no finite number stops nowhere but at the deepest exit, whatever its threshold is. */
+static void test_only_numbers_stop(void **state)
+{
+    const deer_thresholds t = {.max_exit = 1, .tau = {INFINITY, INFINITY}};
+
+    (void)state;
+    assert_true(exit_policy_stop(&t, 0, 1e30f));
+    assert_false(exit_policy_stop(&t, 0, NAN));
+    assert_false(exit_policy_stop(&t, 0, INFINITY));
+    assert_true(exit_policy_stop(&t, 1, NAN));
+    assert_true(tau_stops(0.5f, 0.5f) && !tau_stops(0.5f, -INFINITY));
 }
 
 static double rms(const float *p, const float *q)
@@ -594,14 +610,14 @@ static void test_signals(void **state)
     float p[4][DEER_POSE], done[DEER_POSE] = {0.1f, -0.2f, 0.3f, 0, 0.5f, 0};
     deer_score score[3] = {{0}};
     unsigned random = 9;
-    exit_trial t;
+    deer_exit_trial t;
 
     (void)state;
     for (int i = 0; i < 4; i++)
         draw_pose(&random, i ? p[i - 1] : rest, p[i]);
-    exit_trial_begin(&t, DEER_CRITERION_COMBINED, score, done, p[0]);
+    deer_exit_trial_begin(&t, DEER_CRITERION_COMBINED, score, done, p[0]);
     for (int k = 0; k < 3; k++) {
-        assert_true(exit_trial_next(&t, p[k + 1], 0.7f) == 1); /* exp(0) */
+        assert_true(deer_exit_trial_next(&t, p[k + 1], 0.7f) == 1); /* exp(0) */
         assert_true(fabs(t.signal[DEER_SIGNAL_DELTA] - rms(p[k + 1], p[k])) < 1e-6);
         assert_true(fabs(t.signal[DEER_SIGNAL_TURN] - rms(p[k + 1], done)) < 1e-6);
         assert_true(fabs(t.signal[DEER_SIGNAL_MARGIN] - 0.2) < 1e-6);
@@ -630,11 +646,11 @@ static void test_score_of_no_number(void **state)
             }
     for (int i = 0; i < 3; i++) { /* from the pose, through a whole trial */
         deer_score score = {.weight = {-1, 1}};
-        exit_trial t;
+        deer_exit_trial t;
         float pose[DEER_POSE] = {0.1f, bad[i]}, pseudo[DEER_POSE] = {0}, done[DEER_POSE] = {0};
 
-        exit_trial_begin(&t, DEER_CRITERION_COMBINED, &score, done, pseudo);
-        assert_true(isnan(exit_trial_next(&t, pose, 0.9f)));
+        deer_exit_trial_begin(&t, DEER_CRITERION_COMBINED, &score, done, pseudo);
+        assert_true(isnan(deer_exit_trial_next(&t, pose, 0.9f)));
     }
 }
 
@@ -656,6 +672,7 @@ int main(void)
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_exit_policy),
         cmocka_unit_test(test_score_of_delta_is_delta),
+        cmocka_unit_test(test_only_numbers_stop),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_score_of_no_number),
     };

@@ -7,12 +7,14 @@
 
 #include "runtime/base/file.h"
 #include "runtime/policy/session.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 /* Counts allocations, to show that a step makes none. The sanitizers bring their own malloc. */
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    __has_feature(address_sanitizer)
 #define COUNTS_ALLOCATIONS 0
 static long allocations;
 #else
@@ -66,15 +68,20 @@ static void shoot(film *f, unsigned seed)
 
 static deer_observation frame(const film *f, int t)
 {
-    return (deer_observation){{f->rgb[t][0], SIDE, SIDE}, {f->rgb[t][1], SIDE, SIDE}};
+    return (deer_observation){{f->rgb[t][0], sizeof f->rgb[t][0]},
+                              {f->rgb[t][1], sizeof f->rgb[t][1]}};
 }
+
+static const deer_camera camera = {.width = SIDE, .height = SIDE};
+static const deer_session_options cameras = {
+    .size = sizeof cameras, .static_view = {SIDE, SIDE, 0, 0}, .gripper_view = {SIDE, SIDE, 0, 0}};
 
 /* Thresholds up to an exit, where the one before it is taken up to tau. */
 static deer_thresholds up_to(const deer_model *of, int exit, float tau)
 {
     deer_thresholds t;
 
-    deer_thresholds_fixed(of, exit, &t);
+    thresholds_fix(of, exit, &t, NULL);
     if (exit)
         t.tau[0] = tau;
     return t;
@@ -84,7 +91,7 @@ static deer_session *session_of(const deer_model *of, const deer_thresholds *t)
 {
     deer_session *session;
 
-    ok(deer_session_new(of, t, &session, &error));
+    ok(deer_session_new(of, t, &cameras, &session, &error));
     ok(deer_session_set_tokens(session, ids, 4, &error));
     return session;
 }
@@ -121,7 +128,7 @@ static void *run(void *argument)
     deer_error err;
     void *failed = NULL;
 
-    if (deer_session_new(model, &t, &session, &err))
+    if (deer_session_new(model, &t, &cameras, &session, &err))
         return p;
     if (deer_session_set_tokens(session, ids, 4, &err))
         failed = p;
@@ -205,7 +212,7 @@ static void test_reset_forgets(void **state)
         if (round == 2)
             ok(deer_session_set_tokens(session, ids, 4, &error));
         else
-            deer_session_reset(session);
+            deer_session_reset(session, NULL);
         for (int i = 0; i < STEPS; i++) {
             again = step(session, &f, i);
             assert_same(&again, &first[i]);
@@ -242,13 +249,13 @@ static void test_combined_remembers(void **state)
     session = session_of(model, &t);
     for (int i = 0; i < STEPS; i++) {
         if (i == 2)
-            assert_int_equal(deer_step(session, &blind, &a, &error), DEER_FAILED);
+            assert_int_equal(deer_step(session, &blind, &a, &error), DEER_USAGE);
         if (i == 3)
             ok(deer_session_set_thresholds(session, &other, &error));
         if (i == 4)
             ok(deer_session_set_thresholds(session, &t, &error));
         if (i == 5) {
-            deer_session_reset(session);
+            deer_session_reset(session, NULL);
             memset(done, 0, sizeof done);
         }
         a = step(session, &f, i);
@@ -277,7 +284,7 @@ static void test_reset_forgets_the_step_before(void **state)
         t.tau[0] += step(session, &f, i).delta[0] / STEPS;
     ok(deer_session_set_thresholds(session, &t, &error));
     for (int round = 0; round < 3; round++) {
-        deer_session_reset(session);
+        deer_session_reset(session, NULL);
         for (int i = 0; i < STEPS; i++) {
             again = step(session, &f, i);
             first[i] = round ? first[i] : again;
@@ -290,7 +297,7 @@ static void test_reset_forgets_the_step_before(void **state)
     deer_session_free(session);
 }
 
-/* A camera may change its resolution from step to step. */
+/* Cameras may change their resolution between steps. */
 static void test_image_sizes_change(void **state)
 {
     deer_thresholds t = up_to(model, LAST, -INFINITY);
@@ -301,9 +308,13 @@ static void test_image_sizes_change(void **state)
     (void)state;
     shoot(&f, 4);
     for (int side = SIDE; side > 0; side -= 13) {
-        deer_observation seen = {{f.rgb[0][0], side, SIDE}, {f.rgb[0][1], SIDE, side}};
+        size_t bytes = 3 * (size_t)side * SIDE;
+        deer_observation seen = {{f.rgb[0][0], bytes}, {f.rgb[0][1], bytes}};
+        deer_camera low = {.width = SIDE, .height = side}, narrow = {.width = side, .height = SIDE};
         fresh = session_of(model, &t);
-        deer_session_reset(changing);
+        ok(deer_session_set_cameras(changing, &low, &narrow, &error));
+        ok(deer_session_set_cameras(fresh, &low, &narrow, &error));
+        deer_session_reset(changing, NULL);
         ok(deer_step(changing, &seen, &a, &error));
         ok(deer_step(fresh, &seen, &b, &error));
         assert_same(&a, &b);
@@ -329,7 +340,7 @@ static void test_prefix_acts_the_same(void **state)
         deer_action x = step(a, &f, i), y = step(b, &f, i);
         assert_same(&x, &y);
     }
-    assert_int_equal(deer_session_new(prefix, &deeper, &none, &error), DEER_FAILED);
+    assert_int_equal(deer_session_new(prefix, &deeper, NULL, &none, &error), DEER_FAILED);
     says("do not fit a model opened up to exit 0");
     assert_null(none);
     deer_session_free(a);
@@ -410,20 +421,23 @@ static void test_features_are_what_a_step_sees(void **state)
 
     (void)state;
     shoot(&f, 5);
-    ok(deer_head_new(model, 1, &head, &error));
-    ok(deer_batch_new(model, 1, &looking, &error));
+    ok(deer_head_new(model, 1, NULL, &head, &error));
+    ok(deer_batch_new(model, 1, NULL, &looking, &error));
     ok(deer_batch_set_tokens(looking, ids, 4, &error));
+    ok(deer_batch_set_cameras(looking, &camera, &camera, &error));
     for (int i = 0; i < STEPS; i++) {
         deer_observation seen = frame(&f, i);
         const float *h = deer_session_lstm_h(acting), *cell = deer_session_lstm_c(acting);
         float delta[SMALL_EXITS], gripper;
         deer_action a;
+        int32_t ran;
         ok(deer_batch_add(looking, &seen, &error));
-        assert_int_equal(deer_batch_run(looking, pooled), 1);
-        deer_head_evaluate(head, 1, pooled, h, cell, NULL, NULL, before, &gripper);
+        ok(deer_batch_run(looking, pooled, &ran, &error));
+        assert_int_equal(ran, 1);
+        deer_head_evaluate(head, 1, pooled, h, cell, NULL, NULL, before, &gripper, NULL);
         for (int k = 0; k < SMALL_EXITS; k++) {
             deer_head_evaluate(head, 1, pooled + (size_t)(k + 1) * d, h, cell, NULL, NULL, pose,
-                               &gripper);
+                               &gripper, NULL);
             delta[k] = deer_criterion_delta(DEER_CRITERION_L2, pose, before);
             memcpy(before, pose, sizeof before);
         }
@@ -452,20 +466,25 @@ static void look(int together, float *pooled)
 {
     size_t each = (SMALL_EXITS + 1) * (size_t)deer_model_config(model)->d_model;
     deer_batch *batch;
+    int32_t ran;
     film f;
 
     shoot(&f, 8);
-    ok(deer_batch_new(model, together, &batch, &error));
+    ok(deer_batch_new(model, together, NULL, &batch, &error));
+    ok(deer_batch_set_cameras(batch, &camera, &camera, &error));
     for (int i = 0; i < STEPS; i++) {
         deer_observation seen = frame(&f, i);
         ok(deer_batch_set_tokens(batch, said[i], said_count[i], &error));
         assert_int_equal(deer_batch_tokens(batch), said_count[i]);
         ok(deer_batch_add(batch, &seen, &error));
-        if (deer_batch_count(batch) == together || i == STEPS - 1)
-            pooled += (size_t)deer_batch_run(batch, pooled) * each;
+        if (deer_batch_count(batch) == together || i == STEPS - 1) {
+            ok(deer_batch_run(batch, pooled, &ran, &error));
+            pooled += (size_t)ran * each;
+        }
         assert_true(deer_batch_count(batch) < together);
     }
-    assert_int_equal(deer_batch_run(batch, pooled), 0);
+    ok(deer_batch_run(batch, pooled, &ran, &error));
+    assert_int_equal(ran, 0);
     deer_batch_free(batch);
 }
 
@@ -490,24 +509,28 @@ static void test_batches_do_not_mix(void **state)
 static void test_bad_batches(void **state)
 {
     static const uint8_t rgb[3];
-    deer_observation seen = {{rgb, 1, 1}, {rgb, 1, 1}}, blind = {{rgb, 1, 1}, {NULL, 1, 1}};
+    deer_observation seen = {{rgb, 3}, {rgb, 3}}, blind = {{rgb, 3}, {NULL, 3}},
+                     cut = {{rgb, 3}, {rgb, 2}};
+    const deer_camera pixel = {.width = 1, .height = 1};
     deer_batch *batch;
 
     (void)state;
-    assert_int_equal(deer_batch_new(model, 0, &batch, &error), DEER_FAILED);
+    assert_int_equal(deer_batch_new(model, 0, NULL, &batch, &error), DEER_USAGE);
     says("batch of 0");
     assert_null(batch);
-    ok(deer_batch_new(model, 1, &batch, &error));
-    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_FAILED);
+    ok(deer_batch_new(model, 1, NULL, &batch, &error));
+    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_USAGE);
     says("no instruction");
-    assert_int_equal(deer_batch_set_tokens(batch, (int32_t[]){SMALL_VOCAB}, 1, &error),
-                     DEER_FAILED);
+    assert_int_equal(deer_batch_set_tokens(batch, (int32_t[]){SMALL_VOCAB}, 1, &error), DEER_USAGE);
     says("outside the vocabulary");
     ok(deer_batch_set_tokens(batch, ids, 4, &error));
-    assert_int_equal(deer_batch_add(batch, &blind, &error), DEER_FAILED);
+    ok(deer_batch_set_cameras(batch, &pixel, &pixel, &error));
+    assert_int_equal(deer_batch_add(batch, &cut, &error), DEER_USAGE);
+    says("of 2 bytes is not its camera's");
+    assert_int_equal(deer_batch_add(batch, &blind, &error), DEER_USAGE);
     says("lacks an image");
     ok(deer_batch_add(batch, &seen, &error));
-    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_FAILED);
+    assert_int_equal(deer_batch_add(batch, &seen, &error), DEER_USAGE);
     says("is full with 1");
     assert_int_equal(deer_batch_count(batch), 1);
     deer_batch_free(batch);
@@ -530,11 +553,12 @@ static void test_batched_head(void **state)
         for (int j = 0; j < STATE; j++)
             h1[i][j] = h[i][j] = c1[i][j] = c[i][j] = pooled[i][j % WIDTH] * 0.5f;
     }
-    ok(deer_head_new(model, BATCH, &head, &error));
-    ok(deer_head_new(model, 1, &single, &error));
-    deer_head_evaluate(head, BATCH, pooled[0], h[0], c[0], h[0], c[0], pose[0], gripper);
+    ok(deer_head_new(model, BATCH, NULL, &head, &error));
+    ok(deer_head_new(model, 1, NULL, &single, &error));
+    deer_head_evaluate(head, BATCH, pooled[0], h[0], c[0], h[0], c[0], pose[0], gripper, NULL);
     for (int i = 0; i < BATCH; i++) {
-        deer_head_evaluate(single, 1, pooled[i], h1[i], c1[i], h1[i], c1[i], pose1, &gripper1);
+        deer_head_evaluate(single, 1, pooled[i], h1[i], c1[i], h1[i], c1[i], pose1, &gripper1,
+                           NULL);
         for (int j = 0; j < DEER_POSE; j++)
             assert_true(fabsf(pose1[j] - pose[i][j]) < 1e-5f);
         for (int j = 0; j < STATE; j++)
@@ -543,8 +567,8 @@ static void test_batched_head(void **state)
     }
     deer_head_free(head);
     deer_head_free(single);
-    assert_int_equal(deer_head_new(model, 0, &head, &error), DEER_FAILED);
-    assert_int_equal(deer_head_new(model, INT32_MAX, &head, &error), DEER_FAILED);
+    assert_int_equal(deer_head_new(model, 0, NULL, &head, &error), DEER_USAGE);
+    assert_int_equal(deer_head_new(model, INT32_MAX, NULL, &head, &error), DEER_USAGE);
 }
 
 /* ---------------------------------------------------------------- manners ------------------ */
@@ -553,19 +577,49 @@ static void test_a_step_allocates_nothing(void **state)
 {
     deer_thresholds t = up_to(model, LAST, 0.05f);
     deer_session *session = session_of(model, &t);
-    long before = 0;
+    long before = allocations;
     film f;
 
     (void)state;
     shoot(&f, 3);
-    for (int i = 0; i < STEPS; i++) {
-        if (i == 1) /* the first step of an image size prepares its resampling tables */
-            before = allocations;
+    for (int i = 0; i < STEPS; i++)
         step(session, &f, i);
-    }
     assert_int_equal(allocations, before);
     assert_true(!COUNTS_ALLOCATIONS || before > 0);
     deer_session_free(session);
+}
+
+/* A session computes with the threads of its own pool, and the same bits with any number. */
+static void test_pools_do_not_change_results(void **state)
+{
+    enum { POOLS = 3 };
+    static const int threads[POOLS] = {1, 2, 5};
+    deer_thresholds t = up_to(model, LAST, 0.05f);
+    deer_action expected[STEPS];
+    deer_session *own = session_of(model, &t);
+    film f;
+
+    (void)state;
+    shoot(&f, 21);
+    for (int i = 0; i < STEPS; i++)
+        expected[i] = step(own, &f, i);
+    for (int p = 0; p < POOLS; p++) {
+        const deer_pool_options how = {.size = sizeof how, .threads = threads[p]};
+        deer_session_options options = cameras;
+        deer_session *session;
+
+        ok(deer_pool_new(&how, &options.pool, &error));
+        assert_int_equal(deer_pool_threads(options.pool), threads[p]);
+        ok(deer_session_new(model, &t, &options, &session, &error));
+        ok(deer_session_set_tokens(session, ids, 4, &error));
+        for (int i = 0; i < STEPS; i++) {
+            deer_action a = step(session, &f, i);
+            assert_memory_equal(&a, &expected[i], sizeof a);
+        }
+        deer_session_free(session);
+        deer_pool_free(options.pool);
+    }
+    deer_session_free(own);
 }
 
 static void test_refuses(void **state)
@@ -579,38 +633,38 @@ static void test_refuses(void **state)
 
     (void)state;
     shoot(&f, 1);
-    ok(deer_session_new(model, &t, &session, &error));
-    assert_int_equal(deer_step(session, &seen, &action, &error), DEER_FAILED);
+    ok(deer_session_new(model, &t, &cameras, &session, &error));
+    assert_int_equal(deer_step(session, &seen, &action, &error), DEER_USAGE);
     says("no instruction");
-    assert_int_equal(deer_session_set_tokens(session, outside, 1, &error), DEER_FAILED);
-    assert_int_equal(deer_session_set_tokens(session, negative, 1, &error), DEER_FAILED);
-    assert_int_equal(deer_session_set_tokens(session, ids, 0, &error), DEER_FAILED);
-    assert_int_equal(deer_session_set_tokens(session, NULL, 1, &error), DEER_FAILED);
-    assert_int_equal(deer_session_set_instruction(session, NULL, &error), DEER_FAILED);
+    assert_int_equal(deer_session_set_tokens(session, outside, 1, &error), DEER_USAGE);
+    assert_int_equal(deer_session_set_tokens(session, negative, 1, &error), DEER_USAGE);
+    assert_int_equal(deer_session_set_tokens(session, ids, 0, &error), DEER_USAGE);
+    assert_int_equal(deer_session_set_tokens(session, NULL, 1, &error), DEER_USAGE);
+    assert_int_equal(deer_session_set_instruction(session, NULL, &error), DEER_USAGE);
     assert_int_equal(deer_session_set_instruction(session, "lift", &error), DEER_FAILED);
     says("no tokenizer");
     assert_int_equal(deer_unknown_words(model, "lift"), 0);
     assert_int_equal(deer_unknown_words(model, NULL), 0);
     ok(deer_session_set_tokens(session, ids, 4, &error));
-    assert_int_equal(deer_session_set_tokens(session, outside, 1, &error), DEER_FAILED);
-    assert_int_equal(deer_step(session, &seen, &action, &error), DEER_FAILED);
+    assert_int_equal(deer_session_set_tokens(session, outside, 1, &error), DEER_USAGE);
+    assert_int_equal(deer_step(session, &seen, &action, &error), DEER_USAGE);
     says("no instruction"); /* rather than the one before */
     ok(deer_session_set_tokens(session, ids, 4, &error));
-    blind.static_view.height = 0;
-    assert_int_equal(deer_step(session, &blind, &action, &error), DEER_FAILED);
+    blind.static_view.bytes--;
+    assert_int_equal(deer_step(session, &blind, &action, &error), DEER_USAGE);
     blind = seen;
-    blind.gripper_view.rgb = NULL;
-    assert_int_equal(deer_step(session, &blind, &action, &error), DEER_FAILED);
+    blind.gripper_view.pixels = NULL;
+    assert_int_equal(deer_step(session, &blind, &action, &error), DEER_USAGE);
     says("lacks an image");
     bad = t, bad.model_fingerprint[0] ^= 1;
     assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
     says("another model");
     bad = t, bad.steps_per_stage = 0;
-    assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
+    assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_USAGE);
     bad = t, bad.max_exit = -1;
-    assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
+    assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_USAGE);
     bad = t, bad.criterion = (deer_criterion)5;
-    assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_FAILED);
+    assert_int_equal(deer_session_set_thresholds(session, &bad, &error), DEER_USAGE);
     ok(deer_step(session, &seen, &action, &error)); /* unharmed by all that */
     deer_session_free(session);
 }
@@ -692,6 +746,7 @@ int main(void)
         cmocka_unit_test(test_bad_batches),
         cmocka_unit_test(test_batched_head),
         cmocka_unit_test(test_a_step_allocates_nothing),
+        cmocka_unit_test(test_pools_do_not_change_results),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_long_instructions_are_cut),
         cmocka_unit_test(test_overflow_moves_no_robot),

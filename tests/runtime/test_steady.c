@@ -21,11 +21,14 @@
 
 #include "budgets/measure/statistics.h"
 #include "runtime/deer.h"
+#include "runtime/thresholds/thresholds_format.h"
+#include "tests/runtime/with_threads.h"
 
 #ifndef __has_feature
 #define __has_feature(x) 0
 #endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
+    __has_feature(address_sanitizer)
 #define COUNTS 0
 #else
 #define COUNTS 1
@@ -110,12 +113,15 @@ static void fill_frames(void)
         ((uint8_t *)frames)[i] = (uint8_t)((state = state * 1664525u + 1013904223u) >> 24);
 }
 
+static const deer_session_options cameras = {
+    .size = sizeof cameras, .static_view = {SIDE, SIDE, 0, 0}, .gripper_view = {SIDE, SIDE, 0, 0}};
+
 /* Runs steps first to last - 1 and counts them by the exit they take. */
 static void run(deer_session *session, int first, int last, long taken[EXITS])
 {
     for (int t = first; t < last; t++) {
         uint8_t(*f)[SIDE * SIDE * 3] = frames[t % FRAMES];
-        deer_observation seen = {{f[0], SIDE, SIDE}, {f[1], SIDE, SIDE}};
+        deer_observation seen = {{f[0], sizeof f[0]}, {f[1], sizeof f[1]}};
         deer_action action;
 
         ok(deer_step(session, &seen, &action, &error));
@@ -133,11 +139,11 @@ static void steps_allocate_nothing(int threads)
     long taken[EXITS] = {0}, before, after;
     size_t small, large;
 
-    deer_set_threads(threads);
+    with_threads(threads);
     fill_frames();
     ok(deer_model_open(model_path, DEER_ALL_EXITS, &model, &error));
-    deer_thresholds_fixed(model, EXITS - 1, &t);
-    ok(deer_session_new(model, &t, &session, &error));
+    thresholds_fix(model, EXITS - 1, &t, NULL);
+    ok(deer_session_new(model, &t, &cameras, &session, &error));
     ok(deer_session_set_instruction(session, "lift the red block", &error));
     run(session, 0, FRAMES, taken); /* all layers: what the products set up, they set up now */
     for (int k = 0; k < EXITS - 1; k++)

@@ -17,6 +17,7 @@
 #include "runtime/base/threads.h"
 #include "runtime/cli/tool.h"
 #include "runtime/deer.h"
+#include "tests/runtime/with_threads.h"
 
 enum { PARTS = 4, ROUNDS = 100 };
 
@@ -74,10 +75,13 @@ static int count_of_many_cores(void)
 
 static void test_no_more_threads_than_the_pool_has(void **state)
 {
+    const deer_pool_options many = {.size = sizeof many, .threads = THREADS_MOST + 1};
+    deer_pool *pool;
+
     (void)state;
     assert_int_equal(in_child(count_of_many_cores), 0);
-    deer_set_threads(THREADS_MOST + 1);
-    assert_int_equal(threads_count(), THREADS_MOST);
+    assert_int_equal(deer_pool_new(&many, &pool, NULL), DEER_USAGE);
+    assert_null(pool);
 }
 
 static int count_free_cores(void)
@@ -88,11 +92,20 @@ static int count_free_cores(void)
     return CPU_COUNT(&set);
 }
 
+static void pin_threads(int threads)
+{
+    const deer_pool_options options = {.size = sizeof options, .threads = threads, .pin = 1};
+    deer_pool *pool;
+
+    if (!deer_pool_new(&options, &pool, NULL))
+        threads_enter(pool);
+}
+
 static int pin_without_a_job(void)
 {
     int cores = count_free_cores();
 
-    deer_pin_threads();
+    pin_threads(0);
     return count_free_cores() == 1 && in_child(count_free_cores) == cores ? 0 : 1;
 }
 
@@ -109,7 +122,7 @@ static void test_every_part_runs_and_meets(void **state)
     int runs = 0;
 
     (void)state;
-    deer_set_threads(PARTS);
+    with_threads(PARTS);
     for (int i = 0; i < ROUNDS; i++)
         for (int limit = 1; limit <= PARTS; limit++, runs++) {
             threads_run(count_and_meet, &c, limit);
@@ -174,7 +187,7 @@ static int pin_in_child(void)
     int cores = count_free_cores(), together;
 
     CPU_ZERO(&all);
-    deer_pin_threads();
+    pin_threads(PARTS);
     threads_run(look_at_affinity, &a, PARTS);
     for (int i = 0; i < PARTS; i++) {
         if (CPU_COUNT(&a.allowed[i]) != 1)

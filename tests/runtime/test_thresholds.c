@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/random.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 static small_model small;
 static deer_model *model;
@@ -35,7 +37,7 @@ static deer_thresholds round_trip(const deer_thresholds *t)
     deer_thresholds u;
 
     ok(deer_thresholds_save(path, deer_model_config(model), t, &error));
-    ok(deer_thresholds_load(path, model, &u, &error));
+    ok(thresholds_read(path, model, &u, &error));
     return u;
 }
 
@@ -46,7 +48,7 @@ static void test_every_field(void **state)
     deer_thresholds t, u;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     t.criterion = DEER_CRITERION_COSINE;
     t.steps_per_stage = 3;
     t.tau[0] = 0.1f;
@@ -84,7 +86,7 @@ static void test_scores(void **state)
     deer_thresholds t, u;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     t.criterion = DEER_CRITERION_COMBINED;
     t.score[0].constant = -2.0f / 3;
     for (int j = 0; j < DEER_SIGNALS; j++)
@@ -92,7 +94,7 @@ static void test_scores(void **state)
     u = round_trip(&t);
     assert_int_equal(u.criterion, DEER_CRITERION_COMBINED);
     assert_memory_equal(u.score, t.score, sizeof t.score);
-    deer_thresholds_fixed(model, 0, &t); /* one exit: nothing to score */
+    thresholds_fix(model, 0, &t, NULL); /* one exit: nothing to score */
     t.criterion = DEER_CRITERION_COMBINED;
     u = round_trip(&t);
     assert_int_equal(u.criterion, DEER_CRITERION_COMBINED);
@@ -104,7 +106,7 @@ static void test_guarantee_dial_and_reference(void **state)
     deer_thresholds t, u;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     t.guarantee = (deer_guarantee){.confidence = 0.9,
                                    .budget_gflops = 1.5,
                                    .loss = NAN,
@@ -140,7 +142,7 @@ static void test_dial(void **state)
     deer_thresholds t;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     assert_int_equal(deer_thresholds_set_budget(&t, 1, &error), DEER_USAGE);
     t.guarantee.confidence = 0.9;
     t.reference.episodes = 1;
@@ -148,7 +150,7 @@ static void test_dial(void **state)
     for (int i = 0; i < 3; i++)
         t.point[i] = (deer_point){.budget_gflops = 1 + i, .tau = {0.5f * (float)i, INFINITY}};
     assert_int_equal(deer_thresholds_set_budget(&t, 0.99, &error), DEER_INFEASIBLE);
-    assert_int_equal(deer_thresholds_set_budget(&t, NAN, &error), DEER_INFEASIBLE);
+    assert_int_equal(deer_thresholds_set_budget(&t, NAN, &error), DEER_USAGE);
     assert_true(t.tau[0] == -INFINITY && t.guarantee.confidence == 0.9);
     ok(deer_thresholds_set_budget(&t, 2.5, &error));
     assert_true(t.tau[0] == 0.5f && t.budget_gflops == 2);
@@ -159,6 +161,29 @@ static void test_dial(void **state)
     assert_true(t.tau[0] == 0 && t.tau[1] == INFINITY);
 }
 
+/* What is expected was called a promise in earlier files; they are still read. */
+static void test_earlier_name_of_expected(void **state)
+{
+    deer_thresholds t, u;
+    json_t *json, *dial;
+
+    (void)state;
+    thresholds_fix(model, 1, &t, NULL);
+    t.promise.loss = 0.25;
+    t.points = 1;
+    t.point[0] = (deer_point){.budget_gflops = 1, .tau = {0, INFINITY}, .promise = {.loss = 0.5}};
+    ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+    json = json_load_file(path, 0, NULL);
+    dial = json_array_get(json_object_get(json, "dial"), 0);
+    json_object_set(json, "promise", json_object_get(json, "expected"));
+    json_object_set(dial, "promise", json_object_get(dial, "expected"));
+    assert_int_equal(json_object_del(json, "expected") + json_object_del(dial, "expected"), 0);
+    assert_int_equal(json_dump_file(json, path, 0), 0);
+    json_decref(json);
+    ok(thresholds_read(path, model, &u, &error));
+    assert_true(u.promise.loss == 0.25 && u.point[0].promise.loss == 0.5);
+}
+
 /* Decisions are made in float32: every float must come back as it was. */
 static void test_thresholds_bit_for_bit(void **state)
 {
@@ -167,7 +192,7 @@ static void test_thresholds_bit_for_bit(void **state)
     uint32_t bits = 12345;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     for (size_t i = 0; i < sizeof special / sizeof *special; i++) {
         t.tau[0] = special[i];
         u = round_trip(&t);
@@ -191,7 +216,7 @@ static void test_criteria(void **state)
 
     (void)state;
     for (int i = 0; i < 4; i++) {
-        deer_thresholds_fixed(model, 0, &t);
+        thresholds_fix(model, 0, &t, NULL);
         t.criterion = (deer_criterion)i;
         u = round_trip(&t);
         assert_int_equal(u.criterion, i);
@@ -204,7 +229,7 @@ static void test_fixed(void **state)
     deer_thresholds t;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     assert_true(t.tau[0] == -INFINITY && t.tau[1] == INFINITY && t.max_exit == 1 && t.exits == 2);
     assert_true(t.promise.exit_fraction[0] == 0 && t.promise.exit_fraction[1] == 1);
     assert_true(isnan(t.promise.loss) && isnan(t.budget_gflops) && t.steps_per_stage == 1);
@@ -218,7 +243,7 @@ static void refuse_field(const char *field, const char *value, const char *words
     deer_thresholds t;
     json_t *json;
 
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
     json = json_load_file(path, 0, NULL);
     assert_true(value || json_object_get(json, field));
@@ -229,7 +254,7 @@ static void refuse_field(const char *field, const char *value, const char *words
     json_dump_file(json, path, 0);
     json_decref(json);
     error.message[0] = 0;
-    assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+    assert_int_equal(thresholds_read(path, model, &t, &error), DEER_FAILED);
     says(path);
     says(words);
 }
@@ -240,7 +265,7 @@ static void test_unknown_weights(void **state)
     deer_thresholds t, u;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     t.weights[0] = 0;
     u = round_trip(&t);
     assert_string_equal(u.weights, "");
@@ -297,7 +322,7 @@ static void refuse_scores(const char *scores, const char *words)
     deer_thresholds t;
     json_t *json;
 
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     t.criterion = DEER_CRITERION_COMBINED;
     ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
     json = json_load_file(path, 0, NULL);
@@ -305,7 +330,7 @@ static void refuse_scores(const char *scores, const char *words)
     json_dump_file(json, path, 0);
     json_decref(json);
     error.message[0] = 0;
-    assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+    assert_int_equal(thresholds_read(path, model, &t, &error), DEER_FAILED);
     says(path);
     says(words);
 }
@@ -349,7 +374,7 @@ static void refuse_text(const char *text, const char *words)
     deer_thresholds t;
 
     ok(file_write(path, text, strlen(text), &error));
-    assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+    assert_int_equal(thresholds_read(path, model, &t, &error), DEER_FAILED);
     says(path);
     says(words);
 }
@@ -364,14 +389,14 @@ static void test_files_refused(void **state)
     refuse_text("{", "not JSON");
     refuse_text("[]", "not a thresholds file");
     refuse_text("{\"deer_thresholds\": 1, \"deer_thresholds\": 1}", "not JSON");
-    assert_int_equal(deer_thresholds_load("/nowhere/tau.json", model, &t, &error), DEER_FAILED);
+    assert_int_equal(thresholds_read("/nowhere/tau.json", model, &t, &error), DEER_FAILED);
     says("No such file");
-    assert_int_equal(deer_thresholds_load(small.folder, model, &t, &error), DEER_FAILED);
-    deer_thresholds_fixed(model, 1, &t);
+    assert_int_equal(thresholds_read(small.folder, model, &t, &error), DEER_FAILED);
+    thresholds_fix(model, 1, &t, NULL);
     ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
-    assert_int_equal(deer_thresholds_load(path, prefix, &t, &error), DEER_FAILED);
+    assert_int_equal(thresholds_read(path, prefix, &t, &error), DEER_FAILED);
     says("opened up to exit 0");
-    ok(deer_thresholds_load(path, NULL, &t, &error)); /* any model: only the file itself counts */
+    ok(thresholds_read(path, NULL, &t, &error)); /* any model: only the file itself counts */
     deer_model_close(prefix);
 }
 
@@ -383,26 +408,54 @@ static void test_truncated(void **state)
     size_t size;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
     ok(file_read(path, 1 << 20, &text, &size, &error));
     for (size_t length = 0; length < size; length++) {
         FILE *f = fopen(path, "wb");
         fwrite(text, 1, length, f);
         fclose(f);
-        assert_int_equal(deer_thresholds_load(path, model, &t, &error), DEER_FAILED);
+        assert_int_equal(thresholds_read(path, model, &t, &error), DEER_FAILED);
         says(path);
     }
     free(text);
 }
 
+/* A file's own budgets, as numbers of any size, turn the dial to their points: what was written is
+ * what is read. */
+static void test_dial_takes_its_own_budgets(void **state)
+{
+    deer_thresholds t, read;
+    uint64_t random = 5;
+
+    (void)state;
+    for (int file = 0; file < 40; file++) {
+        double budget = pow(10, -6 + 12 * random_uniform(&random, 0, 1)), given[DEER_MAX_POINTS];
+        thresholds_fix(model, 1, &t, NULL);
+        t.points = DEER_MAX_POINTS;
+        for (int i = 0; i < t.points; i++) {
+            budget *= 1 + random_uniform(&random, 1e-12, 0.1);
+            given[i] = budget;
+            t.point[i] = (deer_point){.budget_gflops = budget, .tau = {(float)i / 7, INFINITY}};
+        }
+        ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
+        ok(thresholds_read(path, model, &read, &error));
+        for (int i = 0; i < t.points; i++) {
+            assert_true(read.point[i].budget_gflops == given[i]);
+            ok(deer_thresholds_set_budget(&read, given[i], &error));
+            assert_true(read.budget_gflops == given[i] && read.tau[0] == (float)i / 7);
+        }
+    }
+}
+
 /* ---------------------------------------------------------------- writing ------------------ */
 
-static void refuse_saving(const char *to, const deer_thresholds *t, const char *words)
+static void refuse_saving(const char *to, const deer_thresholds *t, deer_status status,
+                          const char *words)
 {
     int files = small_model_files(&small);
 
-    assert_int_equal(deer_thresholds_save(to, deer_model_config(model), t, &error), DEER_FAILED);
+    assert_int_equal(deer_thresholds_save(to, deer_model_config(model), t, &error), status);
     says(words);
     assert_int_equal(small_model_files(&small), files); /* nothing half-written */
 }
@@ -414,31 +467,31 @@ static void test_saving_refused(void **state)
     char other[64];
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &good);
+    thresholds_fix(model, 1, &good, NULL);
     good.tau[0] = 0.5f;
     ok(deer_thresholds_save(path, deer_model_config(model), &good, &error));
     bad = good, bad.tau[0] = NAN;
-    refuse_saving(path, &bad, "threshold 0 is not a number");
+    refuse_saving(path, &bad, DEER_USAGE, "threshold 0 is not a number");
     bad = good, bad.points = 2, bad.point[1].tau[0] = NAN;
-    refuse_saving(path, &bad, "point 1 is not of numbers");
+    refuse_saving(path, &bad, DEER_USAGE, "point 1 is not of numbers");
     bad = good, bad.points = 1, bad.point[0].budget_gflops = NAN;
-    refuse_saving(path, &bad, "point 0 is not of numbers");
+    refuse_saving(path, &bad, DEER_USAGE, "point 0 is not of numbers");
     bad = good, bad.max_exit = bad.exits = SMALL_EXITS;
-    refuse_saving(path, &bad, "exit 2 of 2");
+    refuse_saving(path, &bad, DEER_USAGE, "exit 2 of 2");
     bad = good, bad.exits = 1;
-    refuse_saving(path, &bad, "cannot write");
+    refuse_saving(path, &bad, DEER_USAGE, "cannot write");
     bad = good, bad.criterion = (deer_criterion)17;
-    refuse_saving(path, &bad, "criterion");
+    refuse_saving(path, &bad, DEER_USAGE, "criterion");
     bad = good, bad.criterion = DEER_CRITERION_COMBINED, bad.score[0].weight[1] = NAN;
-    refuse_saving(path, &bad, "score 0 is not finite");
+    refuse_saving(path, &bad, DEER_USAGE, "score 0 is not finite");
     bad = good, bad.criterion = DEER_CRITERION_COMBINED, bad.score[0].constant = INFINITY;
-    refuse_saving(path, &bad, "score 0 is not finite");
+    refuse_saving(path, &bad, DEER_USAGE, "score 0 is not finite");
     bad = good, bad.steps_per_stage = 0;
-    refuse_saving(path, &bad, "steps_per_stage");
-    refuse_saving("/nowhere/tau.json", &good, "/nowhere/tau.json: No such file");
+    refuse_saving(path, &bad, DEER_USAGE, "steps_per_stage");
+    refuse_saving("/nowhere/tau.json", &good, DEER_FAILED, "/nowhere/tau.json: No such file");
     snprintf(other, sizeof other, "%s/model/tau.json", small.folder);
-    refuse_saving(other, &good, "Not a directory");
-    ok(deer_thresholds_load(path, model, &there, &error));
+    refuse_saving(other, &good, DEER_FAILED, "Not a directory");
+    ok(thresholds_read(path, model, &there, &error));
     assert_true(there.tau[0] == 0.5f);
 }
 
@@ -462,7 +515,7 @@ static void test_full_disk(void **state)
     struct rlimit before, little;
 
     (void)state;
-    deer_thresholds_fixed(model, 1, &t);
+    thresholds_fix(model, 1, &t, NULL);
     t.tau[0] = 0.25f;
     ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
     t.tau[0] = 0.75f;
@@ -475,7 +528,7 @@ static void test_full_disk(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     says("File too large");
     assert_int_equal(small_model_files(&small), 2);
-    ok(deer_thresholds_load(path, model, &there, &error));
+    ok(thresholds_read(path, model, &there, &error));
     assert_true(there.tau[0] == 0.25f);
 }
 
@@ -484,7 +537,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_guarantee_dial_and_reference),
         cmocka_unit_test(test_dial),
+        cmocka_unit_test(test_dial_takes_its_own_budgets),
         cmocka_unit_test(test_every_field),
+        cmocka_unit_test(test_earlier_name_of_expected),
         cmocka_unit_test(test_thresholds_bit_for_bit),
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_fixed),

@@ -17,6 +17,7 @@
 
 #include "datasets/tabletop/rollout.h"
 #include "runtime/import/model_file.h"
+#include "runtime/thresholds/thresholds_format.h"
 
 static const char shipped[] = "datasets/tabletop/policy.safetensors";
 
@@ -111,11 +112,14 @@ static played play(const deer_model *m, int exit)
                 .gripper = malloc((size_t)all_steps() * sizeof *p.gripper)};
     deer_thresholds fixed;
     deer_session *session;
+    deer_camera camera[2];
 
     assert_true(p.pose && p.gripper);
-    deer_thresholds_fixed(m, exit, &fixed);
-    ok(deer_session_new(m, &fixed, &session, &error));
+    thresholds_fix(m, exit, &fixed, NULL);
+    ok(deer_session_new(m, &fixed, NULL, &session, &error));
     for (int i = 0; i < EPISODES; i++) {
+        demo_episode_cameras(&episode[i], &camera[0], &camera[1]);
+        ok(deer_session_set_cameras(session, &camera[0], &camera[1], &error));
         ok(deer_session_set_instruction(session, episode[i].instruction, &error));
         for (int t = 0; t < episode[i].steps; t++) {
             deer_observation seen = demo_episode_observation(&episode[i], t);
@@ -187,13 +191,18 @@ static void act_with_state(deer_batch *batch, deer_head *head, const demo_episod
     deer_observation seen = demo_episode_observation(e, t);
     const deer_config *c = deer_model_config(model[WEIGHT_F32]);
     float pooled[(1 + EXITS) * 256], gripper;
+    deer_camera camera[2];
+    int32_t ran;
 
     assert_in_range(c->d_model, 1, 256);
+    demo_episode_cameras(e, &camera[0], &camera[1]);
+    ok(deer_batch_set_cameras(batch, &camera[0], &camera[1], &error));
     ok(deer_batch_set_instruction(batch, e->instruction, &error));
     ok(deer_batch_add(batch, &seen, &error));
-    assert_int_equal(deer_batch_run(batch, pooled), 1);
+    ok(deer_batch_run(batch, pooled, &ran, &error));
+    assert_int_equal(ran, 1);
     deer_head_evaluate(head, 1, pooled + EXITS * c->d_model, deer_session_lstm_h(other),
-                       deer_session_lstm_c(other), NULL, NULL, pose, &gripper);
+                       deer_session_lstm_c(other), NULL, NULL, pose, &gripper, NULL);
 }
 
 /* The deepest exit's poses of one model, each with float32's past. */
@@ -202,15 +211,18 @@ static played play_with_past(const deer_model *m)
     played p = {.pose = calloc((size_t)all_steps(), sizeof *p.pose)};
     deer_thresholds fixed;
     deer_session *past;
+    deer_camera camera[2];
     deer_batch *batch;
     deer_head *head;
 
     assert_non_null(p.pose);
-    deer_thresholds_fixed(model[WEIGHT_F32], EXITS - 1, &fixed);
-    ok(deer_session_new(model[WEIGHT_F32], &fixed, &past, &error));
-    ok(deer_batch_new(m, 1, &batch, &error));
-    ok(deer_head_new(m, 1, &head, &error));
+    thresholds_fix(model[WEIGHT_F32], EXITS - 1, &fixed, NULL);
+    ok(deer_session_new(model[WEIGHT_F32], &fixed, NULL, &past, &error));
+    ok(deer_batch_new(m, 1, NULL, &batch, &error));
+    ok(deer_head_new(m, 1, NULL, &head, &error));
     for (int i = 0; i < EPISODES; i++) {
+        demo_episode_cameras(&episode[i], &camera[0], &camera[1]);
+        ok(deer_session_set_cameras(past, &camera[0], &camera[1], &error));
         ok(deer_session_set_instruction(past, episode[i].instruction, &error));
         for (int t = 0; t < episode[i].steps; t++) {
             deer_observation seen = demo_episode_observation(&episode[i], t);
@@ -252,11 +264,11 @@ static void test_thresholds_are_of_one_type(void **state)
 
     (void)state;
     snprintf(saved, sizeof saved, "%s/tau.json", folder);
-    deer_thresholds_fixed(model[WEIGHT_Q8], EXITS - 1, &t);
+    thresholds_fix(model[WEIGHT_Q8], EXITS - 1, &t, NULL);
     ok(deer_thresholds_save(saved, deer_model_config(model[WEIGHT_Q8]), &t, &error));
-    ok(deer_thresholds_load(saved, model[WEIGHT_Q8], &read, &error));
+    ok(thresholds_read(saved, model[WEIGHT_Q8], &read, &error));
     assert_string_equal(read.weights, "q8");
-    assert_int_equal(deer_thresholds_load(saved, model[WEIGHT_BF16], &read, &error), DEER_FAILED);
+    assert_int_equal(thresholds_read(saved, model[WEIGHT_BF16], &read, &error), DEER_FAILED);
     assert_non_null(strstr(error.message, "another model (q8 "));
     assert_non_null(strstr(error.message, "this is bf16 "));
     unlink(saved);

@@ -140,8 +140,20 @@ reference() { # reference BOX
     done
 }
 
-# Prints what is wrong with the run just made, nothing where all is well.
+half_there() { # half_there BOX: outputs that are there, but are not those of an undisturbed run
+    for o in $outputs; do
+        [ "$o" = stdout ] || [ ! -e "$1/run/$o" ] || cmp -s "$1/run/$o" "$1/want/$o" ||
+            echo "$o is half there"
+    done
+}
+
+# Prints what is wrong with the run just made, nothing where all is well. HDF5 1.10 crashes where it
+# gets no memory itself: of such runs ($theirs is 1) only the outputs are judged.
 judge() { # judge BOX
+    [ "${theirs:-0}" = 0 ] || [ "$status" -eq 0 ] || {
+        half_there "$1"
+        return
+    }
     case $status in
     0)
         for o in $outputs; do
@@ -152,10 +164,7 @@ judge() { # judge BOX
         [ "$(grep -vc ' warning: ' "$1/stderr")" -eq 1 ] || echo "not one line"
         grep -q '^deer-' "$1/stderr" || echo "no message"
         grep -q '()$' "$1/stderr" && echo "an empty reason"
-        for o in $outputs; do
-            [ "$o" = stdout ] || [ ! -e "$1/run/$o" ] || cmp -s "$1/run/$o" "$1/want/$o" ||
-                echo "$o is half there"
-        done
+        half_there "$1"
         ;;
     137) echo "hangs" ;;
     *) echo "ends with $status" ;;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* bench.c - deer-calib bench: the solver's speed, its methods compared, and the coverage of
- * promises, and which signals would help. */
+ * guarantees, and which signals would help. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "calib/cli/bench_limits.h"
-#include "calib/cli/bench_signals.h"
+#include "calib/cli/bench/bench.h"
 #include "calib/cli/commands.h"
 #include "calib/criterion/score.h"
 #include "calib/guarantee/guarantee.h"
@@ -188,7 +187,7 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
     return DEER_OK;
 }
 
-/* One draw: thresholds promised from n episodes. Status as guarantee_choose. */
+/* One draw: thresholds guaranteed from n episodes. Status as guarantee_choose. */
 static deer_status draw(int n, uint64_t seed, bound_kind bound, guarantee *g, deer_error *err)
 {
     guarantee_spec spec = {.confidence = 0.9,
@@ -250,7 +249,7 @@ static deer_status bench_coverage(int draws, deer_error *err)
     steps world;
     deer_status status = make(6, 20000, 0.2, 999, &world, err);
 
-    printf("promises of an average cost with confidence 0.9, on draws of n episodes\n");
+    printf("guarantees of an average cost with confidence 0.9, on draws of n episodes\n");
     printf("%8s  %-8s %6s %13s %13s %9s\n", "episodes", "bound", "draws", "broken", "budget used",
            "refused");
     for (size_t i = 0; i < 3 && !status; i++)
@@ -271,7 +270,7 @@ int calib_bench_main(int argc, char **argv)
         {"what", TOOL_STRING, &what, "W", "speed (default), methods, limits, coverage or signals"},
         {"draws", TOOL_INT, &draws, "N", "draws for coverage (default 300)"},
         {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
-        {"out", TOOL_STRING, &save, "FILE", "speed: keep the smallest problem as a table"},
+        {"out", TOOL_FILE, &save, "FILE", "speed: keep the smallest problem as a table"},
         {"save", TOOL_RENAMED, "out", NULL, NULL},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-calib bench", "measures the solvers on made-up problems",

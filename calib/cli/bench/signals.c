@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_signals.c - deer-calib bench --what signals: what is a criterion worth that sees more?
+/* signals.c - deer-calib bench --what signals: what is a criterion worth that sees more?
  *
  * Thresholds on delta against thresholds on a score (calib/criterion/combined.h) of some or all
  * signals, each fitted and solved on one half of the episodes and judged on the other under its own
@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "calib/cli/bench_signals.h"
+#include "calib/cli/bench/bench.h"
 #include "calib/criterion/combined.h"
 #include "calib/pipeline/calibrate.h"
 #include "calib/solve/oracle.h"
+#include "runtime/deer_replay.h"
 
 enum { BUDGETS = 7 };
 static const double shares[BUDGETS] = {0.2, 0.24, 0.28, 0.33, 0.4, 0.5, 0.6};
@@ -193,7 +194,7 @@ deer_status bench_signals(const char *dir, int threads, deer_error *err)
     deer_status status = cache_open(dir, &b.c, err);
 
     if (!status)
-        status = calibrate_open_model(b.c, NULL, &b.model, err);
+        status = cache_open_model(b.c, NULL, &b.model, err);
     if (!status)
         status = prepare(&b, err);
     if (!status)

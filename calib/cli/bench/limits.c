@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_limits.c - deer-calib bench --what limits: the per-step oracle sees losses before it
+/* limits.c - deer-calib bench --what limits: the per-step oracle sees losses before it
  * chooses; how near can a rule come that does not?
  *
  * In the made-up worlds (calib/problem/synthetic.h) a loss is what the step's hidden difficulty
@@ -10,7 +10,7 @@
  * told the difficulty Their least mean loss under a budget is bounded by the Lagrangian dual, as
  * the oracle's is. Source: information relaxation, Brown, Smith and Sun, Operations Research 58
  * (2010). */
-#include "calib/cli/bench_limits.h"
+#include "calib/cli/bench/bench.h"
 
 #include <math.h>
 #include <stdio.h>

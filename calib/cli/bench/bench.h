@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* bench.h - the parts of deer-calib bench that are files of their own. */
+#ifndef CALIB_BENCH_H
+#define CALIB_BENCH_H
+
+#include "runtime/deer.h"
+
+/* Prints, for made-up problems, what our thresholds close of the gap from the official heuristic to
+ * the per-step oracle, and what no rule can exceed. */
+deer_status bench_limits(deer_error *err);
+
+/* Prints how much of the gap rules close that see more than delta, on the cache in folder dir,
+ * whose model must be where the cache says. */
+deer_status bench_signals(const char *dir, int threads, deer_error *err);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* backend_cpu.c - a step on the processor, from the parts in backbone.h and head.h. */
+#include "runtime/policy/backend_cpu.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/threads.h"
+#include "runtime/kernels/kernels.h"
+
+/* ---------------------------------------------------------------- memory ------------------- */
+
+static size_t padded(size_t floats)
+{
+    return (floats + 15) / 16 * 16;
+}
+
+static size_t state_size(const deer_config *c)
+{
+    return (size_t)c->lstm_layers * (size_t)c->lstm_hidden;
+}
+
+/* Points the slices into p and returns how many floats they take; p may be NULL. */
+static size_t lay_out(cpu_work *w, const deer_config *c, int frames, int rows, int threads,
+                      float *p)
+{
+    size_t state = padded(state_size(c)), own, backbone;
+
+    if (rows == 0)
+        return backbone_layout(c, threads, frames, &w->backbone, p);
+    if (p) {
+        w->h = p;
+        w->c = p + state;
+        w->pooled = p + 2 * state;
+    }
+    own = 2 * state + padded((size_t)rows * (size_t)c->d_model);
+    backbone = backbone_layout(c, threads, frames, &w->backbone, p ? p + own : NULL);
+    own += backbone + head_layout(c, rows, 0, &w->head, p ? p + own + backbone : NULL);
+    w->head.ws = w->backbone.ws;
+    return own;
+}
+
+static size_t need(const deer_config *config, int frames, int head_rows, int threads)
+{
+    cpu_work w;
+
+    return sizeof w + lay_out(&w, config, frames, head_rows, threads, NULL) * sizeof(float);
+}
+
+static void close_work(void *work)
+{
+    cpu_work *w = work;
+
+    if (w)
+        free(w->arena);
+    free(w);
+}
+
+static deer_status open_work(const deer_model *model, int frames, int head_rows, void **work,
+                             deer_error *err)
+{
+    const deer_config *c = &model->config;
+    int threads = threads_count();
+    cpu_work *w = calloc(1, sizeof *w);
+
+    *work = NULL;
+    if (w) {
+        w->model = model;
+        w->arena_bytes = lay_out(w, c, frames, head_rows, threads, NULL) * sizeof *w->arena;
+        w->arena = aligned_alloc(64, w->arena_bytes);
+    }
+    if (!w || !w->arena) {
+        deer_fail(err, "out of memory for %d observation%s of %s at a time (%zu bytes)", frames,
+                  frames == 1 ? "" : "s", c->name, w ? w->arena_bytes : sizeof *w);
+        close_work(w);
+        return DEER_FAILED;
+    }
+    if (head_rows)
+        memset(w->arena, 0, w->arena_bytes); /* and so no step meets a page for the first time */
+    lay_out(w, c, frames, head_rows, threads, w->arena);
+    *work = w;
+    return DEER_OK;
+}
+
+static size_t bytes(const void *work)
+{
+    const cpu_work *w = work;
+
+    return sizeof *w + w->arena_bytes;
+}
+
+/* ---------------------------------------------------------------- backbone ----------------- */
+
+static float *pixels(void *work)
+{
+    return ((cpu_work *)work)->backbone.pixels;
+}
+
+static float *embedded(void *work)
+{
+    return ((cpu_work *)work)->backbone.embedded;
+}
+
+static void see(void *work, int frames, deer_profile *profile)
+{
+    cpu_work *w = work;
+
+    vision_run(w->model, &w->backbone, frames);
+    profile_mark(profile, PROFILE_VISION);
+    resampler_run(w->model, &w->backbone, frames);
+    profile_mark(profile, PROFILE_RESAMPLER);
+}
+
+static void tell(void *work, const backend_text *text)
+{
+    cpu_work *w = work;
+
+    w->text = *text;
+    decoder_start(w->model, &w->backbone, &w->text);
+}
+
+static void advance(void *work, int layer)
+{
+    cpu_work *w = work;
+
+    decoder_layer(w->model, &w->backbone, layer, &w->text);
+}
+
+static void features(void *work, float *to, size_t apart)
+{
+    const cpu_work *w = work;
+    int d = w->model->config.d_model;
+    const float *hidden = w->backbone.hidden;
+
+    for (int f = 0; f < w->text.frames; f++) {
+        max_pool(to + (size_t)f * apart, hidden, w->text.tokens[f], d);
+        hidden += (size_t)w->text.tokens[f] * (size_t)d;
+    }
+}
+
+static const float *hidden(const void *work)
+{
+    return ((const cpu_work *)work)->backbone.hidden;
+}
+
+/* ---------------------------------------------------------------- head --------------------- */
+
+static void pool(void *work, int row)
+{
+    cpu_work *w = work;
+
+    features(work, w->pooled + (size_t)row * (size_t)w->model->config.d_model, 0);
+}
+
+static void begin(void *work)
+{
+    cpu_work *w = work;
+
+    head_begin(w->model, &w->head, 1, w->h);
+}
+
+static void act(void *work, int rows, float *pose, float *gripper)
+{
+    cpu_work *w = work;
+
+    head_run(w->model, &w->head, rows, 1, w->pooled, w->c, pose, gripper);
+}
+
+static void keep(void *work, int row)
+{
+    cpu_work *w = work;
+    size_t state = state_size(&w->model->config), at = (size_t)row * state;
+
+    memcpy(w->h, w->head.h + at, state * sizeof *w->h);
+    memcpy(w->c, w->head.c + at, state * sizeof *w->c);
+}
+
+static void reset(void *work)
+{
+    cpu_work *w = work;
+    size_t state = state_size(&w->model->config) * sizeof *w->h;
+
+    memset(w->h, 0, state);
+    memset(w->c, 0, state);
+}
+
+static backend_state state_of(const void *work)
+{
+    const cpu_work *w = work;
+
+    return (backend_state){w->h, w->c};
+}
+
+const backend backend_cpu = {
+    .name = "cpu",
+    .need = need,
+    .open = open_work,
+    .close = close_work,
+    .bytes = bytes,
+    .pixels = pixels,
+    .embedded = embedded,
+    .see = see,
+    .tell = tell,
+    .advance = advance,
+    .pool = pool,
+    .features = features,
+    .begin = begin,
+    .act = act,
+    .keep = keep,
+    .reset = reset,
+    .state = state_of,
+    .hidden = hidden,
+};
