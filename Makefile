@@ -292,6 +292,7 @@ $(TESTS):
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
+$(BUILD)/tests/test_sources: $(BUILD)/datasets/cli/data_orient.o
 $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.

@@ -37,6 +37,7 @@ typedef struct {
     long outside[DEMO_ACTION];                                    /* values beyond -1..1 */
     long not_finite[DEMO_ACTION];                                 /* NaN and infinity */
     long finite[DEMO_ACTION];
+    bool upside_down;   /* its images, by the file's marks */
     int unspoken;       /* demonstrations without an instruction */
     int chosen;         /* with one of several wordings */
     int guessed;        /* with the file's name for an instruction */
@@ -113,6 +114,7 @@ static bool can_be_replayed(const summary *s)
 static deer_status gather(summary *s, demos *d, deer_error *err)
 {
     s->count = demos_count(d);
+    s->upside_down = demos_upside_down(d);
     s->steps = demos_total_steps(d);
     s->line = calloc((size_t)s->count, sizeof *s->line);
     if (!s->line)
@@ -203,7 +205,7 @@ static void warn_of_language(const summary *s, json_t *list)
 
         snprintf(text, sizeof text, "%d demonstration%s %s", n, n == 1 ? "" : "s", all[i].says);
         if (n)
-            json_array_append_new(list, json_string(text));
+            json_push(list, json_string(text));
     }
 }
 
@@ -215,6 +217,10 @@ static json_t *warnings_of(const summary *s)
     for (int c = 0; c < DEMO_ACTION; c++)
         warn_of_actions(s, c, list);
     warn_of_language(s, list);
+    if (s->upside_down)
+        json_push(list, json_string("images are stored upside down, as LIBERO and robosuite do; "
+                                    "show the policy what it was trained on: deer-data import "
+                                    "--hdf5 with --flip, or with --rotate 180, turns them"));
     if (s->count < FEW_EPISODES) {
         snprintf(
             text, sizeof text,

@@ -87,6 +87,10 @@ const char *demos_name(const demos *d, int i);
 int demos_steps(const demos *d, int i); /* steps of demonstration i */
 long demos_total_steps(const demos *d);
 
+/* Whether a file's marks say that its images are upside down: LIBERO's and robosuite's writers keep
+ * the rows as OpenGL has them, the lowest first. */
+bool demos_upside_down(const demos *d);
+
 /* Index of the demonstration of that name, -1 if there is none. */
 int demos_find(const demos *d, const char *name);
 

@@ -23,6 +23,7 @@ typedef struct {
     hid_t file;
     hdf5_texts language;   /* wordings of the whole file, for demonstrations without their own */
     bool language_of_name; /* read off the file's name */
+    bool upside_down;      /* its images, by its marks */
     char task[DEMO_TASK];
 } demo_file;
 

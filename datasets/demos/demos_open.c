@@ -228,6 +228,14 @@ long demos_total_steps(const demos *d)
     return d->steps;
 }
 
+bool demos_upside_down(const demos *d)
+{
+    for (int i = 0; i < d->files; i++)
+        if (d->file[i].upside_down)
+            return true;
+    return false;
+}
+
 int demos_find(const demos *d, const char *name)
 {
     for (int i = 0; i < d->count; i++)

@@ -38,6 +38,26 @@ static void name_task(const char *path, char task[DEMO_TASK])
     language_clean(task);
 }
 
+/* robosuite's convention, which LIBERO writes down; older files of LIBERO have only its task. */
+static bool is_upside_down(const demo_file *f, bool *failed)
+{
+    hid_t data = hdf5_group_open(f->file, f->path, "data", NULL);
+    hdf5_texts said = {NULL};
+    bool upside = false;
+
+    *failed = *failed || data < 0;
+    if (data < 0)
+        return false;
+    if (hdf5_texts_of_attribute(data, "macros_image_convention", &said))
+        upside = !strcmp(said.text[0], "opengl");
+    else
+        upside = H5Aexists(data, "bddl_file_content") > 0 || H5Aexists(data, "bddl_file_name") > 0;
+    *failed = *failed || said.failed;
+    hdf5_texts_free(&said);
+    H5Gclose(data);
+    return upside;
+}
+
 static deer_status unreadable(const demo_file *f, const char *where, deer_error *err)
 {
     return deer_fail(err, "%s: the texts of %s cannot be read: damaged, or no memory", f->path,
@@ -46,7 +66,7 @@ static deer_status unreadable(const demo_file *f, const char *where, deer_error 
 
 deer_status demos_read_file_texts(demo_file *f, bool task_of_file, deer_error *err)
 {
-    bool ok = true;
+    bool ok = true, failed = false;
 
     language_of_file(f->file, &f->language);
     if (!f->language.count) {
@@ -57,7 +77,8 @@ deer_status demos_read_file_texts(demo_file *f, bool task_of_file, deer_error *e
         name_task(f->path, f->task);
     else
         ok = read_file_task(f, f->task);
-    return ok && !f->language.failed ? DEER_OK : unreadable(f, "data", err);
+    f->upside_down = is_upside_down(f, &failed);
+    return ok && !failed && !f->language.failed ? DEER_OK : unreadable(f, "data", err);
 }
 
 /* One of several wordings, by the demonstration's name and the seed asked for. */
