@@ -10,7 +10,7 @@
 /* As given; numbers that were not are NaN. */
 typedef struct {
     const char *cache, *model, *table, *official, *out, *frontier;
-    tool_files demos;
+    file_list demos;
     demos_options reading; /* of demos */
     const char *scope, *method, *criterion, *history, *loss, *bound;
     double average, fraction, peak, average_cost, peak_cost, memory;

@@ -10,7 +10,7 @@
 int calib_replay_main(int argc, char **argv)
 {
     replay_spec spec = {0};
-    tool_files recorded = {.count = 0};
+    file_list recorded = {.count = 0};
     const char *part = NULL;
     long threads = tool_cores(), per_shard = REPLAY_PER_SHARD, batch = REPLAY_BATCH;
     const tool_option options[] = {

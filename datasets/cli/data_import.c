@@ -14,7 +14,7 @@ enum { PART_EPISODES = 32, KINDS = 8 };
 
 typedef struct {
     source_options options;
-    tool_files given[KINDS]; /* of each kind of source */
+    file_list given[KINDS]; /* of each kind of source */
     const char *out;
     long first, limit, threads, each, rotate, seed;
     bool skip_bad, flip;
@@ -211,7 +211,7 @@ static void list_options(job *j, tool_option *to)
 static bool choose_source(const tool_command *self, job *j)
 {
     const source_kind *const *kinds = source_kinds();
-    const tool_files *files = NULL;
+    const file_list *files = NULL;
     int sources = 0;
 
     for (int k = 0; kinds[k]; k++)

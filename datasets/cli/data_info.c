@@ -374,7 +374,7 @@ static deer_status run(const char *const *paths, int n, const demos_options *rea
 
 int data_info_main(int argc, char **argv)
 {
-    tool_files files = {.count = 0};
+    file_list files = {.count = 0};
     const char *rest[argc];
     demos_options reading = {NULL};
     bool json = false;

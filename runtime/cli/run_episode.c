@@ -21,7 +21,7 @@
 
 typedef struct {
     const char *model, *thresholds, *name;
-    tool_files demos;
+    file_list demos;
     demos_options reading;
     long exit, threads;
     double budget;

@@ -85,9 +85,9 @@ static bool store_bytes(double *bytes, const char *text)
     return end != text && value > 0 && isfinite(value) && (!*end || (unit && !end[1]));
 }
 
-static bool add_file(tool_files *files, const char *name)
+static bool add_file(file_list *files, const char *name)
 {
-    if (files->count == TOOL_MOST_FILES)
+    if (files->count == FILE_LIST_MOST)
         return false;
     files->name[files->count++] = name;
     return true;
@@ -272,7 +272,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
     if (n_rest)
         *n_rest = count;
     *status = TOOL_DONE;
-    return tool_files_wrong(command, rest, count, status);
+    return file_list_wrong(command, rest, count, status);
 }
 
 int tool_exit_status(deer_status status)

@@ -23,6 +23,7 @@
 
 #include <limits.h>
 
+#include "runtime/base/file_list.h"
 #include "runtime/deer.h"
 
 typedef enum {
@@ -31,7 +32,7 @@ typedef enum {
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
-    TOOL_FILES,  /* tool_files *: every word up to the next option, appended; may be repeated */
+    TOOL_FILES,  /* file_list *: every word up to the next option, appended; may be repeated */
     TOOL_FILE,   /* const char **: a file to write, which must have a name */
     TOOL_TEXT,   /* const char **: a text to write into a file, or "-" for standard output */
     TOOL_OUTPUT, /* const char **: a file to write, or "-" for standard output where none follows */
@@ -39,12 +40,6 @@ typedef enum {
                    */
 } tool_type;
 
-/* Names of files in the order given; they point into argv. */
-enum { TOOL_MOST_FILES = 1024 };
-typedef struct {
-    const char *name[TOOL_MOST_FILES];
-    int count;
-} tool_files;
 /* What a program ends with. */
 enum {
     TOOL_DONE = 0,
@@ -91,7 +86,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
 
 /* Whether an output cannot be written, or would overwrite an input or another output; then prints
  * so. tool_parse calls it. */
-bool tool_files_wrong(const tool_command *command, const char *const *rest, int n_rest,
+bool file_list_wrong(const tool_command *command, const char *const *rest, int n_rest,
                       int *status);
 
 /* Prints "name: message" on stderr and returns the exit status. */
