@@ -63,7 +63,8 @@ void cache_fields_open(const cache_manifest *m, cache_field f[CACHE_FIELDS])
         (cache_field){"episode_tokens", true, 1, {0}, H5T_NATIVE_INT32, sizeof(int32_t)};
     f[FIELD_NAME] = (cache_field){"episode_name", true, 1, {0}, text_type(64), 64};
     f[FIELD_TASK] = (cache_field){"episode_task", true, 1, {0}, text_type(DEMO_TASK), DEMO_TASK};
-    f[FIELD_INSTRUCTION] = (cache_field){"episode_instruction", true, 1, {0}, text_type(DEMO_INSTRUCTION), DEMO_INSTRUCTION};
+    f[FIELD_INSTRUCTION] = (cache_field){
+        "episode_instruction", true, 1, {0}, text_type(DEMO_INSTRUCTION), DEMO_INSTRUCTION};
 }
 
 void cache_fields_close(cache_field f[CACHE_FIELDS])

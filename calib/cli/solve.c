@@ -25,9 +25,11 @@ static deer_status print(const solve_arguments *a, const outcome *o, deer_error 
     if (a->json && json_print(outcome_json(o), JSON_INDENT(2) | JSON_REAL_PRECISION(12), err))
         return DEER_FAILED;
     if (!a->json && !a->print_official)
-        outcome_print(stdout, a->table         ? a->table
-                                 : a->demos.count ? a->demos.name[0]
-                                                  : a->cache, o);
+        outcome_print(stdout,
+                      a->table         ? a->table
+                      : a->demos.count ? a->demos.name[0]
+                                       : a->cache,
+                      o);
     if (a->print_official)
         outcome_print_official(a->json ? stderr : stdout, o);
     return DEER_OK;

@@ -115,8 +115,8 @@ static deer_status check_out(const job *j, deer_error *err)
         return DEER_FAILED;
     for (int i = 0; i < j->options.paths; i++)
         if (file_overlap(j->out, j->options.path[i]))
-            return deer_fail(err, "--out %s is, or is inside of, what is to be imported: %s", j->out,
-                             j->options.path[i]);
+            return deer_fail(err, "--out %s is, or is inside of, what is to be imported: %s",
+                             j->out, j->options.path[i]);
     return DEER_OK;
 }
 

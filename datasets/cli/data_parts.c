@@ -103,8 +103,7 @@ static bool finished(const parts *p, int k, parts_sum *sum)
     note = read_json(path);
     ok = note && !json_unpack(note, "{s:i, s:i, s:I, s:s}", "kept", &kept, "skipped", &skipped,
                               "steps", &steps, "hash", &expected);
-    ok = ok && kept >= 0 && skipped >= 0 &&
-         kept + skipped == parts_end(p, k) - parts_first(p, k);
+    ok = ok && kept >= 0 && skipped >= 0 && kept + skipped == parts_end(p, k) - parts_first(p, k);
     parts_file(p, k, path);
     ok = ok && (!kept || (hash_file(path, hash) && !strcmp(hash, expected)));
     if (ok) {

@@ -38,7 +38,7 @@ typedef struct {
     int wordings;                       /* that the instruction was chosen from */
     bool guessed;                       /* the instruction is only the file's name */
     uint64_t seed;                      /* of the simulator, 0 if unknown */
-    int steps;             /* T */
+    int steps;                          /* T */
     int static_height, static_width;
     int gripper_height, gripper_width;
     uint8_t *static_rgb;  /* [T, static_height, static_width, 3] */
@@ -68,7 +68,7 @@ typedef struct {
     bool convert;  /* pixels that are floats, wider integers, RGBA or have channels in front, too */
     bool tolerant; /* a demonstration that is not fit for reading fails when it is read */
     bool task_of_file;         /* the file's name is the task of those without one of their own */
-    bool follow_links; /* into files of the same folder (hdf5_follow_links) */
+    bool follow_links;         /* into files of the same folder (hdf5_follow_links) */
     const int *action_columns; /* [DEMO_ACTION] of wider actions; NULL: they are seven */
 } demos_options;
 

@@ -32,16 +32,15 @@ static deer_status check_size(const char *path, const char *name, const hdf5_sha
 }
 
 /* Float pixels, signed ones, and channels in front can be converted, but only knowingly. */
-static deer_status refuse_images(const demos *d, const char *path, const char *name, const hdf5_shape *s,
-                                 deer_error *err)
+static deer_status refuse_images(const demos *d, const char *path, const char *name,
+                                 const hdf5_shape *s, deer_error *err)
 {
     char is[HDF5_IO_SHAPE];
     hdf5_shape copy = *s;
     demo_form form;
     bool convertible = !d->convert && demos_convertible(&copy, &form);
 
-    return deer_fail(err, "%s: %s is %s, need u1 [T,H,W,3]%s", path, name,
-                     hdf5_shape_text(s, is),
+    return deer_fail(err, "%s: %s is %s, need u1 [T,H,W,3]%s", path, name, hdf5_shape_text(s, is),
                      convertible ? "; deer-data import --hdf5 converts it" : "");
 }
 
@@ -121,10 +120,10 @@ static deer_status no_camera(const demos *d, const demo_entry *e, int view, deer
     if (*d->camera[view])
         return deer_fail(err, "%s: %s has no camera obs/%s; %s", path, e->name, d->camera[view],
                          there);
-    return deer_fail(err,
-                     "%s: %s has no %s camera (obs/%s, %s or %s); say its name with --%s-camera; %s",
-                     path, e->name, view ? "wrist" : "static", view_names[view][0],
-                     view_names[view][1], view_names[view][2], view ? "gripper" : "static", there);
+    return deer_fail(
+        err, "%s: %s has no %s camera (obs/%s, %s or %s); say its name with --%s-camera; %s", path,
+        e->name, view ? "wrist" : "static", view_names[view][0], view_names[view][1],
+        view_names[view][2], view ? "gripper" : "static", there);
 }
 
 static deer_status check_view(const demos *d, demo_entry *e, int view, deer_error *err)

@@ -63,8 +63,7 @@ static herr_t list_demo(hid_t group, const char *name, const H5L_info_t *info, v
     strcpy(e->name, name);
     strcpy(e->shown, name);
     e->in = l->in;
-    return l->d->files > 1 &&
-                   snprintf(e->shown, sizeof e->shown, "%d:%s", l->in + 1, name) >= 64
+    return l->d->files > 1 && snprintf(e->shown, sizeof e->shown, "%d:%s", l->in + 1, name) >= 64
                ? -1
                : 0;
 }

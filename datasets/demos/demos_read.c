@@ -71,9 +71,8 @@ deer_status demos_read_raw_actions(demos *d, int i, float *actions, deer_error *
     char name[DEMOS_PATH];
 
     demos_path(&d->entry[i], "actions", name);
-    return d->columns
-               ? read_columns(d, &d->entry[i], name, actions, err)
-               : hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, actions, err);
+    return d->columns ? read_columns(d, &d->entry[i], name, actions, err)
+                      : hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, actions, err);
 }
 
 deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err)
@@ -86,8 +85,7 @@ deer_status demos_read_actions(demos *d, int i, float *actions, deer_error *err)
         if (!(fabsf(actions[j]) <= 1.001f))
             return deer_fail(err, "%s: action %d of step %d in %s is %g; -1 to 1 is expected",
                              demos_file_of(d, entry)->path, j % DEMO_ACTION, j / DEMO_ACTION,
-                             entry->name,
-                             (double)actions[j]);
+                             entry->name, (double)actions[j]);
     return DEER_OK;
 }
 
@@ -124,9 +122,9 @@ deer_status demos_read(demos *d, int i, demo_episode *e, deer_error *err)
     const demo_entry *entry = &d->entry[i];
 
     if (entry->unfit)
-        return demos_check(d, &d->entry[i], err) ? DEER_FAILED
-                                                 : deer_fail(err, "%s changed while it was read",
-                                                             demos_file_of(d, entry)->path);
+        return demos_check(d, &d->entry[i], err)
+                   ? DEER_FAILED
+                   : deer_fail(err, "%s changed while it was read", demos_file_of(d, entry)->path);
     if (demos_describe(d, i, e, err))
         return DEER_FAILED;
     if (e->instruction_bytes >= sizeof e->instruction)
@@ -139,7 +137,8 @@ deer_status demos_read(demos *d, int i, demo_episode *e, deer_error *err)
     e->object = malloc(((size_t)e->steps * (size_t)e->object_size + 1) * sizeof *e->object);
     if (!e->static_rgb || !e->gripper_rgb || !e->actions || !e->object) {
         demo_episode_free(e);
-        return deer_fail(err, "out of memory reading %s of %s", entry->name, demos_file_of(d, entry)->path);
+        return deer_fail(err, "out of memory reading %s of %s", entry->name,
+                         demos_file_of(d, entry)->path);
     }
     if (read_view(d, entry, 0, e->static_rgb, err) || read_view(d, entry, 1, e->gripper_rgb, err) ||
         demos_read_actions(d, i, e->actions, err) || read_object(d, entry, e->object, err)) {

@@ -84,10 +84,10 @@ deer_status demos_read_file_texts(demo_file *f, bool task_of_file, deer_error *e
 /* One of several wordings, by the demonstration's name and the seed asked for. */
 static void choose(const demos *d, const hdf5_texts *wordings, demo_episode *e)
 {
-    size_t i = wordings->count < 2
-                   ? 0
-                   : (size_t)(XXH3_64bits_withSeed(e->name, strlen(e->name), d->seed) %
-                              wordings->count);
+    size_t i =
+        wordings->count < 2
+            ? 0
+            : (size_t)(XXH3_64bits_withSeed(e->name, strlen(e->name), d->seed) % wordings->count);
     const char *text = wordings->count ? wordings->text[i] : "";
 
     e->wordings = (int)wordings->count;
@@ -130,7 +130,8 @@ deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episo
     choose(d, own.count ? &own : &f->language, e);
     if (hdf5_texts_of_attribute(group, "task", &task))
         snprintf(e->task, sizeof e->task, "%s", task.text[0]);
-    ok = hdf5_integer_get(group, "seed", &e->seed) != HDF5_UNREADABLE && !own.failed && !task.failed;
+    ok =
+        hdf5_integer_get(group, "seed", &e->seed) != HDF5_UNREADABLE && !own.failed && !task.failed;
     H5Gclose(group);
     if (!language_clean(e->task))
         memcpy(e->task, f->task, sizeof e->task);

@@ -176,8 +176,8 @@ static deer_status copy_dataset(demos_writer *w, const demos *from, const demo_e
         return DEER_FAILED;
     status = hdf5_chunks_copy(dataset, w->file, to);
     H5Dclose(dataset);
-    return status ? deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source,
-                              f->path, w->path)
+    return status ? deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source, f->path,
+                              w->path)
                   : DEER_OK;
 }
 

@@ -9,7 +9,7 @@
 /* Registered numbers: https://github.com/HDFGroup/hdf5_plugins, RegisteredFilterPlugins. */
 static const struct {
     H5Z_filter_t filter;
-    uint64_t ratio; /* the most it shrinks anything */
+    uint64_t ratio;             /* the most it shrinks anything */
     const char *name, *package; /* Debian's */
 } filters[] = {
     {H5Z_FILTER_DEFLATE, 1100, "gzip", "libhdf5-103-1"}, /* 1032 to 1 */
@@ -67,8 +67,7 @@ static size_t unpack_lzf(unsigned flags, size_t count, const unsigned *values, s
 
 void hdf5_filter_lzf(void)
 {
-    static const H5Z_class2_t class = {
-        H5Z_CLASS_T_VERS, LZF, 0, 1, "lzf", NULL, NULL, unpack_lzf};
+    static const H5Z_class2_t class = {H5Z_CLASS_T_VERS, LZF, 0, 1, "lzf", NULL, NULL, unpack_lzf};
 
     if (H5Zfilter_avail(LZF) <= 0)
         H5Zregister(&class);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/demos/hdf5_filter.h"
 #include "datasets/demos/hdf5_chunks.h"
+#include "datasets/demos/hdf5_filter.h"
 
 void hdf5_quiet(void)
 {

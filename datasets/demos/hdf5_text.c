@@ -42,9 +42,8 @@ typedef struct {
 
 static bool read_all(place p, hid_t type, void *data)
 {
-    return p.attribute
-               ? H5Aread(p.object, type, data) >= 0
-               : H5Dread(p.object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+    return p.attribute ? H5Aread(p.object, type, data) >= 0
+                       : H5Dread(p.object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
 }
 
 static bool read_variable(place p, hid_t type, hid_t space, size_t n, hdf5_texts *t)

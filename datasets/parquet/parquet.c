@@ -95,7 +95,8 @@ bool parquet_has(const parquet *p, const char *name)
     size_t n = strlen(name);
 
     for (int i = 0; i < p->leaves; i++)
-        if (!strncmp(p->leaf[i].name, name, n) && (!p->leaf[i].name[n] || p->leaf[i].name[n] == '.'))
+        if (!strncmp(p->leaf[i].name, name, n) &&
+            (!p->leaf[i].name[n] || p->leaf[i].name[n] == '.'))
             return true;
     return false;
 }

@@ -26,8 +26,8 @@ typedef struct {
     size_t size;
 } parquet_bytes;
 
-/* A column, all rows. Values of row r are first[r] .. first[r + 1] - 1; a row of a column that is no
- * list has one, NaN or NULL where there is none. */
+/* A column, all rows. Values of row r are first[r] .. first[r + 1] - 1; a row of a column that is
+ * no list has one, NaN or NULL where there is none. */
 typedef struct {
     int64_t rows, count;
     int64_t *first;       /* [rows + 1] */

@@ -6,8 +6,16 @@
 #include "datasets/parquet/parquet.h"
 #include "datasets/parquet/thrift.h"
 
-enum { PARQUET_BOOLEAN, PARQUET_INT32, PARQUET_INT64, PARQUET_INT96, PARQUET_FLOAT,
-       PARQUET_DOUBLE, PARQUET_BYTES, PARQUET_FIXED };
+enum {
+    PARQUET_BOOLEAN,
+    PARQUET_INT32,
+    PARQUET_INT64,
+    PARQUET_INT96,
+    PARQUET_FLOAT,
+    PARQUET_DOUBLE,
+    PARQUET_BYTES,
+    PARQUET_FIXED
+};
 
 /* A column of the schema. */
 typedef struct {

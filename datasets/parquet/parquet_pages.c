@@ -145,8 +145,8 @@ static parquet_bytes plain_bytes(values *v)
     v->ok = v->ok && v->end - v->at >= 4;
     if (!v->ok)
         return b;
-    b.size = (size_t)v->at[0] | (size_t)v->at[1] << 8 | (size_t)v->at[2] << 16 |
-             (size_t)v->at[3] << 24;
+    b.size =
+        (size_t)v->at[0] | (size_t)v->at[1] << 8 | (size_t)v->at[2] << 16 | (size_t)v->at[3] << 24;
     b.at = v->at + 4;
     v->ok = b.size <= (size_t)(v->end - b.at);
     if (v->ok)

@@ -88,8 +88,8 @@ static size_t count_ranges(const pickle_value *ranges)
 {
     if (ranges->kind == PICKLE_LIST)
         return ranges->as.many.count;
-    return ranges->kind == PICKLE_ARRAY && ranges->as.tensor.from &&
-                   ranges->as.tensor.rank == 2 && ranges->as.tensor.shape[1] == 2
+    return ranges->kind == PICKLE_ARRAY && ranges->as.tensor.from && ranges->as.tensor.rank == 2 &&
+                   ranges->as.tensor.shape[1] == 2
                ? (size_t)ranges->as.tensor.shape[0]
                : 0;
 }

@@ -30,8 +30,8 @@ static deer_status unknown(const char *item, const char *const *names, int n, de
                           names ? "a number from 0, or one of " : "a number from 0", list);
 }
 
-deer_status columns_read(const char *list, const char *const *names, int n,
-                         int column[DEMO_ACTION], deer_error *err)
+deer_status columns_read(const char *list, const char *const *names, int n, int column[DEMO_ACTION],
+                         deer_error *err)
 {
     char item[128];
     int count = 0;
@@ -52,8 +52,8 @@ deer_status columns_read(const char *list, const char *const *names, int n,
                 return deer_fail_with(DEER_USAGE, err, "--action-columns names '%s' twice", item);
         count++;
     }
-    return count == DEMO_ACTION ? DEER_OK
-                                : deer_fail_with(DEER_USAGE, err,
-                                                 "--action-columns takes %d columns, not %d",
-                                                 DEMO_ACTION, count);
+    return count == DEMO_ACTION
+               ? DEER_OK
+               : deer_fail_with(DEER_USAGE, err, "--action-columns takes %d columns, not %d",
+                                DEMO_ACTION, count);
 }

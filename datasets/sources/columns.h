@@ -8,7 +8,7 @@
 
 /* Reads a list of DEMO_ACTION numbers from 0, or names among those of the action (NULL: the dataset
  * has no names), all different. */
-deer_status columns_read(const char *list, const char *const *names, int n,
-                         int column[DEMO_ACTION], deer_error *err);
+deer_status columns_read(const char *list, const char *const *names, int n, int column[DEMO_ACTION],
+                         deer_error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* hdf5_source.c - demonstrations in HDF5 files of others, many at once: LIBERO and RoboCasa have one
- * a task. Each file is opened when its episodes are read; one that does not open is one episode that
- * cannot be read. */
+/* hdf5_source.c - demonstrations in HDF5 files of others, many at once: LIBERO and RoboCasa have
+ * one a task. Each file is opened when its episodes are read; one that does not open is one episode
+ * that cannot be read. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,11 +67,11 @@ static deer_status use_file(hdf5_set *s, int i, deer_error *err)
 static void identify(hdf5_set *s)
 {
     char text[8192];
-    int used = snprintf(text, sizeof text, "%.1000s|%.100s|%.100s|%.100s|%llu|",
-                        s->instruction ? s->instruction : "", s->mask ? s->mask : "",
-                        s->static_camera ? s->static_camera : "",
-                        s->gripper_camera ? s->gripper_camera : "",
-                        (unsigned long long)s->reading.seed);
+    int used =
+        snprintf(text, sizeof text, "%.1000s|%.100s|%.100s|%.100s|%llu|",
+                 s->instruction ? s->instruction : "", s->mask ? s->mask : "",
+                 s->static_camera ? s->static_camera : "",
+                 s->gripper_camera ? s->gripper_camera : "", (unsigned long long)s->reading.seed);
 
     for (int i = 0; s->reading.action_columns && i < DEMO_ACTION; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "%d,", s->column[i]);
@@ -80,9 +80,9 @@ static void identify(hdf5_set *s)
         struct stat info = {.st_size = 0};
 
         (void)stat(s->file[i].path, &info);
-        used = snprintf(text, sizeof text, "%s|%.4000s|%lld|%lld.%ld", s->identity,
-                        s->file[i].path, (long long)info.st_size, (long long)info.st_mtim.tv_sec,
-                        info.st_mtim.tv_nsec);
+        used =
+            snprintf(text, sizeof text, "%s|%.4000s|%lld|%lld.%ld", s->identity, s->file[i].path,
+                     (long long)info.st_size, (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
         source_hash(text, (size_t)used, s->identity);
     }
 }

@@ -4,8 +4,8 @@
  * A dataset is a folder: meta/info.json (features, frame rate, templates of names), tables of
  * actions and times, and mp4 videos, or images in the tables or beside them. Version 2 has a table
  * and a video of each camera for each episode, and lists in meta (.jsonl); version 3 keeps many
- * episodes in a file and says in meta/episodes where each lies. Source: lerobot/datasets/utils.py of
- * both versions. */
+ * episodes in a file and says in meta/episodes where each lies. Source: lerobot/datasets/utils.py
+ * of both versions. */
 #ifndef DATASETS_LEROBOT_H
 #define DATASETS_LEROBOT_H
 

@@ -122,8 +122,8 @@ static bool append_value(const char *field, size_t n, const lerobot_episode *e, 
             snprintf(path, room, "%0*lld", width, (long long)numbers[i].value);
             return true;
         }
-    if (camera && ((length == 9 && (!strncmp(field, "video_key", 9) ||
-                                    !strncmp(field, "image_key", 9))))) {
+    if (camera &&
+        ((length == 9 && (!strncmp(field, "video_key", 9) || !strncmp(field, "image_key", 9))))) {
         snprintf(path, room, "%s", camera);
         return true;
     }
@@ -205,7 +205,7 @@ static void list_names(const lerobot *d, char text[200])
 /* Whether the numbers are called after joints or motors. */
 static bool are_joints(const lerobot *d)
 {
-    static const char *const words[] = {"joint", "motor",  ".pos", "shoulder",
+    static const char *const words[] = {"joint", "motor", ".pos",  "shoulder",
                                         "elbow", "waist", "wrist_"};
 
     for (int i = 0; d->named && i < d->width; i++)
@@ -219,8 +219,7 @@ static deer_status take_actions(lerobot *d, const json_t *features, const char *
                                 deer_error *err)
 {
     const json_t *action = json_object_get(features, "action");
-    json_int_t width =
-        json_integer_value(json_array_get(json_object_get(action, "shape"), 0));
+    json_int_t width = json_integer_value(json_array_get(json_object_get(action, "shape"), 0));
     char names[200];
 
     if (width < 1 || width > LEROBOT_WIDEST)
@@ -230,9 +229,8 @@ static deer_status take_actions(lerobot *d, const json_t *features, const char *
     take_names(d, json_object_get(action, "names"));
     d->named = d->name[d->width - 1] && (d->width == LEROBOT_WIDEST || !d->name[d->width]);
     if (columns) {
-        deer_status status =
-            columns_read(columns, d->named ? (const char *const *)d->name : NULL, d->width,
-                         d->column, err);
+        deer_status status = columns_read(columns, d->named ? (const char *const *)d->name : NULL,
+                                          d->width, d->column, err);
         for (int i = 0; i < DEMO_ACTION && !status; i++)
             if (d->column[i] >= d->width)
                 status = deer_fail_with(DEER_USAGE, err, "actions of %s have %d numbers", d->folder,
@@ -271,8 +269,7 @@ static deer_status use_camera(lerobot *d, int view, const char *key, const json_
     if (strlen(key) >= sizeof d->camera[view].key || !is_harmless(key) || strchr(key, '/'))
         return deer_fail(err, "%s has a camera without a proper name", d->folder);
     strcpy(d->camera[view].key, key);
-    d->camera[view].video =
-        !strcmp(json_string_value(json_object_get(feature, "dtype")), "video");
+    d->camera[view].video = !strcmp(json_string_value(json_object_get(feature, "dtype")), "video");
     return DEER_OK;
 }
 

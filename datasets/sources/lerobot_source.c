@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* lerobot_source.c - LeRobot's datasets as a source: actions out of tables, frames out of videos. */
+/* lerobot_source.c - LeRobot's datasets as a source: actions out of tables, frames out of videos.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,10 +164,10 @@ static deer_status read_video(const lerobot_set *s, const lerobot_episode *e, in
     char path[LEROBOT_PATH];
     double *seconds = malloc((size_t)e->steps * sizeof *seconds);
     video *v = NULL;
-    deer_status status = seconds ? lerobot_file(d, d->video_path, e,
-                                                d->version == 3 ? &e->video[view] : NULL,
-                                                d->camera[view].key, 0, path, err)
-                                 : deer_fail(err, "out of memory reading %s", d->folder);
+    deer_status status =
+        seconds ? lerobot_file(d, d->video_path, e, d->version == 3 ? &e->video[view] : NULL,
+                               d->camera[view].key, 0, path, err)
+                : deer_fail(err, "out of memory reading %s", d->folder);
 
     for (int64_t t = 0; t < e->steps && !status; t++)
         seconds[t] = s->table.time.number[first + t] + (d->version == 3 ? e->video[view].from : 0);
@@ -258,8 +259,8 @@ static void identify(lerobot_set *s, const source_options *o)
         const lerobot_episode *e = &s->d.episode[i];
 
         source_hash(text, (size_t)used, s->identity);
-        used = snprintf(text, sizeof text, "%s %lld %lld %.1000s", s->identity,
-                        (long long)e->index, (long long)e->steps, e->task);
+        used = snprintf(text, sizeof text, "%s %lld %lld %.1000s", s->identity, (long long)e->index,
+                        (long long)e->steps, e->task);
     }
     source_hash(text, (size_t)used, s->identity);
 }

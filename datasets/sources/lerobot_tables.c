@@ -11,8 +11,15 @@
 
 enum { MOST_FILES = 100000, MOST_EPISODES = 1000000, MOST_STEPS = 1000000 };
 
-enum { INDEX, LENGTH, DATA_CHUNK, DATA_FILE, VIDEO, VIDEO_COLUMNS = 3,
-       NUMBERS = VIDEO + VIDEO_COLUMNS * LEROBOT_CAMERAS };
+enum {
+    INDEX,
+    LENGTH,
+    DATA_CHUNK,
+    DATA_FILE,
+    VIDEO,
+    VIDEO_COLUMNS = 3,
+    NUMBERS = VIDEO + VIDEO_COLUMNS * LEROBOT_CAMERAS
+};
 
 typedef struct {
     parquet_column number[NUMBERS], tasks;
@@ -72,8 +79,8 @@ static char *first_task(const columns *t, int64_t row, int *count)
 static deer_status add_row(lerobot *d, const char *path, const columns *t, int64_t row,
                            deer_error *err)
 {
-    lerobot_episode *e, *grown =
-                            realloc(d->episode, (size_t)(d->episodes + 1) * sizeof *d->episode);
+    lerobot_episode *e,
+        *grown = realloc(d->episode, (size_t)(d->episodes + 1) * sizeof *d->episode);
 
     if (!grown)
         return deer_fail(err, "out of memory opening %s", d->folder);

@@ -34,10 +34,9 @@ static bool to_rgb(struct SwsContext **convert, const AVFrame *f, int height, in
 
     if (f->width != width || f->height != height)
         return false;
-    *convert = sws_getCachedContext(*convert, width, height, f->format, width, height,
-                                    AV_PIX_FMT_RGB24,
-                                    SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL,
-                                    NULL);
+    *convert =
+        sws_getCachedContext(*convert, width, height, f->format, width, height, AV_PIX_FMT_RGB24,
+                             SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
     if (*convert && f->colorspace == AVCOL_SPC_BT709)
         sws_setColorspaceDetails(*convert, sws_getCoefficients(SWS_CS_ITU709),
                                  f->color_range == AVCOL_RANGE_JPEG,
@@ -63,8 +62,8 @@ static deer_status open_decoder(video *v, deer_error *err)
     v->before = av_frame_alloc();
     if (!v->decoder || !v->packet || !v->frame || !v->before)
         return deer_fail(err, "out of memory opening %s", v->path);
-    if (avcodec_parameters_to_context(v->decoder, s->codecpar) < 0 ||
-        s->codecpar->width < 1 || s->codecpar->width > MOST_SIDE || s->codecpar->height < 1 ||
+    if (avcodec_parameters_to_context(v->decoder, s->codecpar) < 0 || s->codecpar->width < 1 ||
+        s->codecpar->width > MOST_SIDE || s->codecpar->height < 1 ||
         s->codecpar->height > MOST_SIDE)
         return deer_fail(err, "%s: a video of %d x %d pixels is not read", v->path,
                          s->codecpar->height, s->codecpar->width);
@@ -131,8 +130,7 @@ void video_size(const video *v, int *height, int *width)
 
 static double time_of(const video *v, const AVFrame *f)
 {
-    return (double)f->best_effort_timestamp *
-               av_q2d(v->file->streams[v->stream]->time_base) -
+    return (double)f->best_effort_timestamp * av_q2d(v->file->streams[v->stream]->time_base) -
            v->start;
 }
 

@@ -24,7 +24,9 @@ static const struct {
     {"PK\x05\x06", 4, 0, "is an empty zip archive"},
     {"\x1f\x8b", 2, 0, "is compressed by gzip; unpack it first"},
     {"\x28\xb5\x2f\xfd", 4, 0, "is compressed by zstd; unpack it first"},
-    {"\xfd" "7zXZ", 5, 0, "is compressed by xz; unpack it first"},
+    {"\xfd"
+     "7zXZ",
+     5, 0, "is compressed by xz; unpack it first"},
     {"BZh", 3, 0, "is compressed by bzip2; unpack it first"},
     {"ustar", 5, 257, "is a tar archive; unpack it first"},
     {"\x93NUMPY", 6, 0, "is a numpy array"},

@@ -117,8 +117,8 @@ static deer_status play_episode(const request *r, policy *p, demos *d, int i, co
     if (!out->step)
         status = deer_fail(err, "out of memory playing %s", e.name);
     else if (!*e.instruction)
-        status = deer_fail(err, "%s: %s has no instruction; give one by --instruction", r->demos.name[0],
-                           e.name);
+        status = deer_fail(err, "%s: %s has no instruction; give one by --instruction",
+                           r->demos.name[0], e.name);
     else if (!(status = deer_session_set_instruction(p->session, e.instruction, err)))
         status = play_steps(p, &e, watch, out, err);
     if (!status && watch->drift)
@@ -221,8 +221,8 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
     deer_status status;
 
     if (first < 0)
-        return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos.name[0], r->name,
-                         demos_name(d, 0));
+        return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos.name[0],
+                         r->name, demos_name(d, 0));
     status = r->profile ? play_profiled(r, p, d, first, count, &result, err)
                         : play_all(r, p, d, first, count, NULL, &result, err);
     if (!status)

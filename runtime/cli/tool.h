@@ -86,8 +86,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
 
 /* Whether an output cannot be written, or would overwrite an input or another output; then prints
  * so. tool_parse calls it. */
-bool file_list_wrong(const tool_command *command, const char *const *rest, int n_rest,
-                      int *status);
+bool file_list_wrong(const tool_command *command, const char *const *rest, int n_rest, int *status);
 
 /* Prints "name: message" on stderr and returns the exit status. */
 int tool_fail(const tool_command *command, deer_status status, const deer_error *err);

@@ -278,8 +278,12 @@ static const char *after(const char *text, const char *start)
  * FSDP, activation checkpointing, Lightning. False when the rest does not fit. */
 static bool without_wrappers(const char *given, char *name, size_t room)
 {
-    static const char *const wrappers[] = {"module", "model", "_orig_mod", "_fsdp_wrapped_module",
-                                           "_checkpoint_wrapped_module", "_forward_module"};
+    static const char *const wrappers[] = {"module",
+                                           "model",
+                                           "_orig_mod",
+                                           "_fsdp_wrapped_module",
+                                           "_checkpoint_wrapped_module",
+                                           "_forward_module"};
     size_t used = 0;
 
     while (*given) {

@@ -326,8 +326,7 @@ deer_status pickle_read(const char *path, const uint8_t *data, size_t size, pick
                         deer_error *err)
 {
     /* An item takes a byte at least; an object takes those of its dict once more. */
-    pickle_machine m = {
-        .path = path, .at = data, .end = data + size, .err = err};
+    pickle_machine m = {.path = path, .at = data, .end = data + size, .err = err};
     bool done;
 
     m.items_left = 2 * size;

@@ -13,9 +13,9 @@
  * small records; time and memory are linear in the input's size.
  *
  * Names: torch._utils._rebuild_tensor_v2, _rebuild_parameter, torch.<type>Storage, torch.Size,
- * collections.OrderedDict, defaultdict and Counter, classes of TorchScript programs (__torch__.*: an object of one is only
- * its attributes), torch.jit._pickle's type tags (dropped), numpy's dtype, ndarray,
- * multiarray.scalar and _reconstruct, and _codecs.encode (how protocol 2 writes bytes).
+ * collections.OrderedDict, defaultdict and Counter, classes of TorchScript programs (__torch__.*:
+ * an object of one is only its attributes), torch.jit._pickle's type tags (dropped), numpy's dtype,
+ * ndarray, multiarray.scalar and _reconstruct, and _codecs.encode (how protocol 2 writes bytes).
  */
 #ifndef RUNTIME_PICKLE_H
 #define RUNTIME_PICKLE_H
@@ -40,7 +40,7 @@ typedef enum {
     PICKLE_NAME,    /* one of the names above, not called */
     PICKLE_STORAGE, /* where a tensor's data lies */
     PICKLE_TENSOR,
-    PICKLE_DTYPE, /* numpy's */
+    PICKLE_DTYPE,  /* numpy's */
     PICKLE_ARRAY,  /* numpy's: a tensor with its data in the pickle (one of objects is a list) */
     PICKLE_OPAQUE, /* of another name: neither built nor called */
 } pickle_kind;

@@ -214,10 +214,9 @@ static bool call_dtype(pickle_machine *m, const pickle_value *arguments)
     static const struct {
         const char *name;
         number_type type;
-    } types[] = {{"f4", NUMBER_F32}, {"f8", NUMBER_F64}, {"f2", NUMBER_F16},
-                 {"i8", NUMBER_I64}, {"i4", NUMBER_I32}, {"i2", NUMBER_I16},
-                 {"i1", NUMBER_I8},  {"u1", NUMBER_U8},  {"b1", NUMBER_BOOL},
-                 {"u2", NUMBER_U16}, {"u4", NUMBER_U32}, {"u8", NUMBER_U64}};
+    } types[] = {{"f4", NUMBER_F32},  {"f8", NUMBER_F64}, {"f2", NUMBER_F16}, {"i8", NUMBER_I64},
+                 {"i4", NUMBER_I32},  {"i2", NUMBER_I16}, {"i1", NUMBER_I8},  {"u1", NUMBER_U8},
+                 {"b1", NUMBER_BOOL}, {"u2", NUMBER_U16}, {"u4", NUMBER_U32}, {"u8", NUMBER_U64}};
     const pickle_value *name;
 
     if (arguments->as.many.count && pickle_is_text(arguments->as.many.item[0], "O8"))
@@ -231,8 +230,8 @@ static bool call_dtype(pickle_machine *m, const pickle_value *arguments)
     if (name->as.text.size > 1 && name->as.text.size < 8 && *name->as.text.at == 'U') {
         long characters = 0;
 
-        for (size_t i = 1; i < name->as.text.size && name->as.text.at[i] >= '0' &&
-                           name->as.text.at[i] <= '9';
+        for (size_t i = 1;
+             i < name->as.text.size && name->as.text.at[i] >= '0' && name->as.text.at[i] <= '9';
              i++)
             characters = characters * 10 + (name->as.text.at[i] - '0');
         if (characters > 0 && characters < LONGEST_TEXT)
@@ -331,8 +330,7 @@ static bool call_scalar(pickle_machine *m, const pickle_value *arguments)
     if (arguments->as.many.count == 2 && a[0]->kind == PICKLE_OPAQUE)
         return pickle_push(m, a[0]);
     if (arguments->as.many.count == 2 && a[0]->kind == PICKLE_DTYPE && a[0]->as.integer > TEXTS &&
-        a[1]->kind == PICKLE_BYTES &&
-        a[1]->as.text.size == 4 * (size_t)(a[0]->as.integer - TEXTS))
+        a[1]->kind == PICKLE_BYTES && a[1]->as.text.size == 4 * (size_t)(a[0]->as.integer - TEXTS))
         return pickle_push(m, text_of_array(m, a[1]->as.text.at, a[1]->as.text.size / 4));
     if (arguments->as.many.count != 2 || a[0]->kind != PICKLE_DTYPE || a[1]->kind != PICKLE_BYTES ||
         a[0]->as.integer >= OBJECTS)
@@ -368,8 +366,7 @@ static bool build_texts(pickle_machine *m, pickle_value *array, size_t character
         return pickle_fail(m, "%s has a numpy array whose data has another size", m->path);
     *array = (pickle_value){.kind = PICKLE_LIST};
     for (size_t i = 0; i < n; i++) {
-        pickle_value *text =
-            text_of_array(m, bytes->as.text.at + i * 4 * characters, characters);
+        pickle_value *text = text_of_array(m, bytes->as.text.at + i * 4 * characters, characters);
 
         if (!text || !pickle_append(m, array, &text, 1))
             return false;

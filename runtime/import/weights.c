@@ -132,7 +132,7 @@ static void list_keys(const pickle_value *dict, char text[200])
  * other; the root where there is none. */
 static const pickle_value *find_state(const pickle_value *root)
 {
-    static const char *const names[] = {"model_state_dict", "state_dict",    "model",
+    static const char *const names[] = {"model_state_dict", "state_dict",     "model",
                                         "module",           "ema_state_dict", "ema"};
     const pickle_value *state = root;
 
@@ -151,7 +151,8 @@ static const pickle_value *find_state(const pickle_value *root)
     return state;
 }
 
-static deer_status no_state(const weights *w, const char *path, const pickle_value *state, deer_error *err)
+static deer_status no_state(const weights *w, const char *path, const pickle_value *state,
+                            deer_error *err)
 {
     char text[200];
 
@@ -181,7 +182,8 @@ static deer_status add_foreign(weights *w, const pickle_value *key, const pickle
     w->foreign = grown;
     grown[w->foreigns].name = strndup(key->as.text.at, key->as.text.size);
     grown[w->foreigns].is = value;
-    return grown[w->foreigns++].name ? DEER_OK : deer_fail(err, "out of memory reading %s", w->path);
+    return grown[w->foreigns++].name ? DEER_OK
+                                     : deer_fail(err, "out of memory reading %s", w->path);
 }
 
 static deer_status list_pth(weights *w, int part, deer_error *err)
@@ -293,8 +295,8 @@ static const char *part_name(const weights *w, int part)
     return slash ? slash + 1 : path;
 }
 
-/* Of the tensors listed keeps the copies in the shards that the map names; each name in the map must
- * be there. Takes the map apart. */
+/* Of the tensors listed keeps the copies in the shards that the map names; each name in the map
+ * must be there. Takes the map apart. */
 static deer_status keep_mapped(weights *w, json_t *map, deer_error *err)
 {
     size_t kept = 0;

@@ -54,8 +54,10 @@ static deer_status no_archive(const directory *d, deer_error *err)
     char is[FILE_KIND];
 
     if (d->size > 4 && u32(d->data) == LOCAL_MARK)
-        return deer_fail(err, "%s is cut off: the end of its zip archive is missing; copy or "
-                              "download it again", d->path);
+        return deer_fail(err,
+                         "%s is cut off: the end of its zip archive is missing; copy or "
+                         "download it again",
+                         d->path);
     return deer_fail(err, "%s is no zip archive: it %s", d->path,
                      file_kind_of(d->data, d->size < 512 ? d->size : 512, d->size, is));
 }

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/json_build.h"
 #include "runtime/base/file_kind.h"
-#include "runtime/base/text.h"
+#include "runtime/base/json_build.h"
 #include "runtime/base/json_file.h"
+#include "runtime/base/text.h"
 #include "runtime/text/bpe.h"
 
 enum { MAX_WORD = 255 };
@@ -132,8 +132,9 @@ static deer_status read_template(const char *where, const json_t *processor, int
         }
     }
     return ok && behind ? DEER_OK
-                        : deer_fail(err, "%s: the tokenizer's post_processor has a template that is "
-                                         "not understood",
+                        : deer_fail(err,
+                                    "%s: the tokenizer's post_processor has a template that is "
+                                    "not understood",
                                     where);
 }
 
@@ -246,9 +247,9 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
         json_decref(t.json);
         return strchr("{[ \t\r\n\xef", *text) && *text
                    ? deer_fail(err, "%s is no tokenizer.json: %s", where, json_reason(&problem))
-                   : deer_fail(err, "%s is no tokenizer.json: it %s", where,
-                               file_kind_of((const uint8_t *)text, strnlen(text, 512),
-                                            strlen(text), is));
+                   : deer_fail(
+                         err, "%s is no tokenizer.json: it %s", where,
+                         file_kind_of((const uint8_t *)text, strnlen(text, 512), strlen(text), is));
     }
     if (!json_is_array(json_object_get(t.json, "added_tokens")))
         json_put(t.json, "added_tokens", json_array());

@@ -262,8 +262,8 @@ static void test_files_of_other_kinds_are_named(void **state)
 /* A TFRecord of 3 bytes as TensorFlow writes it: length, masked CRC-32C of that, data, its CRC. */
 static void test_tfrecord_is_named(void **state)
 {
-    static const unsigned char record[] = {3,    0,    0,    0,   0,   0,   0,    0,    0xb0, 0x99,
-                                           0x49, 0x0e, 'a',  'b', 'c', 0x44, 0x33, 0x22, 0x11};
+    static const unsigned char record[] = {3,    0,    0,   0,   0,   0,    0,    0,    0xb0, 0x99,
+                                           0x49, 0x0e, 'a', 'b', 'c', 0x44, 0x33, 0x22, 0x11};
     (void)state;
     write_bytes(path, record, sizeof record);
     assert_refused(path, "is a TFRecord file");
@@ -376,8 +376,7 @@ static void assert_place(const char *group, const char *name, bool attribute, co
 static void test_every_place_of_instructions(void **state)
 {
     static const char wanted[] = "turn on the stove";
-    static const char *const names[] = {"language", "language_instruction", "lang",
-                                        "language_raw"};
+    static const char *const names[] = {"language", "language_instruction", "lang", "language_raw"};
 
     (void)state;
     for (int i = 0; i < 4; i++) {
@@ -392,8 +391,8 @@ static void test_every_place_of_instructions(void **state)
         assert_place("data", "problem_info", true, below, wanted);
         assert_place("data", "env_args", true, below, wanted);
     }
-    assert_place("data", "env_args", true,
-                 "{\"env_kwargs\": {\"lang\": \"turn on the stove\"}}", wanted);
+    assert_place("data", "env_args", true, "{\"env_kwargs\": {\"lang\": \"turn on the stove\"}}",
+                 wanted);
     assert_place("data", "bddl_file_content", true,
                  "(define (problem X) (:domain d) (:language turn on the stove) (:regions))",
                  wanted);

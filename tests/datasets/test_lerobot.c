@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* test_lerobot.c - LeRobot's datasets: actions bit for bit, pixels within the codec's error, damaged
- * tables refused. tests/data/make_lerobot.py says what is in there. */
+/* test_lerobot.c - LeRobot's datasets: actions bit for bit, pixels within the codec's error,
+ * damaged tables refused. tests/data/make_lerobot.py says what is in there. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

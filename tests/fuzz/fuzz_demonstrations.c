@@ -22,8 +22,8 @@ static void use_file(const char *path, const demos_options *options)
 
         if (demos_read(d, i, &e, &err))
             continue;
-        fuzz_touch(e.static_rgb, (size_t)e.steps * (size_t)e.static_height *
-                                     (size_t)e.static_width * 3);
+        fuzz_touch(e.static_rgb,
+                   (size_t)e.steps * (size_t)e.static_height * (size_t)e.static_width * 3);
         fuzz_touch(e.actions, (size_t)e.steps * DEMO_ACTION * sizeof *e.actions);
         demo_episode_free(&e);
     }

@@ -21,8 +21,8 @@ static void use_column(const parquet *p, const char *name)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char *const names[] = {"action", "timestamp", "episode_index", "task_index",
-                                        "tasks",  "length",    "a",             "a.bytes"};
+    static const char *const names[] = {
+        "action", "timestamp", "episode_index", "task_index", "tasks", "length", "a", "a.bytes"};
     deer_error err = fuzz_error();
     char path[64];
     parquet *p;

@@ -10,8 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[64];
     int fd = fuzz_file(data, size, "", 0, path);
 
-    if (!model && deer_model_open("datasets/tabletop/policy.safetensors", DEER_ALL_EXITS, &model,
-                                  &err))
+    if (!model &&
+        deer_model_open("datasets/tabletop/policy.safetensors", DEER_ALL_EXITS, &model, &err))
         abort();
     if (!deer_thresholds_load(path, model, &thresholds, &err))
         deer_thresholds_set_budget(&thresholds, 0.01, &err);

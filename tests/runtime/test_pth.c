@@ -258,7 +258,7 @@ static void test_foreign_values(void **state)
     BESIDE("\x8b\12\0\0\0"
            "0123456789");
     BESIDE("cx\nY\n)}X\1\0\0\0kK\1s\x92}b"); /* with keywords */
-    BESIDE("cx\nList\n)\x81K\1a(K\1K\2e");       /* a list's and a dict's children */
+    BESIDE("cx\nList\n)\x81K\1a(K\1K\2e");   /* a list's and a dict's children */
     BESIDE("cx\nDict\n)\x81K\1K\2s(K\1K\2u");
     BESIDE("\x96\3\0\0\0\0\0\0\0abc");
     BESIDE("cnumpy\ndtype\nX\2\0\0\0c8\x85R");
@@ -267,10 +267,10 @@ static void test_foreign_values(void **state)
     BESIDE("ctorch._utils\n_rebuild_sparse_tensor\nK\1K\2\x86R");
     BESIDE(TENSOR("ComplexFloatStorage", "\6", "\0", ")", ")"));
     /* one state in the other, and tensors that are not read beside those that are */
-    EXPECT(DICT KEY("ema", "\3") DICT KEY("state_dict", "\12") DICT KEY("a", "\1") GOOD "sss.", false,
-           1, 2, 3, 4, 5, 6);
-    EXPECT(DICT KEY("b", "\1") "ctorch._utils\n_rebuild_qtensor\n)Rs" KEY("a", "\1") GOOD "s.", false,
-           1, 2, 3, 4, 5, 6);
+    EXPECT(DICT KEY("ema", "\3") DICT KEY("state_dict", "\12") DICT KEY("a", "\1") GOOD "sss.",
+           false, 1, 2, 3, 4, 5, 6);
+    EXPECT(DICT KEY("b", "\1") "ctorch._utils\n_rebuild_qtensor\n)Rs" KEY("a", "\1") GOOD "s.",
+           false, 1, 2, 3, 4, 5, 6);
 #undef BESIDE
 }
 
