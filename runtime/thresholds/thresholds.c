@@ -148,19 +148,6 @@ deer_status thresholds_check(const char *name, const deer_thresholds *t, deer_er
     return DEER_OK;
 }
 
-deer_status thresholds_check_model(const char *name, const deer_thresholds *t,
-                                   const deer_model *model, deer_error *err)
-{
-    const char *fingerprint = deer_model_fingerprint(model), *weights = deer_model_type(model);
-
-    if (!strcmp(t->model_fingerprint, fingerprint) &&
-        (!*t->weights || !strcmp(t->weights, weights)))
-        return DEER_OK;
-    return deer_fail(
-        err, "%s: made for another model (%s%s%.12s..., this is %s %.12s...); calibrate anew", name,
-        t->weights, *t->weights ? " " : "", t->model_fingerprint, weights, fingerprint);
-}
-
 /* ---------------------------------------------------------------- dial --------------------- */
 
 deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops, deer_error *err)
