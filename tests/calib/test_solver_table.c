@@ -173,7 +173,7 @@ static void test_budget_of_a_promise(void **state)
 {
     static const char options[] = "--max-loss 0.04 --confidence 0.9 --largest-loss 0.2";
     synthetic_spec spec = synthetic_default(6, 300, 3);
-    guarantee_spec split = {.share = 1.0 / 3, .seed = 1}; /* as the command's */
+    guarantee_spec split = {.share = GUARANTEE_SHARE, .seed = 1}; /* as the command's */
     bool solving[300];
     json_t *before, *after;
     steps s;
