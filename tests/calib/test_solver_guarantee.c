@@ -118,12 +118,11 @@ static void test_betting_is_valid(void **state)
 /* What no order can change: the same numbers sorted either way, or shuffled. */
 static void test_betting_knows_no_order(void **state)
 {
-    uint64_t random = 3;
     double z[90], up[90], down[90], p;
 
     (void)state;
     for (int i = 0; i < 90; i++)
-        z[i] = up[i] = draw_two_point(&random) - 0.08;
+        z[i] = up[i] = (i % 10 < 7 ? -0.3 : 0.7) - 0.08;
     for (int i = 0; i < 90; i++) /* two values: sorting is counting */
         for (int k = i + 1; k < 90; k++)
             if (up[k] < up[i]) {
