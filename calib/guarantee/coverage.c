@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "calib/solve/frontier.h"
 
@@ -131,8 +132,10 @@ static deer_status one_draw(const coverage_spec *spec, const world_sample *other
 
     if (status)
         return status;
-    status = solve_part(&d.s, spec, &x, err);
-    if (!status)
+    memset(&x, 0, sizeof x);
+    if (spec->order == WORLD_BY_COST || spec->order == WORLD_ADVERSE)
+        status = solve_part(&d.s, spec, &x, err);
+    if (!status && spec->order != WORLD_AS_DRAWN)
         status = world_sort(&d, spec->order, x.tau, limit, err);
     if (!status)
         status = coverage_promise(spec, &d, seed, &g, err);
