@@ -92,7 +92,7 @@ static void test_betting_is_valid(void **state)
         double high, spread;
     } cases[] = {{draw_rare, 0.98, 0.14},    {draw_rare, 0.98, 0.01},     {draw_flat, 0.5, 0.29},
                  {draw_long_tail, 8.1, 1.5}, {draw_two_point, 0.7, 0.46}, {draw_two_point, 0.7, 5}};
-    int rejected_by_t = 0, draws = 1000;
+    int rejected_by_t = 0, draws = 400;
     uint64_t random = 5;
 
     (void)state;
