@@ -404,7 +404,7 @@ bench: all $(BUILD)/bench/stages ## a step at 3B size beside PyTorch and the mac
 bench-tools: all ## latency and memory per exit, speed of recording and of the solvers
 	@BUILD=$(BUILD) bench/bench.sh
 
-bench-coverage: all ## how often promises break, 300 draws a row (about 8 minutes)
+bench-coverage: all ## how often promises break, 300 draws a row (long)
 	$(BUILD)/deer-calib bench --what coverage
 
 bench-import: all ## speed of importing a model against cp (2 minutes, 9 GB of disk)

@@ -27,7 +27,7 @@ static deer_promise promise_of(const operating_point *x)
 static void fill_guarantee(const guarantee *from, deer_guarantee *g)
 {
     *g = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
-    if (!from->given)
+    if (!from->given || !(from->confidence > 0)) /* a mean over repetitions is no guarantee */
         return;
     g->confidence = from->confidence;
     g->budget_gflops = isfinite(from->budget) ? from->budget : NAN;
