@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* info.c - deer-data info: what a demonstrations file holds. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -326,9 +327,9 @@ static deer_status run(const char *path, const demos_cameras *cameras, bool json
 
     if (demos_open_cameras(path, cameras, &d, err))
         return DEER_FAILED;
-    if (!stat(path, &info))
-        s.bytes = info.st_size;
-    status = gather(&s, d, err);
+    status = stat(path, &info) ? deer_fail(err, "cannot read %s: %s", path, strerror(errno))
+                               : gather(&s, d, err);
+    s.bytes = info.st_size;
     if (!status && json)
         status = print_json(&s, err);
     else if (!status)
