@@ -358,7 +358,7 @@ TORTURE_TOOLS := $(addprefix $(BUILD)/tests/torture/,faults.so hostile damage)
 $(BUILD)/tests/torture/faults.so: tests/torture/faults.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) -shared -fPIC $< -o $@ -ldl
+	$(Q)$(CC) $(ALL_CFLAGS) -fvisibility=default -shared -fPIC $< -o $@ -ldl
 $(BUILD)/tests/torture/hostile $(BUILD)/tests/torture/damage: $(BUILD)/tests/torture/%: tests/torture/%.c $(FLAGS)
 	@mkdir -p $(@D)
 	$(call say,LINK)

@@ -4,6 +4,7 @@
 # BUILD: the build folder. One line a driver, findings before it; docs/reliability.md says what it is.
 set -u
 export BUILD="${BUILD:-build}"
+jobs=${JOBS:-$(nproc)}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
@@ -20,18 +21,20 @@ started=$(date +%s)
     echo "disk.sh"
     echo "signals.sh"
     echo "damaged.sh"
-} | xargs -P "${JOBS:-$(nproc)}" -I '{}' sh -c 'sh tests/torture/{} 2>&1' >"$work/log"
+} | xargs -P "$jobs" -I '{}' sh -c 'sh tests/torture/{} 2>&1' >"$work/log"
 grep -v ' 0 findings\|^Segmentation fault$\|^Aborted$' "$work/log"
-awk '/ runs, .* findings/ {
-        runs[$1] += $(NF > 5 && $2 !~ /^[0-9]/ ? 3 : $2 ~ /^[0-9]/ ? 2 : 3)
-        for (i = 2; i <= NF; i++) if ($i ~ /^findings/) findings[$1] += $(i - 1)
-        for (i = 2; i <= NF; i++) if ($i == "ended") hdf5[$1] += $(i - 1)
+awk '/ runs, .* findings/ { # "KIND[ CASE]: N runs, M findings[, H ended inside HDF5]"
+        kind = $1
+        sub(/:/, "", kind)
+        for (i = 2; i <= NF; i++) {
+            if ($i == "runs,") runs[kind] += $(i - 1)
+            if ($i ~ /^findings/) findings[kind] += $(i - 1)
+            if ($i == "ended") hdf5[kind] += $(i - 1)
+        }
     }
     END {
-        for (k in runs) {
-            sub(/:$/, "", k)
-        }
-        for (k in runs) printf "%-10s %6d runs, %d findings, %d ended inside HDF5\n", k, runs[k], findings[k], hdf5[k]
-    }' "$work/log"
+        for (kind in runs)
+            printf "%-8s %6d runs, %d findings, %d ended inside HDF5\n", kind, runs[kind], findings[kind], hdf5[kind]
+    }' "$work/log" | sort
 echo "in $(($(date +%s) - started)) s"
 ! grep -q FOUND "$work/log"

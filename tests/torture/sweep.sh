@@ -67,5 +67,9 @@ calls)
     sweep write "" 28 "$(pick 2 20)" from
     ;;
 esac
+[ "$runs" -gt 0 ] || {
+    echo "FOUND: $kind $name made no run; is the library loaded?"
+    findings=1
+}
 echo "$kind $name: $runs runs, $findings findings${crashed:+, $crashed ended inside HDF5}"
 [ "$findings" -eq 0 ]
