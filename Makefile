@@ -353,6 +353,23 @@ tsan: check-deps ## the tests that start threads, under the thread sanitizer
 	@TSAN_OPTIONS=die_after_fork=0 BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)
 THREADED := test_threads test_jobs test_busy test_session
 
+# Faults made on purpose (docs/reliability.md).
+TORTURE_TOOLS := $(addprefix $(BUILD)/tests/torture/,faults.so hostile damage)
+$(BUILD)/tests/torture/faults.so: tests/torture/faults.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -fvisibility=default -shared -fPIC $< -o $@ -ldl
+$(BUILD)/tests/torture/hostile $(BUILD)/tests/torture/damage: $(BUILD)/tests/torture/%: tests/torture/%.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@ $(DATASETS_LIBS)
+
+.PHONY: torture run-torture
+torture: check-deps ## allocations, system calls, disks and files that fail (30 minutes; TORTURE=fast: 3)
+	@$(MAKE) --no-print-directory run-torture
+run-torture: all $(TORTURE_TOOLS)
+	@BUILD=$(BUILD) tests/torture/run.sh
+
 clang: PACKAGES += $(CLANG_PACKAGES) $(TEST_PACKAGES)
 clang: check-deps ## everything, compiled by clang without a warning
 	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS=-O0 all tests

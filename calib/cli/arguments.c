@@ -7,6 +7,7 @@
 
 #include "calib/cli/settings.h"
 #include "calib/criterion/criteria.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/cli/tool.h"
 
 static const char examples[] =
@@ -211,6 +212,7 @@ static void set_defaults(solve_arguments *a)
 bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_arguments *a,
                            calibrate_spec *spec, int *status)
 {
+    bool follow = false;
     const tool_option options[] = {
         {"cache", TOOL_STRING, &a->cache, "DIR",
          with_replay ? "keep the feature cache there (default: a temporary one)"
@@ -224,6 +226,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          "of the demonstrations, below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &a->cameras.gripper_camera, "NAME",
          "the same on the wrist"},
+        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
         {"table", TOOL_STRING, &a->table, "FILE",
          "solve for any model: HDF5 delta, loss, cost, episode"},
         {"official", TOOL_STRING, &a->official, "FILE",
@@ -277,6 +280,8 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
     *spec = calibrate_default();
     if (tool_parse(&self, argc, argv, NULL, NULL, status))
         return true;
+    if (follow)
+        hdf5_follow_links();
     if (understand(a, with_replay, spec, &err)) {
         *status = tool_usage(&self, "%s", err.message);
         return true;

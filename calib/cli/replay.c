@@ -5,6 +5,7 @@
 #include "calib/cli/commands.h"
 #include "calib/cli/run_replay.h"
 #include "calib/cli/settings.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/cli/tool.h"
 
 int calib_replay_main(int argc, char **argv)
@@ -12,6 +13,7 @@ int calib_replay_main(int argc, char **argv)
     replay_spec spec = {0};
     const char *part = NULL;
     long threads = tool_cores(), per_shard = REPLAY_PER_SHARD, batch = REPLAY_BATCH;
+    bool follow = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &spec.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &spec.demos, "FILE", "recorded demonstrations (required)"},
@@ -21,6 +23,7 @@ int calib_replay_main(int argc, char **argv)
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &spec.cameras.gripper_camera, "NAME",
          "the same on the wrist"},
+        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
         {"threads", TOOL_INT, &threads, "N", "threads, 1 to 1024 (default one per core)"},
         {"batch", TOOL_INT, &batch, "N",
          "observations that go through the model together (default 8)"},
@@ -40,6 +43,8 @@ int calib_replay_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
+    if (follow)
+        hdf5_follow_links();
     if (!spec.model || !spec.demos || !spec.cache)
         return tool_usage(&self, "--model, --demos and --cache are required");
     if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||

@@ -5,6 +5,7 @@
 #include "datasets/cli/data_commands.h"
 #include "datasets/cli/png_file.h"
 #include "datasets/demos/demos.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/cli/tool.h"
 
 /* The image of a camera at a step; steps below zero count from the end. */
@@ -55,6 +56,7 @@ int data_frame_main(int argc, char **argv)
     const char *name = NULL, *camera = "static", *out = NULL, *file = NULL, *rest[argc];
     demos_cameras cameras = {NULL, NULL};
     long step = 0;
+    bool follow = false;
     const tool_option options[] = {
         {"demos", TOOL_STRING, &file, "FILE", "the same as naming it without --demos"},
         {"demo", TOOL_STRING, &name, "NAME", "demonstration (default the first)"},
@@ -63,6 +65,7 @@ int data_frame_main(int argc, char **argv)
         {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
+        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
         {"out", TOOL_FILE, &out, "FILE", "PNG file to write, a .png (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data frame", "writes one camera image as a PNG",
@@ -75,6 +78,8 @@ int data_frame_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
+    if (follow)
+        hdf5_follow_links();
     wrist = !strcmp(camera, "gripper");
     file = tool_only(rest, count, file);
     if (!file || !out)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* info.c - deer-data info: what a demonstrations file holds. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,6 +10,7 @@
 
 #include "datasets/cli/data_commands.h"
 #include "datasets/demos/demos.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
@@ -326,9 +328,9 @@ static deer_status run(const char *path, const demos_cameras *cameras, bool json
 
     if (demos_open_cameras(path, cameras, &d, err))
         return DEER_FAILED;
-    if (!stat(path, &info))
-        s.bytes = info.st_size;
-    status = gather(&s, d, err);
+    status = stat(path, &info) ? deer_fail(err, "cannot read %s: %s", path, strerror(errno))
+                               : gather(&s, d, err);
+    s.bytes = info.st_size;
     if (!status && json)
         status = print_json(&s, err);
     else if (!status)
@@ -343,11 +345,13 @@ int data_info_main(int argc, char **argv)
     const char *file = NULL, *rest[argc];
     demos_cameras cameras = {NULL, NULL};
     bool json = false;
+    bool follow = false;
     const tool_option options[] = {
         {"demos", TOOL_STRING, &file, "FILE", "the same as naming it without --demos"},
         {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
+        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data info", "says what a demonstrations file holds",
@@ -360,6 +364,8 @@ int data_info_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
+    if (follow)
+        hdf5_follow_links();
     file = tool_only(rest, count, file);
     if (!file)
         return tool_usage(&self, "one demonstrations file is needed");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -134,19 +135,17 @@ deer_status calvin_open(const char *folder, calvin **out, deer_error *err)
         return deer_fail(err, "out of memory opening %s", folder);
     }
     for (int i = 0; i < 2; i++) {
-        FILE *f;
+        bool there;
 
         snprintf(path, sizeof path, "%s/%s", folder, places[i]);
-        f = fopen(path, "rbe");
-        if (!f && i == 0)
+        there = !access(path, F_OK);
+        if (!there && i == 0)
             continue;
-        if (f)
-            fclose(f);
-        status = f ? read_annotations(path, d, err)
-                   : deer_fail(err,
-                               "%s has no lang_annotations/auto_lang_ann.npy; is it a split of "
-                               "CALVIN (.../training)?",
-                               folder);
+        status = there ? read_annotations(path, d, err)
+                       : deer_fail(err,
+                                   "%s has no lang_annotations/auto_lang_ann.npy; is it a split of "
+                                   "CALVIN (.../training)?",
+                                   folder);
         break;
     }
     if (status)

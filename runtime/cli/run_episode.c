@@ -11,6 +11,7 @@
 #include "budgets/cost/cost.h"
 #include "budgets/measure/statistics.h"
 #include "datasets/demos/demos.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/cli/run_commands.h"
@@ -257,12 +258,14 @@ static deer_status run(const request *r, deer_error *err)
 int run_episode_main(int argc, char **argv)
 {
     request r = {.exit = TOOL_NOT_GIVEN, .threads = TOOL_NOT_GIVEN, .budget = NAN};
+    bool follow = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_STRING, &r.demos, "FILE", "demonstrations to play (required)"},
         {"static-camera", TOOL_STRING, &r.cameras.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &r.cameras.gripper_camera, "NAME", "the same on the wrist"},
+        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
         {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
         {"exit", TOOL_INT, &r.exit, "K", "or: always this exit, from 0 (default the deepest)"},
         {"budget", TOOL_DOUBLE, &r.budget, "X", "turn the thresholds' dial to X GFLOPs a step"},
@@ -290,6 +293,8 @@ int run_episode_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
+    if (follow)
+        hdf5_follow_links();
     if (!r.model || !r.demos)
         return tool_usage(&self, "--model and --demos are required");
     if (r.thresholds && r.exit != TOOL_NOT_GIVEN)

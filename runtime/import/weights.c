@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/base/file.h"
 #include "runtime/base/json_file.h"
@@ -143,11 +144,13 @@ static bool ends_with(const char *text, const char *end)
 static bool is_zip_or_old_torch(const char *path)
 {
     uint8_t start[4] = {0};
-    FILE *f = fopen(path, "rbe");
-    size_t n = f ? fread(start, 1, sizeof start, f) : 0;
+    ssize_t n;
+    int fd;
 
-    if (f)
-        fclose(f);
+    if (file_open(path, &fd, NULL, NULL))
+        return false;
+    n = read(fd, start, sizeof start);
+    close(fd);
     return n == 4 && (!memcmp(start, "PK\3\4", 4) || !memcmp(start, "\x80\x02\x8a\x0a", 4));
 }
 
