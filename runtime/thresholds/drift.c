@@ -70,7 +70,7 @@ deer_status deer_drift_new(const deer_thresholds *t, deer_drift **out, deer_erro
     if (!d)
         return deer_fail(err, "out of memory for a drift watch");
     d->exits = t->exits;
-    memcpy(d->expected, t->promise.exit_fraction, sizeof d->expected);
+    memcpy(d->expected, t->expected.exit_fraction, sizeof d->expected);
     d->n = (size_t)t->reference.episodes;
     if (make_room(d, d->n, err)) {
         deer_drift_free(d);

@@ -138,7 +138,7 @@ static void write_thresholds(const char *model_path, const char *to)
     thresholds_fix(model, 2, &t, NULL);
     t.tau[0] = 0.06f;
     t.tau[1] = 0.09f;
-    t.promise.average_llm_gflops = 0.002;
+    t.expected.average_llm_gflops = 0.002;
     assert_int_equal(deer_thresholds_save(to, deer_model_config(model), &t, &err), DEER_OK);
     deer_model_close(model);
 }

@@ -65,7 +65,7 @@ static void calibrate(deer_thresholds *t)
     t->steps_per_stage = 1;
     t->reference.episodes = REFERENCE;
     for (int k = 0; k < 3; k++)
-        t->promise.exit_fraction[k] = 1.0 / 3;
+        t->expected.exit_fraction[k] = 1.0 / 3;
     for (int i = 0; i < REFERENCE; i++) {
         double exits, deltas;
         play(NULL, difficulty(i % KINDS, 0), &exits, &deltas);
@@ -182,7 +182,7 @@ static void test_unknown_promise_is_no_drift(void **state)
 
     (void)state;
     calibrate(&t);
-    t.promise.exit_fraction[1] = NAN;
+    t.expected.exit_fraction[1] = NAN;
     assert_int_equal(deer_drift_new(&t, &watch, &error), DEER_OK);
     play(watch, difficulty(0, 0), &exits, &deltas);
     assert_int_equal(deer_drift_end_episode(watch, kind_name(0), &report, &error), DEER_OK);
