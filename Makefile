@@ -297,7 +297,7 @@ $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
 KERNELS := $(call objects,$(wildcard runtime/kernels/isa*.c) $(patsubst %,runtime/%.c,kernels/linear \
-             kernels/attention kernels/kernels kernels/reference base/threads policy/exit_policy))
+             kernels/attention kernels/kernels kernels/reference base/error base/options base/threads policy/exit_policy))
 $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(call say,LINK)
 	$(Q)$(link) -static -lm -lpthread
@@ -358,6 +358,23 @@ tsan: check-deps ## the tests that start threads, under the thread sanitizer
 	@TSAN_OPTIONS=die_after_fork=0 BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)
 THREADED := test_threads test_jobs test_busy test_session
 
+# Faults made on purpose (docs/reliability.md).
+TORTURE_TOOLS := $(addprefix $(BUILD)/tests/torture/,faults.so hostile damage)
+$(BUILD)/tests/torture/faults.so: tests/torture/faults.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -fvisibility=default -shared -fPIC $< -o $@ -ldl
+$(BUILD)/tests/torture/hostile $(BUILD)/tests/torture/damage: $(BUILD)/tests/torture/%: tests/torture/%.c $(FLAGS)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@ $(DATASETS_LIBS)
+
+.PHONY: torture run-torture
+torture: check-deps ## allocations, system calls, disks and files that fail (30 minutes; TORTURE=fast: 3)
+	@$(MAKE) --no-print-directory run-torture
+run-torture: all $(TORTURE_TOOLS)
+	@BUILD=$(BUILD) tests/torture/run.sh
+
 clang: PACKAGES += $(CLANG_PACKAGES) $(TEST_PACKAGES)
 clang: check-deps ## everything, compiled by clang without a warning
 	@$(MAKE) --no-print-directory CI=true BUILD=$(BUILD)/clang CC=clang CFLAGS=-O0 all tests
@@ -409,7 +426,7 @@ bench: all $(BUILD)/bench/stages ## a step at 3B size beside PyTorch and the mac
 bench-tools: all ## latency and memory per exit, speed of recording and of the solvers
 	@BUILD=$(BUILD) bench/bench.sh
 
-bench-coverage: all ## how often promises break, 300 draws a row (about 8 minutes)
+bench-coverage: all ## how often promises break, 300 draws a row (long)
 	$(BUILD)/deer-calib bench --what coverage
 
 bench-import: all ## speed of importing a model against cp (2 minutes, 9 GB of disk)

@@ -63,7 +63,7 @@ struct deer_thresholds {
     int32_t steps_per_stage;          /* decide anew only every so many steps; 1 = always */
     float tau[DEER_MAX_EXITS];        /* tau[max_exit] is +infinity: always exit */
     deer_score score[DEER_MAX_EXITS]; /* of the combined criterion; the last is unused */
-    deer_promise promise;
+    deer_expected expected;
     deer_guarantee guarantee;
     deer_reference reference;
     int32_t points; /* 0: no dial; else budgets to switch between, ascending */

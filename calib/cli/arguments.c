@@ -7,6 +7,7 @@
 
 #include "calib/cli/settings.h"
 #include "calib/criterion/criteria.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/cli/tool.h"
 
 static const char examples[] =
@@ -22,12 +23,14 @@ static const char short_examples[] =
 
 static deer_status parse_words(const solve_arguments *a, calibrate_spec *s, deer_error *err)
 {
-    bool betting = !strcmp(a->bound, bound_name(BOUND_BETTING));
+    int bound = BOUND_BETTING;
 
-    s->guarantee.bound = betting ? BOUND_BETTING : BOUND_T;
-    if (!betting && strcmp(a->bound, bound_name(BOUND_T)))
+    while (bound_name((bound_kind)bound) && strcmp(a->bound, bound_name((bound_kind)bound)))
+        bound++;
+    if (!bound_name((bound_kind)bound))
         return deer_fail_with(DEER_USAGE, err,
-                              "'%s' is no value for --bound; there are: betting, t", a->bound);
+                              "'%s' is no value for --bound; there are: betting, t, crc", a->bound);
+    s->guarantee.bound = (bound_kind)bound;
     if (settings_scope(a->scope, &s->problem.scope_llm, err) ||
         settings_method(a->method, &s->solve.method, err) ||
         settings_criterion(a->criterion, &s->problem.criterion, err) ||
@@ -78,10 +81,28 @@ static deer_status check_budgets(const solve_arguments *a, deer_error *err)
             DEER_USAGE, err,
             "give a budget: --avg-gflops, --avg-fraction, --peak-gflops, --memory "
             "or --max-loss");
-    if (!isnan(a->confidence) && !averages && isnan(a->deviation))
+    return DEER_OK;
+}
+
+/* What a guarantee needs, and what it cannot be. */
+static deer_status check_guarantee(const solve_arguments *a, deer_error *err)
+{
+    bool crc = !strcmp(a->bound, bound_name(BOUND_CRC)), asked = crc || !isnan(a->confidence);
+    bool average = !isnan(a->average) || !isnan(a->fraction) || !isnan(a->average_cost);
+
+    if (asked && !average && isnan(a->deviation))
+        return deer_fail_with(DEER_USAGE, err, "--%s needs an average budget or --max-loss",
+                              crc ? "bound crc" : "confidence");
+    if (crc && !isnan(a->confidence))
         return deer_fail_with(DEER_USAGE, err,
-                              "--confidence needs an average budget or --max-loss");
-    if (a->table && !isnan(a->confidence) && !isnan(a->deviation) && isnan(a->largest_loss))
+                              "--bound crc keeps the mean over repetitions, not each of them: "
+                              "it has no --confidence");
+    if ((a->per_task || a->mix) && (crc || isnan(a->confidence)))
+        return deer_fail_with(DEER_USAGE, err,
+                              "--per-task and --mix say what a guarantee with --confidence is of");
+    if (a->per_task && a->mix)
+        return deer_fail_with(DEER_USAGE, err, "give --per-task or --mix, not both");
+    if (a->table && asked && !isnan(a->deviation) && isnan(a->largest_loss))
         return deer_fail_with(DEER_USAGE, err,
                               "to guarantee --max-loss needs --largest-loss, what a step can "
                               "lose at most: no table can tell what other episodes may do");
@@ -143,7 +164,7 @@ static deer_status understand(const solve_arguments *a, bool with_replay, calibr
                               deer_error *err)
 {
     if (check_source(a, with_replay, err) || parse_words(a, s, err) || check_numbers(a, err) ||
-        check_budgets(a, err) || check_criterion(a, s, err))
+        check_budgets(a, err) || check_guarantee(a, err) || check_criterion(a, s, err))
         return DEER_USAGE;
     set_limits(a, &s->asked);
     s->points = a->frontier ? (int)a->points : 0;
@@ -155,6 +176,9 @@ static deer_status understand(const solve_arguments *a, bool with_replay, calibr
     s->guarantee.confidence = isnan(a->confidence) ? 0 : a->confidence;
     s->guarantee.deviation = isnan(a->deviation) ? INFINITY : a->deviation;
     s->guarantee.largest_loss = a->largest_loss;
+    s->mix = a->mix;
+    s->guarantee.mix_name = a->mix;
+    s->guarantee.per_kind = a->per_task;
     s->guarantee.longest = (int)a->longest;
     s->guarantee.seed = (uint64_t)a->seed;
     return DEER_OK;
@@ -228,13 +252,17 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
          "loss of a wrong gripper (default 0.2)"},
         {"confidence", TOOL_DOUBLE, &a->confidence, "C",
          "guarantee the budget on unseen episodes: 0.9"},
+        {"per-task", TOOL_FLAG, &a->per_task, NULL, "guarantee it for each task by itself"},
+        {"mix", TOOL_STRING, &a->mix, "FILE",
+         "guarantee it for another mix of tasks: JSON {\"task\": share}"},
         {"max-loss", TOOL_DOUBLE, &a->deviation, "L", "average loss that may not be exceeded"},
         {"max-deviation", TOOL_RENAMED, "max-loss", NULL, NULL},
         {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",
          "no step can lose more (for --max-loss)"},
         {"longest-episode", TOOL_INT, &a->longest, "N",
-         "steps an episode can have (default seen + 25%)"},
-        {"bound", TOOL_STRING, &a->bound, "B", "betting (default) or t (approximate)"},
+         "steps an episode can have (default: what all have, else seen + 25%)"},
+        {"bound", TOOL_STRING, &a->bound, "B",
+         "betting (default), t (approximate), crc (the mean over repetitions)"},
         {"frontier", TOOL_TEXT, &a->frontier, "FILE",
          "solve a range of budgets too; --out can switch between them"},
         {"frontier-points", TOOL_INT, &a->points, "N", "how many (default 16)"},

@@ -12,11 +12,11 @@ typedef struct {
     const char *cache, *model, *table, *official, *out, *frontier;
     file_list demos;
     demos_options reading; /* of demos */
-    const char *scope, *method, *criterion, *history, *loss, *bound;
+    const char *scope, *method, *criterion, *history, *loss, *bound, *mix;
     double average, fraction, peak, average_cost, peak_cost, memory;
     double gripper_weight, confidence, deviation, largest_loss;
     long seed, evaluations, threads, longest, points;
-    bool json, print_official;
+    bool json, print_official, per_task;
 } solve_arguments;
 
 /* Parses, and says in spec what they mean; true when the program should end with *status.

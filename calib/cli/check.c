@@ -80,7 +80,7 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
 
 static void expected_row(const job *j, operating_point *row)
 {
-    const deer_promise *p = &j->t->promise;
+    const deer_expected *p = &j->t->expected;
 
     *row = (operating_point){.name = "expected",
                              .max_exit = j->t->max_exit,

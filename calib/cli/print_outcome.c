@@ -85,7 +85,8 @@ void outcome_print(FILE *out, const char *source, const outcome *o)
     fprintf(out, "\n");
     print_history(out, o);
     if (o->guaranteed.given)
-        fprintf(out, "guaranteed: %s\n", o->guaranteed.statement);
+        fprintf(out, "%s: %s\n", o->guaranteed.confidence > 0 ? "guaranteed" : "expected",
+                o->guaranteed.statement);
 }
 
 void outcome_print_official(FILE *out, const outcome *o)
@@ -124,7 +125,8 @@ static json_t *guarantee_json(const guarantee *g)
         return json_null();
     json = json_object();
     json_put(json, "statement", json_string(g->statement));
-    json_put(json, "confidence", json_real(g->confidence));
+    json_put(json, "confidence", g->confidence > 0 ? json_real(g->confidence) : json_null());
+    json_put(json, "certain", json_boolean(g->certain));
     json_put(json, "bound", json_string(bound_name(g->bound)));
     json_put(json, "budget", real_or_null(g->budget));
     json_put(json, "max_deviation", real_or_null(g->deviation));

@@ -1,103 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* bound.c - betting against a mean, and Student's t. */
+/* bound.c - which test, and what it needs. */
 #include "calib/guarantee/bound.h"
 
 #include <math.h>
-#include <stddef.h>
+#include <stdlib.h>
+
+#include "calib/guarantee/betting.h"
+#include "calib/guarantee/student.h"
 
 const char *bound_name(bound_kind kind)
 {
-    return kind == BOUND_BETTING ? "betting" : kind == BOUND_T ? "t" : NULL;
+    static const char *const names[] = {"betting", "t", "crc"};
+
+    return (size_t)kind < sizeof names / sizeof *names ? names[kind] : NULL;
 }
 
-/* ---------------------------------------------------------------- betting ------------------ */
-
-/* Wealth of a gambler who stakes the same share of his wealth on every draw falling below the
- * limit: under the null hypothesis it grows in expectation by nothing, so (Ville) it ever exceeds
- * 1/p with probability at most p. The share that reaches log(1/delta) with the smallest gap after n
- * draws is sqrt(2 log(1/delta) / n) / spread; it may not risk more than nine tenths. */
-static double betting(const double *z, int n, double limit, double high, double spread,
-                      double delta)
-{
-    double stake = sqrt(2 * log(1 / delta) / (double)n) / spread;
-    double most = high > limit ? 0.9 / (high - limit) : INFINITY;
-    double log_wealth = 0, best = 0;
-
-    stake = stake < most ? stake : most;
-    for (int i = 0; i < n; i++) {
-        log_wealth += log1p(stake * (limit - z[i]));
-        best = fmax(best, log_wealth);
-    }
-    return exp(-best);
-}
-
-/* ---------------------------------------------------------------- Student ------------------ */
-
-/* Continued fraction of the incomplete beta function, by Lentz. Source: DLMF 8.17.22. */
-static double beta_fraction(double a, double b, double x)
-{
-    const double tiny = 1e-300;
-    double c = 1, d = 1 - (a + b) * x / (a + 1), f;
-
-    d = 1 / (fabs(d) < tiny ? tiny : d);
-    f = d;
-    for (int m = 1; m < 500; m++) {
-        double even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-        double odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-
-        for (int half = 0; half < 2; half++) {
-            double term = half ? odd : even, change;
-
-            d = 1 + term * d;
-            d = 1 / (fabs(d) < tiny ? tiny : d);
-            c = 1 + term / c;
-            c = fabs(c) < tiny ? tiny : c;
-            change = c * d;
-            f *= change;
-            if (half && fabs(change - 1) < 1e-15)
-                return f;
-        }
-    }
-    return f;
-}
-
-static double incomplete_beta(double a, double b, double x)
-{
-    double front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x));
-
-    if (x <= 0 || x >= 1)
-        return x <= 0 ? 0 : 1;
-    return x < (a + 1) / (a + b + 2) ? front * beta_fraction(a, b, x) / a
-                                     : 1 - front * beta_fraction(b, a, 1 - x) / b;
-}
-
-/* P(T <= t) of Student's t. */
-static double student(double t, double freedom)
-{
-    double tail = incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2;
-
-    return t < 0 ? tail : 1 - tail;
-}
-
-static double t_test(const double *z, int n, double limit)
-{
-    double mean = 0, square = 0;
-
-    if (n < 2)
-        return 1;
-    for (int i = 0; i < n; i++)
-        mean += z[i] / n;
-    for (int i = 0; i < n; i++)
-        square += (z[i] - mean) * (z[i] - mean);
-    if (square <= 0)
-        return mean < limit ? 0 : 1;
-    return student((mean - limit) / sqrt(square / (n - 1) / n), n - 1);
-}
-
-/* ---------------------------------------------------------------- entry -------------------- */
-
-/* A sum may be this much above the highest value, as a share of the range. */
+/* A sum may be this much above the highest value, as a share of its distance from the limit. */
 static const double rounding = 1e-9;
+
+static double mean_of(const double *z, int n)
+{
+    double sum = 0;
+
+    for (int i = 0; i < n; i++)
+        sum += z[i];
+    return sum / n;
+}
 
 static double largest(const double *z, int n)
 {
@@ -108,25 +36,56 @@ static double largest(const double *z, int n)
     return most;
 }
 
-double bound_p_value(bound_kind kind, const double *z, int n, double limit, double low, double high,
-                     double spread, double delta)
+static deer_status bet(const double *z, int n, const bound_case *c, double *p, deer_error *err)
 {
-    if (n < 1 || limit <= low)
-        return 1;
-    if (kind == BOUND_T)
-        return t_test(z, n, limit);
-    if (largest(z, n) > high + rounding * (high - low))
-        return 1;
-    return betting(z, n, limit, high, fmax(spread, 1e-12 * (high - low)), delta);
+    double wealth, *gain = malloc((size_t)n * sizeof *gain);
+    deer_status status;
+
+    if (!gain)
+        return deer_fail(err, "out of memory for %d episodes", n);
+    for (int i = 0; i < n; i++)
+        gain[i] = c->limit - z[i];
+    status =
+        betting_wealth(gain, n, c->high - c->limit, c->spread, c->delta, c->seed, &wealth, err);
+    *p = status ? 1 : fmin(1, 1 / wealth);
+    free(gain);
+    return status;
 }
 
-double bound_draws_needed(double gap, double spread, double above, double delta)
+deer_status bound_p_value(bound_kind kind, const double *z, int n, const bound_case *c, double *p,
+                          deer_error *err)
 {
-    double by_spread, by_range;
+    *p = 1;
+    if (n < 1 || mean_of(z, n) > c->limit)
+        return DEER_OK;
+    if (kind == BOUND_T) {
+        *p = student_p_value(z, n, c->limit);
+        return DEER_OK;
+    }
+    if (c->high <= c->limit)
+        *p = 0;
+    if (largest(z, n) > c->high + rounding * fabs(c->high - c->limit))
+        *p = 1;
+    else if (c->high > c->limit)
+        return bet(z, n, c, p, err);
+    return DEER_OK;
+}
+
+bool bound_crc_holds(const double *z, int n, double limit, double high)
+{
+    return (mean_of(z, n) * n + fmax(high, limit)) / (n + 1) <= limit;
+}
+
+double bound_draws_needed(bound_kind kind, double gap, const bound_case *c)
+{
+    double above = fmax(c->high - c->limit, 0), reach = betting_reach(c->delta);
 
     if (!(gap > 0))
         return INFINITY;
-    by_spread = 2 * log(1 / delta) * spread * spread / (gap * gap);
-    by_range = log(1 / delta) / log1p(0.9 * gap / fmax(above, gap));
-    return ceil(fmax(by_spread, by_range));
+    if (kind == BOUND_CRC)
+        return above / gap;
+    if (kind == BOUND_T)
+        above = 0;
+    return reach * reach * c->spread * c->spread / (gap * gap) +
+           log(1 / c->delta) / log1p(gap / fmax(above, 1e-9 * gap));
 }

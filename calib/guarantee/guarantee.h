@@ -12,12 +12,20 @@
  * dearer candidates around them and says in which order to test them, surest first. On the other
  * part every candidate's hypothesis "the mean exceeds its limit" is tested in that order at level 1
  * - confidence until one is not rejected (fixed-sequence testing: no correction for their number is
- * needed). Of those rejected the best is taken: its limit holds on unseen episodes drawn like
- * these, wrong with probability at most 1 - confidence. Episodes are the units; the steps inside
- * one are not independent. For a mean cost per step: Z_e = sum over the steps of episode e of (cost
- * - budget) has mean <= 0 exactly if the average cost of a step is within the budget. Source:
- * "Learn then Test" (Angelopoulos et al., 2021), fixed-sequence testing.
- */
+ * needed). Of those rejected the best on that part is taken: all their limits hold at once on
+ * unseen episodes drawn like these, wrong with probability at most 1 - confidence. Source: "Learn
+ * then Test" (Angelopoulos et al., 2021), fixed-sequence testing.
+ *
+ * Episodes are the units; the steps inside one are not independent. For a mean cost per step: Z_e =
+ * sum over the steps of episode e of (cost - budget) has mean <= 0 exactly if the average cost of a
+ * step is within the budget.
+ *
+ * What is certain needs no test: an exit that every step takes costs what it costs. Such anchors
+ * are compared with what the tests allow, so a promise never loses more than they do there, and
+ * nothing is refused that one of them keeps.
+ *
+ * Assumed: episodes are drawn independently from one population, the unseen ones too. The order
+ * they are stored in does not count. */
 #ifndef CALIB_GUARANTEE_H
 #define CALIB_GUARANTEE_H
 
@@ -25,17 +33,30 @@
 #include "calib/problem/steps.h"
 
 typedef struct {
-    double confidence; /* 0.9: wrong in at most a tenth of all cases */
+    double confidence; /* 0.9: wrong in at most a tenth of all cases; 0 with BOUND_CRC */
     bound_kind bound;
-    double budget;       /* of the mean cost of a step; infinity: none */
-    double deviation;    /* of the mean loss of a step; infinity: none */
-    double largest_loss; /* that any step can have, known beforehand; for deviation */
-    int longest;         /* steps an episode can have at most; 0: a quarter more than seen */
-    double share;        /* of the episodes to solve on, 0..1 */
+    double budget;             /* of the mean cost of a step; infinity: none */
+    double deviation;          /* of the mean loss of a step; infinity: none */
+    double largest_loss;       /* that any step can have, known beforehand; for deviation */
+    bool deepest_is_reference; /* the deepest exit allowed loses 0 by definition */
+    int longest; /* steps an episode can have at most; 0: what all have, or a quarter more than seen
+                  */
+    double share; /* of the episodes to solve on, 0..1 */
     uint64_t seed;
-    const char *unit;   /* behind the budget in the statement, " GFLOPs" say; may be NULL */
-    const int *stratum; /* [episodes] kinds that both parts get their share of; NULL: one kind */
+    const char *unit;     /* behind the budget in the statement, " GFLOPs" say; may be NULL */
+    const int *stratum;   /* [episodes] kinds that both parts get their share of; NULL: one kind */
+    bool per_kind;        /* the same thresholds keep the limits on each kind by itself */
+    const double *mix;    /* [episodes] share that the episode's kind has among the unseen ones, all
+                             kinds together 1; NULL: as here */
+    const char *mix_name; /* of the mix, in the statement */
+    const char *const *kind_name; /* [episodes] for messages; may be NULL */
 } guarantee_spec;
+
+/* The share of the episodes that deer solves on; the rest are for testing. */
+#define GUARANTEE_SHARE 0.25
+
+/* Is any promise asked for? */
+bool guarantee_asked(const guarantee_spec *spec);
 
 /* Episodes to solve on: for_solving [episodes] is set. Fails with fewer than four episodes. */
 deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_solving,
@@ -57,14 +78,16 @@ typedef deer_status (*guarantee_judge)(void *context, const float *tau, episode_
 
 typedef struct {
     bool given;
+    bool certain; /* an anchor: no test was needed */
     float tau[DEER_MAX_EXITS];
     double confidence, budget, deviation;
     bound_kind bound;
     int solved_on, tested_on; /* episodes */
     int longest;
     int candidates, accepted;
-    double p_budget, p_deviation;      /* of the chosen one; 0 where not asked */
-    double tested_cost, tested_loss;   /* means over the steps of the tested part */
+    double p_budget, p_deviation;      /* of the chosen one, the largest of all kinds; 0 where not
+                                          asked or certain */
+    double tested_cost, tested_loss;   /* means over the steps of the tested part (of the mix) */
     double largest_cost, largest_loss; /* that a step was taken to have at most */
     char statement[400];
 } guarantee;
@@ -73,7 +96,8 @@ typedef struct {
  *   solving      the steps of the part that was solved on, under tau's history
  *   for_solving  [episodes] of guarantee_split; judge's sums are of all episodes
  * DEER_INFEASIBLE when nothing can be promised; err says how many episodes it would take.
- * DEER_USAGE when an episode is longer, or a step loses more, than spec says is possible. */
+ * DEER_USAGE when an episode is longer, or a step loses more, than spec says is possible, or a kind
+ * of the mix is missing in a part. */
 deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
                              int max_exit, int episodes, const bool *for_solving,
                              guarantee_judge judge, void *context, guarantee *g, deer_error *err);

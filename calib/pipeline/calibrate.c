@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "calib/criterion/criteria.h"
+#include "calib/pipeline/kinds.h"
 #include "calib/pipeline/temporary.h"
 #include "calib/solve/frontier.h"
 
@@ -15,7 +16,8 @@ typedef struct {
     const calibrate_spec *spec;
     calibrated *x;
     const char *unit;  /* behind a budget in messages */
-    bool *for_solving; /* [episodes] of a guarantee, NULL: all */
+    task_kinds kinds;  /* of a guarantee, and */
+    bool *for_solving; /* [episodes]; NULL: all */
     calibration whole; /* as cached, up to the deepest exit allowed */
     onpolicy_result found, official;
     bool has_official;
@@ -31,7 +33,8 @@ calibrate_spec calibrate_default(void)
         .history = HISTORY_ON_POLICY,
         .threads = 1,
         .asked = {.average = NAN, .fraction = NAN, .peak = INFINITY, .memory = INFINITY},
-        .guarantee = {.deviation = INFINITY, .largest_loss = NAN, .share = 1.0 / 3, .seed = 1}};
+        .guarantee = {
+            .deviation = INFINITY, .largest_loss = NAN, .share = GUARANTEE_SHARE, .seed = 1}};
 }
 
 /* ---------------------------------------------------------------- budgets ------------------ */
@@ -118,35 +121,34 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
     return DEER_OK;
 }
 
-/* Episodes of one task are one kind, numbered by its first episode. */
-static void task_strata(const cache *c, int *stratum)
+/* Episodes of one task are one kind. */
+static deer_status name_tasks(job *j, deer_error *err)
 {
-    for (int e = 0; e < c->about.episodes; e++) {
-        int first = 0;
+    int episodes = j->x->c->about.episodes;
+    const char **names = malloc((size_t)episodes * sizeof *names);
+    deer_status status;
 
-        while (strcmp(c->episode[first].task, c->episode[e].task))
-            first++;
-        stratum[e] = first;
-    }
+    if (!names)
+        return deer_fail(err, "out of memory for %d episodes", episodes);
+    for (int e = 0; e < episodes; e++)
+        names[e] = j->x->c->episode[e].task;
+    status = task_kinds_make(names, episodes, j->spec->mix, &j->kinds, err);
+    free(names);
+    return status;
 }
 
 static deer_status split(job *j, deer_error *err)
 {
     int episodes = j->x->c->about.episodes;
-    int *stratum = malloc((size_t)episodes * sizeof *stratum);
-    guarantee_spec kinds = j->guarantee;
-    deer_status status;
+    deer_status status = name_tasks(j, err);
 
+    if (status)
+        return status;
+    task_kinds_tell(&j->kinds, &j->guarantee);
     j->for_solving = calloc((size_t)episodes, sizeof *j->for_solving);
-    if (stratum && j->for_solving) {
-        task_strata(j->x->c, stratum);
-        kinds.stratum = stratum;
-        status = guarantee_split(&kinds, episodes, j->for_solving, err);
-    } else {
-        status = deer_fail(err, "out of memory for %d episodes", episodes);
-    }
-    free(stratum);
-    return status;
+    if (!j->for_solving)
+        return deer_fail(err, "out of memory for %d episodes", episodes);
+    return guarantee_split(&j->guarantee, episodes, j->for_solving, err);
 }
 
 static deer_status solve_guaranteed(job *j, deer_error *err)
@@ -158,6 +160,7 @@ static deer_status solve_guaranteed(job *j, deer_error *err)
     part.episodes = j->for_solving;
     g->unit = j->unit;
     g->budget = limits_have_average(&j->spec->asked) ? part.solve.budget : INFINITY;
+    g->deepest_is_reference = part.problem.loss == LOSS_DEEPEST;
     if (isnan(g->largest_loss)) /* poses lie in -1..1 */
         g->largest_loss = 2 + part.problem.gripper_weight;
     status = onpolicy_solve(j->x->c, j->x->model, &part, &j->found, err);
@@ -256,7 +259,7 @@ static deer_status describe(job *j, deer_error *err)
 static deer_status solve_all(job *j, deer_error *err)
 {
     deer_status status =
-        j->guarantee.confidence > 0 ? solve_guaranteed(j, err) : solve_plainly(j, err);
+        guarantee_asked(&j->guarantee) ? solve_guaranteed(j, err) : solve_plainly(j, err);
 
     if (!status)
         status = show_on(j, err);
@@ -327,7 +330,7 @@ static deer_status run(job *j, const char *model, deer_error *err)
 {
     const calibrate_spec *spec = j->spec;
     bool only_dial;
-    deer_status status = spec->guarantee.confidence > 0 ? split(j, err) : DEER_OK;
+    deer_status status = guarantee_asked(&spec->guarantee) ? split(j, err) : DEER_OK;
 
     if (!status)
         status = decide_budgets(j, err);
@@ -347,6 +350,7 @@ static void free_job(job *j)
     onpolicy_free(&j->found);
     onpolicy_free(&j->official);
     free(j->for_solving);
+    task_kinds_free(&j->kinds);
 }
 
 deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, calibrated **found,

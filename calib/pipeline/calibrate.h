@@ -38,8 +38,9 @@ typedef struct {
     history_kind history;
     int threads;
     limits asked;
-    guarantee_spec guarantee; /* confidence (0: none), bound, deviation, largest_loss (NaN:
+    guarantee_spec guarantee; /* guarantee_asked: is any? bound, deviation, largest_loss (NaN:
                                  what poses and gripper allow), longest, share, seed */
+    const char *mix;          /* file of tasks and shares that is guaranteed for; NULL: none */
     int points;               /* of a dial, 0: none */
     bool only_dial;           /* no budget of its own: points are all that is wanted */
     dial_progress progress;   /* of the dial */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/pipeline/kinds.h"
 #include "calib/problem/table_file.h"
 #include "calib/solve/frontier.h"
 
@@ -15,7 +16,8 @@ typedef struct {
     calibrated_table *x;
     solve_spec how; /* with the budget and the deepest exit decided */
     table_file t;
-    bool *for_solving; /* [episodes] of a guarantee, NULL: all */
+    task_kinds kinds;  /* of a guarantee, and */
+    bool *for_solving; /* [episodes]; NULL: all */
     steps solving;     /* those episodes; of all, t's own */
     solution found, official;
     bool has_official;
@@ -58,17 +60,34 @@ static deer_status judge(void *context, const float *tau, episode_sums *sums, de
  */
 static deer_status split(job *j, deer_error *err)
 {
-    deer_status status;
+    deer_status status = DEER_OK;
+    guarantee_spec kinds = j->spec->guarantee;
 
-    if (!(j->spec->guarantee.confidence > 0)) {
+    if (!guarantee_asked(&kinds)) {
         j->solving = j->t.s;
         return DEER_OK;
     }
     j->for_solving = calloc((size_t)j->t.s.episodes, sizeof *j->for_solving);
     if (!j->for_solving)
         return deer_fail(err, "out of memory for %d episodes", j->t.s.episodes);
-    status = guarantee_split(&j->spec->guarantee, j->t.s.episodes, j->for_solving, err);
+    if (j->t.task)
+        status = task_kinds_make(j->t.task, j->t.s.episodes, j->spec->mix, &j->kinds, err);
+    else if (j->spec->mix || kinds.per_kind)
+        status = deer_fail_with(DEER_USAGE, err,
+                                "the table has no dataset task for --per-task and --mix");
+    task_kinds_tell(&j->kinds, &kinds);
+    if (!status)
+        status = guarantee_split(&kinds, j->t.s.episodes, j->for_solving, err);
     return status ? status : steps_select(&j->t.s, j->for_solving, &j->solving, err);
+}
+
+/* A loss of 0 in every single step is taken to be so by definition. */
+static bool loses_nothing(const steps *s, int k)
+{
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->loss[(int64_t)k * s->n + i] > 0)
+            return false;
+    return true;
 }
 
 static deer_status choose_guaranteed(job *j, deer_error *err)
@@ -77,6 +96,9 @@ static deer_status choose_guaranteed(job *j, deer_error *err)
     guarantee *held = &j->x->o.guaranteed;
     deer_status status;
 
+    task_kinds_tell(&j->kinds, &g);
+    g.deepest_is_reference =
+        j->spec->problem.loss == LOSS_DEEPEST && loses_nothing(&j->t.s, j->how.max_exit);
     g.budget = limits_have_average(&j->spec->asked) ? j->how.budget : INFINITY;
     status = guarantee_choose(&g, &j->solving, j->found.tau, j->how.max_exit, j->t.s.episodes,
                               j->for_solving, judge, j, held, err);
@@ -186,6 +208,7 @@ deer_status calibrate_table(const char *path, const calibrate_spec *spec, calibr
     if (j.for_solving)
         steps_free(&j.solving);
     free(j.for_solving);
+    task_kinds_free(&j.kinds);
     table_file_free(&j.t);
     if (status)
         calibrated_table_free(x);

@@ -11,14 +11,14 @@
 
 /* ---------------------------------------------------------------- expected, guaranteed ----- */
 
-static deer_promise promise_of(const operating_point *x)
+static deer_expected expected_of(const operating_point *x)
 {
-    deer_promise p = {.average_llm_gflops = x->llm,
-                      .average_total_gflops = x->total,
-                      .peak_llm_gflops = x->peak_llm,
-                      .peak_total_gflops = x->peak_total,
-                      .memory_bytes = x->memory,
-                      .loss = x->loss};
+    deer_expected p = {.average_llm_gflops = x->llm,
+                       .average_total_gflops = x->total,
+                       .peak_llm_gflops = x->peak_llm,
+                       .peak_total_gflops = x->peak_total,
+                       .memory_bytes = x->memory,
+                       .loss = x->loss};
 
     memcpy(p.exit_fraction, x->fraction, sizeof x->fraction);
     return p;
@@ -27,7 +27,7 @@ static deer_promise promise_of(const operating_point *x)
 static void fill_guarantee(const guarantee *from, deer_guarantee *g)
 {
     *g = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
-    if (!from->given)
+    if (!from->given || !(from->confidence > 0)) /* a mean over repetitions is no guarantee */
         return;
     g->confidence = from->confidence;
     g->budget_gflops = isfinite(from->budget) ? from->budget : NAN;
@@ -45,7 +45,7 @@ static void fill_points(const calibrated *x, deer_thresholds *t)
 
         p->budget_gflops = x->point[i].budget;
         memcpy(p->tau, x->point[i].tau, sizeof p->tau);
-        p->promise = promise_of(&x->point[i]);
+        p->expected = expected_of(&x->point[i]);
     }
 }
 
@@ -109,7 +109,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     t->steps_per_stage = 1;
     memcpy(t->tau, o->found.tau, sizeof t->tau);
     memcpy(t->score, x->score, sizeof t->score);
-    t->promise = promise_of(&o->found);
+    t->expected = expected_of(&o->found);
     fill_guarantee(&o->guaranteed, &t->guarantee);
     fill_points(x, t);
     fill_reference(x, &t->reference);

@@ -2,6 +2,7 @@
 /* table_file.c - calibration problems as plain HDF5 datasets. */
 #include "calib/problem/table_file.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,6 +13,8 @@
 void table_file_free(table_file *t)
 {
     steps_free(&t->s);
+    free(t->task_name);
+    free(t->task);
 }
 
 /* ---------------------------------------------------------------- reading ------------------ */
@@ -131,6 +134,52 @@ static deer_status read_memory(hid_t file, const char *path, table_file *t, deer
     return hdf5_read(file, path, "memory", H5T_NATIVE_DOUBLE, t->memory, err);
 }
 
+/* One name an episode, of its first step; the others must agree. */
+static deer_status name_tasks(const char *path, const int64_t *label, table_file *t,
+                              deer_error *err)
+{
+    size_t episodes = (size_t)t->s.episodes;
+
+    t->task_name = calloc(episodes, sizeof *t->task_name);
+    t->task = calloc(episodes, sizeof *t->task);
+    if (!t->task_name || !t->task)
+        return deer_fail(err, "out of memory reading %s", path);
+    for (int64_t i = 0; i < t->s.n; i++) {
+        int32_t e = t->s.episode[i];
+
+        if (i && e == t->s.episode[i - 1] && label[i] != label[i - 1])
+            return deer_fail(err,
+                             "%s: step %lld has another task than the one before it, of the "
+                             "same episode",
+                             path, (long long)i);
+        snprintf(t->task_name[e], sizeof t->task_name[e], "%lld", (long long)label[i]);
+        t->task[e] = t->task_name[e];
+    }
+    return DEER_OK;
+}
+
+static deer_status read_tasks(hid_t file, const char *path, table_file *t, deer_error *err)
+{
+    int64_t *label;
+    hdf5_shape shape;
+    deer_status status;
+
+    if (H5Lexists(file, "task", H5P_DEFAULT) <= 0)
+        return DEER_OK;
+    if (expect(file, path, "task", 1, (hsize_t)t->s.n, 0, &shape, err))
+        return DEER_FAILED;
+    if (shape.type != H5T_INTEGER)
+        return deer_fail(err, "%s: the tasks must be integers", path);
+    label = malloc((size_t)t->s.n * sizeof *label);
+    if (!label)
+        return deer_fail(err, "out of memory reading %s", path);
+    status = hdf5_read(file, path, "task", H5T_NATIVE_INT64, label, err);
+    if (!status)
+        status = name_tasks(path, label, t, err);
+    free(label);
+    return status;
+}
+
 static deer_status read_open(hid_t file, const char *path, table_file *t, deer_error *err)
 {
     hsize_t n, k;
@@ -140,7 +189,8 @@ static deer_status read_open(hid_t file, const char *path, table_file *t, deer_e
         read_columns(file, path, "delta", &t->s, t->s.delta, err) ||
         read_columns(file, path, "loss", &t->s, t->s.loss, err) ||
         hdf5_read(file, path, "cost", H5T_NATIVE_DOUBLE, t->s.cost, err) ||
-        read_episodes(file, path, &t->s, err) || read_memory(file, path, t, err))
+        read_episodes(file, path, &t->s, err) || read_memory(file, path, t, err) ||
+        read_tasks(file, path, t, err))
         return DEER_FAILED;
     return steps_check(&t->s, &why) ? deer_fail(err, "%s: %s", path, why.message) : DEER_OK;
 }

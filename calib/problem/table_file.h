@@ -5,6 +5,7 @@
  *   loss    [N, K]  what leaving there loses
  *   cost    [K]     what leaving there costs, in any unit
  *   episode [N]     integers; the steps of an episode lie together
+ *   task    [N]     optional: integers, the same within an episode
  *   memory  [K]     optional: what the model needs when this is its deepest exit
  */
 #ifndef CALIB_TABLE_FILE_H
@@ -16,6 +17,8 @@ typedef struct {
     steps s;
     double memory[DEER_MAX_EXITS]; /* 0 when the file has none */
     bool has_memory;
+    char (*task_name)[24]; /* [s.episodes], and pointers to them; NULL when the file has none */
+    const char **task;
 } table_file;
 
 /* Reads and checks a file; table_file_free frees. */

@@ -31,6 +31,8 @@ static candidate cheapest(const grid *g)
     return x;
 }
 
+enum { HALVINGS = 14 }; /* to 0.001 of the odds; filling up does the rest */
+
 /* The dearest shift of `from` within the budget, towards cheaper or dearer; the cheapest thresholds
  * when no shift is. */
 static candidate shift_into(const grid *g, const candidate *from, double budget)
@@ -38,7 +40,7 @@ static candidate shift_into(const grid *g, const candidate *from, double budget)
     candidate best = cheapest(g), x = *from;
     double low = from->cost <= budget ? -12 : 0, high = from->cost <= budget ? 0 : 12;
 
-    for (int i = 0; i < 24; i++) {
+    for (int i = 0; i < HALVINGS; i++) {
         double middle = (low + high) / 2;
 
         shift_cuts(g, from, middle, &x);
@@ -79,6 +81,27 @@ static void walk(const grid *g, coordinate *c, const candidate *start, const dou
     x = *start;
     for (int i = above; i < n; i++)
         points[i] = x = step_to(g, c, &x, budgets[i]);
+}
+
+deer_status frontier_shifts(const steps *s, int max_exit, const float *tau, const double *budgets,
+                            int n, frontier_point *path, deer_error *err)
+{
+    grid g;
+    candidate start = {.loss = 0};
+
+    if (grid_make(s, max_exit, 1, &g, err))
+        return DEER_FAILED;
+    grid_cuts(&g, tau, start.cut);
+    grid_evaluate(&g, start.cut, &start.loss, &start.cost);
+    for (int i = 0; i < n; i++) {
+        candidate x = shift_into(&g, &start, budgets[i]);
+
+        grid_thresholds(&g, x.cut, path[i].tau);
+        path[i].cost = x.cost;
+        path[i].loss = x.loss;
+    }
+    grid_free(&g);
+    return DEER_OK;
 }
 
 deer_status frontier_path(const steps *s, int max_exit, const float *tau, const double *budgets,

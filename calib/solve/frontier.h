@@ -20,6 +20,11 @@ typedef struct {
 deer_status frontier_path(const steps *s, int max_exit, const float *tau, const double *budgets,
                           int n, frontier_point *path, deer_error *err);
 
+/* The same by moving the shares alone, without fitting thresholds to what each step loses: where
+ * few steps lose anything, these lie between what a fitted path jumps over. */
+deer_status frontier_shifts(const steps *s, int max_exit, const float *tau, const double *budgets,
+                            int n, frontier_point *path, deer_error *err);
+
 /* The least budget whose answer keeps a mean loss of `limit` on s, to a thousandth of the range of
  * costs; DEER_INFEASIBLE when even the dearest thresholds lose more. */
 deer_status frontier_budget_for_loss(const steps *s, const solve_spec *spec, double limit,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* info.c - deer-data info: what a demonstrations file holds. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 
 #include "datasets/cli/data_commands.h"
 #include "datasets/demos/demos.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/base/json_build.h"
 #include "runtime/cli/tool.h"
 
@@ -360,9 +362,15 @@ static deer_status run(const char *const *paths, int n, const demos_options *rea
 
     if (demos_open_files(paths, n, reading, &d, err))
         return DEER_FAILED;
-    for (int i = 0; i < n; i++)
-        s.bytes += stat(paths[i], &info) ? 0 : info.st_size;
-    status = gather(&s, d, err);
+    status = DEER_OK;
+    for (int i = 0; i < n && !status; i++) {
+        status = stat(paths[i], &info)
+                     ? deer_fail(err, "cannot read %s: %s", paths[i], strerror(errno))
+                     : DEER_OK;
+        s.bytes += info.st_size;
+    }
+    if (!status)
+        status = gather(&s, d, err);
     if (!status && json)
         status = print_json(&s, err);
     else if (!status)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* world.c - the physics of the tabletop: construction, reset, control step, state queries. */
+/* world.c - the physics of the tabletop: construction, control step, state queries. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +70,7 @@ static void find_parts(tabletop *world)
     memcpy(world->camera_quat, m->cam_quat + 4 * world->camera, sizeof world->camera_quat);
 }
 
-deer_status tabletop_new(tabletop **out, deer_error *err)
+deer_status world_new(tabletop **out, deer_error *err)
 {
     tabletop *world = calloc(1, sizeof *world);
 
@@ -88,7 +88,6 @@ deer_status tabletop_new(tabletop **out, deer_error *err)
         return deer_fail(err, "out of memory for a tabletop world");
     }
     find_parts(world);
-    tabletop_reset(world, 0, 0, TABLETOP_SEEN);
     *out = world;
     return DEER_OK;
 }
@@ -170,62 +169,22 @@ void tabletop_perturb(tabletop *world, double sigma, float action[DEER_COMMAND])
         action[moving[i]] = (float)clamp(action[moving[i]] + world->noise[i], -1, 1);
 }
 
-/* ---------------------------------------------------------------- reset -------------------- */
+/* ---------------------------------------------------------------- starting ----------------- */
 
-/* Lighting within 25%, camera within 4 mm and 0.4 degrees: enough that pixels alone do not repeat.
- */
-static void vary_appearance(tabletop *world)
-{
-    mjModel *m = world->model;
-    double light = random_uniform(&world->random, 0.75, 1.25);
-    double turn[4] = {1, 0, 0, 0};
-
-    for (int i = 0; i < 3; i++) {
-        double tint = light * random_uniform(&world->random, 0.95, 1.05);
-        m->light_diffuse[3 * world->light + i] = (float)(world->light_diffuse[i] * tint);
-        m->vis.headlight.diffuse[i] = (float)(world->headlight[i] * tint);
-        m->cam_pos[3 * world->camera + i] =
-            world->camera_pos[i] + random_uniform(&world->random, -0.004, 0.004);
-        turn[1 + i] = random_uniform(&world->random, -0.0035, 0.0035);
-    }
-    mju_normalize4(turn);
-    mju_mulQuat(m->cam_quat + 4 * world->camera, world->camera_quat, turn);
-}
-
-static void place_hand(tabletop *world)
+void world_place_hand(tabletop *world, const double target[4])
 {
     double *qpos = world->data->qpos;
 
-    world->target[0] = random_uniform(&world->random, -0.08, 0.18);
-    world->target[1] = random_uniform(&world->random, -0.10, 0.10);
-    world->target[2] = random_uniform(&world->random, 0.14, 0.20);
-    world->target[3] = random_uniform(&world->random, -0.3, 0.3);
     world->open = true;
     for (int i = 0; i < 4; i++)
-        qpos[world->hand + i] = world->target[i];
+        qpos[world->hand + i] = world->target[i] = target[i];
     qpos[world->finger] = qpos[world->finger + 1] = open_finger;
 }
 
-void tabletop_reset(tabletop *world, uint64_t seed, int task, tabletop_split split)
+void world_settle(tabletop *world)
 {
-    uint64_t mix = (uint64_t)task;
-
-    world->random = seed ^ random_next(&mix);
-    world->kick = 0;
-    mj_resetData(world->model, world->data);
-    vary_appearance(world);
-    place_hand(world);
-    layout_draw(world, task, split);
-    advance(world); /* lets everything settle */
+    advance(world);
     colour_lamp(world);
-    task_begin(world, task, split);
-}
-
-void tabletop_ask(tabletop *world, uint64_t seed, int task, tabletop_split split)
-{
-    world->random = seed;
-    world->kick = 0;
-    task_begin(world, task, split);
 }
 
 uint64_t tabletop_draw(tabletop *world)

@@ -92,6 +92,13 @@ bool world_stacked(const tabletop *world, int block, int other);
 /* Whether the block lies inside the drawer. */
 bool world_in_drawer(const tabletop *world, int block);
 
+/* A world in which no episode has begun yet. */
+deer_status world_new(tabletop **world, deer_error *err);
+
+/* Before an episode: the open hand at x y z yaw; time for everything to come to rest. */
+void world_place_hand(tabletop *world, const double target[4]);
+void world_settle(tabletop *world);
+
 /* The block that a name means in the present state; -1 where it is not clear which (within 3 cm).
  */
 int world_find(const tabletop *world, block_name name);

@@ -11,9 +11,6 @@
 #include "reports/answer/fleet.h"
 #include "runtime/base/tau.h"
 
-/* Share of the episodes that thresholds are solved on; the rest tests them. */
-static const double solving_share = 1.0 / 3;
-
 /* ---------------------------------------------------------------- guarantee ---------------- */
 
 /* As cached: what given thresholds do in every episode. */
@@ -110,7 +107,7 @@ deer_status trust_guarantee(const calibration *p, const question *q, const succe
                            .bound = BOUND_BETTING,
                            .deviation = INFINITY,
                            .largest_loss = 2 + LOSS_GRIPPER_WEIGHT, /* poses lie in -1..1 */
-                           .share = solving_share,
+                           .share = GUARANTEE_SHARE,
                            .seed = q->seed,
                            .unit = " GFLOPs",
                            .stratum = stratum};

@@ -472,7 +472,7 @@ void page_trust(FILE *out, const report *r)
             "its worst.</dd>\n",
             r->w.draws, (unsigned long long)r->q->seed);
     term(out, "Guarantee");
-    fputs(r->trust.guaranteed ? "Budget and thresholds that a third of the episodes ask for, "
+    fputs(r->trust.guaranteed ? "Budget and thresholds that a quarter of the episodes ask for, "
                                 "tested on the others (as cached): "
                               : "None: ",
           out);

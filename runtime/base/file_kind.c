@@ -3,11 +3,13 @@
 #include "runtime/base/file_kind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { START = 64 };
 
@@ -130,19 +132,19 @@ const char *file_kind_of(const uint8_t *start, size_t n, uint64_t size, char tex
 const char *file_kind(const char *path, char text[FILE_KIND])
 {
     uint8_t start[512];
-    FILE *f = fopen(path, "rbe");
-    struct stat info;
-    size_t n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no pipe is waited for */
+    struct stat info = {.st_mode = 0};
+    ssize_t n;
 
-    if (!f) {
+    if (fd < 0) {
         snprintf(text, FILE_KIND, "cannot be opened: %s", strerror(errno));
         return text;
     }
-    if (fstat(fileno(f), &info) || !S_ISREG(info.st_mode)) {
-        fclose(f);
+    if (fstat(fd, &info) || !S_ISREG(info.st_mode)) {
+        close(fd);
         return strcpy(text, S_ISDIR(info.st_mode) ? "is a folder" : "is not a regular file");
     }
-    n = fread(start, 1, sizeof start, f);
-    fclose(f);
-    return file_kind_of(start, n, (uint64_t)info.st_size, text);
+    n = read(fd, start, sizeof start);
+    close(fd);
+    return file_kind_of(start, n > 0 ? (size_t)n : 0, (uint64_t)info.st_size, text);
 }

@@ -71,6 +71,7 @@ static deer_status print_json(const subject *s, deer_error *err)
     if (s->model) {
         json_put(root, "dtype", json_string(deer_model_type(s->model)));
         json_put(root, "fingerprint", json_string(deer_model_fingerprint(s->model)));
+        json_put(root, "checksums", json_boolean(safetensors_has_sums(&s->model->file)));
         json_put(root, "weight_bytes", json_integer((json_int_t)deer_model_bytes(s->model)));
     }
     return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
@@ -116,6 +117,10 @@ static void print_dimensions(const subject *s)
     if (s->model)
         printf("weights      matrices in %s; %.2f MB in memory\n", deer_model_type(s->model),
                (double)deer_model_bytes(s->model) / 1e6);
+    if (s->model && !safetensors_has_sums(&s->model->file))
+        printf(
+            "checksums    none: written before there were any; deer-model convert or import adds "
+            "them\n");
 }
 
 static void print_exits(const subject *s)

@@ -11,6 +11,7 @@
 #include "budgets/cost/cost.h"
 #include "budgets/measure/statistics.h"
 #include "datasets/demos/demos.h"
+#include "datasets/demos/hdf5_io.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/cli/run_commands.h"

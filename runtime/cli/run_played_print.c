@@ -69,7 +69,7 @@ static void print_trust(const played *p)
 
 void played_print_totals(const played *p, const played_summary *s)
 {
-    const deer_promise *expected = &p->thresholds->promise;
+    const deer_expected *expected = &p->thresholds->expected;
     char name[32];
 
     printf("%-24s %12s %12s\n", "all steps", "used", "expected");
@@ -146,7 +146,7 @@ static json_t *summary_json(const played_summary *s, int exits)
 
 static json_t *expected_json(const deer_thresholds *t)
 {
-    const deer_promise *p = &t->promise;
+    const deer_expected *p = &t->expected;
     json_t *json = json_object();
 
     json_put(json, "average_llm_gflops", number(p->average_llm_gflops));

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/file.h"
 #include "runtime/base/json_build.h"
 #include "runtime/model/config.h"
 #include "runtime/model/model.h"
@@ -194,6 +193,7 @@ typedef struct {
     deer_config config;
     match found;
     arch_tensor *tensor; /* [found.count] */
+    checksum *sum;       /* of the tensor that is being read */
 } conversion;
 
 static deer_status check_float32(const safetensors *file, deer_error *err)
@@ -205,19 +205,23 @@ static deer_status check_float32(const safetensors *file, deer_error *err)
     return DEER_OK;
 }
 
-static deer_status read_mapped(void *context, size_t i, size_t first, size_t rows, float *room,
-                               const float **data, deer_error *err)
+/* Rows in order; with the last of a tensor its checksum is known. */
+static deer_status read_rows(void *context, size_t i, size_t first, size_t rows, float *room,
+                             const float **data, deer_error *err)
 {
     const conversion *c = context;
-    size_t row = arch_matrix_columns(&c->tensor[i]) * sizeof(float);
-    const safetensors *file = &c->file;
-    const uint8_t *from = file->data + c->found.tensor[i].is->begin + first * row;
+    const safetensor *t = c->found.tensor[i].is;
+    size_t row = arch_matrix_columns(&c->tensor[i]) * sizeof(float), at = t->begin + first * row;
+    char sum[CHECKSUM_DIGITS + 1];
 
-    (void)err;
-    memcpy(room, from, rows * row);
-    file_forget(file->mapping, file->mapping_size, from, rows * row);
+    if (safetensors_read(&c->file, at, room, rows * row, err))
+        return DEER_FAILED;
+    if (!first)
+        checksum_begin(c->sum);
+    checksum_add(c->sum, room, rows * row);
+    checksum_end(c->sum, sum);
     *data = room;
-    return DEER_OK;
+    return at + rows * row < t->end ? DEER_OK : safetensors_verify(&c->file, t, sum, err);
 }
 
 static deer_status open_source(const char *from, conversion *c, deer_error *err)
@@ -230,22 +234,24 @@ static deer_status open_source(const char *from, conversion *c, deer_error *err)
         match_verdict(&c->found, err))
         return DEER_FAILED;
     c->tensor = calloc(c->found.count, sizeof *c->tensor);
-    if (!c->tensor)
+    c->sum = checksum_new();
+    if (!c->tensor || !c->sum)
         return deer_fail(err, "out of memory converting %s", from);
     for (size_t i = 0; i < c->found.count; i++)
         c->tensor[i] = c->found.tensor[i].want;
-    return safetensors_map(&c->file, c->file.data_size, err);
+    return DEER_OK;
 }
 
 deer_status model_convert(const char *from, const model_output *to, deer_error *err)
 {
     conversion c = {.file = {.fd = -1}};
-    model_source source = {read_mapped, &c};
+    model_source source = {read_rows, &c};
     deer_status status = open_source(from, &c, err);
 
     if (!status)
         status = model_write(to, from, c.tensor, c.found.count, &c.config,
                              safetensors_metadata(&c.file, "deer.tokenizer"), &source, err);
+    checksum_free(c.sum);
     free(c.tensor);
     match_free(&c.found);
     safetensors_close(&c.file);

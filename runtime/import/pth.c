@@ -18,14 +18,14 @@
 static deer_status map(pth *file, deer_error *err)
 {
     struct stat info;
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC);
-    void *data = MAP_FAILED;
+    int fd;
+    void *data;
 
-    if (fd < 0)
-        return deer_fail(err, "cannot open %s: %s", file->path, strerror(errno));
-    if (fstat(fd, &info) || !S_ISREG(info.st_mode) || !info.st_size) {
+    if (file_open(file->path, &fd, &info, err))
+        return DEER_FAILED;
+    if (!info.st_size) {
         close(fd);
-        return deer_fail(err, "%s is no file, or empty", file->path);
+        return deer_fail(err, "%s is empty", file->path);
     }
     data = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_SHARED, fd, 0);
     close(fd);

@@ -1,21 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /* fingerprint.c - one number for a configuration and its weights. */
-#include <stdio.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include <stdlib.h>
 
 #include "runtime/model/model.h"
 
-void model_fingerprint(const safetensors *file, size_t first_exit_end, char out[DEER_FINGERPRINT])
-{
-    XXH3_state_t state;
-    XXH128_hash_t hash;
+enum { PIECE = 1 << 20 }; /* bytes read at once */
 
-    XXH3_128bits_reset(&state);
-    XXH3_128bits_update(&state, file->header_text, file->header_size);
-    XXH3_128bits_update(&state, file->data, first_exit_end);
-    hash = XXH3_128bits_digest(&state);
-    snprintf(out, DEER_FINGERPRINT, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
+/* Adds the data up to end. */
+static deer_status add_data(const safetensors *file, size_t end, checksum *sum, deer_error *err)
+{
+    char *piece = malloc(PIECE);
+    deer_status status = piece ? DEER_OK : deer_fail(err, "out of memory opening %s", file->path);
+
+    for (size_t at = 0; at < end && !status; at += PIECE) {
+        size_t n = end - at < PIECE ? end - at : PIECE;
+
+        status = safetensors_read(file, at, piece, n, err);
+        if (!status)
+            checksum_add(sum, piece, n);
+    }
+    free(piece);
+    return status;
+}
+
+deer_status model_fingerprint(const safetensors *file, size_t first_exit_end,
+                              char out[DEER_FINGERPRINT], deer_error *err)
+{
+    checksum *sum = checksum_new();
+    deer_status status = DEER_OK;
+
+    if (!sum)
+        return deer_fail(err, "out of memory opening %s", file->path);
+    checksum_add(sum, file->header_text, file->header_size);
+    if (!safetensors_has_sums(file))
+        status = add_data(file, first_exit_end, sum, err);
+    checksum_end(sum, out);
+    checksum_free(sum);
+    return status;
 }

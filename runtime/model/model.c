@@ -72,17 +72,10 @@ static deer_status read_weights(deer_model *model, const match *m, bool values, 
     size_t first_exit_end = match_end(m, arch_layers(c, 0));
     deer_status status = DEER_OK;
 
-    if (safetensors_map(&model->file, match_end(m, arch_layers(c, model->max_exit)), err))
-        return DEER_FAILED;
-    if (values) {
-        status = model_load(model, m, first_exit_end, err);
-    } else {
-        model_fingerprint(&model->file, first_exit_end, model->fingerprint);
-        model->arena_bytes = model_arena_bytes(bind_bytes(m));
-    }
-    if (!status)
-        safetensors_unmap(&model->file);
-    return status;
+    model->arena_bytes = model_arena_bytes(bind_bytes(m));
+    status = values ? model_load(model, m, first_exit_end, err)
+                    : model_fingerprint(&model->file, first_exit_end, model->fingerprint, err);
+    return status ? status : safetensors_unchanged(&model->file, err);
 }
 
 static deer_status read_model(deer_model *model, int max_exit, bool values, deer_error *err)

@@ -26,8 +26,9 @@ struct deer_model {
     size_t arena_bytes;
 };
 
-/* Makes the arena and fills it from the mapped file, several tensors at once, while another thread
- * finds the fingerprint. Fails, naming the tensor, when a weight is not finite. */
+/* Makes the arena and fills it from the file, several tensors at once, and finds the fingerprint.
+ * Fails, naming the tensor, when a weight is not finite, or a tensor's checksum is not the one that
+ * the file keeps. */
 deer_status model_load(deer_model *model, const match *m, size_t first_exit_end, deer_error *err);
 void model_unload(deer_model *model);
 
@@ -41,10 +42,12 @@ deer_status model_describe(const char *path, deer_model **model, deer_error *err
 /* Reads and checks the configuration of an open file. */
 deer_status model_read_config(const safetensors *file, deer_config *config, deer_error *err);
 
-/* Who a model is: its header (configuration, tokenizer, tensor table) and the weights that are
- * needed whatever the deepest exit, the mapped data up to first_exit_end. Layers behind the first
- * exit count through the header alone, so that a prefix has the identity of the whole. */
-void model_fingerprint(const safetensors *file, size_t first_exit_end, char out[DEER_FINGERPRINT]);
+/* Who a model is: its header (configuration, tokenizer, tensor table), which has the checksums of
+ * all weights, so that a prefix has the identity of the whole. Of files from before there were
+ * checksums: the weights, too, that are needed whatever the deepest exit, the data up to
+ * first_exit_end. */
+deer_status model_fingerprint(const safetensors *file, size_t first_exit_end,
+                              char out[DEER_FINGERPRINT], deer_error *err);
 
 /* Rows of the token embedding, read from the file: out [count, d_model]. */
 deer_status model_embed(const deer_model *model, const int32_t *ids, int count, float *out,

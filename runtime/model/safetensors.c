@@ -98,6 +98,47 @@ static int by_place(const void *a, const void *b)
                                 : (x->end > y->end) - (x->end < y->end);
 }
 
+/* ---------------------------------------------------------------- checksums ---------------- */
+
+static const char sums_key[] = "deer.xxh128", padding_name[] = "pad.";
+
+static bool is_padding(const char *name)
+{
+    return !strncmp(name, padding_name, sizeof padding_name - 1);
+}
+
+/* Gives every tensor its part of the metadata's text, if there is one. */
+static deer_status read_sums(safetensors *file, deer_error *err)
+{
+    const char *text = safetensors_metadata(file, sums_key);
+    size_t at = 0, length = text ? strlen(text) : 0;
+
+    for (size_t i = 0; text && i < file->count; i++) {
+        if (is_padding(file->tensor[i].name))
+            continue;
+        if (at < length)
+            file->tensor[i].sum = text + at;
+        at += CHECKSUM_DIGITS;
+    }
+    return at == length
+               ? DEER_OK
+               : deer_fail(err, "%s: its checksums do not belong to its tensors", file->path);
+}
+
+bool safetensors_has_sums(const safetensors *file)
+{
+    return safetensors_metadata(file, sums_key) != NULL;
+}
+
+deer_status safetensors_verify(const safetensors *file, const safetensor *t, const char *sum,
+                               deer_error *err)
+{
+    if (!t->sum || !memcmp(t->sum, sum, CHECKSUM_DIGITS))
+        return DEER_OK;
+    return deer_fail(err, "%s: tensor %s is damaged (its checksum is another)", file->path,
+                     t->name);
+}
+
 static deer_status read_table(safetensors *file, deer_error *err)
 {
     const char *name;
@@ -123,7 +164,7 @@ static deer_status read_table(safetensors *file, deer_error *err)
         place = file->tensor[i].end;
     }
     qsort(file->tensor, file->count, sizeof *file->tensor, by_name);
-    return DEER_OK;
+    return read_sums(file, err);
 }
 
 /* ---------------------------------------------------------------- opening ------------------ */
@@ -157,16 +198,13 @@ static deer_status read_header(safetensors *file, size_t file_size, deer_error *
 
 deer_status safetensors_open(const char *path, safetensors *file, deer_error *err)
 {
-    struct stat info;
     deer_status status;
 
-    *file = (safetensors){.fd = open(path, O_RDONLY | O_CLOEXEC), .path = strdup(path)};
-    if (file->fd < 0)
-        status = deer_fail(err, "cannot open %s: %s", path, strerror(errno));
-    else if (fstat(file->fd, &info) || !S_ISREG(info.st_mode))
-        status = deer_fail(err, "%s is not a regular file", path);
-    else
-        status = read_header(file, (size_t)info.st_size, err);
+    *file = (safetensors){.fd = -1, .path = strdup(path)};
+    status = file->path ? file_open(path, &file->fd, &file->opened, err)
+                        : deer_fail(err, "out of memory opening %s", path);
+    if (!status)
+        status = read_header(file, (size_t)file->opened.st_size, err);
     if (status)
         safetensors_close(file);
     return status;
@@ -195,6 +233,35 @@ const safetensor *safetensors_find(const safetensors *file, const char *name)
 const char *safetensors_metadata(const safetensors *file, const char *key)
 {
     return json_string_value(json_object_get(json_object_get(file->header, "__metadata__"), key));
+}
+
+deer_status safetensors_read(const safetensors *file, size_t at, void *to, size_t size,
+                             deer_error *err)
+{
+    for (char *p = to; size > 0;) {
+        ssize_t some = pread(file->fd, p, size, (off_t)(file->data_offset + at));
+
+        if (some < 0 && errno == EINTR)
+            continue;
+        if (some <= 0)
+            return deer_fail(err, "cannot read %s: %s", file->path,
+                             some ? strerror(errno) : "it has become shorter");
+        p += some, at += (size_t)some, size -= (size_t)some;
+    }
+    return DEER_OK;
+}
+
+deer_status safetensors_unchanged(const safetensors *file, deer_error *err)
+{
+    const struct stat *was = &file->opened;
+    struct stat now;
+
+    if (fstat(file->fd, &now))
+        return deer_fail(err, "cannot read %s: %s", file->path, strerror(errno));
+    if (now.st_size == was->st_size && now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == was->st_mtim.tv_nsec)
+        return DEER_OK;
+    return deer_fail(err, "%s has been written to since it was opened; open it again", file->path);
 }
 
 deer_status safetensors_map(safetensors *file, size_t size, deer_error *err)
@@ -250,6 +317,20 @@ static json_t *entry_json(number_type type, int rank, const int64_t *shape, uint
                      (json_int_t)begin, (json_int_t)end);
 }
 
+/* In place of the checksums, which are known when everything is written. */
+static json_t *no_sums(size_t count)
+{
+    char *text = malloc(count * CHECKSUM_DIGITS + 1);
+    json_t *json = NULL;
+
+    if (text) {
+        memset(text, '0', count * CHECKSUM_DIGITS);
+        json = json_stringn(text, count * CHECKSUM_DIGITS);
+    }
+    free(text);
+    return json;
+}
+
 /* The header's text, padding tensors included; the caller frees it. */
 static char *header_for(const safetensors_item *items, size_t count, json_t *metadata)
 {
@@ -258,6 +339,7 @@ static char *header_for(const safetensors_item *items, size_t count, json_t *met
     int pads = 0;
     char name[32];
 
+    json_put(metadata, sums_key, no_sums(count));
     json_put(root, "__metadata__", json_incref(metadata));
     for (size_t i = 0; i < count; i++) {
         uint64_t end = place + safetensors_item_bytes(&items[i]);
@@ -304,6 +386,47 @@ static deer_status write_header(safetensors_writer *w, const char *header, deer_
     return write_bytes(w, spaces, padding, err);
 }
 
+typedef struct {
+    const char *name;
+    size_t item;
+} named_item;
+
+static int by_item_name(const void *a, const void *b)
+{
+    return strcmp(((const named_item *)a)->name, ((const named_item *)b)->name);
+}
+
+/* The place of each item among them all sorted by name. */
+static bool rank_names(const safetensors_item *items, size_t count, size_t *rank)
+{
+    named_item *list = calloc(count + 1, sizeof *list);
+
+    if (!list)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        list[i] = (named_item){items[i].name, i};
+    qsort(list, count, sizeof *list, by_item_name);
+    for (size_t i = 0; i < count; i++)
+        rank[list[i].item] = i;
+    free(list);
+    return true;
+}
+
+/* Rooms for checksums: which is whose, and where in the file they go. */
+static bool plan_sums(safetensors_writer *w, const safetensors_item *items, const char *header)
+{
+    const char *key = "\"deer.xxh128\":\"", *at = strstr(header, key);
+
+    w->sum = checksum_new();
+    w->rank = calloc(w->count + 1, sizeof *w->rank);
+    w->sums = malloc(w->count * CHECKSUM_DIGITS + 1);
+    if (!at || !w->sum || !w->rank || !w->sums)
+        return false;
+    w->sums_at = 8 + (uint64_t)(at - header) + strlen(key);
+    memset(w->sums, '0', w->count * CHECKSUM_DIGITS);
+    return rank_names(items, w->count, w->rank);
+}
+
 static deer_status create(safetensors_writer *w, const safetensors_item *items, json_t *metadata,
                           deer_error *err)
 {
@@ -311,7 +434,7 @@ static deer_status create(safetensors_writer *w, const safetensors_item *items, 
     deer_status status;
 
     w->end = malloc((w->count + 1) * sizeof *w->end);
-    if (!header || !w->end) {
+    if (!header || !w->end || !plan_sums(w, items, header)) {
         free(header);
         return deer_fail(err, "out of memory writing %s", w->path);
     }
@@ -336,6 +459,25 @@ deer_status safetensors_create(const char *path, const safetensors_item *items, 
     return status ? safetensors_finish(w, status, err) : DEER_OK;
 }
 
+static void end_item(safetensors_writer *w)
+{
+    char text[CHECKSUM_DIGITS + 1];
+
+    checksum_end(w->sum, text);
+    memcpy(w->sums + w->rank[w->item] * CHECKSUM_DIGITS, text, CHECKSUM_DIGITS);
+    checksum_begin(w->sum);
+}
+
+/* The checksums, to their place in the header. */
+static deer_status write_sums(safetensors_writer *w, deer_error *err)
+{
+    size_t size = w->count * CHECKSUM_DIGITS;
+
+    if (lseek(w->fd, (off_t)w->sums_at, SEEK_SET) < 0)
+        return deer_fail(err, "cannot write %s: %s", w->path, strerror(errno));
+    return write_bytes(w, w->sums, size, err);
+}
+
 deer_status safetensors_append(safetensors_writer *w, const void *data, size_t size,
                                deer_error *err)
 {
@@ -348,11 +490,13 @@ deer_status safetensors_append(safetensors_writer *w, const void *data, size_t s
 
         if (write_bytes(w, at, n, err))
             return DEER_FAILED;
+        checksum_add(w->sum, at, n);
         at += n;
         size -= n;
         w->done += n;
         if (n < left)
             continue;
+        end_item(w);
         if (++w->item < w->count &&
             write_bytes(w, zeros, padding_after(w->end[w->item - 1] - begin), err))
             return DEER_FAILED;
@@ -366,12 +510,17 @@ deer_status safetensors_finish(safetensors_writer *w, deer_status status, deer_e
 
     if (!status && w->done != (w->count ? w->end[w->count - 1] : 0))
         status = deer_fail(err, "%s: fewer bytes than its tensors have", w->path);
+    if (!status)
+        status = write_sums(w, err);
     if (created && close(w->fd) && !status)
         status = deer_fail(err, "cannot write %s: %s", w->path, strerror(errno));
     if (!status)
         status = file_publish(w->tmp, w->path, err);
     else if (created)
         unlink(w->tmp);
+    checksum_free(w->sum);
+    free(w->rank);
+    free(w->sums);
     free(w->end);
     free(w->tmp);
     free(w->path);

@@ -4,8 +4,7 @@
  *   safetensors file;
  *   safetensors_open(path, &file, &err);              // reads and checks the table only
  *   t = safetensors_find(&file, "perceiver.latents");
- *   safetensors_map(&file, t->end, &err);             // maps the data up to there, read-only
- *   floats = (const float *)(file.data + t->begin);
+ *   safetensors_read(&file, t->begin, floats, t->end - t->begin, &err);
  *   safetensors_close(&file);
  *
  * Format: u64 little-endian header length, JSON object, data; tensors are contiguous, without
@@ -16,8 +15,11 @@
 
 #include <jansson.h>
 
+#include <sys/stat.h>
+
 #include "runtime/base/number.h"
 #include "runtime/deer.h"
+#include "runtime/model/checksum.h"
 
 #define SAFETENSORS_RANK 4
 
@@ -28,6 +30,7 @@ typedef struct {
     int rank;
     int64_t shape[SAFETENSORS_RANK];
     size_t begin, end; /* bytes, from the start of the data */
+    const char *sum;   /* CHECKSUM_DIGITS of its bytes, not ended by a zero; NULL: none are kept */
 } safetensor;
 
 typedef struct {
@@ -43,6 +46,7 @@ typedef struct {
     void *mapping;
     size_t mapping_size;
     const uint8_t *data; /* NULL until mapped */
+    struct stat opened;  /* as it was when it was opened */
 } safetensors;
 
 /* Reads the header and checks every entry against the file's size: types, shapes whose product is
@@ -60,6 +64,22 @@ static inline bool safetensors_is_f32(const safetensor *t)
 
 /* A text of the header's __metadata__, NULL when missing. */
 const char *safetensors_metadata(const safetensors *file, const char *key);
+
+/* Whether the file keeps a checksum of every tensor (metadata "deer.xxh128": those of all tensors
+ * but padding, sorted by name, behind one another). */
+bool safetensors_has_sums(const safetensors *file);
+
+/* Reads bytes [at, at + size) of the data. Unlike a mapping, a file that becomes shorter is an
+ * error and not a signal. */
+deer_status safetensors_read(const safetensors *file, size_t at, void *to, size_t size,
+                             deer_error *err);
+
+/* Fails when the file has been written to since it was opened. */
+deer_status safetensors_unchanged(const safetensors *file, deer_error *err);
+
+/* Fails when a checksum of tensor t's bytes (CHECKSUM_DIGITS) is not the one that is kept. */
+deer_status safetensors_verify(const safetensors *file, const safetensor *t, const char *sum,
+                               deer_error *err);
 
 /* Maps the first `size` bytes of the data (and the header before them). */
 deer_status safetensors_map(safetensors *file, size_t size, deer_error *err);
@@ -85,14 +105,18 @@ typedef struct {
     uint64_t *end; /* [count] of each item's bytes among all that are appended */
     size_t count, item;
     uint64_t done; /* appended so far */
+    checksum *sum; /* of the present item */
+    size_t *rank;  /* [count] of each item among them all sorted by name */
+    char *sums;    /* [count] checksums, sorted by name */
+    uint64_t sums_at;
 } safetensors_writer;
 
 #define SAFETENSORS_ALIGNMENT 64
 
 /* Begins a file of these tensors. Each begins at a multiple of SAFETENSORS_ALIGNMENT in the file:
  * the header ends in spaces, and because the format allows no holes, tensors "pad.0", "pad.1", ..
- * of zeros follow those whose size is no such multiple. metadata: an object of texts. Items are
- * not needed any more after it. */
+ * of zeros follow those whose size is no such multiple. metadata: an object of texts, to which the
+ * tensors' checksums are added. Items are not needed any more after it. */
 deer_status safetensors_create(const char *path, const safetensors_item *items, size_t count,
                                json_t *metadata, safetensors_writer *w, deer_error *err);
 

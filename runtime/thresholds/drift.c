@@ -70,7 +70,7 @@ deer_status deer_drift_new(const deer_thresholds *t, deer_drift **out, deer_erro
     if (!d)
         return deer_fail(err, "out of memory for a drift watch");
     d->exits = t->exits;
-    memcpy(d->expected, t->promise.exit_fraction, sizeof d->expected);
+    memcpy(d->expected, t->expected.exit_fraction, sizeof d->expected);
     d->n = (size_t)t->reference.episodes;
     if (make_room(d, d->n, err)) {
         deer_drift_free(d);
@@ -149,13 +149,18 @@ static double wealth_of(const gambler *g)
     return sum;
 }
 
+/* No bet needs to grow beyond this; in thousands of episodes it would become infinite. */
+static const double MOST_WEALTH = 1e100;
+
 /* Each bet pays 1 + e (p - 1/2) with e from -2 to 2: fair for a uniform p. */
 static void bet(gambler *g, double p)
 {
     double all = wealth_of(g);
 
     for (int b = 0; b < BETS; b++)
-        g->wealth[b] = ((1 - jump) * g->wealth[b] + jump * all / BETS) * (1 + (b - 2) * (p - 0.5));
+        g->wealth[b] =
+            fmin(((1 - jump) * g->wealth[b] + jump * all / BETS) * (1 + (b - 2) * (p - 0.5)),
+                 MOST_WEALTH);
 }
 
 /* NaN when no step measured it (a criterion that was never evaluated): nothing to bet on. */

@@ -86,9 +86,9 @@ deer_status thresholds_fix(const deer_model *model, int exit, deer_thresholds *t
     t->max_exit = exit;
     t->steps_per_stage = 1;
     tau_never(exit, t->tau);
-    t->promise = (deer_promise){NAN, NAN, NAN, NAN, NAN, NAN, {0}};
+    t->expected = (deer_expected){NAN, NAN, NAN, NAN, NAN, NAN, {0}};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
-        t->promise.exit_fraction[k] = k == exit;
+        t->expected.exit_fraction[k] = k == exit;
     t->guarantee.budget_gflops = t->guarantee.loss = NAN;
     strcpy(t->solver, "fixed");
     t->budget_gflops = NAN;
@@ -148,19 +148,6 @@ deer_status thresholds_check(const char *name, const deer_thresholds *t, deer_er
     return DEER_OK;
 }
 
-deer_status thresholds_check_model(const char *name, const deer_thresholds *t,
-                                   const deer_model *model, deer_error *err)
-{
-    const char *fingerprint = deer_model_fingerprint(model), *weights = deer_model_type(model);
-
-    if (!strcmp(t->model_fingerprint, fingerprint) &&
-        (!*t->weights || !strcmp(t->weights, weights)))
-        return DEER_OK;
-    return deer_fail(
-        err, "%s: made for another model (%s%s%.12s..., this is %s %.12s...); calibrate anew", name,
-        t->weights, *t->weights ? " " : "", t->model_fingerprint, weights, fingerprint);
-}
-
 /* ---------------------------------------------------------------- dial --------------------- */
 
 deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops, deer_error *err)
@@ -184,7 +171,7 @@ deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops
             DEER_INFEASIBLE, err, "an average of %.6g GFLOPs (%s) is below the dial's least, %.6g",
             average_gflops, t->budget_is_llm ? "llm" : "total", t->point[0].budget_gflops);
     memcpy(t->tau, t->point[i].tau, sizeof t->tau);
-    t->promise = t->point[i].promise;
+    t->expected = t->point[i].expected;
     t->budget_gflops = t->point[i].budget_gflops;
     t->guarantee = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
     t->reference.episodes = 0;
@@ -233,9 +220,9 @@ bool deer_thresholds_budget_is_llm(const deer_thresholds *t)
     return t && t->budget_is_llm;
 }
 
-const deer_promise *deer_thresholds_promise(const deer_thresholds *t)
+const deer_expected *deer_thresholds_expected(const deer_thresholds *t)
 {
-    return t ? &t->promise : NULL;
+    return t ? &t->expected : NULL;
 }
 
 const deer_guarantee *deer_thresholds_guarantee(const deer_thresholds *t)

@@ -158,20 +158,20 @@ static deer_status read_scores(const char *path, const json_t *json, deer_thresh
 }
 
 /* What is expected; earlier files call it a promise. */
-static void read_expected(const json_t *json, int exits, deer_promise *promise)
+static void read_expected(const json_t *json, int exits, deer_expected *expected)
 {
     const json_t *named = json_object_get(json, "expected");
     const json_t *p = named ? named : json_object_get(json, "promise");
     const json_t *fractions = json_object_get(p, "exit_fraction");
 
-    promise->average_llm_gflops = number_of(p, "average_llm_gflops");
-    promise->average_total_gflops = number_of(p, "average_total_gflops");
-    promise->peak_llm_gflops = number_of(p, "peak_llm_gflops");
-    promise->peak_total_gflops = number_of(p, "peak_total_gflops");
-    promise->memory_bytes = number_of(p, "memory_bytes");
-    promise->loss = number_of(p, "loss");
+    expected->average_llm_gflops = number_of(p, "average_llm_gflops");
+    expected->average_total_gflops = number_of(p, "average_total_gflops");
+    expected->peak_llm_gflops = number_of(p, "peak_llm_gflops");
+    expected->peak_total_gflops = number_of(p, "peak_total_gflops");
+    expected->memory_bytes = number_of(p, "memory_bytes");
+    expected->loss = number_of(p, "loss");
     for (int k = 0; k < exits; k++)
-        promise->exit_fraction[k] = finite_or_nan(json_array_get(fractions, (size_t)k));
+        expected->exit_fraction[k] = finite_or_nan(json_array_get(fractions, (size_t)k));
 }
 
 static void read_text(const json_t *json, const char *name, char *text, size_t size)
@@ -221,7 +221,7 @@ static deer_status read_dial(const char *path, const json_t *json, deer_threshol
                              "%s: point %d of the dial needs %d thresholds and a budget above the "
                              "one before",
                              path, i, t->exits);
-        read_expected(from, t->exits, &p->promise);
+        read_expected(from, t->exits, &p->expected);
     }
     return DEER_OK;
 }
@@ -286,7 +286,7 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
         read_tau(path, json, t, err) || read_exits(path, json, model, t, err) ||
         read_scores(path, json, t, err))
         return DEER_FAILED;
-    read_expected(json, t->exits, &t->promise);
+    read_expected(json, t->exits, &t->expected);
     read_origin(json, t);
     if (read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
         read_reference(path, json, &t->reference, err))

@@ -59,7 +59,7 @@ static deer_status check(const char *path, const deer_config *config, const deer
     return thresholds_check(name, t, err);
 }
 
-static json_t *expected_json(const deer_promise *p, int max_exit)
+static json_t *expected_json(const deer_expected *p, int max_exit)
 {
     json_t *json = json_object(), *fractions = json_array();
 
@@ -109,7 +109,7 @@ static json_t *points_json(const deer_thresholds *t)
         const deer_point *p = &t->point[i];
         json_push(list, json_pack("{s:f, s:o, s:o}", "average_gflops", p->budget_gflops, "tau",
                                   tau_json(p->tau, t->max_exit), "expected",
-                                  expected_json(&p->promise, t->max_exit)));
+                                  expected_json(&p->expected, t->max_exit)));
     }
     return list;
 }
@@ -130,7 +130,7 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     json_put(json, "exit_layers", layers);
     json_put(json, "tau", tau_json(t->tau, t->max_exit));
     json_put(json, "steps_per_stage", json_integer(t->steps_per_stage));
-    json_put(json, "expected", expected_json(&t->promise, t->max_exit));
+    json_put(json, "expected", expected_json(&t->expected, t->max_exit));
     if (t->guarantee.confidence > 0)
         json_put(json, "guarantee", guarantee_json(&t->guarantee));
     if (t->points)

@@ -173,7 +173,7 @@ static void test_budget_of_a_promise(void **state)
 {
     static const char options[] = "--max-loss 0.04 --confidence 0.9 --largest-loss 0.2";
     synthetic_spec spec = synthetic_default(6, 300, 3);
-    guarantee_spec split = {.share = 1.0 / 3, .seed = 1}; /* as the command's */
+    guarantee_spec split = {.share = GUARANTEE_SHARE, .seed = 1}; /* as the command's */
     bool solving[300];
     json_t *before, *after;
     steps s;
@@ -225,6 +225,12 @@ static void test_command(void **state)
     assert_int_equal(run("--max-loss 0.3 --confidence 0.9 --largest-loss 2", &json), 0);
     assert_true(number(json_object_get(json, "guarantee"), "p_deviation") <= 0.1);
     json_decref(json);
+    assert_int_equal(run("--avg-cost 0.5 --bound crc", &json), 0);
+    assert_true(json_is_null(json_object_get(json_object_get(json, "guarantee"), "confidence")));
+    json_decref(json);
+    assert_int_equal(run("--avg-cost 0.5 --bound crc --confidence 0.9", &json), 2);
+    assert_int_equal(run("--avg-cost 0.5 --confidence 0.9 --per-task", &json), 2); /* no tasks */
+    assert_int_equal(run("--avg-cost 0.5 --per-task", &json), 2);
     assert_int_equal(run("--avg-cost 0.1", &json), 3);
     assert_null(json);
     assert_int_equal(run("--memory 99", &json), 3);

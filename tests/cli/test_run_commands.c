@@ -138,7 +138,7 @@ static void write_thresholds(const char *model_path, const char *to)
     thresholds_fix(model, 2, &t, NULL);
     t.tau[0] = 0.06f;
     t.tau[1] = 0.09f;
-    t.promise.average_llm_gflops = 0.002;
+    t.expected.average_llm_gflops = 0.002;
     assert_int_equal(deer_thresholds_save(to, deer_model_config(model), &t, &err), DEER_OK);
     deer_model_close(model);
 }
@@ -426,6 +426,27 @@ static void test_import_goes_on(void **state)
         assert_int_equal(access(in_folder("later.h5.parts"), F_OK), -1);
         assert_int_equal(unlink(in_folder("later.h5")), 0);
     }
+}
+
+/* A part that left an episode out, of an import that was killed: the episode may have been repaired,
+ * so the part is done again, and the result is that of an import that was never interrupted. */
+static void test_import_skips_nothing_repaired(void **state)
+{
+    static const char note[] = "{\"hash\": \"\", \"kept\": 0, \"skipped\": 1, \"steps\": 0}";
+    char frame[128], away[128];
+
+    (void)state;
+    snprintf(frame, sizeof frame, "%s", in_folder("split/episode_0358489.npz"));
+    snprintf(away, sizeof away, "%s", in_folder("away.npz"));
+    assert_int_equal(rename(frame, away), 0);
+    assert_int_equal(import_split("later.h5", NULL), 1); /* leaves the first part */
+    assert_int_equal(file_write(in_folder("later.h5.parts/part-00001.json"), note,
+                                sizeof note - 1, NULL),
+                     DEER_OK);
+    assert_int_equal(rename(away, frame), 0);
+    assert_int_equal(import_split("later.h5", "--skip-bad"), 0);
+    expect_same_file("later.h5", "whole.h5");
+    assert_int_equal(unlink(in_folder("later.h5")), 0);
 }
 
 /* Missing, no file at all, cut off, not finite: each is left out with --skip-bad. */
@@ -766,6 +787,7 @@ int main(void)
         cmocka_unit_test(test_data_info),
         cmocka_unit_test(test_data_warnings),
         cmocka_unit_test(test_import_goes_on),
+        cmocka_unit_test(test_import_skips_nothing_repaired),
         cmocka_unit_test(test_import_skips),
         cmocka_unit_test(test_data_frame),
         cmocka_unit_test(test_data_failures),

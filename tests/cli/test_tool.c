@@ -122,8 +122,8 @@ static void test_one_value_an_option(void **state)
     double loss = 0;
 
     (void)state;
-    assert_int_equal(parse(&json, &loss, 5, twice), DEER_USAGE);
-    assert_int_equal(parse(&json, &loss, 4, both), DEER_USAGE);
+    assert_int_equal(parse(&json, &loss, 5, twice), TOOL_USAGE);
+    assert_int_equal(parse(&json, &loss, 4, both), TOOL_USAGE);
     assert_int_equal(parse(&json, &loss, 2, old), -1);
     assert_true(loss == 4);
 }

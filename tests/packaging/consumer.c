@@ -2,6 +2,7 @@
 /* consumer.c - somebody else's program, in C and in C++: opens a policy and says what it has. */
 #include <deer/deer.h>
 #include <deer/deer_drift.h>
+#include <deer/deer_replay.h>
 
 #include <stdio.h>
 

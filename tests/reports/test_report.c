@@ -369,7 +369,7 @@ static void test_bootstrap_of_a_proportion(void **state)
 /* Halves the losses of the episodes that a guarantee is tested on. */
 static void improve_others(steps *s, uint64_t seed)
 {
-    guarantee_spec spec = {.share = 1.0 / 3, .seed = seed};
+    guarantee_spec spec = {.share = GUARANTEE_SHARE, .seed = seed};
     bool *solving = malloc((size_t)s->episodes * sizeof *solving);
 
     ok(guarantee_split(&spec, s->episodes, solving, &err));

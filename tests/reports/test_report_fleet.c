@@ -307,6 +307,31 @@ static void test_every_budget_has_a_verdict(void **state)
     fleet_free(&f);
 }
 
+/* 99% of the steps leave at the middle exit or before, one in two hundred at the deepest. */
+static void test_p99_is_not_the_deepest(void **state)
+{
+    question q = ask_for(1, (double[]){10});
+    sweep w = frontiers();
+    success_curve none = {0};
+    fleet_budget at;
+    fleet f;
+
+    (void)state;
+    for (int k = 0; k < EXITS; k++)
+        memset(points[k][1].fraction, 0, sizeof points[k][1].fraction);
+    for (int k = 2; k < EXITS; k++) {
+        points[k][1].fraction[0] = 0.5;
+        points[k][1].fraction[1] = 0.495;
+        points[k][1].fraction[k] = 0.005;
+    }
+    f = made(&q, &w, NULL);
+    at = fleet_at(&q, &w, &none, &f, &f.answer[QUICK], 1);
+    assert_true(f.answer[QUICK].deepest > 1);
+    assert_int_equal(at.at.p99_exit, 1);
+    assert_true(at.at.p99.expected == f.option[QUICK].costs[0].latency.exit[1].total.expected);
+    fleet_free(&f);
+}
+
 /* ---------------------------------------------------------------- choices ------------------ */
 
 static void test_choices_and_ranking(void **state)
@@ -387,6 +412,7 @@ int main(void)
         cmocka_unit_test(test_the_worst_demand_is_the_reason),
         cmocka_unit_test(test_success_can_be_demanded),
         cmocka_unit_test(test_every_budget_has_a_verdict),
+        cmocka_unit_test(test_p99_is_not_the_deepest),
         cmocka_unit_test(test_choices_and_ranking),
         cmocka_unit_test(test_a_machine_named_twice_counts_once),
         cmocka_unit_test(test_an_unknown_machine_lists_the_known),

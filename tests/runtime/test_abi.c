@@ -120,13 +120,13 @@ static const row rows[] = {
     FIELD(deer_config, exit_layers),
     FIELD(deer_config, action_scale),
 
-    FIELD(deer_promise, average_llm_gflops),
-    FIELD(deer_promise, average_total_gflops),
-    FIELD(deer_promise, peak_llm_gflops),
-    FIELD(deer_promise, peak_total_gflops),
-    FIELD(deer_promise, memory_bytes),
-    FIELD(deer_promise, loss),
-    FIELD(deer_promise, exit_fraction),
+    FIELD(deer_expected, average_llm_gflops),
+    FIELD(deer_expected, average_total_gflops),
+    FIELD(deer_expected, peak_llm_gflops),
+    FIELD(deer_expected, peak_total_gflops),
+    FIELD(deer_expected, memory_bytes),
+    FIELD(deer_expected, loss),
+    FIELD(deer_expected, exit_fraction),
 
     FIELD(deer_guarantee, confidence),
     FIELD(deer_guarantee, budget_gflops),
@@ -138,7 +138,7 @@ static const row rows[] = {
 
     FIELD(deer_point, budget_gflops),
     FIELD(deer_point, tau),
-    FIELD(deer_point, promise),
+    FIELD(deer_point, expected),
 };
 
 static const row values[] = {

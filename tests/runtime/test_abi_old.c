@@ -40,7 +40,7 @@ static void test_whole_life(void **state)
     assert_int_equal(deer_model_config(model)->exits, SMALL_EXITS);
     ok(deer_thresholds_fixed(model, 0, &fixed, &error));
     ok(deer_thresholds_copy(fixed, &copy, &error));
-    assert_true(deer_thresholds_promise(copy)->exit_fraction[0] == 1);
+    assert_true(deer_thresholds_expected(copy)->exit_fraction[0] == 1);
     ok(deer_session_new(model, copy, &options, &session, &error));
     deer_thresholds_free(copy);
     ok(deer_session_set_tokens(session, ids, 4, &error));

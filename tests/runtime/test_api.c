@@ -190,7 +190,7 @@ static void test_looking_at_thresholds(void **state)
     assert_string_equal(deer_thresholds_solver(NULL), "");
     assert_true(isnan(deer_thresholds_budget(NULL)));
     assert_false(deer_thresholds_budget_is_llm(NULL));
-    assert_null(deer_thresholds_promise(NULL));
+    assert_null(deer_thresholds_expected(NULL));
     assert_null(deer_thresholds_guarantee(NULL));
     assert_int_equal(deer_thresholds_points(NULL), 0);
     assert_null(deer_thresholds_point(NULL, 0));
@@ -200,7 +200,7 @@ static void test_looking_at_thresholds(void **state)
     assert_string_equal(deer_thresholds_model(deepest), deer_model_fingerprint(model));
     assert_string_equal(deer_thresholds_solver(deepest), "fixed");
     assert_int_equal(deer_thresholds_steps_per_stage(deepest), 1);
-    assert_true(deer_thresholds_promise(deepest)->exit_fraction[LAST] == 1);
+    assert_true(deer_thresholds_expected(deepest)->exit_fraction[LAST] == 1);
     assert_true(deer_thresholds_guarantee(deepest)->confidence == 0);
 }
 

@@ -90,6 +90,35 @@ static void test_same_ids(void **state)
     json_decref(json);
 }
 
+/* A merge that is listed again, at the end, keeps the rank of the first. */
+static void test_repeated_merges(void **state)
+{
+    json_t *json = json_loads(full, 0, NULL), *rows = read_json("tokens.json"), *row;
+    json_t *merges = json_object_get(json_object_get(json, "model"), "merges");
+    int32_t ids[ROOM], other[ROOM];
+    size_t count = json_array_size(merges), r;
+    bpe *once, *twice;
+
+    (void)state;
+    assert_int_equal(bpe_new("t", json, VOCAB, &once, &error), DEER_OK);
+    for (size_t i = 0; i < count; i += 2)
+        assert_int_equal(json_array_append(merges, json_array_get(merges, i)), 0);
+    assert_int_equal(bpe_new("t", json, VOCAB, &twice, &error), DEER_OK);
+    json_array_foreach(rows, r, row)
+    {
+        const char *text = json_string_value(json_array_get(row, 0));
+        size_t length = json_string_length(json_array_get(row, 0));
+        int n = bpe_encode(once, text, length, ids, ROOM, &error);
+
+        assert_int_equal(bpe_encode(twice, text, length, other, ROOM, &error), n);
+        assert_memory_equal(ids, other, (size_t)n * sizeof *ids);
+    }
+    bpe_free(once);
+    bpe_free(twice);
+    json_decref(rows);
+    json_decref(json);
+}
+
 /* The official prompt; ids of the tokens that DeeR adds. */
 static void test_prompt(void **state)
 {
@@ -231,8 +260,10 @@ static void test_refused(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_ids),        cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_other_spellings), cmocka_unit_test(test_added_around),
+        cmocka_unit_test(test_same_ids),
+        cmocka_unit_test(test_repeated_merges),
+        cmocka_unit_test(test_prompt),
         cmocka_unit_test(test_refused),
     };
 

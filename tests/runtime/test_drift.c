@@ -65,7 +65,7 @@ static void calibrate(deer_thresholds *t)
     t->steps_per_stage = 1;
     t->reference.episodes = REFERENCE;
     for (int k = 0; k < 3; k++)
-        t->promise.exit_fraction[k] = 1.0 / 3;
+        t->expected.exit_fraction[k] = 1.0 / 3;
     for (int i = 0; i < REFERENCE; i++) {
         double exits, deltas;
         play(NULL, difficulty(i % KINDS, 0), &exits, &deltas);
@@ -127,6 +127,28 @@ static void test_alarm_in_another_world(void **state)
     assert_true(slowest < 120);
 }
 
+/* Years in another world: the evidence stays a number. */
+static void test_evidence_stays_finite(void **state)
+{
+    enum { EPISODES = 3000 };
+    deer_thresholds t;
+    deer_drift *watch;
+    deer_drift_report report;
+
+    (void)state;
+    randomness = 3;
+    calibrate(&t);
+    assert_int_equal(deer_drift_new(&t, &watch, &error), DEER_OK);
+    for (int i = 0; i < EPISODES; i++) {
+        double exits, deltas;
+        play(watch, difficulty(0, 0.05 * i), &exits, &deltas);
+        assert_int_equal(deer_drift_end_episode(watch, kind_name(0), &report, &error), DEER_OK);
+        assert_true(isfinite(report.evidence) && isfinite(report.most));
+    }
+    assert_true(report.drifted);
+    deer_drift_free(watch);
+}
+
 static void test_nothing_to_compare_with(void **state)
 {
     static deer_thresholds none;
@@ -160,7 +182,7 @@ static void test_unknown_promise_is_no_drift(void **state)
 
     (void)state;
     calibrate(&t);
-    t.promise.exit_fraction[1] = NAN;
+    t.expected.exit_fraction[1] = NAN;
     assert_int_equal(deer_drift_new(&t, &watch, &error), DEER_OK);
     play(watch, difficulty(0, 0), &exits, &deltas);
     assert_int_equal(deer_drift_end_episode(watch, kind_name(0), &report, &error), DEER_OK);
@@ -195,6 +217,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_alarm_in_the_same_world),
         cmocka_unit_test(test_alarm_in_another_world),
+        cmocka_unit_test(test_evidence_stays_finite),
         cmocka_unit_test(test_nothing_to_compare_with),
         cmocka_unit_test(test_an_empty_episode_is_none),
         cmocka_unit_test(test_unknown_promise_is_no_drift),

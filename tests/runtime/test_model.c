@@ -2,8 +2,10 @@
 /* test_model.c - opening model files: hostile ones, damaged ones, and prefixes of good ones. */
 #include "tests/runtime/small_model.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
+#include <unistd.h>
 
 #include "runtime/base/file.h"
 
@@ -357,17 +359,31 @@ static void test_prefix(void **state)
     deer_model_close(prefix);
 }
 
-/* Any change that the first exit sees is another model. */
+/* The good file as it was written before there were checksums. */
+static char *without_checksums(void)
+{
+    char *copy = malloc(size), *key;
+
+    memcpy(copy, bytes, size);
+    key = memmem(copy, size, "deer.xxh128", 11);
+    assert_non_null(key);
+    memcpy(key, "else", 4);
+    return copy;
+}
+
+/* Any change that the first exit sees is another model, also of a file without checksums. */
 static void test_fingerprint(void **state)
 {
-    deer_model *good = small_model_open(&small, DEER_ALL_EXITS), *other;
-    char *copy = malloc(size), *at;
+    char *old = without_checksums(), *copy = malloc(size), *at;
+    deer_model *good, *other;
     uint64_t length;
 
     (void)state;
     memcpy(&length, bytes, 8);
+    ok(file_write(broken, old, size, &error));
+    ok(deer_model_open(broken, DEER_ALL_EXITS, &good, &error));
     for (int change = 0; change < 2; change++) {
-        memcpy(copy, bytes, size);
+        memcpy(copy, old, size);
         at = change ? memmem(copy, size, "action_scale\\\":[0.0", 19) + 18 : copy + 8 + length;
         *at = (char)(*at ^ 1); /* a weight's lowest bit; the first digit of an action scale */
         ok(file_write(broken, copy, size, &error));
@@ -377,6 +393,89 @@ static void test_fingerprint(void **state)
     }
     deer_model_close(good);
     free(copy);
+    free(old);
+}
+
+/* ---------------------------------------------------------------- changes ------------------ */
+
+/* One flipped bit is noticed in whatever tensor it is, by that tensor's name, but in those behind
+ * the deepest exit, which are not read. */
+static void test_flipped_bits(void **state)
+{
+    deer_model *model;
+    const char *name;
+    json_t *entry;
+    uint64_t length;
+    int behind = 0;
+
+    (void)state;
+    memcpy(&length, bytes, 8);
+    json_object_foreach(header, name, entry)
+    {
+        json_t *range = json_object_get(entry, "data_offsets");
+        json_int_t begin = json_integer_value(json_array_get(range, 0));
+        json_int_t end = json_integer_value(json_array_get(range, 1));
+        char *at = bytes + 8 + length + (begin + end) / 2;
+
+        if (!range || !strncmp(name, "pad.", 4))
+            continue;
+        *at = (char)(*at ^ 1);
+        refuse(bytes, size, name);
+        says("is damaged");
+        if (!deer_model_open(broken, 0, &model, NULL)) {
+            behind++;
+            deer_model_close(model);
+        }
+        *at = (char)(*at ^ 1);
+    }
+    assert_in_range(behind, 10, 60);
+}
+
+static void test_damaged_checksums(void **state)
+{
+    char *copy = malloc(size), *at;
+
+    (void)state;
+    memcpy(copy, bytes, size);
+    at = (char *)memmem(copy, size, "deer.xxh128", 11) + 14;
+    *at = *at == '0' ? '1' : '0'; /* of the first tensor by name */
+    refuse(copy, size, "extra_exit.actions.mlp");
+    at[5] = '"'; /* a shorter text */
+    refuse(copy, size, "");
+    free(copy);
+}
+
+static void assert_first_word_refused(deer_model *model, const char *words)
+{
+    deer_thresholds *t;
+    deer_session *session;
+
+    ok(deer_thresholds_fixed(model, 0, &t, &error));
+    ok(deer_session_new(model, t, NULL, &session, &error));
+    assert_int_equal(deer_session_set_tokens(session, (const int32_t[]){SMALL_IMAGE, 1}, 2, &error),
+                     DEER_FAILED);
+    says(words);
+    deer_session_free(session);
+    deer_thresholds_free(t);
+}
+
+/* The words of an instruction are read later than the weights, and must be of the same file. */
+static void test_overwritten(void **state)
+{
+    deer_model *model;
+    int fd;
+
+    (void)state;
+    ok(file_write(broken, bytes, size, &error));
+    usleep(20000); /* file systems keep time in steps of a few milliseconds */
+    ok(deer_model_open(broken, DEER_ALL_EXITS, &model, &error));
+    fd = open(broken, O_WRONLY);
+    assert_true(pwrite(fd, "x", 1, (off_t)size - 1) == 1);
+    close(fd);
+    assert_first_word_refused(model, "has been written to since it was opened");
+    assert_int_equal(truncate(broken, 1000), 0);
+    assert_first_word_refused(model, "has been written to since it was opened");
+    deer_model_close(model);
 }
 
 int main(void)
@@ -395,6 +494,9 @@ int main(void)
         cmocka_unit_test(test_missing_file),
         cmocka_unit_test(test_prefix),
         cmocka_unit_test(test_fingerprint),
+        cmocka_unit_test(test_flipped_bits),
+        cmocka_unit_test(test_damaged_checksums),
+        cmocka_unit_test(test_overwritten),
     };
 
     return cmocka_run_group_tests(tests, start, end);

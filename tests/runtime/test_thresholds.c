@@ -52,7 +52,7 @@ static void test_every_field(void **state)
     t.criterion = DEER_CRITERION_COSINE;
     t.steps_per_stage = 3;
     t.tau[0] = 0.1f;
-    t.promise = (deer_promise){.average_llm_gflops = 1.5,
+    t.expected = (deer_expected){.average_llm_gflops = 1.5,
                                .average_total_gflops = 2.25,
                                .peak_llm_gflops = 3,
                                .peak_total_gflops = 4,
@@ -71,10 +71,10 @@ static void test_every_field(void **state)
     assert_int_equal(u.criterion, DEER_CRITERION_COSINE);
     assert_true(u.exits == 2 && u.max_exit == 1 && u.steps_per_stage == 3);
     assert_true(u.tau[0] == 0.1f && u.tau[1] == INFINITY);
-    assert_true(u.promise.average_llm_gflops == 1.5 && u.promise.average_total_gflops == 2.25);
-    assert_true(u.promise.peak_llm_gflops == 3 && u.promise.peak_total_gflops == 4);
-    assert_true(u.promise.memory_bytes == 123456789 && isnan(u.promise.loss));
-    assert_true(u.promise.exit_fraction[0] == 0.75 && isnan(u.promise.exit_fraction[1]));
+    assert_true(u.expected.average_llm_gflops == 1.5 && u.expected.average_total_gflops == 2.25);
+    assert_true(u.expected.peak_llm_gflops == 3 && u.expected.peak_total_gflops == 4);
+    assert_true(u.expected.memory_bytes == 123456789 && isnan(u.expected.loss));
+    assert_true(u.expected.exit_fraction[0] == 0.75 && isnan(u.expected.exit_fraction[1]));
     assert_string_equal(u.solver, t.solver);
     assert_true(u.budget_gflops == 1.75 && u.budget_is_llm && u.seed == 7);
     assert_true(u.calibration_episodes == 184 && u.calibration_steps == 3690);
@@ -118,7 +118,7 @@ static void test_guarantee_dial_and_reference(void **state)
     for (int i = 0; i < 2; i++)
         t.point[i] = (deer_point){.budget_gflops = 1 + i,
                                   .tau = {0.25f * (float)i, INFINITY},
-                                  .promise = {.average_llm_gflops = 0.5, .loss = 0.125 * i}};
+                                  .expected = {.average_llm_gflops = 0.5, .loss = 0.125 * i}};
     t.reference.episodes = 1;
     t.reference.kind[0] = 4000000000u;
     t.reference.mean_exit[0] = 0.5f;
@@ -131,7 +131,7 @@ static void test_guarantee_dial_and_reference(void **state)
     assert_string_equal(u.guarantee.statement, t.guarantee.statement);
     assert_true(u.points == 2 && u.point[1].budget_gflops == 2 && u.point[1].tau[0] == 0.25f);
     assert_true(u.point[0].tau[0] == 0 && u.point[1].tau[1] == INFINITY);
-    assert_true(u.point[1].promise.loss == 0.125 && u.point[1].promise.average_llm_gflops == 0.5);
+    assert_true(u.point[1].expected.loss == 0.125 && u.point[1].expected.average_llm_gflops == 0.5);
     assert_true(u.reference.episodes == 1 && u.reference.kind[0] == 4000000000u);
     assert_true(u.reference.mean_exit[0] == 0.5f && u.reference.mean_delta[0] == 0.1f);
 }
@@ -169,9 +169,9 @@ static void test_earlier_name_of_expected(void **state)
 
     (void)state;
     thresholds_fix(model, 1, &t, NULL);
-    t.promise.loss = 0.25;
+    t.expected.loss = 0.25;
     t.points = 1;
-    t.point[0] = (deer_point){.budget_gflops = 1, .tau = {0, INFINITY}, .promise = {.loss = 0.5}};
+    t.point[0] = (deer_point){.budget_gflops = 1, .tau = {0, INFINITY}, .expected = {.loss = 0.5}};
     ok(deer_thresholds_save(path, deer_model_config(model), &t, &error));
     json = json_load_file(path, 0, NULL);
     dial = json_array_get(json_object_get(json, "dial"), 0);
@@ -181,7 +181,7 @@ static void test_earlier_name_of_expected(void **state)
     assert_int_equal(json_dump_file(json, path, 0), 0);
     json_decref(json);
     ok(thresholds_read(path, model, &u, &error));
-    assert_true(u.promise.loss == 0.25 && u.point[0].promise.loss == 0.5);
+    assert_true(u.expected.loss == 0.25 && u.point[0].expected.loss == 0.5);
 }
 
 /* Decisions are made in float32: every float must come back as it was. */
@@ -231,8 +231,8 @@ static void test_fixed(void **state)
     (void)state;
     thresholds_fix(model, 1, &t, NULL);
     assert_true(t.tau[0] == -INFINITY && t.tau[1] == INFINITY && t.max_exit == 1 && t.exits == 2);
-    assert_true(t.promise.exit_fraction[0] == 0 && t.promise.exit_fraction[1] == 1);
-    assert_true(isnan(t.promise.loss) && isnan(t.budget_gflops) && t.steps_per_stage == 1);
+    assert_true(t.expected.exit_fraction[0] == 0 && t.expected.exit_fraction[1] == 1);
+    assert_true(isnan(t.expected.loss) && isnan(t.budget_gflops) && t.steps_per_stage == 1);
 }
 
 /* ---------------------------------------------------------------- refused ------------------ */

@@ -49,23 +49,27 @@ reference "$box" || exit 1
 case $kind in
 alloc)
     sweep alloc exe 12 "$(pick 40 300)"
-    sweep alloc jansson 12 "$(pick 12 200)"
-    sweep alloc hdf5 12 "$(pick 4 60)"
-    sweep alloc '' 12 "$(pick 2 40)" from
+    sweep alloc jansson 12 "$(pick 12 100)"
+    sweep alloc hdf5 12 "$(pick 4 30)"
+    sweep alloc "" 12 "$(pick 2 20)" from
     ;;
 calls)
     for errno in 28 5; do # no room, input or output error
         for call in write fsync ftruncate rename mkdir close open stat; do
-            sweep $call '' $errno "$(pick 3 40)"
+            sweep $call "" $errno "$(pick 2 12)"
         done
     done
-    sweep read '' 5 "$(pick 6 60)"
+    sweep read '' 5 "$(pick 5 40)"
     for call in read write; do
-        sweep $call '' SHORT "$(pick 6 60)"
-        sweep $call '' 4 "$(pick 3 40)" # interrupted
+        sweep $call '' SHORT "$(pick 5 40)"
+        sweep $call "" 4 "$(pick 3 20)" # interrupted
     done
-    sweep write '' 28 "$(pick 3 30)" from
+    sweep write "" 28 "$(pick 2 20)" from
     ;;
 esac
+[ "$runs" -gt 0 ] || {
+    echo "FOUND: $kind $name made no run; is the library loaded?"
+    findings=1
+}
 echo "$kind $name: $runs runs, $findings findings${crashed:+, $crashed ended inside HDF5}"
 [ "$findings" -eq 0 ]

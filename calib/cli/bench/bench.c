@@ -9,7 +9,6 @@
 #include "calib/cli/bench/bench.h"
 #include "calib/cli/commands.h"
 #include "calib/criterion/score.h"
-#include "calib/guarantee/guarantee.h"
 #include "calib/problem/synthetic.h"
 #include "calib/problem/table_file.h"
 #include "calib/solve/grid.h"
@@ -176,88 +175,6 @@ static deer_status bench_methods(deer_error *err)
         printf("\n");
     }
     return DEER_OK;
-}
-
-/* ---------------------------------------------------------------- coverage ----------------- */
-
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
-{
-    (void)err;
-    guarantee_sum(context, tau, 5, sums);
-    return DEER_OK;
-}
-
-/* One draw: thresholds guaranteed from n episodes. Status as guarantee_choose. */
-static deer_status draw(int n, uint64_t seed, bound_kind bound, guarantee *g, deer_error *err)
-{
-    guarantee_spec spec = {.confidence = 0.9,
-                           .bound = bound,
-                           .budget = 0.5,
-                           .deviation = INFINITY,
-                           .share = 1.0 / 3,
-                           .seed = seed};
-    solve_spec how = {.budget = 0.5, .max_exit = 5, .method = SOLVE_COORDINATE};
-    bool *solving = calloc((size_t)n, sizeof *solving);
-    steps s = {0}, part = {0};
-    solution x;
-    deer_status status = solving ? make(6, n, 0.2, seed, &s, err)
-                                 : deer_fail(err, "out of memory for %d episodes", n);
-
-    if (!status)
-        status = guarantee_split(&spec, n, solving, err);
-    if (!status)
-        status = steps_select(&s, solving, &part, err);
-    if (!status)
-        status = solve(&part, &how, &x, err);
-    if (!status)
-        status = guarantee_choose(&spec, &part, x.tau, 5, n, solving, judge, &s, g, err);
-    steps_free(&part);
-    steps_free(&s);
-    free(solving);
-    return status;
-}
-
-static deer_status cover(const steps *world, int n, int draws, bound_kind bound, deer_error *err)
-{
-    int broken = 0, refused = 0;
-    double used = 0;
-
-    for (int d = 0; d < draws; d++) {
-        guarantee g;
-        evaluation e;
-        deer_status status = draw(n, 7919 * (uint64_t)n + (uint64_t)d, bound, &g, err);
-
-        if (status == DEER_INFEASIBLE) {
-            refused++;
-            continue;
-        }
-        if (status)
-            return status;
-        steps_evaluate(world, g.tau, 5, &e);
-        broken += e.cost > 0.5;
-        used += e.cost / 0.5;
-    }
-    printf("%8d  %-8s %6d %12.1f%% %12.1f%% %9d\n", n, bound_name(bound), draws,
-           100.0 * broken / draws, 100 * used / (draws - refused), refused);
-    fflush(stdout);
-    return DEER_OK;
-}
-
-static deer_status bench_coverage(int draws, deer_error *err)
-{
-    static const int sizes[] = {50, 200, 1000};
-    steps world;
-    deer_status status = make(6, 20000, 0.2, 999, &world, err);
-
-    printf("guarantees of an average cost with confidence 0.9, on draws of n episodes\n");
-    printf("%8s  %-8s %6s %13s %13s %9s\n", "episodes", "bound", "draws", "broken", "budget used",
-           "refused");
-    for (size_t i = 0; i < 3 && !status; i++)
-        for (int bound = BOUND_BETTING; bound <= BOUND_T && !status; bound++)
-            status = cover(&world, sizes[i], draws, (bound_kind)bound, err);
-    if (world.n)
-        steps_free(&world);
-    return status;
 }
 
 /* ---------------------------------------------------------------- entry -------------------- */

@@ -9,6 +9,10 @@
  * the per-step oracle, and what no rule can exceed. */
 deer_status bench_limits(deer_error *err);
 
+/* Prints how often guarantees break: every world, number of episodes and order they are stored in.
+ */
+deer_status bench_coverage(int draws, deer_error *err);
+
 /* Prints how much of the gap rules close that see more than delta, on the cache in folder dir,
  * whose model must be where the cache says. */
 deer_status bench_signals(const char *dir, int threads, deer_error *err);

@@ -263,7 +263,7 @@ typedef struct {
     double memory_bytes; /* weights up to the deepest exit, and a session of one thread */
     double loss;         /* expected action loss of a step */
     double exit_fraction[DEER_MAX_EXITS];
-} deer_promise;
+} deer_expected;
 
 /* What holds on unseen episodes drawn like those that were calibrated on, except with probability
  * 1 - confidence. Made by deer-calib solve --confidence; docs/calibration.md says how. */
@@ -280,7 +280,7 @@ typedef struct {
 typedef struct {
     double budget_gflops; /* in the scope of the thresholds */
     float tau[DEER_MAX_EXITS];
-    deer_promise promise;
+    deer_expected expected;
 } deer_point;
 
 /* Always exits at the given exit, 0 <= exit <= deer_model_max_exit. The caller frees it. */
@@ -299,10 +299,10 @@ DEER_API deer_status deer_thresholds_copy(const deer_thresholds *from, deer_thre
 
 DEER_API void deer_thresholds_free(deer_thresholds *thresholds);
 
-/* Turns the dial: takes the thresholds and the promise of the point with the largest budget that is
- * not above average_gflops; a point's own budget takes that point. The guarantee and the reference
- * episodes, which are of other thresholds, are dropped. DEER_INFEASIBLE (and nothing changed) when
- * the cheapest point needs more, DEER_USAGE when there are no points. */
+/* Turns the dial: takes the thresholds and the expectations of the point with the largest budget
+ * that is not above average_gflops; a point's own budget takes that point. The guarantee and the
+ * reference episodes, which are of other thresholds, are dropped. DEER_INFEASIBLE (and nothing
+ * changed) when the cheapest point needs more, DEER_USAGE when there are no points. */
 DEER_API deer_status deer_thresholds_set_budget(deer_thresholds *thresholds, double average_gflops,
                                                 deer_error *err);
 
@@ -315,7 +315,7 @@ DEER_API const char *deer_thresholds_model(const deer_thresholds *thresholds); /
 DEER_API const char *deer_thresholds_solver(const deer_thresholds *thresholds);
 DEER_API double deer_thresholds_budget(const deer_thresholds *thresholds);      /* asked, or NaN */
 DEER_API bool deer_thresholds_budget_is_llm(const deer_thresholds *thresholds); /* else total */
-DEER_API const deer_promise *deer_thresholds_promise(const deer_thresholds *thresholds);
+DEER_API const deer_expected *deer_thresholds_expected(const deer_thresholds *thresholds);
 DEER_API const deer_guarantee *deer_thresholds_guarantee(const deer_thresholds *thresholds);
 DEER_API int32_t deer_thresholds_points(const deer_thresholds *thresholds); /* of the dial; or 0 */
 DEER_API const deer_point *deer_thresholds_point(const deer_thresholds *thresholds, int32_t point);
