@@ -428,8 +428,9 @@ static void test_import_goes_on(void **state)
     }
 }
 
-/* A part that left an episode out, of an import that was killed: the episode may have been repaired,
- * so the part is done again, and the result is that of an import that was never interrupted. */
+/* A part that left an episode out, of an import that was killed: the episode may have been
+ * repaired, so the part is done again, and the result is that of an import that was never
+ * interrupted. */
 static void test_import_skips_nothing_repaired(void **state)
 {
     static const char note[] = "{\"hash\": \"\", \"kept\": 0, \"skipped\": 1, \"steps\": 0}";
@@ -440,9 +441,9 @@ static void test_import_skips_nothing_repaired(void **state)
     snprintf(away, sizeof away, "%s", in_folder("away.npz"));
     assert_int_equal(rename(frame, away), 0);
     assert_int_equal(import_split("later.h5", NULL), 1); /* leaves the first part */
-    assert_int_equal(file_write(in_folder("later.h5.parts/part-00001.json"), note,
-                                sizeof note - 1, NULL),
-                     DEER_OK);
+    assert_int_equal(
+        file_write(in_folder("later.h5.parts/part-00001.json"), note, sizeof note - 1, NULL),
+        DEER_OK);
     assert_int_equal(rename(away, frame), 0);
     assert_int_equal(import_split("later.h5", "--skip-bad"), 0);
     expect_same_file("later.h5", "whole.h5");
