@@ -25,7 +25,8 @@ endif
 
 # Debian 12 packages that the programs and the demo need. What only some targets need is added to
 # PACKAGES where these are.
-PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev \
+PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev liblzf-dev \
+            libavformat-dev libavcodec-dev libswscale-dev libsnappy-dev libzstd-dev \
             libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmujoco-dev \
             libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev
 LEAN_PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
@@ -59,11 +60,12 @@ say  = @printf '%-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)'
 endif
 
 RUNTIME_PC  := jansson libpcre2-8 libutf8proc
-DATASETS_PC := hdf5 libxxhash zlib
+DATASETS_PC := hdf5 libxxhash zlib liblzf
+SOURCES_PC  := libavformat libavcodec libswscale libavutil libzstd
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 
-PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
+PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(SOURCES_PC) $(CALIB_PC))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
              $(PC_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
@@ -73,7 +75,7 @@ objects    = $(patsubst %.c,$(BUILD)/%.o,$(1))
 RUNTIME   := $(call objects,$(call sources,$(addprefix runtime/,base kernels model text policy thresholds)))
 IMPORT    := $(call objects,$(call sources,runtime/import))
 BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines measure))) $(BUILD)/budgets/machines/texts.o
-DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,demos sources)))
+DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,demos sources parquet video)))
 TABLETOP  := $(call objects,$(call sources,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
 CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee pipeline)))
 PAGE      := $(BUILD)/reports/page
@@ -90,6 +92,7 @@ REPORT_CLI := $(call cli,reports/cli/*.c)
 
 RUNTIME_LIBS  := $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
 DATASETS_LIBS := $(call pc_libs,$(DATASETS_PC))
+SOURCES_LIBS  := $(call pc_libs,$(SOURCES_PC)) -lsnappy
 TABLETOP_LIBS := -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
 CALIB_LIBS    := $(call pc_libs,$(CALIB_PC))
 PNG_LIBS      := $(call pc_libs,libpng)
@@ -261,7 +264,7 @@ $(BUILD)/deer-run: $(RUN_CLI) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) 
 endif
 $(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(PNG_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(PNG_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
@@ -285,10 +288,11 @@ endef
 $(foreach source,$(TEST_SOURCES),$(eval $(call test_program,$(source))))
 $(TESTS):
 	$(call say,LINK)
-	$(Q)$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
+	$(Q)$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
+$(BUILD)/tests/test_sources: $(BUILD)/datasets/cli/data_orient.o
 $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
@@ -299,9 +303,10 @@ $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(Q)$(link) -static -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
+$(BUILD)/tests/fuzz/fuzz_rollouts: $(call objects,$(call sources,reports/answer))
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) -fsanitize=fuzzer $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) -fsanitize=fuzzer $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/tests/command_helper: $(BUILD)/tests/cli/command_helper.o
 $(BUILD)/tests/report_cache: $(BUILD)/tests/reports/report_cache.o

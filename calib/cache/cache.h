@@ -23,6 +23,7 @@
 
 #include <stdint.h>
 
+#include "datasets/demos/demo_sizes.h"
 #include "runtime/deer.h"
 
 #define CACHE_ACTION 7 /* pose [6] and the gripper's probability of open */
@@ -61,7 +62,7 @@ void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *cou
 
 /* Texts and counts of one episode. */
 typedef struct {
-    char name[64], task[64], instruction[256];
+    char name[64], task[DEMO_TASK], instruction[DEMO_INSTRUCTION];
     int tokens; /* text tokens of the instruction: what its steps cost depends on it */
     int steps;
     int64_t first; /* row of its first step */

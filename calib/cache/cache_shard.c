@@ -62,8 +62,9 @@ void cache_fields_open(const cache_manifest *m, cache_field f[CACHE_FIELDS])
     f[FIELD_TOKENS] =
         (cache_field){"episode_tokens", true, 1, {0}, H5T_NATIVE_INT32, sizeof(int32_t)};
     f[FIELD_NAME] = (cache_field){"episode_name", true, 1, {0}, text_type(64), 64};
-    f[FIELD_TASK] = (cache_field){"episode_task", true, 1, {0}, text_type(64), 64};
-    f[FIELD_INSTRUCTION] = (cache_field){"episode_instruction", true, 1, {0}, text_type(256), 256};
+    f[FIELD_TASK] = (cache_field){"episode_task", true, 1, {0}, text_type(DEMO_TASK), DEMO_TASK};
+    f[FIELD_INSTRUCTION] = (cache_field){
+        "episode_instruction", true, 1, {0}, text_type(DEMO_INSTRUCTION), DEMO_INSTRUCTION};
 }
 
 void cache_fields_close(cache_field f[CACHE_FIELDS])
@@ -147,8 +148,8 @@ static deer_status tables_alloc(const cache_shard *s, tables *t, deer_error *err
                   .steps = calloc(episodes, sizeof(int32_t)),
                   .tokens = calloc(episodes, sizeof(int32_t)),
                   .name = calloc(episodes, 64),
-                  .task = calloc(episodes, 64),
-                  .instruction = calloc(episodes, 256)};
+                  .task = calloc(episodes, DEMO_TASK),
+                  .instruction = calloc(episodes, DEMO_INSTRUCTION)};
     if (t->of_step && t->steps && t->tokens && t->name && t->task && t->instruction)
         return DEER_OK;
     tables_free(t);
@@ -163,8 +164,8 @@ static void tables_fill(const cache_shard *s, tables *t)
         t->steps[e] = from->steps;
         t->tokens[e] = from->tokens;
         memcpy(t->name + 64 * e, from->name, 64);
-        memcpy(t->task + 64 * e, from->task, 64);
-        memcpy(t->instruction + 256 * e, from->instruction, 256);
+        memcpy(t->task + DEMO_TASK * e, from->task, DEMO_TASK);
+        memcpy(t->instruction + DEMO_INSTRUCTION * e, from->instruction, DEMO_INSTRUCTION);
         for (int i = 0; i < from->steps; i++)
             t->of_step[from->first + i] = s->first_episode + e;
     }
@@ -179,8 +180,8 @@ static bool tables_take(const tables *t, cache_shard *s)
             return false;
         to->tokens = t->tokens[e];
         memcpy(to->name, t->name + 64 * e, 63);
-        memcpy(to->task, t->task + 64 * e, 63);
-        memcpy(to->instruction, t->instruction + 256 * e, 255);
+        memcpy(to->task, t->task + DEMO_TASK * e, DEMO_TASK - 1);
+        memcpy(to->instruction, t->instruction + DEMO_INSTRUCTION * e, DEMO_INSTRUCTION - 1);
     }
     return true;
 }

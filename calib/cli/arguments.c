@@ -134,18 +134,18 @@ static deer_status check_criterion(const solve_arguments *a, const calibrate_spe
 
 static deer_status check_source(const solve_arguments *a, bool with_replay, deer_error *err)
 {
-    if (with_replay && (!a->model || !a->demos))
+    if (with_replay && (!a->model || !a->demos.count))
         return deer_fail_with(DEER_USAGE, err, "--model and --demos are required");
-    if (a->demos && !a->model)
+    if (a->demos.count && !a->model)
         return deer_fail_with(DEER_USAGE, err, "--demos needs --model");
-    if (!!a->table + !!a->official + (a->cache || a->demos) > 1)
+    if (!!a->table + !!a->official + (a->cache || a->demos.count) > 1)
         return deer_fail_with(DEER_USAGE, err, "--table and --official stand for --cache");
     if (a->official && (a->out || a->frontier || !isnan(a->confidence) || !isnan(a->peak) ||
                         !isnan(a->memory) || !isnan(a->deviation)))
         return deer_fail_with(DEER_USAGE, err,
                               "a checkpoint's values have no losses and no episodes: --official "
                               "takes an average budget only");
-    if (!a->table && !a->cache && !a->demos && !a->official)
+    if (!a->table && !a->cache && !a->demos.count && !a->official)
         return deer_fail_with(DEER_USAGE, err, "--cache is required");
     return DEER_OK;
 }
@@ -212,7 +212,6 @@ static void set_defaults(solve_arguments *a)
 bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_arguments *a,
                            calibrate_spec *spec, int *status)
 {
-    bool follow = false;
     const tool_option options[] = {
         {"cache", TOOL_STRING, &a->cache, "DIR",
          with_replay ? "keep the feature cache there (default: a temporary one)"
@@ -220,13 +219,18 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"model", TOOL_STRING, &a->model, "FILE",
          with_replay ? "policy (required)"
                      : "the cache's policy, when it is no longer where it was"},
-        {"demos", TOOL_STRING, &a->demos, "FILE",
+        {"demos", TOOL_FILES, &a->demos, "FILE..",
          with_replay ? "recorded demonstrations (required)" : "replay these first"},
-        {"static-camera", TOOL_STRING, &a->cameras.static_camera, "NAME",
+        {"static-camera", TOOL_STRING, &a->reading.static_camera, "NAME",
          "of the demonstrations, below obs/ (default: the usual names)"},
-        {"gripper-camera", TOOL_STRING, &a->cameras.gripper_camera, "NAME",
+        {"gripper-camera", TOOL_STRING, &a->reading.gripper_camera, "NAME",
          "the same on the wrist"},
-        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
+        {"instruction", TOOL_STRING, &a->reading.instruction, "TEXT",
+         "instead of the recorded ones"},
+        {"mask", TOOL_STRING, &a->reading.mask, "KEY",
+         "only the demonstrations that mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &a->reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"table", TOOL_STRING, &a->table, "FILE",
          "solve for any model: HDF5 delta, loss, cost, episode"},
         {"official", TOOL_STRING, &a->official, "FILE",
@@ -280,8 +284,6 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
     *spec = calibrate_default();
     if (tool_parse(&self, argc, argv, NULL, NULL, status))
         return true;
-    if (follow)
-        hdf5_follow_links();
     if (understand(a, with_replay, spec, &err)) {
         *status = tool_usage(&self, "%s", err.message);
         return true;

@@ -5,11 +5,13 @@
 
 #include "calib/pipeline/calibrate.h"
 #include "datasets/demos/demos.h"
+#include "runtime/cli/tool.h"
 
 /* As given; numbers that were not are NaN. */
 typedef struct {
-    const char *cache, *model, *demos, *table, *official, *out, *frontier;
-    demos_cameras cameras; /* of demos */
+    const char *cache, *model, *table, *official, *out, *frontier;
+    file_list demos;
+    demos_options reading; /* of demos */
     const char *scope, *method, *criterion, *history, *loss, *bound, *mix;
     double average, fraction, peak, average_cost, peak_cost, memory;
     double gripper_weight, confidence, deviation, largest_loss;

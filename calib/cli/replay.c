@@ -11,19 +11,25 @@
 int calib_replay_main(int argc, char **argv)
 {
     replay_spec spec = {0};
+    file_list recorded = {.count = 0};
     const char *part = NULL;
     long threads = tool_cores(), per_shard = REPLAY_PER_SHARD, batch = REPLAY_BATCH;
-    bool follow = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &spec.model, "FILE", "policy to run (required)"},
-        {"demos", TOOL_STRING, &spec.demos, "FILE", "recorded demonstrations (required)"},
+        {"demos", TOOL_FILES, &recorded, "FILE..",
+         "recorded demonstrations, several as one set (required)"},
         {"cache", TOOL_STRING, &spec.cache, "DIR",
          "feature cache to write or to go on with (required)"},
-        {"static-camera", TOOL_STRING, &spec.cameras.static_camera, "NAME",
+        {"static-camera", TOOL_STRING, &spec.reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
-        {"gripper-camera", TOOL_STRING, &spec.cameras.gripper_camera, "NAME",
+        {"gripper-camera", TOOL_STRING, &spec.reading.gripper_camera, "NAME",
          "the same on the wrist"},
-        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
+        {"instruction", TOOL_STRING, &spec.reading.instruction, "TEXT",
+         "instead of the recorded ones"},
+        {"mask", TOOL_STRING, &spec.reading.mask, "KEY",
+         "only the demonstrations that mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &spec.reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"threads", TOOL_INT, &threads, "N", "threads, 1 to 1024 (default one per core)"},
         {"batch", TOOL_INT, &batch, "N",
          "observations that go through the model together (default 8)"},
@@ -33,7 +39,7 @@ int calib_replay_main(int argc, char **argv)
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-calib replay", "runs a policy over demonstrations and caches what its exits see",
-        "--model FILE --demos FILE --cache DIR [options]", options,
+        "--model FILE --demos FILE.. --cache DIR [options]", options,
         "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache\n"
         "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache --part 0/4"};
     replay_report report;
@@ -43,9 +49,7 @@ int calib_replay_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (follow)
-        hdf5_follow_links();
-    if (!spec.model || !spec.demos || !spec.cache)
+    if (!spec.model || !recorded.count || !spec.cache)
         return tool_usage(&self, "--model, --demos and --cache are required");
     if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
         tool_outside(&self, "batch", batch, 1, 4096) ||
@@ -53,6 +57,8 @@ int calib_replay_main(int argc, char **argv)
         return TOOL_USAGE;
     if (part && settings_part(part, &spec.part, &spec.parts, &err))
         return tool_usage(&self, "%s", err.message);
+    spec.demos = recorded.name;
+    spec.files = recorded.count;
     spec.threads = (int)threads;
     spec.batch = (int)batch;
     spec.per_shard = (int)per_shard;

@@ -17,11 +17,14 @@ void replay_watch_show(void *context, long done, long total)
 void replay_watch_end(void *context, const replay_spec *spec, const replay_report *report)
 {
     replay_watch *w = context;
+    char name[256];
 
     if (w->started)
         tool_progress_end(&w->bar);
     w->started = false;
-    fprintf(stderr, "%s: %ld episodes, %ld steps", spec->demos, report->episodes, report->steps);
+    snprintf(name, sizeof name, spec->files > 1 ? "%.200s and %d more" : "%.200s", spec->demos[0],
+             spec->files - 1);
+    fprintf(stderr, "%s: %ld episodes, %ld steps", name, report->episodes, report->steps);
     if (report->replayed < report->steps)
         fprintf(stderr, ", %ld replayed now", report->replayed);
     fprintf(stderr, " in %.1f s (%.0f steps/s)\n", report->seconds,
@@ -31,7 +34,7 @@ void replay_watch_end(void *context, const replay_spec *spec, const replay_repor
             stderr,
             "%s: %d of %ld instructions have words that the model does not know, which all mean "
             "the same to it\n",
-            spec->demos, report->unknown_words, report->episodes);
+            name, report->unknown_words, report->episodes);
     if (report->missing)
         fprintf(stderr,
                 "%s: %d of %d shards are not there yet (other parts or processes write them)\n",

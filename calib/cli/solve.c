@@ -25,7 +25,11 @@ static deer_status print(const solve_arguments *a, const outcome *o, deer_error 
     if (a->json && json_print(outcome_json(o), JSON_INDENT(2) | JSON_REAL_PRECISION(12), err))
         return DEER_FAILED;
     if (!a->json && !a->print_official)
-        outcome_print(stdout, a->table ? a->table : a->demos ? a->demos : a->cache, o);
+        outcome_print(stdout,
+                      a->table         ? a->table
+                      : a->demos.count ? a->demos.name[0]
+                                       : a->cache,
+                      o);
     if (a->print_official)
         outcome_print_official(a->json ? stderr : stdout, o);
     return DEER_OK;
@@ -71,15 +75,16 @@ static deer_status solve_cache(const solve_arguments *a, const calibrate_spec *s
 {
     replay_watch watch = {.started = false};
     replay_spec replay = {.model = a->model,
-                          .demos = a->demos,
-                          .cameras = a->cameras,
+                          .demos = a->demos.name,
+                          .files = a->demos.count,
+                          .reading = a->reading,
                           .threads = (int)a->threads,
                           .batch = REPLAY_BATCH,
                           .per_shard = REPLAY_PER_SHARD,
                           .progress = replay_watch_show,
                           .context = &watch};
     calibrate_source from = {.cache = a->cache,
-                             .replay = a->demos ? &replay : NULL,
+                             .replay = a->demos.count ? &replay : NULL,
                              .replayed = replay_watch_end,
                              .context = &watch,
                              .model = a->model};

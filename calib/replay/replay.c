@@ -110,7 +110,7 @@ static deer_status take_shards(jobs *all, void *context, deer_error *err)
     deer_status status = shard_replay_open(&r, j->model, j->spec->batch, err);
 
     r.recorded = j->recorded;
-    r.path = j->spec->demos;
+    r.path = j->spec->demos[0];
     r.work = &j->work;
     r.all = all;
     r.count = count_replayed;
@@ -162,8 +162,8 @@ static deer_status check_instructions(const demos *recorded, const char *path, d
             return DEER_FAILED;
         if (!*e.instruction)
             return deer_fail(err,
-                             "%s: %s has no instruction; write the one it was recorded under into "
-                             "its attribute 'language'",
+                             "%s: %s has no instruction; give the one it was recorded under by "
+                             "--instruction, or write it into its attribute 'language'",
                              path, e.name);
     }
     return DEER_OK;
@@ -178,8 +178,8 @@ static deer_status open_all(job *j, deer_error *err)
     deer_status status;
 
     if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
-        demos_open_cameras(spec->demos, &spec->cameras, &j->recorded, err) ||
-        check_instructions(j->recorded, spec->demos, err) ||
+        demos_open_files(spec->demos, spec->files, &spec->reading, &j->recorded, err) ||
+        check_instructions(j->recorded, spec->demos[0], err) ||
         demos_fingerprint(j->recorded, fingerprint, err))
         return DEER_FAILED;
     episodes = demos_count(j->recorded);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* replay.h - runs a model over recorded demonstrations and caches what every exit sees and says.
  *
- *   replay_spec spec = {.model = "m.safetensors", .demos = "d.h5", .cache = "cache", .threads = 2};
+ *   replay_spec spec = {.model = "m.safetensors", .demos = &file, .files = 1,
+ *                       .cache = "cache", .threads = 2};
  *   replay_report report;
  *   if (replay(&spec, &report, &err)) ...
  *
@@ -17,13 +18,15 @@
 #include "datasets/demos/demos.h"
 
 typedef struct {
-    const char *model, *demos; /* files */
-    demos_cameras cameras;     /* of the demonstrations */
-    const char *cache;         /* folder, created when missing */
-    int threads;               /* that compute at a time */
-    int batch;                 /* observations that go through the model together */
-    int per_shard;             /* episodes of a shard of a new cache */
-    int part, parts;           /* write only shards s with s % parts == part; parts 0: all */
+    const char *model;        /* file */
+    const char *const *demos; /* [files], taken as one set in this order */
+    int files;
+    demos_options reading; /* of the demonstrations */
+    const char *cache;     /* folder, created when missing */
+    int threads;           /* that compute at a time */
+    int batch;             /* observations that go through the model together */
+    int per_shard;         /* episodes of a shard of a new cache */
+    int part, parts;       /* write only shards s with s % parts == part; parts 0: all */
     void (*progress)(void *context, long done, long total); /* steps; may be NULL */
     void *context;
 } replay_spec;

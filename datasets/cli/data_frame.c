@@ -32,14 +32,14 @@ static deer_status write_frame(demos *d, int i, long step, bool wrist, const cha
     return status;
 }
 
-static deer_status run(const char *path, const demos_cameras *cameras, const char *name, long step,
+static deer_status run(const char *path, const demos_options *reading, const char *name, long step,
                        bool wrist, const char *out, deer_error *err)
 {
     demos *d;
     deer_status status;
     int i;
 
-    if (demos_open_cameras(path, cameras, &d, err))
+    if (demos_open_files(&path, 1, reading, &d, err))
         return DEER_FAILED;
     i = name ? demos_find(d, name) : 0;
     if (i < 0)
@@ -54,18 +54,18 @@ static deer_status run(const char *path, const demos_cameras *cameras, const cha
 int data_frame_main(int argc, char **argv)
 {
     const char *name = NULL, *camera = "static", *out = NULL, *file = NULL, *rest[argc];
-    demos_cameras cameras = {NULL, NULL};
+    demos_options reading = {NULL};
     long step = 0;
-    bool follow = false;
     const tool_option options[] = {
         {"demos", TOOL_STRING, &file, "FILE", "the same as naming it without --demos"},
         {"demo", TOOL_STRING, &name, "NAME", "demonstration (default the first)"},
         {"step", TOOL_INT, &step, "T", "step, -1 for the last (default 0)"},
         {"camera", TOOL_STRING, &camera, "NAME", "static or gripper (default static)"},
-        {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
+        {"static-camera", TOOL_STRING, &reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
-        {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
-        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
+        {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
+        {"follow-links", TOOL_FLAG, &reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"out", TOOL_FILE, &out, "FILE", "PNG file to write, a .png (required)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data frame", "writes one camera image as a PNG",
@@ -78,8 +78,6 @@ int data_frame_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
-    if (follow)
-        hdf5_follow_links();
     wrist = !strcmp(camera, "gripper");
     file = tool_only(rest, count, file);
     if (!file || !out)
@@ -88,6 +86,6 @@ int data_frame_main(int argc, char **argv)
         return tool_usage(&self, "'%s' is no camera: static or gripper", camera);
     if (tool_ends_otherwise(&self, "out", out, ".png"))
         return TOOL_USAGE;
-    status = run(file, &cameras, name, step, wrist, out, &err);
+    status = run(file, &reading, name, step, wrist, out, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

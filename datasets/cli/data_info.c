@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ typedef struct {
 } range;
 
 typedef struct {
-    char task[64], instruction[256];
+    char task[DEMO_TASK], instruction[DEMO_INSTRUCTION];
     int steps;
 } episode_line;
 
@@ -38,7 +39,11 @@ typedef struct {
     long outside[DEMO_ACTION];                                    /* values beyond -1..1 */
     long not_finite[DEMO_ACTION];                                 /* NaN and infinity */
     long finite[DEMO_ACTION];
+    bool upside_down;   /* its images, by the file's marks */
     int unspoken;       /* demonstrations without an instruction */
+    int chosen;         /* with one of several wordings */
+    int guessed;        /* with the file's name for an instruction */
+    int too_long;       /* with an instruction that is not read whole */
     episode_line *line; /* [count], sorted by task, then instruction */
 } summary;
 
@@ -58,6 +63,9 @@ static void add_shape(summary *s, const demo_episode *e, int i)
     widen(&s->gripper_height, e->gripper_height, i == 0);
     widen(&s->gripper_width, e->gripper_width, i == 0);
     s->unspoken += !*e->instruction;
+    s->chosen += e->wordings > 1;
+    s->guessed += e->guessed;
+    s->too_long += e->instruction_bytes >= sizeof e->instruction;
     s->line[i].steps = e->steps;
     memcpy(s->line[i].task, e->task, sizeof e->task);
     memcpy(s->line[i].instruction, e->instruction, sizeof e->instruction);
@@ -108,6 +116,7 @@ static bool can_be_replayed(const summary *s)
 static deer_status gather(summary *s, demos *d, deer_error *err)
 {
     s->count = demos_count(d);
+    s->upside_down = demos_upside_down(d);
     s->steps = demos_total_steps(d);
     s->line = calloc((size_t)s->count, sizeof *s->line);
     if (!s->line)
@@ -176,6 +185,32 @@ static void warn_of_actions(const summary *s, int c, json_t *list)
     }
 }
 
+static void warn_of_language(const summary *s, json_t *list)
+{
+    static const struct {
+        size_t at;
+        const char *says;
+    } all[] = {
+        {offsetof(summary, unspoken),
+         "have no instruction; deer-calib replay needs --instruction, or one in the attribute "
+         "'language' of each"},
+        {offsetof(summary, chosen),
+         "have several wordings of their instruction; one of them is taken, chosen by name"},
+        {offsetof(summary, guessed), "have no instruction; the file's name is taken for it"},
+        {offsetof(summary, too_long),
+         "have an instruction of more than 1023 bytes, which is not read whole; they cannot be "
+         "replayed"}};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        int n = *(const int *)(const void *)((const char *)s + all[i].at);
+        char text[WARNING];
+
+        snprintf(text, sizeof text, "%d demonstration%s %s", n, n == 1 ? "" : "s", all[i].says);
+        if (n)
+            json_push(list, json_string(text));
+    }
+}
+
 static json_t *warnings_of(const summary *s)
 {
     json_t *list = json_array();
@@ -183,13 +218,11 @@ static json_t *warnings_of(const summary *s)
 
     for (int c = 0; c < DEMO_ACTION; c++)
         warn_of_actions(s, c, list);
-    if (s->unspoken) {
-        snprintf(text, sizeof text,
-                 "%d demonstrations have no instruction; deer-calib replay needs one in the "
-                 "attribute 'language' of each",
-                 s->unspoken);
-        json_push(list, json_string(text));
-    }
+    warn_of_language(s, list);
+    if (s->upside_down)
+        json_push(list, json_string("images are stored upside down, as LIBERO and robosuite do; "
+                                    "show the policy what it was trained on: deer-data import "
+                                    "--hdf5 with --flip, or with --rotate 180, turns them"));
     if (s->count < FEW_EPISODES) {
         snprintf(
             text, sizeof text,
@@ -319,18 +352,25 @@ static deer_status print_json(const summary *s, deer_error *err)
 
 /* ---------------------------------------------------------------- command ------------------ */
 
-static deer_status run(const char *path, const demos_cameras *cameras, bool json, deer_error *err)
+static deer_status run(const char *const *paths, int n, const demos_options *reading, bool json,
+                       deer_error *err)
 {
-    summary s = {.path = path};
+    summary s = {.path = paths[0]};
     struct stat info;
     demos *d;
     deer_status status;
 
-    if (demos_open_cameras(path, cameras, &d, err))
+    if (demos_open_files(paths, n, reading, &d, err))
         return DEER_FAILED;
-    status = stat(path, &info) ? deer_fail(err, "cannot read %s: %s", path, strerror(errno))
-                               : gather(&s, d, err);
-    s.bytes = info.st_size;
+    status = DEER_OK;
+    for (int i = 0; i < n && !status; i++) {
+        status = stat(paths[i], &info)
+                     ? deer_fail(err, "cannot read %s: %s", paths[i], strerror(errno))
+                     : DEER_OK;
+        s.bytes += info.st_size;
+    }
+    if (!status)
+        status = gather(&s, d, err);
     if (!status && json)
         status = print_json(&s, err);
     else if (!status)
@@ -342,20 +382,22 @@ static deer_status run(const char *path, const demos_cameras *cameras, bool json
 
 int data_info_main(int argc, char **argv)
 {
-    const char *file = NULL, *rest[argc];
-    demos_cameras cameras = {NULL, NULL};
+    file_list files = {.count = 0};
+    const char *rest[argc];
+    demos_options reading = {NULL};
     bool json = false;
-    bool follow = false;
     const tool_option options[] = {
-        {"demos", TOOL_STRING, &file, "FILE", "the same as naming it without --demos"},
-        {"static-camera", TOOL_STRING, &cameras.static_camera, "NAME",
+        {"demos", TOOL_FILES, &files, "FILE..", "the same as naming them without --demos"},
+        {"static-camera", TOOL_STRING, &reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
-        {"gripper-camera", TOOL_STRING, &cameras.gripper_camera, "NAME", "the same on the wrist"},
-        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
+        {"gripper-camera", TOOL_STRING, &reading.gripper_camera, "NAME", "the same on the wrist"},
+        {"mask", TOOL_STRING, &reading.mask, "KEY", "only what mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-data info", "says what a demonstrations file holds",
-                               "DEMOS [options]", options,
+                               "DEMOS.. [options]", options,
                                "deer-data info demos.h5\n"
                                "deer-data info demos.h5 --static-camera frontview_image --json"};
     deer_error err;
@@ -364,11 +406,8 @@ int data_info_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, rest, &count, &ended))
         return ended;
-    if (follow)
-        hdf5_follow_links();
-    file = tool_only(rest, count, file);
-    if (!file)
-        return tool_usage(&self, "one demonstrations file is needed");
-    status = run(file, &cameras, json, &err);
+    if (!count == !files.count)
+        return tool_usage(&self, "demonstrations files are needed, with or without --demos");
+    status = run(count ? rest : files.name, count ? count : files.count, &reading, json, &err);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

@@ -89,7 +89,8 @@ static bool hash_file(const char *path, char hash[DEER_FINGERPRINT])
     return ok;
 }
 
-bool parts_have(const parts *p, int k, bool skipping, parts_sum *sum)
+/* Whether part k is finished and undamaged; then adds what is in it to sum. */
+static bool finished(const parts *p, int k, parts_sum *sum)
 {
     char path[PATH], hash[DEER_FINGERPRINT];
     const char *expected = "";
@@ -102,8 +103,7 @@ bool parts_have(const parts *p, int k, bool skipping, parts_sum *sum)
     note = read_json(path);
     ok = note && !json_unpack(note, "{s:i, s:i, s:I, s:s}", "kept", &kept, "skipped", &skipped,
                               "steps", &steps, "hash", &expected);
-    ok = ok && kept >= 0 && skipped >= 0 && (!skipped || skipping) &&
-         kept + skipped == parts_end(p, k) - parts_first(p, k);
+    ok = ok && kept >= 0 && skipped >= 0 && kept + skipped == parts_end(p, k) - parts_first(p, k);
     parts_file(p, k, path);
     ok = ok && (!kept || (hash_file(path, hash) && !strcmp(hash, expected)));
     if (ok) {
@@ -113,6 +113,17 @@ bool parts_have(const parts *p, int k, bool skipping, parts_sum *sum)
     }
     json_decref(note);
     return ok;
+}
+
+bool parts_have(const parts *p, int k, parts_sum *sum)
+{
+    parts_sum found = {0, 0, 0};
+
+    if (!finished(p, k, &found) || found.skipped)
+        return false;
+    sum->kept += found.kept;
+    sum->steps += found.steps;
+    return true;
 }
 
 deer_status parts_note(const parts *p, int k, const parts_sum *made, deer_error *err)
@@ -224,13 +235,10 @@ deer_status parts_open(const char *out, const char *source, int episodes, int ea
 void parts_close(parts *p)
 {
     bool any = p->lock < 0; /* without the lock nothing here is ours to remove */
+    parts_sum ignored = {0, 0, 0};
 
-    for (int k = 0; k < p->count && !any; k++) {
-        char path[PATH];
-
-        note_file(p, k, path);
-        any = access(path, F_OK) == 0;
-    }
+    for (int k = 0; k < p->count && !any; k++)
+        any = parts_have(p, k, &ignored);
     if (!any)
         clean(p, true);
     if (p->lock >= 0)
@@ -249,7 +257,7 @@ static deer_status add_part(const parts *p, int k, demos_writer *w, deer_error *
     demos *d;
     deer_status status = DEER_OK;
 
-    if (!parts_have(p, k, true, &sum))
+    if (!finished(p, k, &sum))
         return deer_fail(err, "part %d of %s is damaged; start the import again", k, p->folder);
     if (!sum.kept)
         return DEER_OK;

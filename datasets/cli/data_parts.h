@@ -4,7 +4,7 @@
  *   parts p;
  *   if (parts_open("demos.h5", source, episodes, 32, &p, &err)) ...   // demos.h5.parts/
  *   for (k = 0; k < p.count; k++)
- *       if (!parts_have(&p, k, skipping, &sum))      // done earlier, and still as it was
+ *       if (!parts_have(&p, k, &sum))                // done earlier, and still as it was
  *           write parts_file(&p, k), then parts_note(&p, k, &made, &err);
  *   parts_join(&p, env_args, &err);                  // demos.h5; the parts go away
  *   parts_close(&p);
@@ -36,7 +36,7 @@ typedef struct {
 deer_status parts_open(const char *out, const char *source, int episodes, int each, parts *p,
                        deer_error *err);
 
-/* Closes; the folder stays when a part in it is finished. */
+/* Closes; the folder stays when a part in it need not be done again. */
 void parts_close(parts *p);
 
 /* First episode of part k, and the one behind its last. */
@@ -46,9 +46,9 @@ int parts_end(const parts *p, int k);
 /* Where its demonstrations belong. */
 void parts_file(const parts *p, int k, char path[4352]);
 
-/* Whether part k is finished and undamaged; adds what is in it to sum. One that left episodes out
- * does only where that is allowed. */
-bool parts_have(const parts *p, int k, bool skipping, parts_sum *sum);
+/* Whether part k is finished, whole and undamaged; then adds what is in it to sum. One that left
+ * episodes out is to be done again: they may have been repaired. */
+bool parts_have(const parts *p, int k, parts_sum *sum);
 
 /* Says that part k is finished; its file is there unless it kept nothing. */
 deer_status parts_note(const parts *p, int k, const parts_sum *made, deer_error *err);

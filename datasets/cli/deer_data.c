@@ -8,7 +8,7 @@ int main(int argc, char **argv)
     static const tool_subcommand commands[] = {
         {"info", "what a demonstrations file holds", data_info_main},
         {"frame", "one camera image as a PNG", data_frame_main},
-        {"import", "demonstrations from a CALVIN dataset", data_import_main},
+        {"import", "demonstrations from other datasets", data_import_main},
         {NULL, NULL, NULL}};
 
     return tool_dispatch("deer-data", "recorded demonstrations: look into them, import them",

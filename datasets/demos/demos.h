@@ -25,18 +25,20 @@
 
 #include <stdint.h>
 
+#include "datasets/demos/demo_sizes.h"
 #include "runtime/deer.h"
-
-#define DEMO_ACTION 7
 
 /* One episode, all its steps. Arrays are owned by the episode (demo_episode_free) when read, and
  * by the caller when written. */
 typedef struct {
-    char name[64];         /* "demo_12" */
-    char instruction[256]; /* what the robot was told */
-    char task[64];         /* task family, may be empty */
-    uint64_t seed;         /* of the simulator, 0 if unknown */
-    int steps;             /* T */
+    char name[64];                      /* "demo_12" */
+    char instruction[DEMO_INSTRUCTION]; /* what the robot was told */
+    char task[DEMO_TASK];               /* task family, may be empty */
+    size_t instruction_bytes;           /* of the whole instruction, when that has more room */
+    int wordings;                       /* that the instruction was chosen from */
+    bool guessed;                       /* the instruction is only the file's name */
+    uint64_t seed;                      /* of the simulator, 0 if unknown */
+    int steps;                          /* T */
     int static_height, static_width;
     int gripper_height, gripper_width;
     uint8_t *static_rgb;  /* [T, static_height, static_width, 3] */
@@ -57,24 +59,37 @@ deer_observation demo_episode_observation(const demo_episode *episode, int t);
 
 typedef struct demos demos;
 
+/* How demonstrations are read; all zero: as they are. */
+typedef struct {
+    const char *static_camera, *gripper_camera; /* names below obs/; NULL: the usual names */
+    const char *instruction; /* in place of what is recorded; NULL: what is recorded */
+    const char *mask;        /* only those that the dataset mask/<this> lists; NULL: all */
+    uint64_t seed;           /* chooses where one has several wordings */
+    bool convert;  /* pixels that are floats, wider integers, RGBA or have channels in front, too */
+    bool tolerant; /* a demonstration that is not fit for reading fails when it is read */
+    bool task_of_file;         /* the file's name is the task of those without one of their own */
+    bool follow_links;         /* into files of the same folder (hdf5_follow_links) */
+    const int *action_columns; /* [DEMO_ACTION] of wider actions; NULL: they are seven */
+} demos_options;
+
 /* Opens a file for reading and checks its structure: every demonstration's datasets, ranks, types
  * and equal lengths. A file without demonstrations is an error. */
 deer_status demos_open(const char *path, demos **d, deer_error *err);
 
-/* Names below obs/ of the two cameras; a NULL one is looked for under the usual names. */
-typedef struct {
-    const char *static_camera, *gripper_camera;
-} demos_cameras;
-
-/* The same with cameras of these names. */
-deer_status demos_open_cameras(const char *path, const demos_cameras *cameras, demos **d,
-                               deer_error *err);
+/* Opens n files as one, in this order. With several each demonstration's name starts with the
+ * number of its file: "2:demo_0". options may be NULL. */
+deer_status demos_open_files(const char *const *paths, int n, const demos_options *options,
+                             demos **d, deer_error *err);
 void demos_close(demos *d);
 
 int demos_count(const demos *d);
 const char *demos_name(const demos *d, int i);
 int demos_steps(const demos *d, int i); /* steps of demonstration i */
 long demos_total_steps(const demos *d);
+
+/* Whether a file's marks say that its images are upside down: LIBERO's and robosuite's writers keep
+ * the rows as OpenGL has them, the lowest first. */
+bool demos_upside_down(const demos *d);
 
 /* Index of the demonstration of that name, -1 if there is none. */
 int demos_find(const demos *d, const char *name);

@@ -52,7 +52,7 @@ deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer
     if (!*d->fingerprint) {
         state = XXH3_createState();
         if (!state)
-            return deer_fail(err, "out of memory reading %s", d->path);
+            return deer_fail(err, "out of memory reading %s", d->file->path);
         status = hash_all(d, state, err);
         hash = XXH3_128bits_digest(state);
         XXH3_freeState(state);

@@ -7,14 +7,7 @@
 
 #include "datasets/demos/demos_internal.h"
 
-enum { MAX_DEMOS = 1000000, MAX_STEPS = 1000000, MAX_SIDE = 4096, MAX_OBJECT = 4096 };
-static const uint64_t MAX_VIDEO = 1ull << 33; /* bytes of one camera in one demonstration */
-
-/* What the two cameras are called: here, in robomimic, in LIBERO. */
-static const char *const view_names[DEMOS_VIEWS][3] = {
-    {"rgb_static", "agentview_image", "agentview_rgb"},
-    {"rgb_gripper", "robot0_eye_in_hand_image", "eye_in_hand_rgb"},
-};
+enum { MAX_DEMOS = 1000000 };
 
 void demos_path(const demo_entry *entry, const char *what, char out[DEMOS_PATH])
 {
@@ -23,13 +16,18 @@ void demos_path(const demo_entry *entry, const char *what, char out[DEMOS_PATH])
 
 /* ---------------------------------------------------------------- listing ------------------ */
 
+const demo_file *demos_file_of(const demos *d, const demo_entry *entry)
+{
+    return &d->file[entry->in];
+}
+
 typedef struct {
     demos *d;
-    int room;
+    int in;
 } listing;
 
 /* Names stand in messages of one line. */
-static bool usable_name(const char *name)
+bool demos_usable_name(const char *name)
 {
     if (strlen(name) >= sizeof((demo_entry *)0)->name)
         return false;
@@ -39,25 +37,35 @@ static bool usable_name(const char *name)
     return true;
 }
 
-static herr_t list_demo(hid_t group, const char *name, const H5L_info_t *info, void *user)
+static demo_entry *add_entry(demos *d)
 {
-    listing *l = user;
-    demos *d = l->d;
-
-    (void)group, (void)info;
-    if (!usable_name(name) || d->count >= MAX_DEMOS)
-        return -1;
-    if (d->count == l->room) {
-        int room = l->room ? 2 * l->room : 64;
+    if (d->count == d->room) {
+        int room = d->room ? 2 * d->room : 64;
         demo_entry *grown = realloc(d->entry, (size_t)room * sizeof *grown);
+
         if (!grown)
-            return -1;
+            return NULL;
         d->entry = grown;
-        l->room = room;
+        d->room = room;
     }
     memset(&d->entry[d->count], 0, sizeof *d->entry);
-    strcpy(d->entry[d->count++].name, name);
-    return 0;
+    return &d->entry[d->count++];
+}
+
+static herr_t list_demo(hid_t group, const char *name, const H5L_info_t *info, void *user)
+{
+    const listing *l = user;
+    demo_entry *e = demos_usable_name(name) && l->d->count < MAX_DEMOS ? add_entry(l->d) : NULL;
+
+    (void)group, (void)info;
+    if (!e)
+        return -1;
+    strcpy(e->name, name);
+    strcpy(e->shown, name);
+    e->in = l->in;
+    return l->d->files > 1 && snprintf(e->shown, sizeof e->shown, "%d:%s", l->in + 1, name) >= 64
+               ? -1
+               : 0;
 }
 
 /* demo_2 before demo_10. */
@@ -66,10 +74,13 @@ static int by_natural_order(const void *a, const void *b)
     return strverscmp(((const demo_entry *)a)->name, ((const demo_entry *)b)->name);
 }
 
-static deer_status list_all(demos *d, deer_error *err)
+/* Every demonstration of a file, or those of the mask, behind those of the files before it. */
+static deer_status list_file(demos *d, int in, deer_error *err)
 {
-    listing l = {d, 0};
-    hid_t group = hdf5_group_open(d->file, d->path, "data", err);
+    const demo_file *f = &d->file[in];
+    listing l = {d, in};
+    int first = d->count;
+    hid_t group = hdf5_group_open(f->file, f->path, "data", err);
     herr_t failed;
 
     if (group < 0)
@@ -77,109 +88,20 @@ static deer_status list_all(demos *d, deer_error *err)
     failed = H5Literate(group, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, list_demo, &l);
     H5Gclose(group);
     if (failed < 0)
-        return deer_fail(err, "%s: the names in /data cannot be read or used", d->path);
-    if (d->count == 0)
-        return deer_fail(err, "%s holds no demonstrations", d->path);
-    qsort(d->entry, (size_t)d->count, sizeof *d->entry, by_natural_order);
-    return DEER_OK;
-}
-
-/* ---------------------------------------------------------------- checking ----------------- */
-
-/* A few bytes of file may declare petabytes of pixels: believe only what its storage can hold. */
-static deer_status check_size(const demos *d, const char *name, const hdf5_shape *s,
-                              deer_error *err)
-{
-    uint64_t bytes = s->size[0] * s->size[1] * s->size[2] * 3; /* bounded by MAX_STEPS, MAX_SIDE */
-
-    if (bytes > MAX_VIDEO)
-        return deer_fail(err, "%s: %s has %llu bytes; at most %llu are read at once", d->path, name,
-                         (unsigned long long)bytes, (unsigned long long)MAX_VIDEO);
-    if (!hdf5_is_plausible(bytes, s->stored))
-        return deer_fail(err, "%s: %s declares %llu bytes of pixels but stores %llu", d->path, name,
-                         (unsigned long long)bytes, (unsigned long long)s->stored);
-    return DEER_OK;
-}
-
-static deer_status check_images(const demos *d, const demo_entry *e, const char *name,
-                                const hdf5_shape *s, deer_error *err)
-{
-    if (s->rank != 4 || s->size[3] != 3 || s->type != H5T_INTEGER || s->bytes != 1)
-        return deer_fail(err, "%s: %s is not u8 [T,H,W,3]", d->path, name);
-    if (s->size[1] < 1 || s->size[1] > MAX_SIDE || s->size[2] < 1 || s->size[2] > MAX_SIDE)
-        return deer_fail(err, "%s: %s has images of %llu x %llu pixels", d->path, name,
-                         (unsigned long long)s->size[1], (unsigned long long)s->size[2]);
-    if (s->size[0] != (hsize_t)e->steps)
-        return deer_fail(err, "%s: %s has %d actions but %llu images in %s", d->path, e->name,
-                         e->steps, (unsigned long long)s->size[0], name);
-    return check_size(d, name, s, err);
-}
-
-static deer_status check_view(const demos *d, demo_entry *e, int view, deer_error *err)
-{
-    char what[128], name[DEMOS_PATH];
-    bool given = *d->camera[view] != 0;
-
-    for (int i = 0; i < (given ? 1 : 3); i++) {
-        const char *camera = given ? d->camera[view] : view_names[view][i];
-
-        snprintf(what, sizeof what, "obs/%s", camera);
-        demos_path(e, what, name);
-        if (hdf5_has(d->file, name) == HDF5_ABSENT)
-            continue;
-        e->dataset[view] = camera;
-        return hdf5_shape_of(d->file, d->path, name, &e->view[view], err)
-                   ? DEER_FAILED
-                   : check_images(d, e, name, &e->view[view], err);
-    }
-    if (given)
-        return deer_fail(err, "%s: %s has no camera obs/%s", d->path, e->name, d->camera[view]);
-    return deer_fail(err,
-                     "%s: %s has no %s camera (obs/%s, %s or %s); say its name with --%s-camera",
-                     d->path, e->name, view ? "wrist" : "static", view_names[view][0],
-                     view_names[view][1], view_names[view][2], view ? "gripper" : "static");
-}
-
-static deer_status check_actions(const demos *d, demo_entry *e, deer_error *err)
-{
-    char name[DEMOS_PATH];
-    hdf5_shape s;
-
-    demos_path(e, "actions", name);
-    if (hdf5_shape_of(d->file, d->path, name, &s, err))
-        return DEER_FAILED;
-    if (s.rank != 2 || s.size[1] != DEMO_ACTION || s.type != H5T_FLOAT)
-        return deer_fail(err, "%s: %s is not a float dataset [T,7]", d->path, name);
-    if (s.size[0] < 1 || s.size[0] > MAX_STEPS)
-        return deer_fail(err, "%s: %s has %llu steps", d->path, name,
-                         (unsigned long long)s.size[0]);
-    e->steps = (int)s.size[0];
-    return DEER_OK;
-}
-
-/* The simulator's state is read where it is as long as the episode, and else ignored. */
-static deer_status look_for_object(const demos *d, demo_entry *e, deer_error *err)
-{
-    char name[DEMOS_PATH];
-    hdf5_shape s;
-
-    demos_path(e, "obs/object", name);
-    if (hdf5_has(d->file, name) == HDF5_ABSENT)
-        return DEER_OK;
-    if (hdf5_shape_of(d->file, d->path, name, &s, err))
-        return DEER_FAILED;
-    if (s.rank == 2 && s.type == H5T_FLOAT && s.size[0] == (hsize_t)e->steps && s.size[1] >= 1 &&
-        s.size[1] <= MAX_OBJECT && hdf5_is_plausible(s.size[0] * s.size[1] * s.bytes, s.stored))
-        e->object_size = (int)s.size[1];
-    return DEER_OK;
+        return deer_fail(err, "%s: the names in /data cannot be read or used", f->path);
+    if (d->count == first)
+        return deer_fail(err, "%s holds no demonstrations", f->path);
+    qsort(d->entry + first, (size_t)(d->count - first), sizeof *d->entry, by_natural_order);
+    return d->mask ? demos_apply_mask(d, in, first, err) : DEER_OK;
 }
 
 static deer_status check_all(demos *d, deer_error *err)
 {
     for (int i = 0; i < d->count; i++) {
         demo_entry *e = &d->entry[i];
-        if (check_actions(d, e, err) || check_view(d, e, 0, err) || check_view(d, e, 1, err) ||
-            look_for_object(d, e, err))
+
+        e->unfit = demos_check(d, e, err) != DEER_OK;
+        if (e->unfit && !d->tolerant)
             return DEER_FAILED;
         d->steps += e->steps;
     }
@@ -197,27 +119,65 @@ static deer_status take_camera(const char *name, char to[64], deer_error *err)
     return DEER_OK;
 }
 
-deer_status demos_open(const char *path, demos **out, deer_error *err)
+static deer_status take_options(const demos_options *o, demos *d, deer_error *err)
 {
-    return demos_open_cameras(path, &(demos_cameras){NULL, NULL}, out, err);
+    if (take_camera(o->static_camera, d->camera[0], err) ||
+        take_camera(o->gripper_camera, d->camera[1], err))
+        return DEER_FAILED;
+    if (o->follow_links)
+        hdf5_follow_links();
+    d->seed = o->seed;
+    d->convert = o->convert;
+    d->tolerant = o->tolerant;
+    d->task_of_file = o->task_of_file;
+    d->columns = o->action_columns != NULL;
+    if (d->columns)
+        memcpy(d->column, o->action_columns, sizeof d->column);
+    d->instruction = o->instruction ? strdup(o->instruction) : NULL;
+    d->mask = o->mask ? strdup(o->mask) : NULL;
+    return (o->instruction && !d->instruction) || (o->mask && !d->mask)
+               ? deer_fail(err, "out of memory opening demonstrations")
+               : DEER_OK;
 }
 
-deer_status demos_open_cameras(const char *path, const demos_cameras *cameras, demos **out,
-                               deer_error *err)
+static deer_status open_file(demos *d, int in, const char *path, deer_error *err)
 {
-    demos *d;
+    demo_file *f = &d->file[in];
+
+    f->path = strdup(path);
+    if (!f->path)
+        return deer_fail(err, "out of memory opening %s", path);
+    f->file = hdf5_open(path, err);
+    if (f->file < 0 || list_file(d, in, err))
+        return DEER_FAILED;
+    return demos_read_file_texts(f, d->task_of_file, err);
+}
+
+static deer_status open_all(const char *const *paths, int n, const demos_options *options, demos *d,
+                            deer_error *err)
+{
+    d->file = calloc((size_t)n, sizeof *d->file);
+    if (!d->file)
+        return deer_fail(err, "out of memory opening %s", paths[0]);
+    for (d->files = n, n = 0; n < d->files; n++)
+        d->file[n].file = H5I_INVALID_HID;
+    if (options && take_options(options, d, err))
+        return DEER_FAILED;
+    for (int i = 0; i < d->files; i++)
+        if (open_file(d, i, paths[i], err))
+            return DEER_FAILED;
+    return check_all(d, err);
+}
+
+deer_status demos_open_files(const char *const *paths, int n, const demos_options *options,
+                             demos **out, deer_error *err)
+{
+    demos *d = calloc(1, sizeof *d);
 
     *out = NULL;
-    d = calloc(1, sizeof *d);
     if (!d)
-        return deer_fail(err, "out of memory opening %s", path);
-    d->path = strdup(path);
-    d->file = d->path ? hdf5_open(path, err) : H5I_INVALID_HID;
-    if (!d->path)
-        deer_fail(err, "out of memory opening %s", path);
-    if (d->file < 0 || take_camera(cameras->static_camera, d->camera[0], err) ||
-        take_camera(cameras->gripper_camera, d->camera[1], err) || list_all(d, err) ||
-        check_all(d, err) || demos_read_file_texts(d, err)) {
+        return deer_fail(err, "out of memory opening %s", paths[0]);
+    if (open_all(paths, n, options, d, err)) {
         demos_close(d);
         return DEER_FAILED;
     }
@@ -225,13 +185,24 @@ deer_status demos_open_cameras(const char *path, const demos_cameras *cameras, d
     return DEER_OK;
 }
 
+deer_status demos_open(const char *path, demos **out, deer_error *err)
+{
+    return demos_open_files(&path, 1, NULL, out, err);
+}
+
 void demos_close(demos *d)
 {
     if (!d)
         return;
-    if (d->file >= 0)
-        H5Fclose(d->file);
-    free(d->path);
+    for (int i = 0; i < d->files; i++) {
+        if (d->file[i].file >= 0)
+            H5Fclose(d->file[i].file);
+        hdf5_texts_free(&d->file[i].language);
+        free(d->file[i].path);
+    }
+    free(d->file);
+    free(d->instruction);
+    free(d->mask);
     free(d->entry);
     free(d);
 }
@@ -243,7 +214,7 @@ int demos_count(const demos *d)
 
 const char *demos_name(const demos *d, int i)
 {
-    return d->entry[i].name;
+    return d->entry[i].shown;
 }
 
 int demos_steps(const demos *d, int i)
@@ -256,10 +227,18 @@ long demos_total_steps(const demos *d)
     return d->steps;
 }
 
+bool demos_upside_down(const demos *d)
+{
+    for (int i = 0; i < d->files; i++)
+        if (d->file[i].upside_down)
+            return true;
+    return false;
+}
+
 int demos_find(const demos *d, const char *name)
 {
     for (int i = 0; i < d->count; i++)
-        if (!strcmp(d->entry[i].name, name))
+        if (!strcmp(d->entry[i].shown, name))
             return i;
     return -1;
 }

@@ -1,152 +1,141 @@
 /* SPDX-License-Identifier: MIT */
-/* demos_text.c - what the robot was told: found under the names of several communities.
- *
- * A demonstration's own attribute "language" comes first; then "lang" of its JSON attribute ep_meta
- * (RoboCasa); then what the file says of all its demonstrations: "language_instruction" of the JSON
- * attribute problem_info (LIBERO), "lang" or "language_instruction" of env_args (robomimic). */
-#include <jansson.h>
+/* demos_text.c - the texts of demonstrations: instruction, task, seed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "datasets/demos/demos_internal.h"
 
-enum { JSON_ROOM = 1 << 20 }; /* attributes of real files are a few kilobytes */
-
-/* ---------------------------------------------------------------- cleaning ----------------- */
-
-/* Bytes of the UTF-8 character at text, 0 if there is no valid one. */
-static int character_bytes(const unsigned char *text)
+/* The task that a whole file states: LIBERO's problem_info, robomimic's env_args. */
+static bool read_file_task(const demo_file *f, char task[DEMO_TASK])
 {
-    int n = text[0] < 0x80 ? 1 : text[0] >= 0xf0 && text[0] < 0xf5 ? 4 : text[0] >= 0xe0 ? 3 : 2;
+    static const char *const keys[] = {"problem_name", "env_name", NULL};
+    hid_t data = hdf5_group_open(f->file, f->path, "data", NULL);
+    bool failed = data < 0;
+    char *text = failed ? NULL : language_json_text(data, "problem_info", keys, &failed);
 
-    if (n > 1 && (text[0] < 0xc2 || text[0] >= 0xf5))
-        return 0;
-    for (int i = 1; i < n; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] >= 0xa0) ||
-        (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] >= 0x90))
-        return 0; /* overlong forms, surrogates, beyond Unicode */
-    return n;
+    if (!text && !failed)
+        text = language_json_text(data, "env_args", keys, &failed);
+    snprintf(task, DEMO_TASK, "%s", text ? text : "");
+    language_clean(task); /* a character may be cut in two */
+    free(text);
+    H5Gclose(data);
+    return !failed;
 }
 
-/* Makes a text from a file printable on one line: spaces for control characters, no invalid UTF-8
- * (a character cut in two by the room there was, for one), no space or quotes around it. */
-static void clean(char *text)
+/* "turn_on_the_stove" of .../turn_on_the_stove_demo.hdf5. */
+static void name_task(const char *path, char task[DEMO_TASK])
 {
-    unsigned char *in = (unsigned char *)text, *out = in;
-    size_t length;
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+    const char *end = strrchr(base, '.') > base ? strrchr(base, '.') : base + strlen(base);
 
-    while (*in) {
-        int n = character_bytes(in);
-        if (n == 1 && (*in < 0x20 || *in == 0x7f))
-            *in = ' ';
-        for (int i = 0; i < n; i++)
-            *out++ = in[i];
-        in += n ? n : 1;
-    }
-    *out = 0;
-    length = strspn(text, " \"");
-    memmove(text, text + length, strlen(text + length) + 1);
-    for (length = strlen(text); length && strchr(" \"", text[length - 1]); length--)
-        text[length - 1] = 0;
+    if (end - base > 5 && !strncmp(end - 5, "_demo", 5))
+        end -= 5;
+    snprintf(task, DEMO_TASK, "%.*s", (int)(end - base), base);
+    language_clean(task);
 }
 
-/* ---------------------------------------------------------------- JSON attributes ---------- */
-
-/* A JSON string, or a list of strings joined. */
-static void copy_json_text(const json_t *value, char *text, size_t room)
+/* robosuite's convention, which LIBERO writes down; older files of LIBERO have only its task. */
+static bool is_upside_down(const demo_file *f, bool *failed)
 {
-    const json_t *part;
-    size_t i, used = 0;
+    hid_t data = hdf5_group_open(f->file, f->path, "data", NULL);
+    hdf5_texts said = {NULL};
+    bool upside = false;
 
-    if (json_is_string(value))
-        snprintf(text, room, "%s", json_string_value(value));
-    json_array_foreach(value, i, part) if (json_is_string(part) && used < room) used +=
-        (size_t)snprintf(text + used, room - used, "%s", json_string_value(part));
+    *failed = *failed || data < 0;
+    if (data < 0)
+        return false;
+    if (hdf5_texts_of_attribute(data, "macros_image_convention", &said))
+        upside = !strcmp(said.text[0], "opengl");
+    else
+        upside = H5Aexists(data, "bddl_file_content") > 0 || H5Aexists(data, "bddl_file_name") > 0;
+    *failed = *failed || said.failed;
+    hdf5_texts_free(&said);
+    H5Gclose(data);
+    return upside;
 }
 
-/* Fills an empty text from the first of the keys that a JSON attribute has. False when it cannot be
- * read. */
-static bool text_from_json(hid_t object, const char *attribute, const char *const *keys, char *text,
-                           size_t room)
+static deer_status unreadable(const demo_file *f, const char *where, deer_error *err)
 {
-    char *source = malloc(JSON_ROOM);
-    json_error_t problem = {.line = 0};
-    json_t *root = NULL;
-    hdf5_found found =
-        source ? hdf5_text_get(object, attribute, source, JSON_ROOM) : HDF5_UNREADABLE;
-
-    if (found == HDF5_FOUND)
-        root = json_loads(source, 0, &problem);
-    for (; *keys && !*text; keys++)
-        copy_json_text(json_object_get(root, *keys), text, room);
-    if (found == HDF5_FOUND && !root && json_error_code(&problem) == json_error_out_of_memory)
-        found = HDF5_UNREADABLE;
-    json_decref(root);
-    free(source);
-    return found != HDF5_UNREADABLE;
-}
-
-/* ---------------------------------------------------------------- texts -------------------- */
-
-static deer_status unreadable(const demos *d, const char *where, deer_error *err)
-{
-    return deer_fail(err, "%s: the attributes of %s cannot be read: damaged, or no memory", d->path,
+    return deer_fail(err, "%s: the texts of %s cannot be read: damaged, or no memory", f->path,
                      where);
 }
 
-deer_status demos_read_file_texts(demos *d, deer_error *err)
+deer_status demos_read_file_texts(demo_file *f, bool task_of_file, deer_error *err)
 {
-    static const char *const language[] = {"language_instruction", "lang", NULL};
-    static const char *const task[] = {"problem_name", "env_name", NULL};
-    hid_t group = hdf5_group_open(d->file, d->path, "data", err);
-    bool ok;
+    bool ok = true, failed = false;
 
-    if (group < 0)
-        return DEER_FAILED;
-    ok = text_from_json(group, "problem_info", language, d->instruction, sizeof d->instruction) &&
-         text_from_json(group, "env_args", language, d->instruction, sizeof d->instruction) &&
-         text_from_json(group, "problem_info", task, d->task, sizeof d->task) &&
-         text_from_json(group, "env_args", task, d->task, sizeof d->task);
-    clean(d->instruction);
-    clean(d->task);
-    H5Gclose(group);
-    return ok ? DEER_OK : unreadable(d, "data", err);
+    language_of_file(f->file, &f->language);
+    if (!f->language.count) {
+        language_of_name(f->path, &f->language);
+        f->language_of_name = f->language.count > 0;
+    }
+    if (task_of_file)
+        name_task(f->path, f->task);
+    else
+        ok = read_file_task(f, f->task);
+    f->upside_down = is_upside_down(f, &failed);
+    return ok && !failed && !f->language.failed ? DEER_OK : unreadable(f, "data", err);
 }
 
-static bool read_own(hid_t group, demo_episode *e)
+/* One of several wordings, by the demonstration's name and the seed asked for. */
+static void choose(const demos *d, const hdf5_texts *wordings, demo_episode *e)
 {
-    static const char *const language[] = {"lang", NULL};
-    hdf5_found found = hdf5_text_get(group, "language", e->instruction, sizeof e->instruction);
+    size_t i =
+        wordings->count < 2
+            ? 0
+            : (size_t)(XXH3_64bits_withSeed(e->name, strlen(e->name), d->seed) % wordings->count);
+    const char *text = wordings->count ? wordings->text[i] : "";
 
-    if (found == HDF5_ABSENT &&
-        !text_from_json(group, "ep_meta", language, e->instruction, sizeof e->instruction))
-        return false;
-    return found != HDF5_UNREADABLE &&
-           hdf5_text_get(group, "task", e->task, sizeof e->task) != HDF5_UNREADABLE &&
-           hdf5_integer_get(group, "seed", &e->seed) != HDF5_UNREADABLE;
+    e->wordings = (int)wordings->count;
+    e->instruction_bytes = strlen(text);
+    snprintf(e->instruction, sizeof e->instruction, "%s", text);
+    language_clean(e->instruction);
+}
+
+/* A demonstration may lie in another file, by an external link: what that says of all of its. */
+static void language_behind_link(hid_t group, hdf5_texts *wordings)
+{
+    hid_t file = H5Iget_file_id(group);
+
+    if (file < 0)
+        return;
+    language_of_file(file, wordings);
+    H5Fclose(file);
 }
 
 deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episode *e,
                              deer_error *err)
 {
+    const demo_file *f = demos_file_of(d, entry);
+    hdf5_texts own = {NULL}, task = {NULL};
     char name[DEMOS_PATH];
-    hid_t group;
     bool ok;
+    hid_t group;
 
     snprintf(name, sizeof name, "data/%s", entry->name);
-    group = hdf5_group_open(d->file, d->path, name, err);
+    group = hdf5_group_open(f->file, f->path, name, err);
     if (group < 0)
         return DEER_FAILED;
-    ok = read_own(group, e);
+    if (!d->instruction)
+        language_of_demonstration(group, &own);
+    if (!d->instruction && !own.count && !f->language.count)
+        language_behind_link(group, &own);
+    if (d->instruction)
+        hdf5_texts_add(&own, d->instruction, strlen(d->instruction));
+    e->guessed = !own.count && f->language_of_name;
+    choose(d, own.count ? &own : &f->language, e);
+    if (hdf5_texts_of_attribute(group, "task", &task))
+        snprintf(e->task, sizeof e->task, "%s", task.text[0]);
+    ok =
+        hdf5_integer_get(group, "seed", &e->seed) != HDF5_UNREADABLE && !own.failed && !task.failed;
     H5Gclose(group);
-    clean(e->instruction);
-    clean(e->task);
-    if (!*e->instruction)
-        memcpy(e->instruction, d->instruction, sizeof e->instruction);
-    if (!*e->task)
-        memcpy(e->task, d->task, sizeof e->task);
-    return ok ? DEER_OK : unreadable(d, name, err);
+    if (!language_clean(e->task))
+        memcpy(e->task, f->task, sizeof e->task);
+    hdf5_texts_free(&own);
+    hdf5_texts_free(&task);
+    return ok ? DEER_OK : unreadable(f, name, err);
 }

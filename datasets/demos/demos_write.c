@@ -164,19 +164,20 @@ deer_status demos_writer_add(demos_writer *w, const demo_episode *e, deer_error 
 static deer_status copy_dataset(demos_writer *w, const demos *from, const demo_entry *entry,
                                 const char *what, const char *name, deer_error *err)
 {
+    const demo_file *f = demos_file_of(from, entry);
     char source[DEMOS_PATH], to[DEMOS_PATH];
     hid_t dataset;
     deer_status status;
 
     demos_path(entry, what, source);
     snprintf(to, sizeof to, "%s/%s", name, what);
-    dataset = hdf5_dataset_open(from->file, from->path, source, err);
+    dataset = hdf5_dataset_open(f->file, f->path, source, err);
     if (dataset < 0)
         return DEER_FAILED;
     status = hdf5_chunks_copy(dataset, w->file, to);
     H5Dclose(dataset);
-    return status ? deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source,
-                              from->path, w->path)
+    return status ? deer_fail(err, "cannot copy %s of %s to %s; is the disk full?", source, f->path,
+                              w->path)
                   : DEER_OK;
 }
 

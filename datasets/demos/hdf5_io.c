@@ -2,10 +2,12 @@
 /* hdf5_io.c - small helpers over the HDF5 C API. */
 #include "datasets/demos/hdf5_io.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "datasets/demos/hdf5_chunks.h"
+#include "datasets/demos/hdf5_filter.h"
 
 void hdf5_quiet(void)
 {
@@ -13,6 +15,32 @@ void hdf5_quiet(void)
      * closed explicitly, so it has nothing to do at exit anyway. */
     H5dont_atexit();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    hdf5_filter_lzf();
+}
+
+const char *hdf5_shape_text(const hdf5_shape *s, char text[HDF5_IO_SHAPE])
+{
+    const char *order = s->big_endian && s->bytes > 1 ? ">" : "";
+    int used;
+
+    if (s->type == H5T_INTEGER || s->type == H5T_FLOAT)
+        used = snprintf(text, HDF5_IO_SHAPE, "%s%s%zu [", order,
+                        s->type == H5T_FLOAT ? "f"
+                        : s->is_signed       ? "i"
+                                             : "u",
+                        s->bytes);
+    else
+        used = snprintf(text, HDF5_IO_SHAPE, "%s [",
+                        s->type == H5T_STRING   ? "text"
+                        : s->type == H5T_VLEN   ? "data of variable length"
+                        : s->type == H5T_ENUM   ? "truth values or an enumeration"
+                        : s->type == H5T_OPAQUE ? "opaque bytes"
+                                                : "a compound type");
+    for (int i = 0; i < s->rank && i < HDF5_IO_RANK; i++)
+        used += snprintf(text + used, HDF5_IO_SHAPE - (size_t)used, i ? ",%llu" : "%llu",
+                         (unsigned long long)s->size[i]);
+    strcpy(text + used, "]");
+    return text;
 }
 
 static deer_status shape_of_open(hid_t dataset, const char *path, const char *name,
@@ -22,12 +50,15 @@ static deer_status shape_of_open(hid_t dataset, const char *path, const char *na
     int rank = H5Sget_simple_extent_ndims(space);
     bool fits = rank >= 1 && rank <= HDF5_IO_RANK;
 
-    shape->rank = rank;
+    *shape = (hdf5_shape){.rank = rank};
     if (fits) {
         H5Sget_simple_extent_dims(space, shape->size, NULL);
         shape->type = H5Tget_class(type);
         shape->bytes = H5Tget_size(type);
+        shape->is_signed = shape->type == H5T_INTEGER && H5Tget_sign(type) == H5T_SGN_2;
+        shape->big_endian = H5Tget_order(type) == H5T_ORDER_BE;
         shape->stored = H5Dget_storage_size(dataset);
+        shape->missing = hdf5_filter_missing(dataset);
     }
     H5Tclose(type);
     H5Sclose(space);
@@ -53,12 +84,16 @@ deer_status hdf5_read(hid_t file, const char *path, const char *name, hid_t type
                       deer_error *err)
 {
     hid_t dataset = hdf5_dataset_open(file, path, name, err);
+    H5Z_filter_t missing;
     deer_status status;
 
     if (dataset < 0)
         return DEER_FAILED;
     status = hdf5_chunks_read(dataset, type, data);
+    missing = status ? hdf5_filter_missing(dataset) : 0;
     H5Dclose(dataset);
+    if (missing)
+        return hdf5_filter_fail(path, name, missing, err);
     if (status)
         return deer_fail(err, "%s: dataset %s cannot be read: damaged, or no memory", path, name);
     return DEER_OK;

@@ -10,19 +10,26 @@
 
 #include "runtime/deer.h"
 
-#define HDF5_IO_RANK 4
+#define HDF5_IO_RANK 8
+#define HDF5_IO_SHAPE 160 /* of a shape in words */
 
 /* Shape and element class of a dataset. */
 typedef struct {
     int rank;
     hsize_t size[HDF5_IO_RANK];
     H5T_class_t type;
-    size_t bytes;    /* of one element */
-    uint64_t stored; /* bytes of the file that hold it, compressed as they are */
+    size_t bytes;         /* of one element */
+    bool is_signed;       /* of integers */
+    bool big_endian;      /* of numbers */
+    uint64_t stored;      /* bytes of the file that hold it, compressed as they are */
+    H5Z_filter_t missing; /* a filter that it needs and HDF5 lacks, 0: none */
 } hdf5_shape;
 
-/* Turns off HDF5's own error printing and its exit handler (which crashes after a full disk). Call
- * it before any other HDF5 function of the process; harmless to repeat. */
+/* "u1 [60,84,84,3]": type and shape for messages, as numpy writes them. Returns text. */
+const char *hdf5_shape_text(const hdf5_shape *shape, char text[HDF5_IO_SHAPE]);
+
+/* Turns off HDF5's own error printing and its exit handler (which crashes after a full disk), and
+ * registers LZF. Call it before any other HDF5 function of the process; harmless to repeat. */
 void hdf5_quiet(void);
 
 /* Opens a file for reading; it must be a regular one, so that no pipe or device is waited for.

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "datasets/demos/hdf5_io.h"
+#include "datasets/demos/hdf5_why.h"
 #include "runtime/base/file.h"
 
 enum { DEPTH = 8, NAME = 1024 }; /* of virtual datasets made of such; of names in them */
@@ -24,16 +25,17 @@ void hdf5_follow_links(void)
 
 hid_t hdf5_open(const char *path, deer_error *err)
 {
+    struct stat info;
     int fd;
     hid_t file;
 
     hdf5_quiet();
-    if (file_open(path, &fd, NULL, err))
+    if (file_open(path, &fd, &info, err))
         return H5I_INVALID_HID;
-    close(fd);
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (file < 0)
-        deer_fail(err, "%s is not a readable HDF5 file; is it complete?", path);
+        hdf5_why(path, fd, (uint64_t)info.st_size, err);
+    close(fd);
     return file;
 }
 

@@ -2,6 +2,8 @@
 /* calvin.c - reading CALVIN's frames and annotations. */
 #include "datasets/sources/calvin.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,52 +18,91 @@
 #include "runtime/base/jobs.h"
 #include "runtime/import/pickle.h"
 
-enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096 };
+enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096, PATH = 9000 };
 
 static const size_t MAX_VIDEO = (size_t)1 << 33; /* bytes of a run's pixels */
 
 typedef struct {
-    char instruction[256], task[64];
+    char instruction[DEMO_INSTRUCTION], task[DEMO_TASK];
     long first, last; /* frames, both included */
 } run;
 
 struct calvin {
     char *folder;
+    char prefix[64]; /* of a frame's file, before the digits */
+    int digits;
     run *run;
     int count;
 };
 
 /* ---------------------------------------------------------------- annotations -------------- */
 
-static void copy_text(const pickle_value *v, char *to, size_t room)
+/* False when it does not fit; what is no text is empty. */
+static bool copy_text(const pickle_value *v, char *to, size_t room)
 {
     size_t n = v->kind == PICKLE_TEXT ? v->as.text.size : 0;
 
-    n = n < room ? n : room - 1;
+    if (n >= room)
+        return false;
     memcpy(to, n ? v->as.text.at : "", n);
     to[n] = 0;
+    return true;
+}
+
+static bool is_range(const run *r)
+{
+    return r->first >= 0 && r->last >= r->first && r->last < 10000000 &&
+           r->last - r->first < MAX_RUN;
+}
+
+/* Two numbers `stride` apart; frames below ten million are exact as floats. */
+static bool read_pair(number_type type, const void *from, int64_t stride, run *r)
+{
+    float pair[2];
+
+    number_to_float(type, from, (ptrdiff_t)stride, 2, pair);
+    if (!(pair[0] >= 0 && pair[1] >= 0 && pair[0] < 1e7f && pair[1] < 1e7f))
+        return false;
+    r->first = (long)pair[0];
+    r->last = (long)pair[1];
+    return is_range(r);
 }
 
 /* (first, last) as a tuple, a list or an array of two. */
 static bool read_range(const pickle_value *v, run *r)
 {
-    float pair[2];
-
     if ((v->kind == PICKLE_TUPLE || v->kind == PICKLE_LIST) && v->as.many.count == 2 &&
         v->as.many.item[0]->kind == PICKLE_INT && v->as.many.item[1]->kind == PICKLE_INT) {
         r->first = v->as.many.item[0]->as.integer;
         r->last = v->as.many.item[1]->as.integer;
     } else if (v->kind == PICKLE_ARRAY && v->as.tensor.from && pickle_elements(v) == 2) {
-        number_to_float(v->as.tensor.type, v->as.tensor.from->as.text.at, 1, 2, pair);
-        if (!(pair[0] >= 0 && pair[1] >= 0 && pair[0] < 1e7f && pair[1] < 1e7f))
-            return false;
-        r->first = (long)pair[0];
-        r->last = (long)pair[1];
+        return read_pair(v->as.tensor.type, v->as.tensor.from->as.text.at, 1, r);
     } else {
         return false;
     }
-    return r->first >= 0 && r->last >= r->first && r->last < 10000000 &&
-           r->last - r->first < MAX_RUN;
+    return is_range(r);
+}
+
+/* A list of ranges, or an array [N,2] of them. */
+static size_t count_ranges(const pickle_value *ranges)
+{
+    if (ranges->kind == PICKLE_LIST)
+        return ranges->as.many.count;
+    return ranges->kind == PICKLE_ARRAY && ranges->as.tensor.from && ranges->as.tensor.rank == 2 &&
+                   ranges->as.tensor.shape[1] == 2
+               ? (size_t)ranges->as.tensor.shape[0]
+               : 0;
+}
+
+static bool range_at(const pickle_value *ranges, size_t i, run *r)
+{
+    size_t size;
+
+    if (ranges->kind == PICKLE_LIST)
+        return read_range(ranges->as.many.item[i], r);
+    size = number_size(ranges->as.tensor.type) * (size_t)ranges->as.tensor.stride[0];
+    return read_pair(ranges->as.tensor.type, ranges->as.tensor.from->as.text.at + size * i,
+                     ranges->as.tensor.stride[1], r);
 }
 
 static deer_status fill_runs(const char *path, const pickle_value *root, calvin *d, deer_error *err)
@@ -71,9 +112,8 @@ static deer_status fill_runs(const char *path, const pickle_value *root, calvin 
     const pickle_value *ranges = pickle_get(info, "indx");
     size_t n;
 
-    if (!text || !ranges || text->kind != PICKLE_LIST || ranges->kind != PICKLE_LIST ||
-        text->as.many.count != ranges->as.many.count || !text->as.many.count ||
-        text->as.many.count > 10000000)
+    if (!text || !ranges || text->kind != PICKLE_LIST || !text->as.many.count ||
+        text->as.many.count > 10000000 || count_ranges(ranges) != text->as.many.count)
         return deer_fail(err, "%s lacks language.ann and info.indx of equal lengths", path);
     n = text->as.many.count;
     d->run = calloc(n, sizeof *d->run);
@@ -82,10 +122,12 @@ static deer_status fill_runs(const char *path, const pickle_value *root, calvin 
     for (size_t i = 0; i < n; i++) {
         run *r = &d->run[d->count++];
 
-        copy_text(text->as.many.item[i], r->instruction, sizeof r->instruction);
+        if (!copy_text(text->as.many.item[i], r->instruction, sizeof r->instruction))
+            return deer_fail(err, "%s: annotation %zu has %zu bytes; at most %zu are read", path, i,
+                             text->as.many.item[i]->as.text.size, sizeof r->instruction - 1);
         if (task && task->kind == PICKLE_LIST && task->as.many.count == n)
             copy_text(task->as.many.item[i], r->task, sizeof r->task);
-        if (!*r->instruction || !read_range(ranges->as.many.item[i], r))
+        if (!*r->instruction || !range_at(ranges, i, r))
             return deer_fail(err,
                              "%s: annotation %zu has no text, or no range of at most %d frames",
                              path, i, MAX_RUN);
@@ -120,39 +162,117 @@ static deer_status read_annotations(const char *path, calvin *d, deer_error *err
     return status;
 }
 
-deer_status calvin_open(const char *folder, calvin **out, deer_error *err)
+/* ---------------------------------------------------------------- opening ------------------ */
+
+/* The folders of a split that hold annotations, for messages. */
+static void list_annotations(const char *folder, char text[256])
 {
-    static const char *const places[] = {"lang_annotations/auto_lang_ann.npy", "auto_lang_ann.npy"};
+    DIR *dir = opendir(folder);
+    struct dirent *e;
+    size_t used = 0;
+
+    *text = 0;
+    while (dir && (e = readdir(dir))) {
+        char path[PATH];
+        int n;
+
+        if (strncmp(e->d_name, "lang", 4) != 0 ||
+            snprintf(path, sizeof path, "%s/%s/auto_lang_ann.npy", folder, e->d_name) >= PATH ||
+            access(path, R_OK))
+            continue;
+        n = snprintf(text + used, 256 - used, "%s%s", used ? ", " : "", e->d_name);
+        used += n > 0 && (size_t)n < 256 - used ? (size_t)n : 0;
+    }
+    text[used] = 0;
+    if (dir)
+        closedir(dir);
+}
+
+static deer_status no_annotations(const char *folder, const char *annotations, deer_error *err)
+{
+    char there[256];
+
+    list_annotations(folder, there);
+    if (*there)
+        return deer_fail(err, "%s has no %s/auto_lang_ann.npy; say with --annotations which: %s",
+                         folder, annotations ? annotations : "lang_annotations", there);
+    return deer_fail(err,
+                     "%s has no lang_annotations/auto_lang_ann.npy; is it a split of CALVIN "
+                     "(.../training)?",
+                     folder);
+}
+
+static deer_status find_annotations(const char *folder, const char *annotations, char path[PATH],
+                                    deer_error *err)
+{
+    snprintf(path, PATH, "%s/%s/auto_lang_ann.npy", folder,
+             annotations ? annotations : "lang_annotations");
+    if (!access(path, F_OK))
+        return DEER_OK;
+    snprintf(path, PATH, "%s/auto_lang_ann.npy", folder);
+    return !annotations && !access(path, F_OK) ? DEER_OK : no_annotations(folder, annotations, err);
+}
+
+/* "episode_", 7 of episode_0358482.npz: where that is not what the frames are called, the folder is
+ * looked through for how else. */
+static void find_frame_names(calvin *d)
+{
+    char path[PATH];
+    DIR *dir;
+    struct dirent *e;
+
+    strcpy(d->prefix, "episode_");
+    d->digits = 7;
+    snprintf(path, sizeof path, "%s/episode_%07ld.npz", d->folder, d->run[0].first);
+    dir = access(path, F_OK) ? opendir(d->folder) : NULL;
+    while (dir && (e = readdir(dir))) {
+        size_t length = strlen(e->d_name), digits = 0;
+
+        if (length < 5 || strcmp(e->d_name + length - 4, ".npz") != 0)
+            continue;
+        length -= 4;
+        while (digits < length && isdigit((unsigned char)e->d_name[length - 1 - digits]))
+            digits++;
+        if (!digits || digits > 12 || length - digits >= sizeof d->prefix)
+            continue;
+        memcpy(d->prefix, e->d_name, length - digits);
+        d->prefix[length - digits] = 0;
+        d->digits = (int)digits;
+        break;
+    }
+    if (dir)
+        closedir(dir);
+}
+
+deer_status calvin_open_annotated(const char *folder, const char *annotations, calvin **out,
+                                  deer_error *err)
+{
     calvin *d = calloc(1, sizeof *d);
-    char path[4352];
-    deer_status status = DEER_FAILED;
+    char path[PATH];
+    deer_status status;
 
     *out = NULL;
     if (d)
         d->folder = strdup(folder);
-    if (!d || !d->folder || strlen(folder) > 4096) {
+    if (!d || !d->folder || strlen(folder) + (annotations ? strlen(annotations) : 0) > 4096) {
         calvin_close(d);
         return deer_fail(err, "out of memory opening %s", folder);
     }
-    for (int i = 0; i < 2; i++) {
-        bool there;
-
-        snprintf(path, sizeof path, "%s/%s", folder, places[i]);
-        there = !access(path, F_OK);
-        if (!there && i == 0)
-            continue;
-        status = there ? read_annotations(path, d, err)
-                       : deer_fail(err,
-                                   "%s has no lang_annotations/auto_lang_ann.npy; is it a split of "
-                                   "CALVIN (.../training)?",
-                                   folder);
-        break;
-    }
+    status = find_annotations(folder, annotations, path, err);
+    if (!status)
+        status = read_annotations(path, d, err);
+    if (!status)
+        find_frame_names(d);
     if (status)
         calvin_close(d);
     else
         *out = d;
     return status;
+}
+
+deer_status calvin_open(const char *folder, calvin **out, deer_error *err)
+{
+    return calvin_open_annotated(folder, NULL, out, err);
 }
 
 void calvin_close(calvin *d)
@@ -237,14 +357,14 @@ static deer_status read_action(const char *path, const zip *archive, float *acti
 static deer_status read_frame(const calvin *d, const run *r, int t, demo_episode *e, bool first,
                               deer_error *err)
 {
-    char path[4352], *bytes;
+    char path[PATH], *bytes;
     uint8_t *fixed = NULL, *wrist = NULL;
     int h[2] = {0, 0}, w[2] = {0, 0};
     size_t size;
     zip archive;
     deer_status status;
 
-    snprintf(path, sizeof path, "%s/episode_%07ld.npz", d->folder, r->first + t);
+    snprintf(path, sizeof path, "%s/%s%0*ld.npz", d->folder, d->prefix, d->digits, r->first + t);
     if (file_read(path, MAX_FRAME, &bytes, &size, err))
         return DEER_FAILED;
     status = zip_open(path, (const uint8_t *)bytes, size, false, &archive, err);

@@ -21,6 +21,11 @@ typedef struct calvin calvin;
 
 /* Reads the annotations; the frames only when asked for. */
 deer_status calvin_open(const char *folder, calvin **d, deer_error *err);
+
+/* The same of the annotations in another folder of the split ("lang_clip_resnet50"); NULL: the
+ * usual ones. */
+deer_status calvin_open_annotated(const char *folder, const char *annotations, calvin **d,
+                                  deer_error *err);
 void calvin_close(calvin *d);
 
 int calvin_count(const calvin *d);

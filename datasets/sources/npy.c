@@ -7,6 +7,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "runtime/base/file_kind.h"
+
 enum { MAX_HEADER = 4096 };
 
 /* ---------------------------------------------------------------- header ------------------- */
@@ -32,7 +34,8 @@ static bool parse_type(const char *text, npy *array)
         number_type type;
     } types[] = {{"<f4", NUMBER_F32}, {"<f8", NUMBER_F64}, {"<f2", NUMBER_F16},
                  {"<i8", NUMBER_I64}, {"<i4", NUMBER_I32}, {"<i2", NUMBER_I16},
-                 {"|i1", NUMBER_I8},  {"|u1", NUMBER_U8},  {"|b1", NUMBER_BOOL}};
+                 {"|i1", NUMBER_I8},  {"|u1", NUMBER_U8},  {"|b1", NUMBER_BOOL},
+                 {"<u2", NUMBER_U16}, {"<u4", NUMBER_U32}, {"<u8", NUMBER_U64}};
 
     array->object = !strncmp(text, "'|O'", 4) || !strncmp(text, "'O'", 3);
     if (array->object)
@@ -71,11 +74,13 @@ deer_status npy_parse(const char *where, const uint8_t *data, size_t size, npy *
 {
     char header[MAX_HEADER + 1];
     const char *type, *shape, *order;
+    char is[FILE_KIND];
     size_t length, start;
 
     *array = (npy){.rank = 0};
     if (size < 12 || memcmp(data, "\x93NUMPY", 6) != 0 || data[6] < 1 || data[6] > 3)
-        return deer_fail(err, "%s is no .npy array", where);
+        return deer_fail(err, "%s is no .npy array: it %s", where,
+                         file_kind_of(data, size < 512 ? size : 512, size, is));
     start = data[6] == 1 ? 10 : 12;
     length = (size_t)data[8] | (size_t)data[9] << 8;
     if (start == 12)

@@ -4,13 +4,17 @@
 #define REPORTS_QUESTION_H
 
 #include "budgets/cost/cost.h"
+#include "datasets/demos/demos.h"
 #include "reports/answer/sweep.h"
+#include "runtime/base/file_list.h"
 
 enum { QUESTION_RATES = 8, QUESTION_DTYPES = 3, QUESTION_NAMES = 64 };
 
 /* Numbers that were not given are NaN, texts NULL. */
 typedef struct {
-    const char *cache, *model, *model_shape, *demos;
+    const char *cache, *model, *model_shape;
+    file_list demos;
+    demos_options reading;        /* of demos */
     const char *out, *json, *csv; /* files to write, all different; "-": standard output */
     const char *scope;            /* "total" or "llm": what the budget axis counts */
     bool scope_llm;

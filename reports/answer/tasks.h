@@ -46,7 +46,7 @@ typedef struct {
     int episode, step, steps; /* step counts from 0 within the episode */
     int exit;
     double loss_first; /* action loss if it left at the first exit */
-    char name[64], task[64], instruction[256];
+    char name[64], task[DEMO_TASK], instruction[DEMO_INSTRUCTION];
 } task_moment;
 
 /* The moments that go deepest, of those the ones with most to lose, one of an episode; at most

@@ -20,13 +20,13 @@ static deer_status open_demos(const report *r, demos **d, deer_error *err)
 {
     char fingerprint[DEER_FINGERPRINT];
 
-    if (demos_open(r->q->demos, d, err))
+    if (demos_open_files(r->q->demos.name, r->q->demos.count, &r->q->reading, d, err))
         return DEER_FAILED;
     if (!demos_fingerprint(*d, fingerprint, err)) {
         if (!strcmp(fingerprint, r->c->about.demos))
             return DEER_OK;
         deer_fail(err, "%s (%.8s) are not the demonstrations that the cache %s is of (%.8s)",
-                  r->q->demos, fingerprint, r->q->cache, r->c->about.demos);
+                  r->q->demos.name[0], fingerprint, r->q->cache, r->c->about.demos);
     }
     demos_close(*d);
     *d = NULL;
@@ -56,7 +56,7 @@ static deer_status picture(FILE *out, demos *d, const task_moment *m, deer_error
 static deer_status moments(FILE *out, const report *r, deer_error *err)
 {
     demos *d = NULL;
-    deer_status status = r->q->demos ? open_demos(r, &d, err) : DEER_OK;
+    deer_status status = r->q->demos.count ? open_demos(r, &d, err) : DEER_OK;
 
     fputs("<ul class=moments>", out);
     for (int i = 0; i < r->moments && !status; i++) {

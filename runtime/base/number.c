@@ -9,7 +9,7 @@
 
 size_t number_size(number_type type)
 {
-    static const unsigned char size[] = {4, 8, 2, 2, 8, 4, 2, 1, 1, 1};
+    static const unsigned char size[] = {4, 8, 2, 2, 8, 4, 2, 1, 1, 1, 2, 4, 8};
 
     return size[type];
 }
@@ -25,6 +25,7 @@ static float one(number_type type, const unsigned char *p)
         int16_t i16;
         int8_t i8;
         uint32_t u32;
+        uint64_t u64;
     } u;
 
     u.i64 = 0;
@@ -47,6 +48,12 @@ static float one(number_type type, const unsigned char *p)
         return (float)u.i16;
     case NUMBER_I8:
         return (float)u.i8;
+    case NUMBER_U16:
+        return (float)u.u16;
+    case NUMBER_U32:
+        return (float)u.u32;
+    case NUMBER_U64:
+        return (float)u.u64;
     default:
         return (float)*p;
     }

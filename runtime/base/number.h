@@ -16,6 +16,9 @@ typedef enum {
     NUMBER_I8,
     NUMBER_U8,
     NUMBER_BOOL,
+    NUMBER_U16,
+    NUMBER_U32,
+    NUMBER_U64,
 } number_type;
 
 size_t number_size(number_type type);

@@ -21,8 +21,9 @@
 #include "runtime/deer_replay.h"
 
 typedef struct {
-    const char *model, *thresholds, *demos, *name, *instruction;
-    demos_cameras cameras;
+    const char *model, *thresholds, *name;
+    file_list demos;
+    demos_options reading;
     long exit, threads;
     double budget;
     bool all, steps, profile, pin, json;
@@ -110,8 +111,6 @@ static deer_status play_episode(const request *r, policy *p, demos *d, int i, co
 
     if (demos_read(d, i, &e, err))
         return DEER_FAILED;
-    if (r->instruction)
-        snprintf(e.instruction, sizeof e.instruction, "%s", r->instruction);
     memcpy(out->name, e.name, sizeof out->name);
     memcpy(out->instruction, e.instruction, sizeof out->instruction);
     out->steps = e.steps;
@@ -119,8 +118,8 @@ static deer_status play_episode(const request *r, policy *p, demos *d, int i, co
     if (!out->step)
         status = deer_fail(err, "out of memory playing %s", e.name);
     else if (!*e.instruction)
-        status = deer_fail(err, "%s: %s has no instruction; give one by --instruction", r->demos,
-                           e.name);
+        status = deer_fail(err, "%s: %s has no instruction; give one by --instruction",
+                           r->demos.name[0], e.name);
     else if (!(status = deer_session_set_instruction(p->session, e.instruction, err)))
         status = play_steps(p, &e, watch, out, err);
     if (!status && watch->drift)
@@ -223,8 +222,8 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
     deer_status status;
 
     if (first < 0)
-        return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos, r->name,
-                         demos_name(d, 0));
+        return deer_fail(err, "%s has no demonstration %s; the first is %s", r->demos.name[0],
+                         r->name, demos_name(d, 0));
     status = r->profile ? play_profiled(r, p, d, first, count, &result, err)
                         : play_all(r, p, d, first, count, NULL, &result, err);
     if (!status)
@@ -242,7 +241,7 @@ static deer_status run(const request *r, deer_error *err)
     demos *d;
     deer_status status;
 
-    if (demos_open_cameras(r->demos, &r->cameras, &d, err))
+    if (demos_open_files(r->demos.name, r->demos.count, &r->reading, &d, err))
         return DEER_FAILED;
     status =
         policy_open(r->model, r->thresholds,
@@ -258,21 +257,22 @@ static deer_status run(const request *r, deer_error *err)
 int run_episode_main(int argc, char **argv)
 {
     request r = {.exit = TOOL_NOT_GIVEN, .threads = TOOL_NOT_GIVEN, .budget = NAN};
-    bool follow = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
-        {"demos", TOOL_STRING, &r.demos, "FILE", "demonstrations to play (required)"},
-        {"static-camera", TOOL_STRING, &r.cameras.static_camera, "NAME",
+        {"demos", TOOL_FILES, &r.demos, "FILE..", "demonstrations to play (required)"},
+        {"static-camera", TOOL_STRING, &r.reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
-        {"gripper-camera", TOOL_STRING, &r.cameras.gripper_camera, "NAME", "the same on the wrist"},
-        {"follow-links", TOOL_FLAG, &follow, NULL, "read HDF5 links to files in the same folder"},
+        {"gripper-camera", TOOL_STRING, &r.reading.gripper_camera, "NAME", "the same on the wrist"},
         {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
         {"exit", TOOL_INT, &r.exit, "K", "or: always this exit, from 0 (default the deepest)"},
         {"budget", TOOL_DOUBLE, &r.budget, "X", "turn the thresholds' dial to X GFLOPs a step"},
         {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
         {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
-        {"instruction", TOOL_STRING, &r.instruction, "TEXT", "instead of the recorded one"},
+        {"instruction", TOOL_STRING, &r.reading.instruction, "TEXT", "instead of the recorded one"},
+        {"mask", TOOL_STRING, &r.reading.mask, "KEY", "only what mask/KEY of the file lists"},
+        {"follow-links", TOOL_FLAG, &r.reading.follow_links, NULL,
+         "read links and virtual datasets into files of the same folder"},
         {"threads", TOOL_INT, &r.threads, "N",
          "for matrix products, 1 to 1024 (default one per core)"},
         {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},
@@ -282,7 +282,7 @@ int run_episode_main(int argc, char **argv)
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-run episode", "plays recorded observations through a policy",
-        "--model FILE --demos FILE [options]", options,
+        "--model FILE --demos FILE.. [options]", options,
         "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5\n"
         "deer-run episode --model policy.safetensors --exit 2 --demos demos.h5 --all --json\n"
         "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5 --all "
@@ -293,9 +293,7 @@ int run_episode_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (follow)
-        hdf5_follow_links();
-    if (!r.model || !r.demos)
+    if (!r.model || !r.demos.count)
         return tool_usage(&self, "--model and --demos are required");
     if (r.thresholds && r.exit != TOOL_NOT_GIVEN)
         return tool_usage(&self, "--thresholds and --exit exclude each other");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "budgets/measure/stage_log.h"
+#include "datasets/demos/demo_sizes.h"
 #include "runtime/deer_drift.h"
 
 /* One step. Costs in GFLOPs, a multiply-add counted as one. */
@@ -19,7 +20,7 @@ typedef struct {
 } played_step;
 
 typedef struct {
-    char name[64], instruction[256];
+    char name[64], instruction[DEMO_INSTRUCTION];
     int tokens, steps;
     played_step *step;
 } played_episode;

@@ -98,6 +98,14 @@ static bool store_bytes(double *bytes, const char *text)
     return end != text && value > 0 && isfinite(value) && (!*end || (unit && !end[1]));
 }
 
+static bool add_file(file_list *files, const char *name)
+{
+    if (files->count == FILE_LIST_MOST)
+        return false;
+    files->name[files->count++] = name;
+    return true;
+}
+
 /* Stores a value; false when the text is not one of the option's type. */
 static bool store(const tool_option *o, const char *text)
 {
@@ -126,6 +134,8 @@ static bool store(const tool_option *o, const char *text)
         return end != text && !*end && isfinite(number);
     case TOOL_BYTES:
         return store_bytes(o->value, text);
+    case TOOL_FILES:
+        return *text && add_file(o->value, text);
     case TOOL_RENAMED: /* stored under its new name */
         break;
     }
@@ -177,12 +187,27 @@ static const char *option_value(const command_line *line, const tool_option *o, 
     return next;
 }
 
+/* The words behind a TOOL_FILES option and its first value, up to the next option; returns how many
+ * it took, -1 on an error already printed. */
+static int store_more(const command_line *line, const tool_option *o, int from)
+{
+    int i = from;
+
+    for (; i < line->argc && strncmp(line->argv[i], "--", 2) != 0; i++)
+        if (!store(o, line->argv[i])) {
+            tool_usage(line->command, "'%s' is no value for --%s %s", line->argv[i], o->name,
+                       o->argument);
+            return -1;
+        }
+    return i - from;
+}
+
 /* Whether the option may stand here once more; otherwise prints why not. */
 static bool is_first(command_line *line, const tool_option *o)
 {
     bool *given = &line->given[o - line->command->options];
 
-    if (*given && o->type != TOOL_FLAG) {
+    if (*given && o->type != TOOL_FLAG && o->type != TOOL_FILES) {
         tool_usage(line->command, "--%s is given twice", o->name);
         return false;
     }
@@ -209,6 +234,11 @@ static int parse_option(command_line *line, int i)
     if (!store(o, value)) {
         tool_usage(line->command, "'%s' is no value for --%s %s", value, o->name, o->argument);
         return 0;
+    }
+    if (o->type == TOOL_FILES) {
+        int more = store_more(line, o, i + taken);
+
+        taken = more < 0 ? 0 : taken + more;
     }
     return taken;
 }
@@ -255,7 +285,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
     if (n_rest)
         *n_rest = count;
     *status = TOOL_DONE;
-    return tool_files_wrong(command, rest, count, status);
+    return file_list_wrong(command, rest, count, status);
 }
 
 int tool_exit_status(deer_status status)

@@ -23,6 +23,7 @@
 
 #include <limits.h>
 
+#include "runtime/base/file_list.h"
 #include "runtime/deer.h"
 
 typedef enum {
@@ -31,6 +32,7 @@ typedef enum {
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
+    TOOL_FILES,  /* file_list *: every word up to the next option, appended; may be repeated */
     TOOL_FILE,   /* const char **: a file to write, which must have a name */
     TOOL_TEXT,   /* const char **: a text to write into a file, or "-" for standard output */
     TOOL_OUTPUT, /* const char **: a file to write, or "-" for standard output where none follows */
@@ -84,8 +86,7 @@ bool tool_parse(const tool_command *command, int argc, char **argv, const char *
 
 /* Whether an output cannot be written, or would overwrite an input or another output; then prints
  * so. tool_parse calls it. */
-bool tool_files_wrong(const tool_command *command, const char *const *rest, int n_rest,
-                      int *status);
+bool file_list_wrong(const tool_command *command, const char *const *rest, int n_rest, int *status);
 
 /* Prints "name: message" on stderr and returns the exit status. */
 int tool_fail(const tool_command *command, deer_status status, const deer_error *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tool_files.c - outputs that cannot be, found out before the work instead of after it. */
+/* file_list.c - outputs that cannot be, found out before the work instead of after it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -64,7 +64,7 @@ static bool cannot_be_printed(const tool_option *o)
     return path && (!strcmp(path, "-") || file_is_stdout(path));
 }
 
-bool tool_files_wrong(const tool_command *command, const char *const *rest, int n_rest, int *status)
+bool file_list_wrong(const tool_command *command, const char *const *rest, int n_rest, int *status)
 {
     deer_error err;
 

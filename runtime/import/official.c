@@ -274,13 +274,45 @@ static const char *after(const char *text, const char *start)
     return strncmp(text, start, n) ? NULL : text + n;
 }
 
+/* Without the names that wrappers put between the parts of a name: torch.compile, data parallel,
+ * FSDP, activation checkpointing, Lightning. False when the rest does not fit. */
+static bool without_wrappers(const char *given, char *name, size_t room)
+{
+    static const char *const wrappers[] = {"module",
+                                           "model",
+                                           "_orig_mod",
+                                           "_fsdp_wrapped_module",
+                                           "_checkpoint_wrapped_module",
+                                           "_forward_module"};
+    size_t used = 0;
+
+    while (*given) {
+        size_t n = strcspn(given, "."), dot = given[n] == '.';
+        bool wrapper = false;
+
+        for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && dot; i++)
+            wrapper = wrapper || (strlen(wrappers[i]) == n && !strncmp(given, wrappers[i], n));
+        if (!wrapper && used + n + dot >= room)
+            return false;
+        if (!wrapper) {
+            memcpy(name + used, given, n + dot);
+            used += n + dot;
+        }
+        given += n + dot;
+    }
+    name[used] = 0;
+    return true;
+}
+
 /* The checkpoint's name for a tensor of a source; false when the runtime has no use for it. */
 static bool official_name(int source, const char *given, char *name, size_t room)
 {
+    char plain[600];
     const char *rest, *dot;
 
-    while ((rest = after(given, "module.")))
-        given = rest;
+    if (!without_wrappers(given, plain, sizeof plain))
+        return false;
+    given = plain;
     if (source == VISION) {
         rest = after(given, "vision_encoder.");
         rest = rest ? rest : given;
@@ -529,6 +561,26 @@ static deer_status check_left_over(const collection *c, const deer_config *confi
     return DEER_OK;
 }
 
+/* Where a tensor that is missing is there, but of a kind that is not read, says which. */
+static void name_foreign(const collection *c, deer_error *err)
+{
+    char name[640], what[200], missing[700];
+
+    for (int s = 0; s < SOURCES; s++)
+        for (size_t i = 0; c->given[s] && i < c->file[s].foreigns; i++) {
+            const weights_foreign *f = &c->file[s].foreign[i];
+
+            if (!official_name(s, f->name, name, sizeof name))
+                continue;
+            snprintf(missing, sizeof missing, "%s is missing", name);
+            if (!strstr(err->message, missing))
+                continue;
+            deer_fail(err, "%s: tensor %.200s comes from %s, which is not read", c->file[s].path,
+                      name, pickle_opaque_name(f->is, what, sizeof what));
+            return;
+        }
+}
+
 /* Finds every tensor, then writes. */
 static deer_status convert(const collection *c, const deer_config *config,
                            const official_sources *from, const model_output *to, deer_error *err)
@@ -540,8 +592,8 @@ static deer_status convert(const collection *c, const deer_config *config,
 
     if (!status && !from->allow_left_over)
         status = check_left_over(c, config, &found, err);
-    if (!status)
-        status = match_verdict(&found, err);
+    if (!status && (status = match_verdict(&found, err)))
+        name_foreign(c, err);
     if (!status && from->tokenizer)
         status = official_tokenizer(from->tokenizer, config->vocab, &words, err);
     if (!status)

@@ -44,12 +44,18 @@ enum {
     NEWTRUE = 0x88,
     NEWFALSE = 0x89,
     LONG1 = 0x8a,
+    LONG4 = 0x8b,
     SHORT_BINUNICODE = 0x8c,
     BINUNICODE8 = 0x8d,
     BINBYTES8 = 0x8e,
+    EMPTY_SET = 0x8f,
+    ADDITEMS = 0x90,
+    FROZENSET = 0x91,
+    NEWOBJ_EX = 0x92,
     STACK_GLOBAL = 0x93,
     MEMOIZE = 0x94,
-    FRAME = 0x95
+    FRAME = 0x95,
+    BYTEARRAY8 = 0x96
 };
 
 /* ---------------------------------------------------------------- literals ----------------- */
@@ -88,17 +94,17 @@ static bool push_float(pickle_machine *m)
     return pickle_push(m, v);
 }
 
-static bool push_long(pickle_machine *m)
+/* An integer behind its size in `length_bytes` bytes; no weight needs more than 64 bits. */
+static bool push_long(pickle_machine *m, size_t length_bytes)
 {
     uint64_t size;
     const uint8_t *bytes;
 
-    if (!pickle_take_number(m, 1, &size))
+    if (!pickle_take_number(m, length_bytes, &size) || size > SIZE_MAX ||
+        !pickle_take(m, size, &bytes))
         return false;
     if (size > 8)
-        return pickle_fail(m, "%s has an integer of more than 64 bits", m->path);
-    if (!pickle_take(m, size, &bytes))
-        return false;
+        return pickle_push(m, pickle_opaque(m, "an integer of more than 64 bits"));
     return pickle_push_integer(m, PICKLE_INT, (int64_t)pickle_little_endian(bytes, size, true));
 }
 
@@ -118,6 +124,8 @@ static bool set_items(pickle_machine *m, pickle_value **items, size_t n, pickle_
 
     if (!v)
         return false;
+    if (v->kind == PICKLE_OPAQUE)
+        return true;
     if (v->kind != kind || (kind == PICKLE_DICT && n % 2))
         return pickle_broken(m);
     return pickle_append(m, v, items, n);
@@ -126,7 +134,7 @@ static bool set_items(pickle_machine *m, pickle_value **items, size_t n, pickle_
 /* What stands above the last mark becomes a value, or part of the one below the mark. */
 static bool collect(pickle_machine *m, int code)
 {
-    pickle_value **items;
+    pickle_value **items, *top;
     size_t n;
 
     if (!pickle_pop_mark(m, &items, &n))
@@ -142,6 +150,11 @@ static bool collect(pickle_machine *m, int code)
         return set_items(m, items, n, PICKLE_LIST);
     case SETITEMS:
         return set_items(m, items, n, PICKLE_DICT);
+    case ADDITEMS: /* sets alone, which are opaque */
+        top = pickle_top(m);
+        return top && (top->kind == PICKLE_OPAQUE || pickle_broken(m));
+    case FROZENSET:
+        return pickle_push(m, pickle_opaque(m, "a frozenset"));
     default: /* POP_MARK */
         return true;
     }
@@ -197,6 +210,8 @@ static bool operate(pickle_machine *m, int code)
     case DICT:
     case APPENDS:
     case SETITEMS:
+    case ADDITEMS:
+    case FROZENSET:
     case POP_MARK:
         return collect(m, code);
     case APPEND:
@@ -222,7 +237,9 @@ static bool operate(pickle_machine *m, int code)
     case REDUCE:
         return pickle_call(m);
     case NEWOBJ:
-        return pickle_new_object(m);
+        return pickle_new_object(m, false);
+    case NEWOBJ_EX:
+        return pickle_new_object(m, true);
     case BUILD:
         return pickle_build(m);
     case BINPERSID:
@@ -260,7 +277,9 @@ static bool execute(pickle_machine *m, int code)
     case BININT2:
         return pickle_take_number(m, 2, &n) && pickle_push_integer(m, PICKLE_INT, (int64_t)n);
     case LONG1:
-        return push_long(m);
+        return push_long(m, 1);
+    case LONG4:
+        return push_long(m, 4);
     case BINFLOAT:
         return push_float(m);
     case BINUNICODE:
@@ -274,7 +293,10 @@ static bool execute(pickle_machine *m, int code)
     case BINBYTES:
         return push_text(m, PICKLE_BYTES, 4);
     case BINBYTES8:
+    case BYTEARRAY8:
         return push_text(m, PICKLE_BYTES, 8);
+    case EMPTY_SET:
+        return pickle_push(m, pickle_opaque(m, "a set"));
     case EMPTY_LIST:
         return pickle_push(m, pickle_new(m, PICKLE_LIST));
     case EMPTY_DICT:
@@ -304,10 +326,11 @@ deer_status pickle_read(const char *path, const uint8_t *data, size_t size, pick
                         deer_error *err)
 {
     /* An item takes a byte at least; an object takes those of its dict once more. */
-    pickle_machine m = {
-        .path = path, .at = data, .end = data + size, .items_left = 2 * size, .err = err};
+    pickle_machine m = {.path = path, .at = data, .end = data + size, .err = err};
     bool done;
 
+    m.items_left = 2 * size;
+    m.bytes_left = 2 * size + 4096;
     *p = (pickle){NULL, NULL};
     if (size > PICKLE_LARGEST)
         return deer_fail(err, "%s has a pickle of %zu bytes; %u is the most", path, size,

@@ -6,14 +6,16 @@
  *   const pickle_value *state = pickle_get(p.root, "model_state_dict");
  *   pickle_free(&p);
  *
- * Nothing is ever executed: the names that a pickle may refer to are a fixed list (below), each
- * builds one of the values here, and every other name is refused, by name. Values are bytes of
- * the input or small records; time and memory are linear in the input's size.
+ * Nothing is ever executed: names that a pickle may refer to and that build something are a fixed
+ * list (below). Every other name, and whatever a pickle makes with it, is an opaque value: it is
+ * never called, holds nothing, and only says what it would have been; so a checkpoint with an
+ * optimizer's or argparse's objects beside its weights is read. Values are bytes of the input or
+ * small records; time and memory are linear in the input's size.
  *
  * Names: torch._utils._rebuild_tensor_v2, _rebuild_parameter, torch.<type>Storage, torch.Size,
- * collections.OrderedDict, classes of TorchScript programs (__torch__.*: an object of one is only
- * its attributes), torch.jit._pickle's type tags (dropped), numpy's dtype, ndarray,
- * multiarray.scalar and _reconstruct, and _codecs.encode (how protocol 2 writes bytes).
+ * collections.OrderedDict, defaultdict and Counter, classes of TorchScript programs (__torch__.*:
+ * an object of one is only its attributes), torch.jit._pickle's type tags (dropped), numpy's dtype,
+ * ndarray, multiarray.scalar and _reconstruct, and _codecs.encode (how protocol 2 writes bytes).
  */
 #ifndef RUNTIME_PICKLE_H
 #define RUNTIME_PICKLE_H
@@ -38,8 +40,9 @@ typedef enum {
     PICKLE_NAME,    /* one of the names above, not called */
     PICKLE_STORAGE, /* where a tensor's data lies */
     PICKLE_TENSOR,
-    PICKLE_DTYPE, /* numpy's */
-    PICKLE_ARRAY, /* numpy's: a tensor with its data in the pickle (one of objects is a list) */
+    PICKLE_DTYPE,  /* numpy's */
+    PICKLE_ARRAY,  /* numpy's: a tensor with its data in the pickle (one of objects is a list) */
+    PICKLE_OPAQUE, /* of another name: neither built nor called */
 } pickle_kind;
 
 typedef struct pickle_value pickle_value;
@@ -53,6 +56,10 @@ struct pickle_value {
             const char *at; /* not zero-terminated */
             size_t size;
         } text;
+        struct {
+            const char *module, *name; /* not zero-terminated; NULL module: name says all */
+            size_t module_size, name_size;
+        } opaque;
         struct {
             pickle_value **item; /* of a dict, an object: key, value, .. */
             size_t count, room;
@@ -88,6 +95,9 @@ const pickle_value *pickle_get(const pickle_value *v, const char *key);
 
 /* The integer of a dict's text key; `otherwise` when there is none. */
 int64_t pickle_integer(const pickle_value *v, const char *key, int64_t otherwise);
+
+/* What an opaque value would have been, "argparse.Namespace", printable. Returns text. */
+const char *pickle_opaque_name(const pickle_value *v, char *text, size_t room);
 
 /* Elements of a tensor or array. */
 int64_t pickle_elements(const pickle_value *tensor);

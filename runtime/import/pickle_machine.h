@@ -27,6 +27,7 @@ typedef struct {
     pickle_value **memo;    /* NULL: nothing remembered at that index */
     size_t memos, memoized; /* room; how often MEMOIZE put one */
     size_t items_left;      /* that lists, dicts and objects may still take in */
+    size_t bytes_left;      /* that texts made of others may still take */
     deer_error *err;
 } pickle_machine;
 
@@ -88,14 +89,18 @@ uint64_t pickle_little_endian(const uint8_t *bytes, size_t size, bool is_signed)
 
 /* ---------------------------------------------------------------- calls (pickle_calls.c) --- */
 
-/* Pushes the name `module`.`name` (texts), or refuses it. */
+/* Pushes the name `module`.`name` (texts): an opaque value, if it is none of the known ones. */
 bool pickle_push_name(pickle_machine *m, const pickle_value *module, const pickle_value *name);
 
 /* REDUCE: takes arguments and a name, pushes what calling the name builds. */
 bool pickle_call(pickle_machine *m);
 
-/* NEWOBJ: takes arguments and a class, pushes an object without attributes. */
-bool pickle_new_object(pickle_machine *m);
+/* An opaque value of a name that is no module's: "a set". */
+pickle_value *pickle_opaque(pickle_machine *m, const char *name);
+
+/* NEWOBJ: takes arguments and a class, pushes an object without attributes. With keywords
+ * (NEWOBJ_EX) it takes those, too. */
+bool pickle_new_object(pickle_machine *m, bool keywords);
 
 /* BUILD: takes a state and sets what the last value holds. */
 bool pickle_build(pickle_machine *m);

@@ -2,12 +2,14 @@
 /* weights.c - safetensors and PyTorch checkpoints behind one face. */
 #include "runtime/import/weights.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/file_kind.h"
 #include "runtime/base/json_file.h"
 
 enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_ATTRIBUTES = 1000000 };
@@ -107,29 +109,108 @@ static deer_status list_modules(weights *w, int part, const pickle_value *module
     return DEER_OK;
 }
 
+/* ---------------------------------------------------------------- state dict --------------- */
+
+/* The first keys of a dict, for messages. */
+static void list_keys(const pickle_value *dict, char text[200])
+{
+    size_t used = 0;
+
+    *text = 0;
+    for (size_t i = 0; i + 1 < dict->as.many.count && i < 16 && used < 140; i += 2) {
+        const pickle_value *key = dict->as.many.item[i];
+
+        if (key->kind != PICKLE_TEXT)
+            continue;
+        used += (size_t)snprintf(text + used, 200 - used, "%s", used ? ", " : "");
+        for (size_t c = 0; c < key->as.text.size && c < 48; c++)
+            text[used++] = isprint((unsigned char)key->as.text.at[c]) ? key->as.text.at[c] : '?';
+        text[used] = 0;
+    }
+}
+
+/* The dict that training code put the weights into: by the names it is known under, one in the
+ * other; the root where there is none. */
+static const pickle_value *find_state(const pickle_value *root)
+{
+    static const char *const names[] = {"model_state_dict", "state_dict",     "model",
+                                        "module",           "ema_state_dict", "ema"};
+    const pickle_value *state = root;
+
+    for (int depth = 0; depth < 4; depth++) {
+        const pickle_value *found = NULL;
+
+        for (size_t i = 0; i < sizeof names / sizeof *names && !found; i++) {
+            found = pickle_get(state, names[i]);
+            if (found && found->kind != PICKLE_DICT && found->kind != PICKLE_OPAQUE)
+                found = NULL;
+        }
+        if (!found)
+            break;
+        state = found;
+    }
+    return state;
+}
+
+static deer_status no_state(const weights *w, const char *path, const pickle_value *state,
+                            deer_error *err)
+{
+    char text[200];
+
+    if (state->kind == PICKLE_OPAQUE)
+        return deer_fail(err,
+                         "%s holds no state dict but %s, which is not run: torch.save the model's "
+                         "state_dict()",
+                         path, pickle_opaque_name(state, text, sizeof text));
+    if (state->kind != PICKLE_DICT)
+        return deer_fail(err, "%s holds no state dict", path);
+    if (w->foreigns)
+        return deer_fail(err, "%s holds no tensors that are read; %s comes from %s", path,
+                         w->foreign[0].name,
+                         pickle_opaque_name(w->foreign[0].is, text, sizeof text));
+    list_keys(state, text);
+    return deer_fail(err, "%s holds no state dict that is known; it begins with the keys %s", path,
+                     *text ? text : "(none)");
+}
+
+static deer_status add_foreign(weights *w, const pickle_value *key, const pickle_value *value,
+                               deer_error *err)
+{
+    weights_foreign *grown = realloc(w->foreign, (w->foreigns + 1) * sizeof *grown);
+
+    if (!grown)
+        return deer_fail(err, "out of memory reading %s", w->path);
+    w->foreign = grown;
+    grown[w->foreigns].name = strndup(key->as.text.at, key->as.text.size);
+    grown[w->foreigns].is = value;
+    return grown[w->foreigns++].name ? DEER_OK
+                                     : deer_fail(err, "out of memory reading %s", w->path);
+}
+
 static deer_status list_pth(weights *w, int part, deer_error *err)
 {
-    const pickle_value *root = w->pth[part].pickle.root, *state;
+    const char *path = w->pth[part].path;
+    const pickle_value *root = w->pth[part].pickle.root, *state = find_state(root);
     int left = MAX_ATTRIBUTES;
+    size_t before = w->count;
 
     if (root->kind == PICKLE_OBJECT)
         return list_modules(w, part, root, "", &left, err);
-    state = pickle_get(root, "model_state_dict");
-    state = state ? state : pickle_get(root, "state_dict");
-    state = state ? state : root;
     if (state->kind != PICKLE_DICT)
-        return deer_fail(err, "%s holds no state dict", w->pth[part].path);
+        return no_state(w, path, state, err);
     for (size_t i = 0; i + 1 < state->as.many.count; i += 2) {
         const pickle_value *key = state->as.many.item[i], *value = state->as.many.item[i + 1];
+        bool tensor = value->kind == PICKLE_TENSOR;
 
-        if (value->kind != PICKLE_TENSOR || key->kind != PICKLE_TEXT)
+        if ((!tensor && value->kind != PICKLE_OPAQUE) || key->kind != PICKLE_TEXT)
             continue;
         if (key->as.text.size > MAX_NAME || memchr(key->as.text.at, 0, key->as.text.size))
-            return deer_fail(err, "%s has a tensor without a proper name", w->pth[part].path);
-        if (add_named(w, part, strndup(key->as.text.at, key->as.text.size), value, err))
+            return deer_fail(err, "%s has a tensor without a proper name", path);
+        if (tensor ? add_named(w, part, strndup(key->as.text.at, key->as.text.size), value, err)
+                   : add_foreign(w, key, value, err))
             return DEER_FAILED;
     }
-    return DEER_OK;
+    return w->count > before ? DEER_OK : no_state(w, path, state, err);
 }
 
 /* ---------------------------------------------------------------- opening ------------------ */
@@ -141,27 +222,29 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
-static bool is_zip_or_old_torch(const char *path)
+/* Safetensors or PyTorch; anything else is named. */
+static deer_status check_kind(const char *path, bool *torch, deer_error *err)
 {
-    uint8_t start[4] = {0};
-    ssize_t n;
-    int fd;
+    char is[FILE_KIND];
 
-    if (file_open(path, &fd, NULL, NULL))
-        return false;
-    n = read(fd, start, sizeof start);
-    close(fd);
-    return n == 4 && (!memcmp(start, "PK\3\4", 4) || !memcmp(start, "\x80\x02\x8a\x0a", 4));
+    file_kind(path, is);
+    *torch = strstr(is, "zip archive") || strstr(is, "PyTorch");
+    if (*torch || strstr(is, "safetensors") || strstr(is, "begins with") ||
+        strstr(is, "cannot be opened") || strstr(is, "not a regular"))
+        return DEER_OK; /* what is wrong with the last is said by who reads it */
+    return deer_fail(err, "%s holds no weights: it %s", path, is);
 }
 
 /* One more file. The kind of the first is that of all. */
 static deer_status open_part(weights *w, const char *path, deer_error *err)
 {
-    bool torch = is_zip_or_old_torch(path);
+    bool torch;
     int part = w->parts;
     void *grown;
     deer_status status;
 
+    if (check_kind(path, &torch, err))
+        return DEER_FAILED;
     if (part && torch != w->torch)
         return deer_fail(err, "%s mixes safetensors and PyTorch files", w->path);
     w->torch = torch;
@@ -205,13 +288,62 @@ static deer_status open_shard(weights *w, const char *name, deer_error *err)
     return open_part(w, path, err);
 }
 
+static const char *part_name(const weights *w, int part)
+{
+    const char *path = w->torch ? w->pth[part].path : w->safetensors[part].path;
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+/* Of the tensors listed keeps the copies in the shards that the map names; each name in the map
+ * must be there. Takes the map apart. */
+static deer_status keep_mapped(weights *w, json_t *map, deer_error *err)
+{
+    size_t kept = 0;
+    const char *tensor;
+    json_t *shard;
+
+    for (size_t i = 0; i < w->count; i++) {
+        const char *named = json_string_value(json_object_get(map, w->tensor[i].name));
+
+        if (!named || strcmp(named, part_name(w, w->tensor[i].part)) != 0) {
+            free(w->names[i]);
+            continue;
+        }
+        json_object_del(map, w->tensor[i].name);
+        w->tensor[kept] = w->tensor[i];
+        w->names[kept++] = w->names[i];
+    }
+    w->count = kept;
+    for (size_t i = 0; i < w->foreigns; i++)
+        json_object_del(map, w->foreign[i].name);
+    json_object_foreach(map, tensor, shard) return deer_fail(
+        err, "%s names tensor %s in %s, which does not have it", w->path, tensor,
+        json_string_value(shard));
+    return DEER_OK;
+}
+
+static deer_status list_parts(weights *w, deer_error *err)
+{
+    deer_status status = DEER_OK;
+
+    for (int i = 0; i < w->parts && !status; i++)
+        status = w->torch ? list_pth(w, i, err) : list_safetensors(w, i, err);
+    return status;
+}
+
 static deer_status open_index(weights *w, deer_error *err)
 {
-    json_t *json = json_file_read(w->path, MAX_INDEX, err), *shard;
-    json_t *map = json_object_get(json, "weight_map");
+    char is[FILE_KIND];
+    json_t *json, *shard, *map;
     const char *tensor;
     deer_status status = DEER_OK;
 
+    if (strstr(file_kind(w->path, is), "LFS") || strstr(is, "web page"))
+        return deer_fail(err, "%s is no index of shards: it %s", w->path, is);
+    json = json_file_read(w->path, MAX_INDEX, err);
+    map = json_object_get(json, "weight_map");
     if (!json)
         return DEER_FAILED;
     if (!json_is_object(map))
@@ -226,6 +358,10 @@ static deer_status open_index(weights *w, deer_error *err)
         }
     if (!status && !w->parts)
         status = deer_fail(err, "%s names no shards", w->path);
+    if (!status)
+        status = list_parts(w, err);
+    if (!status)
+        status = keep_mapped(w, map, err);
     json_decref(json);
     return status;
 }
@@ -237,9 +373,10 @@ deer_status weights_open(const char *path, weights *w, deer_error *err)
     *w = (weights){.path = strdup(path)};
     if (!w->path)
         return deer_fail(err, "out of memory opening %s", path);
-    status = ends_with(path, ".index.json") ? open_index(w, err) : open_part(w, path, err);
-    for (int i = 0; i < w->parts && !status; i++)
-        status = w->torch ? list_pth(w, i, err) : list_safetensors(w, i, err);
+    if (ends_with(path, ".index.json"))
+        status = open_index(w, err);
+    else if (!(status = open_part(w, path, err)))
+        status = list_parts(w, err);
     if (status)
         weights_close(w);
     return status;
@@ -254,6 +391,9 @@ void weights_close(weights *w)
             safetensors_close(&w->safetensors[i]);
     for (size_t i = 0; i < w->count; i++)
         free(w->names[i]);
+    for (size_t i = 0; i < w->foreigns; i++)
+        free(w->foreign[i].name);
+    free(w->foreign);
     free(w->pth);
     free(w->safetensors);
     free(w->names);

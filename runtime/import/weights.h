@@ -7,10 +7,11 @@
  *       weights_read(&w, i, floats, &err);            // w.tensor[i].name, .shape
  *   weights_close(&w);
  *
- * Safetensors (one file, or shards by their *.index.json) and PyTorch's zip checkpoints (also
- * sharded): the state dict is the file's root, or what the root calls model_state_dict or
- * state_dict; of a TorchScript archive, the attributes that are tensors, named as in a state dict.
- * Values that are no tensors are left out.
+ * Safetensors (one file, or shards by their *.index.json: of each tensor the copy in the shard that
+ * the index names) and PyTorch's zip checkpoints (also sharded): the state dict is the file's root,
+ * or what the root calls model_state_dict, state_dict, model, module or ema, also one in the other;
+ * of a TorchScript archive, the attributes that are tensors, named as in a state dict. Values that
+ * are no tensors are left out.
  */
 #ifndef RUNTIME_WEIGHTS_H
 #define RUNTIME_WEIGHTS_H
@@ -26,6 +27,12 @@ typedef struct {
     const void *own; /* pickle_value or safetensor */
 } weights_tensor;
 
+/* What stands under a tensor's name and is none that is read. */
+typedef struct {
+    char *name;
+    const pickle_value *is; /* opaque */
+} weights_foreign;
+
 typedef struct {
     char *path;
     int parts;
@@ -35,6 +42,8 @@ typedef struct {
     char **names; /* [count], owned, of pth */
     weights_tensor *tensor;
     size_t count, room;
+    weights_foreign *foreign;
+    size_t foreigns;
 } weights;
 
 deer_status weights_open(const char *path, weights *w, deer_error *err);

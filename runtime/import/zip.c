@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/file_kind.h"
 
 enum {
     END_SIZE = 22,
@@ -48,6 +49,19 @@ typedef struct {
     uint64_t begin, length, entries; /* of the central directory */
 } directory;
 
+static deer_status no_archive(const directory *d, deer_error *err)
+{
+    char is[FILE_KIND];
+
+    if (d->size > 4 && u32(d->data) == LOCAL_MARK)
+        return deer_fail(err,
+                         "%s is cut off: the end of its zip archive is missing; copy or "
+                         "download it again",
+                         d->path);
+    return deer_fail(err, "%s is no zip archive: it %s", d->path,
+                     file_kind_of(d->data, d->size < 512 ? d->size : 512, d->size, is));
+}
+
 static deer_status find_directory(directory *d, deer_error *err)
 {
     size_t at = d->size >= END_SIZE ? d->size - END_SIZE : 0;
@@ -57,7 +71,7 @@ static deer_status find_directory(directory *d, deer_error *err)
     while (d->size >= END_SIZE && at > lowest && u32(d->data + at) != END_MARK)
         at--;
     if (d->size < END_SIZE || u32(d->data + at) != END_MARK)
-        return deer_fail(err, "%s is no zip archive, or its end is missing", d->path);
+        return no_archive(d, err);
     end = d->data + at;
     if (u16(end + 4) || u16(end + 6))
         return deer_fail(err, "%s is one volume of several", d->path);

@@ -224,6 +224,47 @@ static bool is_type(const json_t *part, const char *type)
     return is && !strcmp(is, type);
 }
 
+/* None, NFC, or a sequence of no others. */
+static deer_status read_normalizer(const char *where, const json_t *normalizer, bpe *t,
+                                   deer_error *err)
+{
+    const json_t *parts = json_object_get(normalizer, "normalizers"), *part;
+    const char *type = json_string_value(json_object_get(normalizer, "type"));
+    size_t i;
+
+    if (!normalizer || json_is_null(normalizer))
+        return DEER_OK;
+    if (!is_type(normalizer, "Sequence")) {
+        t->nfc = is_type(normalizer, "NFC");
+        return t->nfc ? DEER_OK
+                      : deer_fail(err, "%s: the tokenizer's normalizer %s is not supported; NFC is",
+                                  where, type ? type : "(without a type)");
+    }
+    json_array_foreach(parts, i, part)
+    {
+        const char *inner = json_string_value(json_object_get(part, "type"));
+
+        if (!is_type(part, "NFC"))
+            return deer_fail(err,
+                             "%s: the tokenizer's normalizer %s, in a sequence, is not supported; "
+                             "NFC is",
+                             where, inner ? inner : "(without a type)");
+        t->nfc = true;
+    }
+    return DEER_OK;
+}
+
+/* ByteLevel as GPT-2 has it, alone or in a sequence of one. */
+static bool is_plain_byte_level(const json_t *before)
+{
+    if (is_type(before, "Sequence") &&
+        json_array_size(json_object_get(before, "pretokenizers")) == 1)
+        before = json_array_get(json_object_get(before, "pretokenizers"), 0);
+    return is_type(before, "ByteLevel") &&
+           !json_is_true(json_object_get(before, "add_prefix_space")) &&
+           !json_is_false(json_object_get(before, "use_regex"));
+}
+
 static deer_status check_kind(const char *where, const json_t *json, bpe *t, deer_error *err)
 {
     const json_t *model = json_object_get(json, "model");
@@ -237,18 +278,14 @@ static deer_status check_kind(const char *where, const json_t *json, bpe *t, dee
         const json_t *set = json_object_get(model, unsupported[i]);
 
         if (set && !json_is_null(set) && !json_is_false(set) &&
+            !(json_is_number(set) && json_number_value(set) == 0) &&
             !(json_is_string(set) && !*json_string_value(set)))
             return deer_fail(err, "%s: the tokenizer uses %s, which is not supported", where,
                              unsupported[i]);
     }
-    if (!is_type(before, "ByteLevel") ||
-        json_is_true(json_object_get(before, "add_prefix_space")) ||
-        json_is_false(json_object_get(before, "use_regex")))
+    if (!is_plain_byte_level(before))
         return deer_fail(err, "%s: the tokenizer's pre_tokenizer is not plain ByteLevel", where);
-    t->nfc = is_type(normalizer, "NFC");
-    if (normalizer && !json_is_null(normalizer) && !t->nfc)
-        return deer_fail(err, "%s: the tokenizer's normalizer is not NFC", where);
-    return DEER_OK;
+    return read_normalizer(where, normalizer, t, err);
 }
 
 deer_status bpe_new(const char *where, const json_t *json, int vocab, bpe **out, deer_error *err)

@@ -8,13 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/file_kind.h"
 #include "runtime/base/json_build.h"
 #include "runtime/base/json_file.h"
+#include "runtime/base/text.h"
 #include "runtime/text/bpe.h"
 
 enum { MAX_WORD = 255 };
 
 static const char space[] = " \t\r\n\v\f";
+
+enum { MAX_AROUND = 8 };
+
+/* Tokens that go before or behind every prompt. */
+typedef struct {
+    int32_t id[MAX_AROUND];
+    int count;
+} ids_around;
 
 struct tokenizer {
     json_t *json;
@@ -23,6 +33,7 @@ struct tokenizer {
     bool lowercase;
     int unknown; /* -1: none */
     int image, end_of_chunk, end_of_text;
+    ids_around before, behind;
 };
 
 /* An id as the file has it; INT_MAX, which no vocabulary has room for, for one that is no int. */
@@ -75,10 +86,91 @@ static deer_status check_words(const char *where, const tokenizer *t, int vocab,
     return DEER_OK;
 }
 
+/* Files of 2020 do not say the type; they have merges where it is BPE. */
+static const char *type_of(const json_t *model)
+{
+    const char *type = json_string_value(json_object_get(model, "type"));
+
+    return type || !json_is_array(json_object_get(model, "merges")) ? type : "BPE";
+}
+
+/* Ids of one part of a template's: "special_tokens" says them. */
+static bool add_ids(const json_t *processor, const json_t *piece, int vocab, ids_around *to)
+{
+    const char *name =
+        json_string_value(json_object_get(json_object_get(piece, "SpecialToken"), "id"));
+    const json_t *ids =
+        json_object_get(json_object_get(json_object_get(processor, "special_tokens"), name), "ids");
+    const json_t *id;
+    size_t i;
+
+    json_array_foreach(ids, i, id)
+    {
+        if (to->count == MAX_AROUND || !json_is_integer(id) || json_integer_value(id) < 0 ||
+            json_integer_value(id) >= vocab)
+            return false;
+        to->id[to->count++] = (int32_t)json_integer_value(id);
+    }
+    return json_array_size(ids) > 0;
+}
+
+/* TemplateProcessing: tokens before and behind what one text gives. */
+static deer_status read_template(const char *where, const json_t *processor, int vocab,
+                                 tokenizer *t, deer_error *err)
+{
+    const json_t *pieces = json_object_get(processor, "single"), *piece;
+    bool behind = false, ok = json_array_size(pieces) > 0;
+    size_t i;
+
+    json_array_foreach(pieces, i, piece)
+    {
+        if (json_object_get(piece, "Sequence")) {
+            ok = ok && !behind;
+            behind = true;
+        } else {
+            ok = ok && add_ids(processor, piece, vocab, behind ? &t->behind : &t->before);
+        }
+    }
+    return ok && behind ? DEER_OK
+                        : deer_fail(err,
+                                    "%s: the tokenizer's post_processor has a template that is "
+                                    "not understood",
+                                    where);
+}
+
+/* What the tokenizers library adds to every text: a token at its start, for instance. */
+static deer_status read_processor(const char *where, const json_t *processor, int vocab,
+                                  tokenizer *t, deer_error *err)
+{
+    const char *type = json_string_value(json_object_get(processor, "type"));
+    const json_t *parts = json_object_get(processor, "processors"), *part;
+    deer_status status = DEER_OK;
+    size_t i;
+
+    if (!processor || json_is_null(processor) || (type && !strcmp(type, "ByteLevel")))
+        return DEER_OK;
+    if (type && !strcmp(type, "TemplateProcessing"))
+        return read_template(where, processor, vocab, t, err);
+    if (type && !strcmp(type, "Sequence")) {
+        json_array_foreach(parts, i, part)
+        {
+            const char *inner = json_string_value(json_object_get(part, "type"));
+
+            if (!status)
+                status = inner && !strcmp(inner, "Sequence")
+                             ? deer_fail(err, "%s: post_processor Sequence within Sequence", where)
+                             : read_processor(where, part, vocab, t, err);
+        }
+        return status;
+    }
+    return deer_fail(err, "%s: the tokenizer's post_processor is %s, which is not supported", where,
+                     type ? type : "of no type");
+}
+
 static deer_status read_model(const char *where, tokenizer *t, int vocab, deer_error *err)
 {
     json_t *model = json_object_get(t->json, "model");
-    const char *type = json_string_value(json_object_get(model, "type"));
+    const char *type = type_of(model);
     const char *unknown = json_string_value(json_object_get(model, "unk_token"));
     const char *normalizer =
         json_string_value(json_object_get(json_object_get(t->json, "normalizer"), "type"));
@@ -94,7 +186,9 @@ static deer_status read_model(const char *where, tokenizer *t, int vocab, deer_e
     t->image = find_special(t, "<image>");
     t->end_of_chunk = find_special(t, "<|endofchunk|>");
     t->end_of_text = find_special(t, "<|endoftext|>");
-    return check_words(where, t, vocab, err);
+    if (check_words(where, t, vocab, err))
+        return DEER_FAILED;
+    return read_processor(where, json_object_get(t->json, "post_processor"), vocab, t, err);
 }
 
 deer_status tokenizer_new(const char *where, const char *text, int vocab, tokenizer **out,
@@ -144,13 +238,18 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
                                deer_error *err)
 {
     static const char *const needed[] = {"<|endofchunk|>", "<image>", "<PAD>"};
+    char is[FILE_KIND];
     json_error_t problem;
     tokenizer t = {.json = json_loads(text, 0, &problem)};
 
     *completed = NULL;
     if (!json_is_object(t.json)) {
         json_decref(t.json);
-        return deer_fail(err, "%s is no tokenizer.json: %s", where, json_reason(&problem));
+        return strchr("{[ \t\r\n\xef", *text) && *text
+                   ? deer_fail(err, "%s is no tokenizer.json: %s", where, json_reason(&problem))
+                   : deer_fail(
+                         err, "%s is no tokenizer.json: it %s", where,
+                         file_kind_of((const uint8_t *)text, strnlen(text, 512), strlen(text), is));
     }
     if (!json_is_array(json_object_get(t.json, "added_tokens")))
         json_put(t.json, "added_tokens", json_array());
@@ -215,14 +314,15 @@ static int word_id(const tokenizer *t, const char *start, size_t length, deer_er
 }
 
 /* The words of an instruction; how many ids, -1 on failure. */
-static int encode_words(const tokenizer *t, const char *text, int32_t *ids, int room,
+static int encode_words(const tokenizer *t, const char *text, size_t size, int32_t *ids, int room,
                         deer_error *err)
 {
+    const char *end = text + size;
     int n = 0;
 
-    for (const char *p = text; *p && n < room; p += strspn(p, space)) {
-        size_t length = strcspn(p, space);
-        int id = word_id(t, p, length, err);
+    for (const char *p = text; p < end && n < room; p += strspn(p, space)) {
+        size_t left = (size_t)(end - p), length = strcspn(p, space);
+        int id = word_id(t, p, length < left ? length : left, err);
 
         if (id < 0)
             return -1;
@@ -235,16 +335,17 @@ static int encode_words(const tokenizer *t, const char *text, int32_t *ids, int 
 int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, int room,
                      deer_error *err)
 {
-    const char *text = instruction + strspn(instruction, space);
-    size_t length = strlen(text);
+    size_t length = strlen(instruction);
+    const char *text = text_strip(instruction, &length);
     int n = 0, used;
 
-    while (length && strchr(space, text[length - 1])) /* Python's strip() */
-        length--;
+    room -= t->behind.count; /* what is too long is cut before these are added */
+    for (int i = 0; i < t->before.count && n < room; i++)
+        ids[n++] = t->before.id[i];
     if (n < room)
         ids[n++] = t->image;
     used = t->bpe ? bpe_encode(t->bpe, text, length, ids + n, room - n, err)
-                  : encode_words(t, text, ids + n, room - n, err);
+                  : encode_words(t, text, length, ids + n, room - n, err);
     if (used < 0)
         return -1;
     n += used;
@@ -252,5 +353,7 @@ int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, 
         ids[n++] = t->end_of_chunk;
     if (n < room)
         ids[n++] = t->end_of_text;
+    for (int i = 0; i < t->behind.count && room > 0; i++)
+        ids[n++] = t->behind.id[i];
     return n;
 }

@@ -21,9 +21,10 @@ void tokenizer_free(tokenizer *t);
 deer_status tokenizer_complete(const char *where, const char *text, char **completed,
                                deer_error *err);
 
-/* The official prompt "<image>" + instruction + "<|endofchunk|>" + "<|endoftext|>" as ids, cut to
- * `room`. Returns how many. Words that are not known become the unknown token; without one they
- * fail, naming the word. Returns -1 then. */
+/* The official prompt, between what the file's post_processor puts around a text: "<image>" +
+ * instruction + "<|endofchunk|>" + "<|endoftext|>" as ids, cut to `room`. Returns how many. Words
+ * that are not known become the unknown token; without one they fail, naming the word. Returns -1
+ * then. */
 int tokenizer_prompt(const tokenizer *t, const char *instruction, int32_t *ids, int room,
                      deer_error *err);
 

@@ -47,7 +47,8 @@ static const char *inside(const char *name)
 static deer_status replay_into(const char *dir, int threads, replay_report *report)
 {
     replay_spec spec = {.model = w.model,
-                        .demos = w.demos,
+                        .demos = (const char *const[]){w.demos},
+                        .files = 1,
                         .cache = dir,
                         .threads = threads,
                         .batch = 3,
@@ -255,7 +256,8 @@ static void test_killed_replay_resumes(void **state)
 static void test_unfinished_cache_says_so(void **state)
 {
     replay_spec spec = {.model = w.model,
-                        .demos = w.demos,
+                        .demos = (const char *const[]){w.demos},
+                        .files = 1,
                         .cache = inside("part"),
                         .threads = 1,
                         .batch = 3,

@@ -40,7 +40,8 @@ static void ok(deer_status status)
 static int set_up(void **state)
 {
     replay_spec spec = {.model = w.model,
-                        .demos = w.demos,
+                        .demos = (const char *const[]){w.demos},
+                        .files = 1,
                         .cache = folder,
                         .threads = 2,
                         .batch = 5,
@@ -169,8 +170,13 @@ static void test_episodes_are_described(void **state)
 static void test_every_episode_needs_an_instruction(void **state)
 {
     char path[128], made[128];
-    replay_spec spec = {
-        .model = w.model, .demos = path, .cache = made, .threads = 1, .batch = 5, .per_shard = 4};
+    replay_spec spec = {.model = w.model,
+                        .demos = (const char *const[]){path},
+                        .files = 1,
+                        .cache = made,
+                        .threads = 1,
+                        .batch = 5,
+                        .per_shard = 4};
     replay_report report;
     demos_writer *writer;
     demo_episode d;

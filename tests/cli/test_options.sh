@@ -53,7 +53,7 @@ for program in model run data sim calib report; do
             command="$build/$first"
             ;;
         option)
-            [ "$first" != flag ] || continue
+            case $first in flag | files) continue ;; esac # may be repeated
             if [ "$first" = old ]; then # option old NAME PRESENT
                 old=$((old + 1))
                 refused_twice "$command" "$third" "$second" "$third" 1

@@ -178,6 +178,60 @@ static void test_damage(void **state)
     damage("auto_lang_ann.npy");
 }
 
+/* Annotations as other tools write them: make_calvin.py. */
+static void test_forms_of_annotations(void **state)
+{
+    static const char *const forms[] = {"array", "unsigned", "fortran", "arrays", "numbers",
+                                        "texts", "text",     "objects", "default"};
+    char path[128], *was, *bytes;
+    size_t was_size, size;
+    demo_episode e;
+    calvin *d;
+
+    (void)state;
+    was = load("tests/data/calvin/validation/auto_lang_ann.npy", &was_size);
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        snprintf(path, sizeof path, "tests/data/calvin/forms/%s.npy", forms[i]);
+        bytes = load(path, &size);
+        put("auto_lang_ann.npy", bytes, size);
+        free(bytes);
+        if (calvin_open(folder, &d, &error))
+            fail_msg("%s: %s", forms[i], error.message);
+        assert_int_equal(calvin_count(d), 2);
+        assert_int_equal(calvin_steps(d, 1), 2);
+        if (calvin_read(d, 0, 1, &e, &error))
+            fail_msg("%s: %s", forms[i], error.message);
+        assert_string_equal(e.instruction, "open the drawer \xc3\xa9");
+        assert_string_equal(e.task, "open_drawer");
+        demo_episode_free(&e);
+        calvin_close(d);
+    }
+    put("auto_lang_ann.npy", was, was_size);
+    free(was);
+}
+
+/* Annotations in a folder of another name are named, and taken when they are asked for. */
+static void test_named_annotations(void **state)
+{
+    char command[256];
+    calvin *d;
+
+    (void)state;
+    snprintf(command, sizeof command,
+             "mkdir '%s/lang_clip' && mv '%s/auto_lang_ann.npy' '%s/lang_clip/'", folder, folder,
+             folder);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(calvin_open(folder, &d, &error), DEER_FAILED);
+    says("say with --annotations which: lang_clip");
+    assert_int_equal(calvin_open_annotated(folder, "lang_clip", &d, &error), DEER_OK);
+    assert_int_equal(calvin_count(d), 1);
+    calvin_close(d);
+    snprintf(command, sizeof command,
+             "mv '%s/lang_clip/auto_lang_ann.npy' '%s/' && rmdir '%s/lang_clip'", folder, folder,
+             folder);
+    assert_int_equal(system(command), 0);
+}
+
 static void test_refused(void **state)
 {
     calvin *d;
@@ -293,8 +347,12 @@ static void test_hostile_archives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),           cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_hostile_arrays), cmocka_unit_test(test_hostile_archives),
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_forms_of_annotations),
+        cmocka_unit_test(test_named_annotations),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_hostile_arrays),
+        cmocka_unit_test(test_hostile_archives),
         cmocka_unit_test(test_refused),
     };
 

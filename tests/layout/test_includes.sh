@@ -21,7 +21,9 @@ budgets/cost        runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/m
 budgets/machines    runtime/deer.h runtime/base/ budgets/cost/
 budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
 datasets/demos      runtime/deer.h runtime/base/ runtime/import/
-datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/
+datasets/parquet    runtime/deer.h runtime/base/
+datasets/video      runtime/deer.h
+datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/ datasets/parquet/ datasets/video/
 datasets/tabletop   runtime/deer.h runtime/deer_drift.h runtime/base/ datasets/demos/
 calib               runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/
 reports             runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/ reports/

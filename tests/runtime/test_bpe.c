@@ -143,6 +143,89 @@ static void test_prompt(void **state)
     assert_int_equal(tokenizer_new("t", full, VOCAB - 1, &t, &error), DEER_FAILED);
 }
 
+/* `full` with one place changed; the caller frees. */
+static char *change(const char *from, const char *to)
+{
+    const char *at = strstr(full, from);
+    char *changed = malloc(strlen(full) + strlen(to) + 1);
+
+    assert_non_null(at);
+    sprintf(changed, "%.*s%s%s", (int)(at - full), full, to, at + strlen(from));
+    return changed;
+}
+
+/* Written in another way, it means the same. */
+static void test_other_spellings(void **state)
+{
+    static const char *const changes[][2] = {
+        {"\"dropout\":null", "\"dropout\":0.0"},
+        {"\"type\":\"BPE\",", ""},
+        {"{\"type\":\"NFC\"}", "{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"}]}"},
+        {"\"post_processor\":{\"type\":\"ByteLevel\",", "\"post_processor\":null,\"x\":{"},
+    };
+    int32_t ids[32], other[32];
+    tokenizer *t;
+    int n;
+
+    (void)state;
+    assert_int_equal(tokenizer_new("t", full, VOCAB, &t, &error), DEER_OK);
+    n = tokenizer_prompt(t,
+                         "\xc3\xb6"
+                         "ffne o\xcc\x88",
+                         ids, 32, &error);
+    tokenizer_free(t);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        char *changed = change(changes[i][0], changes[i][1]);
+
+        if (tokenizer_new("t", changed, VOCAB, &t, &error))
+            fail_msg("%s", error.message);
+        assert_int_equal(tokenizer_prompt(t,
+                                          "\xe3\x80\x80\xc3\xb6"
+                                          "ffne o\xcc\x88\xc2\xa0",
+                                          other, 32, &error),
+                         n); /* between white space of Unicode */
+        assert_memory_equal(ids, other, (size_t)n * sizeof *ids);
+        tokenizer_free(t);
+        free(changed);
+    }
+}
+
+/* What a template adds stands around the prompt, also where that is cut. */
+static void test_added_around(void **state)
+{
+    char *changed =
+        change("\"post_processor\":{\"type\":\"ByteLevel\",",
+               "\"post_processor\":{\"type\":\"Sequence\",\"processors\":[{\"type\":\"ByteLevel\"},"
+               "{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"s\","
+               "\"type_id\":0}},"
+               "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"SpecialToken\":{\"id\":\"e\",\"type_"
+               "id\":0}}],"
+               "\"special_tokens\":{\"s\":{\"id\":\"s\",\"ids\":[7],\"tokens\":[\"s\"]},"
+               "\"e\":{\"id\":\"e\",\"ids\":[8,9],\"tokens\":[\"e\",\"f\"]}}}],");
+    int32_t ids[32];
+    tokenizer *t;
+    int n;
+
+    (void)state;
+    if (tokenizer_new("t", changed, VOCAB, &t, &error))
+        fail_msg("%s", error.message);
+    n = tokenizer_prompt(t, "lift", ids, 32, &error);
+    assert_int_equal(ids[0], 7);
+    assert_int_equal(ids[1], 50278);
+    assert_int_equal(ids[n - 2], 8);
+    assert_int_equal(ids[n - 1], 9);
+    assert_int_equal(tokenizer_prompt(t, "lift the red block", ids, 5, &error), 5);
+    assert_int_equal(ids[0], 7);
+    assert_int_equal(ids[4], 9);
+    tokenizer_free(t);
+    free(changed);
+    changed = change("\"post_processor\":{\"type\":\"ByteLevel\",",
+                     "\"post_processor\":{\"type\":\"RobertaProcessing\",");
+    assert_int_equal(tokenizer_new("t", changed, VOCAB, &t, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "post_processor is RobertaProcessing"));
+    free(changed);
+}
+
 /* Changed in one place, it is refused, by name. */
 static void test_refused(void **state)
 {
@@ -151,7 +234,7 @@ static void test_refused(void **state)
     } changes[] = {
         {"\"dropout\":null", "\"dropout\":0.10", "uses dropout"},
         {"\"add_prefix_space\":false", "\"add_prefix_space\":true ", "not plain ByteLevel"},
-        {"\"type\":\"NFC\"", "\"type\":\"NFD\"", "normalizer is not NFC"},
+        {"\"type\":\"NFC\"", "\"type\":\"NFD\"", "normalizer NFD is not supported"},
         {"\"lstrip\":false", "\"lstrip\":true ", "strips its neighbours"},
         {"\"\xc4\xa0 t\"", "\"\xc4\xa0 \xf0\x9f\xa4\x96\"", "is not of words it has"},
         {"\"a\":", "\"\xe2\x98\x83\":", "no token for byte 97"},
@@ -177,10 +260,9 @@ static void test_refused(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_ids),
-        cmocka_unit_test(test_repeated_merges),
-        cmocka_unit_test(test_prompt),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_repeated_merges), cmocka_unit_test(test_same_ids),
+        cmocka_unit_test(test_prompt),          cmocka_unit_test(test_other_spellings),
+        cmocka_unit_test(test_added_around),    cmocka_unit_test(test_refused),
     };
 
     if (argc > 1)

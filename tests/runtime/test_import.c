@@ -6,11 +6,12 @@
 #include <math.h>
 
 #include "runtime/base/file.h"
+#include "runtime/import/weights.h"
 #include "runtime/model/safetensors.h"
 
 static small_model small; /* its folder also holds the folder to import from */
 static char weights_path[96], config_path[96], out[64];
-static char *weights, *config;
+static char *weights_bytes, *config;
 static size_t weights_size, config_size;
 
 /* The source's files lie beside the model: DIR/config.json, DIR/weights.safetensors. */
@@ -21,7 +22,7 @@ static int start(void **state)
     snprintf(weights_path, sizeof weights_path, "%s/weights.safetensors", small.folder);
     snprintf(config_path, sizeof config_path, "%s/config.json", small.folder);
     snprintf(out, sizeof out, "%s/out", small.folder);
-    ok(file_read("tests/data/golden_c/weights.safetensors", 1 << 28, &weights, &weights_size,
+    ok(file_read("tests/data/golden_c/weights.safetensors", 1 << 28, &weights_bytes, &weights_size,
                  &error));
     ok(file_read("tests/data/golden_c/config.json", 1 << 20, &config, &config_size, &error));
     return 0;
@@ -30,7 +31,7 @@ static int start(void **state)
 static int end(void **state)
 {
     (void)state;
-    free(weights);
+    free(weights_bytes);
     free(config);
     small_model_remove(&small);
     return 0;
@@ -38,7 +39,7 @@ static int end(void **state)
 
 static void put_good_files(void)
 {
-    ok(file_write(weights_path, weights, weights_size, &error));
+    ok(file_write(weights_path, weights_bytes, weights_size, &error));
     ok(file_write(config_path, config, config_size, &error));
 }
 
@@ -216,7 +217,7 @@ static void test_files_refused(void **state)
     ok(file_write(config_path, "{", 1, &error));
     refuse("not JSON");
     put_good_files();
-    ok(file_write(weights_path, weights, weights_size / 2, &error));
+    ok(file_write(weights_path, weights_bytes, weights_size / 2, &error));
     refuse("beyond the end of the file");
 }
 
@@ -227,7 +228,7 @@ static void refuse_renamed(const char *from, const char *to, const char *words)
 
     assert_int_equal(strlen(from), strlen(to));
     put_good_files();
-    memcpy(copy, weights, weights_size);
+    memcpy(copy, weights_bytes, weights_size);
     while ((at = memmem(copy, weights_size, from, strlen(from))))
         memcpy(at, to, strlen(to));
     ok(file_write(weights_path, copy, weights_size, &error));
@@ -281,7 +282,7 @@ static void test_left_over(void **state)
     from.allow_left_over = true;
     ok(official_import(&from, out, &error));
     assert_int_equal(unlink(out), 0);
-    memcpy(copy, weights, weights_size);
+    memcpy(copy, weights_bytes, weights_size);
     while ((at = memmem(copy, weights_size, "visual.ln_post.bias", 19)))
         memcpy(at, "other", 5); /* another part than ours */
     ok(file_write(weights_path, copy, weights_size, &error));
@@ -303,7 +304,7 @@ static void test_not_finite(void **state)
     put_good_files();
     ok(safetensors_open("tests/data/golden_c/weights.safetensors", &file, &error));
     t = safetensors_find(&file, "perceiver.latents");
-    memcpy(copy, weights, weights_size);
+    memcpy(copy, weights_bytes, weights_size);
     memcpy(copy + file.data_offset + t->begin, &bad, 4);
     ok(file_write(weights_path, copy, weights_size, &error));
     refuse("perceiver.latents holds a value that is not finite: element 0");
@@ -353,10 +354,69 @@ static void test_missing_parts(void **state)
 }
 
 /* Shards beside an index, and indexes that lead elsewhere. */
+/* An index of every tensor of weights.safetensors, and of one more. */
+static void write_index(const char *index, const char *more, const char *shard)
+{
+    char path[96], *text;
+    weights w;
+    json_t *map = json_object(), *root = json_object();
+
+    snprintf(path, sizeof path, "%s/weights.safetensors", small.folder);
+    ok(weights_open(path, &w, &error));
+    for (size_t i = 0; i < w.count; i++)
+        json_object_set_new(map, w.tensor[i].name, json_string("weights.safetensors"));
+    weights_close(&w);
+    if (more)
+        json_object_set_new(map, more, json_string(shard));
+    json_object_set_new(root, "weight_map", map);
+    text = json_dumps(root, 0);
+    ok(file_write(index, text, strlen(text), &error));
+    free(text);
+    json_decref(root);
+}
+
+/* Of two copies of a tensor the one in the shard that the index names is taken. */
+static void test_stale_copies(void **state)
+{
+    static const struct {
+        const char *a, *b;
+    } maps[] = {{"one.safetensors", "two.safetensors"}, {"two.safetensors", "one.safetensors"}};
+    static const char header[] = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                                 "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
+    char index[96], path[96], text[256], file[256] = {0};
+    uint64_t length = strlen(header);
+
+    (void)state;
+    for (int shard = 0; shard < 2; shard++) {
+        const float value[2] = {shard ? 3 : 1, shard ? 4 : 2};
+
+        memcpy(file, &length, 8);
+        memcpy(file + 8, header, length);
+        memcpy(file + 8 + length, value, 8);
+        snprintf(path, sizeof path, "%s/%s.safetensors", small.folder, shard ? "two" : "one");
+        ok(file_write(path, file, 8 + length + 8, &error));
+    }
+    snprintf(index, sizeof index, "%s/model.safetensors.index.json", small.folder);
+    for (int i = 0; i < 2; i++) {
+        float a = 0, b = 0;
+        weights w;
+
+        snprintf(text, sizeof text, "{\"weight_map\":{\"a\":\"%s\",\"b\":\"%s\"}}", maps[i].a,
+                 maps[i].b);
+        ok(file_write(index, text, strlen(text), &error));
+        ok(weights_open(index, &w, &error));
+        assert_int_equal(w.count, 2);
+        for (size_t t = 0; t < 2; t++)
+            ok(weights_read(&w, t, strcmp(w.tensor[t].name, "a") ? &b : &a, &error));
+        assert_float_equal(a, i ? 3 : 1, 0);
+        assert_float_equal(b, i ? 2 : 4, 0);
+        weights_close(&w);
+    }
+    assert_int_equal(unlink(index), 0);
+}
+
 static void test_shards(void **state)
 {
-    static const char good[] = "{\"weight_map\": {\"a\": \"weights.safetensors\", \"b\": "
-                               "\"weights.safetensors\"}}";
     static const char *const bad[][2] = {
         {"{\"weight_map\": {\"a\": \"../weights.safetensors\"}}", "outside of its folder"},
         {"{\"weight_map\": {\"a\": 1}}", "is no file name"},
@@ -370,9 +430,12 @@ static void test_shards(void **state)
     (void)state;
     put_good_files();
     snprintf(index, sizeof index, "%s/model.safetensors.index.json", small.folder);
-    ok(file_write(index, good, strlen(good), &error));
+    write_index(index, NULL, NULL);
     ok(official_import(&from, out, &error));
     assert_int_equal(unlink(out), 0);
+    write_index(index, "module.perceiver.latents.more", "weights.safetensors");
+    assert_int_equal(official_import(&from, out, &error), DEER_FAILED);
+    says("names tensor module.perceiver.latents.more in weights.safetensors, which does not have");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ok(file_write(index, bad[i][0], strlen(bad[i][0]), &error));
         assert_int_equal(official_import(&from, out, &error), DEER_FAILED);
@@ -405,6 +468,7 @@ int main(void)
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_shards),
+        cmocka_unit_test(test_stale_copies),
         cmocka_unit_test(test_unwritable),
     };
 

@@ -231,6 +231,49 @@ static void test_good(void **state)
            false, 1, 2, 3, 4, 5, 6);
 }
 
+/* Beside the weights stands what training code puts there; nothing of it is built or called. The
+ * values are as Python 3 writes them. */
+static void test_foreign_values(void **state)
+{
+#define BESIDE(value)                                                                              \
+    EXPECT(DICT KEY("more", "\4") value "s" KEY("model", "\5") DICT KEY("a", "\1") GOOD "ss.",     \
+           false, 1, 2, 3, 4, 5, 6)
+    (void)state;
+    /* argparse.Namespace, numpy's random state, a path, a device, a dtype, a call of anything */
+    BESIDE("cargparse\nNamespace\n)\x81}X\2\0\0\0lrG?\x1a\x36\xe2\xeb\x1c\x43-sb");
+    BESIDE("cpathlib\nPosixPath\nX\1\0\0\0/X\4\0\0\0data\x86R");
+    BESIDE("ctorch\ndevice\nX\4\0\0\0cuda\x85R");
+    BESIDE("ctorch\nbfloat16\n");
+    BESIDE("cos\nsystem\nX\2\0\0\0id\x85R");
+    BESIDE("cbuiltins\nset\n]X\1\0\0\0aa\x85R");
+    BESIDE("\x8f(K\1K\2\x90");
+    BESIDE("(K\1K\2\x91");
+    BESIDE("ccollections\ndefaultdict\ncbuiltins\nint\n\x85RK\1K\2s");
+    BESIDE("ccollections\nCounter\n}K\5K\1s\x85R");
+    BESIDE("cdatetime\ndatetime\nC\12"
+           "0123456789\x85R");
+    BESIDE("cbuiltins\ncomplex\nG?\xf0\0\0\0\0\0\0G?\xf0\0\0\0\0\0\0\x86R");
+    BESIDE("\x8a\12"
+           "0123456789");
+    BESIDE("\x8b\12\0\0\0"
+           "0123456789");
+    BESIDE("cx\nY\n)}X\1\0\0\0kK\1s\x92}b"); /* with keywords */
+    BESIDE("cx\nList\n)\x81K\1a(K\1K\2e");   /* a list's and a dict's children */
+    BESIDE("cx\nDict\n)\x81K\1K\2s(K\1K\2u");
+    BESIDE("\x96\3\0\0\0\0\0\0\0abc");
+    BESIDE("cnumpy\ndtype\nX\2\0\0\0c8\x85R");
+    BESIDE("cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nX\2\0\0\0U1\x85R"
+           "C\4a\0\0\0\x86R");
+    BESIDE("ctorch._utils\n_rebuild_sparse_tensor\nK\1K\2\x86R");
+    BESIDE(TENSOR("ComplexFloatStorage", "\6", "\0", ")", ")"));
+    /* one state in the other, and tensors that are not read beside those that are */
+    EXPECT(DICT KEY("ema", "\3") DICT KEY("state_dict", "\12") DICT KEY("a", "\1") GOOD "sss.",
+           false, 1, 2, 3, 4, 5, 6);
+    EXPECT(DICT KEY("b", "\1") "ctorch._utils\n_rebuild_qtensor\n)Rs" KEY("a", "\1") GOOD "s.",
+           false, 1, 2, 3, 4, 5, 6);
+#undef BESIDE
+}
+
 static void test_types(void **state)
 {
     static const double f64[3] = {1, 2.5, -3};
@@ -262,37 +305,37 @@ static const program programs[] = {
     /* calls of anything */
     PROGRAM("\200\2"
             "cos\nsystem\nX\2\0\0\0id\x85R.",
-            "refers to os.system"),
+            "os.system"),
     PROGRAM("\200\2"
             "cposix\nsystem\nX\2\0\0\0id\x85R.",
-            "refers to posix.system"),
+            "posix.system"),
     PROGRAM("\200\2"
             "cbuiltins\neval\nX\1\0\0\0001\x85R.",
-            "refers to builtins.eval"),
+            "builtins.eval"),
     PROGRAM("\200\2"
             "c__builtin__\nexec\nX\1\0\0\0001\x85R.",
-            "refers to __builtin__.exec"),
+            "__builtin__.exec"),
     PROGRAM("\200\2"
             "cbuiltins\ngetattr\n(ctorch\nSize\nX\1\0\0\0atR.",
             "builtins.getattr"),
     PROGRAM("\200\2"
             "csubprocess\nPopen\n)R.",
-            "refers to subprocess.Popen"),
+            "subprocess.Popen"),
     PROGRAM("\200\2"
             "ctorch\nload\n)R.",
-            "refers to torch.load"),
+            "torch.load"),
     PROGRAM("\200\2"
             "ctorch.utils.data\nDataset\n)\x81.",
             "torch.utils.data.Dataset"),
-    PROGRAM("\200\4\x8c\2os\x8c\6system\x93.", "refers to os.system"),
+    PROGRAM("\200\4\x8c\2os\x8c\6system\x93.", "os.system"),
     PROGRAM("\200\4\x8c\13collections\x8c\20OrderedDict.evil\x93.", "OrderedDict.evil"),
     PROGRAM("\200\2"
             "cos\x1b[2J\nsystem\n.",
-            "refers to os?[2J.system"),
+            "os?[2J.system"),
     PROGRAM("\200\2"
             "ios\nsystem\n.",
             "instruction 0x69"),
-    PROGRAM("\200\2(cos\nsystem\no.", "refers to os.system"),
+    PROGRAM("\200\2(cos\nsystem\no.", "instruction 0x6f"),
     PROGRAM("\200\2"
             "ctorch\nSize\n)\x81.",
             "broken pickle"),
@@ -349,7 +392,9 @@ static const program programs[] = {
             "a.",
             "cut off"),
     PROGRAM("\200\2\x8d\xff\xff\xff\xff\xff\xff\xff\xff.", "cut off"),
-    PROGRAM("\200\2\x8a\11123456789.", "more than 64 bits"),
+    PROGRAM("\200\2\x8a\11"
+            "123456789.",
+            "more than 64 bits"),
     PROGRAM("\200\2"
             "ctorch",
             "cut off"),
@@ -378,7 +423,7 @@ static const program programs[] = {
                          "(K\1K\1K\1K\1K\1K\1K\1K\1K\1t")),
             "beyond its storage"),
     PROGRAM(STATE(TENSOR("ComplexFloatStorage", "\6", "\0", ")", ")")),
-            "refers to torch.ComplexFloatStorage"),
+            "torch.ComplexFloatStorage"),
     PROGRAM(STATE(REBUILD "K\1K\0))" HOOKS "tR"), "tensor of unknown form"),
     PROGRAM("\200\2(X\7\0\0\0storageK\1K\1K\1K\1tQ.", "no tensor's storage"),
     PROGRAM("\200\2(X\5\0\0\0otherctorch\nFloatStorage\nX\1\0\0\0000K\1K\1tQ.",
@@ -399,10 +444,10 @@ static const program programs[] = {
             "broken pickle"),
     PROGRAM("\200\2"
             "c__torchx__\nM\n)\x81.",
-            "refers to __torchx__.M"),
+            "__torchx__.M"),
     PROGRAM("\200\2"
             "c__torch__x.y\nM\n)\x81.",
-            "refers to __torch__x.y.M"),
+            "__torch__x.y.M"),
     PROGRAM("\200\2"
             "ctorch.jit._pickle\nbuild_intlist\n)R.",
             "broken pickle"),
@@ -422,7 +467,7 @@ static const program programs[] = {
     /* numpy */
     PROGRAM("\200\2"
             "cnumpy\ndtype\nX\2\0\0\0V8\x85R.",
-            "of type V8"),
+            "of a type that is not read"),
     PROGRAM("\200\2"
             "cnumpy\ndtype\nX\2\0\0\0f4\x85R(K\3X\1\0\0\0>tb.",
             "big-endian"),
@@ -682,6 +727,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
+        cmocka_unit_test(test_foreign_values),
         cmocka_unit_test(test_types),
         cmocka_unit_test(test_refused_programs),
         cmocka_unit_test(test_items_are_bounded_by_the_input),

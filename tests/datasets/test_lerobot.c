@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT */
+/* test_lerobot.c - LeRobot's datasets: actions bit for bit, pixels within the codec's error,
+ * damaged tables refused. tests/data/make_lerobot.py says what is in there. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "datasets/parquet/parquet.h"
+#include "datasets/sources/source.h"
+#include "datasets/video/video.h"
+#include "runtime/base/file.h"
+
+static deer_error error;
+static char folder[64];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    strcpy(folder, "/tmp/test_lerobot.XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    char command[128];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+static void says(const char *words)
+{
+    assert_null(strchr(error.message, '\n'));
+    if (!strstr(error.message, words))
+        fail_msg("'%s' does not say '%s'", error.message, words);
+}
+
+static void check_episode(const demo_episode *e, int index, int pixel_error[2])
+{
+    static const int steps[2] = {5, 4};
+
+    assert_int_equal(e->steps, steps[index]);
+    assert_string_equal(e->instruction, index ? "push the block" : "open the drawer");
+    assert_int_equal(e->static_height, 32);
+    assert_int_equal(e->static_width, 48);
+    for (int t = 0; t < e->steps; t++) {
+        for (int c = 0; c < 6; c++)
+            assert_true(e->actions[7 * t + c] == (float)((index * 5 + t) * 0.1 - 0.4 + c * 0.01));
+        assert_true(e->actions[7 * t + 6] == (t % 2 ? 1.0f : -1.0f));
+        for (int i = 0; i < 32 * 48; i++) {
+            int grey = 40 + 20 * (5 * index + t) - (i % 48 >= 24 ? 10 : 0);
+
+            for (int k = 0; k < 3; k++) {
+                size_t at = (size_t)((t * 32 * 48 + i) * 3 + k);
+                int a = abs(e->static_rgb[at] - grey), b = abs(e->gripper_rgb[at] - grey);
+
+                pixel_error[0] = a > pixel_error[0] ? a : pixel_error[0];
+                pixel_error[1] = b > pixel_error[1] ? b : pixel_error[1];
+            }
+        }
+    }
+}
+
+static void check_set(const char *path, int most_static, int most_wrist)
+{
+    source_options o = {.path = &path, .paths = 1};
+    int pixel_error[2] = {0, 0};
+    void *s;
+
+    if (source_lerobot.open(&o, &s, &error))
+        fail_msg("%s", error.message);
+    assert_int_equal(source_lerobot.count(s), 2);
+    for (int i = 1; i >= 0; i--) { /* backwards: a video may be gone through in any order */
+        demo_episode e;
+
+        if (source_lerobot.read(s, i, &e, &error))
+            fail_msg("%s", error.message);
+        check_episode(&e, i, pixel_error);
+        demo_episode_free(&e);
+    }
+    source_lerobot.close(s);
+    print_message("%s: pixels differ by at most %d and %d\n", path, pixel_error[0], pixel_error[1]);
+    assert_true(pixel_error[0] <= most_static && pixel_error[1] <= most_wrist);
+}
+
+static void test_version_2(void **state)
+{
+    (void)state;
+    check_set("tests/data/lerobot/v21", 6, 6);
+}
+
+/* The wrist's images are PNG in the table: exact. */
+static void test_version_3(void **state)
+{
+    (void)state;
+    check_set("tests/data/lerobot/v30", 6, 0);
+}
+
+static deer_status open_with(source_options o)
+{
+    void *s;
+    deer_status status = source_lerobot.open(&o, &s, &error);
+
+    if (!status)
+        source_lerobot.close(s);
+    return status;
+}
+
+static void test_options(void **state)
+{
+    const char *path = "tests/data/lerobot/v21";
+    source_options o = {.path = &path, .paths = 1};
+    demo_episode e;
+    void *s;
+
+    (void)state;
+    o.static_camera = "wrist";
+    o.gripper_camera = "observation.images.front";
+    o.actions = "gripper,yaw,2,3,4,1,0";
+    o.scale = "minmax";
+    o.instruction = "lift it";
+    assert_int_equal(source_lerobot.open(&o, &s, &error), DEER_OK);
+    assert_int_equal(source_lerobot.read(s, 0, &e, &error), DEER_OK);
+    assert_string_equal(e.instruction, "lift it");
+    assert_true(e.actions[0] == -1 && e.actions[7] == 1); /* the gripper */
+    assert_true(fabsf(e.actions[6] + 1) < 1e-6f);         /* x is at its least of all episodes */
+    assert_true(fabsf(e.actions[7 * 4 + 6]) < 1e-6f);     /* and in the middle: 0.0 of -0.4..0.4 */
+    demo_episode_free(&e);
+    source_lerobot.close(s);
+    o.static_camera = "side";
+    assert_int_equal(open_with(o), DEER_FAILED);
+    says("say which with --static-camera: observation.images.front, observation.images.wrist");
+    o.static_camera = NULL;
+    o.actions = "0,1,2,3,4,5,elbow";
+    assert_int_equal(open_with(o), DEER_USAGE);
+    says("'elbow' is no column of the actions: a number from 0, or one of x, y, z");
+    o.actions = "0,1,2,3,4,5,7";
+    assert_int_equal(open_with(o), DEER_USAGE);
+    o.actions = NULL;
+    o.scale = "quantile";
+    assert_int_equal(open_with(o), DEER_FAILED);
+    says("no q01 and q99");
+}
+
+/* A copy of version 2.1 with another meta/info.json. */
+static void with_info(const char *from, const char *to)
+{
+    char command[512];
+
+    snprintf(command, sizeof command,
+             "rm -rf '%s/d' && cp -r tests/data/lerobot/v21 '%s/d' && sed -i 's|%s|%s|' "
+             "'%s/d/meta/info.json'",
+             folder, folder, from, to, folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void test_metadata_are_checked(void **state)
+{
+    char set[128];
+    const char *path = set;
+    const source_options o = {.path = &path, .paths = 1};
+
+    (void)state;
+    snprintf(set, sizeof set, "%s/d", folder);
+    with_info("v2.1", "v1.6");
+    assert_int_equal(open_with(o), DEER_FAILED);
+    says("is of version v1.6; v2.0, v2.1 and v3.0 are read");
+    with_info("\"yaw\"", "\"shoulder_pan\"");
+    assert_int_equal(open_with(o), DEER_FAILED);
+    says("deer's policies take seven, changes of x, y, z, roll, pitch, yaw, and the gripper");
+    with_info("\"shape\": .7.", "\"shape\": [14]");
+    assert_int_equal(open_with(o), DEER_FAILED);
+    says("are 14 numbers");
+    with_info("data/chunk", "../../etc/chunk");
+    assert_int_equal(open_with(o), DEER_OK);
+    {
+        void *s;
+        demo_episode e;
+
+        assert_int_equal(source_lerobot.open(&o, &s, &error), DEER_OK);
+        assert_int_equal(source_lerobot.read(s, 0, &e, &error), DEER_FAILED);
+        says("a template of names that is not understood");
+        source_lerobot.close(s);
+    }
+    with_info("{\"code", "[\"code");
+    assert_int_equal(open_with(o), DEER_FAILED);
+    says("is not JSON");
+}
+
+/* Every byte of a table changed, and every length: read or refused, nothing worse. */
+static void test_damaged_tables(void **state)
+{
+    static const char *const tables[] = {
+        "tests/data/lerobot/v21/data/chunk-000/episode_000000.parquet",
+        "tests/data/lerobot/v30/meta/episodes/chunk-000/file-000.parquet"};
+    static const char *const columns[] = {"action", "timestamp", "episode_index", "tasks",
+                                          "length"};
+    char path[128];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/t.parquet", folder);
+    for (size_t f = 0; f < 2; f++) {
+        char *bytes;
+        size_t size;
+
+        assert_int_equal(file_read(tables[f], 1 << 20, &bytes, &size, &error), DEER_OK);
+        for (size_t at = 0; at < 2 * size; at++) {
+            char was = bytes[at % size];
+            FILE *out = fopen(path, "wb");
+            parquet *p;
+            parquet_column c;
+
+            bytes[at % size] = (char)(was ^ (at < size ? 0xff : 0x81));
+            fwrite(bytes, 1, at % 7 ? size : at % size, out);
+            fclose(out);
+            bytes[at % size] = was;
+            if (parquet_open(path, &p, &error))
+                continue;
+            for (size_t i = 0; i < 5; i++)
+                if (!parquet_read(p, columns[i], &c, &error))
+                    parquet_column_free(&c);
+            parquet_close(p);
+        }
+        free(bytes);
+    }
+}
+
+static void test_damaged_videos(void **state)
+{
+    static const char source[] =
+        "tests/data/lerobot/v21/videos/chunk-000/observation.images.front/episode_000000.mp4";
+    const double seconds[3] = {0, 0.1, 0.4}, far = 7;
+    uint8_t *rgb = malloc(3 * 32 * 48 * 3);
+    char path[128], *bytes;
+    size_t size;
+    video *v;
+
+    (void)state;
+    assert_int_equal(video_open(source, &v, &error), DEER_OK);
+    assert_int_equal(video_read(v, seconds, 3, 0.05, rgb, &error), DEER_OK);
+    assert_true(abs(rgb[2 * 32 * 48 * 3] - 120) <= 6);
+    assert_int_equal(video_read(v, &far, 1, 0.05, rgb, &error), DEER_FAILED);
+    says("no frame at second 7");
+    video_close(v);
+    snprintf(path, sizeof path, "%s/v.mp4", folder);
+    assert_int_equal(file_read(source, 1 << 20, &bytes, &size, &error), DEER_OK);
+    for (size_t at = 0; at < size; at += 29) {
+        FILE *out = fopen(path, "wb");
+        int height, width;
+
+        bytes[at] = (char)(bytes[at] ^ 0xff);
+        fwrite(bytes, 1, at % 3 ? size : at, out);
+        bytes[at] = (char)(bytes[at] ^ 0xff);
+        fclose(out);
+        if (video_open(path, &v, &error))
+            continue;
+        video_size(v, &height, &width);
+        if (height == 32 && width == 48)
+            (void)video_read(v, seconds, 3, 0.05, rgb, &error);
+        video_close(v);
+    }
+    free(bytes);
+    free(rgb);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        TEST(test_version_2),      TEST(test_version_3),
+        TEST(test_options),        TEST(test_metadata_are_checked),
+        TEST(test_damaged_tables), TEST(test_damaged_videos),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
