@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* demos_open.c - opening demonstrations: everything is checked before anything is believed. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,33 +8,12 @@
 
 enum { MAX_DEMOS = 1000000 };
 
-void demos_path(const demo_entry *entry, const char *what, char out[DEMOS_PATH])
-{
-    snprintf(out, DEMOS_PATH, "data/%s/%s", entry->name, what);
-}
-
 /* ---------------------------------------------------------------- listing ------------------ */
-
-const demo_file *demos_file_of(const demos *d, const demo_entry *entry)
-{
-    return &d->file[entry->in];
-}
 
 typedef struct {
     demos *d;
     int in;
 } listing;
-
-/* Names stand in messages of one line. */
-bool demos_usable_name(const char *name)
-{
-    if (strlen(name) >= sizeof((demo_entry *)0)->name)
-        return false;
-    for (; *name; name++)
-        if (!isprint((unsigned char)*name))
-            return false;
-    return true;
-}
 
 static demo_entry *add_entry(demos *d)
 {

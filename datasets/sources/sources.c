@@ -5,9 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "runtime/base/file_kind.h"
 
 static const source_kind *const kinds[] = {&source_calvin, &source_hdf5, &source_lerobot, NULL};
@@ -38,19 +35,4 @@ const source_kind *source_of(const char *path, deer_error *err)
     deer_fail(err, "%s looks like no dataset that is known (%s): it %s", path, names,
               file_kind(path, is));
     return NULL;
-}
-
-deer_status source_refuses(const char *source, const char *option, const char *value,
-                           deer_error *err)
-{
-    return value ? deer_fail_with(DEER_USAGE, err, "--%s has no use for --%s", source, option)
-                 : DEER_OK;
-}
-
-void source_hash(const void *data, size_t size, char fingerprint[DEER_FINGERPRINT])
-{
-    XXH128_hash_t hash = XXH3_128bits(data, size);
-
-    snprintf(fingerprint, DEER_FINGERPRINT, "%016llx%016llx", (unsigned long long)hash.high64,
-             (unsigned long long)hash.low64);
 }

@@ -76,8 +76,10 @@ bool file_list_wrong(const tool_command *command, const char *const *rest, int n
         if (cannot_be_printed(o))
             *status = tool_usage(command, "--%s needs a file's name, not standard output", o->name);
         else if (other)
-            *status = tool_usage(command, "--%s %s would overwrite %s, which is named, too",
-                                 o->name, path, other);
+            *status = tool_usage(
+                command,
+                "--%s %s would overwrite %s, which the command names, too; give it another place",
+                o->name, path, other);
         else if (path && file_check_output(path, &err))
             *status = tool_fail(command, DEER_FAILED, &err);
     }

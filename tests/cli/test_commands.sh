@@ -408,6 +408,26 @@ if [ -e "$model" ]; then
     ok $share --confidence 0.9
     grep -q '"p_budget"' "$out" || wrong "nothing was guaranteed"
     ! grep -q "$budget_of_all" "$out" || wrong "held-out episodes chose the budget"
+    # What stands in an output's way is found out before the work.
+    solve="$calib solve --cache $cache $budget"
+    mkfifo "$files/pipe"
+    ln -s a "$files/link"
+    nowhere 1 'not a regular file' $solve --out "$files/pipe"
+    nowhere 1 'not a regular file' $solve --out /dev/null
+    nowhere 1 'No such file' $solve --out "$files/no/such/t.json"
+    nowhere 2 'would overwrite' $solve --frontier "$files/z" --out "$files/z"
+    nowhere 2 'would overwrite' $solve --out "$cache/manifest.json"
+    nowhere 2 'would overwrite' "$build/deer-model" convert --model "$files/a" --dtype q8 --out "$files/link"
+    nowhere 2 'not standard output' "$build/deer-model" convert --model "$files/a" --dtype q8 --out -
+    nowhere 1 'not a regular file' "$build/deer-model" import --checkpoint "$files/pipe" --out "$files/new"
+    ok $solve --json --print-official --out -
+    grep -q '"deer_thresholds"' "$out" || wrong "--out - printed no thresholds"
+    rm "$files/pipe" "$files/link"
+    # The same cache comes out as the same bytes.
+    ok "$calib" replay --model "$model" --demos "$demos" --cache "$files/again"
+    for part in shard-00000.h5 cache.h5; do
+        cmp -s "$cache/$part" "$files/again/$part" || wrong "$part is not the same"
+    done
     # The combined criterion: from the cache to the robot.
     combined="$calib solve --cache $cache --criterion combined"
     ok $combined $budget --frontier "$files/f.json" --frontier-points 3 --out "$files/s.json"

@@ -209,7 +209,7 @@ async function testWithoutScripts(browser) {
   for (const task of report.tasks) assert.ok(text.includes(task.name), task.name);
   for (const sentence of report.trust.assumptions) assert.ok(text.includes(sentence), sentence);
   assert.ok(text.includes(report.trust.statement), "the guarantee");
-  assert.ok(text.includes("95% of redrawn episodes"), "what is beside the loss of thresholds");
+  assert.ok(text.includes("95% of bootstrap samples"), "what is beside the loss of thresholds");
   assert.equal(await page.locator("details.table[open] tbody tr").count() >= report.budgets_gflops.length, true, "tables are open");
   assert.equal(await page.locator(".live:visible").count(), 0, "nothing that needs a script is seen");
   assert.equal(await page.locator(".moments img").count(), report.moments.length, "hard moments have pictures");

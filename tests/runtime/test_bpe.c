@@ -260,9 +260,9 @@ static void test_refused(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_other_spellings), cmocka_unit_test(test_added_around),
-        cmocka_unit_test(test_same_ids),        cmocka_unit_test(test_repeated_merges),
-        cmocka_unit_test(test_prompt),          cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_repeated_merges), cmocka_unit_test(test_same_ids),
+        cmocka_unit_test(test_prompt),          cmocka_unit_test(test_other_spellings),
+        cmocka_unit_test(test_added_around),    cmocka_unit_test(test_refused),
     };
 
     if (argc > 1)

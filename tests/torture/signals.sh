@@ -32,8 +32,11 @@ for name in replay dimport solve convert import; do
         (
             cd "$box/run" || exit 99
             # shellcheck disable=SC2086
-            exec timeout -s "$signal" "$wait" "$program" $command >/dev/null 2>"$box/stderr" </dev/null
-        )
+            "$program" $command >/dev/null 2>"$box/stderr" </dev/null &
+            sleep "$wait"
+            kill -"$signal" $! 2>/dev/null
+            wait $!
+        ) 2>/dev/null
         half=$(half_there "$box")
         [ -z "$half" ] || found "$half"
         [ "$signal" = KILL ] || [ -z "$(find "$box/run" -name '*.tmp-*')" ] ||
