@@ -53,12 +53,12 @@ static void test_every_field(void **state)
     t.steps_per_stage = 3;
     t.tau[0] = 0.1f;
     t.expected = (deer_expected){.average_llm_gflops = 1.5,
-                               .average_total_gflops = 2.25,
-                               .peak_llm_gflops = 3,
-                               .peak_total_gflops = 4,
-                               .memory_bytes = 123456789,
-                               .loss = NAN,
-                               .exit_fraction = {0.75, NAN}};
+                                 .average_total_gflops = 2.25,
+                                 .peak_llm_gflops = 3,
+                                 .peak_total_gflops = 4,
+                                 .memory_bytes = 123456789,
+                                 .loss = NAN,
+                                 .exit_fraction = {0.75, NAN}};
     strcpy(t.solver, "nlopt \"crs\"\n");
     t.budget_gflops = 1.75;
     t.budget_is_llm = true;
