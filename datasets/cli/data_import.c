@@ -150,10 +150,23 @@ static deer_status import_source(job *j, deer_error *err)
     return status;
 }
 
+/* A path that is clearly for another option is said to be. */
+static deer_status check_kind(const job *j, deer_error *err)
+{
+    const char *path = j->options.path[0];
+    const source_kind *is = j->kind->probe(path) ? j->kind : source_of(path, err);
+
+    return is && is != j->kind
+               ? deer_fail(err, "%s is a dataset for --%s, not --%s", path, is->name, j->kind->name)
+               : DEER_OK;
+}
+
 static deer_status run(job *j, deer_error *err)
 {
     deer_status status = check_out(j, err);
 
+    if (!status)
+        status = check_kind(j, err);
     if (!status)
         status = j->kind->open(&j->options, &j->source, err);
     if (!status)

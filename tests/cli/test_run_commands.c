@@ -450,6 +450,18 @@ static void test_import_skips_nothing_repaired(void **state)
     assert_int_equal(unlink(in_folder("later.h5")), 0);
 }
 
+static void test_import_of_another_kind(void **state)
+{
+    (void)state;
+    fails(1, "is a dataset for --lerobot, not --calvin", "deer-data", "import", "--calvin",
+          "tests/data/lerobot/v21", "--out", in_folder("none.h5"), NULL);
+    fails(2, "one kind of source at a time", "deer-data", "import", "--calvin", "a", "--hdf5", "b",
+          "--out", in_folder("none.h5"), NULL);
+    fails(2, "has no use for --mask", "deer-data", "import", "--calvin", in_folder("split"),
+          "--mask", "train", "--out", in_folder("none.h5"), NULL);
+    assert_int_equal(access(in_folder("none.h5.parts"), F_OK), -1);
+}
+
 /* Missing, no file at all, cut off, not finite: each is left out with --skip-bad. */
 static void test_import_skips(void **state)
 {
@@ -789,6 +801,7 @@ int main(void)
         cmocka_unit_test(test_data_warnings),
         cmocka_unit_test(test_import_goes_on),
         cmocka_unit_test(test_import_skips_nothing_repaired),
+        cmocka_unit_test(test_import_of_another_kind),
         cmocka_unit_test(test_import_skips),
         cmocka_unit_test(test_data_frame),
         cmocka_unit_test(test_data_failures),
