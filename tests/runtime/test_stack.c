@@ -11,7 +11,18 @@
 
 #include "runtime/deer.h"
 
-enum { SIDE = 200, STACK = 64 << 10 };
+/* Sanitizers put more on the stack. */
+#ifdef __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ || defined SANITIZED
+enum { STACK = 1 << 20 };
+#else
+enum { STACK = 64 << 10 };
+#endif
+enum { SIDE = 200 };
 
 static const char policy[] = "datasets/tabletop/policy.safetensors";
 static uint8_t pixels[SIDE * SIDE * 3];
