@@ -236,7 +236,7 @@ bad_demos() { # bad_demos COMMAND...: COMMAND refuses every demonstrations file 
     fails 1 'No such file' "$@" "$files/missing.h5"
     fails 1 'no demonstrations' "$@" "$files/empty.h5"
     fails 1 'camera' "$@" "$files/sightless.h5"
-    fails 1 'is it complete' "$@" "$files/truncated.h5"
+    fails 1 'is cut off' "$@" "$files/truncated.h5"
     fails 1 "$files/text" "$@" "$files/text"
 }
 
