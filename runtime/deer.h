@@ -149,9 +149,9 @@ typedef struct {
     bool head_mlp_layernorm;
 
     int32_t exits; /* how many */
-    int32_t
-        exit_layers[DEER_MAX_EXITS]; /* 0-based decoder layers after which an exit sits, ascending
-                                      */
+
+    /* 0-based decoder layers after which an exit sits, ascending. */
+    int32_t exit_layers[DEER_MAX_EXITS];
 
     float action_scale[DEER_POSE]; /* physical size of a pose component of 1: metres, radians */
 } deer_config;

@@ -67,7 +67,7 @@ uint64_t deer_cost_step(const deer_cost *cost, int exit, int head_evaluations)
 }
 
 static void exit_cost(const deer_config *c, const deer_cost *cost, const weight_sums *w, int k,
-                      deer_exit_cost *e)
+                      uint64_t session, deer_exit_cost *e)
 {
     e->vision = ARCH_VIEWS * cost->vision_per_image;
     e->resampler = ARCH_VIEWS * cost->resampler_per_image;
@@ -76,14 +76,15 @@ static void exit_cost(const deer_config *c, const deer_cost *cost, const weight_
     e->head = deer_cost_head(cost, e->head_evaluations);
     e->total = e->vision + e->resampler + e->llm + e->head;
     e->weight_bytes = weights_up_to(c, w, c->exit_layers[k]);
-    e->activation_bytes = deer_session_need(c, 1);
+    e->activation_bytes = session;
     e->memory_bytes = e->weight_bytes + e->activation_bytes;
 }
 
 void deer_cost_of(const deer_config *c, int tokens, weight_dtype dtype, deer_cost *cost)
 {
-    module_setting at = {.images = 1, .exits = 1};
+    arch_load at = {.images = 1, .exits = 1};
     weight_sums w = sum_weights(c, dtype);
+    uint64_t session = deer_session_need(c, 1);
 
     memset(cost, 0, sizeof *cost);
     cost->tokens = tokens < c->max_text ? tokens : c->max_text;
@@ -97,7 +98,7 @@ void deer_cost_of(const deer_config *c, int tokens, weight_dtype dtype, deer_cos
     cost->head_evaluation = cost->head_recurrent + module_work(c, ARCH_HEAD, &at).macs;
     cost->exits = c->exits;
     for (int k = 0; k < c->exits; k++)
-        exit_cost(c, cost, &w, k, &cost->exit[k]);
+        exit_cost(c, cost, &w, k, session, &cost->exit[k]);
 }
 
 double deer_gflops(uint64_t macs)

@@ -30,7 +30,7 @@ static void print_module(FILE *out, const deer_config *c, arch_part part, int to
                          const char *title)
 {
     module_term terms[MODULE_TERMS];
-    int count = module_terms(c, part, &(module_setting){1, tokens, 1}, terms);
+    int count = module_terms(c, part, &(arch_load){1, tokens, 1}, terms);
     uint64_t sum = 0;
 
     for (int i = 0; i < count; i++)

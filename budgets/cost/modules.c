@@ -7,36 +7,16 @@
 /* A part being gone through. */
 typedef struct {
     const deer_config *c;
-    const module_setting *at;
+    const arch_load *at;
     module_sum each_exit, each_step;
     module_term *terms; /* [MODULE_TERMS] or NULL */
     int count;
 } tally;
 
-/* Vectors of that kind; each image has its own, a text sees the media of both cameras. */
+/* Each image has vectors of its own, a text sees the media of both cameras. */
 static uint64_t rows_of(const tally *t, arch_rows rows)
 {
-    uint64_t grid = (uint64_t)(t->c->image_size / t->c->patch_size), patches = grid * grid;
-    uint64_t latents = (uint64_t)t->c->resampler_latents, images = (uint64_t)t->at->images;
-
-    switch (rows) {
-    case ARCH_PATCHES:
-        return images * patches;
-    case ARCH_TOKENS:
-        return images * (patches + 1);
-    case ARCH_LATENTS:
-        return images * latents;
-    case ARCH_SEEN:
-        return images * (patches + latents);
-    case ARCH_MEDIA:
-        return ARCH_VIEWS * latents;
-    case ARCH_TEXT:
-        return (uint64_t)t->at->tokens;
-    case ARCH_EXITS:
-        return (uint64_t)t->at->exits;
-    default:
-        return 1;
-    }
+    return arch_vectors(t->c, rows, t->at);
 }
 
 /* Adds to the term of that name. */
@@ -93,7 +73,7 @@ static void visit(tally *t, arch_part part)
             .tensor = add_tensor, .attention = add_attention, .context = t, .nameless = true});
 }
 
-module_sum module_work(const deer_config *config, arch_part part, const module_setting *at)
+module_sum module_work(const deer_config *config, arch_part part, const arch_load *at)
 {
     tally t = {.c = config, .at = at};
 
@@ -103,13 +83,13 @@ module_sum module_work(const deer_config *config, arch_part part, const module_s
 
 module_sum module_recurrent(const deer_config *config)
 {
-    tally t = {.c = config, .at = &(module_setting){.exits = 1}};
+    tally t = {.c = config, .at = &(arch_load){.exits = 1}};
 
     visit(&t, ARCH_HEAD);
     return t.each_step;
 }
 
-int module_terms(const deer_config *config, arch_part part, const module_setting *at,
+int module_terms(const deer_config *config, arch_part part, const arch_load *at,
                  module_term terms[MODULE_TERMS])
 {
     tally t = {.c = config, .at = at, .terms = terms};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* modules.h - the arithmetic of each part of the architecture, from arch.h.
  *
- *   module_setting at = {.images = 1, .tokens = 14, .exits = 1};
+ *   arch_load at = {.images = 1, .tokens = 14, .exits = 1};
  *   uint64_t macs = module_work(config, ARCH_VISION, &at).macs;       // one image
  *
  * Shapes: matrices are [out, in]; n vectors through one cost n * out * in multiply-adds. */
@@ -12,13 +12,6 @@
 
 #include "runtime/model/arch.h"
 
-/* How much goes through. */
-typedef struct {
-    int images;
-    int tokens; /* of the instruction */
-    int exits;  /* whose features the head takes together */
-} module_setting;
-
 /* Work of one kind. */
 typedef struct {
     uint64_t macs;
@@ -27,7 +20,7 @@ typedef struct {
 } module_sum;
 
 /* The work of a part; of the decoder's, one layer's. The head's without W_hh h. */
-module_sum module_work(const deer_config *config, arch_part part, const module_setting *at);
+module_sum module_work(const deer_config *config, arch_part part, const arch_load *at);
 
 /* W_hh h of all LSTM layers. */
 module_sum module_recurrent(const deer_config *config);
@@ -41,7 +34,7 @@ typedef struct {
 #define MODULE_TERMS 8
 
 /* The products of a part in order of computation, W_hh h included; returns how many. */
-int module_terms(const deer_config *config, arch_part part, const module_setting *at,
+int module_terms(const deer_config *config, arch_part part, const arch_load *at,
                  module_term terms[MODULE_TERMS]);
 
 #endif

@@ -15,7 +15,7 @@ static deer_work work(module_sum sum, uint64_t weight_bytes, weight_dtype dtype)
 }
 
 /* One part with all its weights. */
-static deer_work part_of(const deer_config *c, arch_part part, const module_setting *at,
+static deer_work part_of(const deer_config *c, arch_part part, const arch_load *at,
                          weight_dtype dtype)
 {
     return work(module_work(c, part, at), weights_bytes(weights_of(c, part), dtype), dtype);
@@ -30,8 +30,8 @@ static deer_work together(deer_work a, deer_work b)
 void deer_stages_of(const deer_config *c, int tokens, weight_dtype dtype, deer_stages *s)
 {
     int cut = tokens < c->max_text ? tokens : c->max_text;
-    module_setting one = {.images = ARCH_VIEWS, .tokens = cut, .exits = 1};
-    module_setting first = {.images = ARCH_VIEWS, .tokens = cut, .exits = 2};
+    arch_load one = {.images = ARCH_VIEWS, .tokens = cut, .exits = 1};
+    arch_load first = {.images = ARCH_VIEWS, .tokens = cut, .exits = 2};
     uint64_t recurrent = weights_bytes(weights_recurrent(c), dtype);
     uint64_t head = weights_bytes(weights_of(c, ARCH_HEAD), dtype);
 

@@ -119,16 +119,16 @@ static deer_status check_criterion(const solve_arguments *a, const calibrate_spe
         return deer_fail_with(DEER_USAGE, err,
                               "--criterion %s needs a --cache: tables and checkpoints hold "
                               "nothing but deltas",
-                              how->name);
+                              deer_criterion_name(how->id));
     if (how->needs & CRITERION_NEEDS_DEER && a->print_official)
         return deer_fail_with(DEER_USAGE, err,
                               "the official code knows no %s criterion: no --print-official",
-                              how->name);
+                              deer_criterion_name(how->id));
     if (how->needs & CRITERION_NEEDS_BEFORE && s->history == HISTORY_RANDOM)
         return deer_fail_with(DEER_USAGE, err,
                               "--criterion %s remembers the step before, which --history "
                               "random does not have",
-                              how->name);
+                              deer_criterion_name(how->id));
     return DEER_OK;
 }
 

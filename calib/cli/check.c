@@ -89,6 +89,7 @@ static void expected_row(const job *j, operating_point *row)
                              .peak_llm = p->peak_llm_gflops,
                              .peak_total = p->peak_total_gflops,
                              .loss = p->loss};
+    row->cost = operating_point_cost(row, j->t->budget_is_llm);
     memcpy(row->fraction, p->exit_fraction, sizeof row->fraction);
     memcpy(row->tau, j->t->tau, sizeof row->tau);
 }

@@ -36,7 +36,7 @@ deer_status settings_criterion(const char *word, deer_criterion *value, deer_err
 
     *value = how ? how->id : DEER_CRITERION_L2;
     for (int i = 0; i < MOST_WORDS - 1 && criterion_at(i); i++)
-        names[i] = criterion_at(i)->name;
+        names[i] = deer_criterion_name(criterion_at(i)->id);
     return !how && choose("criterion", names, word, err) ? DEER_USAGE : DEER_OK;
 }
 

@@ -5,12 +5,12 @@
 #include <string.h>
 
 static const criterion criteria[] = {
-    {"l2", DEER_CRITERION_L2, 0, NULL},
-    {"mean", DEER_CRITERION_MEAN, 0, NULL},
-    {"max", DEER_CRITERION_MAX, 0, NULL},
-    {"cosine", DEER_CRITERION_COSINE, 0, NULL},
-    {"combined", DEER_CRITERION_COMBINED,
-     CRITERION_NEEDS_CACHE | CRITERION_NEEDS_BEFORE | CRITERION_NEEDS_DEER, combined_fit},
+    {DEER_CRITERION_L2, 0, NULL},
+    {DEER_CRITERION_MEAN, 0, NULL},
+    {DEER_CRITERION_MAX, 0, NULL},
+    {DEER_CRITERION_COSINE, 0, NULL},
+    {DEER_CRITERION_COMBINED, CRITERION_NEEDS_CACHE | CRITERION_NEEDS_BEFORE | CRITERION_NEEDS_DEER,
+     combined_fit},
 };
 
 enum { CRITERIA = sizeof criteria / sizeof *criteria };
@@ -23,7 +23,7 @@ const criterion *criterion_at(int i)
 const criterion *criterion_named(const char *name)
 {
     for (int i = 0; i < CRITERIA; i++)
-        if (!strcmp(criteria[i].name, name))
+        if (!strcmp(deer_criterion_name(criteria[i].id), name))
             return &criteria[i];
     return NULL;
 }

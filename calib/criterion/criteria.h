@@ -19,8 +19,7 @@ enum {
 };
 
 typedef struct {
-    const char *name;
-    deer_criterion id;
+    deer_criterion id; /* its name is deer_criterion_name(id) */
     unsigned needs;
     /* Fits score [DEER_MAX_EXITS] before thresholds are solved on it; NULL: nothing is fitted. */
     deer_status (*fit)(cache *c, const deer_model *model, const combined_spec *spec,

@@ -17,6 +17,7 @@ void operating_point_of(const calibration *p, const char *name, const float *tau
     *x = (operating_point){
         .max_exit = max_exit,
         .budget = NAN,
+        .cost = e.cost,
         .llm = p->llm ? steps_mean_cost(&p->s, p->llm, tau, max_exit) : NAN,
         .total = p->total ? steps_mean_cost(&p->s, p->total, tau, max_exit) : e.cost,
         .peak_llm = p->llm ? p->peak_llm[max_exit] : NAN,

@@ -16,6 +16,7 @@ typedef struct {
     int max_exit;                    /* the deepest exit allowed */
     float tau[DEER_MAX_EXITS];       /* [max_exit + 1]; -infinity never, the last +infinity */
     double budget;                   /* of the average that it was solved for; NaN: for none */
+    double cost;                     /* average of a step, in the unit of the steps' own costs */
     double llm, total;               /* average GFLOPs of a step */
     double peak_llm, peak_total;     /* GFLOPs of a step that takes the deepest exit */
     double memory;                   /* bytes with that exit */

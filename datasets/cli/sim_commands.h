@@ -22,9 +22,4 @@ bool sim_split(const tool_command *command, const char *name, tabletop_split *sp
 /* Episodes of a task, or rows, that can be asked for. */
 enum { SIM_MOST_EPISODES = 1000000 };
 
-/* Opens a policy with the thresholds of a file, or fixed at an exit (TOOL_NOT_GIVEN: the deepest;
- * DEER_USAGE where the model has no such exit). The caller frees both. */
-deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
-                            deer_model **model, deer_thresholds **thresholds, deer_error *err);
-
 #endif

@@ -8,6 +8,7 @@
 #include "datasets/cli/sim_evaluation.h"
 #include "datasets/tabletop/parallel.h"
 #include "runtime/base/json_file.h"
+#include "runtime/cli/tool_policy.h"
 
 enum { MAX_RESULT = 16 << 20 };
 
@@ -115,19 +116,6 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
 
 /* ---------------------------------------------------------------- command ------------------ */
 
-deer_status sim_open_policy(const char *model_path, const char *thresholds_path, long exit_index,
-                            deer_model **model, deer_thresholds **thresholds, deer_error *err)
-{
-    int exit = thresholds_path || exit_index == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)exit_index;
-    deer_status status = deer_model_open(model_path, exit, model, err);
-
-    if (!status && thresholds_path)
-        return deer_thresholds_load(thresholds_path, *model, thresholds, err);
-    if (!status)
-        status = deer_thresholds_fixed(*model, deer_model_max_exit(*model), thresholds, err);
-    return status;
-}
-
 /* The exit fractions of an evaluation that was written with --json. */
 static deer_status load_fractions(evaluation *e, const char *path, deer_error *err)
 {
@@ -164,17 +152,18 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
 }
 
 typedef struct {
-    const char *model, *thresholds, *tasks, *unknown, *split, *random;
-    long exit, episodes, seed, workers, chains;
+    policy_choice policy;
+    const char *tasks, *unknown, *split, *random;
+    long episodes, seed, workers, chains;
     bool json, expert;
 } request;
 
 /* Options that exclude each other; true after a message. */
 static bool contradicts(const tool_command *self, const request *r)
 {
-    int how = !!r->thresholds + (r->exit != TOOL_NOT_GIVEN) + !!r->random;
+    int how = !!r->policy.thresholds + (r->policy.exit != TOOL_NOT_GIVEN) + !!r->random;
 
-    if (!r->model == !r->expert)
+    if (!r->policy.model == !r->expert)
         tool_usage(self, "either --model FILE or --expert is required");
     else if (how && r->expert)
         tool_usage(self, "--thresholds, --exit and --random-exits need --model, not --expert");
@@ -192,7 +181,7 @@ static bool contradicts(const tool_command *self, const request *r)
 /* Fills what the options say; false after a message. */
 static bool understand(const tool_command *self, request *r, evaluation *e)
 {
-    if (contradicts(self, r) || tool_outside(self, "exit", r->exit, 0, DEER_MAX_EXITS - 1) ||
+    if (contradicts(self, r) || policy_contradicts(self, &r->policy) ||
         tool_outside(self, "episodes", r->episodes, 1, SIM_MOST_EPISODES) ||
         tool_outside(self, "chains", r->chains, 1, SIM_MOST_EPISODES) ||
         tool_outside(self, "workers", r->workers, 1, PARALLEL_MOST) ||
@@ -204,7 +193,7 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
         return false;
     }
     e->seed = (uint64_t)r->seed;
-    e->thresholds_file = r->thresholds;
+    e->thresholds_file = r->policy.thresholds;
     e->random_file = r->random;
     e->chains = r->chains == TOOL_NOT_GIVEN ? 0 : (int)r->chains;
     return true;
@@ -213,10 +202,11 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
 static deer_status run(const request *r, evaluation *e, deer_error *err)
 {
     int episodes = r->episodes == TOOL_NOT_GIVEN ? 10 : (int)r->episodes;
-    deer_status status = r->expert ? DEER_OK
-                                   : sim_open_policy(r->model, r->thresholds, r->exit, &e->model,
-                                                     &e->thresholds, err);
+    policy p = {.model = NULL};
+    deer_status status = r->expert ? DEER_OK : policy_open(&r->policy, &p, err);
 
+    e->model = p.model;
+    e->thresholds = p.thresholds;
     if (!status && r->random)
         status = load_fractions(e, r->random, err);
     if (!status)
@@ -225,25 +215,26 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
         status = evaluation_print_json(e, err);
     else if (!status)
         evaluation_print(e);
-    deer_thresholds_free(e->thresholds);
-    deer_model_close(e->model);
+    policy_close(&p);
     return status;
 }
 
 int sim_eval_main(int argc, char **argv)
 {
     static evaluation e;
-    request r = {.split = "seen",
-                 .exit = TOOL_NOT_GIVEN,
+    request r = {.policy = POLICY_DEEPEST,
+                 .split = "seen",
                  .episodes = TOOL_NOT_GIVEN,
                  .chains = TOOL_NOT_GIVEN,
                  .seed = 1000,
                  .workers = tool_cores()};
     const tool_option options[] = {
-        {"model", TOOL_STRING, &r.model, "FILE", "policy (required, unless --expert)"},
+        {"model", TOOL_STRING, &r.policy.model, "FILE", "policy (required, unless --expert)"},
         {"expert", TOOL_FLAG, &r.expert, NULL, "judge the scripted expert instead"},
-        {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "stop early under these thresholds"},
-        {"exit", TOOL_INT, &r.exit, "K", "always exit at the K-th exit, from 0 (default deepest)"},
+        {"thresholds", TOOL_STRING, &r.policy.thresholds, "FILE",
+         "stop early under these thresholds"},
+        {"exit", TOOL_INT, &r.policy.exit, "K",
+         "always exit at the K-th exit, from 0 (default deepest)"},
         {"random-exits", TOOL_STRING, &r.random, "FILE",
          "control: draw exits at random, as often as in this --json result"},
         {"tasks", TOOL_STRING, &r.tasks, "NAMES",

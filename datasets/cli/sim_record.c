@@ -9,7 +9,7 @@
 #include "datasets/tabletop/parallel.h"
 #include "datasets/tabletop/rollout.h"
 #include "runtime/base/clock.h"
-#include "runtime/cli/tool.h"
+#include "runtime/cli/tool_policy.h"
 
 enum { MAX_TASKS = 256, TRIES = 5 };
 
@@ -133,15 +133,16 @@ static deer_status record_all(recording *r, int rows, int workers, const char *o
 }
 
 typedef struct {
-    const char *tasks, *out, *model, *unknown, *split;
-    long episodes, seed, workers, keep, exit, row;
+    policy_choice policy;
+    const char *tasks, *out, *unknown, *split;
+    long episodes, seed, workers, keep, row;
     double noise;
 } request;
 
 /* Fills what the options say; false after a message. */
 static bool understand(const tool_command *self, request *q, recording *r)
 {
-    if (tool_outside(self, "exit", q->exit, 0, DEER_MAX_EXITS - 1) ||
+    if (policy_contradicts(self, &q->policy) ||
         tool_outside(self, "episodes", q->episodes, 1, SIM_MOST_EPISODES) ||
         tool_outside(self, "row", q->row, 1, TABLETOP_CHAIN) ||
         tool_outside(self, "keep-steps", q->keep, 1, TABLETOP_MAX_STEPS) ||
@@ -155,13 +156,13 @@ static bool understand(const tool_command *self, request *q, recording *r)
         tool_usage(self, "there is no task '%s'", q->unknown);
     else if (q->noise < 0)
         tool_usage(self, "--noise must be 0 or more, not %g", q->noise);
-    else if (q->exit != TOOL_NOT_GIVEN && !q->model)
+    else if (q->policy.exit != TOOL_NOT_GIVEN && !q->policy.model)
         tool_usage(self, "--exit needs --model");
     else {
         r->row = (int)q->row;
         r->seed = (uint64_t)q->seed;
         r->how = (rollout_recording){q->noise, q->keep == TOOL_NOT_GIVEN ? 0 : (int)q->keep};
-        r->keep_failures = q->model || r->how.keep_steps;
+        r->keep_failures = q->policy.model || r->how.keep_steps;
         return true;
     }
     return false;
@@ -170,30 +171,30 @@ static bool understand(const tool_command *self, request *q, recording *r)
 static deer_status run(const request *q, recording *r, deer_error *err)
 {
     double started = clock_seconds(), seconds;
-    deer_status status =
-        q->model ? sim_open_policy(q->model, NULL, q->exit, &r->model, &r->thresholds, err)
-                 : DEER_OK;
+    policy p = {.model = NULL};
+    deer_status status = q->policy.model ? policy_open(&q->policy, &p, err) : DEER_OK;
 
+    r->model = p.model;
+    r->thresholds = p.thresholds;
     if (!status)
         status = record_all(r, (int)q->episodes * r->n_tasks, (int)q->workers, q->out, err);
     seconds = clock_seconds() - started;
     if (!status)
         fprintf(stderr, "%s: %ld episodes, %ld steps in %.1f s (%.0f steps/s)\n", q->out,
                 r->episodes, r->steps, seconds, (double)r->steps / seconds);
-    deer_thresholds_free(r->thresholds);
-    deer_model_close(r->model);
+    policy_close(&p);
     return status;
 }
 
 int sim_record_main(int argc, char **argv)
 {
     static recording r;
-    request q = {.tasks = "all",
+    request q = {.policy = POLICY_DEEPEST,
+                 .tasks = "all",
                  .split = "seen",
                  .episodes = 10,
                  .workers = tool_cores(),
                  .keep = TOOL_NOT_GIVEN,
-                 .exit = TOOL_NOT_GIVEN,
                  .row = 1,
                  .noise = 0.7};
     const tool_option options[] = {
@@ -209,9 +210,10 @@ int sim_record_main(int argc, char **argv)
          "disturbance of executed actions, 0 or more (default 0.7)"},
         {"keep-steps", TOOL_INT, &q.keep, "N",
          "keep only the first N steps of each episode, 1 to 60"},
-        {"model", TOOL_STRING, &q.model, "FILE", "let this model act; labels stay the expert's"},
+        {"model", TOOL_STRING, &q.policy.model, "FILE",
+         "let this model act; labels stay the expert's"},
         {"policy", TOOL_RENAMED, "model", NULL, NULL},
-        {"exit", TOOL_INT, &q.exit, "K",
+        {"exit", TOOL_INT, &q.policy.exit, "K",
          "exit at which --model acts, from 0 (default its deepest)"},
         {"workers", TOOL_INT, &q.workers, "N", "processes, 1 to 1024 (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};

@@ -12,7 +12,7 @@
 #include "datasets/cli/sim_commands.h"
 #include "datasets/tabletop/rollout.h"
 #include "runtime/base/file.h"
-#include "runtime/cli/tool.h"
+#include "runtime/cli/tool_policy.h"
 
 /* A frame: both cameras, below them the strip with one column of boxes a step: as many filled boxes
  * as exits were looked at. */
@@ -226,15 +226,16 @@ static deer_status shoot(film *f, const deer_thresholds *thresholds, int task, u
 
 int sim_watch_main(int argc, char **argv)
 {
-    const char *model = NULL, *thresholds = NULL, *task = "stack_red_on_blue", *split_name = "seen";
-    const char *out = NULL, *sheet = NULL;
-    long seed = 0, exit_index = TOOL_NOT_GIVEN, fps = 5, every = 3;
+    policy_choice choice = POLICY_DEEPEST;
+    const char *task = "stack_red_on_blue", *split_name = "seen", *out = NULL, *sheet = NULL;
+    long seed = 0, fps = 5, every = 3;
     const tool_option options[] = {
-        {"model", TOOL_STRING, &model, "FILE", "policy (required)"},
+        {"model", TOOL_STRING, &choice.model, "FILE", "policy (required)"},
         {"out", TOOL_FILE, &out, "FILE", "animated WebP picture to write, a .webp"},
         {"sheet", TOOL_FILE, &sheet, "FILE", "and/or a .png with every few frames side by side"},
-        {"thresholds", TOOL_STRING, &thresholds, "FILE", "stop early under these thresholds"},
-        {"exit", TOOL_INT, &exit_index, "K",
+        {"thresholds", TOOL_STRING, &choice.thresholds, "FILE",
+         "stop early under these thresholds"},
+        {"exit", TOOL_INT, &choice.exit, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
         {"task", TOOL_STRING, &task, "NAME", "what is asked for (default stack_red_on_blue)"},
         {"split", TOOL_STRING, &split_name, "NAME", "seen (default) or unseen wording and layout"},
@@ -249,8 +250,7 @@ int sim_watch_main(int argc, char **argv)
         "deer-sim watch --model policy.safetensors --thresholds t.json --out rollout.webp\n"
         "deer-sim watch --model policy.safetensors --exit 0 --task store_green --sheet frames.png"};
     film f = {0};
-    deer_model *policy = NULL;
-    deer_thresholds *how = NULL;
+    policy p;
     tabletop_split split;
     deer_error err;
     deer_status status;
@@ -258,22 +258,19 @@ int sim_watch_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!model || (!out && !sheet))
+    if (!choice.model || (!out && !sheet))
         return tool_usage(&self, "--model FILE and --out FILE (or --sheet FILE) are required");
     if (tabletop_task_find(task) < 0)
         return tool_usage(&self, "there is no task '%s'", task);
-    if (thresholds && exit_index != TOOL_NOT_GIVEN)
-        return tool_usage(&self, "--thresholds and --exit exclude each other");
-    if (tool_outside(&self, "exit", exit_index, 0, DEER_MAX_EXITS - 1) ||
-        tool_outside(&self, "fps", fps, 1, 50) ||
+    if (policy_contradicts(&self, &choice) || tool_outside(&self, "fps", fps, 1, 50) ||
         tool_outside(&self, "every", every, 1, TABLETOP_MAX_STEPS) ||
         !sim_split(&self, split_name, &split) || tool_ends_otherwise(&self, "out", out, ".webp") ||
         tool_ends_otherwise(&self, "sheet", sheet, ".png"))
         return TOOL_USAGE;
-    status = sim_open_policy(model, thresholds, exit_index, &policy, &how, &err);
-    f.model = policy;
+    status = policy_open(&choice, &p, &err);
+    f.model = p.model;
     if (!status)
-        status = shoot(&f, how, tabletop_task_find(task), (uint64_t)seed, split, &err);
+        status = shoot(&f, p.thresholds, tabletop_task_find(task), (uint64_t)seed, split, &err);
     if (!status && out)
         status = write_animation(&f, (int)(1000 / fps), out, &err);
     if (!status && sheet)
@@ -282,8 +279,7 @@ int sim_watch_main(int argc, char **argv)
         fprintf(stderr, "\"%s\": %s after %d steps\n", tabletop_instruction(f.stage.world),
                 f.succeeded ? "done" : "not done", f.steps);
     rollout_stage_close(&f.stage);
-    deer_thresholds_free(how);
-    deer_model_close(policy);
+    policy_close(&p);
     free(f.frames);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

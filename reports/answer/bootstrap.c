@@ -63,7 +63,7 @@ deer_status bootstrap_point(const bootstrap *b, const steps *s, sweep_point *poi
         free(cost);
         return DEER_FAILED;
     }
-    guarantee_sum(s, point->tau, point->deepest, sums);
+    guarantee_sum(s, point->at.tau, point->at.max_exit, sums);
     for (int d = 0; d < b->draws; d++) {
         const uint8_t *weight = b->weight + (size_t)d * (size_t)b->episodes;
         double costs = 0, losses = 0, n = 0;

@@ -119,15 +119,15 @@ static fleet_point point_of(const deer_hardware *hardware, const fleet_costs *co
     double left = 0;
     int k = 0;
 
-    for (int e = 0; e <= x->deepest; e++) {
+    for (int e = 0; e <= x->at.max_exit; e++) {
         const deer_exit_time *t = &costs->latency.exit[e];
 
-        if (x->fraction[e] <= 0)
+        if (x->at.fraction[e] <= 0)
             continue;
-        at.seconds = deer_range_add(at.seconds, deer_range_scale(t->total, x->fraction[e]));
-        at.joules = deer_range_add(at.joules, deer_range_scale(t->joules, x->fraction[e]));
+        at.seconds = deer_range_add(at.seconds, deer_range_scale(t->total, x->at.fraction[e]));
+        at.joules = deer_range_add(at.joules, deer_range_scale(t->joules, x->at.fraction[e]));
     }
-    while (k < x->deepest && (left += x->fraction[k]) < 0.99 - 1e-9)
+    while (k < x->at.max_exit && (left += x->at.fraction[k]) < 0.99 - 1e-9)
         k++;
     at.p99_exit = k;
     at.p99 = costs->latency.exit[k].total;
@@ -234,7 +234,7 @@ static double success_of(const asker *j, const sweep_point *x)
     interval ignored;
     double value;
 
-    success_at(j->success, x->cost, &value, &ignored);
+    success_at(j->success, x->at.cost, &value, &ignored);
     return value;
 }
 
@@ -269,7 +269,7 @@ static void choose_budget(const asker *j, const fleet_costs *costs, fleet_answer
     int b = sweep_cheapest(j->w, k, j->f->max_loss);
 
     if (b < 0) {
-        say_loses(j, limit, k, last->loss, a);
+        say_loses(j, limit, k, last->at.loss, a);
         b = 0;
     }
     if (!isnan(j->q->min_success))
@@ -286,7 +286,7 @@ static void choose_budget(const asker *j, const fleet_costs *costs, fleet_answer
 static void check_power(const asker *j, const deer_hardware *hardware, const fleet_costs *costs,
                         fleet_answer *a)
 {
-    static const sweep_point first = {.fraction = {1}};
+    static const sweep_point first = {.at.fraction = {1}};
     bool chosen = a->budget >= 0;
     double limit = j->q->watts;
     deer_range watts =
@@ -394,8 +394,8 @@ static fleet_verdict verdict_of(const question *q, const success_curve *success,
     interval ignored;
     double value;
 
-    success_at(success, x->cost, &value, &ignored);
-    if (x->loss > f->max_loss)
+    success_at(success, x->at.cost, &value, &ignored);
+    if (x->at.loss > f->max_loss)
         return FLEET_LOSS;
     if (!isnan(q->min_success) && !(value >= q->min_success))
         return FLEET_SUCCESS;
@@ -545,7 +545,7 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
     deer_status status;
 
     *f = (fleet){.default_loss = isnan(q->max_loss) && isnan(q->min_success)};
-    f->max_loss = fleet_max_loss(q, w->fixed[0].loss, w->fixed[w->exits - 1].loss);
+    f->max_loss = fleet_max_loss(q, w->fixed[0].at.loss, w->fixed[w->exits - 1].at.loss);
     status = load_machines(q, f, err);
     for (int o = 0; o < f->options && !status; o++)
         fill_costs(q, config, tokens, f, &f->option[o]);

@@ -59,7 +59,7 @@ static deer_status load_success(report *r, deer_error *err)
     double fixed[DEER_MAX_EXITS];
 
     for (int k = 0; k < r->w.exits; k++)
-        fixed[k] = r->w.fixed[k].cost;
+        fixed[k] = r->w.fixed[k].at.cost;
     return success_load(r->q->rollout, r->q->rollouts, fixed, r->w.exits, &r->success, err);
 }
 
@@ -90,7 +90,7 @@ static void recommend(report *r)
         interval ignored;
         double value;
 
-        success_at(&r->success, r->w.frontier[last].ours[b].cost, &value, &ignored);
+        success_at(&r->success, r->w.frontier[last].ours[b].at.cost, &value, &ignored);
         if (value >= r->q->min_success)
             break;
     }

@@ -5,7 +5,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "calib/solve/frontier.h"
 #include "calib/solve/oracle.h"
@@ -35,19 +34,11 @@ typedef deer_status piece(job *j, int i, deer_error *err);
 
 /* ---------------------------------------------------------------- points ------------------- */
 
-static void fill_point(const calibration *p, int deepest, const float *tau, sweep_point *x)
+static void fill_point(const calibration *p, const char *name, int deepest, const float *tau,
+                       sweep_point *x)
 {
-    evaluation e;
-
-    *x = (sweep_point){.deepest = deepest};
-    memcpy(x->tau, tau, (size_t)(deepest + 1) * sizeof *tau);
-    x->tau[deepest] = TAU_ALWAYS;
-    steps_evaluate(&p->s, x->tau, deepest, &e);
-    x->cost = e.cost;
-    x->loss = e.loss;
-    memcpy(x->fraction, e.fraction, (size_t)(deepest + 1) * sizeof *x->fraction);
-    x->llm = steps_mean_cost(&p->s, p->llm, x->tau, deepest);
-    x->total = steps_mean_cost(&p->s, p->total, x->tau, deepest);
+    *x = (sweep_point){.cost_95 = {0, 0}};
+    operating_point_of(p, name, tau, deepest, &x->at);
 }
 
 static void fill_fixed(job *j)
@@ -56,7 +47,7 @@ static void fill_fixed(job *j)
 
     for (int k = 0; k < j->w->exits; k++) {
         tau_never(k, never);
-        fill_point(j->p, k, never, &j->w->fixed[k]);
+        fill_point(j->p, "fixed exit", k, never, &j->w->fixed[k]);
     }
 }
 
@@ -112,7 +103,7 @@ static deer_status officially(job *j, int i, deer_error *err)
 
     j->w->has_official[i] = !status;
     if (!status)
-        fill_point(j->p, x.max_exit, x.tau, &j->w->official[i]);
+        fill_point(j->p, x.solver, x.max_exit, x.tau, &j->w->official[i]);
     return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
@@ -124,8 +115,8 @@ static deer_status ask_oracle(job *j, int i, deer_error *err)
     double budget = j->w->budget[b];
 
     (void)err;
-    j->w->frontier[deepest].oracle[b] = budget <= j->w->fixed[0].cost * (1 + 1e-9)
-                                            ? j->w->fixed[0].loss
+    j->w->frontier[deepest].oracle[b] = budget <= j->w->fixed[0].at.cost * (1 + 1e-9)
+                                            ? j->w->fixed[0].at.loss
                                             : oracle_solve(&j->p->s, deepest, budget).loss;
     return DEER_OK;
 }
@@ -149,9 +140,10 @@ static deer_status learn_from_official(job *j, int b, deer_error *err)
     frontier_point found;
 
     if (!deepest || !j->w->has_official[b] ||
-        j->w->official[b].loss >= best_walk(j, deepest, b)->loss)
+        j->w->official[b].at.loss >= best_walk(j, deepest, b)->loss)
         return DEER_OK;
-    if (frontier_path(&j->p->s, deepest, j->w->official[b].tau, &j->w->budget[b], 1, &found, err))
+    if (frontier_path(&j->p->s, deepest, j->w->official[b].at.tau, &j->w->budget[b], 1, &found,
+                      err))
         return DEER_FAILED;
     path_of(j, deepest, 0)[b] = found;
     return DEER_OK;
@@ -164,11 +156,11 @@ static void take_best(job *j, int deepest, int b, sweep_point *x)
 {
     double limit = j->w->budget[b] * (1 + 1e-9);
 
-    fill_point(j->p, deepest, best_walk(j, deepest, b)->tau, x);
-    for (int k = x->cost > limit ? 0 : deepest; k <= deepest; k++) {
+    fill_point(j->p, "frontier", deepest, best_walk(j, deepest, b)->tau, x);
+    for (int k = x->at.cost > limit ? 0 : deepest; k <= deepest; k++) {
         const sweep_point *fixed = &j->w->fixed[k];
 
-        if (x->cost > limit || (fixed->cost <= limit && fixed->loss < x->loss))
+        if (x->at.cost > limit || (fixed->at.cost <= limit && fixed->at.loss < x->at.loss))
             *x = *fixed;
     }
 }
@@ -192,7 +184,7 @@ static deer_status join_paths(job *j, int deepest, deer_error *err)
             take_best(j, deepest, b, &ours[b]);
         else
             ours[b] = j->w->fixed[0];
-        if (b && ours[b - 1].loss <= ours[b].loss)
+        if (b && ours[b - 1].at.loss <= ours[b].at.loss)
             ours[b] = ours[b - 1];
     }
     return DEER_OK;
@@ -341,7 +333,7 @@ void sweep_free(sweep *w)
 int sweep_cheapest(const sweep *w, int deepest, double limit)
 {
     for (int b = 0; b < w->budgets; b++)
-        if (w->frontier[deepest].ours[b].loss <= limit)
+        if (w->frontier[deepest].ours[b].at.loss <= limit)
             return b;
     return -1;
 }

@@ -3,7 +3,7 @@
  *
  *   sweep w;
  *   if (sweep_make(&p, &spec, &w, &err)) ...
- *   use(w.frontier[5].ours[12].loss, w.frontier[5].ours[12].fraction);
+ *   use(w.frontier[5].ours[12].at.loss, w.frontier[5].ours[12].at.fraction);
  *   sweep_free(&w);
  *
  * Solved once, in GFLOPs, for every deepest exit; machines are looked up against it afterwards.
@@ -13,7 +13,7 @@
 #ifndef REPORTS_SWEEP_H
 #define REPORTS_SWEEP_H
 
-#include "calib/problem/calibration.h"
+#include "calib/problem/operating_point.h"
 
 #define SWEEP_MOST_BUDGETS 200
 
@@ -21,15 +21,10 @@ typedef struct {
     double low, high;
 } interval;
 
-/* One way to run the policy, on average over all steps. */
+/* A point of a sweep, on average over all steps. */
 typedef struct {
-    int deepest;                     /* exit */
-    float tau[DEER_MAX_EXITS];       /* [deepest + 1]; -infinity never, the last +infinity */
-    double cost;                     /* GFLOPs in the scope of the budgets */
-    double llm, total;               /* GFLOPs in both scopes */
-    double loss;                     /* action loss */
-    double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
-    interval cost_95, loss_95;       /* 95% of bootstrap samples with these thresholds */
+    operating_point at;        /* its cost is in the scope of the budgets */
+    interval cost_95, loss_95; /* 95% of bootstrap samples with these thresholds */
 } sweep_point;
 
 /* Thresholds that look no deeper than one exit; [budgets] each. A budget beyond what that exit

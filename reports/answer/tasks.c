@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reports/formats/text.h"
+#include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- tasks -------------------- */
 
@@ -123,11 +124,7 @@ void tasks_free(tasks *t)
 
 static int exit_of(const steps *s, const sweep_point *x, int64_t i)
 {
-    int k = 0;
-
-    while (k < x->deepest && !(s->delta[k * s->n + i] <= x->tau[k]))
-        k++;
-    return k;
+    return tau_exit(s->delta + i, s->n, x->at.tau, x->at.max_exit);
 }
 
 void tasks_count(const tasks *t, const steps *s, const sweep_point *point, task_sums *sums)

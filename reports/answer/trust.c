@@ -131,8 +131,8 @@ deer_status trust_on_policy(cache *c, const char *model, const calibration_spec 
                             const sweep_point *x, int threads, trust *t, deer_error *err)
 {
     history_rule rule = {.kind = HISTORY_ON_POLICY,
-                         .tau = x->tau,
-                         .max_exit = x->deepest,
+                         .tau = x->at.tau,
+                         .max_exit = x->at.max_exit,
                          .criterion = spec->criterion};
     deer_model *policy = NULL;
     calibration_actions actions = {0};
@@ -149,7 +149,7 @@ deer_status trust_on_policy(cache *c, const char *model, const calibration_spec 
     deer_model_close(policy);
     if (status)
         return status;
-    steps_evaluate(&own.s, x->tau, x->deepest, &e);
+    steps_evaluate(&own.s, x->at.tau, x->at.max_exit, &e);
     t->on_policy = true;
     t->own_cost = e.cost;
     t->own_loss = e.loss;

@@ -63,8 +63,8 @@ static void print_report(const report *r)
            r->c->about.episodes, (long long)r->c->steps, r->model_name, r->config.name);
     printf("full depth: %.5g GFLOPs (%s); recommended budget %.5g GFLOPs (%.0f%%): loss %.3g "
            "[%.3g, %.3g]\n",
-           full->cost, r->q->scope, r->w.budget[r->recommended], 100 * x->cost / full->cost,
-           x->loss, x->loss_95.low, x->loss_95.high);
+           full->at.cost, r->q->scope, r->w.budget[r->recommended],
+           100 * x->at.cost / full->at.cost, x->at.loss, x->loss_95.low, x->loss_95.high);
     for (int i = 0; i < r->q->rates; i++)
         print_rate(r, i);
     printf("\nGFLOPs count one multiply-add as one FLOP; %s\n", r->trust.statement);

@@ -24,16 +24,16 @@ static void number(FILE *out, double value)
 static void thresholds(FILE *out, const sweep_point *x)
 {
     fputc(',', out);
-    for (int k = 0; k <= x->deepest; k++)
-        if (k == x->deepest)
+    for (int k = 0; k <= x->at.max_exit; k++)
+        if (k == x->at.max_exit)
             fputs("always", out);
-        else if (tau_word(x->tau[k]))
-            fprintf(out, "%s ", tau_word(x->tau[k]));
+        else if (tau_word(x->at.tau[k]))
+            fprintf(out, "%s ", tau_word(x->at.tau[k]));
         else
-            fprintf(out, "%.6g ", (double)x->tau[k]);
+            fprintf(out, "%.6g ", (double)x->at.tau[k]);
     fputc(',', out);
-    for (int k = 0; k <= x->deepest; k++)
-        fprintf(out, "%s%.6g", k ? " " : "", x->fraction[k]);
+    for (int k = 0; k <= x->at.max_exit; k++)
+        fprintf(out, "%s%.6g", k ? " " : "", x->at.fraction[k]);
 }
 
 static void policy_columns(FILE *out, const report *r, const sweep_point *x)
@@ -41,10 +41,10 @@ static void policy_columns(FILE *out, const report *r, const sweep_point *x)
     interval ignored;
     double success;
 
-    success_at(&r->success, x->cost, &success, &ignored);
-    number(out, x->llm);
-    number(out, x->total);
-    number(out, x->loss);
+    success_at(&r->success, x->at.cost, &success, &ignored);
+    number(out, x->at.llm);
+    number(out, x->at.total);
+    number(out, x->at.loss);
     number(out, x->loss_95.low);
     number(out, x->loss_95.high);
     number(out, success);

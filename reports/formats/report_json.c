@@ -115,9 +115,9 @@ static json_t *tau_json(const sweep_point *x)
 {
     json_t *list = json_array();
 
-    for (int k = 0; k < x->deepest; k++)
-        json_push(list, tau_word(x->tau[k]) ? json_string(tau_word(x->tau[k]))
-                                            : json_real((double)x->tau[k]));
+    for (int k = 0; k < x->at.max_exit; k++)
+        json_push(list, tau_word(x->at.tau[k]) ? json_string(tau_word(x->at.tau[k]))
+                                               : json_real((double)x->at.tau[k]));
     json_push(list, json_null());
     return list;
 }
@@ -128,19 +128,19 @@ static json_t *point_json(const report *r, const sweep_point *x)
     interval wilson;
     double success;
 
-    success_at(&r->success, x->cost, &success, &wilson);
-    set_real(json, "cost_gflops", x->cost);
+    success_at(&r->success, x->at.cost, &success, &wilson);
+    set_real(json, "cost_gflops", x->at.cost);
     json_put(json, "cost_95", interval_json(x->cost_95));
-    set_real(json, "llm_gflops", x->llm);
-    set_real(json, "total_gflops", x->total);
-    set_real(json, "loss", x->loss);
+    set_real(json, "llm_gflops", x->at.llm);
+    set_real(json, "total_gflops", x->at.total);
+    set_real(json, "loss", x->at.loss);
     json_put(json, "loss_95", interval_json(x->loss_95));
     if (r->success.n) {
         set_real(json, "success", success);
         json_put(json, "success_95", interval_json(wilson));
     }
     json_put(json, "tau", tau_json(x));
-    json_put(json, "exit_fractions", reals(x->fraction, x->deepest + 1));
+    json_put(json, "exit_fractions", reals(x->at.fraction, x->at.max_exit + 1));
     return json;
 }
 
@@ -376,7 +376,7 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     json_put(json, "budgets", budgets_json(r, a));
     if (a->budget < 0)
         return json;
-    set_real(json, "loss", r->w.frontier[a->deepest].ours[a->budget].loss);
+    set_real(json, "loss", r->w.frontier[a->deepest].ours[a->budget].at.loss);
     set_real(json, "success", a->success);
     json_put(json, "ms", range_json(a->at.seconds, 1e3));
     json_put(json, "p99_ms", range_json(a->at.p99, 1e3));

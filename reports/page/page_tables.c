@@ -284,11 +284,11 @@ void page_ranking(FILE *out, const report *r)
 static void tau_cell(FILE *out, const sweep_point *x)
 {
     fputs("<td class=n>", out);
-    for (int k = 0; k < x->deepest; k++) {
-        if (tau_word(x->tau[k]))
-            fputs(tau_word(x->tau[k]), out);
+    for (int k = 0; k < x->at.max_exit; k++) {
+        if (tau_word(x->at.tau[k]))
+            fputs(tau_word(x->at.tau[k]), out);
         else
-            number(out, (double)x->tau[k]);
+            number(out, (double)x->at.tau[k]);
         fputs(" ", out);
     }
     fputs("always</td>", out);
@@ -297,8 +297,8 @@ static void tau_cell(FILE *out, const sweep_point *x)
 static void fractions_cell(FILE *out, const sweep_point *x)
 {
     fputs("<td class=n>", out);
-    for (int k = 0; k <= x->deepest; k++)
-        fprintf(out, "%s%.0f", k ? " " : "", 100 * x->fraction[k]);
+    for (int k = 0; k <= x->at.max_exit; k++)
+        fprintf(out, "%s%.0f", k ? " " : "", 100 * x->at.fraction[k]);
     fputs("</td>", out);
 }
 
@@ -331,15 +331,15 @@ void page_frontier(FILE *out, const report *r)
 
         fprintf(out, "<tr%s>", b == r->recommended ? " class=chosen" : "");
         cell(out, r->w.budget[b]);
-        cell(out, x->cost);
-        cell(out, 100 * x->cost / r->w.fixed[last].cost);
-        interval_cell(out, x->loss, x->loss_95);
-        cell(out, r->w.has_official[b] ? r->w.official[b].loss : NAN);
+        cell(out, x->at.cost);
+        cell(out, 100 * x->at.cost / r->w.fixed[last].at.cost);
+        interval_cell(out, x->at.loss, x->loss_95);
+        cell(out, r->w.has_official[b] ? r->w.official[b].at.loss : NAN);
         cell(out, r->w.frontier[last].oracle[b]);
         fractions_cell(out, x);
         tau_cell(out, x);
         if (r->success.n)
-            success_cell(out, r, x->cost);
+            success_cell(out, r, x->at.cost);
         fputs("</tr>\n", out);
     }
     foot(out);
@@ -357,10 +357,10 @@ void page_fixed(FILE *out, const report *r)
 
         deer_cost_of(&r->config, r->tokens, WEIGHT_BF16, &cost);
         fprintf(out, "<tr><th scope=row>%d</th><td class=n>%d</td>", k, r->config.exit_layers[k]);
-        cell(out, r->w.fixed[k].llm);
-        cell(out, r->w.fixed[k].total);
+        cell(out, r->w.fixed[k].at.llm);
+        cell(out, r->w.fixed[k].at.total);
         cell(out, (double)cost.exit[k].weight_bytes / 1e9);
-        interval_cell(out, r->w.fixed[k].loss, r->w.fixed[k].loss_95);
+        interval_cell(out, r->w.fixed[k].at.loss, r->w.fixed[k].loss_95);
         fputs("</tr>\n", out);
     }
     foot(out);
@@ -443,11 +443,11 @@ static void on_policy(FILE *out, const report *r)
         fputs("Under the history they make themselves, the recommended thresholds cost ", out);
         number(out, r->trust.own_cost);
         fputs(" GFLOPs (predicted ", out);
-        number(out, x->cost);
+        number(out, x->at.cost);
         fputs(") at a loss of ", out);
         number(out, r->trust.own_loss);
         fputs(" (predicted ", out);
-        number(out, x->loss);
+        number(out, x->at.loss);
         fputs(").", out);
     } else {
         fputs("Not looked at: give the policy with <code>--model</code>, or let "

@@ -12,8 +12,7 @@
 #include "runtime/base/threads.h"
 #include "runtime/cli/run_bench.h"
 #include "runtime/cli/run_commands.h"
-#include "runtime/cli/run_policy.h"
-#include "runtime/cli/tool.h"
+#include "runtime/cli/tool_policy.h"
 #include "runtime/deer_replay.h"
 
 enum { WARM_UP = 3, IMAGES = 4, MAX_BENCH_STEPS = 1000000, MAX_SIDE = 4096, MAX_LOGGED = 10000 };
@@ -148,15 +147,20 @@ static size_t resident_without_spare(void)
 /* One exit, with the model mapped up to it; its stages, too, where s is not NULL. */
 static deer_status measure(bench *b, int exit, bench_exit *m, stage_table *s, deer_error *err)
 {
+    const policy_choice choice = {.model = b->model, .exit = exit, .budget = NAN};
     policy p;
     double start = clock_seconds();
     size_t empty = resident_without_spare(), before, own;
-    deer_status status = policy_open(b->model, NULL, exit, NAN, &p, err);
+    deer_status status = policy_open(&choice, &p, err);
     uint8_t *pixels;
     double *ms;
 
-    if (status)
+    if (!status)
+        status = policy_start(&p, err);
+    if (status) {
+        policy_close(&p);
         return status;
+    }
     m->open_ms = 1e3 * (clock_seconds() - start);
     if (b->side == TOOL_NOT_GIVEN)
         b->side = deer_model_config(p.model)->image_size;

@@ -16,16 +16,15 @@
 #include "runtime/base/threads.h"
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/run_played.h"
-#include "runtime/cli/run_policy.h"
-#include "runtime/cli/tool.h"
+#include "runtime/cli/tool_policy.h"
 #include "runtime/deer_replay.h"
 
 typedef struct {
-    const char *model, *thresholds, *name;
+    policy_choice policy;
+    const char *name;
     file_list demos;
     demos_options reading;
-    long exit, threads;
-    double budget;
+    long threads;
     bool all, steps, profile, pin, json;
 } request;
 
@@ -217,7 +216,7 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
                      .weights = deer_model_type(p->model),
                      .thresholds = p->thresholds,
                      .threads = threads_count(),
-                     .fixed = !r->thresholds};
+                     .fixed = !r->policy.thresholds};
     int first = r->name ? demos_find(d, r->name) : 0, count = r->all ? demos_count(d) : 1;
     deer_status status;
 
@@ -243,29 +242,30 @@ static deer_status run(const request *r, deer_error *err)
 
     if (demos_open_files(r->demos.name, r->demos.count, &r->reading, &d, err))
         return DEER_FAILED;
-    status =
-        policy_open(r->model, r->thresholds,
-                    r->exit == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)r->exit, r->budget, &p, err);
-    if (!status) {
+    status = policy_open(&r->policy, &p, err);
+    if (!status)
+        status = policy_start(&p, err);
+    if (!status)
         status = play_and_report(r, &p, d, err);
-        policy_close(&p);
-    }
+    policy_close(&p);
     demos_close(d);
     return status;
 }
 
 int run_episode_main(int argc, char **argv)
 {
-    request r = {.exit = TOOL_NOT_GIVEN, .threads = TOOL_NOT_GIVEN, .budget = NAN};
+    request r = {.policy = POLICY_DEEPEST, .threads = TOOL_NOT_GIVEN};
     const tool_option options[] = {
-        {"model", TOOL_STRING, &r.model, "FILE", "policy to run (required)"},
+        {"model", TOOL_STRING, &r.policy.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_FILES, &r.demos, "FILE..", "demonstrations to play (required)"},
         {"static-camera", TOOL_STRING, &r.reading.static_camera, "NAME",
          "below obs/ (default: the usual names)"},
         {"gripper-camera", TOOL_STRING, &r.reading.gripper_camera, "NAME", "the same on the wrist"},
-        {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "when to exit"},
-        {"exit", TOOL_INT, &r.exit, "K", "or: always this exit, from 0 (default the deepest)"},
-        {"budget", TOOL_DOUBLE, &r.budget, "X", "turn the thresholds' dial to X GFLOPs a step"},
+        {"thresholds", TOOL_STRING, &r.policy.thresholds, "FILE", "when to exit"},
+        {"exit", TOOL_INT, &r.policy.exit, "K",
+         "or: always this exit, from 0 (default the deepest)"},
+        {"budget", TOOL_DOUBLE, &r.policy.budget, "X",
+         "turn the thresholds' dial to X GFLOPs a step"},
         {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
         {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
@@ -293,15 +293,11 @@ int run_episode_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!r.model || !r.demos.count)
+    if (!r.policy.model || !r.demos.count)
         return tool_usage(&self, "--model and --demos are required");
-    if (r.thresholds && r.exit != TOOL_NOT_GIVEN)
-        return tool_usage(&self, "--thresholds and --exit exclude each other");
-    if (!isnan(r.budget) && !r.thresholds)
-        return tool_usage(&self, "--budget needs --thresholds");
     if (r.all && r.name)
         return tool_usage(&self, "--all and --demo exclude each other");
-    if (tool_outside(&self, "exit", r.exit, 0, DEER_MAX_EXITS - 1) ||
+    if (policy_contradicts(&self, &r.policy) ||
         tool_outside(&self, "threads", r.threads, 1, TOOL_MOST_THREADS))
         return TOOL_USAGE;
     status = policy_threads(r.threads, r.pin, &err);

@@ -96,13 +96,15 @@ static void linear_of(walk *w, const char *name, size_t field, int out, int in, 
         vector(w, name, ".bias", field + offsetof(linear_layer, b), out);
 }
 
-static void attention(const walk *w, arch_rows queries, arch_rows keys, int width, bool causal)
+static void attention(const walk *w, arch_rows queries, arch_rows keys, int heads, int width,
+                      bool causal)
 {
     if (w->to->attention)
         w->to->attention(w->to->context, &(arch_attention){.part = w->part,
                                                            .layer = w->layer,
                                                            .queries = queries,
                                                            .keys = keys,
+                                                           .heads = heads,
                                                            .width = width,
                                                            .causal = causal});
 }
@@ -120,7 +122,7 @@ static void vision_layer(walk *w, int i)
     matrix_of(w, "attn.in_proj_weight", "", IN(in_proj.w), 3 * width, width,
               (use){ARCH_TOKENS, "queries, keys, values"});
     vector(w, "attn.in_proj_bias", "", IN(in_proj.b), 3 * width);
-    attention(w, ARCH_TOKENS, ARCH_TOKENS, width, false);
+    attention(w, ARCH_TOKENS, ARCH_TOKENS, w->c->vision_heads, width, false);
     linear_of(w, "attn.out_proj", IN(out_proj), width, width, true,
               (use){ARCH_TOKENS, "output projection"});
     norm(w, "ln_2", IN(ln_2), width, true);
@@ -165,7 +167,7 @@ static void resample_layer(walk *w, int i)
               (use){ARCH_LATENTS, "queries of the latents"});
     linear_of(w, "0.to_kv", IN(to_kv), 2 * inner, width, false,
               (use){ARCH_SEEN, "keys, values of patches, latents"});
-    attention(w, ARCH_LATENTS, ARCH_SEEN, inner, false);
+    attention(w, ARCH_LATENTS, ARCH_SEEN, w->c->resampler_heads, inner, false);
     linear_of(w, "0.to_out", IN(to_out), width, inner, false,
               (use){ARCH_LATENTS, "output projection"});
     norm(w, "1.0", IN(ff_norm), width, true);
@@ -209,7 +211,7 @@ static void cross(walk *w, int i)
     linear_of(w, "attn.to_q", IN(to_q), inner, d, false, (use){ARCH_TEXT, "queries of the text"});
     linear_of(w, "attn.to_kv", IN(to_kv), 2 * inner, w->c->vision_width, false,
               (use){ARCH_MEDIA, "keys, values of both images"});
-    attention(w, ARCH_TEXT, ARCH_MEDIA, inner, false);
+    attention(w, ARCH_TEXT, ARCH_MEDIA, w->c->cross_heads, inner, false);
     linear_of(w, "attn.to_out", IN(to_out), d, inner, false, (use){ARCH_TEXT, "output projection"});
     norm(w, "ff.0", IN(ff_norm), d, true);
     linear_of(w, "ff.1", IN(ff_up), mlp, d, false, (use){ARCH_TEXT, "MLP"});
@@ -231,7 +233,7 @@ static void decoder(walk *w, int i)
         norm(w, "attn.q_ln", IN(q_ln), d, false);
         norm(w, "attn.k_ln", IN(k_ln), d, false);
     }
-    attention(w, ARCH_TEXT, ARCH_TEXT, d, true);
+    attention(w, ARCH_TEXT, ARCH_TEXT, w->c->heads, d, true);
     linear_of(w, "attn.out_proj", IN(out_proj), d, d, false, (use){ARCH_TEXT, "output projection"});
     norm(w, small ? "ln_2" : "norm_2", IN(norm_2), d, false);
     linear_of(w, small ? "mlp.mlp_up" : "ffn.up_proj", IN(up), mlp, d, false,
@@ -358,6 +360,31 @@ void arch_visit(const deer_config *config, int layers, const arch_visitor *visit
         if (arch_has_cross(config, i))
             arch_visit_part(config, ARCH_CROSS, i, visitor);
         arch_visit_part(config, ARCH_DECODER, i, visitor);
+    }
+}
+
+size_t arch_vectors(const deer_config *c, arch_rows rows, const arch_load *load)
+{
+    size_t grid = (size_t)(c->image_size / c->patch_size), patches = grid * grid;
+    size_t latents = (size_t)c->resampler_latents, images = (size_t)load->images;
+
+    switch (rows) {
+    case ARCH_PATCHES:
+        return images * patches;
+    case ARCH_TOKENS:
+        return images * (patches + 1);
+    case ARCH_LATENTS:
+        return images * latents;
+    case ARCH_SEEN:
+        return images * (patches + latents);
+    case ARCH_MEDIA:
+        return ARCH_VIEWS * latents;
+    case ARCH_TEXT:
+        return (size_t)load->tokens;
+    case ARCH_EXITS:
+        return (size_t)load->exits;
+    default:
+        return 1;
     }
 }
 

@@ -6,8 +6,9 @@
  *
  * Everything that has to know the architecture is a visitor: finding a file's tensors (match.h),
  * where each belongs in memory (bind.h), writing a file, how many bytes and multiply-adds a stage
- * takes (budgets/cost). Names are the official ones; docs/model-file.md has the table for people.
- * Source: the official model classes, instantiated with the official configuration. */
+ * takes (budgets/cost), how much room products and attentions need (policy/backend_cpu.c). Names
+ * are the official ones; docs/model-file.md has the table for people. Source: the official model
+ * classes, instantiated with the official configuration. */
 #ifndef RUNTIME_ARCH_H
 #define RUNTIME_ARCH_H
 
@@ -48,6 +49,13 @@ typedef enum {
     ARCH_STEP,    /* one a step, whatever the exits */
 } arch_rows;
 
+/* How much goes through a model at a time. */
+typedef struct {
+    int images;
+    int tokens; /* of the instruction */
+    int exits;  /* whose features the head takes together */
+} arch_load;
+
 typedef struct {
     const char *name; /* whole; valid during the visit. NULL where names are not wanted */
     arch_part part;
@@ -65,7 +73,7 @@ typedef struct {
     arch_part part;
     int layer;
     arch_rows queries, keys;
-    int width; /* heads times head dimension */
+    int heads, width; /* width: of all heads together */
     bool causal;
 } arch_attention;
 
@@ -94,6 +102,9 @@ void arch_visit(const deer_config *config, int layers, const arch_visitor *visit
 /* One part; of the decoder's, layer `layer`. */
 void arch_visit_part(const deer_config *config, arch_part part, int layer,
                      const arch_visitor *visitor);
+
+/* Vectors of a kind at such a load; of ARCH_MEDIA, one observation's. */
+size_t arch_vectors(const deer_config *config, arch_rows rows, const arch_load *load);
 
 /* What a file whose matrices are `dtype` keeps a tensor of that role as. */
 weight_dtype arch_kept_as(arch_role role, weight_dtype dtype);

@@ -26,16 +26,17 @@ typedef struct {
     workspace ws;    /* of products and attention, for each thread */
 } backbone_scratch;
 
-/* Floats that the scratch of this model needs for up to `frames` frames; with base, points the
- * slices into it. */
-size_t backbone_layout(const deer_config *config, int threads, int frames,
-                       backbone_scratch *scratch, float *base);
-
-/* Floats of `wide` and `mixed` that one image needs; the images' lie side by side. */
+/* Floats of each slice that vision and resampler take for one image. Images lie side by side. */
 typedef struct {
-    size_t wide, mixed;
-} image_sizes;
-image_sizes backbone_image_sizes(const deer_config *config);
+    size_t pixels, patches, tokens, media, normed, wide, mixed;
+} image_room;
+image_room vision_room(const deer_config *config);
+
+/* The same that the decoder takes for one frame. */
+typedef struct {
+    size_t embedded, hidden, normed, wide, mixed;
+} text_room;
+text_room decoder_room(const deer_config *config);
 
 /* pixels -> tokens: CLIP's vision transformer on all images as one batch. The class token is
  * dropped later and ln_post is not applied. Source: open_clip 2.20.0 VisionTransformer. */

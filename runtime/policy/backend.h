@@ -2,7 +2,7 @@
 /* backend.h - where the arithmetic of a step runs: a struct of functions for each device.
  *
  *   void *work;
- *   on->open(model, 1, HEAD_ROWS, &work, &err);
+ *   on->open(model, 1, 2, &work, &err);
  *   fill(on->pixels(work)), fill(on->embedded(work));
  *   on->see(work, 1, profile);
  *   on->tell(work, &text);

@@ -7,12 +7,19 @@
 
 #include "runtime/base/threads.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/model/arch.h"
 
 /* ---------------------------------------------------------------- memory ------------------- */
 
+/* Whole cache lines. */
 static size_t padded(size_t floats)
 {
     return (floats + 15) / 16 * 16;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 static size_t state_size(const deer_config *c)
@@ -20,21 +27,91 @@ static size_t state_size(const deer_config *c)
     return (size_t)c->lstm_layers * (size_t)c->lstm_hidden;
 }
 
-/* Points the slices into p and returns how many floats they take; p may be NULL. */
+/* A thread's workspace: the most that a product or an attention of the model needs. */
+typedef struct {
+    const deer_config *c;
+    arch_load products, attention; /* attentions see one image, one instruction at a time */
+    size_t bytes;
+} most_room;
+
+static void room_for_product(void *context, const arch_tensor *t)
+{
+    most_room *m = context;
+
+    if (t->what)
+        m->bytes =
+            larger(m->bytes, workspace_linear((int)arch_vectors(m->c, t->rows, &m->products)));
+}
+
+static void room_for_attention(void *context, const arch_attention *a)
+{
+    most_room *m = context;
+    int keys = (int)arch_vectors(m->c, a->keys, &m->attention);
+
+    m->bytes = larger(m->bytes, workspace_attention(keys, a->width / a->heads));
+}
+
+static size_t workspace_bytes(const deer_config *c, int frames, int rows)
+{
+    most_room m = {.c = c,
+                   .products = {ARCH_VIEWS * frames, frames * c->max_text, rows},
+                   .attention = {1, c->max_text, rows}};
+    const arch_visitor visitor = {.tensor = room_for_product,
+                                  .attention = room_for_attention,
+                                  .context = &m,
+                                  .nameless = true};
+
+    for (arch_part part = 0; part < ARCH_PARTS; part++)
+        arch_visit_part(c, part, 0, &visitor);
+    return (m.bytes + 63) / 64 * 64;
+}
+
+/* Points the slices of the backbone into p and returns how many floats they take; p may be NULL. */
+static size_t lay_out_backbone(const deer_config *c, int frames, int rows, int threads,
+                               backbone_scratch *s, float *p)
+{
+    image_room image = vision_room(c);
+    text_room text = decoder_room(c);
+    size_t f = (size_t)frames, images = ARCH_VIEWS * f, total = 0;
+    size_t workspace_of_one = workspace_bytes(c, frames, rows);
+    float *base;
+    const struct {
+        float **slice;
+        size_t floats;
+    } slices[] = {{&s->pixels, images * image.pixels},
+                  {&s->patches, images * image.patches},
+                  {&s->tokens, images * image.tokens},
+                  {&s->media, images * image.media},
+                  {&s->embedded, f * text.embedded},
+                  {&s->hidden, f * text.hidden},
+                  {&s->normed, larger(images * image.normed, f * text.normed)},
+                  {&s->wide, larger(images * image.wide, f * text.wide)},
+                  {&s->mixed, larger(images * image.mixed, f * text.mixed)},
+                  {&base, (size_t)threads * workspace_of_one / sizeof(float)}};
+
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
+        *slices[i].slice = p ? p + total : NULL;
+        total += padded(slices[i].floats);
+    }
+    s->ws = (workspace){threads, workspace_of_one, (char *)base};
+    return total;
+}
+
+/* The same of everything. */
 static size_t lay_out(cpu_work *w, const deer_config *c, int frames, int rows, int threads,
                       float *p)
 {
     size_t state = padded(state_size(c)), own, backbone;
 
     if (rows == 0)
-        return backbone_layout(c, threads, frames, &w->backbone, p);
+        return lay_out_backbone(c, frames, rows, threads, &w->backbone, p);
     if (p) {
         w->h = p;
         w->c = p + state;
         w->pooled = p + 2 * state;
     }
     own = 2 * state + padded((size_t)rows * (size_t)c->d_model);
-    backbone = backbone_layout(c, threads, frames, &w->backbone, p ? p + own : NULL);
+    backbone = lay_out_backbone(c, frames, rows, threads, &w->backbone, p ? p + own : NULL);
     own += backbone + head_layout(c, rows, 0, &w->head, p ? p + own + backbone : NULL);
     w->head.ws = w->backbone.ws;
     return own;

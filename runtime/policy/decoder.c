@@ -4,79 +4,27 @@
 #include <string.h>
 
 #include "runtime/kernels/kernels.h"
+#include "runtime/model/arch.h"
 #include "runtime/policy/backbone.h"
-#include "runtime/policy/head.h"
 
 static size_t larger(size_t a, size_t b)
 {
     return a > b ? a : b;
 }
 
-/* What the largest product and the largest attention need, for one thread; those of the head, which
- * borrows it, included. */
-static size_t workspace_bytes(const deer_config *c, int frames)
+text_room decoder_room(const deer_config *c)
 {
-    int grid = c->image_size / c->patch_size, p = grid * grid, w = c->vision_width;
-    int l = c->resampler_latents, t = frames * c->max_text, d = c->d_model, images = 2 * frames;
-    size_t bytes = workspace_linear(images * (p + l)); /* no product has more rows than these */
-
-    bytes = larger(bytes, workspace_linear(t));
-    bytes = larger(bytes, head_workspace(HEAD_ROWS));
-    bytes = larger(bytes, workspace_attention(p + 1, w / c->vision_heads));
-    bytes = larger(bytes, workspace_attention(p + l, c->resampler_head_dim));
-    bytes = larger(bytes, workspace_attention(2 * l, c->cross_head_dim));
-    return larger(bytes, workspace_attention(c->max_text, d / c->heads));
-}
-
-image_sizes backbone_image_sizes(const deer_config *c)
-{
-    size_t grid = (size_t)(c->image_size / c->patch_size), p = grid * grid;
-    size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents;
-    size_t inner = (size_t)c->resampler_heads * (size_t)c->resampler_head_dim;
-    size_t wide = (p + 1) * larger(3 * w, (size_t)c->vision_mlp);
-
-    wide = larger(wide, (p + l) * 2 * inner + l * inner);
-    return (image_sizes){.wide = larger(wide, l * (size_t)c->resampler_mlp),
-                         .mixed = larger((p + 1) * w, l * larger(inner, w))};
-}
-
-size_t backbone_layout(const deer_config *c, int threads, int frames, backbone_scratch *s,
-                       float *base)
-{
-    size_t f = (size_t)frames, images = 2 * f;
-    size_t side = (size_t)c->image_size, grid = side / (size_t)c->patch_size, p = grid * grid;
-    size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents;
-    size_t d = (size_t)c->d_model, t = f * (size_t)c->max_text, m = images * l;
-    size_t values = 3 * side * side;
+    size_t t = (size_t)c->max_text, d = (size_t)c->d_model;
+    size_t media = (size_t)ARCH_VIEWS * (size_t)c->resampler_latents;
     size_t cross = (size_t)c->cross_heads * (size_t)c->cross_head_dim;
-    image_sizes each = backbone_image_sizes(c);
-    size_t wide = images * each.wide, mixed;
-    size_t sizes[10], total = 0;
-    float *workspace_base,
-        **slices[10] = {&s->pixels, &s->patches, &s->tokens, &s->media, &s->embedded,
-                        &s->hidden, &s->normed,  &s->wide,   &s->mixed, &workspace_base};
+    size_t mlp = larger((size_t)c->mlp, (size_t)c->cross_mlp);
 
-    wide = larger(wide, m * 2 * cross + t * cross);
-    wide = larger(wide, t * larger(larger(3 * d, (size_t)c->mlp), (size_t)c->cross_mlp));
-    mixed = larger(images * each.mixed, t * larger(cross, d));
-    s->ws.parts = threads;
-    s->ws.bytes = (workspace_bytes(c, frames) + 63) / 64 * 64;
-    sizes[0] = images * values;
-    sizes[1] = images * values;
-    sizes[2] = images * (p + 1) * w;
-    sizes[3] = m * w;
-    sizes[4] = t * d;
-    sizes[5] = t * d;
-    sizes[6] = larger(larger(images * (p + 1) * w, images * (p + l) * w), t * d);
-    sizes[7] = wide;
-    sizes[8] = mixed;
-    sizes[9] = (size_t)threads * s->ws.bytes / sizeof(float);
-    for (int i = 0; i < 10; i++) {
-        *slices[i] = base ? base + total : NULL;
-        total += (sizes[i] + 15) / 16 * 16; /* whole cache lines */
-    }
-    s->ws.base = (char *)workspace_base;
-    return total;
+    return (text_room){.embedded = t * d,
+                       .hidden = t * d,
+                       .normed = t * d,
+                       /* k and v of the media beside q, then qkv, then hidden values */
+                       .wide = larger(media * 2 * cross + t * cross, t * larger(3 * d, mlp)),
+                       .mixed = t * larger(cross, d)};
 }
 
 void decoder_start(const deer_model *model, backbone_scratch *s, const backend_text *text)

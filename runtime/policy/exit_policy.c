@@ -1,56 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* exit_policy.c - when two exits agree. */
 #include "runtime/policy/exit_policy.h"
-#include "runtime/base/tau.h"
 
 #include <math.h>
 #include <string.h>
 
-const char *deer_criterion_name(deer_criterion criterion)
-{
-    static const char *const names[] = {"l2", "mean", "max", "cosine", "combined"};
-
-    return (unsigned)criterion < sizeof names / sizeof *names ? names[criterion] : "unknown";
-}
-
-static float cosine_distance(const float *p, const float *q)
-{
-    float dot = 0, pp = 0, qq = 0;
-
-    for (int i = 0; i < DEER_POSE; i++) {
-        dot += p[i] * q[i];
-        pp += p[i] * p[i];
-        qq += q[i] * q[i];
-    }
-    return 1 - dot / (fmaxf(sqrtf(pp), 1e-8f) * fmaxf(sqrtf(qq), 1e-8f));
-}
-
-float deer_criterion_delta(deer_criterion criterion, const float p[DEER_POSE],
-                           const float q[DEER_POSE])
-{
-    float squares = 0, sum = 0, largest = 0;
-
-    if (!p || !q || (unsigned)criterion >= DEER_CRITERION_COMBINED)
-        return NAN;
-    if (criterion == DEER_CRITERION_COSINE)
-        return cosine_distance(p, q);
-    for (int i = 0; i < DEER_POSE; i++) {
-        float d = fabsf(p[i] - q[i]);
-        squares += d * d;
-        sum += d;
-        largest = isnan(d) || d > largest ? d : largest; /* keeps a NaN */
-    }
-    return criterion == DEER_CRITERION_L2     ? sqrtf(squares / DEER_POSE)
-           : criterion == DEER_CRITERION_MEAN ? sum / DEER_POSE
-                                              : largest;
-}
+#include "runtime/base/tau.h"
+#include "runtime/thresholds/criterion.h"
 
 bool exit_policy_stop(const deer_thresholds *thresholds, int exit, float value)
 {
     return exit >= thresholds->max_exit || tau_stops(value, thresholds->tau[exit]);
 }
 
-/* ---------------------------------------------------------------- combined ----------------- */
+/* ---------------------------------------------------------------- scores ------------------- */
 
 const char *deer_signal_name(deer_signal signal)
 {
@@ -82,7 +45,7 @@ deer_status deer_exit_trial_begin(deer_exit_trial *t, deer_criterion criterion,
                                   const deer_score *score, const float done[DEER_POSE],
                                   const float pseudo[DEER_POSE])
 {
-    if (!t || !done || !pseudo || (unsigned)criterion > DEER_CRITERION_COMBINED)
+    if (!t || !done || !pseudo || !exit_criterion_of(criterion))
         return DEER_USAGE;
     *t = (deer_exit_trial){.criterion = criterion, .score = score};
     memcpy(t->done, done, sizeof t->done);
@@ -90,23 +53,26 @@ deer_status deer_exit_trial_begin(deer_exit_trial *t, deer_criterion criterion,
     return DEER_OK;
 }
 
+/* Fills the signals of an exit that is `delta` away from the one before it. */
+static void see_signals(deer_exit_trial *t, float delta, const float pose[DEER_POSE], float gripper)
+{
+    t->signal[DEER_SIGNAL_DELTA] = (double)delta;
+    t->signal[DEER_SIGNAL_TURN] = (double)deer_criterion_delta(DEER_CRITERION_L2, pose, t->done);
+    t->signal[DEER_SIGNAL_MARGIN] = fabs((double)gripper - 0.5);
+}
+
 float deer_exit_trial_next(deer_exit_trial *t, const float pose[DEER_POSE], float gripper)
 {
-    bool combined;
+    const exit_criterion *how = t ? exit_criterion_of(t->criterion) : NULL;
     float value;
 
-    if (!t || !pose || t->exit < 0 || t->exit >= DEER_MAX_EXITS)
+    if (!how || !pose || t->exit < 0 || t->exit >= DEER_MAX_EXITS)
         return NAN;
-    combined = t->criterion == DEER_CRITERION_COMBINED;
-    value = deer_criterion_delta(combined ? DEER_CRITERION_L2 : t->criterion, pose, t->previous);
-    if (combined) {
-        t->signal[DEER_SIGNAL_DELTA] = (double)value;
-        t->signal[DEER_SIGNAL_TURN] =
-            (double)deer_criterion_delta(DEER_CRITERION_L2, pose, t->done);
-        t->signal[DEER_SIGNAL_MARGIN] = fabs((double)gripper - 0.5);
+    value = how->evaluate(pose, t->previous);
+    if (how->needs & CRITERION_NEEDS_SCORE) {
+        see_signals(t, value, pose, gripper);
+        value = t->score ? exit_score(&t->score[t->exit], t->signal) : value;
     }
-    if (combined && t->score)
-        value = exit_score(&t->score[t->exit], t->signal);
     memcpy(t->previous, pose, sizeof t->previous);
     t->exit++;
     return value;

@@ -20,11 +20,6 @@ static int widest_mlp(const deer_config *c)
     return widest;
 }
 
-size_t head_workspace(int rows)
-{
-    return (workspace_linear(rows) + 63) / 64 * 64;
-}
-
 size_t head_layout(const deer_config *c, int rows, int threads, head_scratch *s, float *base)
 {
     size_t n = (size_t)rows, h = (size_t)c->lstm_hidden, layers = (size_t)c->lstm_layers, total = 0;
@@ -35,7 +30,7 @@ size_t head_layout(const deer_config *c, int rows, int threads, head_scratch *s,
                                           &s->c,         &s->mlp[0], &s->mlp[1], &workspace_base};
 
     s->ws.parts = threads;
-    s->ws.bytes = head_workspace(rows);
+    s->ws.bytes = (workspace_linear(rows) + 63) / 64 * 64;
     sizes[7] = (size_t)threads * s->ws.bytes / sizeof(float);
     for (int i = 0; i < 8; i++) {
         *slices[i] = base ? base + total : NULL;

@@ -9,8 +9,6 @@
 
 #include "runtime/model/model.h"
 
-enum { HEAD_ROWS = 2 }; /* of a session: the pseudo exit and the first exit go through together */
-
 /* Scratch of an evaluation for up to `rows` rows. H lstm_hidden, N lstm_layers. */
 typedef struct {
     float *recurrent; /* [N, rows, 4 H] W_hh h + b_hh + b_ih */
@@ -25,9 +23,6 @@ typedef struct {
  * a scratch for one robot that borrows another part's instead gets threads 0. */
 size_t head_layout(const deer_config *config, int rows, int threads, head_scratch *scratch,
                    float *base);
-
-/* Bytes of a thread's workspace. */
-size_t head_workspace(int rows);
 
 /* Prepares the evaluations of a step from the states before it, h [n, N, H]. */
 void head_begin(const deer_model *model, head_scratch *s, int n, const float *h);

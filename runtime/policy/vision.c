@@ -7,6 +7,30 @@
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/backbone.h"
 
+/* ---------------------------------------------------------------- room --------------------- */
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+image_room vision_room(const deer_config *c)
+{
+    size_t side = (size_t)c->image_size, grid = side / (size_t)c->patch_size, p = grid * grid;
+    size_t w = (size_t)c->vision_width, l = (size_t)c->resampler_latents;
+    size_t inner = (size_t)c->resampler_heads * (size_t)c->resampler_head_dim;
+    size_t tower = (p + 1) * larger(3 * w, (size_t)c->vision_mlp);
+    size_t resampled = larger((p + l) * 2 * inner + l * inner, l * (size_t)c->resampler_mlp);
+
+    return (image_room){.pixels = 3 * side * side,
+                        .patches = 3 * side * side,
+                        .tokens = (p + 1) * w,
+                        .media = l * w,
+                        .normed = (p + l) * w, /* there is a latent at least */
+                        .wide = larger(tower, resampled),
+                        .mixed = larger((p + 1) * w, l * larger(inner, w))};
+}
+
 /* ---------------------------------------------------------------- threads ------------------ */
 
 typedef void image_job(const deer_model *model, backbone_scratch *s, int images);
@@ -19,22 +43,19 @@ typedef struct {
 } image_share;
 
 /* The scratch from image `first` on, with one thread's workspace. */
-static backbone_scratch scratch_of(const image_share *share, int first, int part)
+static backbone_scratch scratch_of(const image_share *share, size_t first, int part)
 {
-    const deer_config *c = &share->model->config;
+    image_room each = vision_room(&share->model->config);
     const backbone_scratch *s = share->s;
-    long side = c->image_size, grid = side / c->patch_size, w = c->vision_width;
-    long rows = grid * grid + c->resampler_latents, latents = c->resampler_latents;
-    image_sizes sizes = backbone_image_sizes(c);
     backbone_scratch own = *s;
 
-    own.pixels += first * 3 * side * side;
-    own.patches += first * 3 * side * side;
-    own.tokens += first * (grid * grid + 1) * w;
-    own.media += first * latents * w;
-    own.normed += first * rows * w;
-    own.wide += first * (long)sizes.wide;
-    own.mixed += first * (long)sizes.mixed;
+    own.pixels += first * each.pixels;
+    own.patches += first * each.patches;
+    own.tokens += first * each.tokens;
+    own.media += first * each.media;
+    own.normed += first * each.normed;
+    own.wide += first * each.wide;
+    own.mixed += first * each.mixed;
     own.ws = (workspace){1, s->ws.bytes, s->ws.base + (size_t)part * s->ws.bytes};
     return own;
 }
@@ -43,7 +64,7 @@ static void some_images(void *context, int part, int parts)
 {
     const image_share *share = context;
     int first = share->images * part / parts, end = share->images * (part + 1) / parts;
-    backbone_scratch own = scratch_of(share, first, part);
+    backbone_scratch own = scratch_of(share, (size_t)first, part);
 
     share->job(share->model, &own, end - first);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/tau.h"
+#include "runtime/thresholds/criterion.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* ---------------------------------------------------------------- life --------------------- */
@@ -120,7 +121,7 @@ static deer_status check_counts(const char *name, const deer_thresholds *t, deer
     if (t->max_exit < 0 || t->max_exit >= DEER_MAX_EXITS || t->exits != t->max_exit + 1)
         return deer_fail_with(DEER_USAGE, err, "%s: %d thresholds up to exit %d (at most %d)", name,
                               t->exits, t->max_exit, DEER_MAX_EXITS);
-    if ((unsigned)t->criterion > DEER_CRITERION_COMBINED || t->steps_per_stage < 1)
+    if (!exit_criterion_of(t->criterion) || t->steps_per_stage < 1)
         return deer_fail_with(DEER_USAGE, err, "%s: criterion or steps_per_stage out of range",
                               name);
     if (t->points < 0 || t->points > DEER_MAX_POINTS || t->reference.episodes < 0 ||
@@ -132,18 +133,20 @@ static deer_status check_counts(const char *name, const deer_thresholds *t, deer
 
 deer_status thresholds_check(const char *name, const deer_thresholds *t, deer_error *err)
 {
+    bool scored;
     int bad;
 
     if (check_counts(name, t, err))
         return DEER_USAGE;
+    scored = exit_criterion_of(t->criterion)->needs & CRITERION_NEEDS_SCORE;
     bad = find_nan(t->tau, t->max_exit);
     if (bad >= 0)
         return deer_fail_with(DEER_USAGE, err, "%s: threshold %d is not a number", name, bad);
     for (int i = 0; i < t->points; i++)
         if (!isfinite(t->point[i].budget_gflops) || find_nan(t->point[i].tau, t->max_exit) >= 0)
             return deer_fail_with(DEER_USAGE, err, "%s: point %d is not of numbers", name, i);
-    for (int k = 0; k < t->max_exit; k++)
-        if (t->criterion == DEER_CRITERION_COMBINED && !finite_score(&t->score[k]))
+    for (int k = 0; scored && k < t->max_exit; k++)
+        if (!finite_score(&t->score[k]))
             return deer_fail_with(DEER_USAGE, err, "%s: score %d is not finite", name, k);
     return DEER_OK;
 }

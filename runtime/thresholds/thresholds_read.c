@@ -7,6 +7,7 @@
 #include "runtime/base/dtype.h"
 #include "runtime/base/json_file.h"
 #include "runtime/base/tau.h"
+#include "runtime/thresholds/criterion.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -104,11 +105,8 @@ static deer_status read_criterion(const char *path, const json_t *json, deer_thr
 {
     const char *name = json_string_value(json_object_get(json, "criterion"));
 
-    for (int i = 0; name && i <= DEER_CRITERION_COMBINED; i++)
-        if (!strcmp(name, deer_criterion_name((deer_criterion)i))) {
-            t->criterion = (deer_criterion)i;
-            return DEER_OK;
-        }
+    if (exit_criterion_named(name, &t->criterion))
+        return DEER_OK;
     return deer_fail(err, "%s: unknown criterion '%s'", path, name ? name : "(none)");
 }
 
@@ -143,11 +141,11 @@ static deer_status read_scores(const char *path, const json_t *json, deer_thresh
 {
     const json_t *list = json_object_get(json, "score");
 
-    if (t->criterion != DEER_CRITERION_COMBINED)
+    if (!(exit_criterion_of(t->criterion)->needs & CRITERION_NEEDS_SCORE))
         return DEER_OK;
     if (!json_is_array(list) || json_array_size(list) != (size_t)t->max_exit)
-        return deer_fail(err, "%s: the combined criterion needs a score for each of %d exits", path,
-                         t->max_exit);
+        return deer_fail(err, "%s: the %s criterion needs a score for each of %d exits", path,
+                         deer_criterion_name(t->criterion), t->max_exit);
     for (int k = 0; k < t->max_exit; k++)
         if (!read_score(json_array_get(list, (size_t)k), &t->score[k]))
             return deer_fail(err,

@@ -9,6 +9,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/json_build.h"
 #include "runtime/base/tau.h"
+#include "runtime/thresholds/criterion.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* NaN (not known) is null. */
@@ -125,7 +126,7 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     if (*t->weights)
         json_put(json, "weights", json_string(t->weights));
     json_put(json, "criterion", json_string(deer_criterion_name(t->criterion)));
-    if (t->criterion == DEER_CRITERION_COMBINED)
+    if (exit_criterion_of(t->criterion)->needs & CRITERION_NEEDS_SCORE)
         json_put(json, "score", scores_json(t->score, t->max_exit));
     json_put(json, "exit_layers", layers);
     json_put(json, "tau", tau_json(t->tau, t->max_exit));

@@ -13,7 +13,7 @@
 
 #include "budgets/measure/statistics.h"
 #include "runtime/cli/run_played.h"
-#include "runtime/cli/run_policy.h"
+#include "runtime/cli/tool_policy.h"
 #include "runtime/import/official.h"
 #include "runtime/thresholds/thresholds_format.h"
 
@@ -117,6 +117,14 @@ static void save_thresholds(const char *model_path, int max_exit)
     deer_model_close(model);
 }
 
+static deer_status open_policy(const char *model, const char *with, long exit, policy *p,
+                               deer_error *err)
+{
+    const policy_choice choice = {.model = model, .thresholds = with, .exit = exit, .budget = NAN};
+
+    return policy_open(&choice, p, err);
+}
+
 /* Weights behind the deepest exit that thresholds allow are not even mapped. */
 static void test_only_what_runs_is_mapped(void **state)
 {
@@ -125,9 +133,8 @@ static void test_only_what_runs_is_mapped(void **state)
 
     (void)state;
     save_thresholds(model_a, 1);
-    assert_int_equal(policy_open(model_a, thresholds, DEER_ALL_EXITS, NAN, &shallow, &err),
-                     DEER_OK);
-    assert_int_equal(policy_open(model_a, NULL, DEER_ALL_EXITS, NAN, &deep, &err), DEER_OK);
+    assert_int_equal(open_policy(model_a, thresholds, TOOL_NOT_GIVEN, &shallow, &err), DEER_OK);
+    assert_int_equal(open_policy(model_a, NULL, TOOL_NOT_GIVEN, &deep, &err), DEER_OK);
     assert_int_equal(deer_model_max_exit(shallow.model), 1);
     assert_int_equal(deer_model_max_exit(deep.model), 2);
     assert_true(deer_model_bytes(shallow.model) < deer_model_bytes(deep.model));
@@ -135,13 +142,13 @@ static void test_only_what_runs_is_mapped(void **state)
     policy_close(&deep);
 }
 
-static void assert_refused(const char *model, const char *with, int exit, int status,
+static void assert_refused(const char *model, const char *with, long exit, int status,
                            const char *words)
 {
     deer_error err = {""};
     policy p;
 
-    assert_int_equal(policy_open(model, with, exit, NAN, &p, &err), status);
+    assert_int_equal(open_policy(model, with, exit, &p, &err), status);
     assert_null(p.model);
     assert_null(p.session);
     if (!strstr(err.message, words))
@@ -152,11 +159,11 @@ static void test_thresholds_of_another_model_are_refused(void **state)
 {
     (void)state;
     save_thresholds(model_a, 2);
-    assert_refused(model_c, thresholds, DEER_ALL_EXITS, DEER_FAILED, "another model");
+    assert_refused(model_c, thresholds, TOOL_NOT_GIVEN, DEER_FAILED, "another model");
     save_thresholds(model_a, 1);
-    assert_refused(model_c, thresholds, DEER_ALL_EXITS, DEER_FAILED, "another model");
-    assert_refused(model_a, "/nowhere/t.json", DEER_ALL_EXITS, DEER_FAILED, "/nowhere/t.json");
-    assert_refused("/nowhere/model", NULL, DEER_ALL_EXITS, DEER_FAILED, "/nowhere/model");
+    assert_refused(model_c, thresholds, TOOL_NOT_GIVEN, DEER_FAILED, "another model");
+    assert_refused(model_a, "/nowhere/t.json", TOOL_NOT_GIVEN, DEER_FAILED, "/nowhere/t.json");
+    assert_refused("/nowhere/model", NULL, TOOL_NOT_GIVEN, DEER_FAILED, "/nowhere/model");
     assert_refused(model_a, NULL, 3, DEER_USAGE, "there is no exit 3");
 }
 

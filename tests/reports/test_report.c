@@ -219,13 +219,13 @@ static void check_point(const sweep *w, const sweep_frontier *f, const sweep_poi
 {
     double sum = 0;
 
-    for (int k = 0; k <= x->deepest; k++)
-        sum += x->fraction[k];
+    for (int k = 0; k <= x->at.max_exit; k++)
+        sum += x->at.fraction[k];
     assert_float_equal(sum, 1, 1e-9);
-    assert_true(x->cost <= w->budget[b] * (1 + 1e-9));
-    assert_true(f->oracle[b] <= x->loss + 1e-9);
-    assert_true(x->loss_95.low <= x->loss && x->loss <= x->loss_95.high);
-    assert_true(x->cost_95.low <= x->cost + 1e-12 && x->cost <= x->cost_95.high + 1e-12);
+    assert_true(x->at.cost <= w->budget[b] * (1 + 1e-9));
+    assert_true(f->oracle[b] <= x->at.loss + 1e-9);
+    assert_true(x->loss_95.low <= x->at.loss && x->at.loss <= x->loss_95.high);
+    assert_true(x->cost_95.low <= x->at.cost + 1e-12 && x->at.cost <= x->cost_95.high + 1e-12);
 }
 
 /* Every frontier keeps its budgets, falls, and lies between the oracle and the heuristic. */
@@ -240,12 +240,12 @@ static void test_frontiers_keep_their_budgets(void **state)
         for (int b = 0; b < BUDGETS; b++) {
             const sweep_point *x = &w.frontier[k].ours[b];
 
-            assert_true(x->deepest <= k);
+            assert_true(x->at.max_exit <= k);
             check_point(&w, &w.frontier[k], x, b);
             if (b)
-                assert_true(x->loss <= w.frontier[k].ours[b - 1].loss);
+                assert_true(x->at.loss <= w.frontier[k].ours[b - 1].at.loss);
             if (k == EXITS - 1 && w.has_official[b])
-                assert_true(x->loss <= w.official[b].loss);
+                assert_true(x->at.loss <= w.official[b].at.loss);
         }
     sweep_free(&w);
     calibration_free(&p);
@@ -256,7 +256,7 @@ static void test_walks_come_close_to_solving(void **state)
 {
     calibration p = problem(60, 5);
     sweep w = swept(&p, 2);
-    double range = w.fixed[0].loss - w.fixed[EXITS - 1].loss;
+    double range = w.fixed[0].at.loss - w.fixed[EXITS - 1].at.loss;
 
     (void)state;
     for (int b = 2; b < BUDGETS; b += 6) {
@@ -264,7 +264,7 @@ static void test_walks_come_close_to_solving(void **state)
         solution x;
 
         ok(solve(&p.s, &how, &x, &err));
-        assert_true(w.frontier[EXITS - 1].ours[b].loss <= x.found.loss + 0.02 * range);
+        assert_true(w.frontier[EXITS - 1].ours[b].at.loss <= x.found.loss + 0.02 * range);
     }
     sweep_free(&w);
     calibration_free(&p);
@@ -309,14 +309,15 @@ static void test_cheapest_and_what_depth_gains(void **state)
     calibration p = problem(40, 8);
     sweep w = swept(&p, 2);
     const question q = {.max_loss = NAN, .min_success = NAN};
-    double limit = fleet_max_loss(&q, w.fixed[0].loss, w.fixed[EXITS - 1].loss);
+    double limit = fleet_max_loss(&q, w.fixed[0].at.loss, w.fixed[EXITS - 1].at.loss);
     int b = sweep_cheapest(&w, EXITS - 1, limit);
 
     (void)state;
     assert_float_equal(
-        limit, w.fixed[EXITS - 1].loss + 0.1 * (w.fixed[0].loss - w.fixed[EXITS - 1].loss), 1e-12);
-    assert_true(b > 0 && w.frontier[EXITS - 1].ours[b].loss <= limit);
-    assert_true(w.frontier[EXITS - 1].ours[b - 1].loss > limit);
+        limit, w.fixed[EXITS - 1].at.loss + 0.1 * (w.fixed[0].at.loss - w.fixed[EXITS - 1].at.loss),
+        1e-12);
+    assert_true(b > 0 && w.frontier[EXITS - 1].ours[b].at.loss <= limit);
+    assert_true(w.frontier[EXITS - 1].ours[b - 1].at.loss > limit);
     assert_int_equal(sweep_cheapest(&w, EXITS - 1, -1), -1);
     sweep_free(&w);
     calibration_free(&p);
@@ -340,7 +341,7 @@ static void test_sweep_below_the_first_exit(void **state)
 static void test_bootstrap_of_a_proportion(void **state)
 {
     enum { N = 900 };
-    sweep_point x = {.deepest = 0, .tau = {INFINITY}}, again = x;
+    sweep_point x = {.at = {.max_exit = 0, .tau = {INFINITY}}}, again = x;
     double width = 2 * 1.96 * sqrt(0.3 * 0.7 / N);
     bootstrap b;
     steps s;
@@ -443,7 +444,7 @@ static void test_tasks_are_counted(void **state)
     static cache_episode episode[EPISODES];
     cache c = many_tasks(episode);
     steps s = two_exits();
-    sweep_point x = {.deepest = 1, .tau = {0.5f, INFINITY}};
+    sweep_point x = {.at = {.max_exit = 1, .tau = {0.5f, INFINITY}}};
     task_sums sums[TASKS_MOST];
     int64_t total = 0;
     tasks t;
@@ -470,7 +471,7 @@ static void test_hardest_moments_come_first(void **state)
     static cache_episode episode[EPISODES];
     cache c = many_tasks(episode);
     steps s = two_exits();
-    sweep_point x = {.deepest = 1, .tau = {0.5f, INFINITY}};
+    sweep_point x = {.at = {.max_exit = 1, .tau = {0.5f, INFINITY}}};
     task_moment moment[5];
 
     (void)state;

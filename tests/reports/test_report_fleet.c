@@ -108,14 +108,14 @@ static sweep frontiers(void)
         for (int b = 0; b < BUDGETS; b++) {
             sweep_point *x = &points[k][b];
 
-            x->deepest = k;
-            x->cost = budgets[b];
-            x->fraction[0] = 1 - b / 2.0;
-            x->fraction[k] += b / 2.0;
-            x->loss = b == 0 ? 1 : fmax(1 - k / 5.0, b == 1 ? 0.4 : 0);
+            x->at.max_exit = k;
+            x->at.cost = budgets[b];
+            x->at.fraction[0] = 1 - b / 2.0;
+            x->at.fraction[k] += b / 2.0;
+            x->at.loss = b == 0 ? 1 : fmax(1 - k / 5.0, b == 1 ? 0.4 : 0);
         }
         w.frontier[k].ours = points[k];
-        w.fixed[k].loss = 1 - k / 5.0;
+        w.fixed[k].at.loss = 1 - k / 5.0;
     }
     return w;
 }
@@ -264,7 +264,7 @@ static void test_the_worst_demand_is_the_reason(void **state)
     q.max_loss = 1e-12; /* no exit of any machine keeps it */
     q.rate[0] = 20;
     for (int b = 0; b < BUDGETS; b++)
-        points[EXITS - 1][b].loss = 1;
+        points[EXITS - 1][b].at.loss = 1;
     f = made(&q, &w, NULL);
     assert_int_equal(f.answer[SLOW].verdict, FLEET_LOSS);
     assert_non_null(strstr(f.answer[SLOW].reason, "even at full depth"));
@@ -318,11 +318,11 @@ static void test_p99_is_not_the_deepest(void **state)
 
     (void)state;
     for (int k = 0; k < EXITS; k++)
-        memset(points[k][1].fraction, 0, sizeof points[k][1].fraction);
+        memset(points[k][1].at.fraction, 0, sizeof points[k][1].at.fraction);
     for (int k = 2; k < EXITS; k++) {
-        points[k][1].fraction[0] = 0.5;
-        points[k][1].fraction[1] = 0.495;
-        points[k][1].fraction[k] = 0.005;
+        points[k][1].at.fraction[0] = 0.5;
+        points[k][1].at.fraction[1] = 0.495;
+        points[k][1].at.fraction[k] = 0.005;
     }
     f = made(&q, &w, NULL);
     at = fleet_at(&q, &w, &none, &f, &f.answer[QUICK], 1);

@@ -50,6 +50,19 @@ while read -r kind verdict; do
     try any "$build/deer-data" info "$file"
 done <"$work/kinds"
 
+# Links that stay in the folder, where that is asked for.
+for kind in external_link linked_group virtual_file; do
+    try any "$build/deer-data" info "$folder/$kind.h5" --follow-links
+    [ "$status" -eq 0 ] || found "not followed"
+done
+mkdir "$folder/below"
+cp "$folder/external_link.h5" "$folder/virtual_file.h5" "$folder/below"
+ln -s ../plain.h5 "$folder/below/plain.h5" # not in the folder itself
+for file in "$folder/link_to_pipe.h5" "$folder/external_file.h5" "$folder/below/external_link.h5" \
+    "$folder/below/virtual_file.h5"; do
+    try refused "$build/deer-data" info "$file" --follow-links
+done
+
 # Pipes and devices where files are expected.
 for odd in "$folder/pipe" /dev/zero "$folder"; do
     try refused "$build/deer-data" info "$odd"

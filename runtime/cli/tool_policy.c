@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* policy.c - a model under thresholds or at a fixed exit. */
-#include "runtime/cli/run_policy.h"
+/* tool_policy.c - a model under thresholds or at a fixed exit. */
+#include "runtime/cli/tool_policy.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "runtime/base/threads.h"
-#include "runtime/cli/tool.h"
 
 deer_status policy_threads(long threads, bool pin, deer_error *err)
 {
@@ -48,26 +46,44 @@ static deer_status open_under_thresholds(const char *model, const char *path, po
     return status ? status : deer_thresholds_load(path, p->model, &p->thresholds, err);
 }
 
-deer_status policy_open(const char *model, const char *thresholds, int exit, double budget,
-                        policy *p, deer_error *err)
+bool policy_contradicts(const tool_command *command, const policy_choice *choice)
+{
+    if (choice->thresholds && choice->exit != TOOL_NOT_GIVEN)
+        tool_usage(command, "--thresholds and --exit exclude each other");
+    else if (!isnan(choice->budget) && !choice->thresholds)
+        tool_usage(command, "--budget needs --thresholds");
+    else
+        return tool_outside(command, "exit", choice->exit, 0, DEER_MAX_EXITS - 1);
+    return true;
+}
+
+static deer_status open_at_exit(const policy_choice *choice, policy *p, deer_error *err)
+{
+    int exit = choice->exit == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)choice->exit;
+    deer_status status = deer_model_open(choice->model, exit, &p->model, err);
+
+    return status ? status
+                  : deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &p->thresholds,
+                                          err);
+}
+
+deer_status policy_open(const policy_choice *choice, policy *p, deer_error *err)
 {
     deer_status status;
 
     memset(p, 0, sizeof *p);
-    if (thresholds)
-        status = open_under_thresholds(model, thresholds, p, err);
-    else
-        status = deer_model_open(model, exit, &p->model, err);
-    if (!status && !thresholds)
-        status =
-            deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &p->thresholds, err);
-    if (!status && !isnan(budget))
-        status = deer_thresholds_set_budget(p->thresholds, budget, err);
-    if (!status)
-        status = deer_session_new(p->model, p->thresholds, NULL, &p->session, err);
+    status = choice->thresholds ? open_under_thresholds(choice->model, choice->thresholds, p, err)
+                                : open_at_exit(choice, p, err);
+    if (!status && !isnan(choice->budget))
+        status = deer_thresholds_set_budget(p->thresholds, choice->budget, err);
     if (status)
         policy_close(p);
     return status;
+}
+
+deer_status policy_start(policy *p, deer_error *err)
+{
+    return deer_session_new(p->model, p->thresholds, NULL, &p->session, err);
 }
 
 void policy_close(policy *p)
