@@ -4,14 +4,16 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "calib/solve/frontier.h"
+#include "runtime/base/jobs.h"
 
 /* ---------------------------------------------------------------- one promise -------------- */
 
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *err)
 {
+    (void)some;
     (void)err;
     guarantee_sum(context, tau, WORLD_EXITS - 1, sums);
     return DEER_OK;
@@ -28,6 +30,18 @@ static deer_status solve_part(const steps *part, const coverage_spec *spec, solu
         frontier_budget_for_loss(part, &how, spec->deviation, &how.budget, err))
         how.budget = INFINITY;
     return solve(part, &how, x, err);
+}
+
+/* Thresholds to sort by: any near the limit show which episodes are dear. */
+static deer_status solve_roughly(const steps *s, const coverage_spec *spec, solution *x,
+                                 deer_error *err)
+{
+    double half = (steps_fixed_cost(s, 0) + steps_fixed_cost(s, WORLD_EXITS - 1)) / 2;
+    solve_spec how = {.budget = isfinite(spec->budget) ? spec->budget : half,
+                      .max_exit = WORLD_EXITS - 1,
+                      .method = SOLVE_OFFICIAL_EXP};
+
+    return solve(s, &how, x, err);
 }
 
 static double *spread_mix(const coverage_spec *spec, const world_sample *d)
@@ -75,15 +89,14 @@ deer_status coverage_promise(const coverage_spec *spec, world_sample *d, uint64_
 
 /* ---------------------------------------------------------------- judging ------------------ */
 
-/* What is promised of a step, on average over the other episodes: of the mix, or of the worst task.
- */
-static double truth(const coverage_spec *spec, const world_sample *other, const float *tau,
-                    bool loss, episode_sums *sums)
+/* What is promised of a step, on average over the other episodes, whose sums are given: of the mix,
+ * or of the worst task. */
+static double truth(const coverage_spec *spec, const world_sample *other, bool loss,
+                    const episode_sums *sums)
 {
     double sum[64] = {0}, n[64] = {0}, all = 0, steps_all = 0, worst = 0;
     int episodes_of[64] = {0}, tasks = spec->world->tasks;
 
-    guarantee_sum(&other->s, tau, WORLD_EXITS - 1, sums);
     for (int e = 0; e < other->s.episodes; e++) {
         int k = other->task[e];
 
@@ -108,7 +121,7 @@ static bool beaten(const coverage_spec *spec, const world_sample *other, double 
     evaluation e;
     int k = WORLD_EXITS;
 
-    if (!isfinite(spec->budget))
+    if (!isfinite(spec->budget) || spec->per_task)
         return false;
     while (k > 0 && other->s.cost[k - 1] > spec->budget)
         k--;
@@ -120,53 +133,106 @@ static bool beaten(const coverage_spec *spec, const world_sample *other, double 
     return e.loss < loss * (1 - 1e-9);
 }
 
-static deer_status one_draw(const coverage_spec *spec, const world_sample *other, int number,
-                            episode_sums *sums, coverage_result *r, deer_error *err)
+/* What came of one draw. */
+typedef struct {
+    bool refused, certain, broken, worse;
+    double used;
+} draw_result;
+
+typedef struct {
+    const coverage_spec *spec;
+    world_sample other; /* episodes that promises are judged on */
+    draw_result *draw;  /* [spec->draws] */
+} job;
+
+/* The sample of a draw, in the order that is tried. */
+static deer_status draw_sample(const coverage_spec *spec, uint64_t seed, world_sample *d,
+                               deer_error *err)
 {
-    double limit = isfinite(spec->budget) ? spec->budget : spec->deviation, had;
+    double limit = isfinite(spec->budget) ? spec->budget : spec->deviation;
+    deer_status status = world_draw(spec->world, spec->episodes, seed, d, err);
+    solution x = {.max_exit = WORLD_EXITS - 1};
+
+    if (!status && (spec->order == WORLD_BY_COST || spec->order == WORLD_ADVERSE))
+        status = solve_roughly(&d->s, spec, &x, err);
+    if (!status && spec->order != WORLD_AS_DRAWN)
+        status = world_sort(d, spec->order, x.tau, limit, err);
+    return status;
+}
+
+static void judge_promise(const job *j, const guarantee *g, episode_sums *sums, draw_result *r)
+{
+    const coverage_spec *spec = j->spec;
+    bool on_loss = !isfinite(spec->budget);
+    double limit = on_loss ? spec->deviation : spec->budget, loss;
+
+    guarantee_sum(&j->other.s, g->tau, WORLD_EXITS - 1, sums);
+    loss = truth(spec, &j->other, true, sums);
+    r->used = (on_loss ? loss : truth(spec, &j->other, false, sums)) / limit;
+    r->broken = r->used > 1 + 1e-9;
+    r->certain = g->certain;
+    r->worse = beaten(spec, &j->other, loss);
+}
+
+static deer_status one_draw(const job *j, int number, episode_sums *sums, deer_error *err)
+{
+    const coverage_spec *spec = j->spec;
     uint64_t seed = 7919 * (uint64_t)spec->episodes + (uint64_t)number + 1;
     world_sample d;
     guarantee g;
-    deer_status status = world_draw(spec->world, spec->episodes, seed, &d, err);
-    solution x;
+    deer_status status = draw_sample(spec, seed, &d, err);
 
     if (status)
         return status;
-    memset(&x, 0, sizeof x);
-    if (spec->order == WORLD_BY_COST || spec->order == WORLD_ADVERSE)
-        status = solve_part(&d.s, spec, &x, err);
-    if (!status && spec->order != WORLD_AS_DRAWN)
-        status = world_sort(&d, spec->order, x.tau, limit, err);
-    if (!status)
-        status = coverage_promise(spec, &d, seed, &g, err);
+    status = coverage_promise(spec, &d, seed, &g, err);
     world_free(&d);
-    if (status) {
-        r->refused += status == DEER_INFEASIBLE;
-        return status == DEER_INFEASIBLE ? DEER_OK : status;
+    j->draw[number].refused = status == DEER_INFEASIBLE;
+    if (!status)
+        judge_promise(j, &g, sums, &j->draw[number]);
+    return status == DEER_INFEASIBLE ? DEER_OK : status;
+}
+
+static deer_status draw_all(jobs *all, void *context, deer_error *err)
+{
+    job *j = context;
+    episode_sums *sums = malloc((size_t)j->spec->judged_on * sizeof *sums);
+    deer_status status = DEER_OK;
+
+    if (!sums)
+        status = deer_fail(err, "out of memory for %d episodes", j->spec->judged_on);
+    for (int i; !status && (i = jobs_next(all)) >= 0;)
+        status = one_draw(j, i, sums, err);
+    free(sums);
+    return status;
+}
+
+static void add_up(const job *j, coverage_result *r)
+{
+    int n = j->spec->draws;
+
+    for (int i = 0; i < n; i++) {
+        r->refused += j->draw[i].refused;
+        r->certain += j->draw[i].certain;
+        r->broken += j->draw[i].broken;
+        r->worse += j->draw[i].worse;
+        r->used += j->draw[i].used;
     }
-    had = truth(spec, other, g.tau, !isfinite(spec->budget), sums);
-    r->broken += had > limit * (1 + 1e-9);
-    r->certain += g.certain;
-    r->used += had / limit;
-    r->worse += beaten(spec, other, truth(spec, other, g.tau, true, sums));
-    return DEER_OK;
+    r->mean_used = r->used / n;
+    r->used /= n > r->refused ? n - r->refused : 1;
 }
 
 deer_status coverage_run(const coverage_spec *spec, coverage_result *r, deer_error *err)
 {
-    world_sample other;
-    episode_sums *sums = malloc((size_t)spec->judged_on * sizeof *sums);
-    deer_status status;
+    job j = {.spec = spec, .draw = calloc((size_t)spec->draws, sizeof *j.draw)};
+    deer_status status = j.draw ? world_draw(spec->world, spec->judged_on, 99, &j.other, err)
+                                : deer_fail(err, "out of memory for %d draws", spec->draws);
 
     *r = (coverage_result){.broken = 0};
-    if (!sums)
-        return deer_fail(err, "out of memory for %d episodes", spec->judged_on);
-    status = world_draw(spec->world, spec->judged_on, 99, &other, err);
-    for (int i = 0; i < spec->draws && !status; i++)
-        status = one_draw(spec, &other, i, sums, r, err);
-    world_free(&other);
-    free(sums);
-    r->mean_used = r->used / spec->draws;
-    r->used /= spec->draws - r->refused > 0 ? spec->draws - r->refused : 1;
+    if (!status)
+        status = jobs_run(spec->draws, spec->threads, draw_all, &j, err);
+    if (!status)
+        add_up(&j, r);
+    world_free(&j.other);
+    free(j.draw);
     return status;
 }

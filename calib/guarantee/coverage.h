@@ -15,6 +15,7 @@ typedef struct {
     const world *world;
     world_order order;
     int episodes, draws;
+    int threads;   /* draws are shared among; the result is the same for any number */
     int judged_on; /* other episodes, on which a promise breaks or not */
     bound_kind bound;
     double confidence;
@@ -25,7 +26,7 @@ typedef struct {
 
 typedef struct {
     int broken, refused, certain;
-    int worse;        /* than a fixed exit that keeps the same for certain */
+    int worse;        /* than a fixed exit that keeps the same for certain; not per task */
     double used;      /* mean share of the limit used, of those given */
     double mean_used; /* mean over all draws of what was used of the limit, refusals as 0 */
 } coverage_result;

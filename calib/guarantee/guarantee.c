@@ -112,10 +112,13 @@ static deer_status test_in_order(job *j, choice best[2], int *accepted, deer_err
     for (size_t i = 0; i < n && crc; i++)
         most[i] = -INFINITY;
     for (*accepted = 0; *accepted < j->n; ++*accepted) {
-        const trial *t = &j->trials[*accepted];
+        trial *t = &j->trials[*accepted];
         double p[2] = {0, 0};
         bool rejected = t->sureness == INFINITY;
 
+        status = trial_complete(j, t, err);
+        if (status)
+            break;
         if (!rejected && crc)
             rejected = controlled(j, t, most);
         else if (!rejected)

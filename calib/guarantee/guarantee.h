@@ -72,9 +72,10 @@ typedef struct {
 /* Adds up sums [s->episodes] of given thresholds on given steps. */
 void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums *sums);
 
-/* What the thresholds do in every episode, under the history they make: sums [episodes]. */
-typedef deer_status (*guarantee_judge)(void *context, const float *tau, episode_sums *sums,
-                                       deer_error *err);
+/* What the thresholds do in some episodes, under the history they make: sums [episodes]. some
+ * [episodes]: in which, the sums of others are not looked at; NULL: in all. */
+typedef deer_status (*guarantee_judge)(void *context, const float *tau, const bool *some,
+                                       episode_sums *sums, deer_error *err);
 
 typedef struct {
     bool given;
@@ -94,7 +95,7 @@ typedef struct {
 
 /* Chooses along the path around tau.
  *   solving      the steps of the part that was solved on, under tau's history
- *   for_solving  [episodes] of guarantee_split; judge's sums are of all episodes
+ *   for_solving  [episodes] of guarantee_split
  * DEER_INFEASIBLE when nothing can be promised; err says how many episodes it would take.
  * DEER_USAGE when an episode is longer, or a step loses more, than spec says is possible, or a kind
  * of the mix is missing in a part. */

@@ -108,13 +108,15 @@ static deer_status decide_budgets(job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- guarantee ---------------- */
 
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *err)
 {
     job *j = context;
     const onpolicy_spec *how = &j->x->how;
     calibration own;
 
-    if (onpolicy_judge(j->x->c, j->x->model, &how->problem, tau, how->threads, &own, err))
+    if (onpolicy_judge_some(j->x->c, j->x->model, &how->problem, tau, some, how->threads, &own,
+                            err))
         return DEER_FAILED;
     guarantee_sum(&own.s, tau, how->problem.max_exit, sums);
     calibration_free(&own);

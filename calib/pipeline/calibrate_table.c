@@ -47,10 +47,12 @@ static deer_status decide_budgets(job *j, deer_error *err)
     return status;
 }
 
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *err)
 {
     job *j = context;
 
+    (void)some;
     (void)err;
     guarantee_sum(&j->t.s, tau, j->how.max_exit, sums);
     return DEER_OK;

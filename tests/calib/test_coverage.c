@@ -39,6 +39,7 @@ static coverage_result hold(coverage_spec spec, double most)
 
     spec.draws = DRAWS;
     spec.judged_on = JUDGED_ON;
+    spec.threads = 2;
     ok(coverage_run(&spec, &r, &err));
     print_message("%-16s %4d episodes, %-9s: %2d of %d broken, %5.1f%% used, %2d refused, %2d "
                   "certain, %2d worse than what is certain\n",
@@ -97,20 +98,20 @@ static void test_losses(void **state)
 
     (void)state;
     spec.budget = INFINITY;
-    spec.deviation = 0.03;
+    spec.deviation = 0.04;
     r = hold(spec, 0.1);
     assert_true(r.refused == 0 && r.used > 0.6);
 }
 
 static void test_each_task(void **state)
 {
-    coverage_spec spec = cost("tasks", 400, WORLD_BY_TASK);
+    coverage_spec spec = cost("two kinds", 200, WORLD_BY_TASK);
     coverage_result r;
 
     (void)state;
     spec.per_task = true;
     r = hold(spec, 0.1);
-    assert_true(r.refused == 0 && r.used > 0.7);
+    assert_true(r.refused == 0 && r.certain < DRAWS / 2 && r.used > 0.8);
 }
 
 /* Hard tasks are rare where the episodes are from, and common where the promise is for. */
@@ -132,7 +133,7 @@ static void test_another_mix(void **state)
 
         ok(world_draw(here.world, 400, 50 + (uint64_t)d, &s, &err));
         ok(coverage_promise(&here, &s, 1, &g, &err));
-        ok(world_draw(&(world){"hard", 5, 0.25, 2, 0.3, 0.5, 0, {8, 8}, {20, 20}, 0, false}, 2000,
+        ok(world_draw(&(world){"hard", 5, 0.25, 2, 0.3, 0.5, 0, {4, 4}, {10, 10}, 0, false}, 2000,
                       9, &there, &err));
         steps_evaluate(&there.s, g.tau, WORLD_EXITS - 1, &e);
         broken_there += e.cost > 0.45;
