@@ -53,6 +53,45 @@ static double *spread_mix(const coverage_spec *spec, const world_sample *d)
     return mix;
 }
 
+static double budget_of(const coverage_spec *spec, int point)
+{
+    return spec->points > 1 ? spec->budget + (spec->to - spec->budget) * point / (spec->points - 1)
+                            : spec->budget;
+}
+
+static deer_status promise_together(const coverage_spec *spec, const guarantee_spec *how,
+                                    const steps *part, const bool *solving, world_sample *d,
+                                    guarantee *g, deer_error *err)
+{
+    solution x[COVERAGE_MOST_POINTS];
+    guarantee_point point[COVERAGE_MOST_POINTS];
+
+    for (int i = 0; i < spec->points; i++) {
+        coverage_spec one = *spec;
+
+        one.budget = budget_of(spec, i);
+        if (solve_part(part, &one, &x[i], err))
+            return DEER_FAILED;
+        point[i] = (guarantee_point){one.budget, part, x[i].tau};
+    }
+    return guarantee_choose_together(how, point, spec->points, WORLD_EXITS - 1, d->s.episodes,
+                                     solving, judge, &d->s, g, err);
+}
+
+static deer_status promise(const coverage_spec *spec, const guarantee_spec *how, const steps *part,
+                           const bool *solving, world_sample *d, guarantee *g, deer_error *err)
+{
+    solution x;
+    deer_status status;
+
+    if (spec->points > 1)
+        return promise_together(spec, how, part, solving, d, g, err);
+    status = solve_part(part, spec, &x, err);
+    return status ? status
+                  : guarantee_choose(how, part, x.tau, WORLD_EXITS - 1, d->s.episodes, solving,
+                                     judge, &d->s, g, err);
+}
+
 deer_status coverage_promise(const coverage_spec *spec, world_sample *d, uint64_t seed,
                              guarantee *g, deer_error *err)
 {
@@ -70,17 +109,13 @@ deer_status coverage_promise(const coverage_spec *spec, world_sample *d, uint64_
                           .mix = mix};
     bool *solving = calloc((size_t)d->s.episodes, sizeof *solving);
     steps part = {0};
-    solution x;
     deer_status status = solving ? guarantee_split(&how, d->s.episodes, solving, err)
                                  : deer_fail(err, "out of memory for %d episodes", d->s.episodes);
 
     if (!status)
         status = steps_select(&d->s, solving, &part, err);
     if (!status)
-        status = solve_part(&part, spec, &x, err);
-    if (!status)
-        status = guarantee_choose(&how, &part, x.tau, WORLD_EXITS - 1, d->s.episodes, solving,
-                                  judge, &d->s, g, err);
+        status = promise(spec, &how, &part, solving, d, g, err);
     steps_free(&part);
     free(solving);
     free(mix);
@@ -115,7 +150,7 @@ static double truth(const coverage_spec *spec, const world_sample *other, bool l
 }
 
 /* Is a fixed exit that keeps the limit for certain better on the other episodes? */
-static bool beaten(const coverage_spec *spec, const world_sample *other, double loss)
+static bool beaten(const coverage_spec *spec, double limit, const world_sample *other, double loss)
 {
     float tau[WORLD_EXITS];
     evaluation e;
@@ -123,7 +158,7 @@ static bool beaten(const coverage_spec *spec, const world_sample *other, double 
 
     if (!isfinite(spec->budget) || spec->per_task)
         return false;
-    while (k > 0 && other->s.cost[k - 1] > spec->budget)
+    while (k > 0 && other->s.cost[k - 1] > limit)
         k--;
     for (int i = 0; i < WORLD_EXITS && k; i++)
         tau[i] = i < k - 1 ? -INFINITY : INFINITY;
@@ -135,8 +170,9 @@ static bool beaten(const coverage_spec *spec, const world_sample *other, double 
 
 /* What came of one draw. */
 typedef struct {
-    bool refused, certain, broken, worse;
-    double used;
+    int given;                            /* promises */
+    bool refused, certain, broken, worse; /* any of them */
+    double used;                          /* of the limit, their mean */
 } draw_result;
 
 typedef struct {
@@ -160,18 +196,37 @@ static deer_status draw_sample(const coverage_spec *spec, uint64_t seed, world_s
     return status;
 }
 
-static void judge_promise(const job *j, const guarantee *g, episode_sums *sums, draw_result *r)
+/* Adds what one promise came to; used and the rest are summed over a draw's promises. */
+static void judge_promise(const job *j, const guarantee *g, double limit, episode_sums *sums,
+                          draw_result *r)
 {
     const coverage_spec *spec = j->spec;
     bool on_loss = !isfinite(spec->budget);
-    double limit = on_loss ? spec->deviation : spec->budget, loss;
+    double loss, used;
 
     guarantee_sum(&j->other.s, g->tau, WORLD_EXITS - 1, sums);
     loss = truth(spec, &j->other, true, sums);
-    r->used = (on_loss ? loss : truth(spec, &j->other, false, sums)) / limit;
-    r->broken = r->used > 1 + 1e-9;
-    r->certain = g->certain;
-    r->worse = beaten(spec, &j->other, loss);
+    used = (on_loss ? loss : truth(spec, &j->other, false, sums)) / limit;
+    r->given++;
+    r->used += used;
+    r->broken |= used > 1 + 1e-9;
+    r->certain |= g->certain;
+    r->worse |= beaten(spec, limit, &j->other, loss);
+}
+
+static void judge_draw(const job *j, const guarantee *g, episode_sums *sums, draw_result *r)
+{
+    const coverage_spec *spec = j->spec;
+    int points = spec->points > 1 ? spec->points : 1;
+
+    for (int i = 0; i < points; i++) {
+        double limit = isfinite(spec->budget) ? budget_of(spec, i) : spec->deviation;
+
+        if (g[i].given)
+            judge_promise(j, &g[i], limit, sums, r);
+    }
+    r->refused = r->given < points;
+    r->used /= r->given ? r->given : 1;
 }
 
 static deer_status one_draw(const job *j, int number, episode_sums *sums, deer_error *err)
@@ -179,16 +234,16 @@ static deer_status one_draw(const job *j, int number, episode_sums *sums, deer_e
     const coverage_spec *spec = j->spec;
     uint64_t seed = 7919 * (uint64_t)spec->episodes + (uint64_t)number + 1;
     world_sample d;
-    guarantee g;
+    guarantee g[COVERAGE_MOST_POINTS];
     deer_status status = draw_sample(spec, seed, &d, err);
 
     if (status)
         return status;
-    status = coverage_promise(spec, &d, seed, &g, err);
+    status = coverage_promise(spec, &d, seed, g, err);
     world_free(&d);
     j->draw[number].refused = status == DEER_INFEASIBLE;
     if (!status)
-        judge_promise(j, &g, sums, &j->draw[number]);
+        judge_draw(j, g, sums, &j->draw[number]);
     return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 

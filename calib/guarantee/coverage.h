@@ -11,6 +11,8 @@
 #include "calib/guarantee/guarantee.h"
 #include "calib/guarantee/worlds.h"
 
+enum { COVERAGE_MOST_POINTS = 16 };
+
 typedef struct {
     const world *world;
     world_order order;
@@ -20,6 +22,8 @@ typedef struct {
     bound_kind bound;
     double confidence;
     double budget, deviation; /* one of them infinity */
+    int points;               /* above 1: so many budgets, promised together; the others lie */
+    double to;                /* evenly up to this; a draw is broken when any of them is */
     bool per_task;
     const double *mix; /* [world->tasks] share of each task among the other episodes */
 } coverage_spec;
@@ -33,8 +37,8 @@ typedef struct {
 
 deer_status coverage_run(const coverage_spec *spec, coverage_result *r, deer_error *err);
 
-/* One promise from a sample, its episodes split and solved on as deer-calib does. Status as
- * guarantee_choose. */
+/* One promise from a sample, its episodes split and solved on as deer-calib does; with points, one
+ * of each: g [points]. Status as guarantee_choose. */
 deer_status coverage_promise(const coverage_spec *spec, world_sample *d, uint64_t seed,
                              guarantee *g, deer_error *err);
 

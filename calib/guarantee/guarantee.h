@@ -58,6 +58,9 @@ typedef struct {
 /* Is any promise asked for? */
 bool guarantee_asked(const guarantee_spec *spec);
 
+/* One that several budgets can have at once? */
+bool guarantee_asked_together(const guarantee_spec *spec);
+
 /* Episodes to solve on: for_solving [episodes] is set. Fails with fewer than four episodes. */
 deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_solving,
                             deer_error *err);
@@ -102,5 +105,27 @@ typedef struct {
 deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
                              int max_exit, int episodes, const bool *for_solving,
                              guarantee_judge judge, void *context, guarantee *g, deer_error *err);
+
+/* One of several budgets, and what was solved for it. */
+typedef struct {
+    double budget;
+    const steps *solving; /* the steps of the part that was solved on, under tau's history */
+    const float *tau;     /* [max_exit + 1] */
+} guarantee_point;
+
+/* The same for several budgets at once: that ANY of the g [points] given breaks has probability at
+ * most 1 - confidence. Where nothing can be promised g[i].given is false. spec's budget is not
+ * looked at; its bound is one with a confidence.
+ *
+ * The candidates of all points stand in one line, surest first, and are tested at level
+ * 1 - confidence each until the first test fails. Which order it is was settled on the other part,
+ * so the first false promise of the line is accepted with probability at most 1 - confidence, and
+ * all behind it only if it was: no correction for the number of points is needed. Testing each
+ * point by itself at (1 - confidence) / points (Bonferroni), or nearly so (Holm), uses less of the
+ * budgets: tests on the same episodes mostly succeed and fail together, which they cannot use. */
+deer_status guarantee_choose_together(const guarantee_spec *spec, const guarantee_point *point,
+                                      int points, int max_exit, int episodes,
+                                      const bool *for_solving, guarantee_judge judge, void *context,
+                                      guarantee *g, deer_error *err);
 
 #endif

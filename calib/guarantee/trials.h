@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
     const guarantee_spec *spec;
     const steps *solving;
+    int together; /* promises that shall all hold; 1: this alone */
     int max_exit, episodes;
     const bool *for_solving;
     guarantee_judge judge;

@@ -91,6 +91,24 @@ static void test_every_world(void **state)
         }
 }
 
+/* A whole path of budgets: that any of its promises breaks is as rare as that one alone does. */
+static void test_frontier(void **state)
+{
+    static const world_order orders[] = {WORLD_AS_DRAWN, WORLD_ADVERSE};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        coverage_spec spec = cost("tasks", 100, orders[i]);
+        coverage_result r;
+
+        spec.budget = 0.25;
+        spec.to = 0.85;
+        spec.points = 5;
+        r = hold(spec, 0.1);
+        assert_true(r.refused == 0 && r.used > 0.8);
+    }
+}
+
 static void test_losses(void **state)
 {
     coverage_spec spec = cost("tasks", 400, WORLD_ADVERSE);
@@ -161,9 +179,13 @@ static void test_mean_over_repetitions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_order), cmocka_unit_test(test_every_world),
-        cmocka_unit_test(test_losses),      cmocka_unit_test(test_each_task),
-        cmocka_unit_test(test_another_mix), cmocka_unit_test(test_mean_over_repetitions),
+        cmocka_unit_test(test_every_order),
+        cmocka_unit_test(test_every_world),
+        cmocka_unit_test(test_frontier),
+        cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_each_task),
+        cmocka_unit_test(test_another_mix),
+        cmocka_unit_test(test_mean_over_repetitions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
