@@ -68,9 +68,10 @@ struct deer_thresholds {
     deer_reference reference;
     int32_t points; /* 0: no dial; else budgets to switch between, ascending */
     deer_point point[DEER_MAX_POINTS];
-    char solver[64];      /* what made them */
-    double budget_gflops; /* the average budget asked, NaN if none */
-    bool budget_is_llm;   /* its scope: llm, else total */
+    deer_guarantee point_guarantee[DEER_MAX_POINTS]; /* confidence 0: none */
+    char solver[64];                                 /* what made them */
+    double budget_gflops;                            /* the average budget asked, NaN if none */
+    bool budget_is_llm;                              /* its scope: llm, else total */
     int64_t calibration_episodes;
     int64_t calibration_steps;
     uint64_t seed;

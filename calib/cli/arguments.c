@@ -90,9 +90,11 @@ static deer_status check_guarantee(const solve_arguments *a, deer_error *err)
     bool crc = !strcmp(a->bound, bound_name(BOUND_CRC)), asked = crc || !isnan(a->confidence);
     bool average = !isnan(a->average) || !isnan(a->fraction) || !isnan(a->average_cost);
 
-    if (asked && !average && isnan(a->deviation))
-        return deer_fail_with(DEER_USAGE, err, "--%s needs an average budget or --max-loss",
-                              crc ? "bound crc" : "confidence");
+    if (crc && !average && isnan(a->deviation))
+        return deer_fail_with(DEER_USAGE, err, "--bound crc needs an average budget or --max-loss");
+    if (asked && !average && isnan(a->deviation) && !a->frontier)
+        return deer_fail_with(DEER_USAGE, err,
+                              "--confidence needs an average budget, --max-loss or --frontier");
     if (crc && !isnan(a->confidence))
         return deer_fail_with(DEER_USAGE, err,
                               "--bound crc keeps the mean over repetitions, not each of them: "
@@ -264,7 +266,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"bound", TOOL_STRING, &a->bound, "B",
          "betting (default), t (approximate), crc (the mean over repetitions)"},
         {"frontier", TOOL_TEXT, &a->frontier, "FILE",
-         "solve a range of budgets too; --out can switch between them"},
+         "a range of budgets too (with --confidence guaranteed all at once)"},
         {"frontier-points", TOOL_INT, &a->points, "N", "how many (default 16)"},
         {"seed", TOOL_INT, &a->seed, "S", "of everything random (default 1)"},
         {"evaluations", TOOL_INT, &a->evaluations, "N", "of the global search (default by size)"},

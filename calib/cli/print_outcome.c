@@ -117,7 +117,7 @@ static json_t *history_json(const outcome *o)
     return json;
 }
 
-static json_t *guarantee_json(const guarantee *g)
+json_t *outcome_guarantee_json(const guarantee *g)
 {
     json_t *json;
 
@@ -166,7 +166,7 @@ json_t *outcome_json(const outcome *o)
     json_put(json, "fitted_criterion_gap_closed", real_or_null(o->held_out.score));
     json_put(json, "evaluations", json_integer(o->evaluations));
     json_put(json, "seconds", json_real(o->seconds));
-    json_put(json, "guarantee", guarantee_json(&o->guaranteed));
+    json_put(json, "guarantee", outcome_guarantee_json(&o->guaranteed));
     if (!o->has_scopes)
         return json;
     json_put(json, "criterion", json_string(deer_criterion_name(o->problem.criterion)));

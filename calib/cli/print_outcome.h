@@ -14,6 +14,9 @@ void outcome_print(FILE *out, const char *source, const outcome *o);
 /* A new object. */
 json_t *outcome_json(const outcome *o);
 
+/* Of a guarantee; null where none is given. */
+json_t *outcome_guarantee_json(const guarantee *g);
+
 /* The list of the official code's --thresholds: one number per exit, the last never reached. */
 void outcome_print_official(FILE *out, const outcome *o);
 

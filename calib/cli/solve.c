@@ -36,8 +36,9 @@ static deer_status print(const solve_arguments *a, const outcome *o, deer_error 
 }
 
 /* Writes the points of a dial, where a file for them is named. */
-static deer_status write_frontier(const char *path, const operating_point *point, int points,
-                                  const char *scope, deer_error *err)
+static deer_status write_frontier(const char *path, const operating_point *point,
+                                  const guarantee *promised, int points, const char *scope,
+                                  deer_error *err)
 {
     json_t *json, *list;
 
@@ -49,6 +50,7 @@ static deer_status write_frontier(const char *path, const operating_point *point
         json_t *one = table_json(&point[i]);
 
         json_put(one, "budget", json_real(point[i].budget));
+        json_put(one, "guarantee", promised ? outcome_guarantee_json(&promised[i]) : json_null());
         json_push(list, one);
     }
     json_put(json, "deer_frontier", json_integer(1));
@@ -61,7 +63,8 @@ static deer_status write_frontier(const char *path, const operating_point *point
 
 static deer_status output(const solve_arguments *a, const calibrated *found, deer_error *err)
 {
-    if (write_frontier(a->frontier, found->point, found->points, a->scope, err))
+    if (write_frontier(a->frontier, found->point, found->point_guarantee, found->points, a->scope,
+                       err))
         return DEER_FAILED;
     if (!found->has_outcome)
         return DEER_OK;
@@ -105,7 +108,8 @@ static deer_status solve_cache(const solve_arguments *a, const calibrate_spec *s
 static deer_status output_table(const solve_arguments *a, const calibrated_table *found,
                                 deer_error *err)
 {
-    if (write_frontier(a->frontier, found->point, found->points, "cost", err))
+    if (write_frontier(a->frontier, found->point, found->point_guarantee, found->points, "cost",
+                       err))
         return DEER_FAILED;
     if (!found->has_outcome)
         return DEER_OK;

@@ -11,16 +11,6 @@
 
 /* ---------------------------------------------------------------- testing ------------------ */
 
-/* Of equally sure ones the dearer first, which lose less. */
-static int surest_first(const void *a, const void *b)
-{
-    const trial *x = a, *y = b;
-
-    if (x->sureness == y->sureness)
-        return (x->price < y->price) - (x->price > y->price);
-    return (x->sureness < y->sureness) - (x->sureness > y->sureness);
-}
-
 /* All promises of one trial: do their tests reject? p: the largest of costs and of losses. */
 static deer_status reject(job *j, const trial *t, double p[2], bool *rejected, deer_error *err)
 {
@@ -98,54 +88,145 @@ static const choice *settle(const job *j, const choice *certain, const choice *t
     return sum + sqrt(fmax(square - sum * sum / j->tested, 0)) < 0 ? tested : certain;
 }
 
-/* Takes trials, surest first, until one is not rejected; those that are certain come first. best:
- * of the certain ones, of the tested ones. */
-static deer_status test_in_order(job *j, choice best[2], int *accepted, deer_error *err)
+/* ---------------------------------------------------------------- in order ----------------- */
+
+/* One budget, its candidates, and the best of those accepted: of the certain ones, of the tested
+ * ones. */
+typedef struct {
+    job j;
+    guarantee_spec spec;
+    choice best[2];
+    double *most; /* of BOUND_CRC, as `controlled` has it */
+    int accepted;
+} contest;
+
+typedef struct {
+    contest *of;
+    trial *t;
+} entry;
+
+/* Of equally sure ones the dearer first, which lose less. */
+static int surest_first(const void *a, const void *b)
 {
-    bool crc = j->spec->bound == BOUND_CRC;
-    size_t n = (size_t)j->episodes * (size_t)j->n_promises;
-    double *most = crc ? malloc(n * sizeof *most) : NULL;
+    const trial *x = ((const entry *)a)->t, *y = ((const entry *)b)->t;
+
+    if (x->sureness == y->sureness)
+        return (x->price < y->price) - (x->price > y->price);
+    return (x->sureness < y->sureness) - (x->sureness > y->sureness);
+}
+
+static deer_status test(const entry *e, bool *rejected, deer_error *err)
+{
+    job *j = &e->of->j;
+    double p[2] = {0, 0};
+    deer_status status = trial_complete(j, e->t, err);
+
+    *rejected = e->t->sureness == INFINITY;
+    if (!status && !*rejected && e->of->most)
+        *rejected = controlled(j, e->t, e->of->most);
+    else if (!status && !*rejected)
+        status = reject(j, e->t, p, rejected, err);
+    if (status || !*rejected)
+        return status;
+    consider(j, e->t, p, &e->of->best[e->t->sureness < INFINITY]);
+    e->of->accepted++;
+    return DEER_OK;
+}
+
+/* Takes the trials of all contests, surest first, until one is not rejected; those that are certain
+ * come first. */
+static deer_status test_in_order(contest *c, int contests, deer_error *err)
+{
+    entry *line;
+    int n = 0;
+    bool rejected = true;
     deer_status status = DEER_OK;
 
-    if (crc && !most)
-        return deer_fail(err, "out of memory for %d episodes", j->episodes);
-    for (size_t i = 0; i < n && crc; i++)
-        most[i] = -INFINITY;
-    for (*accepted = 0; *accepted < j->n; ++*accepted) {
-        const trial *t = &j->trials[*accepted];
-        double p[2] = {0, 0};
-        bool rejected = t->sureness == INFINITY;
-
-        if (!rejected && crc)
-            rejected = controlled(j, t, most);
-        else if (!rejected)
-            status = reject(j, t, p, &rejected, err);
-        if (status || !rejected)
-            break;
-        consider(j, t, p, &best[t->sureness < INFINITY]);
-    }
-    free(most);
+    for (int i = 0; i < contests; i++)
+        n += c[i].j.n;
+    line = malloc((size_t)n * sizeof *line + 1);
+    if (!line)
+        return deer_fail(err, "out of memory for %d candidates", n);
+    n = 0;
+    for (int i = 0; i < contests; i++)
+        for (int t = 0; t < c[i].j.n; t++)
+            line[n++] = (entry){&c[i], &c[i].j.trials[t]};
+    qsort(line, (size_t)n, sizeof *line, surest_first);
+    for (int i = 0; i < n && rejected && !status; i++)
+        status = test(&line[i], &rejected, err);
+    free(line);
     return status;
 }
 
 /* ---------------------------------------------------------------- entry -------------------- */
 
-static job new_job(const guarantee_spec *spec, const steps *solving, int max_exit, int episodes,
-                   const bool *for_solving, guarantee_judge judge, void *context)
+/* What is common to all contests. */
+typedef struct {
+    const guarantee_spec *spec;
+    int max_exit, episodes;
+    const bool *for_solving;
+    guarantee_judge judge;
+    void *context;
+} setting;
+
+static deer_status note_largest(contest *c, deer_error *err)
 {
-    return (job){.spec = spec,
-                 .solving = solving,
-                 .max_exit = max_exit,
-                 .episodes = episodes,
-                 .for_solving = for_solving,
-                 .judge = judge,
-                 .context = context};
+    size_t n = (size_t)c->j.episodes * (size_t)c->j.n_promises;
+
+    if (c->spec.bound != BOUND_CRC)
+        return DEER_OK;
+    c->most = malloc(n * sizeof *c->most + 1);
+    if (!c->most)
+        return deer_fail(err, "out of memory for %d episodes", c->j.episodes);
+    for (size_t i = 0; i < n; i++)
+        c->most[i] = -INFINITY;
+    return DEER_OK;
 }
 
-static void deliver(const job *j, const choice *best, guarantee *g)
+/* Makes the candidates around a point. together: points of which all shall hold. */
+static deer_status enter(contest *c, const setting *s, const guarantee_point *point, int together,
+                         deer_error *err)
 {
+    deer_status status;
+
+    c->spec = *s->spec;
+    c->spec.budget = point->budget;
+    c->j = (job){.spec = &c->spec,
+                 .together = together,
+                 .solving = point->solving,
+                 .max_exit = s->max_exit,
+                 .episodes = s->episodes,
+                 .for_solving = s->for_solving,
+                 .judge = s->judge,
+                 .context = s->context};
+    status = job_make(&c->j, point->tau, err);
+    if (!status)
+        status = job_promise(&c->j, err);
+    if (!status)
+        status = note_largest(c, err);
+    return status ? status : trials_make(&c->j, point->tau, err);
+}
+
+static void deliver(const contest *c, guarantee *g)
+{
+    const job *j = &c->j;
+    const choice *best = settle(j, &c->best[0], &c->best[1]);
+
+    *g = (guarantee){.given = best->t != NULL,
+                     .confidence = c->spec.confidence,
+                     .budget = c->spec.budget,
+                     .deviation = c->spec.deviation,
+                     .bound = c->spec.bound,
+                     .candidates = j->n,
+                     .accepted = c->accepted,
+                     .longest = j->longest,
+                     .tested_on = j->tested,
+                     .solved_on = j->episodes - j->tested,
+                     .largest_cost = steps_peak(j->solving, j->max_exit),
+                     .largest_loss = c->spec.largest_loss};
+    if (!g->given)
+        return;
     memcpy(g->tau, best->t->tau, sizeof g->tau);
-    g->given = true;
     g->certain = best->t->sureness == INFINITY;
     g->p_budget = best->p[0];
     g->p_deviation = best->p[1];
@@ -154,36 +235,48 @@ static void deliver(const job *j, const choice *best, guarantee *g)
     statement_write(j, g, g->statement);
 }
 
+static void leave(contest *c)
+{
+    job_free(&c->j);
+    free(c->most);
+}
+
 deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
                              int max_exit, int episodes, const bool *for_solving,
                              guarantee_judge judge, void *context, guarantee *g, deer_error *err)
 {
-    job j = new_job(spec, solving, max_exit, episodes, for_solving, judge, context);
-    choice best[2] = {{.t = NULL}, {.t = NULL}};
-    deer_status status = job_make(&j, tau, err);
+    const setting s = {spec, max_exit, episodes, for_solving, judge, context};
+    const guarantee_point point = {spec->budget, solving, tau};
+    contest c = {.accepted = 0};
+    deer_status status = enter(&c, &s, &point, 1, err);
 
     if (!status)
-        status = job_promise(&j, err);
+        status = test_in_order(&c, 1, err);
     if (!status)
-        status = trials_make(&j, tau, err);
-    *g = (guarantee){.confidence = spec->confidence,
-                     .budget = spec->budget,
-                     .deviation = spec->deviation,
-                     .bound = spec->bound,
-                     .candidates = j.n,
-                     .longest = j.longest,
-                     .tested_on = j.tested,
-                     .solved_on = episodes - j.tested,
-                     .largest_cost = steps_peak(solving, max_exit),
-                     .largest_loss = spec->largest_loss};
-    if (!status) {
-        qsort(j.trials, (size_t)j.n, sizeof *j.trials, surest_first);
-        status = test_in_order(&j, best, &g->accepted, err);
-    }
-    if (!status && !best[0].t && !best[1].t)
-        status = statement_refuse(&j, err);
+        deliver(&c, g);
+    if (!status && !g->given)
+        status = statement_refuse(&c.j, err);
+    leave(&c);
+    return status;
+}
+
+deer_status guarantee_choose_together(const guarantee_spec *spec, const guarantee_point *point,
+                                      int points, int max_exit, int episodes,
+                                      const bool *for_solving, guarantee_judge judge, void *context,
+                                      guarantee *g, deer_error *err)
+{
+    const setting s = {spec, max_exit, episodes, for_solving, judge, context};
+    contest *c = calloc((size_t)points, sizeof *c);
+    deer_status status = c ? DEER_OK : deer_fail(err, "out of memory for %d budgets", points);
+
+    for (int i = 0; i < points && !status; i++)
+        status = enter(&c[i], &s, &point[i], points, err);
     if (!status)
-        deliver(&j, settle(&j, &best[0], &best[1]), g);
-    job_free(&j);
+        status = test_in_order(c, points, err);
+    for (int i = 0; i < points && !status; i++)
+        deliver(&c[i], &g[i]);
+    for (int i = 0; i < points && c; i++)
+        leave(&c[i]);
+    free(c);
     return status;
 }

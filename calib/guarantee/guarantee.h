@@ -58,6 +58,9 @@ typedef struct {
 /* Is any promise asked for? */
 bool guarantee_asked(const guarantee_spec *spec);
 
+/* One that several budgets can have at once? */
+bool guarantee_asked_together(const guarantee_spec *spec);
+
 /* Episodes to solve on: for_solving [episodes] is set. Fails with fewer than four episodes. */
 deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_solving,
                             deer_error *err);
@@ -72,9 +75,10 @@ typedef struct {
 /* Adds up sums [s->episodes] of given thresholds on given steps. */
 void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums *sums);
 
-/* What the thresholds do in every episode, under the history they make: sums [episodes]. */
-typedef deer_status (*guarantee_judge)(void *context, const float *tau, episode_sums *sums,
-                                       deer_error *err);
+/* What the thresholds do in some episodes, under the history they make: sums [episodes]. some
+ * [episodes]: in which, the sums of others are not looked at; NULL: in all. */
+typedef deer_status (*guarantee_judge)(void *context, const float *tau, const bool *some,
+                                       episode_sums *sums, deer_error *err);
 
 typedef struct {
     bool given;
@@ -94,12 +98,34 @@ typedef struct {
 
 /* Chooses along the path around tau.
  *   solving      the steps of the part that was solved on, under tau's history
- *   for_solving  [episodes] of guarantee_split; judge's sums are of all episodes
+ *   for_solving  [episodes] of guarantee_split
  * DEER_INFEASIBLE when nothing can be promised; err says how many episodes it would take.
  * DEER_USAGE when an episode is longer, or a step loses more, than spec says is possible, or a kind
  * of the mix is missing in a part. */
 deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
                              int max_exit, int episodes, const bool *for_solving,
                              guarantee_judge judge, void *context, guarantee *g, deer_error *err);
+
+/* One of several budgets, and what was solved for it. */
+typedef struct {
+    double budget;
+    const steps *solving; /* the steps of the part that was solved on, under tau's history */
+    const float *tau;     /* [max_exit + 1] */
+} guarantee_point;
+
+/* The same for several budgets at once: that ANY of the g [points] given breaks has probability at
+ * most 1 - confidence. Where nothing can be promised g[i].given is false. spec's budget is not
+ * looked at; its bound is one with a confidence.
+ *
+ * The candidates of all points stand in one line, surest first, and are tested at level
+ * 1 - confidence each until the first test fails. Which order it is was settled on the other part,
+ * so the first false promise of the line is accepted with probability at most 1 - confidence, and
+ * all behind it only if it was: no correction for the number of points is needed. Testing each
+ * point by itself at (1 - confidence) / points (Bonferroni), or nearly so (Holm), uses less of the
+ * budgets: tests on the same episodes mostly succeed and fail together, which they cannot use. */
+deer_status guarantee_choose_together(const guarantee_spec *spec, const guarantee_point *point,
+                                      int points, int max_exit, int episodes,
+                                      const bool *for_solving, guarantee_judge judge, void *context,
+                                      guarantee *g, deer_error *err);
 
 #endif

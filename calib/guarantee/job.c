@@ -14,6 +14,7 @@ void job_free(job *j)
     }
     free(j->trials);
     free(j->promises);
+    free(j->for_testing);
     free(j->steps_of);
     free(j->kind);
     free(j->weight);
@@ -25,12 +26,13 @@ static deer_status allocate(job *j, deer_error *err)
 {
     size_t n = (size_t)j->episodes;
 
+    j->for_testing = calloc(n, sizeof *j->for_testing);
     j->steps_of = calloc(n, sizeof *j->steps_of);
     j->kind = calloc(n, sizeof *j->kind);
     j->weight = calloc(n, sizeof *j->weight);
     j->z = calloc(n, sizeof *j->z);
     j->sums = calloc(n, sizeof *j->sums);
-    if (j->steps_of && j->kind && j->weight && j->z && j->sums)
+    if (j->for_testing && j->steps_of && j->kind && j->weight && j->z && j->sums)
         return DEER_OK;
     return deer_fail(err, "out of memory for %d episodes", j->episodes);
 }
@@ -139,13 +141,13 @@ deer_status job_make(job *j, const float *tau, deer_error *err)
     deer_status status = allocate(j, err);
 
     if (!status)
-        status = j->judge(j->context, tau, j->sums, err);
+        status = j->judge(j->context, tau, NULL, j->sums, err);
     if (!status)
         status = find_longest(j, err);
     if (status)
         return status;
     for (int e = 0; e < j->episodes; e++)
-        j->tested += !j->for_solving[e];
+        j->tested += j->for_testing[e] = !j->for_solving[e];
     number_kinds(j);
     return weigh(j, err);
 }

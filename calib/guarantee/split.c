@@ -13,6 +13,11 @@ bool guarantee_asked(const guarantee_spec *spec)
     return spec->confidence > 0 || spec->bound == BOUND_CRC;
 }
 
+bool guarantee_asked_together(const guarantee_spec *spec)
+{
+    return spec->confidence > 0 && spec->bound != BOUND_CRC;
+}
+
 /* ---------------------------------------------------------------- splitting ---------------- */
 
 typedef struct {

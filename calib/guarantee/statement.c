@@ -38,13 +38,16 @@ static void say_episodes(const job *j, bool on_loss, char *text, size_t room)
 static void say_test(const job *j, char *text, size_t room)
 {
     const guarantee_spec *spec = j->spec;
-    char sure[112];
+    char sure[112], together[48] = "";
+
+    if (j->together > 1)
+        snprintf(together, sizeof together, " for any of %d budgets", j->together);
 
     if (spec->bound == BOUND_CRC)
         snprintf(sure, sizeof sure, "on average over repetitions of this calibration, not in each");
     else
-        snprintf(sure, sizeof sure, "wrong with probability at most %g%s", 1 - spec->confidence,
-                 spec->bound == BOUND_T ? " approximately" : "");
+        snprintf(sure, sizeof sure, "wrong%s with probability at most %g%s", together,
+                 1 - spec->confidence, spec->bound == BOUND_T ? " approximately" : "");
     snprintf(text, room,
              ", %s: %s bound on %d held-out episodes, chosen with seed %llu, after solving on %d "
              "others; keeping the best of several seeds voids it",

@@ -107,21 +107,25 @@ static bool was_kept(const job *j, const trial *t, const promise *p)
     return true;
 }
 
-bool trial_certain(const job *j, const trial *t, const promise *p)
+static bool kept_by_nature(const job *j, const trial *t, const promise *p)
 {
     bool reference = p->on_loss && t->fixed == j->max_exit && j->spec->deepest_is_reference;
-    bool by_nature = reference || largest(j, t, p) <= p->limit;
 
-    return by_nature && was_kept(j, t, p);
+    return reference || largest(j, t, p) <= p->limit;
+}
+
+bool trial_certain(const job *j, const trial *t, const promise *p)
+{
+    return kept_by_nature(j, t, p) && was_kept(j, t, p);
 }
 
 /* ---------------------------------------------------------------- adding ------------------- */
 
 /* The bounds hold for what is possible, so what is seen must be. */
-static deer_status check_losses(const job *j, deer_error *err)
+static deer_status check_losses(const job *j, const bool *some, deer_error *err)
 {
     for (int e = 0; e < j->episodes && isfinite(j->spec->deviation); e++)
-        if (j->sums[e].largest_loss > (float)j->spec->largest_loss)
+        if (some[e] && j->sums[e].largest_loss > (float)j->spec->largest_loss)
             return deer_fail_with(DEER_USAGE, err,
                                   "a step loses %g, more than the largest loss possible (%g); "
                                   "raise --largest-loss to what any step can lose",
@@ -143,30 +147,52 @@ static deer_status append(job *j, trial **t, deer_error *err)
         j->room = room;
     }
     *t = &j->trials[j->n++];
-    **t = (trial){.cost = malloc(n * sizeof *(*t)->cost), .loss = malloc(n * sizeof *(*t)->loss)};
+    **t = (trial){.cost = calloc(n, sizeof *(*t)->cost), .loss = calloc(n, sizeof *(*t)->loss)};
     return (*t)->cost && (*t)->loss ? DEER_OK
                                     : deer_fail(err, "out of memory for %d episodes", j->episodes);
+}
+
+static deer_status judge_part(job *j, trial *t, const bool *some, deer_error *err)
+{
+    deer_status status = j->judge(j->context, t->tau, some, j->sums, err);
+
+    if (!status)
+        status = check_losses(j, some, err);
+    for (int e = 0; e < j->episodes && !status; e++)
+        if (some[e]) {
+            t->cost[e] = j->sums[e].cost;
+            t->loss[e] = j->sums[e].loss;
+        }
+    return status;
+}
+
+deer_status trial_complete(job *j, trial *t, deer_error *err)
+{
+    if (t->whole)
+        return DEER_OK;
+    t->whole = true;
+    return judge_part(j, t, j->for_testing, err);
 }
 
 deer_status trials_add(job *j, const float *tau, int fixed, int deepest, deer_error *err)
 {
     trial *t = NULL;
-    deer_status status = j->judge(j->context, tau, j->sums, err);
+    bool certain = false;
+    deer_status status = append(j, &t, err);
 
-    if (!status)
-        status = check_losses(j, err);
-    if (!status)
-        status = append(j, &t, err);
     if (status)
         return status;
     memcpy(t->tau, tau, (size_t)(j->max_exit + 1) * sizeof *tau);
     t->fixed = fixed;
     t->deepest = deepest;
     t->sureness = INFINITY;
-    for (int e = 0; e < j->episodes; e++) {
-        t->cost[e] = j->sums[e].cost;
-        t->loss[e] = j->sums[e].loss;
-    }
+    for (int p = 0; p < j->n_promises; p++)
+        certain |= kept_by_nature(j, t, &j->promises[p]);
+    status = judge_part(j, t, j->for_solving, err);
+    if (!status && certain)
+        status = trial_complete(j, t, err);
+    if (status)
+        return status;
     t->price = job_mean(j, t->cost);
     for (int p = 0; p < j->n_promises; p++)
         t->sureness = fmin(t->sureness, trial_sureness(j, t, &j->promises[p]));

@@ -20,7 +20,8 @@ typedef struct {
     float tau[DEER_MAX_EXITS];
     int fixed;           /* the exit that every step takes; -1: it depends on deltas */
     int deepest;         /* the last exit that a step may take */
-    double *cost, *loss; /* [episodes] sums over steps */
+    double *cost, *loss; /* [episodes] sums over steps; of those tested on only when */
+    bool whole;          /* they were judged, too */
     double price;        /* mean cost of a step solved on */
     double sureness;     /* episodes there are for testing, as a multiple of those needed; of the
                             least sure promise, below 0 where it seems broken; infinity: certain */
@@ -29,16 +30,18 @@ typedef struct {
 typedef struct {
     const guarantee_spec *spec;
     const steps *solving;
+    int together; /* promises that shall all hold; 1: this alone */
     int max_exit, episodes;
     const bool *for_solving;
     guarantee_judge judge;
     void *context;
 
     int longest, tested, kinds;
-    int *steps_of;   /* [episodes] */
-    int *kind;       /* [episodes] 0 .. kinds-1 */
-    double *weight;  /* [episodes] in the mean of its part; 1 without a mix */
-    double heaviest; /* weight among the tested */
+    bool *for_testing; /* [episodes] those not solved on */
+    int *steps_of;     /* [episodes] */
+    int *kind;         /* [episodes] 0 .. kinds-1 */
+    double *weight;    /* [episodes] in the mean of its part; 1 without a mix */
+    double heaviest;   /* weight among the tested */
     promise *promises;
     int n_promises;
 
@@ -77,7 +80,11 @@ void trial_means(const job *j, const trial *t, double *cost, double *loss);
 /* What a test would be of, without its seed: the range and the spread of Z. */
 bound_case trial_case(job *j, const trial *t, const promise *p, double *gap);
 
-/* Judges thresholds and appends them, with their sureness; fixed and deepest as in a trial. */
+/* Judges the trial on the part for testing, if that was not done yet. */
+deer_status trial_complete(job *j, trial *t, deer_error *err);
+
+/* Judges thresholds on the part that was solved on (on both where they may be certain) and appends
+ * them, with their sureness; fixed and deepest as in a trial. */
 deer_status trials_add(job *j, const float *tau, int fixed, int deepest, deer_error *err);
 
 /* Finds the promises' shocks among all trials, and judges how sure these are with them. */

@@ -10,13 +10,13 @@
 #include "runtime/base/random.h"
 
 const world worlds[] = {
-    {"tasks", 10, -2, 2, 0.3, 0.5, 0, {8, 8}, {20, 20}, 0, false},
-    {"balanced tasks", 10, -2, 2, 0.3, 0.5, 0, {8, 8}, {20, 20}, 0, true},
-    {"two kinds", 2, -2.5, 3, 0.1, 0.1, 0, {10, 10}, {10, 10}, 0.5, false},
+    {"tasks", 10, -2, 2, 0.3, 0.5, 0, {4, 4}, {10, 10}, 0, false},
+    {"balanced tasks", 10, -2, 2, 0.3, 0.5, 0, {4, 4}, {10, 10}, 0, true},
+    {"two kinds", 2, -2.5, 3, 0.1, 0.1, 0, {5, 5}, {5, 5}, 0.5, false},
     {"1 or 120 steps", 2, -1, 1, 0.3, 0.5, 0, {1, 120}, {1, 120}, 0.5, false},
     {"rare and long", 2, -1, 1.8, 0.3, 0.5, 0, {5, 150}, {15, 150}, 0.02, false},
-    {"heavy tails", 1, 0, 0, 0.5, 0.5, 1.5, {10, 10}, {40, 40}, 0, false},
-    {"all alike", 1, 0, 0, 0, 0, 0, {20, 20}, {20, 20}, 0, false},
+    {"heavy tails", 1, 0, 0, 0.5, 0.5, 1.5, {5, 5}, {20, 20}, 0, false},
+    {"all alike", 1, 0, 0, 0, 0, 0, {10, 10}, {10, 10}, 0, false},
 };
 const int n_worlds = sizeof worlds / sizeof *worlds;
 

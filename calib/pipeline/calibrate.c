@@ -21,6 +21,7 @@ typedef struct {
     calibration whole; /* as cached, up to the deepest exit allowed */
     onpolicy_result found, official;
     bool has_official;
+    onpolicy_result *dial;    /* [spec->points] of a guaranteed dial */
     guarantee_spec guarantee; /* spec's, with budget, unit and kinds decided */
     float tau[DEER_MAX_EXITS];
 } job;
@@ -108,13 +109,15 @@ static deer_status decide_budgets(job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- guarantee ---------------- */
 
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *err)
 {
     job *j = context;
     const onpolicy_spec *how = &j->x->how;
     calibration own;
 
-    if (onpolicy_judge(j->x->c, j->x->model, &how->problem, tau, how->threads, &own, err))
+    if (onpolicy_judge_some(j->x->c, j->x->model, &how->problem, tau, some, how->threads, &own,
+                            err))
         return DEER_FAILED;
     guarantee_sum(&own.s, tau, how->problem.max_exit, sums);
     calibration_free(&own);
@@ -145,6 +148,10 @@ static deer_status split(job *j, deer_error *err)
     if (status)
         return status;
     task_kinds_tell(&j->kinds, &j->guarantee);
+    j->guarantee.unit = j->unit;
+    j->guarantee.deepest_is_reference = j->spec->problem.loss == LOSS_DEEPEST;
+    if (isnan(j->guarantee.largest_loss)) /* poses lie in -1..1 */
+        j->guarantee.largest_loss = 2 + j->spec->problem.gripper_weight;
     j->for_solving = calloc((size_t)episodes, sizeof *j->for_solving);
     if (!j->for_solving)
         return deer_fail(err, "out of memory for %d episodes", episodes);
@@ -158,11 +165,7 @@ static deer_status solve_guaranteed(job *j, deer_error *err)
     deer_status status;
 
     part.episodes = j->for_solving;
-    g->unit = j->unit;
     g->budget = limits_have_average(&j->spec->asked) ? part.solve.budget : INFINITY;
-    g->deepest_is_reference = part.problem.loss == LOSS_DEEPEST;
-    if (isnan(g->largest_loss)) /* poses lie in -1..1 */
-        g->largest_loss = 2 + part.problem.gripper_weight;
     status = onpolicy_solve(j->x->c, j->x->model, &part, &j->found, err);
     if (!status)
         status = guarantee_choose(g, &j->found.problem.s, j->found.x.tau, part.problem.max_exit,
@@ -258,8 +261,9 @@ static deer_status describe(job *j, deer_error *err)
 
 static deer_status solve_all(job *j, deer_error *err)
 {
-    deer_status status =
-        guarantee_asked(&j->guarantee) ? solve_guaranteed(j, err) : solve_plainly(j, err);
+    bool limited = limits_have_average(&j->spec->asked) || isfinite(j->guarantee.deviation);
+    deer_status status = guarantee_asked(&j->guarantee) && limited ? solve_guaranteed(j, err)
+                                                                   : solve_plainly(j, err);
 
     if (!status)
         status = show_on(j, err);
@@ -288,6 +292,62 @@ static deer_status solve_for(void *context, double budget, operating_point *x, d
     return status;
 }
 
+static deer_status solve_part(void *context, int i, guarantee_point *x, deer_error *err)
+{
+    job *j = context;
+    onpolicy_spec part = j->x->how;
+    onpolicy_result *r = &j->dial[i];
+    deer_status status;
+
+    part.episodes = j->for_solving;
+    part.solve.budget = x->budget;
+    status = onpolicy_solve(j->x->c, j->x->model, &part, r, err);
+    x->solving = &r->problem.s;
+    x->tau = r->x.tau;
+    return status;
+}
+
+static deer_status describe_point(void *context, const float *tau, operating_point *x,
+                                  deer_error *err)
+{
+    job *j = context;
+    const onpolicy_spec *how = &j->x->how;
+    calibration own;
+
+    if (onpolicy_judge(j->x->c, j->x->model, &how->problem, tau, how->threads, &own, err))
+        return DEER_FAILED;
+    operating_point_of(&own, solve_method_name(how->solve.method), tau, how->problem.max_exit, x);
+    calibration_free(&own);
+    return DEER_OK;
+}
+
+static deer_status make_guaranteed_dial(job *j, deer_error *err)
+{
+    int points = j->spec->points;
+    steps part = {0};
+    dial_promises d = {.points = points,
+                       .max_exit = j->x->how.problem.max_exit,
+                       .episodes = j->x->c->about.episodes,
+                       .part = &part,
+                       .for_solving = j->for_solving,
+                       .guarantee = &j->guarantee,
+                       .judge = judge,
+                       .solve = solve_part,
+                       .describe = describe_point,
+                       .context = j};
+    deer_status status;
+
+    j->dial = calloc((size_t)points, sizeof *j->dial);
+    j->x->point_guarantee = calloc((size_t)points, sizeof *j->x->point_guarantee);
+    if (!j->dial || !j->x->point_guarantee)
+        return deer_fail(err, "out of memory for %d budgets", points);
+    status = steps_select(&j->whole.s, j->for_solving, &part, err);
+    if (!status)
+        status = dial_guarantee(&d, &j->spec->progress, j->x->point, j->x->point_guarantee, err);
+    steps_free(&part);
+    return status;
+}
+
 static deer_status make_dial(job *j, deer_error *err)
 {
     const calibrate_spec *spec = j->spec;
@@ -298,6 +358,8 @@ static deer_status make_dial(job *j, deer_error *err)
     if (!j->x->point)
         return deer_fail(err, "out of memory for %d budgets", spec->points);
     j->x->points = spec->points;
+    if (guarantee_asked_together(&j->guarantee))
+        return make_guaranteed_dial(j, err);
     return dial_make(spec->points, &j->whole.s, j->x->how.solve.max_exit, solve_for, j,
                      &spec->progress, j->x->point, err);
 }
@@ -349,6 +411,9 @@ static void free_job(job *j)
     calibration_free(&j->whole);
     onpolicy_free(&j->found);
     onpolicy_free(&j->official);
+    for (int i = 0; i < j->spec->points && j->dial; i++)
+        onpolicy_free(&j->dial[i]);
+    free(j->dial);
     free(j->for_solving);
     task_kinds_free(&j->kinds);
 }
@@ -387,6 +452,7 @@ void calibrated_free(calibrated *x)
         return;
     calibration_free(&x->p);
     free(x->point);
+    free(x->point_guarantee);
     deer_model_close(x->model);
     cache_close(x->c);
     if (*x->temporary)

@@ -58,7 +58,8 @@ typedef struct {
     deer_score score[DEER_MAX_EXITS]; /* [max_exit] of the combined criterion */
     bool has_outcome;                 /* false with only_dial and no average budget */
     outcome o;
-    operating_point *point; /* [points] of the dial, NULL without */
+    operating_point *point;     /* [points] of the dial, NULL without */
+    guarantee *point_guarantee; /* [points], where a confidence is asked for; else NULL */
     int points;
     char temporary[64]; /* folder of a cache that goes away with this, or empty */
 } calibrated;

@@ -21,6 +21,7 @@ typedef struct {
     steps solving;     /* those episodes; of all, t's own */
     solution found, official;
     bool has_official;
+    solution *dial; /* [spec->points] of a guaranteed dial */
 } job;
 
 /* The table as the problem of a cache whose costs are unknown; borrowed. */
@@ -47,10 +48,12 @@ static deer_status decide_budgets(job *j, deer_error *err)
     return status;
 }
 
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *err)
 {
     job *j = context;
 
+    (void)some;
     (void)err;
     guarantee_sum(&j->t.s, tau, j->how.max_exit, sums);
     return DEER_OK;
@@ -90,15 +93,23 @@ static bool loses_nothing(const steps *s, int k)
     return true;
 }
 
-static deer_status choose_guaranteed(job *j, deer_error *err)
+/* What is asked, but for the budget. */
+static guarantee_spec promise_of(const job *j)
 {
     guarantee_spec g = j->spec->guarantee;
-    guarantee *held = &j->x->o.guaranteed;
-    deer_status status;
 
     task_kinds_tell(&j->kinds, &g);
     g.deepest_is_reference =
         j->spec->problem.loss == LOSS_DEEPEST && loses_nothing(&j->t.s, j->how.max_exit);
+    return g;
+}
+
+static deer_status choose_guaranteed(job *j, deer_error *err)
+{
+    guarantee_spec g = promise_of(j);
+    guarantee *held = &j->x->o.guaranteed;
+    deer_status status;
+
     g.budget = limits_have_average(&j->spec->asked) ? j->how.budget : INFINITY;
     status = guarantee_choose(&g, &j->solving, j->found.tau, j->how.max_exit, j->t.s.episodes,
                               j->for_solving, judge, j, held, err);
@@ -130,9 +141,10 @@ static deer_status describe(job *j, deer_error *err)
 static deer_status solve_all(job *j, deer_error *err)
 {
     solve_spec official = j->how;
+    bool limited = limits_have_average(&j->spec->asked) || isfinite(j->spec->guarantee.deviation);
     deer_status status = solve(&j->solving, &j->how, &j->found, err);
 
-    if (!status && j->for_solving)
+    if (!status && j->for_solving && limited)
         status = choose_guaranteed(j, err);
     if (status)
         return status;
@@ -166,6 +178,50 @@ static deer_status solve_for(void *context, double budget, operating_point *x, d
     return status;
 }
 
+static deer_status solve_part(void *context, int i, guarantee_point *x, deer_error *err)
+{
+    job *j = context;
+    solve_spec how = j->how;
+
+    how.budget = x->budget;
+    x->solving = &j->solving;
+    x->tau = j->dial[i].tau;
+    return solve(&j->solving, &how, &j->dial[i], err);
+}
+
+static deer_status describe_point(void *context, const float *tau, operating_point *x,
+                                  deer_error *err)
+{
+    const job *j = context;
+    const calibration view = view_of(j);
+
+    (void)err;
+    operating_point_of(&view, solve_method_name(j->how.method), tau, j->how.max_exit, x);
+    return DEER_OK;
+}
+
+static deer_status make_guaranteed_dial(job *j, deer_error *err)
+{
+    int points = j->spec->points;
+    const guarantee_spec asked = promise_of(j);
+    const dial_promises d = {.points = points,
+                             .max_exit = j->how.max_exit,
+                             .episodes = j->t.s.episodes,
+                             .part = &j->solving,
+                             .for_solving = j->for_solving,
+                             .guarantee = &asked,
+                             .judge = judge,
+                             .solve = solve_part,
+                             .describe = describe_point,
+                             .context = j};
+
+    j->dial = calloc((size_t)points, sizeof *j->dial);
+    j->x->point_guarantee = calloc((size_t)points, sizeof *j->x->point_guarantee);
+    if (!j->dial || !j->x->point_guarantee)
+        return deer_fail(err, "out of memory for %d budgets", points);
+    return dial_guarantee(&d, &j->spec->progress, j->x->point, j->x->point_guarantee, err);
+}
+
 static deer_status make_dial(job *j, deer_error *err)
 {
     const calibrate_spec *spec = j->spec;
@@ -176,6 +232,8 @@ static deer_status make_dial(job *j, deer_error *err)
     if (!j->x->point)
         return deer_fail(err, "out of memory for %d budgets", spec->points);
     j->x->points = spec->points;
+    if (guarantee_asked_together(&spec->guarantee))
+        return make_guaranteed_dial(j, err);
     return dial_make(spec->points, &j->t.s, j->how.max_exit, solve_for, j, &spec->progress,
                      j->x->point, err);
 }
@@ -207,6 +265,7 @@ deer_status calibrate_table(const char *path, const calibrate_spec *spec, calibr
         status = run(&j, err);
     if (j.for_solving)
         steps_free(&j.solving);
+    free(j.dial);
     free(j.for_solving);
     task_kinds_free(&j.kinds);
     table_file_free(&j.t);
@@ -218,5 +277,6 @@ deer_status calibrate_table(const char *path, const calibrate_spec *spec, calibr
 void calibrated_table_free(calibrated_table *x)
 {
     free(x->point);
+    free(x->point_guarantee);
     *x = (calibrated_table){0};
 }

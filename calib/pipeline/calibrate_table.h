@@ -16,7 +16,8 @@
 typedef struct {
     bool has_outcome; /* false with only_dial and no average budget */
     outcome o;
-    operating_point *point; /* [points] of the dial, NULL without */
+    operating_point *point;     /* [points] of the dial, NULL without */
+    guarantee *point_guarantee; /* [points], where a confidence is asked for; else NULL */
     int points;
 } calibrated_table;
 

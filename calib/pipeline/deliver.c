@@ -46,6 +46,8 @@ static void fill_points(const calibrated *x, deer_thresholds *t)
         p->budget_gflops = x->point[i].budget;
         memcpy(p->tau, x->point[i].tau, sizeof p->tau);
         p->expected = expected_of(&x->point[i]);
+        if (x->point_guarantee)
+            fill_guarantee(&x->point_guarantee[i], &t->point_guarantee[i]);
     }
 }
 

@@ -28,17 +28,16 @@ static deer_status replayed_problem(cache *c, const deer_model *model, const cal
     return status;
 }
 
-/* The same for some episodes, whose steps are all that the replay makes. */
-static deer_status judge_some(cache *c, const deer_model *model, const calibration_spec *spec,
-                              const float *tau, const bool *episodes, int threads, calibration *p,
-                              deer_error *err)
+deer_status onpolicy_judge_some(cache *c, const deer_model *model, const calibration_spec *spec,
+                                const float *tau, const bool *some, int threads, calibration *p,
+                                deer_error *err)
 {
     history_rule rule = {.kind = HISTORY_ON_POLICY,
                          .tau = tau,
                          .max_exit = spec->max_exit,
                          .criterion = spec->criterion,
                          .score = spec->score,
-                         .episodes = episodes};
+                         .episodes = some};
 
     if (!model)
         return calibration_make(c, spec, NULL, p, err);
@@ -48,7 +47,7 @@ static deer_status judge_some(cache *c, const deer_model *model, const calibrati
 deer_status onpolicy_judge(cache *c, const deer_model *model, const calibration_spec *spec,
                            const float *tau, int threads, calibration *p, deer_error *err)
 {
-    return judge_some(c, model, spec, tau, NULL, threads, p, err);
+    return onpolicy_judge_some(c, model, spec, tau, NULL, threads, p, err);
 }
 
 /* Keeps the steps of the episodes to solve on, numbered anew. */
@@ -119,7 +118,7 @@ static void offer(onpolicy_result *r, bool *found, const solution *x, const eval
 static deer_status judge_part(cache *c, const deer_model *model, const onpolicy_spec *spec,
                               const float *tau, calibration *p, deer_error *err)
 {
-    if (judge_some(c, model, &spec->problem, tau, spec->episodes, spec->threads, p, err))
+    if (onpolicy_judge_some(c, model, &spec->problem, tau, spec->episodes, spec->threads, p, err))
         return DEER_FAILED;
     if (!restrict_to(spec->episodes, p, err))
         return DEER_OK;

@@ -53,4 +53,10 @@ void onpolicy_free(onpolicy_result *r);
 deer_status onpolicy_judge(cache *c, const deer_model *model, const calibration_spec *spec,
                            const float *tau, int threads, calibration *p, deer_error *err);
 
+/* The same of some episodes [c's], which are all that is replayed: p's steps of the others say
+ * nothing. NULL: of all. */
+deer_status onpolicy_judge_some(cache *c, const deer_model *model, const calibration_spec *spec,
+                                const float *tau, const bool *some, int threads, calibration *p,
+                                deer_error *err);
+
 #endif

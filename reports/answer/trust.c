@@ -14,10 +14,12 @@
 /* ---------------------------------------------------------------- guarantee ---------------- */
 
 /* As cached: what given thresholds do in every episode. */
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *err)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *err)
 {
     const calibration *p = context;
 
+    (void)some;
     (void)err;
     guarantee_sum(&p->s, tau, p->s.exits - 1, sums);
     return DEER_OK;

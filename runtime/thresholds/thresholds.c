@@ -176,7 +176,9 @@ deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops
     memcpy(t->tau, t->point[i].tau, sizeof t->tau);
     t->expected = t->point[i].expected;
     t->budget_gflops = t->point[i].budget_gflops;
-    t->guarantee = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
+    t->guarantee = t->point_guarantee[i];
+    if (!(t->guarantee.confidence > 0))
+        t->guarantee = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
     t->reference.episodes = 0;
     return DEER_OK;
 }

@@ -220,6 +220,8 @@ static deer_status read_dial(const char *path, const json_t *json, deer_threshol
                              "one before",
                              path, i, t->exits);
         read_expected(from, t->exits, &p->expected);
+        if (read_guarantee(path, from, &t->point_guarantee[i], err))
+            return DEER_FAILED;
     }
     return DEER_OK;
 }

@@ -108,9 +108,13 @@ static json_t *points_json(const deer_thresholds *t)
 
     for (int i = 0; i < t->points; i++) {
         const deer_point *p = &t->point[i];
-        json_push(list, json_pack("{s:f, s:o, s:o}", "average_gflops", p->budget_gflops, "tau",
-                                  tau_json(p->tau, t->max_exit), "expected",
-                                  expected_json(&p->expected, t->max_exit)));
+        json_t *one = json_pack("{s:f, s:o, s:o}", "average_gflops", p->budget_gflops, "tau",
+                                tau_json(p->tau, t->max_exit), "expected",
+                                expected_json(&p->expected, t->max_exit));
+
+        if (t->point_guarantee[i].confidence > 0)
+            json_put(one, "guarantee", guarantee_json(&t->point_guarantee[i]));
+        json_push(list, one);
     }
     return list;
 }

@@ -156,8 +156,10 @@ static float walk(const steps *s, const bool *solving, const float *grid, double
     return best;
 }
 
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *e)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *e)
 {
+    (void)some;
     (void)e;
     guarantee_sum(context, tau, 1, sums);
     return DEER_OK;

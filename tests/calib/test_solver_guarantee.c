@@ -266,8 +266,10 @@ static void test_split_is_fair(void **state)
 
 /* ---------------------------------------------------------------- promises ----------------- */
 
-static deer_status judge(void *context, const float *tau, episode_sums *sums, deer_error *e)
+static deer_status judge(void *context, const float *tau, const bool *some, episode_sums *sums,
+                         deer_error *e)
 {
+    (void)some;
     (void)e;
     guarantee_sum(context, tau, 5, sums);
     return DEER_OK;

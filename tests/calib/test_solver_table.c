@@ -307,14 +307,60 @@ static void test_frontier(void **state)
     steps_free(&s);
 }
 
+/* A frontier with a confidence: every point carries a guarantee of its own, of its budget or of a
+ * smaller one, and says of how many it is one; without, none does. */
+static void test_guaranteed_frontier(void **state)
+{
+    synthetic_spec spec = synthetic_default(6, 120, 3);
+    char options[160], frontier[64];
+    int given = 0;
+    json_t *json, *points;
+    steps s;
+
+    (void)state;
+    ok(synthetic_make(&spec, &s, &err));
+    ok(table_file_write(path, &s, NULL, &err));
+    snprintf(frontier, sizeof frontier, "%s.json", path);
+    for (int confident = 0; confident < 2; confident++) {
+        snprintf(options, sizeof options, "--method coordinate --frontier %s --frontier-points 5%s",
+                 frontier, confident ? " --confidence 0.9" : "");
+        assert_int_equal(run(options, &json), 0);
+        json = json_load_file(frontier, 0, NULL);
+        points = json_object_get(json, "points");
+        assert_int_equal(json_array_size(points), 5);
+        for (size_t i = 0; i < 5; i++) {
+            const json_t *point = json_array_get(points, i);
+            const json_t *g = json_object_get(point, "guarantee");
+            const char *words = json_string_value(json_object_get(g, "statement"));
+
+            given += json_is_object(g);
+            if (!json_is_object(g))
+                continue;
+            assert_true(number(g, "budget") <= number(point, "budget"));
+            assert_true(json_is_true(json_object_get(g, "certain")) ||
+                        strstr(words, "for any of 5 budgets"));
+            assert_true(!i ||
+                        number(point, "loss") <= number(json_array_get(points, i - 1), "loss"));
+        }
+        assert_int_equal(given, 5 * confident);
+        json_decref(json);
+    }
+    unlink(frontier);
+    steps_free(&s);
+}
+
 int main(void)
 {
     static char in_build[512];
     const char *build = getenv("BUILD");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_bad_tables),
-        cmocka_unit_test(test_command),    cmocka_unit_test(test_gaps),
-        cmocka_unit_test(test_frontier),   cmocka_unit_test(test_budget_of_a_promise),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_bad_tables),
+        cmocka_unit_test(test_command),
+        cmocka_unit_test(test_gaps),
+        cmocka_unit_test(test_frontier),
+        cmocka_unit_test(test_guaranteed_frontier),
+        cmocka_unit_test(test_budget_of_a_promise),
     };
 
     if (build) {

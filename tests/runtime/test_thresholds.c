@@ -184,6 +184,33 @@ static void test_earlier_name_of_expected(void **state)
     assert_true(u.expected.loss == 0.25 && u.point[0].expected.loss == 0.5);
 }
 
+/* A point of the dial may have a guarantee of its own, which turning the dial brings along. */
+static void test_guarantees_of_points(void **state)
+{
+    deer_thresholds t, u;
+
+    (void)state;
+    thresholds_fix(model, 1, &t, NULL);
+    t.points = 2;
+    t.point[0] = (deer_point){.budget_gflops = 1, .tau = {0, INFINITY}};
+    t.point[1] = (deer_point){.budget_gflops = 2, .tau = {1, INFINITY}};
+    t.point_guarantee[1] = (deer_guarantee){.confidence = 0.9,
+                                            .budget_gflops = 2,
+                                            .loss = NAN,
+                                            .solved_on = 10,
+                                            .tested_on = 30,
+                                            .bound = "betting",
+                                            .statement = "for any of 2 budgets"};
+    u = round_trip(&t);
+    assert_true(u.guarantee.confidence == 0 && u.point_guarantee[0].confidence == 0);
+    ok(deer_thresholds_set_budget(&u, 2, &error));
+    assert_true(u.guarantee.confidence == 0.9 && u.guarantee.budget_gflops == 2);
+    assert_true(u.guarantee.tested_on == 30);
+    assert_string_equal(u.guarantee.statement, "for any of 2 budgets");
+    ok(deer_thresholds_set_budget(&u, 1, &error));
+    assert_true(u.guarantee.confidence == 0 && isnan(u.guarantee.budget_gflops));
+}
+
 /* Decisions are made in float32: every float must come back as it was. */
 static void test_thresholds_bit_for_bit(void **state)
 {
@@ -540,6 +567,7 @@ int main(void)
         cmocka_unit_test(test_dial_takes_its_own_budgets),
         cmocka_unit_test(test_every_field),
         cmocka_unit_test(test_earlier_name_of_expected),
+        cmocka_unit_test(test_guarantees_of_points),
         cmocka_unit_test(test_thresholds_bit_for_bit),
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_fixed),

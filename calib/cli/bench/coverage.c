@@ -7,7 +7,7 @@
 
 #include "calib/guarantee/coverage.h"
 
-enum { JUDGED_ON = 20000 };
+enum { JUDGED_ON = 20000, THREADS = 2 };
 
 static void print_result(const coverage_spec *spec, const char *what, const coverage_result *r)
 {
@@ -20,7 +20,10 @@ static void print_result(const coverage_spec *spec, const char *what, const cove
 static deer_status print_row(coverage_spec *spec, const char *what, deer_error *err)
 {
     coverage_result r;
-    deer_status status = coverage_run(spec, &r, err);
+    deer_status status;
+
+    spec->threads = THREADS;
+    status = coverage_run(spec, &r, err);
 
     if (!status)
         print_result(spec, what, &r);
