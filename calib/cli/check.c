@@ -158,26 +158,89 @@ static deer_status print_machines(const job *j, deer_error *err)
     return json_print(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12), err);
 }
 
+/* ---------------------------------------------------------------- command ------------------ */
+
+/* As given on the command line. */
+typedef struct {
+    const char *cache, *official, *thresholds, *model, *history, *loss;
+    double gripper_weight;
+    long threads;
+    bool json;
+} request;
+
+/* The values in a checkpoint under thresholds that are numbers. */
+static int check_official(const tool_command *self, const request *r)
+{
+    const official_request values = {.path = r->official,
+                                     .average = NAN,
+                                     .fraction = NAN,
+                                     .thresholds = r->thresholds,
+                                     .json = r->json};
+    deer_error err;
+    deer_status status = official_values(&values, &err);
+
+    return status == DEER_USAGE ? tool_usage(self, "%s", err.message)
+           : status             ? tool_fail(self, status, &err)
+                                : TOOL_DONE;
+}
+
+/* Fills what the options say; another status than TOOL_DONE after a message. */
+static int understand(const tool_command *self, const request *r, job *j, history_kind *kind)
+{
+    deer_error err;
+
+    if (settings_history(r->history, kind, &err) || settings_loss(r->loss, &j->spec.loss, &err))
+        return tool_usage(self, "%s", err.message);
+    if (tool_outside(self, "threads", r->threads, 1, TOOL_MOST_THREADS))
+        return TOOL_USAGE;
+    if (*kind == HISTORY_RANDOM || r->gripper_weight < 0)
+        return tool_usage(self, "--history is on-policy or full; numbers must not be negative");
+    j->spec.gripper_weight = r->gripper_weight;
+    return TOOL_DONE;
+}
+
+static deer_status run(const request *r, history_kind kind, job *j, deer_error *err)
+{
+    deer_status status = cache_open(r->cache, &j->c, err);
+
+    if (!status && kind == HISTORY_ON_POLICY)
+        status = cache_open_model(j->c, r->model, &j->model, err);
+    if (!status)
+        status = judge(j, r->thresholds, (int)r->threads, err);
+    if (!status && r->json)
+        status = print_machines(j, err);
+    else if (!status)
+        print_people(j, r->thresholds);
+    return status ? status : verdict(j, r->thresholds, err);
+}
+
+static void close_job(job *j)
+{
+    calibration_free(&j->p);
+    deer_thresholds_free(j->t);
+    deer_model_close(j->model);
+    cache_close(j->c);
+}
+
 int calib_check_main(int argc, char **argv)
 {
-    const char *folder = NULL, *thresholds = NULL, *model = NULL, *history = "on-policy";
-    const char *official = NULL;
-    const char *loss = "deepest";
-    double weight = LOSS_GRIPPER_WEIGHT;
-    long threads = tool_cores();
-    bool json = false;
+    request r = {.history = "on-policy",
+                 .loss = "deepest",
+                 .gripper_weight = LOSS_GRIPPER_WEIGHT,
+                 .threads = tool_cores()};
     const tool_option options[] = {
-        {"cache", TOOL_STRING, &folder, "DIR", "feature cache, of other episodes say"},
-        {"thresholds", TOOL_STRING, &thresholds, "FILE", "thresholds file to judge (required)"},
-        {"official", TOOL_STRING, &official, "FILE",
+        {"cache", TOOL_STRING, &r.cache, "DIR", "feature cache, of other episodes say"},
+        {"thresholds", TOOL_STRING, &r.thresholds, "FILE", "thresholds file to judge (required)"},
+        {"official", TOOL_STRING, &r.official, "FILE",
          "instead of a cache: the values in a DeeR checkpoint; --thresholds are numbers then"},
-        {"model", TOOL_STRING, &model, "FILE",
+        {"model", TOOL_STRING, &r.model, "FILE",
          "the cache's policy, when it is no longer where it was"},
-        {"history", TOOL_STRING, &history, "H", "on-policy (default) or full"},
-        {"loss", TOOL_STRING, &loss, "L", "deviation from: deepest (default) exit, or demo"},
-        {"gripper-weight", TOOL_DOUBLE, &weight, "W", "loss of a wrong gripper (default 0.2)"},
-        {"threads", TOOL_INT, &threads, "N", "threads (default one per core)"},
-        {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
+        {"history", TOOL_STRING, &r.history, "H", "on-policy (default) or full"},
+        {"loss", TOOL_STRING, &r.loss, "L", "deviation from: deepest (default) exit, or demo"},
+        {"gripper-weight", TOOL_DOUBLE, &r.gripper_weight, "W",
+         "loss of a wrong gripper (default 0.2)"},
+        {"threads", TOOL_INT, &r.threads, "N", "threads (default one per core)"},
+        {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-calib check", "judges a thresholds file on a cache, against what is expected of it",
@@ -192,41 +255,14 @@ int calib_check_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if ((!folder && !official) || (folder && official) || !thresholds)
+    if (!r.cache == !r.official || !r.thresholds)
         return tool_usage(&self, "--cache (or --official) and --thresholds are required");
-    if (official) {
-        const official_request request = {.path = official,
-                                          .average = NAN,
-                                          .fraction = NAN,
-                                          .thresholds = thresholds,
-                                          .json = json};
-
-        status = official_values(&request, &err);
-        return status == DEER_USAGE ? tool_usage(&self, "%s", err.message)
-               : status             ? tool_fail(&self, status, &err)
-                                    : DEER_OK;
-    }
-    if (settings_history(history, &kind, &err) || settings_loss(loss, &j.spec.loss, &err))
-        return tool_usage(&self, "%s", err.message);
-    if (tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS))
-        return TOOL_USAGE;
-    if (kind == HISTORY_RANDOM || weight < 0)
-        return tool_usage(&self, "--history is on-policy or full; numbers must not be negative");
-    j.spec.gripper_weight = weight;
-    status = cache_open(folder, &j.c, &err);
-    if (!status && kind == HISTORY_ON_POLICY)
-        status = cache_open_model(j.c, model, &j.model, &err);
-    if (!status)
-        status = judge(&j, thresholds, (int)threads, &err);
-    if (!status && json)
-        status = print_machines(&j, &err);
-    else if (!status)
-        print_people(&j, thresholds);
-    if (!status)
-        status = verdict(&j, thresholds, &err);
-    calibration_free(&j.p);
-    deer_thresholds_free(j.t);
-    deer_model_close(j.model);
-    cache_close(j.c);
-    return status ? tool_fail(&self, status, &err) : DEER_OK;
+    if (r.official)
+        return check_official(&self, &r);
+    ended = understand(&self, &r, &j, &kind);
+    if (ended)
+        return ended;
+    status = run(&r, kind, &j, &err);
+    close_job(&j);
+    return status ? tool_fail(&self, status, &err) : TOOL_DONE;
 }

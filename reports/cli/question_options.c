@@ -185,6 +185,18 @@ static int read_words(const tool_command *self, const words *w, question *q)
     return check_outputs(self, q) || read_names(self, w, q) ? TOOL_USAGE : check_limits(self, q);
 }
 
+static void set_defaults(question *q)
+{
+    *q = (question){.scope = "total",
+                    .from = NAN,
+                    .to = NAN,
+                    .max_loss = NAN,
+                    .min_success = NAN,
+                    .watts = NAN,
+                    .memory = NAN,
+                    .confidence = 0.9};
+}
+
 bool question_parse(int argc, char **argv, question *q, int *status)
 {
     words w = {.sweep = "40",
@@ -236,14 +248,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         "deer-report whatif --cache cache --rate 10 --watts 15 --max-loss 0.02 --csv table.csv"};
     int n;
 
-    *q = (question){.scope = "total",
-                    .from = NAN,
-                    .to = NAN,
-                    .max_loss = NAN,
-                    .min_success = NAN,
-                    .watts = NAN,
-                    .memory = NAN,
-                    .confidence = 0.9};
+    set_defaults(q);
     if (tool_parse(&self, argc, argv, NULL, &n, status))
         return true;
     *status = read_words(&self, &w, q);
