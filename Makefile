@@ -346,9 +346,12 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 .PHONY: check-style asan tsan clang lean check-aarch64 mutations fuzz fuzzers format
 
 SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# Statistics over code that other tests reach as well, and scripts that run no sanitized program.
+NOT_SANITIZED := test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
+                 test_contributing test_circles test_includes test_without_page
 asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
-asan: check-deps ## every test under the address and undefined-behaviour sanitizers (also with CC=clang)
-	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 \
+asan: check-deps ## tests under the address and undefined-behaviour sanitizers (also with CC=clang)
+	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 SKIP="$(NOT_SANITIZED)" \
 	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
 
 tsan: PACKAGES += $(TEST_PACKAGES)

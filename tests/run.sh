@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs test programs and scripts, as many at once as there are cores (JOBS), the longest of the last run
-# first; one line for each as it ends, and a total. BUILD: the build folder. Usage: run.sh [NAME...]
+# first; one line for each as it ends, and a total. BUILD: the build folder. SKIP: names to leave out.
+# Usage: run.sh [NAME...]
 set -u
 BUILD=${BUILD:-build}
 JOBS=${JOBS:-$(nproc)}
@@ -32,6 +33,7 @@ wanted() { # every test, or those named; "seconds it took" before each, unknown 
         "  " | *" $name "*) ;;
         *) continue ;;
         esac
+        case " ${SKIP:-} " in *" $name "*) continue ;; esac
         echo "$(awk -v name="$name" '$1 == name { s = $3 } END { print s == "" ? 9999 : s }' \
             "$log/seconds") $file"
     done | sort -rn | cut -d ' ' -f 2
