@@ -152,6 +152,7 @@ static void make_cache(const char *dir, int episodes, int shortest, int longest)
         length[e] = shortest + e * 7 % (longest - shortest + 1);
     ok(cache_manifest_make(deer_model_config(model), deer_model_fingerprint(model), recorded,
                            episodes, length, 16, &m, &err));
+    m.horizon = longest + 6; /* the episodes of the recording were shorter than they could be */
     strcpy(m.weights, deer_model_type(model));
     strcpy(m.model_path, policy);
     ok(cache_manifest_settle(dir, &m, &err));
@@ -706,6 +707,8 @@ static void test_guaranteed_average(void **unused)
     same("guaranteed average", number(g, "average_gflops"), budget);
     same("budget", number(field(file, "budget"), "average_gflops"), budget);
     assert_true(x->o.guaranteed.tested_cost < budget);
+    assert_int_equal(x->o.guaranteed.longest, 25);
+    assert_non_null(strstr(x->o.guaranteed.statement, "(of up to 25 steps)"));
     assert_non_null(strstr(x->o.guaranteed.statement, "probability at most 0.2:"));
     json_decref(file);
     calibrated_free(x);
