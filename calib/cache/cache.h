@@ -38,6 +38,7 @@ typedef struct {
     deer_config config;
     int episodes;
     int *episode_steps; /* [episodes] */
+    int horizon;        /* steps an episode could have had; 0: not known */
     int per_shard;      /* episodes of a shard; the last may have fewer */
     int shards;
 } cache_manifest;

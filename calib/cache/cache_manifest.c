@@ -160,6 +160,8 @@ static deer_status manifest_write(const char *path, const cache_manifest *m, dee
     json_put(json, "model_path", json_string(m->model_path));
     json_put(json, "config", config_json(&m->config));
     json_put(json, "episodes_per_shard", json_integer(m->per_shard));
+    if (m->horizon)
+        json_put(json, "horizon", json_integer(m->horizon));
     json_put(json, "episode_steps", list);
     return json_write(path, json, JSON_INDENT(1), err);
 }
@@ -192,6 +194,14 @@ static bool take_steps(const json_t *list, cache_manifest *m)
     return m->episode_steps != NULL;
 }
 
+/* Earlier caches have none. */
+static int take_horizon(const json_t *json)
+{
+    json_int_t steps = json_integer_value(json_object_get(json, "horizon"));
+
+    return steps > 0 && steps <= MAX_EPISODE_STEPS ? (int)steps : 0;
+}
+
 static deer_status manifest_parse(const char *path, const json_t *json, cache_manifest *m,
                                   deer_error *err)
 {
@@ -215,6 +225,7 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
         strcpy(m->model_path, model_path);
     if (weights && weight_dtype_from_name(weights, &dtype))
         strcpy(m->weights, weights);
+    m->horizon = take_horizon(json);
     m->per_shard = (int)per_shard;
     m->shards = (m->episodes + m->per_shard - 1) / m->per_shard;
     return take_config(path, json, &m->config, err);

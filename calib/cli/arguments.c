@@ -262,7 +262,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"largest-loss", TOOL_DOUBLE, &a->largest_loss, "L",
          "no step can lose more (for --max-loss)"},
         {"longest-episode", TOOL_INT, &a->longest, "N",
-         "steps an episode can have (default: what all have, else seen + 25%)"},
+         "steps an episode can have (default: the recording's limit, else seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B",
          "betting (default), t (approximate), crc (the mean over repetitions)"},
         {"frontier", TOOL_TEXT, &a->frontier, "FILE",

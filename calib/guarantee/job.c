@@ -54,6 +54,7 @@ static deer_status find_longest(job *j, deer_error *err)
                               "an episode has %d steps, more than the longest possible (%d); raise "
                               "--longest-episode",
                               longest, j->spec->longest);
+    j->longest_assumed = !j->spec->longest;
     j->longest = j->spec->longest      ? j->spec->longest
                  : shortest == longest ? longest
                                        : longest + (longest + 3) / 4;

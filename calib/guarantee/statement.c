@@ -30,8 +30,8 @@ static void say_episodes(const job *j, bool on_loss, char *text, size_t room)
     if (j->spec->mix)
         snprintf(kinds, sizeof kinds, " with the tasks mixed as in %.24s",
                  j->spec->mix_name ? j->spec->mix_name : "the mix");
-    snprintf(text, room, " on unseen episodes drawn like these%s (of up to %d steps%s)", kinds,
-             j->longest, range);
+    snprintf(text, room, " on unseen episodes drawn like these%s (of up to %d steps%s%s)", kinds,
+             j->longest, j->longest_assumed ? ", which is assumed" : "", range);
 }
 
 /* How sure it is, and of which episodes and seed. */

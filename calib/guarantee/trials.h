@@ -36,6 +36,7 @@ typedef struct {
     guarantee_judge judge;
     void *context;
 
+    bool longest_assumed; /* nobody said it */
     int longest, tested, kinds;
     bool *for_testing; /* [episodes] those not solved on */
     int *steps_of;     /* [episodes] */

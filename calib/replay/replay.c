@@ -192,6 +192,7 @@ static deer_status open_all(job *j, deer_error *err)
         cache_manifest_make(deer_model_config(j->model), deer_model_fingerprint(j->model),
                             fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
     free(episode_steps);
+    j->about.horizon = demos_horizon(j->recorded);
     if (!status)
         status = note_model(spec->model, j->model, &j->about, err);
     j->total = demos_total_steps(j->recorded);

@@ -120,7 +120,11 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
 
 static deer_status record_all(recording *r, int rows, int workers, const char *out, deer_error *err)
 {
-    if (demos_writer_open(out, "{\"env_name\":\"deer-tabletop\"}", &r->writer, err))
+    char env_args[80];
+
+    snprintf(env_args, sizeof env_args, "{\"env_name\":\"deer-tabletop\",\"horizon\":%d}",
+             TABLETOP_MAX_STEPS);
+    if (demos_writer_open(out, env_args, &r->writer, err))
         return DEER_FAILED;
     tool_progress_start(&r->progress, "record", "rows", rows);
     if (parallel_run(rows, workers, start, job, collect, r, err)) {

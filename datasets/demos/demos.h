@@ -94,6 +94,10 @@ bool demos_upside_down(const demos *d);
 /* Index of the demonstration of that name, -1 if there is none. */
 int demos_find(const demos *d, const char *name);
 
+/* Steps an episode could have had, as the recording states it (env_args: "horizon", or within
+ * "env_kwargs"), the most of several files; 0: not stated by each. */
+int demos_horizon(const demos *d);
+
 /* Identity of the contents (xxHash of names, tasks, instructions, actions and pixels): 32 hex
  * digits. Depends on every byte that replay reads, not on how they are compressed; reads the whole
  * file the first time, then keeps the answer. */

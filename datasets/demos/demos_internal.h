@@ -24,6 +24,7 @@ typedef struct {
     hdf5_texts language;   /* wordings of the whole file, for demonstrations without their own */
     bool language_of_name; /* read off the file's name */
     bool upside_down;      /* its images, by its marks */
+    int horizon;           /* steps an episode could have; 0: not stated */
     char task[DEMO_TASK];
 } demo_file;
 

@@ -185,6 +185,18 @@ void demos_close(demos *d)
     free(d);
 }
 
+int demos_horizon(const demos *d)
+{
+    int most = 0;
+
+    for (int i = 0; i < d->files; i++) {
+        if (!d->file[i].horizon)
+            return 0;
+        most = d->file[i].horizon > most ? d->file[i].horizon : most;
+    }
+    return most;
+}
+
 int demos_count(const demos *d)
 {
     return d->count;

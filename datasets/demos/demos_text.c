@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define XXH_INLINE_ALL
+#include <jansson.h>
 #include <xxhash.h>
 
 #include "datasets/demos/demos_internal.h"
@@ -58,6 +59,35 @@ static bool is_upside_down(const demo_file *f, bool *failed)
     return upside;
 }
 
+/* robomimic has the horizon among what its environment was made with. */
+static int horizon_of_json(const char *text)
+{
+    json_t *root = json_loads(text, 0, NULL);
+    const json_t *here = json_object_get(root, "horizon");
+    const json_t *deeper = json_object_get(json_object_get(root, "env_kwargs"), "horizon");
+    json_int_t steps = json_integer_value(here ? here : deeper);
+
+    json_decref(root);
+    return steps > 0 && steps <= INT32_MAX ? (int)steps : 0;
+}
+
+static int read_horizon(const demo_file *f, bool *failed)
+{
+    hid_t data = hdf5_group_open(f->file, f->path, "data", NULL);
+    hdf5_texts said = {NULL};
+    int steps = 0;
+
+    *failed = *failed || data < 0;
+    if (data < 0)
+        return 0;
+    if (hdf5_texts_of_attribute(data, "env_args", &said))
+        steps = horizon_of_json(said.text[0]);
+    *failed = *failed || said.failed;
+    hdf5_texts_free(&said);
+    H5Gclose(data);
+    return steps;
+}
+
 static deer_status unreadable(const demo_file *f, const char *where, deer_error *err)
 {
     return deer_fail(err, "%s: the texts of %s cannot be read: damaged, or no memory", f->path,
@@ -78,6 +108,7 @@ deer_status demos_read_file_texts(demo_file *f, bool task_of_file, deer_error *e
     else
         ok = read_file_task(f, f->task);
     f->upside_down = is_upside_down(f, &failed);
+    f->horizon = read_horizon(f, &failed);
     return ok && !failed && !f->language.failed ? DEER_OK : unreadable(f, "data", err);
 }
 

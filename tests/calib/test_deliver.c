@@ -152,6 +152,7 @@ static void make_cache(const char *dir, int episodes, int shortest, int longest)
         length[e] = shortest + e * 7 % (longest - shortest + 1);
     ok(cache_manifest_make(deer_model_config(model), deer_model_fingerprint(model), recorded,
                            episodes, length, 16, &m, &err));
+    m.horizon = longest + 6; /* the episodes of the recording were shorter than they could be */
     strcpy(m.weights, deer_model_type(model));
     strcpy(m.model_path, policy);
     ok(cache_manifest_settle(dir, &m, &err));
@@ -706,7 +707,40 @@ static void test_guaranteed_average(void **unused)
     same("guaranteed average", number(g, "average_gflops"), budget);
     same("budget", number(field(file, "budget"), "average_gflops"), budget);
     assert_true(x->o.guaranteed.tested_cost < budget);
+    assert_int_equal(x->o.guaranteed.longest, 25);
+    assert_non_null(strstr(x->o.guaranteed.statement, "(of up to 25 steps)"));
     assert_non_null(strstr(x->o.guaranteed.statement, "probability at most 0.2:"));
+    json_decref(file);
+    calibrated_free(x);
+}
+
+/* With a confidence the points of a dial have guarantees of their own, of at most their budget. */
+static void test_guaranteed_dial(void **unused)
+{
+    calibrate_spec spec = a_spec(HISTORY_FULL, true, NAN);
+    const json_t *dial;
+    calibrated *x;
+    json_t *file;
+    int given = 0;
+
+    (void)unused;
+    spec.guarantee.confidence = 0.8;
+    spec.points = 4;
+    file = delivered(cache_path[0], &spec, &x);
+    assert_null(json_object_get(file, "guarantee")); /* no budget of its own is asked for */
+    dial = field(file, "dial");
+    assert_int_equal(json_array_size(dial), 4);
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *point = json_array_get(dial, i), *g = json_object_get(point, "guarantee");
+
+        assert_true(!!g == x->point_guarantee[i].given);
+        if (!g)
+            continue;
+        given++;
+        same("confidence", number(g, "confidence"), 0.8);
+        assert_true(number(g, "average_gflops") <= number(point, "average_gflops"));
+    }
+    assert_true(given >= 3);
     json_decref(file);
     calibrated_free(x);
 }
@@ -801,6 +835,7 @@ int main(void)
         cmocka_unit_test(test_combined),
         cmocka_unit_test(test_more_episodes_than_fit),
         cmocka_unit_test(test_guaranteed_average),
+        cmocka_unit_test(test_guaranteed_dial),
         cmocka_unit_test(test_guaranteed_loss),
         cmocka_unit_test(test_outcome),
     };

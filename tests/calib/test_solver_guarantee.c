@@ -377,6 +377,7 @@ static void test_statement(void **state)
     }
     ok(promise(&s, &spec, 0.5, &g));
     assert_non_null(strstr(g.statement, "drawn like these of each of the 2 tasks (of up to "));
+    assert_non_null(strstr(g.statement, " steps, which is assumed)"));
     assert_non_null(strstr(g.statement, "with seed 17"));
     assert_non_null(strstr(g.statement, "best of several seeds voids it"));
     spec.per_kind = false;

@@ -654,6 +654,38 @@ static void test_wild_actions_are_not_written(void **state)
     demo_episode_free(&e);
 }
 
+/* The recording may say how long an episode could have been: itself, or as robomimic does. */
+static void test_horizon(void **state)
+{
+    static const struct {
+        const char *env_args;
+        int horizon;
+    } said[] = {
+        {"{\"env_name\":\"a\",\"horizon\":60}", 60},
+        {"{\"env_name\":\"a\",\"env_kwargs\":{\"horizon\":400}}", 400},
+        {"{\"env_name\":\"a\",\"horizon\":\"long\"}", 0},
+        {"{\"env_name\":\"a\",\"horizon\":-3}", 0},
+        {"{}", 0},
+        {"no JSON", 0},
+    };
+    deer_error err;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        demo_episode e = make_episode(0, 2);
+        demos_writer *w;
+        demos *d;
+
+        assert_int_equal(demos_writer_open(path, said[i].env_args, &w, &err), DEER_OK);
+        assert_int_equal(demos_writer_add(w, &e, &err), DEER_OK);
+        assert_int_equal(demos_writer_finish(w, &err), DEER_OK);
+        demo_episode_free(&e);
+        d = open_or_fail(path);
+        assert_int_equal(demos_horizon(d), said[i].horizon);
+        demos_close(d);
+    }
+}
+
 static void test_missing_folder_is_named(void **state)
 {
     char name[128];
@@ -735,6 +767,7 @@ int main(void)
         TEST(test_abandoned_writer_leaves_nothing),
         TEST(test_empty_recording_is_an_error),
         TEST(test_wild_actions_are_not_written),
+        TEST(test_horizon),
         TEST(test_missing_folder_is_named),
         TEST(test_full_disk_leaves_nothing),
     };

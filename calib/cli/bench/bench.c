@@ -184,8 +184,9 @@ int calib_bench_main(int argc, char **argv)
     const char *what = "speed", *save = NULL, *cache = NULL;
     long draws = 300;
     const tool_option options[] = {
-        {"what", TOOL_STRING, &what, "W", "speed (default), methods, limits, coverage or signals"},
-        {"draws", TOOL_INT, &draws, "N", "draws for coverage (default 300)"},
+        {"what", TOOL_STRING, &what, "W",
+         "speed (default), methods, limits, coverage, budgets, signals"},
+        {"draws", TOOL_INT, &draws, "N", "draws for coverage and budgets (default 300)"},
         {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
         {"out", TOOL_FILE, &save, "FILE", "speed: keep the smallest problem as a table"},
         {"save", TOOL_RENAMED, "out", NULL, NULL},
@@ -213,14 +214,16 @@ int calib_bench_main(int argc, char **argv)
         status = bench_limits(&err);
     else if (!strcmp(what, "coverage"))
         status = bench_coverage((int)draws, &err);
+    else if (!strcmp(what, "budgets"))
+        status = bench_budgets((int)draws, &err);
     else if (!strcmp(what, "signals") && !cache)
         return tool_usage(&self, "--what signals needs --cache");
     else if (!strcmp(what, "signals"))
         status = bench_signals(cache, tool_cores(), &err);
     else
-        return tool_usage(
-            &self,
-            "'%s' is no value for --what; there are: speed, methods, limits, coverage, signals",
-            what);
+        return tool_usage(&self,
+                          "'%s' is no value for --what; there are: speed, methods, limits, "
+                          "coverage, budgets, signals",
+                          what);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

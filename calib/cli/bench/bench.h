@@ -13,6 +13,9 @@ deer_status bench_limits(deer_error *err);
  */
 deer_status bench_coverage(int draws, deer_error *err);
 
+/* How much of a guaranteed budget is used, of the generator's episodes. */
+deer_status bench_budgets(int draws, deer_error *err);
+
 /* Prints how much of the gap rules close that see more than delta, on the cache in folder dir,
  * whose model must be where the cache says. */
 deer_status bench_signals(const char *dir, int threads, deer_error *err);
