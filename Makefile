@@ -65,7 +65,7 @@ SOURCES_PC  := libavformat libavcodec libswscale libavutil libzstd
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 
-PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(SOURCES_PC) $(CALIB_PC))
+PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
              $(PC_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
@@ -143,6 +143,9 @@ $(BUILD)/%.o: %.c $(FLAGS)
 $(BUILD)/%.o: $(BUILD)/%.c $(FLAGS)
 	$(call say,CC)
 	$(Q)$(compile)
+
+# Only these see the headers of video libraries, whose folder is the machine's own.
+$(call objects,$(call sources,datasets/video datasets/parquet)): ALL_CFLAGS += $(call pc_cflags,$(SOURCES_PC))
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
 # are fused.
