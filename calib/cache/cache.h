@@ -54,6 +54,10 @@ void cache_manifest_free(cache_manifest *m);
  * of an existing cache; a new model_path is written down. */
 deer_status cache_manifest_settle(const char *dir, cache_manifest *m, deer_error *err);
 
+/* Steps an episode can have: the recording's own limit, unless an episode shows that it was none.
+ * 0: not known. */
+int cache_longest(const cache_manifest *m);
+
 deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *err);
 
 /* Episodes first .. first + count - 1 are in this shard, and so many steps. */

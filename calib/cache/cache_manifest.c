@@ -195,6 +195,14 @@ static bool take_steps(const json_t *list, cache_manifest *m)
 }
 
 /* Earlier caches have none. */
+int cache_longest(const cache_manifest *m)
+{
+    for (int e = 0; e < m->episodes; e++)
+        if (m->episode_steps[e] > m->horizon)
+            return 0;
+    return m->horizon;
+}
+
 static int take_horizon(const json_t *json)
 {
     json_int_t steps = json_integer_value(json_object_get(json, "horizon"));

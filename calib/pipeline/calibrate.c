@@ -140,15 +140,6 @@ static deer_status name_tasks(job *j, deer_error *err)
     return status;
 }
 
-/* The recording's own limit, unless an episode shows that it was none. */
-static int longest_possible(const cache *c)
-{
-    for (int e = 0; e < c->about.episodes; e++)
-        if (c->about.episode_steps[e] > c->about.horizon)
-            return 0;
-    return c->about.horizon;
-}
-
 static deer_status split(job *j, deer_error *err)
 {
     int episodes = j->x->c->about.episodes;
@@ -159,7 +150,7 @@ static deer_status split(job *j, deer_error *err)
     task_kinds_tell(&j->kinds, &j->guarantee);
     j->guarantee.unit = j->unit;
     if (!j->guarantee.longest)
-        j->guarantee.longest = longest_possible(j->x->c);
+        j->guarantee.longest = cache_longest(&j->x->c->about);
     j->guarantee.deepest_is_reference = j->spec->problem.loss == LOSS_DEEPEST;
     if (isnan(j->guarantee.largest_loss)) /* poses lie in -1..1 */
         j->guarantee.largest_loss = 2 + j->spec->problem.gripper_weight;

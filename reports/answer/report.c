@@ -100,7 +100,8 @@ static void recommend(report *r)
 static deer_status judge_trust(report *r, const calibration_spec *spec, deer_error *err)
 {
     const sweep_point *x = &r->w.frontier[r->w.exits - 1].ours[r->recommended];
-    deer_status status = trust_guarantee(&r->p, r->q, &r->success, r->t.of_episode, &r->trust, err);
+    deer_status status = trust_guarantee(&r->p, r->q, &r->success, r->t.of_episode,
+                                         cache_longest(&r->c->about), &r->trust, err);
 
     if (!status && r->q->model)
         status = trust_on_policy(r->c, r->q->model, spec, x, r->q->threads, &r->trust, err);

@@ -103,13 +103,14 @@ static deer_status choose_guaranteed(const calibration *p, const question *q,
 }
 
 deer_status trust_guarantee(const calibration *p, const question *q, const success_curve *success,
-                            const int *stratum, trust *t, deer_error *err)
+                            const int *stratum, int longest, trust *t, deer_error *err)
 {
     guarantee_spec spec = {.confidence = q->confidence,
                            .bound = BOUND_BETTING,
                            .deviation = INFINITY,
                            .largest_loss = 2 + LOSS_GRIPPER_WEIGHT, /* poses lie in -1..1 */
                            .share = GUARANTEE_SHARE,
+                           .longest = longest,
                            .seed = q->seed,
                            .unit = " GFLOPs",
                            .stratum = stratum};

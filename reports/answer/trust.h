@@ -21,9 +21,10 @@ typedef struct {
 
 /* Splits the episodes, stratified by stratum [episodes], chooses the least budget of a sweep that
  * keeps the loss and success asked for on one part, solves for it there, and tests on the other.
- * Without a guarantee that is not an error: statement says why. */
+ * longest: steps an episode can have, 0: not known. Without a guarantee that is not an error:
+ * statement says why. */
 deer_status trust_guarantee(const calibration *p, const question *q, const success_curve *success,
-                            const int *stratum, trust *t, deer_error *err);
+                            const int *stratum, int longest, trust *t, deer_error *err);
 
 /* Judges the point under its own history, at the costs of spec. model: file of c's policy. */
 deer_status trust_on_policy(cache *c, const char *model, const calibration_spec *spec,

@@ -390,20 +390,20 @@ static void test_guaranteed_budget_knows_nothing_of_others(void **state)
 
     (void)state;
     q.max_loss = q.min_success = NAN;
-    ok(trust_guarantee(&p, &q, &success, NULL, &before, &err));
+    ok(trust_guarantee(&p, &q, &success, NULL, 0, &before, &err));
     assert_true(before.guaranteed);
     improve_others(&p.s, q.seed);
-    ok(trust_guarantee(&p, &q, &success, NULL, &after, &err));
+    ok(trust_guarantee(&p, &q, &success, NULL, 0, &after, &err));
     assert_true(after.guaranteed && after.given.budget == before.given.budget);
     q.min_success = 0.75; /* at a cost of 0.85 */
-    ok(trust_guarantee(&p, &q, &success, NULL, &after, &err));
+    ok(trust_guarantee(&p, &q, &success, NULL, 0, &after, &err));
     assert_true(after.given.budget >= 0.85 && after.given.budget < 0.95);
     q.to = 0.8;
-    ok(trust_guarantee(&p, &q, &success, NULL, &after, &err));
+    ok(trust_guarantee(&p, &q, &success, NULL, 0, &after, &err));
     assert_true(after.given.budget == 0.8);
     q.to = 5;
     q.min_success = 1;
-    ok(trust_guarantee(&p, &q, &success, NULL, &after, &err));
+    ok(trust_guarantee(&p, &q, &success, NULL, 0, &after, &err));
     assert_true(after.given.budget == 5);
     calibration_free(&p);
 }
