@@ -4,6 +4,8 @@
 # address and undefined-behaviour sanitizers where SANITIZED names such a build: status 0 or one clear
 # line. A damaged demonstrations file is read by HDF5, whose own crashes are counted apart.
 . tests/torture/lib.sh
+box=$work/damaged # drivers run side by side
+mkdir -p "$box"
 build=${SANITIZED:-$build}
 runs=0
 findings=0
@@ -17,12 +19,12 @@ try() { # try KIND COMMAND...
     kind=$1
     shift
     runs=$((runs + 1))
-    rm -rf "$work/out" "$work/out.png" "$work/cache-out"
-    timeout -s KILL 30 "$@" >"$work/stdout" 2>"$work/stderr" </dev/null
+    rm -rf "$box/out" "$box/out.png" "$box/cache-out"
+    timeout -s KILL 30 "$@" >"$box/stdout" 2>"$box/stderr" </dev/null
     status=$?
     case $status in
     0 | 3) return ;;
-    1 | 2) [ "$(grep -vc ' warning: \|^skipped: ' "$work/stderr")" -eq 1 ] && return ;;
+    1 | 2) [ "$(grep -vc ' warning: \|^skipped: ' "$box/stderr")" -eq 1 ] && return ;;
     99) ;;
     139 | 134 | 255)
         # inside HDF5, which is not sanitized
@@ -35,7 +37,7 @@ try() { # try KIND COMMAND...
     esac
     findings=$((findings + 1))
     echo "FOUND: $kind, seed $seed, ends with $status: $*"
-    head -n 12 "$work/stderr" | sed 's/^/    /'
+    head -n 12 "$box/stderr" | sed 's/^/    /'
 }
 
 "$build/deer-report" whatif --cache "$given/cache" --rate 10 --hardware orin-nano-8 --budget-sweep 4 \
@@ -44,37 +46,37 @@ try() { # try KIND COMMAND...
     >/dev/null 2>&1
 cp tests/data/official/thresholds_golden_a.h5 "$given/table.h5"
 
-bad=$work/bad
+bad=$box/bad
 for seed in $(seq 1 "$(pick 12 150)"); do
     hurt() { "$damage" "$1" "$bad" "$seed"; }
     hurt "$given/m.safetensors" && try model "$build/deer-model" info "$bad"
     hurt "$model" && try model "$build/deer-run" bench --model "$bad" --exit 0 --steps 1 --threads 1
     hurt "$golden/deer_ckpt.pth" && try checkpoint "$build/deer-model" import --checkpoint "$bad" \
-        --vision "$golden/sources/open_clip_pytorch_model.bin" --config "$golden/config.json" --out "$work/out"
-    hurt "$golden/config.json" && try config "$build/deer-model" synth --config "$bad" --out "$work/out"
+        --vision "$golden/sources/open_clip_pytorch_model.bin" --config "$golden/config.json" --out "$box/out"
+    hurt "$golden/config.json" && try config "$build/deer-model" synth --config "$bad" --out "$box/out"
     hurt "$given/t.json" && try thresholds "$build/deer-run" episode --model "$model" --thresholds "$bad" \
         --demos "$given/d.h5" --threads 1
     hurt "$given/d.h5" && try demos "$build/deer-data" info "$bad"
-    hurt "$given/d.h5" && try demos "$build/deer-data" frame "$bad" --out "$work/out.png"
-    rm -rf "$work/cache" && cp -r "$given/cache" "$work/cache"
-    hurt "$given/cache/shard-00000.h5" && cp "$bad" "$work/cache/shard-00000.h5" &&
-        try shard "$build/deer-calib" check --cache "$work/cache" --thresholds "$given/t.json" --threads 1
-    rm -rf "$work/cache" && cp -r "$given/cache" "$work/cache"
-    hurt "$given/cache/manifest.json" && cp "$bad" "$work/cache/manifest.json" &&
-        try manifest "$build/deer-calib" check --cache "$work/cache" --thresholds "$given/t.json" --threads 1
+    hurt "$given/d.h5" && try demos "$build/deer-data" frame "$bad" --out "$box/out.png"
+    rm -rf "$box/cache" && cp -r "$given/cache" "$box/cache"
+    hurt "$given/cache/shard-00000.h5" && cp "$bad" "$box/cache/shard-00000.h5" &&
+        try shard "$build/deer-calib" check --cache "$box/cache" --thresholds "$given/t.json" --threads 1
+    rm -rf "$box/cache" && cp -r "$given/cache" "$box/cache"
+    hurt "$given/cache/manifest.json" && cp "$bad" "$box/cache/manifest.json" &&
+        try manifest "$build/deer-calib" check --cache "$box/cache" --thresholds "$given/t.json" --threads 1
     hurt "$given/table.h5" && try table "$build/deer-calib" solve --table "$bad" --avg-fraction 0.5
     hurt "$given/p.json" && try hardware "$build/deer-run" bench --model "$model" --exit 0 --steps 1 \
         --threads 1 --hardware "$bad"
     hurt "$given/w.json" && try report "$build/deer-report" compare "$given/w.json" "$bad"
-    rm -rf "$work/calvin" && cp -r tests/data/calvin/training "$work/calvin"
-    hurt tests/data/calvin/training/episode_0358484.npz && cp "$bad" "$work/calvin/episode_0358484.npz" &&
-        try npz "$build/deer-data" import --calvin "$work/calvin" --threads 1 --out "$work/out"
-    rm -rf "$work/out.parts"
+    rm -rf "$box/calvin" && cp -r tests/data/calvin/training "$box/calvin"
+    hurt tests/data/calvin/training/episode_0358484.npz && cp "$bad" "$box/calvin/episode_0358484.npz" &&
+        try npz "$build/deer-data" import --calvin "$box/calvin" --threads 1 --out "$box/out"
+    rm -rf "$box/out.parts"
     annotations=lang_annotations/auto_lang_ann.npy
-    cp tests/data/calvin/training/episode_0358484.npz "$work/calvin"
-    hurt tests/data/calvin/training/$annotations && cp "$bad" "$work/calvin/$annotations" &&
-        try npy "$build/deer-data" import --calvin "$work/calvin" --threads 1 --out "$work/out"
-    rm -rf "$work/out.parts"
+    cp tests/data/calvin/training/episode_0358484.npz "$box/calvin"
+    hurt tests/data/calvin/training/$annotations && cp "$bad" "$box/calvin/$annotations" &&
+        try npy "$build/deer-data" import --calvin "$box/calvin" --threads 1 --out "$box/out"
+    rm -rf "$box/out.parts"
 done
 echo "damaged: $runs runs, $findings findings, $crashed ended inside HDF5"
 [ "$findings" -eq 0 ]
