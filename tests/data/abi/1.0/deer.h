@@ -300,9 +300,10 @@ DEER_API deer_status deer_thresholds_copy(const deer_thresholds *from, deer_thre
 DEER_API void deer_thresholds_free(deer_thresholds *thresholds);
 
 /* Turns the dial: takes the thresholds and the expectations of the point with the largest budget
- * that is not above average_gflops; a point's own budget takes that point. The guarantee and the
- * reference episodes, which are of other thresholds, are dropped. DEER_INFEASIBLE (and nothing
- * changed) when the cheapest point needs more, DEER_USAGE when there are no points. */
+ * that is not above average_gflops; a point's own budget takes that point. The guarantee is the
+ * point's own, if it has one; the reference episodes, which are of other thresholds, are dropped.
+ * DEER_INFEASIBLE (and nothing changed) when the cheapest point needs more, DEER_USAGE when there
+ * are no points. */
 DEER_API deer_status deer_thresholds_set_budget(deer_thresholds *thresholds, double average_gflops,
                                                 deer_error *err);
 
