@@ -235,8 +235,8 @@ static void run_vision(bench *b)
 
     memcpy(((cpu_work *)b->session->work)->backbone.pixels, b->pixels,
            6 * side * side * sizeof *b->pixels);
-    vision_run(b->model, &((cpu_work *)b->session->work)->backbone, 1);
-    resampler_run(b->model, &((cpu_work *)b->session->work)->backbone, 1);
+    vision_run(b->model, &((cpu_work *)b->session->work)->backbone, 0, 2);
+    resampler_run(b->model, &((cpu_work *)b->session->work)->backbone, 0, 2);
 }
 
 static const float *media(bench *b, size_t *n)

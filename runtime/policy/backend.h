@@ -4,7 +4,7 @@
  *   void *work;
  *   on->open(model, 1, 2, &work, &err);
  *   fill(on->pixels(work)), fill(on->embedded(work));
- *   on->see(work, 1, profile);
+ *   on->see(work, 1, BACKEND_BOTH, profile);
  *   on->tell(work, &text);
  *   on->begin(work);
  *   on->advance(work, layer);  ..  on->pool(work, 0);
@@ -23,9 +23,13 @@
 #include "runtime/deer_replay.h"
 #include "runtime/policy/profile.h"
 
+/* Cameras as bits; image 2 f + i of the media is frame f's from the camera of bit 1 << i. */
+enum { BACKEND_STATIC = 1, BACKEND_GRIPPER = 2, BACKEND_BOTH = 3 };
+
 /* The instructions of the observations that run together. */
 typedef struct {
     int frames;
+    bool again;         /* all of it, and the embeddings, are as at the tell before */
     const int *tokens;  /* [frames], of each */
     const int32_t *ids; /* [rows], one instruction behind the other */
     int rows;           /* sum of tokens */
@@ -53,8 +57,15 @@ typedef struct {
     float *(*pixels)(void *work);
     float *(*embedded)(void *work);
 
-    /* pixels -> media. */
-    void (*see)(void *work, int frames, deer_profile *profile);
+    /* pixels -> media of the cameras `views` of every frame; other media stay what they were. What
+     * was computed of media that stay, or of a text that is told again, may be used again by a
+     * session's work (head_rows above 0): bit for bit what computing it again would give. */
+    void (*see)(void *work, int frames, unsigned views, deer_profile *profile);
+
+    /* An image's media [resampler_latents, vision_width]: out of here, and into here instead of
+     * see. */
+    void (*take_media)(const void *work, int image, float *to);
+    void (*give_media)(void *work, int image, const float *from);
 
     /* The decoder's hidden states become the embedded instructions. What text points to must live
      * until the next tell. */

@@ -74,7 +74,8 @@ static size_t lay_out_backbone(const deer_config *c, int frames, int rows, int t
     text_room text = decoder_room(c);
     size_t f = (size_t)frames, images = ARCH_VIEWS * f, total = 0;
     size_t workspace_of_one = workspace_bytes(c, frames, rows);
-    float *base;
+    kept_room kept = rows ? decoder_kept_room(c) : (kept_room){0};
+    float *base, *views;
     const struct {
         float **slice;
         size_t floats;
@@ -87,13 +88,18 @@ static size_t lay_out_backbone(const deer_config *c, int frames, int rows, int t
                   {&s->normed, larger(images * image.normed, f * text.normed)},
                   {&s->wide, larger(images * image.wide, f * text.wide)},
                   {&s->mixed, larger(images * image.mixed, f * text.mixed)},
-                  {&base, (size_t)threads * workspace_of_one / sizeof(float)}};
+                  {&base, (size_t)threads * workspace_of_one / sizeof(float)},
+                  {&s->kept_kv, kept.kv},
+                  {&views, kept.views},
+                  {&s->kept_text, kept.text},
+                  {&s->kept_q, kept.q}};
 
     for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
-        *slices[i].slice = p ? p + total : NULL;
+        *slices[i].slice = p && slices[i].floats ? p + total : NULL;
         total += padded(slices[i].floats);
     }
     s->ws = (workspace){threads, workspace_of_one, (char *)base};
+    s->kept_views = (uint32_t *)(void *)views; /* zeros, as all of it: nothing is up to date */
     return total;
 }
 
@@ -178,14 +184,53 @@ static float *embedded(void *work)
     return ((cpu_work *)work)->backbone.embedded;
 }
 
-static void see(void *work, int frames, deer_profile *profile)
+typedef void images_job(const deer_model *model, backbone_scratch *s, int first, int images);
+
+/* All images as one batch, or those of one camera one by one. */
+static void on_images(cpu_work *w, int frames, unsigned views, images_job *job)
+{
+    if (views == BACKEND_BOTH) {
+        job(w->model, &w->backbone, 0, ARCH_VIEWS * frames);
+        return;
+    }
+    for (int i = 0; i < ARCH_VIEWS * frames; i++)
+        if (views >> i % ARCH_VIEWS & 1)
+            job(w->model, &w->backbone, i, 1);
+}
+
+static void see(void *work, int frames, unsigned views, deer_profile *profile)
 {
     cpu_work *w = work;
 
-    vision_run(w->model, &w->backbone, frames);
+    if (!views)
+        return;
+    on_images(w, frames, views, vision_run);
     profile_mark(profile, PROFILE_VISION);
-    resampler_run(w->model, &w->backbone, frames);
+    on_images(w, frames, views, resampler_run);
     profile_mark(profile, PROFILE_RESAMPLER);
+    decoder_forget(&w->model->config, &w->backbone, views);
+}
+
+static size_t media_size(const deer_config *c)
+{
+    return (size_t)c->resampler_latents * (size_t)c->vision_width;
+}
+
+static void take_media(const void *work, int image, float *to)
+{
+    const cpu_work *w = work;
+    size_t size = media_size(&w->model->config);
+
+    memcpy(to, w->backbone.media + (size_t)image * size, size * sizeof *to);
+}
+
+static void give_media(void *work, int image, const float *from)
+{
+    cpu_work *w = work;
+    size_t size = media_size(&w->model->config);
+
+    memcpy(w->backbone.media + (size_t)image * size, from, size * sizeof *from);
+    decoder_forget(&w->model->config, &w->backbone, 1u << image % ARCH_VIEWS);
 }
 
 static void tell(void *work, const backend_text *text)
@@ -277,6 +322,8 @@ const backend backend_cpu = {
     .pixels = pixels,
     .embedded = embedded,
     .see = see,
+    .take_media = take_media,
+    .give_media = give_media,
     .tell = tell,
     .advance = advance,
     .pool = pool,

@@ -183,8 +183,10 @@ static void run(deer_batch *b, float *pooled)
     const deer_config *c = &b->model->config;
     int next = 0;
 
-    b->on->see(b->work, b->count, NULL);
-    b->on->tell(b->work, &(backend_text){b->count, b->tokens, b->ids, b->rows});
+    b->on->see(b->work, b->count, BACKEND_BOTH, NULL);
+    b->on->tell(
+        b->work,
+        &(backend_text){.frames = b->count, .tokens = b->tokens, .ids = b->ids, .rows = b->rows});
     for (int layer = 0; layer <= c->exit_layers[b->model->max_exit]; layer++) {
         b->on->advance(b->work, layer);
         if (layer == c->exit_layers[0] - 1)

@@ -27,11 +27,37 @@ text_room decoder_room(const deer_config *c)
                        .mixed = t * larger(cross, d)};
 }
 
+/* Decoder layers that any exit runs; those with cross-attention among them, and before any. */
+static int layers_of(const deer_config *c)
+{
+    return c->exit_layers[c->exits - 1] + 1;
+}
+
+kept_room decoder_kept_room(const deer_config *c)
+{
+    size_t media = (size_t)ARCH_VIEWS * (size_t)c->resampler_latents, t = (size_t)c->max_text;
+    size_t cross = (size_t)c->cross_heads * (size_t)c->cross_head_dim;
+    size_t seeing = (size_t)(layers_of(c) / c->cross_every);
+
+    return (kept_room){.kv = seeing * media * 2 * cross,
+                       .views = seeing,
+                       .text = (size_t)(c->cross_every - 1) * t * (size_t)c->d_model,
+                       .q = t * cross};
+}
+
+void decoder_forget(const deer_config *c, backbone_scratch *s, unsigned views)
+{
+    for (int i = 0; s->kept_views && i < layers_of(c) / c->cross_every; i++)
+        s->kept_views[i] &= ~views;
+}
+
 void decoder_start(const deer_model *model, backbone_scratch *s, const backend_text *text)
 {
     size_t d = (size_t)model->config.d_model;
 
     memcpy(s->hidden, s->embedded, (size_t)text->rows * d * sizeof *s->hidden);
+    if (!text->again)
+        s->kept_layers = 0;
 }
 
 /* hidden += tanh(gate) * x */
@@ -92,18 +118,54 @@ static void look(const deer_config *c, backbone_scratch *s, const backend_text *
     }
 }
 
+/* Keys and values of the media for cross-attention `number`: what is kept, after those of changed
+ * media are computed; a batch keeps none. */
+static const float *media_kv(const deer_config *c, const cross_weights *x, backbone_scratch *s,
+                             int number, int frames)
+{
+    int inner = c->cross_heads * c->cross_head_dim, latents = c->resampler_latents;
+    unsigned due = s->kept_kv ? BACKEND_BOTH & ~s->kept_views[number] : BACKEND_BOTH;
+    long one = (long)latents * 2 * inner;
+    float *kv = s->kept_kv ? s->kept_kv + number * ARCH_VIEWS * one : s->wide;
+
+    if (due == BACKEND_BOTH)
+        linear(&s->ws, kv, s->media, &x->to_kv, ARCH_VIEWS * frames * latents);
+    for (int i = 0; due != BACKEND_BOTH && i < ARCH_VIEWS; i++)
+        if (due >> i & 1)
+            linear(&s->ws, kv + i * one, s->media + (long)i * latents * c->vision_width, &x->to_kv,
+                   latents);
+    if (s->kept_kv)
+        s->kept_views[number] = BACKEND_BOTH;
+    return kv;
+}
+
+/* The text's queries; those of the first cross-attention depend on the text alone. */
+static const float *text_q(const deer_config *c, const cross_weights *x, backbone_scratch *s,
+                           int number, const backend_text *text)
+{
+    int inner = c->cross_heads * c->cross_head_dim;
+    bool keep = number == 0 && s->kept_q;
+    float *q = keep ? s->kept_q
+                    : s->wide + (long)text->frames * ARCH_VIEWS * c->resampler_latents * 2 * inner;
+
+    if (keep && s->kept_layers == c->cross_every)
+        return q;
+    layer_norm(s->normed, s->hidden, x->norm.w, x->norm.b, text->rows, c->d_model);
+    linear(&s->ws, q, s->normed, &x->to_q, text->rows);
+    if (keep)
+        s->kept_layers = c->cross_every;
+    return q;
+}
+
+/* number: which of the layers that have it, from 0. */
 static void cross_attention(const deer_model *model, const cross_weights *x, backbone_scratch *s,
-                            const backend_text *text)
+                            int number, const backend_text *text)
 {
     const deer_config *c = &model->config;
-    int d = c->d_model, inner = c->cross_heads * c->cross_head_dim, count = text->rows;
-    int media = text->frames * 2 * c->resampler_latents;
-    float *kv = s->wide, *q = s->wide + (long)media * 2 * inner;
+    int d = c->d_model, count = text->rows;
+    const float *q = text_q(c, x, s, number, text);
 
-    layer_norm(s->normed, s->hidden, x->norm.w, x->norm.b, count, d);
-    linear(&s->ws, q, s->normed, &x->to_q, count);
-    linear(&s->ws, kv, s->media, &x->to_kv, media);
-    look(c, s, text, q, kv);
+    look(c, s, text, q, media_kv(c, x, s, number, text->frames));
     linear(&s->ws, s->normed, s->mixed, &x->to_out, count);
     add_gated(s->hidden, s->normed, *x->attn_gate, count * d);
     layer_norm(s->normed, s->hidden, x->ff_norm.w, x->ff_norm.b, count, d);
@@ -163,12 +225,34 @@ static void self_block(const deer_model *model, const decoder_weights *l, backbo
     linear_add(&s->ws, s->hidden, s->wide, &l->down, count);
 }
 
+/* A layer before any cross-attention: what comes out depends on the text alone. */
+static void text_layer(const deer_model *model, backbone_scratch *s, int layer,
+                       const backend_text *text)
+{
+    const deer_config *c = &model->config;
+    size_t d = (size_t)c->d_model, size = (size_t)text->rows * d * sizeof *s->hidden;
+    float *kept = s->kept_text + (size_t)layer * (size_t)c->max_text * d;
+
+    if (layer < s->kept_layers) {
+        memcpy(s->hidden, kept, size);
+        return;
+    }
+    self_block(model, &model->weights.decoder[layer], s, text);
+    memcpy(kept, s->hidden, size);
+    s->kept_layers = layer + 1;
+}
+
 void decoder_layer(const deer_model *model, backbone_scratch *s, int layer,
                    const backend_text *text)
 {
     const decoder_weights *l = &model->weights.decoder[layer];
+    int number = layer / model->config.cross_every;
 
+    if (number == 0 && !l->has_cross && s->kept_text) {
+        text_layer(model, s, layer, text);
+        return;
+    }
     if (l->has_cross)
-        cross_attention(model, &l->cross, s, text);
+        cross_attention(model, &l->cross, s, number, text);
     self_block(model, l, s, text);
 }

@@ -73,7 +73,7 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
     if (image_pair_preprocess(s->plan, o, c, s->on->pixels(s->work), err))
         return DEER_USAGE;
     profile_mark(s->profile, PROFILE_PREPROCESS);
-    s->on->see(s->work, 1, s->profile);
+    s->on->see(s->work, 1, BACKEND_BOTH, s->profile);
     session_start(s);
     profile_mark(s->profile, PROFILE_EMBEDDING);
     return DEER_OK;
@@ -81,7 +81,11 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
 
 void session_start(deer_session *s)
 {
-    s->on->tell(s->work, &(backend_text){1, &s->tokens, s->ids, s->tokens});
+    s->on->tell(
+        s->work,
+        &(backend_text){
+            .frames = 1, .again = s->told, .tokens = &s->tokens, .ids = s->ids, .rows = s->tokens});
+    s->told = true;
 }
 
 void session_layer(deer_session *s, int layer)

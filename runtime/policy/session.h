@@ -21,6 +21,7 @@ struct deer_session {
     deer_thresholds thresholds;
     int32_t *ids; /* [max_text] */
     int tokens;
+    bool told;             /* the decoder has seen this instruction */
     long step;             /* steps since the last reset */
     int last_exit;         /* taken at the last step */
     float done[DEER_POSE]; /* at the last step; 0 after a reset */

@@ -148,6 +148,7 @@ deer_status deer_session_set_instruction(deer_session *s, const char *instructio
 
     if (status)
         return status;
+    s->told = false;
     status = instruction_from_text(s->model, instruction, s->ids, &s->tokens,
                                    s->on->embedded(s->work), err);
     if (!status)
@@ -163,6 +164,7 @@ deer_status deer_session_set_tokens(deer_session *s, const int32_t *ids, int32_t
 
     if (status)
         return status;
+    s->told = false;
     status = instruction_from_ids(s->model, ids, count, s->ids, &s->tokens,
                                   s->on->embedded(s->work), err);
     if (!status)

@@ -42,11 +42,11 @@ typedef struct {
     image_job *job;
 } image_share;
 
-/* The scratch from image `first` on, with one thread's workspace. */
-static backbone_scratch scratch_of(const image_share *share, size_t first, int part)
+/* The scratch from image `first` on. */
+static backbone_scratch scratch_from(const deer_model *model, const backbone_scratch *s,
+                                     size_t first)
 {
-    image_room each = vision_room(&share->model->config);
-    const backbone_scratch *s = share->s;
+    image_room each = vision_room(&model->config);
     backbone_scratch own = *s;
 
     own.pixels += first * each.pixels;
@@ -56,7 +56,6 @@ static backbone_scratch scratch_of(const image_share *share, size_t first, int p
     own.normed += first * each.normed;
     own.wide += first * each.wide;
     own.mixed += first * each.mixed;
-    own.ws = (workspace){1, s->ws.bytes, s->ws.base + (size_t)part * s->ws.bytes};
     return own;
 }
 
@@ -64,21 +63,25 @@ static void some_images(void *context, int part, int parts)
 {
     const image_share *share = context;
     int first = share->images * part / parts, end = share->images * (part + 1) / parts;
-    backbone_scratch own = scratch_of(share, (size_t)first, part);
+    const workspace *all = &share->s->ws;
+    backbone_scratch own = scratch_from(share->model, share->s, (size_t)first);
 
+    own.ws = (workspace){1, all->bytes, all->base + (size_t)part * all->bytes};
     share->job(share->model, &own, end - first);
 }
 
 /* Images know nothing of each other: with as many of them as threads, each thread takes some
  * through everything. With fewer, the threads share each product. */
-static void share_images(const deer_model *model, backbone_scratch *s, int images, image_job *job)
+static void share_images(const deer_model *model, const backbone_scratch *s, int first, int images,
+                         image_job *job)
 {
-    image_share share = {model, s, images, job};
+    backbone_scratch from = scratch_from(model, s, (size_t)first);
+    image_share share = {model, &from, images, job};
 
     if (s->ws.parts > 1 && s->ws.parts <= images)
         threads_run(some_images, &share, s->ws.parts);
     else
-        job(model, s, images);
+        job(model, &from, images);
 }
 
 /* ---------------------------------------------------------------- vision tower ------------- */
@@ -157,9 +160,9 @@ static void see(const deer_model *model, backbone_scratch *s, int images)
         vision_layer(c, &model->weights.vision.block[i], s, images, grid * grid + 1);
 }
 
-void vision_run(const deer_model *model, backbone_scratch *s, int frames)
+void vision_run(const deer_model *model, backbone_scratch *s, int first, int images)
 {
-    share_images(model, s, 2 * frames, see);
+    share_images(model, s, first, images, see);
 }
 
 /* ---------------------------------------------------------------- resampler ---------------- */
@@ -218,7 +221,7 @@ static void resample(const deer_model *model, backbone_scratch *s, int images)
     layer_norm(s->media, s->media, r->norm.w, r->norm.b, images * c->resampler_latents, w);
 }
 
-void resampler_run(const deer_model *model, backbone_scratch *s, int frames)
+void resampler_run(const deer_model *model, backbone_scratch *s, int first, int images)
 {
-    share_images(model, s, 2 * frames, resample);
+    share_images(model, s, first, images, resample);
 }
