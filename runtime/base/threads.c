@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* threads.c - pools: one generation of work after another. */
+/* threads.c - pools: one generation of work after another.
+ *
+ * Nobody waits for a thread that the system has not put on a core. A ticket says that there is
+ * work; a part of it belongs to whoever takes it first, its worker or, once its own part is done,
+ * the caller. Where parts meet inside the job, those workers take part that answer a roll call.
+ * What remains is a worker that is taken off its core inside a part: a caller that lost more time
+ * by waiting than sharing could have saved works alone for a while, longer each time. */
 #include "runtime/base/threads.h"
 
 #include <linux/futex.h>
@@ -12,26 +18,45 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/options.h"
 
-enum { SPINS = 20000, PARTS_BITS = 9 }; /* about 100 microseconds of looking for work */
+/* A ticket: generation << TICKET_BITS | TOGETHER or not | parts. */
+enum { PARTS = (1 << 9) - 1, TOGETHER = 1 << 9, TICKET_BITS = 10 };
+
+/* Seconds. */
+static const double LOOK = 200e-6;     /* for work before sleeping */
+static const double ROLL_CALL = 20e-6; /* for a worker to answer */
+static const double LATE = 100e-6;     /* waiting that is no sign of a crowd */
+static const double ALONE_FIRST = 0.02, ALONE_MOST = 30;
 
 typedef struct {
     deer_pool *pool;
     int part;
     pthread_t thread;
+    _Atomic uint64_t taken; /* the last ticket of which somebody took this part */
+    int rank;               /* the part among those that answered a roll call */
+    char apart[24];         /* from the next one, in the cache */
 } seat;
 
+/* Whether the cores are crowded; touched by the owner only. */
+typedef struct {
+    double until; /* when the calling thread no longer works alone */
+    double pause; /* how long it did the last time */
+} crowd;
+
 struct deer_pool {
-    atomic_int count;   /* parts that may run at once; 0: not counted yet */
-    atomic_bool busy;   /* owned by a caller */
-    int workers;        /* threads started; touched by the owner only */
-    atomic_uint ticket; /* generation << PARTS_BITS | parts: what there is to do */
-    atomic_int pending; /* workers that have not finished it */
-    atomic_int asleep;  /* threads that wait for a change of ticket or pending */
-    atomic_bool ending; /* workers return */
+    atomic_int count;        /* parts that may run at once; 0: not counted yet */
+    atomic_bool busy;        /* owned by a caller */
+    int workers;             /* threads started; touched by the owner only */
+    _Atomic uint64_t ticket; /* what there is to do */
+    _Atomic uint64_t roll;   /* the ticket whose roll call is over, with the parts that came */
+    atomic_int pending;      /* parts that are not finished */
+    atomic_int asleep;       /* threads that wait for a change of ticket or pending */
+    atomic_bool ending;      /* workers return */
     threads_job *job;
     void *context;
+    crowd crowd;
     bool pinned; /* part i to the i-th of these: */
     cpu_set_t cores;
     atomic_int arrived;   /* parts that wait in threads_meet */
@@ -91,19 +116,58 @@ static void wake(deer_pool *pool, void *word)
         syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, THREADS_MOST, NULL, NULL, 0);
 }
 
-static unsigned next_ticket(deer_pool *pool, unsigned seen)
+/* The half of a ticket that changes with every one, as a word to sleep on. */
+static void *changing_half(deer_pool *pool)
+{
+    return (uint32_t *)(void *)&pool->ticket + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+}
+
+typedef struct {
+    int turns;
+    double end;
+} patience;
+
+/* Passes a moment; false once so many seconds are over. */
+static bool patient(patience *p, double seconds)
+{
+    enum { TURNS = 64 }; /* between looks at the clock: a microsecond or two */
+    double now;
+
+    relax();
+    if (++p->turns % TURNS)
+        return true;
+    now = clock_seconds();
+    if (p->turns == TURNS)
+        p->end = now + seconds;
+    return now < p->end;
+}
+
+static uint64_t next_ticket(deer_pool *pool, uint64_t seen)
 {
     for (;;) {
-        unsigned now;
+        patience p = {0};
 
-        for (int i = 0; i < SPINS; i++) {
-            now = atomic_load_explicit(&pool->ticket, memory_order_acquire);
+        do {
+            uint64_t now = atomic_load_explicit(&pool->ticket, memory_order_acquire);
             if (now != seen)
                 return now;
-            relax();
-        }
-        sleep_on(pool, &pool->ticket, seen);
+        } while (patient(&p, LOOK));
+        sleep_on(pool, changing_half(pool), (unsigned)seen);
     }
+}
+
+/* Whether the caller is the one that does this part. A ticket that is over has been taken. */
+static bool take(seat *s, uint64_t ticket)
+{
+    uint64_t before = atomic_load(&s->taken);
+
+    return before < ticket && atomic_compare_exchange_strong(&s->taken, &before, ticket);
+}
+
+static void finish_part(deer_pool *pool)
+{
+    if (atomic_fetch_sub(&pool->pending, 1) == 1)
+        wake(pool, &pool->pending);
 }
 
 /* Binds the calling thread; parts beyond the cores begin again with the first. A core that cannot
@@ -121,27 +185,40 @@ static void pin(const deer_pool *pool, int part)
     sched_setaffinity(0, sizeof one, &one);
 }
 
+static uint64_t roll_called(deer_pool *pool, uint64_t ticket)
+{
+    uint64_t roll;
+
+    while ((roll = atomic_load_explicit(&pool->roll, memory_order_acquire)) >> TICKET_BITS !=
+           ticket >> TICKET_BITS)
+        relax();
+    return roll;
+}
+
 /* Part numbers of workers begin at 1. The ticket says how many parts it has, so that a worker that
  * has none never looks at a job that may be over. */
 static void *work(void *argument)
 {
-    const seat *mine = argument;
+    seat *mine = argument;
     deer_pool *pool = mine->pool;
-    unsigned ticket = 0;
+    uint64_t ticket = 0;
 
     entered = pool;
     if (pool->pinned)
         pin(pool, mine->part);
     for (;;) {
         ticket = next_ticket(pool, ticket);
-        int parts = (int)(ticket & ((1u << PARTS_BITS) - 1));
         if (atomic_load(&pool->ending))
             return NULL;
-        if (mine->part >= parts)
+        if (mine->part >= (int)(ticket & PARTS) || !take(mine, ticket))
             continue;
-        pool->job(pool->context, mine->part, parts);
-        if (atomic_fetch_sub(&pool->pending, 1) == 1)
-            wake(pool, &pool->pending);
+        if (ticket & TOGETHER) {
+            int parts = (int)(roll_called(pool, ticket) & PARTS);
+            pool->job(pool->context, mine->rank, parts);
+        } else {
+            pool->job(pool->context, mine->part, (int)(ticket & PARTS));
+        }
+        finish_part(pool);
     }
 }
 
@@ -154,6 +231,9 @@ static void forget(deer_pool *pool)
     pool->pinned = false;
     pool->workers = 0;
     atomic_store(&pool->ticket, 0);
+    atomic_store(&pool->roll, 0);
+    for (int i = 0; i < THREADS_MOST; i++)
+        atomic_store(&pool->seats[i].taken, 0);
     atomic_store(&pool->pending, 0);
     atomic_store(&pool->asleep, 0);
     atomic_store(&pool->arrived, 0);
@@ -300,8 +380,8 @@ void deer_pool_free(deer_pool *pool)
     if (!pool)
         return;
     atomic_store(&pool->ending, true);
-    atomic_fetch_add(&pool->ticket, 1u << PARTS_BITS);
-    wake(pool, &pool->ticket);
+    atomic_fetch_add(&pool->ticket, 1u << TICKET_BITS);
+    wake(pool, changing_half(pool));
     for (int i = 0; i < pool->workers; i++)
         pthread_join(pool->seats[i].thread, NULL);
     unwatch_forks(pool);
@@ -322,14 +402,14 @@ int32_t deer_pool_threads(const deer_pool *pool)
 static void wait_for_workers(deer_pool *pool)
 {
     for (;;) {
+        patience p = {0};
         int left;
 
-        for (int i = 0; i < SPINS; i++) {
+        do {
             left = atomic_load_explicit(&pool->pending, memory_order_acquire);
             if (!left)
                 return;
-            relax();
-        }
+        } while (patient(&p, LOOK));
         sleep_on(pool, &pool->pending, (unsigned)left);
     }
 }
@@ -338,6 +418,7 @@ void threads_meet(int parts)
 {
     deer_pool *pool = here();
     unsigned before = atomic_load(&pool->meetings);
+    patience p = {0};
 
     if (parts < 2)
         return;
@@ -346,34 +427,107 @@ void threads_meet(int parts)
         atomic_fetch_add(&pool->meetings, 1);
         return;
     }
-    for (int i = 0; atomic_load(&pool->meetings) == before; i++)
-        if (i < SPINS)
-            relax();
-        else
+    while (atomic_load(&pool->meetings) == before)
+        if (!patient(&p, LOOK))
             sched_yield();
 }
 
-void threads_run(threads_job *job, void *context, int limit)
+/* After waiting for others as long as that, when a part of the caller's own took so long. Alone for
+ * twice as long as the last time, if that is not long over. */
+static void judge_crowd(crowd *c, double now, double part, double waited, int parts)
+{
+    if (waited <= part * (parts - 1) + LATE)
+        return;
+    c->pause = now - c->until < 8 * c->pause ? 2 * c->pause : ALONE_FIRST;
+    if (c->pause > ALONE_MOST)
+        c->pause = ALONE_MOST;
+    c->until = now + c->pause;
+}
+
+static uint64_t post(deer_pool *pool, threads_job *job, void *context, int parts, bool together)
+{
+    uint64_t generation =
+        (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> TICKET_BITS) + 1;
+    uint64_t ticket = generation << TICKET_BITS | (together ? TOGETHER : 0) | (unsigned)parts;
+
+    pool->job = job;
+    pool->context = context;
+    atomic_store_explicit(&pool->pending, parts - 1, memory_order_relaxed);
+    atomic_store(&pool->ticket, ticket);
+    wake(pool, changing_half(pool));
+    return ticket;
+}
+
+/* Gives ranks to the workers that come in time, and the places of the others away. How many parts
+ * that makes. */
+static int call_roll(deer_pool *pool, uint64_t ticket, int parts)
+{
+    int present = 1;
+    patience p = {0};
+
+    for (int part = 1; part < parts; part++) {
+        seat *s = &pool->seats[part - 1];
+        while (atomic_load(&s->taken) != ticket && patient(&p, ROLL_CALL))
+            continue;
+        if (take(s, ticket))
+            atomic_fetch_sub(&pool->pending, 1);
+        else
+            s->rank = present++;
+    }
+    atomic_store(&pool->roll, (ticket & ~(uint64_t)PARTS) | (unsigned)present);
+    return present;
+}
+
+static void share(deer_pool *pool, threads_job *job, void *context, int parts, bool together)
+{
+    uint64_t ticket = post(pool, job, context, parts, together);
+    double began, part_took, now;
+
+    if (together)
+        parts = call_roll(pool, ticket, parts);
+    began = clock_seconds();
+    job(context, 0, parts);
+    part_took = clock_seconds() - began;
+    for (int part = 1; part < parts; part++)
+        if (take(&pool->seats[part - 1], ticket)) {
+            job(context, part, parts);
+            finish_part(pool);
+        }
+    began = clock_seconds();
+    wait_for_workers(pool);
+    now = clock_seconds();
+    judge_crowd(&pool->crowd, now, part_took, now - began, parts);
+}
+
+static void run(threads_job *job, void *context, int limit, bool together)
 {
     deer_pool *pool = here();
     int count = count_of(pool), parts = count < limit ? count : limit;
-    unsigned generation;
 
     if (parts < 2 || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
         job(context, 0, 1);
         return;
     }
+    if (pool->crowd.until > 0 && clock_seconds() < pool->crowd.until)
+        parts = 1;
     start_workers(pool, parts - 1);
-    parts = pool->workers + 1 < parts ? pool->workers + 1 : parts;
-    pool->job = job;
-    pool->context = context;
-    atomic_store_explicit(&pool->pending, parts - 1, memory_order_relaxed);
-    generation = (atomic_load_explicit(&pool->ticket, memory_order_relaxed) >> PARTS_BITS) + 1;
-    atomic_store(&pool->ticket, generation << PARTS_BITS | (unsigned)parts);
-    wake(pool, &pool->ticket);
-    job(context, 0, parts);
-    wait_for_workers(pool);
+    if (parts > pool->workers + 1)
+        parts = pool->workers + 1;
+    if (parts < 2)
+        job(context, 0, 1);
+    else
+        share(pool, job, context, parts, together);
     atomic_store_explicit(&pool->busy, false, memory_order_release);
+}
+
+void threads_run(threads_job *job, void *context, int limit)
+{
+    run(job, context, limit, false);
+}
+
+void threads_run_together(threads_job *job, void *context, int limit)
+{
+    run(job, context, limit, true);
 }
 
 static void nothing(void *context, int part, int parts)

@@ -32,15 +32,21 @@ deer_pool *threads_single(void);
 /* How many parts of the calling thread's jobs can run at once. */
 int threads_count(void);
 
-/* Runs all parts of the job, part 0 on the calling thread. The number of parts is at most `limit`
- * and may be smaller: 1 while the pool is busy or where no thread can be started. */
+/* Runs all parts of the job, part 0 on the calling thread, and those whose thread does not come in
+ * time. The number of parts is at most `limit` and may be smaller: 1 while the pool is busy, where
+ * no thread can be started, or for a while after waiting for one took longer than doing its part.
+ */
 void threads_run(threads_job *job, void *context, int limit);
+
+/* The same for jobs whose parts meet: they all run at the same time, as many as there are threads
+ * that come at once. */
+void threads_run_together(threads_job *job, void *context, int limit);
 
 /* Starts the threads that such jobs will want, so that the first one does not. */
 void threads_start(void);
 
-/* Inside a job: waits until all `parts` parts have come here. Every part must call it equally
- * often; with 1 part it does nothing. */
+/* Inside a job that runs together: waits until all `parts` parts have come here. Every part must
+ * call it equally often; with 1 part it does nothing. */
 void threads_meet(int parts);
 
 #endif

@@ -266,5 +266,10 @@ void linear_run(const workspace *ws, const linear_job *job)
     linear_share s = {ws, job};
     bool worth = (double)job->m * job->layer->w.n * job->layer->w.k >= WORTH_SHARING;
 
-    threads_run(share, &s, worth ? ws->parts : 1);
+    if (!worth)
+        share(&s, 0, 1);
+    else if (job->m >= ROWS_TO_SPLIT * ws->parts)
+        threads_run(share, &s, ws->parts);
+    else
+        threads_run_together(share, &s, ws->parts);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* test_threads.c - the pool: every part runs once, meetings wait, callers get out of each other's
- * way, children have pools of their own, and threads can be bound to cores. */
+/* test_threads.c - the pool: every part runs once, meetings wait, nobody waits for who does not
+ * come, callers get out of each other's way, children have pools of their own, and threads can be
+ * bound to cores. */
+#include <dirent.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,12 +17,13 @@
 
 #include <cmocka.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/base/threads.h"
 #include "runtime/cli/tool.h"
 #include "runtime/deer.h"
 #include "tests/runtime/with_threads.h"
 
-enum { PARTS = 4, ROUNDS = 100 };
+enum { PARTS = 4, ROUNDS = 100, PATIENCE = 20 }; /* seconds */
 
 typedef struct {
     atomic_int ran[PARTS], before, late;
@@ -116,21 +120,56 @@ static void test_child_of_a_pinned_thread_is_free(void **state)
     assert_int_equal(in_child(pin_without_a_job), 0);
 }
 
-static void test_every_part_runs_and_meets(void **state)
+static void assert_each_ran_once(counts *c, int parts)
 {
+    for (int part = 0; part < PARTS; part++)
+        assert_int_equal(atomic_exchange(&c->ran[part], 0), part < parts);
+}
+
+/* Threads come when the system lets them: how many there are is not for the test to say, but that
+ * they do come is. */
+static void test_parts_that_come_meet(void **state)
+{
+    double began = clock_seconds();
     counts c = {.late = 0};
-    int runs = 0;
+    int most = 0;
 
     (void)state;
-    with_threads(PARTS);
-    for (int i = 0; i < ROUNDS; i++)
-        for (int limit = 1; limit <= PARTS; limit++, runs++) {
-            threads_run(count_and_meet, &c, limit);
-            assert_int_equal(c.seen_parts, limit);
+    for (int i = 0; most < 2 || i < ROUNDS; i++) {
+        if (i % 10 == 0)
+            with_threads(PARTS); /* a pool that has not met with a crowd */
+        for (int limit = 1; limit <= PARTS; limit++) {
+            threads_run_together(count_and_meet, &c, limit);
+            assert_in_range(c.seen_parts, 1, limit);
+            assert_each_ran_once(&c, c.seen_parts);
+            most = c.seen_parts > most ? c.seen_parts : most;
         }
+        assert_true(clock_seconds() - began < PATIENCE);
+    }
     assert_int_equal(c.late, 0);
-    for (int part = 0; part < PARTS; part++) /* limits beyond the part */
-        assert_int_equal(c.ran[part], runs * (PARTS - part) / PARTS);
+}
+
+static void count(void *context, int part, int parts)
+{
+    counts *c = context;
+
+    c->ran[part]++;
+    if (part == 0)
+        c->seen_parts = parts;
+}
+
+static void test_every_part_runs_whoever_does_it(void **state)
+{
+    counts c = {.late = 0};
+
+    (void)state;
+    for (int i = 0; i < ROUNDS * ROUNDS; i++) {
+        if (i % ROUNDS == 0)
+            with_threads(PARTS);
+        threads_run(count, &c, 1 + i % PARTS);
+        assert_in_range(c.seen_parts, 1, 1 + i % PARTS);
+        assert_each_ran_once(&c, c.seen_parts);
+    }
 }
 
 static void nest(void *context, int part, int parts)
@@ -138,7 +177,7 @@ static void nest(void *context, int part, int parts)
     counts *inner = context;
 
     (void)parts;
-    threads_run(count_and_meet, &inner[part], PARTS); /* the pool is busy: alone */
+    threads_run_together(count_and_meet, &inner[part], PARTS); /* the pool is busy: alone */
 }
 
 static void test_second_caller_runs_alone(void **state)
@@ -146,6 +185,7 @@ static void test_second_caller_runs_alone(void **state)
     counts inner[PARTS] = {0};
 
     (void)state;
+    with_threads(PARTS);
     threads_run(nest, inner, PARTS);
     for (int i = 0; i < PARTS; i++) {
         assert_int_equal(inner[i].seen_parts, 1);
@@ -153,12 +193,42 @@ static void test_second_caller_runs_alone(void **state)
     }
 }
 
+typedef struct {
+    atomic_int here, elsewhere;
+    pid_t caller;
+} places;
+
+static void note_place(void *context, int part, int parts)
+{
+    places *p = context;
+
+    (void)part;
+    (void)parts;
+    atomic_fetch_add(gettid() == p->caller ? &p->here : &p->elsewhere, 1);
+    usleep(100); /* time for others to come */
+}
+
+/* A crowd is what the pool must not wait in: many jobs whose other parts never come. */
+static void test_a_thread_that_is_late_is_not_waited_for(void **state)
+{
+    places p = {.caller = gettid()};
+    int jobs = 0;
+
+    (void)state;
+    with_threads(PARTS);
+    for (double began = clock_seconds(); !p.elsewhere && clock_seconds() - began < PATIENCE; jobs++)
+        threads_run(note_place, &p, PARTS);
+    assert_int_not_equal(p.elsewhere, 0);
+    assert_in_range(p.here + p.elsewhere, jobs, jobs * PARTS);
+}
+
 static int share_in_child(void)
 {
-    counts c = {.late = 0};
+    places p = {.caller = gettid()};
 
-    threads_run(count_and_meet, &c, PARTS);
-    return c.seen_parts == PARTS && !c.late ? 0 : 1;
+    for (double began = clock_seconds(); !p.elsewhere && clock_seconds() - began < PATIENCE;)
+        threads_run(note_place, &p, PARTS);
+    return p.elsewhere ? 0 : 1;
 }
 
 static void test_child_has_its_own_pool(void **state)
@@ -167,37 +237,40 @@ static void test_child_has_its_own_pool(void **state)
     assert_int_equal(in_child(share_in_child), 0);
 }
 
-typedef struct {
-    cpu_set_t allowed[PARTS];
-} affinities;
-
-static void look_at_affinity(void *context, int part, int parts)
+/* How many of the process's threads are bound to one core, and to which cores. */
+static int bound_threads(cpu_set_t *to)
 {
-    affinities *a = context;
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int bound = 0;
 
-    sched_getaffinity(0, sizeof a->allowed[part], &a->allowed[part]);
-    threads_meet(parts);
+    CPU_ZERO(to);
+    while (tasks && (task = readdir(tasks))) {
+        cpu_set_t may;
+        if (task->d_name[0] != '.' && !sched_getaffinity(atoi(task->d_name), sizeof may, &may) &&
+            CPU_COUNT(&may) == 1) {
+            CPU_OR(to, to, &may);
+            bound++;
+        }
+    }
+    if (tasks)
+        closedir(tasks);
+    return bound;
 }
 
 /* One core each, no two the same while there are cores; a child of it may use all. */
 static int pin_in_child(void)
 {
-    affinities a;
-    cpu_set_t all;
-    int cores = count_free_cores(), together;
+    double began = clock_seconds();
+    cpu_set_t cores_used;
+    int cores = count_free_cores(), together = cores < PARTS ? cores : PARTS;
 
-    CPU_ZERO(&all);
     pin_threads(PARTS);
-    threads_run(look_at_affinity, &a, PARTS);
-    for (int i = 0; i < PARTS; i++) {
-        if (CPU_COUNT(&a.allowed[i]) != 1)
+    threads_start();
+    while (bound_threads(&cores_used) < PARTS || CPU_COUNT(&cores_used) != together)
+        if (clock_seconds() - began > PATIENCE)
             return 1;
-        CPU_OR(&all, &all, &a.allowed[i]);
-    }
-    together = cores < PARTS ? cores : PARTS;
-    if (CPU_COUNT(&all) != together)
-        return 2;
-    return in_child(count_free_cores) == cores ? 0 : 3;
+    return in_child(count_free_cores) == cores ? 0 : 2;
 }
 
 static void test_pinned(void **state)
@@ -232,7 +305,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_more_threads_than_the_pool_has),
         cmocka_unit_test(test_child_of_a_pinned_thread_is_free),
-        cmocka_unit_test(test_every_part_runs_and_meets),
+        cmocka_unit_test(test_parts_that_come_meet),
+        cmocka_unit_test(test_every_part_runs_whoever_does_it),
+        cmocka_unit_test(test_a_thread_that_is_late_is_not_waited_for),
         cmocka_unit_test(test_second_caller_runs_alone),
         cmocka_unit_test(test_child_has_its_own_pool),
         cmocka_unit_test(test_pinned),
