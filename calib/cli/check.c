@@ -69,7 +69,7 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
     j->spec.scope_llm = j->t->budget_is_llm;
     if (onpolicy_judge(j->c, j->model, &j->spec, j->t->tau, threads, &j->p, err))
         return DEER_FAILED;
-    operating_point_of(&j->p, "found", j->t->tau, j->t->max_exit, &j->row);
+    calibration_describe(&j->p, "found", j->t->tau, j->t->max_exit, &j->row);
     j->worst_episode = highest_episode_cost(j);
     j->oracle_loss =
         oracle_solve(&j->p.s, j->t->max_exit, j->t->budget_is_llm ? j->row.llm : j->row.total).loss;

@@ -147,7 +147,7 @@ static void print_official(const solution *x, int exits)
 {
     printf("--thresholds");
     for (int k = 0; k < exits - 1; k++)
-        printf(" %.9g", tau_official(x->tau[k]));
+        printf(" %.9g", tau_official(x->at.tau[k]));
     printf(" 100000.0\n");
 }
 
@@ -160,22 +160,22 @@ static void print_people(const official_request *r, const problem *p, const solu
     if (p->gflops)
         printf(
             "average %.4g LLM GFLOPs an action at %d text tokens, %.1f%% of full depth (%.4g)\n\n",
-            x->found.cost, OFFICIAL_TOKENS, 100 * x->found.cost / full, full);
+            x->at.cost, OFFICIAL_TOKENS, 100 * x->at.cost / full, full);
     else
-        printf("average %.1f%% of full depth, counted in layers\n\n", 100 * x->found.cost / full);
+        printf("average %.1f%% of full depth, counted in layers\n\n", 100 * x->at.cost / full);
     printf("exit  layer   threshold   %% of samples\n");
     for (int k = 0; k < p->s.exits; k++) {
         printf("%4d %6d ", k, p->layer[k]);
         if (k == p->s.exits - 1)
             printf("     always");
-        else if (tau_word(x->tau[k]))
-            printf("%11s", tau_word(x->tau[k]));
+        else if (tau_word(x->at.tau[k]))
+            printf("%11s", tau_word(x->at.tau[k]));
         else
-            printf("%11.6g", (double)x->tau[k]);
-        printf(" %14.1f\n", 100 * x->found.fraction[k]);
+            printf("%11.6g", (double)x->at.tau[k]);
+        printf(" %14.1f\n", 100 * x->at.fraction[k]);
     }
     if (!r->thresholds)
-        printf("\n%s; for the official code:\n", x->solver);
+        printf("\n%s; for the official code:\n", x->at.name);
     if (!r->thresholds)
         print_official(x, p->s.exits);
 }
@@ -185,20 +185,20 @@ static deer_status print_machines(const problem *p, const solution *x, deer_erro
     json_t *tau = json_array(), *share = json_array(), *json;
 
     for (int k = 0; k < p->s.exits; k++) {
-        json_push(tau, json_real(tau_official(x->tau[k])));
-        json_push(share, json_real(x->found.fraction[k]));
+        json_push(tau, json_real(tau_official(x->at.tau[k])));
+        json_push(share, json_real(x->at.fraction[k]));
     }
     json = json_pack("{s:o, s:o, s:f, s:f, s:I, s:s}", "tau", tau, "exit_fraction", share,
-                     p->gflops ? "average_llm_gflops" : "average_layers_share", x->found.cost,
-                     "share_of_full_depth", x->found.cost / p->s.cost[p->s.exits - 1], "samples",
-                     (json_int_t)p->s.n, "solver", x->solver);
+                     p->gflops ? "average_llm_gflops" : "average_layers_share", x->at.cost,
+                     "share_of_full_depth", x->at.cost / p->s.cost[p->s.exits - 1], "samples",
+                     (json_int_t)p->s.n, "solver", x->at.name);
     return json_print(json, JSON_INDENT(2) | JSON_REAL_PRECISION(9), err);
 }
 
 deer_status official_values(const official_request *r, deer_error *err)
 {
     problem p = {.gflops = false};
-    solution x = {.max_exit = 0};
+    solution x;
     deer_status status;
     pth file;
 
@@ -206,10 +206,11 @@ deer_status official_values(const official_request *r, deer_error *err)
         return DEER_FAILED;
     status = read_problem(r->path, &file, &p, err);
     if (!status && r->thresholds) {
-        strcpy(x.solver, "given");
-        status = parse(r->thresholds, p.s.exits, x.tau, err);
+        x.at = operating_point_new(p.s.exits - 1);
+        strcpy(x.at.name, "given");
+        status = parse(r->thresholds, p.s.exits, x.at.tau, err);
         if (!status)
-            steps_evaluate(&p.s, x.tau, p.s.exits - 1, &x.found);
+            operating_point_evaluate(&p.s, &x.at);
     } else if (!status) {
         status = find(r, &p, &x, err);
     }

@@ -134,8 +134,8 @@ json_t *outcome_guarantee_json(const guarantee *g)
     json_put(json, "p_deviation", json_real(g->p_deviation));
     json_put(json, "held_out_episodes", json_integer(g->tested_on));
     json_put(json, "solved_on_episodes", json_integer(g->solved_on));
-    json_put(json, "held_out_cost", json_real(g->tested_cost));
-    json_put(json, "held_out_loss", json_real(g->tested_loss));
+    json_put(json, "held_out_cost", json_real(g->at.cost));
+    json_put(json, "held_out_loss", json_real(g->at.loss));
     json_put(json, "longest_episode", json_integer(g->longest));
     json_put(json, "candidates", json_integer(g->candidates));
     json_put(json, "accepted", json_integer(g->accepted));

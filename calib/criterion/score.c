@@ -150,11 +150,11 @@ static deer_status closed(const steps *seen, const steps *unseen, const steps *p
     *share = NAN;
     if (status)
         return status;
-    steps_evaluate(unseen, x.tau, max_exit, &e);
+    steps_evaluate(unseen, x.at.tau, max_exit, &e);
     spec.budget = e.cost;
     if (!solve_official_best(plain, &spec, &official, err))
-        *share = oracle_gap_closed(official.found.loss, e.loss,
-                                   oracle_solve(plain, max_exit, e.cost).loss);
+        *share =
+            oracle_gap_closed(official.at.loss, e.loss, oracle_solve(plain, max_exit, e.cost).loss);
     return DEER_OK;
 }
 

@@ -72,10 +72,10 @@ static deer_status promise_together(const coverage_spec *spec, const guarantee_s
         one.budget = budget_of(spec, i);
         if (solve_part(part, &one, &x[i], err))
             return DEER_FAILED;
-        point[i] = (guarantee_point){one.budget, part, x[i].tau};
+        point[i] = (guarantee_point){one.budget, part, &x[i].at};
     }
-    return guarantee_choose_together(how, point, spec->points, WORLD_EXITS - 1, d->s.episodes,
-                                     solving, judge, &d->s, g, err);
+    return guarantee_choose_together(how, point, spec->points, d->s.episodes, solving, judge, &d->s,
+                                     g, err);
 }
 
 static deer_status promise(const coverage_spec *spec, const guarantee_spec *how, const steps *part,
@@ -87,9 +87,9 @@ static deer_status promise(const coverage_spec *spec, const guarantee_spec *how,
     if (spec->points > 1)
         return promise_together(spec, how, part, solving, d, g, err);
     status = solve_part(part, spec, &x, err);
-    return status ? status
-                  : guarantee_choose(how, part, x.tau, WORLD_EXITS - 1, d->s.episodes, solving,
-                                     judge, &d->s, g, err);
+    return status
+               ? status
+               : guarantee_choose(how, part, &x.at, d->s.episodes, solving, judge, &d->s, g, err);
 }
 
 deer_status coverage_promise(const coverage_spec *spec, world_sample *d, uint64_t seed,
@@ -187,12 +187,12 @@ static deer_status draw_sample(const coverage_spec *spec, uint64_t seed, world_s
 {
     double limit = isfinite(spec->budget) ? spec->budget : spec->deviation;
     deer_status status = world_draw(spec->world, spec->episodes, seed, d, err);
-    solution x = {.max_exit = WORLD_EXITS - 1};
+    solution x = {.at = operating_point_new(WORLD_EXITS - 1)};
 
     if (!status && (spec->order == WORLD_BY_COST || spec->order == WORLD_ADVERSE))
         status = solve_roughly(&d->s, spec, &x, err);
     if (!status && spec->order != WORLD_AS_DRAWN)
-        status = world_sort(d, spec->order, x.tau, limit, err);
+        status = world_sort(d, spec->order, x.at.tau, limit, err);
     return status;
 }
 
@@ -204,7 +204,7 @@ static void judge_promise(const job *j, const guarantee *g, double limit, episod
     bool on_loss = !isfinite(spec->budget);
     double loss, used;
 
-    guarantee_sum(&j->other.s, g->tau, WORLD_EXITS - 1, sums);
+    guarantee_sum(&j->other.s, g->at.tau, WORLD_EXITS - 1, sums);
     loss = truth(spec, &j->other, true, sums);
     used = (on_loss ? loss : truth(spec, &j->other, false, sums)) / limit;
     r->given++;

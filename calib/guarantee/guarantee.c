@@ -163,7 +163,7 @@ static deer_status test_in_order(contest *c, int contests, deer_error *err)
 /* What is common to all contests. */
 typedef struct {
     const guarantee_spec *spec;
-    int max_exit, episodes;
+    int episodes;
     const bool *for_solving;
     guarantee_judge judge;
     void *context;
@@ -194,17 +194,17 @@ static deer_status enter(contest *c, const setting *s, const guarantee_point *po
     c->j = (job){.spec = &c->spec,
                  .together = together,
                  .solving = point->solving,
-                 .max_exit = s->max_exit,
+                 .max_exit = point->found->max_exit,
                  .episodes = s->episodes,
                  .for_solving = s->for_solving,
                  .judge = s->judge,
                  .context = s->context};
-    status = job_make(&c->j, point->tau, err);
+    status = job_make(&c->j, point->found->tau, err);
     if (!status)
         status = job_promise(&c->j, err);
     if (!status)
         status = note_largest(c, err);
-    return status ? status : trials_make(&c->j, point->tau, err);
+    return status ? status : trials_make(&c->j, point->found->tau, err);
 }
 
 static void deliver(const contest *c, guarantee *g)
@@ -223,15 +223,17 @@ static void deliver(const contest *c, guarantee *g)
                      .tested_on = j->tested,
                      .solved_on = j->episodes - j->tested,
                      .largest_cost = steps_peak(j->solving, j->max_exit),
-                     .largest_loss = c->spec.largest_loss};
+                     .largest_loss = c->spec.largest_loss,
+                     .at = operating_point_new(j->max_exit)};
     if (!g->given)
         return;
-    memcpy(g->tau, best->t->tau, sizeof g->tau);
+    operating_point_set(&g->at, best->t->tau);
+    g->at.budget = isfinite(g->budget) ? g->budget : NAN;
+    g->at.cost = best->cost;
+    g->at.loss = best->loss;
     g->certain = best->t->sureness == INFINITY;
     g->p_budget = best->p[0];
     g->p_deviation = best->p[1];
-    g->tested_cost = best->cost;
-    g->tested_loss = best->loss;
     statement_write(j, g, g->statement);
 }
 
@@ -241,12 +243,12 @@ static void leave(contest *c)
     free(c->most);
 }
 
-deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
-                             int max_exit, int episodes, const bool *for_solving,
+deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving,
+                             const operating_point *found, int episodes, const bool *for_solving,
                              guarantee_judge judge, void *context, guarantee *g, deer_error *err)
 {
-    const setting s = {spec, max_exit, episodes, for_solving, judge, context};
-    const guarantee_point point = {spec->budget, solving, tau};
+    const setting s = {spec, episodes, for_solving, judge, context};
+    const guarantee_point point = {spec->budget, solving, found};
     contest c = {.accepted = 0};
     deer_status status = enter(&c, &s, &point, 1, err);
 
@@ -261,11 +263,11 @@ deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, c
 }
 
 deer_status guarantee_choose_together(const guarantee_spec *spec, const guarantee_point *point,
-                                      int points, int max_exit, int episodes,
-                                      const bool *for_solving, guarantee_judge judge, void *context,
-                                      guarantee *g, deer_error *err)
+                                      int points, int episodes, const bool *for_solving,
+                                      guarantee_judge judge, void *context, guarantee *g,
+                                      deer_error *err)
 {
-    const setting s = {spec, max_exit, episodes, for_solving, judge, context};
+    const setting s = {spec, episodes, for_solving, judge, context};
     contest *c = calloc((size_t)points, sizeof *c);
     deer_status status = c ? DEER_OK : deer_fail(err, "out of memory for %d budgets", points);
 

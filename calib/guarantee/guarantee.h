@@ -2,9 +2,9 @@
 /* guarantee.h - thresholds whose promise holds on unseen episodes, with a stated confidence.
  *
  *   guarantee_split(&spec, episodes, for_solving, &err);       // two parts, stratified
- *   ... solve on the first part: tau ...
- *   guarantee_choose(&spec, &solving, tau, max_exit, episodes, for_solving, judge, context, &g,
- *                    &err);
+ *   ... solve on the first part: x.at ...
+ *   guarantee_choose(&spec, &solving, &x.at, episodes, for_solving, judge, context, &g, &err);
+ *   use(g.at.tau);
  *   puts(g.statement);
  *
  * A plain solve overshoots its average budget on unseen episodes about half of the time. Here the
@@ -30,7 +30,7 @@
 #define CALIB_GUARANTEE_H
 
 #include "calib/guarantee/bound.h"
-#include "calib/problem/steps.h"
+#include "calib/problem/operating_point.h"
 
 typedef struct {
     double confidence; /* 0.9: wrong in at most a tenth of all cases; 0 with BOUND_CRC */
@@ -82,8 +82,8 @@ typedef deer_status (*guarantee_judge)(void *context, const float *tau, const bo
 
 typedef struct {
     bool given;
-    bool certain; /* an anchor: no test was needed */
-    float tau[DEER_MAX_EXITS];
+    bool certain;       /* an anchor: no test was needed */
+    operating_point at; /* cost and loss: means over the steps of the tested part (of the mix) */
     double confidence, budget, deviation;
     bound_kind bound;
     int solved_on, tested_on; /* episodes */
@@ -91,26 +91,25 @@ typedef struct {
     int candidates, accepted;
     double p_budget, p_deviation;      /* of the chosen one, the largest of all kinds; 0 where not
                                           asked or certain */
-    double tested_cost, tested_loss;   /* means over the steps of the tested part (of the mix) */
     double largest_cost, largest_loss; /* that a step was taken to have at most */
     char statement[400];
 } guarantee;
 
-/* Chooses along the path around tau.
- *   solving      the steps of the part that was solved on, under tau's history
+/* Chooses along the path around what was found.
+ *   solving      the steps of the part that was solved on, under the history of found
  *   for_solving  [episodes] of guarantee_split
  * DEER_INFEASIBLE when nothing can be promised; err says how many episodes it would take.
  * DEER_USAGE when an episode is longer, or a step loses more, than spec says is possible, or a kind
  * of the mix is missing in a part. */
-deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving, const float *tau,
-                             int max_exit, int episodes, const bool *for_solving,
+deer_status guarantee_choose(const guarantee_spec *spec, const steps *solving,
+                             const operating_point *found, int episodes, const bool *for_solving,
                              guarantee_judge judge, void *context, guarantee *g, deer_error *err);
 
 /* One of several budgets, and what was solved for it. */
 typedef struct {
     double budget;
-    const steps *solving; /* the steps of the part that was solved on, under tau's history */
-    const float *tau;     /* [max_exit + 1] */
+    const steps *solving;         /* the steps of the part that was solved on, under its history */
+    const operating_point *found; /* of all points with the same deepest exit */
 } guarantee_point;
 
 /* The same for several budgets at once: that ANY of the g [points] given breaks has probability at
@@ -124,8 +123,8 @@ typedef struct {
  * point by itself at (1 - confidence) / points (Bonferroni), or nearly so (Holm), uses less of the
  * budgets: tests on the same episodes mostly succeed and fail together, which they cannot use. */
 deer_status guarantee_choose_together(const guarantee_spec *spec, const guarantee_point *point,
-                                      int points, int max_exit, int episodes,
-                                      const bool *for_solving, guarantee_judge judge, void *context,
-                                      guarantee *g, deer_error *err);
+                                      int points, int episodes, const bool *for_solving,
+                                      guarantee_judge judge, void *context, guarantee *g,
+                                      deer_error *err);
 
 #endif

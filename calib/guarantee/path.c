@@ -44,7 +44,7 @@ static int ascending(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static deer_status add_points(job *j, frontier_point *path, int n, int deepest, deer_error *err)
+static deer_status add_points(job *j, operating_point *path, int n, int deepest, deer_error *err)
 {
     deer_status status = DEER_OK;
 
@@ -59,7 +59,7 @@ static deer_status add_points(job *j, frontier_point *path, int n, int deepest, 
 static deer_status add_path(job *j, const float *tau, int deepest, double *budgets, int n,
                             deer_error *err)
 {
-    frontier_point path[COARSE + FINE];
+    operating_point path[COARSE + FINE];
     float from[DEER_MAX_EXITS];
 
     memcpy(from, tau, sizeof from);
@@ -74,7 +74,7 @@ static deer_status add_path(job *j, const float *tau, int deepest, double *budge
  * next. Where a loss is promised, there are some that are not fitted, from tau's cost up. */
 static deer_status add_shifts(job *j, const float *tau, deer_error *err)
 {
-    frontier_point path[SHIFTS];
+    operating_point path[SHIFTS];
     double budgets[SHIFTS], high = steps_fixed_cost(j->solving, j->max_exit);
     evaluation here;
 

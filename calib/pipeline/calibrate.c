@@ -23,7 +23,7 @@ typedef struct {
     bool has_official;
     onpolicy_result *dial;    /* [spec->points] of a guaranteed dial */
     guarantee_spec guarantee; /* spec's, with budget, unit and kinds decided */
-    float tau[DEER_MAX_EXITS];
+    const float *tau;         /* of the answer: as found, or as guaranteed */
 } job;
 
 calibrate_spec calibrate_default(void)
@@ -170,11 +170,9 @@ static deer_status solve_guaranteed(job *j, deer_error *err)
     g->budget = limits_have_average(&j->spec->asked) ? part.solve.budget : INFINITY;
     status = onpolicy_solve(j->x->c, j->x->model, &part, &j->found, err);
     if (!status)
-        status = guarantee_choose(g, &j->found.problem.s, j->found.x.tau, part.problem.max_exit,
-                                  j->x->c->about.episodes, j->for_solving, judge, j,
-                                  &j->x->o.guaranteed, err);
-    if (!status)
-        memcpy(j->tau, j->x->o.guaranteed.tau, sizeof j->tau);
+        status = guarantee_choose(g, &j->found.problem.s, &j->found.x.at, j->x->c->about.episodes,
+                                  j->for_solving, judge, j, &j->x->o.guaranteed, err);
+    j->tau = j->x->o.guaranteed.at.tau;
     return status;
 }
 
@@ -198,11 +196,8 @@ static deer_status fit_score(job *j, deer_error *err)
 
 static deer_status solve_plainly(job *j, deer_error *err)
 {
-    deer_status status = onpolicy_solve(j->x->c, j->x->model, &j->x->how, &j->found, err);
-
-    if (!status)
-        memcpy(j->tau, j->found.x.tau, sizeof j->tau);
-    return status;
+    j->tau = j->found.x.at.tau;
+    return onpolicy_solve(j->x->c, j->x->model, &j->x->how, &j->found, err);
 }
 
 /* The steps that are shown: all episodes under the chosen thresholds' own history. Random history,
@@ -254,8 +249,8 @@ static deer_status describe(job *j, deer_error *err)
     o->history = (outcome_history){.kind = how->history,
                                    .rounds = j->found.rounds,
                                    .converged = j->found.converged,
-                                   .expected = j->found.expected.cost,
-                                   .used = j->found.first.cost};
+                                   .expected = j->found.expected,
+                                   .used = j->found.first};
     outcome_describe(o, &j->x->p, &j->found.x, j->tau, &j->official.problem,
                      j->has_official ? &j->official.x : NULL, how->solve.method);
     return outcome_judge(o, &j->x->p.s, err);
@@ -289,7 +284,7 @@ static deer_status solve_for(void *context, double budget, operating_point *x, d
     how.solve.budget = budget;
     status = onpolicy_solve(j->x->c, j->x->model, &how, &r, err);
     if (!status)
-        operating_point_of(&r.problem, r.x.solver, r.x.tau, how.problem.max_exit, x);
+        calibration_describe(&r.problem, r.x.at.name, r.x.at.tau, how.problem.max_exit, x);
     onpolicy_free(&r);
     return status;
 }
@@ -305,7 +300,7 @@ static deer_status solve_part(void *context, int i, guarantee_point *x, deer_err
     part.solve.budget = x->budget;
     status = onpolicy_solve(j->x->c, j->x->model, &part, r, err);
     x->solving = &r->problem.s;
-    x->tau = r->x.tau;
+    x->found = &r->x.at;
     return status;
 }
 
@@ -318,7 +313,7 @@ static deer_status describe_point(void *context, const float *tau, operating_poi
 
     if (onpolicy_judge(j->x->c, j->x->model, &how->problem, tau, how->threads, &own, err))
         return DEER_FAILED;
-    operating_point_of(&own, solve_method_name(how->solve.method), tau, how->problem.max_exit, x);
+    calibration_describe(&own, solve_method_name(how->solve.method), tau, how->problem.max_exit, x);
     calibration_free(&own);
     return DEER_OK;
 }

@@ -111,12 +111,12 @@ static deer_status choose_guaranteed(job *j, deer_error *err)
     deer_status status;
 
     g.budget = limits_have_average(&j->spec->asked) ? j->how.budget : INFINITY;
-    status = guarantee_choose(&g, &j->solving, j->found.tau, j->how.max_exit, j->t.s.episodes,
-                              j->for_solving, judge, j, held, err);
+    status = guarantee_choose(&g, &j->solving, &j->found.at, j->t.s.episodes, j->for_solving, judge,
+                              j, held, err);
     if (status)
         return status;
-    memcpy(j->found.tau, held->tau, sizeof j->found.tau);
-    steps_evaluate(&j->t.s, j->found.tau, j->how.max_exit, &j->found.found);
+    operating_point_set(&j->found.at, held->at.tau);
+    operating_point_evaluate(&j->t.s, &j->found.at);
     return DEER_OK;
 }
 
@@ -132,7 +132,7 @@ static deer_status describe(job *j, deer_error *err)
     o->budget = j->how.budget;
     o->full_llm = NAN;
     o->full_total = steps_fixed_cost(&j->t.s, j->t.s.exits - 1);
-    outcome_describe(o, &view, &j->found, j->found.tau, &view,
+    outcome_describe(o, &view, &j->found, j->found.at.tau, &view,
                      j->has_official ? &j->official : NULL, j->how.method);
     o->found.memory = j->t.has_memory ? j->t.memory[last] : NAN;
     return outcome_judge(o, &j->t.s, err);
@@ -149,7 +149,7 @@ static deer_status solve_all(job *j, deer_error *err)
     if (status)
         return status;
     if (j->x->o.guaranteed.given)
-        official.budget = j->found.found.cost;
+        official.budget = j->found.at.cost;
     if (isfinite(official.budget)) {
         status = solve_official_best(&j->t.s, &official, &j->official, err);
         j->has_official = !status;
@@ -174,7 +174,7 @@ static deer_status solve_for(void *context, double budget, operating_point *x, d
     how.budget = budget;
     status = solve(&j->t.s, &how, &found, err);
     if (!status)
-        operating_point_of(&view, found.solver, found.tau, how.max_exit, x);
+        calibration_describe(&view, found.at.name, found.at.tau, how.max_exit, x);
     return status;
 }
 
@@ -185,7 +185,7 @@ static deer_status solve_part(void *context, int i, guarantee_point *x, deer_err
 
     how.budget = x->budget;
     x->solving = &j->solving;
-    x->tau = j->dial[i].tau;
+    x->found = &j->dial[i].at;
     return solve(&j->solving, &how, &j->dial[i], err);
 }
 
@@ -196,7 +196,7 @@ static deer_status describe_point(void *context, const float *tau, operating_poi
     const calibration view = view_of(j);
 
     (void)err;
-    operating_point_of(&view, solve_method_name(j->how.method), tau, j->how.max_exit, x);
+    calibration_describe(&view, solve_method_name(j->how.method), tau, j->how.max_exit, x);
     return DEER_OK;
 }
 

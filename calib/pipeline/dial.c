@@ -72,7 +72,8 @@ static deer_status describe_points(const dial_promises *d, const guarantee_point
     deer_status status = DEER_OK;
 
     for (int i = 0; i < d->points && !status; i++) {
-        status = d->describe(d->context, g[i].given ? g[i].tau : x[i].tau, &point[i], err);
+        status =
+            d->describe(d->context, g[i].given ? g[i].at.tau : x[i].found->tau, &point[i], err);
         point[i].budget = x[i].budget;
         if (!status && i)
             keep_rising(point, g, i);
@@ -90,8 +91,8 @@ deer_status dial_guarantee(const dial_promises *d, const dial_progress *progress
 
     spec.deviation = INFINITY;
     if (!status)
-        status = guarantee_choose_together(&spec, x, d->points, d->max_exit, d->episodes,
-                                           d->for_solving, d->judge, d->context, g, err);
+        status = guarantee_choose_together(&spec, x, d->points, d->episodes, d->for_solving,
+                                           d->judge, d->context, g, err);
     if (!status)
         status = describe_points(d, x, point, g, err);
     free(x);

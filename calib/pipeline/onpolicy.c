@@ -88,7 +88,7 @@ static deer_status solve_once(const onpolicy_spec *spec, const steps *s, double 
     return spec->official_best ? solve_official_best(s, &how, x, err) : solve(s, &how, x, err);
 }
 
-static double largest_change(const evaluation *a, const evaluation *b)
+static double largest_change(const operating_point *a, const operating_point *b)
 {
     double change = 0;
 
@@ -99,18 +99,17 @@ static double largest_change(const evaluation *a, const evaluation *b)
 
 /* ---------------------------------------------------------------- rounds ------------------- */
 
-/* Keeps x and its own problem p (taken over, or freed) when it is the best that fits the budget. */
-static void offer(onpolicy_result *r, bool *found, const solution *x, const evaluation *actual,
-                  calibration *p, double budget)
+/* Keeps x, as judged, and its own problem p (taken over, or freed) when it is the best that fits
+ * the budget. */
+static void offer(onpolicy_result *r, bool *found, const solution *x, calibration *p, double budget)
 {
-    if (actual->cost > budget || (*found && actual->loss >= r->actual.loss)) {
+    if (x->at.cost > budget || (*found && x->at.loss >= r->x.at.loss)) {
         calibration_free(p);
         return;
     }
     calibration_free(&r->problem);
     r->problem = *p;
     r->x = *x;
-    r->actual = *actual;
     *found = true;
 }
 
@@ -137,26 +136,25 @@ static deer_status iterate(cache *c, const deer_model *model, const onpolicy_spe
 
     for (r->rounds = 1; more; r->rounds++) {
         calibration own;
-        evaluation actual;
-        solution y = {0};
+        solution judged = *x, next = {0};
 
-        if (judge_part(c, model, spec, x->tau, &own, err))
+        if (judge_part(c, model, spec, x->at.tau, &own, err))
             return DEER_FAILED;
-        steps_evaluate(&own.s, x->tau, x->max_exit, &actual);
+        operating_point_evaluate(&own.s, &judged.at);
         if (r->rounds == 1)
-            r->first = actual;
+            r->first = judged.at.cost;
         r->converged =
-            largest_change(&x->found, &actual) < ONPOLICY_CONVERGED && actual.cost <= budget;
-        if (r->rounds > 1 && actual.cost > budget)
-            target -= actual.cost - budget; /* aim lower by what it was above */
+            largest_change(&x->at, &judged.at) < ONPOLICY_CONVERGED && judged.at.cost <= budget;
+        if (r->rounds > 1 && judged.at.cost > budget)
+            target -= judged.at.cost - budget; /* aim lower by what it was above */
         more = !r->converged && r->rounds < ONPOLICY_ROUNDS;
         if (more)
-            status = solve_once(spec, &own.s, target, &y, err);
-        offer(r, found, x, &actual, &own, budget);
+            status = solve_once(spec, &own.s, target, &next, err);
+        offer(r, found, &judged, &own, budget);
         if (status && status != DEER_INFEASIBLE)
             return status;
         more = more && !status; /* aimed so low that there is nothing: no more rounds */
-        *x = y;
+        *x = next;
     }
     r->rounds--;
     return DEER_OK;
@@ -175,20 +173,19 @@ static deer_status fixed_exit(cache *c, const deer_model *model, const onpolicy_
     while (k > 0 && steps_fixed_cost(&r->problem.s, k) > spec->solve.budget)
         k--;
     calibration_free(&r->problem);
-    r->x = (solution){.max_exit = last, .parameter = NAN};
-    for (int i = 0; i < last; i++)
-        r->x.tau[i] = i < k ? TAU_NEVER : FLT_MAX;
-    r->x.tau[last] = TAU_ALWAYS;
-    snprintf(r->x.solver, sizeof r->x.solver, "fixed exit %d", k);
-    if (judge_part(c, model, spec, r->x.tau, &r->problem, err))
+    r->x = (solution){.at = operating_point_new(last), .parameter = NAN};
+    for (int i = k; i < last; i++)
+        r->x.at.tau[i] = FLT_MAX;
+    snprintf(r->x.at.name, sizeof r->x.at.name, "fixed exit %d", k);
+    if (judge_part(c, model, spec, r->x.at.tau, &r->problem, err))
         return DEER_FAILED;
-    steps_evaluate(&r->problem.s, r->x.tau, last, &r->actual);
-    if (r->actual.cost <= spec->solve.budget * (1 + 1e-12)) /* sums of the same costs round apart */
+    operating_point_evaluate(&r->problem.s, &r->x.at);
+    if (r->x.at.cost <= spec->solve.budget * (1 + 1e-12)) /* sums of the same costs round apart */
         return DEER_OK;
     return deer_fail_with(DEER_INFEASIBLE, err,
                           "no thresholds keep an average of %.9g under their own history: always "
                           "taking exit %d, where its delta is finite, costs %.9g",
-                          spec->solve.budget, k, r->actual.cost);
+                          spec->solve.budget, k, r->x.at.cost);
 }
 
 deer_status onpolicy_solve(cache *c, const deer_model *model, const onpolicy_spec *spec,
@@ -205,7 +202,7 @@ deer_status onpolicy_solve(cache *c, const deer_model *model, const onpolicy_spe
         return DEER_FAILED;
     }
     status = solve_once(spec, &r->problem.s, spec->solve.budget, &x, err);
-    r->expected = r->first = r->actual = x.found;
+    r->expected = r->first = x.at.cost;
     r->x = x;
     if (!status && spec->history == HISTORY_ON_POLICY) {
         calibration_free(&r->problem);

@@ -6,7 +6,7 @@
  *
  *   if (onpolicy_solve(cache, model, &spec, &r, &err))
  *       return DEER_FAILED;
- *   use(r.x.tau, r.actual.cost);
+ *   use(r.x.at.tau, r.x.at.cost);
  *   onpolicy_free(&r);
  *
  * Deltas depend on the exits taken before. So: solve on the deltas at hand, replay the head under
@@ -33,11 +33,10 @@ typedef struct {
 } onpolicy_spec;
 
 typedef struct {
-    solution x;
-    evaluation expected; /* first answer, on the history it was solved on */
-    evaluation first;    /* the same thresholds under their own history */
-    evaluation actual;   /* the returned thresholds under their own history */
-    calibration problem; /* the steps under that history */
+    solution x;          /* what it costs and loses: under its own history, as are the steps */
+    double expected;     /* mean cost of the first answer, on the history it was solved on */
+    double first;        /* the same thresholds under their own history */
+    calibration problem; /* the steps */
     int rounds;
     bool converged; /* the last round changed the fractions by less than ONPOLICY_CONVERGED */
 } onpolicy_result;

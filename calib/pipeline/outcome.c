@@ -24,23 +24,23 @@ static void name_of_heuristic(const char *solver, char name[64])
 void outcome_describe(outcome *o, const calibration *p, const solution *found, const float *tau,
                       const calibration *official_p, const solution *official, solve_method method)
 {
-    int last = found->max_exit;
+    int last = found->at.max_exit;
     float never[DEER_MAX_EXITS];
     char name[64];
 
     tau_never(last, never);
-    operating_point_of(p, last == o->exits - 1 ? "full depth" : "deepest allowed", never, last,
-                       &o->full);
-    operating_point_of(p, solve_method_name(method), tau, last, &o->found);
+    calibration_describe(p, last == o->exits - 1 ? "full depth" : "deepest allowed", never, last,
+                         &o->full);
+    calibration_describe(p, solve_method_name(method), tau, last, &o->found);
     o->found.budget = isfinite(o->budget) ? o->budget : NAN;
-    snprintf(o->solver, sizeof o->solver, "%s", found->solver);
+    snprintf(o->solver, sizeof o->solver, "%s", found->at.name);
     o->evaluations = found->evaluations;
     o->seconds = found->seconds;
     o->has_official = official != NULL;
     if (!official)
         return;
-    name_of_heuristic(official->solver, name);
-    operating_point_of(official_p, name, official->tau, last, &o->official);
+    name_of_heuristic(official->at.name, name);
+    calibration_describe(official_p, name, official->at.tau, last, &o->official);
 }
 
 deer_status outcome_judge(outcome *o, const steps *s, deer_error *err)

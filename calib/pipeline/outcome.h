@@ -6,7 +6,6 @@
 #include "calib/criterion/score.h"
 #include "calib/guarantee/guarantee.h"
 #include "calib/pipeline/onpolicy.h"
-#include "calib/problem/operating_point.h"
 
 /* How the exits taken before were dealt with. */
 typedef struct {

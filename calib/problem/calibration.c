@@ -3,6 +3,7 @@
 #include "calib/problem/calibration.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,6 +200,23 @@ deer_status calibration_make(const cache *c, const calibration_spec *spec,
     if (status)
         calibration_free(p);
     return status;
+}
+
+void calibration_describe(const calibration *p, const char *name, const float *tau, int max_exit,
+                          operating_point *x)
+{
+    *x = operating_point_new(max_exit);
+    snprintf(x->name, sizeof x->name, "%s", name);
+    operating_point_set(x, tau);
+    operating_point_evaluate(&p->s, x);
+    x->total = p->total ? steps_mean_cost(&p->s, p->total, tau, max_exit) : x->cost;
+    x->peak_total = p->total ? p->peak_total[max_exit] : steps_peak(&p->s, max_exit);
+    if (p->total)
+        x->memory = p->memory[max_exit];
+    if (!p->llm)
+        return;
+    x->llm = steps_mean_cost(&p->s, p->llm, tau, max_exit);
+    x->peak_llm = p->peak_llm[max_exit];
 }
 
 double calibration_fixed_cost(const calibration *p, const double *cost, int k)

@@ -15,7 +15,7 @@
 #define CALIB_CALIBRATION_H
 
 #include "calib/cache/cache.h"
-#include "calib/problem/steps.h"
+#include "calib/problem/operating_point.h"
 #include "runtime/deer_replay.h"
 
 typedef enum {
@@ -73,6 +73,11 @@ typedef struct {
 typedef void (*calibration_visit)(void *context, const calibration_step *step);
 void calibration_walk(const cache *c, const calibration_spec *spec,
                       const calibration_actions *actions, calibration_visit visit, void *context);
+
+/* What tau [max_exit + 1] does on the steps of p. With p->llm and p->total NULL, s.cost is all
+ * there is: it counts as total, and the rest is not known. */
+void calibration_describe(const calibration *p, const char *name, const float *tau, int max_exit,
+                          operating_point *x);
 
 /* Mean cost of all steps at exit k in a scope, GFLOPs. */
 double calibration_fixed_cost(const calibration *p, const double *cost, int k);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* operating_point.h - thresholds, and what they do: the one form in which answers are passed on.
  *
- *   operating_point x;
- *   operating_point_of(&problem, "best", tau, max_exit, &x);
- *   use(x.total, x.loss, x.fraction);
+ *   operating_point x = operating_point_new(max_exit);
+ *   ... x.tau ...
+ *   operating_point_evaluate(&steps, &x);              // cost, loss, fraction
+ *   calibration_describe(&problem, "best", x.tau, max_exit, &x);   // all of it: calibration.h
  */
 #ifndef CALIB_OPERATING_POINT_H
 #define CALIB_OPERATING_POINT_H
 
-#include "calib/problem/calibration.h"
+#include "calib/problem/steps.h"
 
 /* One way to run the policy. Unknown numbers are NaN. */
 typedef struct {
@@ -24,10 +25,14 @@ typedef struct {
     double fraction[DEER_MAX_EXITS]; /* of the steps, leaving at each exit */
 } operating_point;
 
-/* What tau [max_exit + 1] does on the steps of p. With p->llm and p->total NULL, s.cost is all
- * there is: it counts as total, and the rest is not known. */
-void operating_point_of(const calibration *p, const char *name, const float *tau, int max_exit,
-                        operating_point *x);
+/* Nothing known but the deepest exit: every threshold never, every number NaN. */
+operating_point operating_point_new(int max_exit);
+
+/* Takes tau [max_exit + 1]; the last is always. */
+void operating_point_set(operating_point *x, const float *tau);
+
+/* Fills in what x->tau does on these steps: cost, loss, fraction. */
+void operating_point_evaluate(const steps *s, operating_point *x);
 
 /* The average in one scope, GFLOPs. */
 double operating_point_cost(const operating_point *x, bool llm);

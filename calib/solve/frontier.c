@@ -83,8 +83,19 @@ static void walk(const grid *g, coordinate *c, const candidate *start, const dou
         points[i] = x = step_to(g, c, &x, budgets[i]);
 }
 
+static operating_point point_of(const grid *g, const candidate *x, double budget)
+{
+    operating_point point = operating_point_new(g->exits - 1);
+
+    grid_thresholds(g, x->cut, point.tau);
+    point.budget = budget;
+    point.cost = x->cost;
+    point.loss = x->loss;
+    return point;
+}
+
 deer_status frontier_shifts(const steps *s, int max_exit, const float *tau, const double *budgets,
-                            int n, frontier_point *path, deer_error *err)
+                            int n, operating_point *path, deer_error *err)
 {
     grid g;
     candidate start = {.loss = 0};
@@ -96,16 +107,14 @@ deer_status frontier_shifts(const steps *s, int max_exit, const float *tau, cons
     for (int i = 0; i < n; i++) {
         candidate x = shift_into(&g, &start, budgets[i]);
 
-        grid_thresholds(&g, x.cut, path[i].tau);
-        path[i].cost = x.cost;
-        path[i].loss = x.loss;
+        path[i] = point_of(&g, &x, budgets[i]);
     }
     grid_free(&g);
     return DEER_OK;
 }
 
 deer_status frontier_path(const steps *s, int max_exit, const float *tau, const double *budgets,
-                          int n, frontier_point *path, deer_error *err)
+                          int n, operating_point *path, deer_error *err)
 {
     grid g;
     coordinate *c = NULL;
@@ -122,11 +131,8 @@ deer_status frontier_path(const steps *s, int max_exit, const float *tau, const 
     grid_cuts(&g, tau, start.cut);
     grid_evaluate(&g, start.cut, &start.loss, &start.cost);
     walk(&g, c, &start, budgets, n, points);
-    for (int i = 0; i < n; i++) {
-        grid_thresholds(&g, points[i].cut, path[i].tau);
-        path[i].cost = points[i].cost;
-        path[i].loss = points[i].loss;
-    }
+    for (int i = 0; i < n; i++)
+        path[i] = point_of(&g, &points[i], budgets[i]);
     coordinate_free(c);
     grid_free(&g);
     return DEER_OK;
@@ -146,11 +152,11 @@ deer_status frontier_budget_for_loss(const steps *s, const solve_spec *spec, dou
     how.method = SOLVE_COORDINATE;
     if (solve(s, &how, &x, err))
         return DEER_FAILED;
-    if (x.found.loss > limit)
+    if (x.at.loss > limit)
         return deer_fail_with(DEER_INFEASIBLE, err,
                               "no thresholds keep a mean loss of %.6g: the least there is is %.6g",
-                              limit, x.found.loss);
-    high = x.found.cost;
+                              limit, x.at.loss);
+    high = x.at.cost;
     while (high - low > 1e-3 * range) {
         deer_status status;
 
@@ -158,7 +164,7 @@ deer_status frontier_budget_for_loss(const steps *s, const solve_spec *spec, dou
         status = solve(s, &how, &x, err);
         if (status && status != DEER_INFEASIBLE)
             return status;
-        if (status || x.found.loss > limit)
+        if (status || x.at.loss > limit)
             low = how.budget;
         else
             high = how.budget;

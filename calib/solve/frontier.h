@@ -11,19 +11,15 @@
 
 /* Walks from tau [max_exit + 1] to every budget [n], ascending: shares of steps are moved together
  * by the same odds until the budget is kept, then each threshold in turn takes its best value.
- * found: mean cost and loss on s. A budget below the cheapest thresholds gives those. */
-typedef struct {
-    float tau[DEER_MAX_EXITS];
-    double cost, loss;
-} frontier_point;
-
+ * path [n]: thresholds, their mean cost and loss on s. A budget below the cheapest thresholds gives
+ * those. */
 deer_status frontier_path(const steps *s, int max_exit, const float *tau, const double *budgets,
-                          int n, frontier_point *path, deer_error *err);
+                          int n, operating_point *path, deer_error *err);
 
 /* The same by moving the shares alone, without fitting thresholds to what each step loses: where
  * few steps lose anything, these lie between what a fitted path jumps over. */
 deer_status frontier_shifts(const steps *s, int max_exit, const float *tau, const double *budgets,
-                            int n, frontier_point *path, deer_error *err);
+                            int n, operating_point *path, deer_error *err);
 
 /* The least budget whose answer keeps a mean loss of `limit` on s, to a thousandth of the range of
  * costs; DEER_INFEASIBLE when even the dearest thresholds lose more. */

@@ -116,7 +116,7 @@ static int make_starts(const job *j, const grid *g, candidate *starts)
             starts[n].cut[k] = grid_quantile_cut(g, k, quantile[q]);
     for (int d = 0; d < 3; d++)
         if (j->has_official[d])
-            grid_cuts(g, j->official[d].tau, starts[n++].cut);
+            grid_cuts(g, j->official[d].at.tau, starts[n++].cut);
     return n;
 }
 
@@ -131,7 +131,7 @@ static candidate best_start(const job *j, const grid *g)
     evaluate_on(g, &best);
     for (int d = 0; d < 3; d++)
         if (j->has_official[d]) {
-            grid_cuts(g, j->official[d].tau, x.cut);
+            grid_cuts(g, j->official[d].at.tau, x.cut);
             evaluate_on(g, &x);
             keep_better(&x, j->spec->budget, &best);
         }
@@ -287,14 +287,13 @@ static deer_status search_sampled(job *j, int64_t stride, const grid *whole, can
 /* Takes tau for x when it is better on all steps and keeps the budget. */
 static void offer(job *j, const float *tau, solution *x)
 {
-    evaluation e;
+    operating_point other = x->at;
 
-    steps_evaluate(j->s, tau, x->max_exit, &e);
+    operating_point_set(&other, tau);
+    operating_point_evaluate(j->s, &other);
     j->evaluations++;
-    if (e.cost > j->spec->budget || (x->found.cost <= j->spec->budget && e.loss >= x->found.loss))
-        return;
-    memcpy(x->tau, tau, (size_t)(x->max_exit + 1) * sizeof *tau);
-    x->found = e;
+    if (other.cost <= j->spec->budget && (x->at.cost > j->spec->budget || other.loss < x->at.loss))
+        x->at = other;
 }
 
 /* Ranks that share levels know thresholds only nearly: those that the search began with are
@@ -303,7 +302,7 @@ static void compare_with_starts(job *j, solution *x)
 {
     for (int d = 0; d < 3; d++)
         if (j->has_official[d])
-            offer(j, j->official[d].tau, x);
+            offer(j, j->official[d].at.tau, x);
 }
 
 /* The best value of each threshold among all deltas near it. */
@@ -315,11 +314,11 @@ static deer_status refine_exactly(job *j, solution *x, deer_error *err)
     grid g;
     deer_status status;
 
-    if (grid_make_near(j->s, x->max_exit, x->tau, &g, err))
+    if (grid_make_near(j->s, x->at.max_exit, x->at.tau, &g, err))
         return DEER_FAILED;
     status = coordinate_new(&g, &c, err);
     if (!status) {
-        grid_cuts(&g, x->tau, y.cut);
+        grid_cuts(&g, x->at.tau, y.cut);
         coordinate_fill(c, j->spec->budget, REFINE_SWEEPS, &y);
         grid_thresholds(&g, y.cut, tau);
         offer(j, tau, x);
@@ -343,19 +342,19 @@ static deer_status run_search(job *j, solution *x, deer_error *err)
     best = best_start(j, &whole);
     status = stride <= 1 ? search_grid(j, &whole, &best, err)
                          : search_sampled(j, stride, &whole, &best, err);
-    grid_thresholds(&whole, best.cut, x->tau);
+    grid_thresholds(&whole, best.cut, x->at.tau);
     exact = whole.exact;
     grid_free(&whole);
-    steps_evaluate(j->s, x->tau, x->max_exit, &x->found);
+    operating_point_evaluate(j->s, &x->at);
     compare_with_starts(j, x);
-    if (!status && !exact && x->found.cost <= j->spec->budget)
+    if (!status && !exact && x->at.cost <= j->spec->budget)
         status = refine_exactly(j, x, err);
-    for (int k = 0; k < x->max_exit; k++)
-        if (x->tau[k] == OFFICIAL_NEVER)
-            x->tau[k] = TAU_NEVER;
-    x->tau[x->max_exit] = TAU_ALWAYS;
+    for (int k = 0; k < x->at.max_exit; k++)
+        if (x->at.tau[k] == OFFICIAL_NEVER)
+            x->at.tau[k] = TAU_NEVER;
+    x->at.tau[x->at.max_exit] = TAU_ALWAYS;
     x->parameter = NAN;
-    snprintf(x->solver, sizeof x->solver, "%s seed %llu", j->how->name,
+    snprintf(x->at.name, sizeof x->at.name, "%s seed %llu", j->how->name,
              (unsigned long long)j->spec->seed);
     return status;
 }
@@ -367,8 +366,7 @@ static int least_loss(const job *j)
     int best = -1;
 
     for (int d = 0; d < 3; d++)
-        if (j->has_official[d] &&
-            (best < 0 || j->official[d].found.loss < j->official[best].found.loss))
+        if (j->has_official[d] && (best < 0 || j->official[d].at.loss < j->official[best].at.loss))
             best = d;
     return best;
 }
@@ -380,10 +378,10 @@ static deer_status take_official(job *j, int d, solution *x, deer_error *err)
                               "no parameter of the official heuristic keeps an average of %.9g",
                               j->spec->budget);
     *x = j->official[d];
-    for (int k = 0; k < x->max_exit; k++)
-        if (x->tau[k] == OFFICIAL_NEVER)
-            x->tau[k] = TAU_NEVER;
-    x->tau[x->max_exit] = TAU_ALWAYS;
+    for (int k = 0; k < x->at.max_exit; k++)
+        if (x->at.tau[k] == OFFICIAL_NEVER)
+            x->at.tau[k] = TAU_NEVER;
+    x->at.tau[x->at.max_exit] = TAU_ALWAYS;
     return DEER_OK;
 }
 
@@ -428,14 +426,13 @@ deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_erro
     double started = clock_seconds();
     deer_status status = check_feasible(s, spec, err);
 
-    *x = (solution){.max_exit = spec->max_exit};
+    *x = (solution){.at = operating_point_new(spec->max_exit), .parameter = NAN};
     if (status || run_official(&j, err))
         return status ? status : DEER_FAILED;
-    x->max_exit = spec->max_exit;
     status = j.how->run(&j, x, err);
     if (status)
         return status;
-    steps_evaluate(s, x->tau, x->max_exit, &x->found);
+    operating_point_evaluate(s, &x->at);
     x->evaluations = j.evaluations;
     x->seconds = clock_seconds() - started;
     return DEER_OK;

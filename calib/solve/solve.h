@@ -4,7 +4,7 @@
  *   solve_spec spec = {.budget = 0.4, .max_exit = 5, .method = SOLVE_BEST, .seed = 1};
  *   solution   x;
  *   if (solve(&s, &spec, &x, &err)) ...       // DEER_INFEASIBLE: err says what would be feasible
- *   use(x.tau, x.max_exit, x.found.loss);
+ *   use(x.at.tau, x.at.max_exit, x.at.loss);
  *
  * Minimise the mean loss over the thresholds of the exits before max_exit, subject to mean cost <=
  * budget on the steps given. Peak and memory budgets come before: they decide max_exit
@@ -14,7 +14,7 @@
 #ifndef CALIB_SOLVE_H
 #define CALIB_SOLVE_H
 
-#include "calib/problem/steps.h"
+#include "calib/problem/operating_point.h"
 #include "calib/solve/official.h"
 
 typedef enum {
@@ -41,13 +41,10 @@ typedef struct {
 } solve_spec;
 
 typedef struct {
-    float tau[DEER_MAX_EXITS]; /* [max_exit + 1]; -infinity never, the last +infinity */
-    int max_exit;
-    evaluation found; /* on the steps given */
-    double parameter; /* of the official methods, else NaN */
-    long evaluations; /* passes over the steps or a sample of them */
+    operating_point at; /* on the steps given; named "best seed 1", "official-exp 0.713" */
+    double parameter;   /* of the official methods, else NaN */
+    long evaluations;   /* passes over the steps or a sample of them */
     double seconds;
-    char solver[64]; /* "best seed 1", "official-exp 0.713" */
 } solution;
 
 /* DEER_INFEASIBLE when nothing keeps the budget, DEER_USAGE when s has no exit max_exit. */

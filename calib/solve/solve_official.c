@@ -25,9 +25,9 @@ static void try_parameter(const steps *s, official_sorted *sorted,
 {
     float fractions[DEER_MAX_EXITS];
 
-    official_fractions(distribution, parameter, false, x->max_exit + 1, fractions);
-    official_thresholds(sorted, x->max_exit + 1, fractions, x->tau);
-    steps_evaluate(s, x->tau, x->max_exit, &x->found);
+    official_fractions(distribution, parameter, false, x->at.max_exit + 1, fractions);
+    official_thresholds(sorted, x->at.max_exit + 1, fractions, x->at.tau);
+    operating_point_evaluate(s, &x->at);
     x->parameter = parameter;
     x->evaluations++;
 }
@@ -57,9 +57,9 @@ typedef struct {
 static bool try_within_budget(search *f, double parameter)
 {
     try_parameter(f->s, f->sorted, f->distribution, parameter, &f->y);
-    if (f->y.found.cost > f->budget)
+    if (f->y.at.cost > f->budget)
         return false;
-    if (!f->found || f->y.found.cost > f->x->found.cost)
+    if (!f->found || f->y.at.cost > f->x->at.cost)
         *f->x = f->y;
     f->found = true;
     return true;
@@ -97,10 +97,9 @@ static void scan(search *f, double low, double high)
     int at = -1;
 
     for (int i = 0; i < SCAN; i++) {
-        double before = f->found ? f->x->found.cost : -1;
+        double before = f->found ? f->x->at.cost : -1;
 
-        if (try_within_budget(f, scanned(f->distribution, low, high, i)) &&
-            f->x->found.cost > before)
+        if (try_within_budget(f, scanned(f->distribution, low, high, i)) && f->x->at.cost > before)
             at = i;
     }
     if (at < 0)
@@ -112,7 +111,7 @@ static void scan(search *f, double low, double high)
 bool solve_official(const steps *s, official_sorted *sorted, official_distribution distribution,
                     double budget, int max_exit, solution *x)
 {
-    search f = {s, sorted, distribution, budget, x, {.max_exit = max_exit}, false};
+    search f = {s, sorted, distribution, budget, x, {.at = operating_point_new(max_exit)}, false};
     double low, high;
 
     parameter_range(distribution, max_exit + 1, &low, &high);
@@ -121,7 +120,7 @@ bool solve_official(const steps *s, official_sorted *sorted, official_distributi
     else if (!try_within_budget(&f, high))
         bisect(&f, low, high);
     x->evaluations = f.y.evaluations;
-    snprintf(x->solver, sizeof x->solver, "official-%s %.6g", official_name(distribution),
+    snprintf(x->at.name, sizeof x->at.name, "official-%s %.6g", official_name(distribution),
              x->parameter);
     return f.found;
 }

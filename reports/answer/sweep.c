@@ -22,7 +22,7 @@ typedef struct {
     const calibration *p;
     const sweep_spec *spec;
     sweep *w;
-    frontier_point *path; /* [exits, ANCHORS, budgets] */
+    operating_point *path; /* [exits, ANCHORS, budgets] */
     bootstrap draws;
     int pieces; /* of all work together */
     pthread_mutex_t mutex;
@@ -38,7 +38,7 @@ static void fill_point(const calibration *p, const char *name, int deepest, cons
                        sweep_point *x)
 {
     *x = (sweep_point){.cost_95 = {0, 0}};
-    operating_point_of(p, name, tau, deepest, &x->at);
+    calibration_describe(p, name, tau, deepest, &x->at);
 }
 
 static void fill_fixed(job *j)
@@ -53,7 +53,7 @@ static void fill_fixed(job *j)
 
 /* ---------------------------------------------------------------- pieces of work ----------- */
 
-static frontier_point *path_of(const job *j, int deepest, int anchor)
+static operating_point *path_of(const job *j, int deepest, int anchor)
 {
     return j->path + (deepest * ANCHORS + anchor) * j->w->budgets;
 }
@@ -90,7 +90,7 @@ static deer_status walk(job *j, int i, deer_error *err)
         status = solve(s, &how, &x, err);
     }
     if (!status)
-        status = frontier_path(s, deepest, x.tau, budget, n, path_of(j, deepest, anchor), err);
+        status = frontier_path(s, deepest, x.at.tau, budget, n, path_of(j, deepest, anchor), err);
     return status;
 }
 
@@ -103,7 +103,7 @@ static deer_status officially(job *j, int i, deer_error *err)
 
     j->w->has_official[i] = !status;
     if (!status)
-        fill_point(j->p, x.solver, x.max_exit, x.tau, &j->w->official[i]);
+        fill_point(j->p, x.at.name, x.at.max_exit, x.at.tau, &j->w->official[i]);
     return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
@@ -122,9 +122,9 @@ static deer_status ask_oracle(job *j, int i, deer_error *err)
 }
 
 /* The better walk at budget b with a deepest exit from 1 on. */
-static const frontier_point *best_walk(const job *j, int deepest, int b)
+static const operating_point *best_walk(const job *j, int deepest, int b)
 {
-    const frontier_point *best = path_of(j, deepest, 0) + b;
+    const operating_point *best = path_of(j, deepest, 0) + b;
 
     for (int a = 1; a < anchors_of(j, deepest); a++)
         if (path_of(j, deepest, a)[b].loss < best->loss)
@@ -137,7 +137,7 @@ static const frontier_point *best_walk(const job *j, int deepest, int b)
 static deer_status learn_from_official(job *j, int b, deer_error *err)
 {
     int deepest = j->w->exits - 1;
-    frontier_point found;
+    operating_point found;
 
     if (!deepest || !j->w->has_official[b] ||
         j->w->official[b].at.loss >= best_walk(j, deepest, b)->loss)

@@ -13,7 +13,7 @@
 #ifndef REPORTS_SWEEP_H
 #define REPORTS_SWEEP_H
 
-#include "calib/problem/operating_point.h"
+#include "calib/problem/calibration.h"
 
 #define SWEEP_MOST_BUDGETS 200
 

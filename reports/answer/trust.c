@@ -48,7 +48,7 @@ static deer_status solve_half_way(const steps *s, solve_spec *how, solution *x, 
     return solve(s, how, x, err);
 }
 
-static bool keeps(const frontier_point *x, double max_loss, const question *q,
+static bool keeps(const operating_point *x, double max_loss, const question *q,
                   const success_curve *success)
 {
     interval ignored;
@@ -64,7 +64,7 @@ static deer_status choose_budget(const steps *s, const question *q, const succes
 {
     double max_loss = fleet_max_loss(q, fixed_loss(s, 0), fixed_loss(s, how->max_exit));
     double budget[SWEEP_MOST_BUDGETS];
-    frontier_point path[SWEEP_MOST_BUDGETS];
+    operating_point path[SWEEP_MOST_BUDGETS];
     solution x;
     int b = 0;
     deer_status status = sweep_budgets(s, q->from, q->to, q->budgets, budget, err);
@@ -72,7 +72,7 @@ static deer_status choose_budget(const steps *s, const question *q, const succes
     if (!status)
         status = solve_half_way(s, how, &x, err);
     if (!status)
-        status = frontier_path(s, how->max_exit, x.tau, budget, q->budgets, path, err);
+        status = frontier_path(s, how->max_exit, x.at.tau, budget, q->budgets, path, err);
     if (status)
         return status;
     while (b < q->budgets - 1 && !keeps(&path[b], max_loss, q, success))
@@ -96,8 +96,8 @@ static deer_status choose_guaranteed(const calibration *p, const question *q,
     if (!status)
         status = solve(&part, &how, &x, err);
     if (!status)
-        status = guarantee_choose(spec, &part, x.tau, how.max_exit, p->s.episodes, for_solving,
-                                  judge, (void *)(uintptr_t)p, g, err);
+        status = guarantee_choose(spec, &part, &x.at, p->s.episodes, for_solving, judge,
+                                  (void *)(uintptr_t)p, g, err);
     steps_free(&part);
     return status;
 }

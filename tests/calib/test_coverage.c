@@ -153,7 +153,7 @@ static void test_another_mix(void **state)
         ok(coverage_promise(&here, &s, 1, &g, &err));
         ok(world_draw(&(world){"hard", 5, 0.25, 2, 0.3, 0.5, 0, {4, 4}, {10, 10}, 0, false}, 2000,
                       9, &there, &err));
-        steps_evaluate(&there.s, g.tau, WORLD_EXITS - 1, &e);
+        steps_evaluate(&there.s, g.at.tau, WORLD_EXITS - 1, &e);
         broken_there += e.cost > 0.45;
         world_free(&there);
         world_free(&s);

@@ -669,8 +669,8 @@ static void same_guarantee(const json_t *file, const calibrate_spec *spec, const
     assert_string_equal(json_string_value(field(g, "statement")), x->o.guaranteed.statement);
     r.only = for_testing;
     look(cached, &r, &s);
-    same("held-out cost", x->o.guaranteed.tested_cost, spec->problem.scope_llm ? s.llm : s.total);
-    same("held-out loss", x->o.guaranteed.tested_loss, s.loss);
+    same("held-out cost", x->o.guaranteed.at.cost, spec->problem.scope_llm ? s.llm : s.total);
+    same("held-out loss", x->o.guaranteed.at.loss, s.loss);
 }
 
 /* A share of full depth is of the episodes solved on. */
@@ -706,7 +706,7 @@ static void test_guaranteed_average(void **unused)
     budget = 0.7 * full_of_solved(&spec);
     same("guaranteed average", number(g, "average_gflops"), budget);
     same("budget", number(field(file, "budget"), "average_gflops"), budget);
-    assert_true(x->o.guaranteed.tested_cost < budget);
+    assert_true(x->o.guaranteed.at.cost < budget);
     assert_int_equal(x->o.guaranteed.longest, 25);
     assert_non_null(strstr(x->o.guaranteed.statement, "(of up to 25 steps)"));
     assert_non_null(strstr(x->o.guaranteed.statement, "probability at most 0.2:"));

@@ -175,9 +175,9 @@ static float promise(steps *s, const bool *solving, guarantee_spec *spec)
     ok(steps_select(s, solving, &part, &err));
     ok(frontier_budget_for_loss(&part, &how, spec->deviation, &how.budget, &err));
     ok(solve(&part, &how, &x, &err));
-    ok(guarantee_choose(spec, &part, x.tau, 1, (int)s->n, solving, judge, s, &g, &err));
+    ok(guarantee_choose(spec, &part, &x.at, (int)s->n, solving, judge, s, &g, &err));
     steps_free(&part);
-    return g.tau[0];
+    return g.at.tau[0];
 }
 
 /* ---------------------------------------------------------------- the table ---------------- */

@@ -523,10 +523,10 @@ static void test_on_policy_solve(void **state)
         spec.solve.budget = (steps_fixed_cost(&p.s, 0) + steps_fixed_cost(&p.s, p.s.exits - 1)) / 2;
         calibration_free(&p);
         ok(onpolicy_solve(cached, model, &spec, &r, &err));
-        ok(onpolicy_judge(cached, model, &spec.problem, r.x.tau, 1, &p, &err));
-        steps_evaluate(&p.s, r.x.tau, r.x.max_exit, &e);
-        assert_true(e.cost <= spec.solve.budget && e.cost == r.actual.cost);
-        assert_true(e.loss == r.actual.loss);
+        ok(onpolicy_judge(cached, model, &spec.problem, r.x.at.tau, 1, &p, &err));
+        steps_evaluate(&p.s, r.x.at.tau, r.x.at.max_exit, &e);
+        assert_true(e.cost <= spec.solve.budget && e.cost == r.x.at.cost);
+        assert_true(e.loss == r.x.at.loss);
         calibration_free(&p);
         onpolicy_free(&r);
     }
@@ -565,7 +565,7 @@ static void test_on_policy_last_resort(void **state)
     spec.solve.budget = steps_fixed_cost(&p.s, 0);
     calibration_free(&p);
     ok(onpolicy_solve(cached, model, &spec, &r, &err));
-    assert_true(r.actual.fraction[0] == 1);
+    assert_true(r.x.at.fraction[0] == 1);
     onpolicy_free(&r);
     for (int i = 0; i < cached->width; i++)
         feature[i] = 0x7e00; /* NaN */

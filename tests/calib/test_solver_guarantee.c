@@ -289,7 +289,7 @@ static deer_status promise(steps *s, guarantee_spec *spec, double budget, guaran
     ok(guarantee_split(spec, s->episodes, solving, &err));
     ok(steps_select(s, solving, &part, &err));
     ok(solve(&part, &how, &x, &err));
-    status = guarantee_choose(spec, &part, x.tau, 5, s->episodes, solving, judge, s, g, &err);
+    status = guarantee_choose(spec, &part, &x.at, s->episodes, solving, judge, s, g, &err);
     steps_free(&part);
     free(solving);
     return status;
@@ -307,7 +307,7 @@ static void test_certain(void **state)
     (void)state;
     for (int i = 0; i < 2; i++, spec.budget = 0.19) {
         ok(promise(&s, &spec, spec.budget, &g));
-        steps_evaluate(&s, g.tau, 5, &e);
+        steps_evaluate(&s, g.at.tau, 5, &e);
         assert_true(g.given && g.certain && g.p_budget == 0 && e.fraction[0] == 1);
         assert_non_null(strstr(g.statement, "for certain"));
     }
@@ -339,7 +339,7 @@ static void test_full_depth_does_not_deviate(void **state)
     for (int64_t i = 0; i < s.n; i++)
         s.loss[5 * s.n + i] = 0;
     ok(promise(&s, &spec, INFINITY, &g));
-    assert_true(g.certain && g.tested_loss == 0 && fabs(g.tested_cost - 1) < 1e-12);
+    assert_true(g.certain && g.at.loss == 0 && fabs(g.at.cost - 1) < 1e-12);
     spec.deepest_is_reference = false;
     assert_int_equal(promise(&s, &spec, INFINITY, &g), DEER_INFEASIBLE);
     assert_non_null(strstr(err.message, "would be needed"));
@@ -403,7 +403,7 @@ static void test_deviation(void **state)
 
     (void)state;
     ok(promise(&s, &spec, 0.5, &g));
-    steps_evaluate(&world, g.tau, 5, &e);
+    steps_evaluate(&world, g.at.tau, 5, &e);
     print_message("loss promised 0.03: %.4f at cost %.3f\n", e.loss, e.cost);
     assert_true(e.loss <= 0.03 && e.loss > 0.02);
     spec.budget = e.cost * 1.2;
@@ -453,7 +453,7 @@ static void test_path(void **state)
 {
     steps s = synthetic(60, 7);
     double budgets[9];
-    frontier_point path[9];
+    operating_point path[9];
     solve_spec spec = {.budget = 0.5, .max_exit = 5, .method = SOLVE_COORDINATE};
     solution x;
 
@@ -461,7 +461,7 @@ static void test_path(void **state)
     ok(solve(&s, &spec, &x, &err));
     for (int i = 0; i < 9; i++)
         budgets[i] = 0.1 + 0.1 * i;
-    ok(frontier_path(&s, 5, x.tau, budgets, 9, path, &err));
+    ok(frontier_path(&s, 5, x.at.tau, budgets, 9, path, &err));
     for (int i = 0; i < 9; i++) {
         evaluation e;
 
@@ -472,7 +472,7 @@ static void test_path(void **state)
             continue;
         spec.budget = budgets[i];
         ok(solve(&s, &spec, &x, &err));
-        assert_true(path[i].loss <= 1.25 * x.found.loss + 1e-3);
+        assert_true(path[i].loss <= 1.25 * x.at.loss + 1e-3);
     }
     steps_free(&s);
 }
@@ -488,10 +488,10 @@ static void test_budget_for_a_loss(void **state)
     ok(frontier_budget_for_loss(&s, &spec, 0.02, &budget, &err));
     spec.budget = budget;
     ok(solve(&s, &spec, &x, &err));
-    assert_true(x.found.loss <= 0.02);
+    assert_true(x.at.loss <= 0.02);
     spec.budget = budget - 0.01;
     ok(solve(&s, &spec, &x, &err));
-    assert_true(x.found.loss > 0.02);
+    assert_true(x.at.loss > 0.02);
     steps_free(&s);
 }
 

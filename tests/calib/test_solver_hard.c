@@ -157,13 +157,13 @@ static bool finds_optimum(kind what, int64_t n, int exits, uint64_t seed, double
 
     ok(solve(&s, &spec, &x, &err));
     best = exhaustive(&s, spec.budget);
-    assert_true(x.found.cost <= spec.budget);
-    assert_true(x.found.loss >= best * (1 - 1e-6));
-    if (x.found.loss > 1.05 * best)
+    assert_true(x.at.cost <= spec.budget);
+    assert_true(x.at.loss >= best * (1 - 1e-6));
+    if (x.at.loss > 1.05 * best)
         fail_msg("%s, %d exits, seed %d: loss %.9g, optimum %.9g", kind_name[what], exits,
-                 (int)seed, x.found.loss, best);
+                 (int)seed, x.at.loss, best);
     steps_free(&s);
-    return x.found.loss <= best * (1 + 1e-6);
+    return x.at.loss <= best * (1 + 1e-6);
 }
 
 /* Against every threshold there is: always found with three exits, nearly always with four. */
@@ -225,15 +225,15 @@ static void test_never_worse_than_a_start(void **state)
 
         spec.method = (solve_method)(SOLVE_OFFICIAL_EXP + trial % 3);
         ok(solve(&s, &spec, &official, &err));
-        insist_on(&s, official.tau[0]);
+        insist_on(&s, official.at.tau[0]);
         ok(solve(&s, &spec, &official, &err));
         spec.method = method[trial % 2];
         spec.evaluations = 50;
         ok(solve(&s, &spec, &x, &err));
-        assert_true(x.found.cost <= spec.budget);
-        if (x.found.loss > official.found.loss)
-            fail_msg("%s: loss %.9g, but %s has %.9g", x.solver, x.found.loss, official.solver,
-                     official.found.loss);
+        assert_true(x.at.cost <= spec.budget);
+        if (x.at.loss > official.at.loss)
+            fail_msg("%s: loss %.9g, but %s has %.9g", x.at.name, x.at.loss, official.at.name,
+                     official.at.loss);
         steps_free(&s);
     }
 }

@@ -264,7 +264,7 @@ static void test_walks_come_close_to_solving(void **state)
         solution x;
 
         ok(solve(&p.s, &how, &x, &err));
-        assert_true(w.frontier[EXITS - 1].ours[b].at.loss <= x.found.loss + 0.02 * range);
+        assert_true(w.frontier[EXITS - 1].ours[b].at.loss <= x.at.loss + 0.02 * range);
     }
     sweep_free(&w);
     calibration_free(&p);

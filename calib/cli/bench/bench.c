@@ -107,12 +107,12 @@ static double unseen_gap(const steps *unseen, const solution *x)
     evaluation e;
     deer_error ignored;
 
-    steps_evaluate(unseen, x->tau, x->max_exit, &e);
+    steps_evaluate(unseen, x->at.tau, x->at.max_exit, &e);
     same.budget = e.cost;
     if (solve_official_best(unseen, &same, &official, &ignored))
         return NAN;
-    return oracle_gap_closed(official.found.loss, e.loss,
-                             oracle_solve(unseen, x->max_exit, e.cost).loss);
+    return oracle_gap_closed(official.at.loss, e.loss,
+                             oracle_solve(unseen, x->at.max_exit, e.cost).loss);
 }
 
 /* One row of the table: seen gap / unseen gap of every method, in per cent. */
@@ -132,8 +132,7 @@ static deer_status compare_at(const steps *seen, const steps *unseen, double bud
         spec.method = (solve_method)m;
         if (solve(seen, &spec, &x, err))
             return DEER_FAILED;
-        printf("   %5.1f / %5.1f",
-               100 * oracle_gap_closed(official.found.loss, x.found.loss, bound),
+        printf("   %5.1f / %5.1f", 100 * oracle_gap_closed(official.at.loss, x.at.loss, bound),
                100 * unseen_gap(unseen, &x));
     }
     printf("   %5.1f\n", 100 * fitted.score);

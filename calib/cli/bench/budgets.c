@@ -42,8 +42,7 @@ static deer_status promise(row *r, steps *s, const bool *for_solving, const guar
         return status;
     status = solve(&part, &solving, &x, err);
     if (!status)
-        status = guarantee_choose(how, &part, x.tau, EXITS - 1, s->episodes, for_solving, judge, s,
-                                  g, err);
+        status = guarantee_choose(how, &part, &x.at, s->episodes, for_solving, judge, s, g, err);
     steps_free(&part);
     return status;
 }
@@ -69,7 +68,7 @@ static deer_status one_draw(row *r, int number, deer_error *err)
     if (!status)
         status = promise(r, &s, for_solving, &how, &g, err);
     if (!status) {
-        steps_evaluate(&r->other, g.tau, EXITS - 1, &there);
+        steps_evaluate(&r->other, g.at.tau, EXITS - 1, &there);
         r->used[number] = there.cost / r->budget;
     }
     steps_free(&s);

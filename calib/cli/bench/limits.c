@@ -155,12 +155,12 @@ static deer_status print_row(const steps *s, relaxation *r, double budget, deer_
 
     if (solve_official_best(s, &spec, &official, err) || solve(s, &spec, &x, err))
         return DEER_FAILED;
-    loss[0] = x.found.loss;
+    loss[0] = x.at.loss;
     loss[1] = least_loss(r, SEEN, budget);
     loss[2] = least_loss(r, 0, budget);
     printf("%6d %7.1f", s->exits, budget);
     for (int i = 0; i < 3; i++)
-        printf(" %9.1f%%", 100 * oracle_gap_closed(official.found.loss, loss[i], bound));
+        printf(" %9.1f%%", 100 * oracle_gap_closed(official.at.loss, loss[i], bound));
     printf("\n");
     fflush(stdout);
     return DEER_OK;

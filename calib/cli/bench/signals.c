@@ -80,8 +80,8 @@ static deer_status make_baseline(bench *b, int half, deer_error *err)
         status = onpolicy_solve(b->c, b->model, &spec, &r, err);
         if (status)
             return status;
-        at->cost = r.actual.cost;
-        at->loss = log(r.actual.loss);
+        at->cost = r.x.at.cost;
+        at->loss = log(r.x.at.loss);
         at->oracle = log(oracle_solve(&r.problem.s, spec.problem.max_exit, at->cost).loss);
         onpolicy_free(&r);
     }
@@ -120,7 +120,7 @@ static deer_status unseen_share(const bench *b, unsigned signals, double budget,
     status = onpolicy_solve(b->c, b->model, &spec, &r, err);
     if (status)
         return status;
-    status = judge(b, &spec, r.x.tau, !seen, &e, err);
+    status = judge(b, &spec, r.x.at.tau, !seen, &e, err);
     onpolicy_free(&r);
     *share = closed(b, &e, !seen);
     return status;
