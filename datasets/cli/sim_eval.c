@@ -2,6 +2,7 @@
 /* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
  * setting. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "datasets/cli/sim_commands.h"
@@ -10,7 +11,10 @@
 #include "runtime/base/json_file.h"
 #include "runtime/cli/tool_policy.h"
 
-enum { MAX_RESULT = 16 << 20 };
+enum { MAX_RESULT = 16 << 20, MOST_STRICT = 60 };
+
+/* What --strict without a factor allows. */
+static const double STRICT = 1.25;
 
 /* ---------------------------------------------------------------- rollouts ----------------- */
 
@@ -24,12 +28,14 @@ static deer_status start(void *context, deer_error *err)
     return DEER_OK;
 }
 
-static deer_status judge(evaluation *e, bool *succeeded, parallel_result *out, deer_error *err)
+static deer_status judge(evaluation *e, int number, bool *succeeded, parallel_result *out,
+                         deer_error *err)
 {
     rollout_outcome outcome;
 
-    if (rollout_judge(&e->stage, &outcome, err))
+    if (rollout_judge(&e->stage, e->strict, &outcome, err))
         return DEER_FAILED;
+    outcome.number = number;
     *succeeded = outcome.succeeded;
     return parallel_append(out, &outcome, sizeof outcome, err);
 }
@@ -44,7 +50,7 @@ static deer_status chain_job(void *context, int i, parallel_result *out, deer_er
     chain_draw(e->stage.world, rollout_seed(e->seed, i), -1, TABLETOP_CHAIN, e->split, &row);
     for (int n = 0; n < row.length && succeeded; n++) {
         chain_begin(e->stage.world, &row, n);
-        if (judge(e, &succeeded, out, err))
+        if (judge(e, i, &succeeded, out, err))
             return DEER_FAILED;
     }
     return DEER_OK;
@@ -57,7 +63,7 @@ static deer_status task_job(void *context, int i, parallel_result *out, deer_err
 
     tabletop_reset(e->stage.world, rollout_seed(e->seed, i / e->n_tasks), e->tasks[i % e->n_tasks],
                    e->split);
-    return judge(e, &succeeded, out, err);
+    return judge(e, i / e->n_tasks, &succeeded, out, err);
 }
 
 /* ---------------------------------------------------------------- sums --------------------- */
@@ -74,6 +80,33 @@ static const deer_cost *cost_of(evaluation *e, int tokens)
     return c;
 }
 
+/* GFLOPs of the steps of a rollout that took exit k. */
+static double gflops_at(const rollout_outcome *o, const deer_cost *cost, int k, double *llm)
+{
+    uint64_t share = cost->head_evaluation - cost->head_recurrent, steps = 0;
+    const deer_exit_cost *c = &cost->exit[k];
+
+    for (int p = 0; p < TABLETOP_PHASES; p++)
+        steps += (uint64_t)o->exits[p][k];
+    *llm = deer_gflops(steps * c->llm);
+    return deer_gflops(steps * (c->vision + c->resampler + c->llm + cost->head_recurrent) +
+                       (uint64_t)o->heads[k] * share);
+}
+
+static void add_costs(tally *t, const rollout_outcome *o, const deer_cost *cost)
+{
+    for (int k = 0; k < cost->exits; k++) {
+        double llm, total = gflops_at(o, cost, k, &llm);
+
+        t->llm += llm;
+        t->total += total;
+        if (!o->most_heads[k])
+            continue;
+        t->peak_llm = fmax(t->peak_llm, deer_gflops(cost->exit[k].llm));
+        t->peak_total = fmax(t->peak_total, deer_gflops(deer_cost_step(cost, k, o->most_heads[k])));
+    }
+}
+
 static void add(tally *t, const rollout_outcome *o, const deer_cost *cost)
 {
     t->rollouts++;
@@ -81,18 +114,23 @@ static void add(tally *t, const rollout_outcome *o, const deer_cost *cost)
     t->steps += o->steps;
     t->successful_steps += o->succeeded ? o->steps : 0;
     t->seconds += o->policy_seconds;
+    add_costs(t, o, cost);
     for (int k = 0; k < cost->exits; k++) {
-        double llm = deer_gflops(cost->exit[k].llm), total = deer_gflops(cost->exit[k].total);
-        for (int p = 0; p < TABLETOP_PHASES; p++) {
+        for (int p = 0; p < TABLETOP_PHASES; p++)
             t->exits[p][k] += o->exits[p][k];
-            t->llm += o->exits[p][k] * llm;
-            t->total += o->exits[p][k] * total;
-            if (o->exits[p][k]) {
-                t->peak_llm = fmax(t->peak_llm, llm);
-                t->peak_total = fmax(t->peak_total, total);
-            }
-        }
+        for (int next = 0; next < cost->exits; next++)
+            t->follows[k][next] += o->follows[k][next];
     }
+}
+
+static void keep(evaluation *e, const rollout_outcome *o, const deer_cost *cost)
+{
+    tally alone = {0};
+
+    add_costs(&alone, o, cost);
+    e->outcome[e->n_outcomes++] =
+        (eval_outcome){o->task,      o->number, o->steps,  o->expert_steps,
+                       o->succeeded, o->harm,   alone.llm, alone.total};
 }
 
 static deer_status collect(void *context, int i, const void *data, size_t size, deer_error *err)
@@ -107,6 +145,7 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
         memcpy(&o, (const char *)data + at, sizeof o);
         add(&e->all, &o, cost_of(e, o.tokens));
         add(&e->each[o.task], &o, cost_of(e, o.tokens));
+        keep(e, &o, cost_of(e, o.tokens));
         length += o.succeeded;
     }
     e->reached[length]++;
@@ -143,8 +182,12 @@ static deer_status load_fractions(evaluation *e, const char *path, deer_error *e
 static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error *err)
 {
     int jobs = e->chains ? e->chains : episodes * e->n_tasks;
+    int most = e->chains ? jobs * TABLETOP_CHAIN : jobs;
     deer_status status;
 
+    e->outcome = calloc((size_t)most, sizeof *e->outcome);
+    if (!e->outcome)
+        return deer_fail(err, "out of memory for the outcomes of %d rollouts", most);
     tool_progress_start(&e->progress, "eval", e->chains ? "chains" : "rollouts", jobs);
     status = parallel_run(jobs, workers, start, e->chains ? chain_job : task_job, collect, e, err);
     tool_progress_end(&e->progress);
@@ -155,6 +198,7 @@ typedef struct {
     policy_choice policy;
     const char *tasks, *unknown, *split, *random;
     long episodes, seed, workers, chains;
+    double strict;
     bool json, expert;
 } request;
 
@@ -187,6 +231,11 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
         tool_outside(self, "workers", r->workers, 1, PARALLEL_MOST) ||
         !sim_split(self, r->split, &e->split))
         return false;
+    if (!isnan(r->strict) && (r->strict < 1 || (isfinite(r->strict) && r->strict > MOST_STRICT))) {
+        tool_usage(self, "--strict must be 1 to %d, not %g", MOST_STRICT, r->strict);
+        return false;
+    }
+    e->strict = isnan(r->strict) ? 0 : isfinite(r->strict) ? r->strict : STRICT;
     e->n_tasks = sim_select_tasks(r->tasks ? r->tasks : "all", e->tasks, &r->unknown);
     if (e->n_tasks < 0) {
         tool_usage(self, "there is no task '%s'", r->unknown);
@@ -215,6 +264,7 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
         status = evaluation_print_json(e, err);
     else if (!status)
         evaluation_print(e);
+    free(e->outcome);
     policy_close(&p);
     return status;
 }
@@ -226,6 +276,7 @@ int sim_eval_main(int argc, char **argv)
                  .split = "seen",
                  .episodes = TOOL_NOT_GIVEN,
                  .chains = TOOL_NOT_GIVEN,
+                 .strict = NAN,
                  .seed = 1000,
                  .workers = tool_cores()};
     const tool_option options[] = {
@@ -242,6 +293,8 @@ int sim_eval_main(int argc, char **argv)
         {"episodes", TOOL_INT, &r.episodes, "N", "rollouts per task (default 10)"},
         {"chains", TOOL_INT, &r.chains, "N",
          "instead, N rows of five instructions without a reset"},
+        {"strict", TOOL_MAYBE, &r.strict, "[FACTOR]",
+         "in time: within 1.25 (FACTOR) times the expert's steps, and without harm"},
         {"split", TOOL_STRING, &r.split, "NAME", "seen (default) or unseen wordings and layouts"},
         {"seed", TOOL_INT, &r.seed, "S", "common random numbers for every setting (default 1000)"},
         {"workers", TOOL_INT, &r.workers, "N", "processes, 1 to 1024 (default one per core)"},
@@ -252,6 +305,7 @@ int sim_eval_main(int argc, char **argv)
         "--model FILE [--thresholds FILE | --exit K] [options]", options,
         "deer-sim eval --model datasets/tabletop/policy.safetensors --episodes 20\n"
         "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --strict\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};
     deer_error err;
     deer_status status;

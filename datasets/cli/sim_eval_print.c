@@ -98,6 +98,45 @@ static void length_interval(const evaluation *e, double *low, double *high)
     *high = mean[DRAWS * 975 / 1000 - 1];
 }
 
+const double eval_factors[EVAL_FACTORS] = {1, 1.1, 1.25, 1.4, 1.6, 1.8, 2, 2.5, 3};
+
+int evaluation_factors(const evaluation *e)
+{
+    int n = 0;
+
+    while (!e->chains && n < EVAL_FACTORS && !(e->strict > 0 && eval_factors[n] > e->strict))
+        n++;
+    return n;
+}
+
+double evaluation_in_time(const evaluation *e, double factor)
+{
+    int n = 0;
+
+    for (int i = 0; i < e->n_outcomes; i++) {
+        const eval_outcome *o = &e->outcome[i];
+        n += o->succeeded && !o->harm && o->steps <= rollout_allowed(factor, o->expert_steps);
+    }
+    return (double)n / e->n_outcomes;
+}
+
+void evaluation_times(const evaluation *e, double *median, double *p90)
+{
+    double *times = malloc((size_t)e->n_outcomes * sizeof *times);
+    int n = 0;
+
+    *median = *p90 = NAN;
+    for (int i = 0; times && i < e->n_outcomes; i++)
+        if (e->outcome[i].succeeded && e->outcome[i].expert_steps > 0)
+            times[n++] = (double)e->outcome[i].steps / e->outcome[i].expert_steps;
+    if (n) {
+        qsort(times, (size_t)n, sizeof *times, ascending);
+        *median = (times[(n - 1) / 2] + times[n / 2]) / 2;
+        *p90 = times[(9 * n + 9) / 10 - 1];
+    }
+    free(times);
+}
+
 /* ---------------------------------------------------------------- JSON --------------------- */
 
 static json_t *exit_fractions(const tally *t, int exits)
@@ -148,6 +187,68 @@ static json_t *phases_json(const tally *t, int exits)
     return phases;
 }
 
+/* Columns of the exits that followed each exit. */
+static json_t *follows_json(const tally *t, int exits)
+{
+    json_t *rows = json_array();
+
+    for (int k = 0; k < exits; k++) {
+        json_t *row = json_array();
+        for (int next = 0; next < exits; next++)
+            json_push(row, json_integer(t->follows[k][next]));
+        json_push(rows, row);
+    }
+    return rows;
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* How fast it was, against the expert, and what success is when time counts. */
+static void add_time_json(const evaluation *e, json_t *root)
+{
+    json_t *curve = json_array();
+    double median, p90;
+
+    evaluation_times(e, &median, &p90);
+    json_put(root, "strict", number_or_null(e->strict > 0 ? e->strict : NAN));
+    json_put(root, "time_median", number_or_null(median));
+    json_put(root, "time_p90", number_or_null(p90));
+    for (int i = 0; i < evaluation_factors(e); i++)
+        json_push(curve, json_pack("{s:f, s:f}", "factor", eval_factors[i], "success",
+                                   evaluation_in_time(e, eval_factors[i])));
+    if (!e->chains)
+        json_put(root, "in_time", curve);
+    else
+        json_decref(curve);
+}
+
+static json_t *outcome_json(const evaluation *e, const eval_outcome *o)
+{
+    json_t *json = json_pack("{s:s, s:i, s:b, s:i}", "task", tabletop_task_name(o->task),
+                             e->chains ? "row" : "number", o->number, "success", (int)o->succeeded,
+                             "steps", o->steps);
+
+    json_put(json, "expert_steps", o->expert_steps ? json_integer(o->expert_steps) : json_null());
+    json_put(json, "harm", o->harm ? json_string(tabletop_harm_name(o->harm)) : json_null());
+    if (e->model) {
+        json_put(json, "llm_gflops", json_real(o->llm));
+        json_put(json, "total_gflops", json_real(o->total));
+    }
+    return json;
+}
+
+static json_t *outcomes_json(const evaluation *e)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < e->n_outcomes; i++)
+        json_push(list, outcome_json(e, &e->outcome[i]));
+    return list;
+}
+
 static json_t *text_or_null(const char *text)
 {
     return text ? json_string(text) : json_null();
@@ -184,6 +285,7 @@ static void add_policy_json(const evaluation *e, json_t *root)
                  (json_int_t)deepest.exit[deer_thresholds_max_exit(e->thresholds)].memory_bytes));
     json_put(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
     json_put(root, "exit_fractions", exit_fractions(t, config->exits));
+    json_put(root, "exit_follows", follows_json(t, config->exits));
     json_put(root, "phase_exits", phases_json(t, config->exits));
 }
 
@@ -206,7 +308,9 @@ deer_status evaluation_print_json(const evaluation *e, deer_error *err)
         add_chains_json(e, root);
     if (e->model)
         add_policy_json(e, root);
+    add_time_json(e, root);
     json_put(root, "tasks", tasks);
+    json_put(root, "outcomes", outcomes_json(e));
     return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);
 }
 
@@ -222,6 +326,28 @@ static void print_row(const char *name, const tally *t)
     tool_print_number(t->successes ? (double)t->successful_steps / t->successes : NAN, 5, 1);
     tool_print_number(mean_exit_of(t), 7, 2);
     printf("   %8.5f   %8.5f\n", t->llm / (double)t->steps, t->total / (double)t->steps);
+}
+
+static void print_times(const evaluation *e)
+{
+    double median, p90;
+
+    evaluation_times(e, &median, &p90);
+    if (e->strict > 0)
+        printf("\njudged within %g times the expert's steps (at least %d), without harm\n",
+               e->strict, ROLLOUT_LEAST_ALLOWED);
+    if (isfinite(median))
+        printf("\ntime of what succeeded: median %.2f, 90th percentile %.2f times the expert's\n",
+               median, p90);
+    if (!evaluation_factors(e))
+        return;
+    printf("time allowed, times the expert's");
+    for (int i = 0; i < evaluation_factors(e); i++)
+        printf(" %6g", eval_factors[i]);
+    printf("\nsuccess in time and without harm");
+    for (int i = 0; i < evaluation_factors(e); i++)
+        printf(" %5.1f%%", 100 * evaluation_in_time(e, eval_factors[i]));
+    putchar('\n');
 }
 
 static void print_chains(const evaluation *e)
@@ -273,6 +399,7 @@ void evaluation_print(const evaluation *e)
         if (e->each[i].rollouts)
             print_row(tabletop_task_name(i), &e->each[i]);
     print_row("all", t);
+    print_times(e);
     if (e->chains)
         print_chains(e);
     if (!e->model)

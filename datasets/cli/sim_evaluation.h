@@ -14,17 +14,28 @@ enum { EVAL_MAX_TASKS = 64, EVAL_MAX_TOKENS = 256 };
 typedef struct {
     int rollouts, successes;
     long steps, successful_steps;
-    long exits[TABLETOP_PHASES][DEER_MAX_EXITS]; /* steps by phase and exit taken */
-    double llm, total;                           /* GFLOPs summed over steps */
+    long exits[TABLETOP_PHASES][DEER_MAX_EXITS];  /* steps by phase and exit taken */
+    long follows[DEER_MAX_EXITS][DEER_MAX_EXITS]; /* steps by exit before and exit taken */
+    double llm, total;                            /* GFLOPs summed over steps */
     double peak_llm, peak_total;
     double seconds; /* inside the policy */
 } tally;
+
+/* What is kept of each rollout. */
+typedef struct {
+    int task, number; /* of the episode, or of the row */
+    int steps, expert_steps;
+    bool succeeded;
+    tabletop_harm harm;
+    double llm, total; /* GFLOPs of all its steps */
+} eval_outcome;
 
 typedef struct {
     int tasks[EVAL_MAX_TASKS], n_tasks; /* chosen; with chains, all there are */
     int chains;                         /* rows of TABLETOP_CHAIN instructions, 0: single tasks */
     uint64_t seed;
     tabletop_split split;
+    double strict;     /* judged within so many times the expert's steps; 0: not in time */
     deer_model *model; /* NULL: the expert acts */
     deer_thresholds *thresholds;
     const char *thresholds_file, *random_file; /* as given, NULL: none */
@@ -34,8 +45,22 @@ typedef struct {
     deer_cost cost[EVAL_MAX_TOKENS]; /* by number of tokens; tokens == 0: not computed yet */
     tally all, each[EVAL_MAX_TASKS]; /* each: by the simulator's task number */
     int reached[TABLETOP_CHAIN + 1]; /* chains in which exactly so many instructions succeeded */
+    eval_outcome *outcome;           /* [n_outcomes] in the order of their numbers */
+    int n_outcomes;
     tool_progress progress;
 } evaluation;
+
+/* Success in time, against the time allowed: factors of the expert's steps. */
+extern const double eval_factors[];
+enum { EVAL_FACTORS = 9 };
+
+/* How many of the factors the evaluation can say it for; 0 for rows, whose instructions follow each
+ * other's outcome. */
+int evaluation_factors(const evaluation *e);
+double evaluation_in_time(const evaluation *e, double factor);
+
+/* Steps of the successes over the expert's: their median and 90th percentile; NAN without any. */
+void evaluation_times(const evaluation *e, double *median, double *p90);
 
 /* Tables for people, JSON for programs, on standard output. */
 void evaluation_print(const evaluation *e);

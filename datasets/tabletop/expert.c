@@ -264,3 +264,16 @@ void tabletop_expert(const tabletop *world, float action[DEER_COMMAND])
         break;
     }
 }
+
+int tabletop_expert_steps(const tabletop *world, tabletop *scratch)
+{
+    float action[DEER_COMMAND];
+    int steps = 0;
+
+    world_copy(scratch, world);
+    for (; steps < TABLETOP_MAX_STEPS && !tabletop_succeeded(scratch); steps++) {
+        tabletop_expert(scratch, action);
+        tabletop_step(scratch, action);
+    }
+    return tabletop_succeeded(scratch) ? steps : 0;
+}

@@ -40,6 +40,31 @@ bool tabletop_succeeded(const tabletop *world)
     return false;
 }
 
+/* ---------------------------------------------------------------- harm --------------------- */
+
+tabletop_harm tabletop_harm_done(const tabletop *world)
+{
+    static const double below = -0.03, lifted = 0.03; /* metres */
+
+    for (int i = 0; i < WORLD_OBJECTS; i++) {
+        double z = world_block(world, i)[2];
+
+        if (world->height[i] > 0 && z < below)
+            return TABLETOP_FELL;
+        /* What a task before left in the hand has to be moved. */
+        if (i != world->block && i != world->held && z > world->height[i] + lifted)
+            return TABLETOP_LIFTED_OTHER;
+    }
+    return TABLETOP_NO_HARM;
+}
+
+const char *tabletop_harm_name(tabletop_harm harm)
+{
+    static const char *const names[] = {"none", "fell", "lifted"};
+
+    return names[harm];
+}
+
 /* ---------------------------------------------------------------- state as numbers --------- */
 
 static void subject_of(const tabletop *world, float xy[2])

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* rollout.c - one episode at a time: recording and judging. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ void rollout_stage_close(rollout_stage *stage)
     if (stage->session)
         deer_session_free(stage->session);
     tabletop_renderer_free(stage->eye);
+    tabletop_free(stage->scratch);
     tabletop_free(stage->world);
     memset(stage, 0, sizeof *stage);
 }
@@ -155,7 +157,30 @@ static deer_status draw_exit(rollout_stage *stage, deer_error *err)
     return status;
 }
 
-static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
+int rollout_allowed(double factor, int expert_steps)
+{
+    int steps = (int)fmin(factor * expert_steps + 1e-9, TABLETOP_MAX_STEPS);
+
+    if (factor <= 0 || expert_steps <= 0)
+        return TABLETOP_MAX_STEPS;
+    return steps < ROLLOUT_LEAST_ALLOWED ? ROLLOUT_LEAST_ALLOWED : steps;
+}
+
+/* Notes which exit a step took; last: the one before, -1 at the first step. */
+static void count_exit(const rollout_stage *stage, const deer_action *a, int last,
+                       rollout_outcome *outcome)
+{
+    outcome->exits[tabletop_phase_of(stage->world)][a->exit]++;
+    outcome->heads[a->exit] += a->head_evaluations;
+    if (a->head_evaluations > outcome->most_heads[a->exit])
+        outcome->most_heads[a->exit] = a->head_evaluations;
+    if (last >= 0)
+        outcome->follows[last][a->exit]++;
+}
+
+/* *exit: taken at the step before, and then at this one. */
+static deer_status judge_step(rollout_stage *stage, int *exit, rollout_outcome *outcome,
+                              deer_error *err)
 {
     deer_action action = {{0}};
     double started;
@@ -168,29 +193,49 @@ static deer_status judge_step(rollout_stage *stage, rollout_outcome *outcome, de
         if (act(stage, &action, err))
             return DEER_FAILED;
         outcome->policy_seconds += clock_seconds() - started;
-        outcome->exits[tabletop_phase_of(stage->world)][action.exit]++;
+        count_exit(stage, &action, *exit, outcome);
+        *exit = action.exit;
     } else {
         tabletop_expert(stage->world, action.command);
     }
     tabletop_step(stage->world, action.command);
     outcome->steps++;
     outcome->succeeded = tabletop_succeeded(stage->world);
+    if (!outcome->harm)
+        outcome->harm = tabletop_harm_done(stage->world);
     return DEER_OK;
 }
 
-deer_status rollout_judge(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
+/* Before the first step. */
+static deer_status begin_judging(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
 {
     memset(outcome, 0, sizeof *outcome);
+    if (!stage->scratch && tabletop_new(&stage->scratch, err))
+        return DEER_FAILED;
     outcome->task = tabletop_task(stage->world);
+    outcome->expert_steps = tabletop_expert_steps(stage->world, stage->scratch);
     stage->random = tabletop_draw(stage->world);
     if (stage->session) {
         if (deer_session_set_instruction(stage->session, tabletop_instruction(stage->world), err))
             return DEER_FAILED;
         outcome->tokens = deer_session_tokens(stage->session);
     }
-    while (!outcome->succeeded && outcome->steps < TABLETOP_MAX_STEPS)
-        if (judge_step(stage, outcome, err))
+    return DEER_OK;
+}
+
+deer_status rollout_judge(rollout_stage *stage, double strict, rollout_outcome *outcome,
+                          deer_error *err)
+{
+    int allowed, exit = -1;
+
+    if (begin_judging(stage, outcome, err))
+        return DEER_FAILED;
+    allowed = rollout_allowed(strict, outcome->expert_steps);
+    while (!outcome->succeeded && outcome->steps < allowed && !(strict > 0 && outcome->harm))
+        if (judge_step(stage, &exit, outcome, err))
             return DEER_FAILED;
+    if (strict > 0 && outcome->harm)
+        outcome->succeeded = false;
     return DEER_OK;
 }
 

@@ -14,6 +14,7 @@
 /* A world and a renderer for one process, and the policy that acts there, if one does. */
 typedef struct {
     tabletop *world;
+    tabletop *scratch; /* where the expert shows how long it takes; made by rollout_judge */
     tabletop_renderer *eye;
     deer_session *session; /* NULL: the expert acts */
     const deer_model *model;
@@ -51,16 +52,30 @@ deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_re
 /* How one rollout of a policy went. Plain data, sent between processes. */
 typedef struct {
     int task;
+    int number; /* of the episode or row; the caller's to fill */
     bool succeeded;
     int steps;
+    int expert_steps;                           /* from the same start; 0: the expert fails there */
+    tabletop_harm harm;                         /* the first that was done */
     int tokens;                                 /* of the instruction */
     int exits[TABLETOP_PHASES][DEER_MAX_EXITS]; /* steps by phase and exit taken */
-    double policy_seconds;                      /* inside deer_step */
+    int heads[DEER_MAX_EXITS];                  /* head evaluations of those that took an exit */
+    int most_heads[DEER_MAX_EXITS];             /* of one such step */
+    int follows[DEER_MAX_EXITS][DEER_MAX_EXITS]; /* steps by exit before and exit taken */
+    double policy_seconds;                       /* inside deer_step */
 } rollout_outcome;
 
+enum { ROLLOUT_LEAST_ALLOWED = 12 }; /* steps, however fast the expert is */
+
+/* Steps that a rollout may take which is to be done within `factor` times the expert's; 0, or an
+ * expert that fails: TABLETOP_MAX_STEPS. */
+int rollout_allowed(double factor, int expert_steps);
+
 /* Lets the stage's session, or the expert where it has none, do the task that stage->world was
- * given. */
-deer_status rollout_judge(rollout_stage *stage, rollout_outcome *outcome, deer_error *err);
+ * given. strict: judged in time, within so many times the expert's steps, and harm fails it; 0: any
+ * success within TABLETOP_MAX_STEPS counts. */
+deer_status rollout_judge(rollout_stage *stage, double strict, rollout_outcome *outcome,
+                          deer_error *err);
 
 /* Wilson score interval of a proportion at 95%. */
 void wilson_interval(int successes, int trials, double *low, double *high);

@@ -80,9 +80,21 @@ void tabletop_step(tabletop *world, const float action[DEER_COMMAND]);
 /* Whether the task of this episode is done in the present state. */
 bool tabletop_succeeded(const tabletop *world);
 
+/* What should not have happened since the instruction was given: something fell off the table, or
+ * another thing than the block that is meant was lifted by 3 cm (what was in the hand then aside).
+ */
+typedef enum { TABLETOP_NO_HARM, TABLETOP_FELL, TABLETOP_LIFTED_OTHER } tabletop_harm;
+
+tabletop_harm tabletop_harm_done(const tabletop *world);
+const char *tabletop_harm_name(tabletop_harm harm); /* "none", "fell", "lifted" */
+
 /* The scripted expert's action: a function of the present state and the task alone, so that it can
  * also label states that another policy reached. */
 void tabletop_expert(const tabletop *world, float action[DEER_COMMAND]);
+
+/* How many steps the expert would take from the present state, at most TABLETOP_MAX_STEPS; 0 where
+ * it does not get there. `scratch`, another world, is left anywhere. */
+int tabletop_expert_steps(const tabletop *world, tabletop *scratch);
 
 /* The state as numbers, for analysis and auxiliary losses; metres, radians:
  *   [0..8] red, green, blue block xyz   [9] drawer opening   [10] lamp on   [11..14] hand x y z yaw

@@ -180,5 +180,8 @@ void task_begin(tabletop *world, int task, tabletop_split split)
     world->other = world_find(world, tasks[task].other);
     if (world->block >= 0)
         memcpy(world->start, world_block(world, world->block), sizeof world->start);
+    for (int i = 0; i < WORLD_OBJECTS; i++)
+        world->height[i] = world_block(world, i)[2];
+    world->held = world_held(world);
     word_instruction(world, split);
 }

@@ -92,6 +92,16 @@ deer_status world_new(tabletop **out, deer_error *err)
     return DEER_OK;
 }
 
+void world_copy(tabletop *to, const tabletop *from)
+{
+    mjModel *model = to->model;
+    mjData *data = to->data;
+
+    *to = *from;
+    to->model = model;
+    to->data = mj_copyData(data, model, from->data);
+}
+
 void tabletop_free(tabletop *world)
 {
     if (!world)

@@ -54,13 +54,15 @@ struct tabletop {
     mjData *data;
     uint64_t random;
     int task;
-    int block;        /* the block the instruction means, -1 if none */
-    int other;        /* stack: the block below, else -1 */
-    double start[3];  /* where `block` stood when the instruction was given */
-    double target[4]; /* commanded hand x y z yaw */
-    double noise[4];  /* of the present kick: x y z yaw */
-    int kick;         /* steps it still lasts */
-    bool open;        /* gripper command */
+    int block;                    /* the block the instruction means, -1 if none */
+    int other;                    /* stack: the block below, else -1 */
+    double start[3];              /* where `block` stood when the instruction was given */
+    double height[WORLD_OBJECTS]; /* of every object's centre then */
+    int held;                     /* block in the hand then, -1 if none */
+    double target[4];             /* commanded hand x y z yaw */
+    double noise[4];              /* of the present kick: x y z yaw */
+    int kick;                     /* steps it still lasts */
+    bool open;                    /* gripper command */
     bool lamp;
     char instruction[128];
 
@@ -94,6 +96,10 @@ bool world_in_drawer(const tabletop *world, int block);
 
 /* A world in which no episode has begun yet. */
 deer_status world_new(tabletop **world, deer_error *err);
+
+/* Brings a world into the state of another, except for how it looks: what follows is the same, bit
+ * for bit. */
+void world_copy(tabletop *to, const tabletop *from);
 
 /* Before an episode: the open hand at x y z yaw; time for everything to come to rest. */
 void world_place_hand(tabletop *world, const double target[4]);

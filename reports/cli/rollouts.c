@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reports/answer/evaluation.h"
+#include "reports/cli/rollouts_paired.h"
 #include "reports/formats/text.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json_build.h"
@@ -209,18 +210,21 @@ static int check_names(const tool_command *self, const char *const *argument, in
 int report_rollouts_main(int argc, char **argv)
 {
     const char *out = NULL, *csv = NULL;
-    bool json = false;
+    bool json = false, paired = false;
     const tool_option options[] = {
         {"out", TOOL_TEXT, &out, "FILE", "JSON summary to write"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {"csv", TOOL_TEXT, &csv, "FILE", "the same as a table"},
+        {"paired", TOOL_FLAG, &paired, NULL,
+         "against the first, start by start; several seeds: NAME=FILE,FILE"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",
         "NAME=FILE ... [options]", options,
         "deer-sim eval --model policy.safetensors --json > full.json\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --json > early.json\n"
-        "deer-report rollouts full=full.json early=early.json --out summary.json"};
+        "deer-report rollouts full=full.json early=early.json --out summary.json\n"
+        "deer-report rollouts --paired full=full.json early=early.json"};
     const char *rest[64];
     json_t *rows, *first = NULL;
     deer_error err;
@@ -231,6 +235,10 @@ int report_rollouts_main(int argc, char **argv)
         return tool_usage(&self, "too many arguments");
     if (tool_parse(&self, argc, argv, rest, &n, &ended))
         return ended;
+    if (paired && csv)
+        return tool_usage(&self, "--paired has no --csv; use --json");
+    if (paired)
+        return rollouts_paired(&self, rest, n, out, json);
     if (check_names(&self, rest, n))
         return TOOL_USAGE;
     rows = json_array();

@@ -128,6 +128,11 @@ static bool store(const tool_option *o, const char *text)
     case TOOL_INT:
         *(long *)o->value = strtol(text, &end, 10);
         return end != text && !*end && !errno && *(long *)o->value != TOOL_NOT_GIVEN;
+    case TOOL_MAYBE:
+        *(double *)o->value = INFINITY;
+        if (!*text)
+            return true;
+        /* fall through */
     case TOOL_DOUBLE:
         number = strtod(text, &end);
         *(double *)o->value = number;
@@ -181,6 +186,8 @@ static const char *option_value(const command_line *line, const tool_option *o, 
         return equals + 1;
     if (o->type == TOOL_OUTPUT && (!next || !strncmp(next, "--", 2)))
         return "-";
+    if (o->type == TOOL_MAYBE && (!next || !strchr("0123456789.", *next)))
+        return "";
     if (!next)
         tool_usage(line->command, "--%s needs a value: %s", o->name, o->argument);
     *taken = 2;

@@ -31,6 +31,7 @@ typedef enum {
     TOOL_STRING, /* const char **: points into argv */
     TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
     TOOL_DOUBLE, /* double *: a finite number */
+    TOOL_MAYBE,  /* double *: a finite number, or infinity where none follows */
     TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
     TOOL_FILES,  /* file_list *: every word up to the next option, appended; may be repeated */
     TOOL_FILE,   /* const char **: a file to write, which must have a name */

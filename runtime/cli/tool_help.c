@@ -44,8 +44,8 @@ void tool_print_table(const tool_command *command)
     static const char *const types[] = {
         [TOOL_FLAG] = "flag",     [TOOL_STRING] = "string", [TOOL_INT] = "integer",
         [TOOL_DOUBLE] = "number", [TOOL_BYTES] = "bytes",   [TOOL_FILES] = "files",
-        [TOOL_OUTPUT] = "output", [TOOL_FILE] = "file",     [TOOL_TEXT] = "file",
-        [TOOL_RENAMED] = "old",
+        [TOOL_MAYBE] = "number",  [TOOL_OUTPUT] = "output", [TOOL_FILE] = "file",
+        [TOOL_TEXT] = "file",     [TOOL_RENAMED] = "old",
     };
 
     printf("command\t%s\t%s\t%s\n", command->name, command->summary, command->usage);

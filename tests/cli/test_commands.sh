@@ -358,6 +358,28 @@ if [ -e "$model" ]; then
     json 'success low high rollouts exit_fractions seed split model_fingerprint weights exit thresholds' \
         "$build/deer-sim" eval --model "$model" \
         --tasks press_button --episodes 2 --json
+    # What is judged in time is what the curve of another evaluation says of that time.
+    strict="$build/deer-sim eval --model $model --exit 0 --tasks lift --episodes 3 --json"
+    json 'strict time_median time_p90 in_time outcomes exit_follows' $strict
+    in_time=$(awk '/"factor": 1\.25,/ { getline; print $2 }' "$out")
+    cp "$out" "$files/free.json"
+    json 'strict in_time outcomes' $strict --strict
+    cp "$out" "$files/strict.json"
+    [ "$(awk '/"success":/ { print $2 + 0; exit }' "$out")" = "$(echo "$in_time" | awk '{ print $1 + 0 }')" ] ||
+        wrong "--strict and the curve at 1.25 are not the same"
+    [ "$in_time" != 0.0 ] && [ "$in_time" != 1.0 ] || wrong "in time: $in_time tells nothing"
+    [ "$(grep -c '"expert_steps": [1-9]' "$out")" -eq 9 ] || wrong "not an outcome of every rollout"
+    ok $strict --strict=1.25
+    sed '/ms_per_step/d' "$out" >"$files/one" && sed '/ms_per_step/d' "$files/strict.json" >"$files/two"
+    ok cmp "$files/one" "$files/two"
+    fails 2 '--strict must be 1 to 60, not 0.5' $strict --strict 0.5
+    fails 2 "'1.2x' is no value for --strict" $strict --strict 1.2x
+    json 'against pairs' "$build/deer-report" rollouts --paired "$files/strict.json" "b=$files/strict.json" --json
+    ok "$build/deer-report" rollouts --paired "a=$files/free.json,$files/free.json" "b=$files/free.json,$files/free.json"
+    grep -q '^against a: .* of 18 rollouts' "$out" || wrong "two files are not one comparison"
+    fails 1 'not judged alike' "$build/deer-report" rollouts --paired "$files/free.json" "$files/strict.json"
+    fails 2 'not as many files' "$build/deer-report" rollouts --paired "a=$files/free.json" "b=$files/free.json,$files/free.json"
+    fails 2 'compares 2 to 64' "$build/deer-report" rollouts --paired "$files/free.json"
     ok "$build/deer-sim" eval --model "$model" --exit 1 --tasks press_button --episodes 1 --json
     grep -q '"mean_exit": 1\.0$' "$out" || wrong "the mean of exit 1 is not 1"
     ok "$build/deer-sim" eval --expert --tasks lift_red,push_red_left --episodes 1

@@ -14,6 +14,7 @@
 #include "datasets/tabletop/chain.h"
 #include "datasets/tabletop/parallel.h"
 #include "datasets/tabletop/rollout.h"
+#include "datasets/tabletop/world.h"
 
 enum { STARTS = 20 }; /* random starts per task; the full 200 are run by `make bench-tools` */
 
@@ -81,6 +82,108 @@ static void test_expert_recovers_from_kicks(void **state)
         for (int i = 0; i < 5; i++, trials++)
             done += expert_succeeds(world, task, rollout_seed(43, i), 0.7);
     assert_true(done >= trials * 95 / 100);
+    tabletop_free(world);
+}
+
+/* How long the expert takes is found out beside the world, which stays as it was: also in the
+ * middle of what somebody does. */
+static void test_expert_steps_are_the_experts(void **state)
+{
+    tabletop *world = new_world(), *scratch = new_world();
+    float action[DEER_COMMAND], before[TABLETOP_OBJECT_SIZE], after[TABLETOP_OBJECT_SIZE];
+
+    (void)state;
+    for (int task = 0; task < tabletop_tasks(); task += 3) {
+        int expected, steps = 0;
+
+        tabletop_reset(world, 11, task, TABLETOP_SEEN);
+        for (int i = 0; i < 4; i++) {
+            tabletop_expert(world, action);
+            tabletop_perturb(world, 1, action);
+            tabletop_step(world, action);
+        }
+        tabletop_objects(world, before);
+        expected = tabletop_expert_steps(world, scratch);
+        tabletop_objects(world, after);
+        assert_memory_equal(before, after, sizeof before);
+        for (; !tabletop_succeeded(world); steps++) {
+            tabletop_expert(world, action);
+            tabletop_step(world, action);
+        }
+        assert_int_equal(steps, expected);
+        tabletop_objects(world, before);
+        tabletop_objects(scratch, after);
+        assert_memory_equal(before, after, sizeof before);
+    }
+    tabletop_free(world);
+    tabletop_free(scratch);
+}
+
+static void test_time_allowed(void **state)
+{
+    (void)state;
+    assert_int_equal(rollout_allowed(1.25, 20), 25);
+    assert_int_equal(rollout_allowed(1.1, 30), 33); /* though 1.1 * 30 < 33 */
+    assert_int_equal(rollout_allowed(1.25, 15), 18);
+    assert_int_equal(rollout_allowed(1.25, 8), 12);
+    assert_int_equal(rollout_allowed(3, 35), TABLETOP_MAX_STEPS);
+    assert_int_equal(rollout_allowed(0, 8), TABLETOP_MAX_STEPS);
+    assert_int_equal(rollout_allowed(1.25, 0), TABLETOP_MAX_STEPS);
+}
+
+/* The expert does what `asked` says, in a world that was begun for `begun`: what harm is done? */
+static tabletop_harm harm_of(tabletop *world, const char *begun, const char *asked)
+{
+    tabletop_harm harm = TABLETOP_NO_HARM;
+
+    tabletop_reset(world, 5, tabletop_task_find(asked), TABLETOP_SEEN);
+    tabletop_ask(world, 5, tabletop_task_find(begun), TABLETOP_SEEN);
+    for (int i = 0; i < TABLETOP_MAX_STEPS && !harm && !tabletop_succeeded(world); i++) {
+        float action[DEER_COMMAND];
+
+        world->task = tabletop_task_find(asked); /* another mind in the same hand */
+        world->block = world_find(world, task_of(world->task)->subject);
+        tabletop_expert(world, action);
+        world->task = tabletop_task_find(begun);
+        world->block = world_find(world, task_of(world->task)->subject);
+        tabletop_step(world, action);
+        harm = tabletop_harm_done(world);
+    }
+    return harm;
+}
+
+static void test_lifting_another_block_is_harm(void **state)
+{
+    tabletop *world = new_world();
+
+    (void)state;
+    assert_int_equal(harm_of(world, "lift_red", "lift_red"), TABLETOP_NO_HARM);
+    assert_int_equal(harm_of(world, "lift_red", "lift_blue"), TABLETOP_LIFTED_OTHER);
+    /* A block that was in the hand may be moved on. */
+    tabletop_reset(world, 5, tabletop_task_find("lift_blue"), TABLETOP_SEEN);
+    assert_true(expert_does(world, 0));
+    tabletop_ask(world, 5, tabletop_task_find("lift_red"), TABLETOP_SEEN);
+    for (int i = 0; i < TABLETOP_MAX_STEPS && !tabletop_succeeded(world); i++) {
+        float action[DEER_COMMAND];
+
+        tabletop_expert(world, action);
+        tabletop_step(world, action);
+        assert_int_equal(tabletop_harm_done(world), TABLETOP_NO_HARM);
+    }
+    tabletop_free(world);
+}
+
+static void test_falling_off_the_table_is_harm(void **state)
+{
+    tabletop *world = new_world();
+    float still[DEER_COMMAND] = {0, 0, 0, 0, 0, 0, 1};
+
+    (void)state;
+    tabletop_reset(world, 5, tabletop_task_find("press_button"), TABLETOP_SEEN);
+    world->data->qpos[world->objects[0]] = 0.5; /* beside the table */
+    for (int i = 0; i < 3; i++)
+        tabletop_step(world, still);
+    assert_int_equal(tabletop_harm_done(world), TABLETOP_FELL);
     tabletop_free(world);
 }
 
@@ -339,6 +442,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expert_does_every_task),
         cmocka_unit_test(test_expert_recovers_from_kicks),
+        cmocka_unit_test(test_expert_steps_are_the_experts),
+        cmocka_unit_test(test_time_allowed),
+        cmocka_unit_test(test_lifting_another_block_is_harm),
+        cmocka_unit_test(test_falling_off_the_table_is_harm),
         cmocka_unit_test(test_nothing_is_done_by_doing_nothing),
         cmocka_unit_test(test_hostile_actions_are_harmless),
         cmocka_unit_test(test_a_seed_is_an_episode),

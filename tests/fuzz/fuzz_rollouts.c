@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* fuzz_rollouts.c - evaluations of deer-sim eval --json, as the report reads them. */
+#include "reports/answer/paired.h"
 #include "reports/answer/success.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -10,11 +11,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     success_curve *curve = malloc(sizeof *curve);
     char path[64], *files[1] = {path};
     int fd = fuzz_file(data, size, "", 0, path);
+    paired pair = {0};
     interval wilson;
     double value;
 
     if (!success_load(files, 1, costs, 6, curve, &err))
         success_at(curve, 3, &value, &wilson);
+    if (!paired_add(path, path, &pair, &err))
+        paired_finish(&pair);
     close(fd);
     free(curve);
     return 0;

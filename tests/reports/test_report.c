@@ -14,6 +14,7 @@
 #include "calib/solve/solve.h"
 #include "reports/answer/bootstrap.h"
 #include "reports/answer/fleet.h"
+#include "reports/answer/paired.h"
 #include "reports/answer/tasks.h"
 #include "reports/answer/trust.h"
 #include "reports/formats/text.h"
@@ -131,6 +132,115 @@ static void test_success_lies_between_evaluations(void **state)
     assert_non_null(strstr(err.message, a));
     unlink(a);
     unlink(b);
+}
+
+/* ---------------------------------------------------------------- pairs -------------------- */
+
+/* Twice the binomial tail of a fair coin. */
+static void test_sign_test(void **state)
+{
+    (void)state;
+    assert_float_equal(paired_sign_test(0, 0), 1, 1e-12);
+    assert_float_equal(paired_sign_test(0, 5), 0.0625, 1e-12);
+    assert_float_equal(paired_sign_test(9, 10), 22.0 / 1024, 1e-12);
+    assert_float_equal(paired_sign_test(5, 10), 1, 1e-12);
+    assert_float_equal(paired_sign_test(10, 40), 0.0022214337732293643, 1e-8);
+}
+
+/* An evaluation in a new file: eight rollouts, whose success the digits say. */
+static void write_outcomes(char *path, const char *head, const char *successes)
+{
+    char text[4096];
+    int at = snprintf(text, sizeof text,
+                      "{\"split\": \"seen\", \"tasks\": {\"lift\": {}}, %s, "
+                      "\"outcomes\": [",
+                      head);
+
+    close(mkstemp(path));
+    for (int i = 0; successes[i]; i++)
+        at += snprintf(text + at, sizeof text - (size_t)at,
+                       "%s{\"task\": \"lift\", \"number\": %d, \"row\": %d, \"success\": %s, "
+                       "\"steps\": 10, \"llm_gflops\": 0.5}",
+                       i ? ", " : "", i, i / 2, successes[i] == '1' ? "true" : "false");
+    snprintf(text + at, sizeof text - (size_t)at, "]}");
+    write_file(path, text);
+}
+
+static deer_status pair_of(const char *first_head, const char *first, const char *second_head,
+                           const char *second, paired *pair)
+{
+    char a[] = "/tmp/deer-pair-a-XXXXXX", b[] = "/tmp/deer-pair-b-XXXXXX";
+    deer_status status;
+
+    write_outcomes(a, first_head, first);
+    write_outcomes(b, second_head, second);
+    status = paired_add(a, b, pair, &err);
+    unlink(a);
+    unlink(b);
+    return status;
+}
+
+static void test_pairs_of_rollouts(void **state)
+{
+    static const char seed[] = "\"seed\": 7, \"strict\": 1.25";
+    paired pair = {0};
+
+    (void)state;
+    ok(pair_of(seed, "11110000", seed, "11111110", &pair));
+    paired_finish(&pair);
+    assert_int_equal(pair.pairs, 8);
+    assert_int_equal(pair.first, 0);
+    assert_int_equal(pair.second, 3);
+    assert_int_equal(pair.equal, 5);
+    assert_float_equal(pair.difference, 3.0 / 8, 1e-12);
+    assert_float_equal(pair.p_value, 0.25, 1e-12);
+    /* Agresti and Min: (c - b) / (n + 2) -+ z sqrt((b + c + 1) - (c - b)^2 / (n + 2)) / (n + 2) */
+    assert_float_equal(pair.low, 0.3 - 1.959964 * sqrt(4 - 0.9) / 10, 1e-6);
+    assert_float_equal(pair.high, 0.3 + 1.959964 * sqrt(4 - 0.9) / 10, 1e-6);
+    assert_float_equal(pair.side[1].llm / pair.side[1].steps, 0.05, 1e-12);
+    ok(pair_of(seed, "10", seed, "01", &pair)); /* of another seed, say */
+    paired_finish(&pair);
+    assert_int_equal(pair.pairs, 10);
+    assert_int_equal(pair.first, 1);
+}
+
+/* Rows are worth as many as were done: here 1, 2 against 2, 1, then 0 against 2. */
+static void test_pairs_of_rows(void **state)
+{
+    static const char rows[] = "\"seed\": 7, \"chains\": 3, \"strict\": null";
+    paired pair = {0};
+
+    (void)state;
+    ok(pair_of(rows, "101100", rows, "111011", &pair));
+    paired_finish(&pair);
+    assert_int_equal(pair.pairs, 3);
+    assert_int_equal(pair.first, 1);
+    assert_int_equal(pair.second, 2);
+    assert_float_equal(pair.difference, 2.0 / 3, 1e-12);
+    assert_float_equal(pair.squares, 1 + 1 + 4, 1e-12);
+}
+
+static void refuses_pair(const char *a, const char *first, const char *b, const char *second,
+                         const char *words)
+{
+    paired pair = {0};
+
+    assert_int_equal(pair_of(a, first, b, second, &pair), DEER_FAILED);
+    if (!strstr(err.message, words))
+        fail_msg("'%s' does not say '%s'", err.message, words);
+}
+
+static void test_pairs_share_their_starts(void **state)
+{
+    static const char seed[] = "\"seed\": 7, \"strict\": 1.25";
+
+    (void)state;
+    refuses_pair(seed, "11", "\"seed\": 8, \"strict\": 1.25", "11", "seed 8, not 7");
+    refuses_pair(seed, "11", "\"seed\": 7, \"strict\": null", "11", "not judged alike");
+    refuses_pair(seed, "11", "\"seed\": 7", "11", "not judged alike");
+    refuses_pair(seed, "11", seed, "111", "differ from the 3. on");
+    refuses_pair(seed, "11", seed, "", "how each rollout went");
+    refuses_pair("\"seed\": 7.5", "1", "\"seed\": 7.5", "1", "how each rollout went");
 }
 
 /* What evaluation b judged, and what the curve says of it beside a, of seed 7 and the split seen.
@@ -493,6 +603,10 @@ int main(void)
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_success_lies_between_evaluations),
         cmocka_unit_test(test_evaluations_of_other_starts_do_not_compare),
+        cmocka_unit_test(test_sign_test),
+        cmocka_unit_test(test_pairs_of_rollouts),
+        cmocka_unit_test(test_pairs_of_rows),
+        cmocka_unit_test(test_pairs_share_their_starts),
         cmocka_unit_test(test_success_of_one_evaluation),
         cmocka_unit_test(test_frontiers_keep_their_budgets),
         cmocka_unit_test(test_walks_come_close_to_solving),
