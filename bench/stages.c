@@ -215,12 +215,14 @@ static void run_preprocess(bench *b)
     const size_t bytes = (size_t)CAMERA_HEIGHT * CAMERA_WIDTH * 3;
     deer_observation seen = {{b->cameras, bytes}, {second, bytes}};
     static image_plan plan[2]; /* made once: cameras keep their size */
+    image_view view[2];
     deer_error err;
 
     if (image_pair_prepare(plan, &camera, &camera, b->model->config.image_size, &err) ||
-        image_pair_preprocess(plan, &seen, &b->model->config,
-                              ((cpu_work *)b->session->work)->backbone.pixels, &err))
+        image_pair_resize(plan, &seen, view, &err))
         die("preprocess", err.message);
+    image_pair_normalise(view, BACKEND_BOTH, &b->model->config,
+                         ((cpu_work *)b->session->work)->backbone.pixels);
 }
 
 static const float *pixels(bench *b, size_t *n)

@@ -58,10 +58,11 @@ struct deer_thresholds {
     char model_fingerprint[DEER_FINGERPRINT];
     char weights[DEER_TYPE]; /* that model's type, as deer_model_type says it; empty: not known */
     deer_criterion criterion;
-    int32_t exits;                    /* thresholds up to and including max_exit */
-    int32_t max_exit;                 /* index of the deepest exit allowed */
-    int32_t steps_per_stage;          /* decide anew only every so many steps; 1 = always */
-    float tau[DEER_MAX_EXITS];        /* tau[max_exit] is +infinity: always exit */
+    int32_t exits;             /* thresholds up to and including max_exit */
+    int32_t max_exit;          /* index of the deepest exit allowed */
+    int32_t steps_per_stage;   /* decide anew only every so many steps; 1 = always */
+    float tau[DEER_MAX_EXITS]; /* tau[max_exit] is +infinity: always exit */
+    deer_camera_rules cameras;
     deer_score score[DEER_MAX_EXITS]; /* of the combined criterion; the last is unused */
     deer_expected expected;
     deer_guarantee guarantee;
@@ -92,6 +93,38 @@ DEER_API const float *deer_session_lstm_c(const deer_session *session);
  * own image size (others are resized, which takes some memory: 1 MB for two of 640 x 480 made 224
  * wide). */
 DEER_API uint64_t deer_session_need(const deer_config *config, int32_t threads);
+
+/* What a session takes besides where its thresholds have rules for cameras. */
+DEER_API uint64_t deer_session_need_reuse(const deer_config *config);
+
+/* ---------------------------------------------------------------- cameras ------------------ */
+
+/* Cameras as bits of a number. */
+enum { DEER_STATIC_VIEW = 1, DEER_GRIPPER_VIEW = 2, DEER_BOTH_VIEWS = 3 };
+
+#define DEER_MOST_AGE 1000 /* of a rule */
+
+/* Which cameras a step encodes. age [2], static first: how old their encodings are at this step
+ * if they are used again; change [2]: since then. Every age after it is within its rule's, if it
+ * was so at every step since both were encoded. */
+DEER_API uint32_t deer_cameras_due(const deer_camera_rules *rules, const int32_t age[2],
+                                   const float change[2]);
+
+/* How much a camera's picture changes, as deer_camera_rule has it: this one since each of those up
+ * to `room` steps before. */
+typedef struct deer_changes deer_changes;
+
+/* camera: as for a session. The caller frees it. */
+DEER_API deer_status deer_changes_new(const deer_config *config, const deer_camera *camera,
+                                      int32_t room, deer_changes **changes, deer_error *err);
+DEER_API void deer_changes_free(deer_changes *changes);
+
+/* An episode begins: there are no pictures before. */
+DEER_API void deer_changes_reset(deer_changes *changes);
+
+/* change [room]: since the picture 1, 2, .. steps before; NaN where there was none. */
+DEER_API deer_status deer_changes_add(deer_changes *changes, const deer_image *image, float *change,
+                                      deer_error *err);
 
 /* ---------------------------------------------------------------- batches ------------------ */
 

@@ -66,12 +66,34 @@ uint64_t deer_cost_step(const deer_cost *cost, int exit, int head_evaluations)
     return e->vision + e->resampler + e->llm + deer_cost_head(cost, head_evaluations);
 }
 
+deer_cost_saved deer_cost_reuse(const deer_cost *cost, unsigned views, int exit,
+                                deer_cost_kept *kept)
+{
+    deer_cost_saved s = {0};
+
+    for (int i = 0; i < ARCH_VIEWS; i++) {
+        int *deepest = &kept->deepest[i];
+        if (views >> i & 1) {
+            *deepest = exit;
+            continue;
+        }
+        s.vision += cost->vision_per_image;
+        s.resampler += cost->resampler_per_image;
+        s.llm += cost->exit[exit < *deepest ? exit : *deepest].media_per_image;
+        *deepest = exit > *deepest ? exit : *deepest;
+    }
+    s.total = s.vision + s.resampler + s.llm;
+    return s;
+}
+
 static void exit_cost(const deer_config *c, const deer_cost *cost, const weight_sums *w, int k,
                       uint64_t session, deer_exit_cost *e)
 {
     e->vision = ARCH_VIEWS * cost->vision_per_image;
     e->resampler = ARCH_VIEWS * cost->resampler_per_image;
     e->llm = llm_macs(c, cost, c->exit_layers[k]);
+    e->media_per_image =
+        (uint64_t)((c->exit_layers[k] + 1) / c->cross_every) * cost->media_per_image;
     e->head_evaluations = k + 2;
     e->head = deer_cost_head(cost, e->head_evaluations);
     e->total = e->vision + e->resampler + e->llm + e->head;
@@ -94,6 +116,7 @@ void deer_cost_of(const deer_config *c, int tokens, weight_dtype dtype, deer_cos
     cost->resampler_per_image = module_work(c, ARCH_RESAMPLER, &at).macs;
     cost->layer_without_cross = module_work(c, ARCH_DECODER, &at).macs;
     cost->layer_with_cross = cost->layer_without_cross + module_work(c, ARCH_CROSS, &at).macs;
+    cost->media_per_image = module_media(c, &at).macs / ARCH_VIEWS;
     cost->head_recurrent = module_recurrent(c).macs;
     cost->head_evaluation = cost->head_recurrent + module_work(c, ARCH_HEAD, &at).macs;
     cost->exits = c->exits;

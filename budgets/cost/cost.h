@@ -30,9 +30,11 @@ typedef struct {
     uint64_t llm;       /* decoder layers up to the exit with their cross-attention */
     uint64_t head; /* every head evaluation made: the pseudo exit and each exit up to this one */
     uint64_t total;
-    int head_evaluations;  /* exit index + 2 */
-    uint64_t weight_bytes; /* exact bytes of the weights that must be resident for this to be the
-                              deepest exit, as a model file of that dtype has them */
+    uint64_t media_per_image; /* of llm: keys and values of one image's media, which are kept
+                                 while the image is not encoded again */
+    int head_evaluations;     /* exit index + 2 */
+    uint64_t weight_bytes;    /* exact bytes of the weights that must be resident for this to be the
+                                 deepest exit, as a model file of that dtype has them */
     uint64_t activation_bytes; /* scratch and state of a session */
     uint64_t memory_bytes;     /* the two together */
 } deer_exit_cost;
@@ -44,6 +46,7 @@ typedef struct {
     uint64_t resampler_per_image;
     uint64_t layer_with_cross; /* one decoder layer that has cross-attention */
     uint64_t layer_without_cross;
+    uint64_t media_per_image; /* of a layer with cross-attention: one image's keys and values */
     uint64_t head_evaluation; /* one evaluation alone */
     uint64_t head_recurrent;  /* its share W_hh h: computed once a step, for all evaluations */
     int exits;
@@ -57,9 +60,25 @@ void deer_cost_of(const deer_config *config, int tokens, weight_dtype dtype, dee
 /* MACs of all head evaluations of a step that makes n of them from the same recurrent state. */
 uint64_t deer_cost_head(const deer_cost *cost, int n);
 
-/* MACs of a step as it really ran: it took `exit` and evaluated the head as often as
- * deer_action.head_evaluations says. */
+/* MACs of a step as it really ran, both cameras encoded: it took `exit` and evaluated the head as
+ * often as deer_action.head_evaluations says. */
 uint64_t deer_cost_step(const deer_cost *cost, int exit, int head_evaluations);
+
+/* The deepest exit that ran since each camera, static first, was encoded: how far keys and values
+ * of its media are kept. */
+typedef struct {
+    int deepest[2];
+} deer_cost_kept;
+
+/* What is not computed at a step. */
+typedef struct {
+    uint64_t vision, resampler, llm, total; /* MACs; total is the sum of them */
+} deer_cost_saved;
+
+/* Of a step that encodes the cameras in `views` (1: static, 2: wrist) and takes `exit`, against one
+ * that encodes both; kept is brought up to date. At an episode's first step both are encoded. */
+deer_cost_saved deer_cost_reuse(const deer_cost *cost, unsigned views, int exit,
+                                deer_cost_kept *kept);
 
 /* GFLOPs as the paper counts them: MACs / 1e9. */
 double deer_gflops(uint64_t macs);

@@ -8,7 +8,7 @@
 typedef struct {
     const deer_config *c;
     const arch_load *at;
-    module_sum each_exit, each_step;
+    module_sum each_exit, each_step, of_media;
     module_term *terms; /* [MODULE_TERMS] or NULL */
     int count;
 } tally;
@@ -49,6 +49,8 @@ static void add_tensor(void *context, const arch_tensor *w)
         return;
     add(w->rows == ARCH_STEP ? &t->each_step : &t->each_exit, rows * out * in, rows * (in + out),
         1);
+    if (w->rows == ARCH_MEDIA)
+        add(&t->of_media, rows * out * in, rows * (in + out), 1);
     name_term(t, w->what, rows * out * in);
 }
 
@@ -87,6 +89,14 @@ module_sum module_recurrent(const deer_config *config)
 
     visit(&t, ARCH_HEAD);
     return t.each_step;
+}
+
+module_sum module_media(const deer_config *config, const arch_load *at)
+{
+    tally t = {.c = config, .at = at};
+
+    visit(&t, ARCH_CROSS);
+    return t.of_media;
 }
 
 int module_terms(const deer_config *config, arch_part part, const arch_load *at,

@@ -25,6 +25,10 @@ module_sum module_work(const deer_config *config, arch_part part, const arch_loa
 /* W_hh h of all LSTM layers. */
 module_sum module_recurrent(const deer_config *config);
 
+/* Of cross-attention before one decoder layer, what comes of the media alone: their keys and
+ * values, of all images. */
+module_sum module_media(const deer_config *config, const arch_load *at);
+
 /* One product of a module, for those who want to check the sum: in all its layers. */
 typedef struct {
     const char *what;

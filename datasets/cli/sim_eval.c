@@ -10,6 +10,7 @@
 #include "datasets/tabletop/parallel.h"
 #include "runtime/base/json_file.h"
 #include "runtime/cli/tool_policy.h"
+#include "runtime/deer_replay.h"
 
 enum { MAX_RESULT = 16 << 20, MOST_STRICT = 60 };
 
@@ -25,6 +26,8 @@ static deer_status start(void *context, deer_error *err)
     if (rollout_stage_open(&e->stage, e->model, e->thresholds, err))
         return DEER_FAILED;
     e->stage.random_exits = e->random ? e->random_exits : NULL;
+    e->stage.by_views = e->by_views[0] ? e->by_views : NULL;
+    e->stage.encode = e->encode;
     return DEER_OK;
 }
 
@@ -80,41 +83,38 @@ static const deer_cost *cost_of(evaluation *e, int tokens)
     return c;
 }
 
-/* GFLOPs of the steps of a rollout that took exit k. */
-static double gflops_at(const rollout_outcome *o, const deer_cost *cost, int k, double *llm)
+/* What each step computed. Rules of cameras say nothing of a first step. */
+static void add_costs(tally *t, const rollout_outcome *o, const deer_cost *cost, bool rules)
 {
-    uint64_t share = cost->head_evaluation - cost->head_recurrent, steps = 0;
-    const deer_exit_cost *c = &cost->exit[k];
+    deer_cost_kept kept = {{0}};
 
-    for (int p = 0; p < TABLETOP_PHASES; p++)
-        steps += (uint64_t)o->exits[p][k];
-    *llm = deer_gflops(steps * c->llm);
-    return deer_gflops(steps * (c->vision + c->resampler + c->llm + cost->head_recurrent) +
-                       (uint64_t)o->heads[k] * share);
-}
-
-static void add_costs(tally *t, const rollout_outcome *o, const deer_cost *cost)
-{
-    for (int k = 0; k < cost->exits; k++) {
-        double llm, total = gflops_at(o, cost, k, &llm);
+    for (int i = 0; i < o->steps && cost->exits; i++) {
+        const rollout_step *s = &o->step[i];
+        deer_cost_saved saved = deer_cost_reuse(cost, s->views, s->exit, &kept);
+        double llm = deer_gflops(cost->exit[s->exit].llm - saved.llm);
+        double total = deer_gflops(deer_cost_step(cost, s->exit, s->heads) - saved.total);
 
         t->llm += llm;
         t->total += total;
-        if (!o->most_heads[k])
+        for (int view = 0; view < 2; view++)
+            t->encoded[view] += s->views >> view & 1;
+        if (rules && i == 0) {
+            t->first_total = fmax(t->first_total, total);
             continue;
-        t->peak_llm = fmax(t->peak_llm, deer_gflops(cost->exit[k].llm));
-        t->peak_total = fmax(t->peak_total, deer_gflops(deer_cost_step(cost, k, o->most_heads[k])));
+        }
+        t->peak_llm = fmax(t->peak_llm, llm);
+        t->peak_total = fmax(t->peak_total, total);
     }
 }
 
-static void add(tally *t, const rollout_outcome *o, const deer_cost *cost)
+static void add(tally *t, const rollout_outcome *o, const deer_cost *cost, bool rules)
 {
     t->rollouts++;
     t->successes += o->succeeded;
     t->steps += o->steps;
     t->successful_steps += o->succeeded ? o->steps : 0;
     t->seconds += o->policy_seconds;
-    add_costs(t, o, cost);
+    add_costs(t, o, cost, rules);
     for (int k = 0; k < cost->exits; k++) {
         for (int p = 0; p < TABLETOP_PHASES; p++)
             t->exits[p][k] += o->exits[p][k];
@@ -127,7 +127,7 @@ static void keep(evaluation *e, const rollout_outcome *o, const deer_cost *cost)
 {
     tally alone = {0};
 
-    add_costs(&alone, o, cost);
+    add_costs(&alone, o, cost, false);
     e->outcome[e->n_outcomes++] =
         (eval_outcome){o->task,      o->number, o->steps,  o->expert_steps,
                        o->succeeded, o->harm,   alone.llm, alone.total};
@@ -143,8 +143,8 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
         return deer_fail(err, "the result of rollout %d is damaged", i);
     for (size_t at = 0; at < size; at += sizeof o) {
         memcpy(&o, (const char *)data + at, sizeof o);
-        add(&e->all, &o, cost_of(e, o.tokens));
-        add(&e->each[o.task], &o, cost_of(e, o.tokens));
+        add(&e->all, &o, cost_of(e, o.tokens), evaluation_has_rules(e));
+        add(&e->each[o.task], &o, cost_of(e, o.tokens), evaluation_has_rules(e));
         keep(e, &o, cost_of(e, o.tokens));
         length += o.succeeded;
     }
@@ -179,6 +179,48 @@ static deer_status load_fractions(evaluation *e, const char *path, deer_error *e
     return DEER_OK;
 }
 
+/* How often each camera was encoded in an evaluation that was written with --json. */
+static deer_status load_rates(evaluation *e, const char *path, deer_error *err)
+{
+    json_t *root = json_file_read(path, MAX_RESULT, err);
+    json_t *list = json_object_get(root, "encoded");
+    bool whole = json_array_size(list) == 2;
+
+    if (!root)
+        return DEER_FAILED;
+    for (size_t i = 0; i < 2; i++) {
+        e->encode[i] = whole ? json_number_value(json_array_get(list, i)) : NAN;
+        whole = whole && e->encode[i] >= 0 && e->encode[i] <= 1;
+    }
+    json_decref(root);
+    return whole ? DEER_OK
+                 : deer_fail(err, "%s: no shares of two cameras; give what eval --json printed",
+                             path);
+}
+
+/* Thresholds that encode these cameras and no other. A camera's picture that has not changed at all
+ * need not be encoded to be up to date. */
+static deer_status force_views(const evaluation *e, unsigned views, deer_thresholds **out,
+                               deer_error *err)
+{
+    static const deer_camera_rule never = {DEER_MOST_AGE, INFINITY}, always = {DEER_MOST_AGE, 0};
+
+    if (deer_thresholds_copy(e->thresholds, out, err))
+        return DEER_FAILED;
+    (*out)->cameras = (deer_camera_rules){.static_view = views & 1 ? always : never,
+                                          .gripper_view = views & 2 ? always : never};
+    return DEER_OK;
+}
+
+static deer_status random_cameras(evaluation *e, const char *path, deer_error *err)
+{
+    deer_status status = load_rates(e, path, err);
+
+    for (unsigned views = 0; views < 4 && !status; views++)
+        status = force_views(e, views, &e->by_views[views], err);
+    return status;
+}
+
 static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error *err)
 {
     int jobs = e->chains ? e->chains : episodes * e->n_tasks;
@@ -196,7 +238,7 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
 
 typedef struct {
     policy_choice policy;
-    const char *tasks, *unknown, *split, *random;
+    const char *tasks, *unknown, *split, *random, *cameras;
     long episodes, seed, workers, chains;
     double strict;
     bool json, expert;
@@ -209,6 +251,8 @@ static bool contradicts(const tool_command *self, const request *r)
 
     if (!r->policy.model == !r->expert)
         tool_usage(self, "either --model FILE or --expert is required");
+    else if (r->cameras && (r->expert || r->random))
+        tool_usage(self, "--random-cameras excludes --expert and --random-exits");
     else if (how && r->expert)
         tool_usage(self, "--thresholds, --exit and --random-exits need --model, not --expert");
     else if (how > 1)
@@ -244,6 +288,7 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
     e->seed = (uint64_t)r->seed;
     e->thresholds_file = r->policy.thresholds;
     e->random_file = r->random;
+    e->cameras_file = r->cameras;
     e->chains = r->chains == TOOL_NOT_GIVEN ? 0 : (int)r->chains;
     return true;
 }
@@ -258,6 +303,8 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     e->thresholds = p.thresholds;
     if (!status && r->random)
         status = load_fractions(e, r->random, err);
+    if (!status && r->cameras)
+        status = random_cameras(e, r->cameras, err);
     if (!status)
         status = evaluate(e, episodes, (int)r->workers, err);
     if (!status && r->json)
@@ -265,6 +312,8 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     else if (!status)
         evaluation_print(e);
     free(e->outcome);
+    for (int views = 0; views < 4; views++)
+        deer_thresholds_free(e->by_views[views]);
     policy_close(&p);
     return status;
 }
@@ -288,6 +337,8 @@ int sim_eval_main(int argc, char **argv)
          "always exit at the K-th exit, from 0 (default deepest)"},
         {"random-exits", TOOL_STRING, &r.random, "FILE",
          "control: draw exits at random, as often as in this --json result"},
+        {"random-cameras", TOOL_STRING, &r.cameras, "FILE",
+         "control: encode cameras at random, as often as in this --json result"},
         {"tasks", TOOL_STRING, &r.tasks, "NAMES",
          "tasks or families, comma-separated (default all)"},
         {"episodes", TOOL_INT, &r.episodes, "N", "rollouts per task (default 10)"},

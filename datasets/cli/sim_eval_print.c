@@ -137,6 +137,19 @@ void evaluation_times(const evaluation *e, double *median, double *p90)
     free(times);
 }
 
+/* Share of steps that encoded a camera. */
+static double encoded(const tally *t, int view)
+{
+    return (double)t->encoded[view] / (double)t->steps;
+}
+
+bool evaluation_has_rules(const evaluation *e)
+{
+    const deer_camera_rules *r = deer_thresholds_cameras(e->thresholds);
+
+    return e->by_views[0] || (r && (r->static_view.age || r->gripper_view.age));
+}
+
 /* ---------------------------------------------------------------- JSON --------------------- */
 
 static json_t *exit_fractions(const tally *t, int exits)
@@ -268,6 +281,7 @@ static void add_conditions_json(const evaluation *e, json_t *root)
              fixed ? json_integer(deer_thresholds_max_exit(e->thresholds)) : json_null());
     json_put(root, "thresholds", text_or_null(e->thresholds_file));
     json_put(root, "random_exits", text_or_null(e->random_file));
+    json_put(root, "random_cameras", text_or_null(e->cameras_file));
 }
 
 /* What only a policy has. */
@@ -280,6 +294,9 @@ static void add_policy_json(const evaluation *e, json_t *root)
     deer_cost_of(config, config->max_text, deer_dtype_of(e->model), &deepest);
     json_put(root, "peak_llm_gflops", json_real(t->peak_llm));
     json_put(root, "peak_total_gflops", json_real(t->peak_total));
+    if (evaluation_has_rules(e))
+        json_put(root, "first_total_gflops", json_real(t->first_total));
+    json_put(root, "encoded", json_pack("[f, f]", encoded(t, 0), encoded(t, 1)));
     json_put(root, "memory_bytes",
              json_integer(
                  (json_int_t)deepest.exit[deer_thresholds_max_exit(e->thresholds)].memory_bytes));
@@ -407,4 +424,8 @@ void evaluation_print(const evaluation *e)
     print_exits(e);
     printf("\npeak: %.5f LLM GFLOPs, %.5f total; policy %.2f ms a step (%ld steps)\n", t->peak_llm,
            t->peak_total, 1e3 * t->seconds / (double)t->steps, t->steps);
+    if (evaluation_has_rules(e))
+        printf("encoded: the static camera at %.1f%% of steps, the wrist camera at %.1f%%; an "
+               "episode's first step takes up to %.5f\n",
+               100 * encoded(t, 0), 100 * encoded(t, 1), t->first_total);
 }

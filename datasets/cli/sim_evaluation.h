@@ -17,8 +17,10 @@ typedef struct {
     long exits[TABLETOP_PHASES][DEER_MAX_EXITS];  /* steps by phase and exit taken */
     long follows[DEER_MAX_EXITS][DEER_MAX_EXITS]; /* steps by exit before and exit taken */
     double llm, total;                            /* GFLOPs summed over steps */
-    double peak_llm, peak_total;
-    double seconds; /* inside the policy */
+    double peak_llm, peak_total; /* of steps behind an episode's first where cameras have rules */
+    double first_total;          /* the most of a first one */
+    long encoded[2];             /* steps that encoded the static, the wrist camera */
+    double seconds;              /* inside the policy */
 } tally;
 
 /* What is kept of each rollout. */
@@ -38,9 +40,11 @@ typedef struct {
     double strict;     /* judged within so many times the expert's steps; 0: not in time */
     deer_model *model; /* NULL: the expert acts */
     deer_thresholds *thresholds;
-    const char *thresholds_file, *random_file; /* as given, NULL: none */
-    double random_exits[DEER_MAX_EXITS];       /* exits drawn with these probabilities instead */
+    const char *thresholds_file, *random_file, *cameras_file; /* as given, NULL: none */
+    double random_exits[DEER_MAX_EXITS]; /* exits drawn with these probabilities instead */
     bool random;
+    double encode[2];             /* cameras encoded with these probabilities instead */
+    deer_thresholds *by_views[4]; /* for that; NULL: as the thresholds say */
     rollout_stage stage;
     deer_cost cost[EVAL_MAX_TOKENS]; /* by number of tokens; tokens == 0: not computed yet */
     tally all, each[EVAL_MAX_TASKS]; /* each: by the simulator's task number */
@@ -49,6 +53,9 @@ typedef struct {
     int n_outcomes;
     tool_progress progress;
 } evaluation;
+
+/* Whether cameras may go without being encoded. */
+bool evaluation_has_rules(const evaluation *e);
 
 /* Success in time, against the time allowed: factors of the expert's steps. */
 extern const double eval_factors[];

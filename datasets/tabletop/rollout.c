@@ -157,6 +157,16 @@ static deer_status draw_exit(rollout_stage *stage, deer_error *err)
     return status;
 }
 
+/* The same for cameras. At the first step both are encoded, whatever is drawn. */
+static deer_status draw_views(rollout_stage *stage, deer_error *err)
+{
+    unsigned views = 0;
+
+    for (int i = 0; i < 2; i++)
+        views |= (unsigned)(random_uniform(&stage->random, 0, 1) < stage->encode[i]) << i;
+    return deer_session_set_thresholds(stage->session, stage->by_views[views], err);
+}
+
 int rollout_allowed(double factor, int expert_steps)
 {
     int steps = (int)fmin(factor * expert_steps + 1e-9, TABLETOP_MAX_STEPS);
@@ -166,14 +176,14 @@ int rollout_allowed(double factor, int expert_steps)
     return steps < ROLLOUT_LEAST_ALLOWED ? ROLLOUT_LEAST_ALLOWED : steps;
 }
 
-/* Notes which exit a step took; last: the one before, -1 at the first step. */
-static void count_exit(const rollout_stage *stage, const deer_action *a, int last,
-                       rollout_outcome *outcome)
+/* Notes what a step did; last: the exit of the one before, -1 at the first step. */
+static void note_step(const rollout_stage *stage, const deer_action *a, int last,
+                      rollout_outcome *outcome)
 {
     outcome->exits[tabletop_phase_of(stage->world)][a->exit]++;
-    outcome->heads[a->exit] += a->head_evaluations;
-    if (a->head_evaluations > outcome->most_heads[a->exit])
-        outcome->most_heads[a->exit] = a->head_evaluations;
+    outcome->step[outcome->steps] =
+        (rollout_step){(uint8_t)a->exit, (uint8_t)a->head_evaluations,
+                       (uint8_t)((a->static_age == 0) | (a->gripper_age == 0) << 1)};
     if (last >= 0)
         outcome->follows[last][a->exit]++;
 }
@@ -189,11 +199,13 @@ static deer_status judge_step(rollout_stage *stage, int *exit, rollout_outcome *
         look(stage);
         if (stage->random_exits && draw_exit(stage, err))
             return DEER_FAILED;
+        if (stage->by_views && draw_views(stage, err))
+            return DEER_FAILED;
         started = clock_seconds();
         if (act(stage, &action, err))
             return DEER_FAILED;
         outcome->policy_seconds += clock_seconds() - started;
-        count_exit(stage, &action, *exit, outcome);
+        note_step(stage, &action, *exit, outcome);
         *exit = action.exit;
     } else {
         tabletop_expert(stage->world, action.command);

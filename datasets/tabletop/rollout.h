@@ -19,7 +19,12 @@ typedef struct {
     deer_session *session; /* NULL: the expert acts */
     const deer_model *model;
     const double *random_exits; /* NULL, or probabilities with which each step's exit is drawn */
-    uint64_t random;            /* for that */
+    uint64_t random;            /* for that and the next */
+
+    /* NULL, or thresholds [4] that encode no camera, the static one, the wrist's, both; at each
+     * step behind the first each camera is encoded with its probability [2]. */
+    deer_thresholds *const *by_views;
+    const double *encode;
     uint8_t static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
     uint8_t gripper_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
 } rollout_stage;
@@ -49,6 +54,12 @@ typedef struct {
 deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_recording *how,
                            demo_episode *episode, bool *succeeded, deer_error *err);
 
+/* What a step computed. */
+typedef struct {
+    uint8_t exit, heads; /* heads: evaluations of it */
+    uint8_t views;       /* cameras encoded: 1 the static one, 2 the wrist's */
+} rollout_step;
+
 /* How one rollout of a policy went. Plain data, sent between processes. */
 typedef struct {
     int task;
@@ -59,10 +70,9 @@ typedef struct {
     tabletop_harm harm;                         /* the first that was done */
     int tokens;                                 /* of the instruction */
     int exits[TABLETOP_PHASES][DEER_MAX_EXITS]; /* steps by phase and exit taken */
-    int heads[DEER_MAX_EXITS];                  /* head evaluations of those that took an exit */
-    int most_heads[DEER_MAX_EXITS];             /* of one such step */
     int follows[DEER_MAX_EXITS][DEER_MAX_EXITS]; /* steps by exit before and exit taken */
-    double policy_seconds;                       /* inside deer_step */
+    rollout_step step[TABLETOP_MAX_STEPS];
+    double policy_seconds; /* inside deer_step */
 } rollout_outcome;
 
 enum { ROLLOUT_LEAST_ALLOWED = 12 }; /* steps, however fast the expert is */

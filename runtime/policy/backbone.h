@@ -25,7 +25,7 @@ typedef struct {
     float *mixed;    /* attention output, the largest of all */
     workspace ws;    /* of products and attention, for each thread */
 
-    /* Between steps of a session, NULL in a batch: what the decoder computed of media and text
+    /* Between steps, NULL where nothing is kept: what the decoder computed of media and text
      * alone. I: width of cross-attention, C: cross_every. */
     float *kept_kv;       /* [layers / C][M, 2 I] keys and values of the media */
     uint32_t *kept_views; /* [layers / C] of which cameras they are up to date */

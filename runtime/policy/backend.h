@@ -2,7 +2,7 @@
 /* backend.h - where the arithmetic of a step runs: a struct of functions for each device.
  *
  *   void *work;
- *   on->open(model, 1, 2, &work, &err);
+ *   on->open(model, 1, 2, false, &work, &err);
  *   fill(on->pixels(work)), fill(on->embedded(work));
  *   on->see(work, 1, BACKEND_BOTH, profile);
  *   on->tell(work, &text);
@@ -45,9 +45,10 @@ typedef struct {
 
     /* Memory for up to `frames` observations at a time and a head for up to head_rows features (0:
      * no head and no state), with the state zeroed; need says beforehand how many bytes, for so
-     * many threads. Whatever of the model is not on the device yet is brought there. */
-    size_t (*need)(const deer_config *config, int frames, int head_rows, int threads);
-    deer_status (*open)(const deer_model *model, int frames, int head_rows, void **work,
+     * many threads. keeps: also for what may be used again at the next step, of one frame. Whatever
+     * of the model is not on the device yet is brought there. */
+    size_t (*need)(const deer_config *config, int frames, int head_rows, bool keeps, int threads);
+    deer_status (*open)(const deer_model *model, int frames, int head_rows, bool keeps, void **work,
                         deer_error *err);
     void (*close)(void *work);
     size_t (*bytes)(const void *work);
@@ -59,7 +60,7 @@ typedef struct {
 
     /* pixels -> media of the cameras `views` of every frame; other media stay what they were. What
      * was computed of media that stay, or of a text that is told again, may be used again by a
-     * session's work (head_rows above 0): bit for bit what computing it again would give. */
+     * work that keeps it: bit for bit what computing it again would give. */
     void (*see)(void *work, int frames, unsigned views, deer_profile *profile);
 
     /* An image's media [resampler_latents, vision_width]: out of here, and into here instead of

@@ -67,14 +67,14 @@ static size_t workspace_bytes(const deer_config *c, int frames, int rows)
 }
 
 /* Points the slices of the backbone into p and returns how many floats they take; p may be NULL. */
-static size_t lay_out_backbone(const deer_config *c, int frames, int rows, int threads,
+static size_t lay_out_backbone(const deer_config *c, int frames, int rows, bool keeps, int threads,
                                backbone_scratch *s, float *p)
 {
     image_room image = vision_room(c);
     text_room text = decoder_room(c);
     size_t f = (size_t)frames, images = ARCH_VIEWS * f, total = 0;
     size_t workspace_of_one = workspace_bytes(c, frames, rows);
-    kept_room kept = rows ? decoder_kept_room(c) : (kept_room){0};
+    kept_room kept = keeps ? decoder_kept_room(c) : (kept_room){0};
     float *base, *views;
     const struct {
         float **slice;
@@ -104,30 +104,30 @@ static size_t lay_out_backbone(const deer_config *c, int frames, int rows, int t
 }
 
 /* The same of everything. */
-static size_t lay_out(cpu_work *w, const deer_config *c, int frames, int rows, int threads,
-                      float *p)
+static size_t lay_out(cpu_work *w, const deer_config *c, int frames, int rows, bool keeps,
+                      int threads, float *p)
 {
     size_t state = padded(state_size(c)), own, backbone;
 
     if (rows == 0)
-        return lay_out_backbone(c, frames, rows, threads, &w->backbone, p);
+        return lay_out_backbone(c, frames, rows, keeps, threads, &w->backbone, p);
     if (p) {
         w->h = p;
         w->c = p + state;
         w->pooled = p + 2 * state;
     }
     own = 2 * state + padded((size_t)rows * (size_t)c->d_model);
-    backbone = lay_out_backbone(c, frames, rows, threads, &w->backbone, p ? p + own : NULL);
+    backbone = lay_out_backbone(c, frames, rows, keeps, threads, &w->backbone, p ? p + own : NULL);
     own += backbone + head_layout(c, rows, 0, &w->head, p ? p + own + backbone : NULL);
     w->head.ws = w->backbone.ws;
     return own;
 }
 
-static size_t need(const deer_config *config, int frames, int head_rows, int threads)
+static size_t need(const deer_config *config, int frames, int head_rows, bool keeps, int threads)
 {
     cpu_work w;
 
-    return sizeof w + lay_out(&w, config, frames, head_rows, threads, NULL) * sizeof(float);
+    return sizeof w + lay_out(&w, config, frames, head_rows, keeps, threads, NULL) * sizeof(float);
 }
 
 static void close_work(void *work)
@@ -139,8 +139,8 @@ static void close_work(void *work)
     free(w);
 }
 
-static deer_status open_work(const deer_model *model, int frames, int head_rows, void **work,
-                             deer_error *err)
+static deer_status open_work(const deer_model *model, int frames, int head_rows, bool keeps,
+                             void **work, deer_error *err)
 {
     const deer_config *c = &model->config;
     int threads = threads_count();
@@ -149,7 +149,7 @@ static deer_status open_work(const deer_model *model, int frames, int head_rows,
     *work = NULL;
     if (w) {
         w->model = model;
-        w->arena_bytes = lay_out(w, c, frames, head_rows, threads, NULL) * sizeof *w->arena;
+        w->arena_bytes = lay_out(w, c, frames, head_rows, keeps, threads, NULL) * sizeof *w->arena;
         w->arena = aligned_alloc(64, w->arena_bytes);
     }
     if (!w || !w->arena) {
@@ -160,7 +160,7 @@ static deer_status open_work(const deer_model *model, int frames, int head_rows,
     }
     if (head_rows)
         memset(w->arena, 0, w->arena_bytes); /* and so no step meets a page for the first time */
-    lay_out(w, c, frames, head_rows, threads, w->arena);
+    lay_out(w, c, frames, head_rows, keeps, threads, w->arena);
     *work = w;
     return DEER_OK;
 }

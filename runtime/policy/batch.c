@@ -40,7 +40,7 @@ static deer_status make_room(deer_batch *b, deer_error *err)
         return deer_fail(err, "out of memory for a batch of %d observations of %s", b->room,
                          c->name);
     b->on = &backend_cpu;
-    return b->on->open(b->model, b->room, 0, &b->work, err);
+    return b->on->open(b->model, b->room, 0, false, &b->work, err);
 }
 
 static deer_status make(deer_batch *b, deer_error *err)
@@ -140,9 +140,12 @@ static deer_status see(deer_batch *b, const deer_observation *seen, deer_error *
     const deer_config *c = &b->model->config;
     size_t pixels = 2 * 3 * (size_t)c->image_size * (size_t)c->image_size;
     deer_pool *before = threads_enter(b->pool);
-    deer_status status = image_pair_preprocess(
-        b->plan, seen, c, b->on->pixels(b->work) + (size_t)b->count * pixels, err);
+    image_view view[2];
+    deer_status status = image_pair_resize(b->plan, seen, view, err);
 
+    if (!status)
+        image_pair_normalise(view, BACKEND_BOTH, c,
+                             b->on->pixels(b->work) + (size_t)b->count * pixels);
     threads_leave(before);
     return status;
 }

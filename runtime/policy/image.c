@@ -298,17 +298,38 @@ static void resize_down(image_plan *plan)
                                (int)row);
 }
 
-/* out [3, side, side] of rows of interleaved pixels, whose red is byte `red`, 0 or 2. */
-static void normalise(const uint8_t *pixels, size_t stride, int red, int side, const float mean[3],
-                      const float std[3], float *out)
+image_view image_resize(image_plan *plan, const uint8_t *pixels)
+{
+    bool cut = !plan->columns;
+    size_t top = (size_t)(cut ? before_middle(plan->camera.height, plan->side) : plan->down.begin);
+    size_t left =
+        (size_t)(cut ? before_middle(plan->camera.width, plan->side) : plan->across.begin);
+    size_t stride = (size_t)plan->camera.row_stride;
+    image_view view = {.pixels = pixels + top * stride + 3 * left,
+                       .stride = stride,
+                       .red = plan->camera.channels == DEER_BGR ? 2 : 0};
+
+    if (cut)
+        return view;
+    resize_across(plan, view.pixels, stride);
+    resize_down(plan);
+    view.pixels = plan->resized;
+    view.stride = whole_blocks(3 * plan->side);
+    return view;
+}
+
+void image_normalise(const image_view *view, int side, const float mean[3], const float std[3],
+                     float *out)
 {
     float normalised[3][256]; /* every value that a pixel can have */
     size_t plane = (size_t)side * (size_t)side;
+    const uint8_t *pixels = view->pixels;
+    int red = view->red;
 
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++)
             normalised[c][v] = ((float)v / 255.0f - mean[c]) / std[c];
-    for (int y = 0; y < side; y++, pixels += stride)
+    for (int y = 0; y < side; y++, pixels += view->stride)
         for (int x = 0; x < side; x++, out++) {
             out[0] = normalised[0][pixels[3 * x + red]];
             out[plane] = normalised[1][pixels[3 * x + 1]];
@@ -319,62 +340,81 @@ static void normalise(const uint8_t *pixels, size_t stride, int red, int side, c
 void image_preprocess(image_plan *plan, const uint8_t *pixels, const float mean[3],
                       const float std[3], float *out)
 {
-    bool cut = !plan->columns;
-    size_t top = (size_t)(cut ? before_middle(plan->camera.height, plan->side) : plan->down.begin);
-    size_t left =
-        (size_t)(cut ? before_middle(plan->camera.width, plan->side) : plan->across.begin);
-    size_t stride = (size_t)plan->camera.row_stride;
-    const uint8_t *first = pixels + top * stride + 3 * left;
+    image_view view = image_resize(plan, pixels);
 
-    if (!cut) {
-        resize_across(plan, first, stride);
-        resize_down(plan);
-        first = plan->resized;
-        stride = whole_blocks(3 * plan->side);
-    }
-    normalise(first, stride, plan->camera.channels == DEER_BGR ? 2 : 0, plan->side, mean, std, out);
+    image_normalise(&view, plan->side, mean, std, out);
 }
 
 /* ---------------------------------------------------------------- an observation ----------- */
 
-typedef struct {
-    image_plan *plan;
-    const deer_image *const *view;
-    const deer_config *config;
-    float *out;
-} pair;
-
-static void preprocess_some(void *context, int part, int parts)
+deer_status image_check(const image_plan *plan, const deer_image *image, deer_error *err)
 {
-    const pair *p = context;
-    size_t pixels = 3 * (size_t)p->config->image_size * (size_t)p->config->image_size;
+    const deer_camera *camera = &plan->camera;
+    uint64_t needs =
+        (uint64_t)(camera->height - 1) * (uint64_t)camera->row_stride + 3 * (uint64_t)camera->width;
+    uint64_t whole = (uint64_t)camera->height * (uint64_t)camera->row_stride;
 
-    for (int i = part; i < 2; i += parts)
-        image_preprocess(&p->plan[i], p->view[i]->pixels, p->config->image_mean,
-                         p->config->image_std, p->out + (size_t)i * pixels);
+    if (!image->pixels)
+        return deer_fail_with(DEER_USAGE, err, "an observation lacks an image");
+    if (image->bytes < needs || image->bytes > whole)
+        return deer_fail_with(DEER_USAGE, err,
+                              "an image of %llu bytes is not its camera's: %d x %d pixels, rows "
+                              "%d bytes apart",
+                              (unsigned long long)image->bytes, camera->width, camera->height,
+                              camera->row_stride);
+    return DEER_OK;
 }
 
-deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *seen,
-                                  const deer_config *c, float *out, deer_error *err)
-{
-    const deer_image *const view[2] = {&seen->static_view, &seen->gripper_view};
-    pair p = {plan, view, c, out};
+typedef struct {
+    image_plan *plan;
+    const deer_image *const *from;
+    image_view *view;
+} resizing;
 
-    for (int i = 0; i < 2; i++) {
-        const deer_camera *camera = &plan[i].camera;
-        uint64_t needs = (uint64_t)(camera->height - 1) * (uint64_t)camera->row_stride +
-                         3 * (uint64_t)camera->width;
-        uint64_t whole = (uint64_t)camera->height * (uint64_t)camera->row_stride;
-        if (!view[i]->pixels)
-            return deer_fail_with(DEER_USAGE, err, "an observation lacks an image");
-        if (view[i]->bytes < needs || view[i]->bytes > whole)
-            return deer_fail_with(
-                DEER_USAGE, err,
-                "an image of %llu bytes is not its camera's: %d x %d pixels, rows "
-                "%d bytes apart",
-                (unsigned long long)view[i]->bytes, camera->width, camera->height,
-                camera->row_stride);
-    }
-    threads_run(preprocess_some, &p, 2);
+static void resize_some(void *context, int part, int parts)
+{
+    const resizing *r = context;
+
+    for (int i = part; i < 2; i += parts)
+        r->view[i] = image_resize(&r->plan[i], r->from[i]->pixels);
+}
+
+deer_status image_pair_resize(image_plan plan[2], const deer_observation *seen, image_view view[2],
+                              deer_error *err)
+{
+    const deer_image *const from[2] = {&seen->static_view, &seen->gripper_view};
+    resizing r = {plan, from, view};
+
+    for (int i = 0; i < 2; i++)
+        if (image_check(&plan[i], from[i], err))
+            return DEER_USAGE;
+    threads_run(resize_some, &r, 2);
     return DEER_OK;
+}
+
+typedef struct {
+    const image_view *view;
+    unsigned views;
+    const deer_config *config;
+    float *out;
+} normalising;
+
+static void normalise_some(void *context, int part, int parts)
+{
+    const normalising *n = context;
+    const deer_config *c = n->config;
+    size_t pixels = 3 * (size_t)c->image_size * (size_t)c->image_size;
+
+    for (int i = part; i < 2; i += parts)
+        if (n->views >> i & 1)
+            image_normalise(&n->view[i], c->image_size, c->image_mean, c->image_std,
+                            n->out + (size_t)i * pixels);
+}
+
+void image_pair_normalise(const image_view view[2], unsigned views, const deer_config *c,
+                          float *out)
+{
+    normalising n = {view, views, c, out};
+
+    threads_run(normalise_some, &n, 2);
 }

@@ -43,13 +43,33 @@ size_t image_plan_bytes(const image_plan *plan);
 deer_status image_pair_prepare(image_plan plan[2], const deer_camera *static_view,
                                const deer_camera *gripper_view, int side, deer_error *err);
 
+/* S x S pixels of three bytes, in the order of their camera. */
+typedef struct {
+    const uint8_t *pixels;
+    size_t stride; /* bytes from one row to the next */
+    int red;       /* byte of a pixel that is its red, 0 or 2 */
+} image_view;
+
+/* Fails when an image is missing or has not as many bytes as its camera's. */
+deer_status image_check(const image_plan *plan, const deer_image *image, deer_error *err);
+
+/* The image resized and cut; in the plan's memory until its next image, or in the image itself. */
+image_view image_resize(image_plan *plan, const uint8_t *pixels);
+
 /* out [3, S, S]: the normalised image, red first whatever its order was. */
+void image_normalise(const image_view *view, int side, const float mean[3], const float std[3],
+                     float *out);
+
+/* Both of them, one after the other. */
 void image_preprocess(image_plan *plan, const uint8_t *pixels, const float mean[3],
                       const float std[3], float *out);
 
-/* Both of an observation's images, static first: out [2, 3, S, S]. A thread takes one of them.
- * Fails when an image is missing or has not as many bytes as its camera's. */
-deer_status image_pair_preprocess(image_plan plan[2], const deer_observation *seen,
-                                  const deer_config *config, float *out, deer_error *err);
+/* Both of an observation's images, static first. A thread takes one of them. */
+deer_status image_pair_resize(image_plan plan[2], const deer_observation *seen, image_view view[2],
+                              deer_error *err);
+
+/* Of two images those whose bit (1 << i) is set in views: out [2, 3, S, S]. */
+void image_pair_normalise(const image_view view[2], unsigned views, const deer_config *config,
+                          float *out);
 
 #endif

@@ -17,11 +17,29 @@ uint64_t deer_session_need(const deer_config *c, int32_t threads)
 {
     if (!c || threads < 1)
         return 0;
-    return sizeof(deer_session) + backend_cpu.need(c, 1, SESSION_ROWS, threads) +
+    return sizeof(deer_session) + backend_cpu.need(c, 1, SESSION_ROWS, false, threads) +
            (size_t)c->max_text * sizeof(int32_t);
 }
 
-deer_status session_make(deer_session *s, const deer_session_options *o, deer_error *err)
+uint64_t deer_session_need_reuse(const deer_config *c)
+{
+    return c ? backend_cpu.need(c, 1, SESSION_ROWS, true, 1) -
+                   backend_cpu.need(c, 1, SESSION_ROWS, false, 1) + camera_watch_bytes(c)
+             : 0;
+}
+
+/* Whether these thresholds, or any point of their dial, may use an encoding again. */
+static bool reuses(const deer_thresholds *t)
+{
+    bool any = camera_rules_reuse(&t->cameras);
+
+    for (int i = 0; i < t->points && i < DEER_MAX_POINTS; i++)
+        any = any || camera_rules_reuse(&t->point[i].cameras);
+    return any;
+}
+
+deer_status session_make(deer_session *s, const deer_session_options *o, const deer_thresholds *t,
+                         deer_error *err)
 {
     const deer_config *c = &s->model->config;
     deer_status status =
@@ -29,13 +47,27 @@ deer_status session_make(deer_session *s, const deer_session_options *o, deer_er
 
     s->on = &backend_cpu;
     if (!status)
-        status = s->on->open(s->model, 1, SESSION_ROWS, &s->work, err);
+        status = s->on->open(s->model, 1, SESSION_ROWS, reuses(t), &s->work, err);
     if (!status) {
         s->ids = calloc((size_t)c->max_text, sizeof *s->ids);
         status = s->ids ? DEER_OK : deer_fail(err, "out of memory for a session of %s", c->name);
     }
     threads_start(); /* not in the first step */
     return status;
+}
+
+/* Memory for pictures, from the first thresholds on that have rules for cameras. */
+static deer_status watch_cameras(deer_session *s, deer_error *err)
+{
+    const deer_config *c = &s->model->config;
+
+    if (s->pictures)
+        return DEER_OK;
+    s->pictures = calloc(1, camera_watch_bytes(c));
+    if (!s->pictures)
+        return deer_fail(err, "out of memory for the pictures of a session of %s", c->name);
+    camera_watch_init(&s->watch, c, s->pictures);
+    return DEER_OK;
 }
 
 deer_status session_adopt(deer_session *s, const deer_thresholds *t, deer_error *err)
@@ -47,6 +79,8 @@ deer_status session_adopt(deer_session *s, const deer_thresholds *t, deer_error 
     if (t->max_exit > s->model->max_exit)
         return deer_fail(err, "thresholds up to exit %d do not fit a model opened up to exit %d",
                          t->max_exit, s->model->max_exit);
+    if (reuses(t) && watch_cameras(s, err))
+        return DEER_FAILED;
     s->thresholds = *t;
     if (s->last_exit > t->max_exit)
         s->last_exit = t->max_exit; /* until the next decision: never deeper than allowed */
@@ -56,6 +90,7 @@ deer_status session_adopt(deer_session *s, const deer_thresholds *t, deer_error 
 void session_reset(deer_session *s)
 {
     s->on->reset(s->work);
+    camera_watch_reset(&s->watch);
     s->step = 0;
     s->last_exit = 0;
     memset(s->done, 0, sizeof s->done);
@@ -65,15 +100,18 @@ void session_reset(deer_session *s)
 
 deer_status session_see(deer_session *s, const deer_observation *o, deer_error *err)
 {
-    const deer_config *c = &s->model->config;
+    image_view view[2];
+    uint32_t due;
 
     if (s->tokens == 0)
         return deer_fail_with(DEER_USAGE, err, "the session has no instruction yet");
     profile_start(s->profile);
-    if (image_pair_preprocess(s->plan, o, c, s->on->pixels(s->work), err))
+    if (image_pair_resize(s->plan, o, view, err))
         return DEER_USAGE;
+    due = camera_watch_step(&s->watch, &s->thresholds.cameras, view);
+    image_pair_normalise(view, due, &s->model->config, s->on->pixels(s->work));
     profile_mark(s->profile, PROFILE_PREPROCESS);
-    s->on->see(s->work, 1, BACKEND_BOTH, s->profile);
+    s->on->see(s->work, 1, due, s->profile);
     session_start(s);
     profile_mark(s->profile, PROFILE_EMBEDDING);
     return DEER_OK;
@@ -158,6 +196,15 @@ static void finish_action(const deer_config *c, deer_action *a)
     a->exit_layer = c->exit_layers[a->exit];
 }
 
+/* How old what the action came from is. */
+static void say_ages(const camera_watch *w, deer_action *a)
+{
+    a->static_age = w->age[0];
+    a->gripper_age = w->age[1];
+    a->static_change = w->change[0];
+    a->gripper_change = w->change[1];
+}
+
 /* Finite weights can still overflow; a robot must not be sent there. */
 static bool is_finite(const deer_action *a)
 {
@@ -190,5 +237,6 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     s->last_exit = a->exit;
     s->step++;
     finish_action(c, a);
+    say_ages(&s->watch, a);
     return DEER_OK;
 }

@@ -8,6 +8,7 @@
 #include "runtime/deer_replay.h"
 #include "runtime/model/model.h"
 #include "runtime/policy/backend.h"
+#include "runtime/policy/cameras.h"
 #include "runtime/policy/image.h"
 #include "runtime/policy/profile.h"
 
@@ -26,8 +27,10 @@ struct deer_session {
     int last_exit;         /* taken at the last step */
     float done[DEER_POSE]; /* at the last step; 0 after a reset */
     const backend *on;
-    void *work;            /* its memory: scratch and recurrent state */
-    image_plan plan[2];    /* static, gripper */
+    void *work;         /* its memory: scratch and recurrent state */
+    image_plan plan[2]; /* static, gripper */
+    camera_watch watch;
+    uint8_t *pictures;     /* the watch's; NULL: no thresholds had rules for cameras */
     deer_profile *profile; /* the caller's, or NULL */
 
     /* Tests look at intermediate results: called after every decoder layer. */
@@ -38,12 +41,12 @@ struct deer_session {
 /* Life of a session, behind the public functions, which check arguments and keep other threads out.
  */
 deer_status session_make(deer_session *session, const deer_session_options *options,
-                         deer_error *err);
+                         const deer_thresholds *thresholds, deer_error *err);
 deer_status session_adopt(deer_session *session, const deer_thresholds *thresholds,
                           deer_error *err);
 void session_reset(deer_session *session);
 
-/* Images -> media tokens. */
+/* Images -> media tokens, of the cameras that are due. */
 deer_status session_see(deer_session *session, const deer_observation *observation,
                         deer_error *err);
 

@@ -38,7 +38,7 @@ static deer_status make(deer_session *s, const deer_session_options *o,
                         const deer_thresholds *thresholds, deer_error *err)
 {
     deer_pool *before = threads_enter(o->pool);
-    deer_status status = session_make(s, o, err);
+    deer_status status = session_make(s, o, thresholds, err);
 
     threads_leave(before);
     if (!status)
@@ -86,6 +86,7 @@ void deer_session_free(deer_session *s)
     image_plan_free(&s->plan[0]);
     image_plan_free(&s->plan[1]);
     free(s->ids);
+    free(s->pictures);
     if (s->on)
         s->on->close(s->work);
     free(s);
@@ -136,9 +137,11 @@ deer_status deer_session_set_cameras(deer_session *s, const deer_camera *static_
         return status;
     if (!static_view || !gripper_view)
         return leave(s, before, deer_fail_with(DEER_USAGE, err, "two cameras are needed"));
-    return leave(
-        s, before,
-        image_pair_prepare(s->plan, static_view, gripper_view, s->model->config.image_size, err));
+    status =
+        image_pair_prepare(s->plan, static_view, gripper_view, s->model->config.image_size, err);
+    if (!status)
+        camera_watch_reset(&s->watch); /* their pictures cannot be compared with those before */
+    return leave(s, before, status);
 }
 
 deer_status deer_session_set_instruction(deer_session *s, const char *instruction, deer_error *err)
@@ -213,6 +216,7 @@ uint64_t deer_session_bytes(const deer_session *s)
 {
     return s ? sizeof *s + s->on->bytes(s->work) +
                    (size_t)s->model->config.max_text * sizeof *s->ids +
+                   (s->pictures ? camera_watch_bytes(&s->model->config) : 0) +
                    image_plan_bytes(&s->plan[0]) + image_plan_bytes(&s->plan[1])
              : 0;
 }

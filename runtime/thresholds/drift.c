@@ -31,6 +31,8 @@ struct deer_drift {
     gambler by[SCORES];
     double most;
     uint64_t random;
+    int unchanged[2]; /* steps in a row, of each camera */
+    uint8_t stuck;
 };
 
 /* Room for so many episodes. */
@@ -100,6 +102,17 @@ void deer_drift_free(deer_drift *d)
     free(d);
 }
 
+/* Once stuck, said until the end. */
+static void note_cameras(deer_drift *d, const deer_action *action)
+{
+    const float change[2] = {action->static_change, action->gripper_change};
+
+    for (int i = 0; i < 2; i++) {
+        d->unchanged[i] = change[i] == 0 ? d->unchanged[i] + 1 : 0; /* a NaN is no number */
+        d->stuck |= (uint8_t)((d->unchanged[i] >= DEER_DRIFT_STUCK) << i);
+    }
+}
+
 deer_status deer_drift_step(deer_drift *d, const deer_action *action, deer_error *err)
 {
     if (!d || !action)
@@ -107,6 +120,7 @@ deer_status deer_drift_step(deer_drift *d, const deer_action *action, deer_error
     if (action->exit < 0 || action->exit >= d->exits)
         return deer_fail_with(DEER_USAGE, err, "exit %d is none of the watch's %d", action->exit,
                               d->exits);
+    note_cameras(d, action);
     d->taken[action->exit]++;
     d->steps++;
     d->by[0].sum += action->exit;
@@ -229,6 +243,7 @@ deer_status deer_drift_end_episode(deer_drift *d, uint32_t kind, deer_drift_repo
                                       .stability = stability(d),
                                       .evidence = evidence,
                                       .most = d->most,
-                                      .drifted = d->most >= 1 / DEER_DRIFT_LEVEL};
+                                      .drifted = d->most >= 1 / DEER_DRIFT_LEVEL,
+                                      .stuck = d->stuck};
     return DEER_OK;
 }

@@ -131,6 +131,33 @@ static deer_status check_counts(const char *name, const deer_thresholds *t, deer
     return DEER_OK;
 }
 
+static bool sound_rule(const deer_camera_rule *r, bool stagger)
+{
+    return r->age >= stagger && r->age <= DEER_MOST_AGE && r->rho >= 0; /* not a NaN */
+}
+
+/* What is wrong with them, or NULL. */
+static const char *cameras_fault(const deer_camera_rules *r)
+{
+    bool stagger = r->stagger != 0;
+
+    if (r->stagger > 1)
+        return "stagger is neither 0 nor 1";
+    if (!sound_rule(&r->static_view, stagger) || !sound_rule(&r->gripper_view, stagger))
+        return stagger ? "staggered cameras need ages of 1 to 1000 steps, and a rho of 0 or more"
+                       : "a camera needs an age of 0 to 1000 steps, and a rho of 0 or more";
+    return NULL;
+}
+
+static deer_status check_cameras(const char *name, const deer_thresholds *t, deer_error *err)
+{
+    const char *fault = cameras_fault(&t->cameras);
+
+    for (int i = 0; i < t->points && !fault; i++)
+        fault = cameras_fault(&t->point[i].cameras);
+    return fault ? deer_fail_with(DEER_USAGE, err, "%s: %s", name, fault) : DEER_OK;
+}
+
 deer_status thresholds_check(const char *name, const deer_thresholds *t, deer_error *err)
 {
     bool scored;
@@ -148,7 +175,7 @@ deer_status thresholds_check(const char *name, const deer_thresholds *t, deer_er
     for (int k = 0; scored && k < t->max_exit; k++)
         if (!finite_score(&t->score[k]))
             return deer_fail_with(DEER_USAGE, err, "%s: score %d is not finite", name, k);
-    return DEER_OK;
+    return check_cameras(name, t, err);
 }
 
 /* ---------------------------------------------------------------- dial --------------------- */
@@ -174,6 +201,7 @@ deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops
             DEER_INFEASIBLE, err, "an average of %.6g GFLOPs (%s) is below the dial's least, %.6g",
             average_gflops, t->budget_is_llm ? "llm" : "total", t->point[0].budget_gflops);
     memcpy(t->tau, t->point[i].tau, sizeof t->tau);
+    t->cameras = t->point[i].cameras;
     t->expected = t->point[i].expected;
     t->budget_gflops = t->point[i].budget_gflops;
     t->guarantee = t->point_guarantee[i];
@@ -233,6 +261,11 @@ const deer_expected *deer_thresholds_expected(const deer_thresholds *t)
 const deer_guarantee *deer_thresholds_guarantee(const deer_thresholds *t)
 {
     return t ? &t->guarantee : NULL;
+}
+
+const deer_camera_rules *deer_thresholds_cameras(const deer_thresholds *t)
+{
+    return t ? &t->cameras : NULL;
 }
 
 int32_t deer_thresholds_points(const deer_thresholds *t)

@@ -198,6 +198,41 @@ static deer_status read_guarantee(const char *path, const json_t *json, deer_gua
     return DEER_OK;
 }
 
+/* A camera's rule; false when it is nothing of the kind. Without a rho, age alone decides. */
+static bool read_camera(const json_t *from, deer_camera_rule *rule)
+{
+    const json_t *age = json_object_get(from, "age"), *rho = json_object_get(from, "rho");
+    json_int_t steps = json_integer_value(age);
+    double number = rho ? finite_or_nan(rho) : 0;
+
+    *rule = (deer_camera_rule){(int32_t)steps, rho ? (float)number : INFINITY};
+    return json_is_integer(age) && steps >= 0 && steps <= DEER_MOST_AGE && number >= 0 &&
+           number < largest && json_object_size(from) == 1 + (rho != NULL);
+}
+
+/* Where there is none, every camera is encoded at every step. */
+static deer_status read_cameras(const char *path, const json_t *json, deer_camera_rules *rules,
+                                deer_error *err)
+{
+    const json_t *from = json_object_get(json, "cameras");
+    const json_t *stagger = json_object_get(from, "stagger");
+
+    *rules = (deer_camera_rules){.stagger = json_is_true(stagger)};
+    if (!from)
+        return DEER_OK;
+    if (!read_camera(json_object_get(from, "static"), &rules->static_view) ||
+        !read_camera(json_object_get(from, "gripper"), &rules->gripper_view) ||
+        (stagger && !json_is_boolean(stagger)) || json_object_size(from) != 2 + (stagger != NULL))
+        return deer_fail(err,
+                         "%s: cameras must have a rule for \"static\" and \"gripper\", each with "
+                         "an age of 0 to %d steps and perhaps a rho of 0 or more, and perhaps "
+                         "\"stagger\", true or false",
+                         path, DEER_MOST_AGE);
+    if (rules->stagger && (rules->static_view.age < 1 || rules->gripper_view.age < 1))
+        return deer_fail(err, "%s: staggered cameras need ages of 1 step or more", path);
+    return DEER_OK;
+}
+
 static deer_status read_dial(const char *path, const json_t *json, deer_thresholds *t,
                              deer_error *err)
 {
@@ -220,7 +255,8 @@ static deer_status read_dial(const char *path, const json_t *json, deer_threshol
                              "one before",
                              path, i, t->exits);
         read_expected(from, t->exits, &p->expected);
-        if (read_guarantee(path, from, &t->point_guarantee[i], err))
+        if (read_cameras(path, from, &p->cameras, err) ||
+            read_guarantee(path, from, &t->point_guarantee[i], err))
             return DEER_FAILED;
     }
     return DEER_OK;
@@ -288,7 +324,8 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
         return DEER_FAILED;
     read_expected(json, t->exits, &t->expected);
     read_origin(json, t);
-    if (read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
+    if (read_cameras(path, json, &t->cameras, err) ||
+        read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
         read_reference(path, json, &t->reference, err))
         return DEER_FAILED;
     return DEER_OK;

@@ -102,6 +102,29 @@ static json_t *kinds_json(const uint32_t *kind, int n)
     return list;
 }
 
+static json_t *camera_json(const deer_camera_rule *rule)
+{
+    json_t *json = json_pack("{s:i}", "age", rule->age);
+
+    if (rule->age > 0 && isfinite(rule->rho))
+        json_put(json, "rho", json_real((double)rule->rho));
+    return json;
+}
+
+/* Cameras that are encoded at every step need no rules. */
+static void put_cameras(json_t *to, const deer_camera_rules *r)
+{
+    json_t *json;
+
+    if (!r->static_view.age && !r->gripper_view.age)
+        return;
+    json = json_pack("{s:o, s:o}", "static", camera_json(&r->static_view), "gripper",
+                     camera_json(&r->gripper_view));
+    if (r->stagger)
+        json_put(json, "stagger", json_true());
+    json_put(to, "cameras", json);
+}
+
 static json_t *points_json(const deer_thresholds *t)
 {
     json_t *list = json_array();
@@ -112,6 +135,7 @@ static json_t *points_json(const deer_thresholds *t)
                                 tau_json(p->tau, t->max_exit), "expected",
                                 expected_json(&p->expected, t->max_exit));
 
+        put_cameras(one, &p->cameras);
         if (t->point_guarantee[i].confidence > 0)
             json_put(one, "guarantee", guarantee_json(&t->point_guarantee[i]));
         json_push(list, one);
@@ -135,6 +159,7 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     json_put(json, "exit_layers", layers);
     json_put(json, "tau", tau_json(t->tau, t->max_exit));
     json_put(json, "steps_per_stage", json_integer(t->steps_per_stage));
+    put_cameras(json, &t->cameras);
     json_put(json, "expected", expected_json(&t->expected, t->max_exit));
     if (t->guarantee.confidence > 0)
         json_put(json, "guarantee", guarantee_json(&t->guarantee));

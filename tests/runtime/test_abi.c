@@ -72,7 +72,15 @@ static const row rows[] = {
     FIELD(deer_action, exit_layer),
     FIELD(deer_action, head_evaluations),
     FIELD(deer_action, delta),
+    FIELD(deer_action, static_age),
+    FIELD(deer_action, gripper_age),
+    FIELD(deer_action, static_change),
+    FIELD(deer_action, gripper_change),
     FIELD(deer_action, reserved),
+
+    STRUCT(deer_camera_rule),
+    FIELD(deer_camera_rule, age),
+    FIELD(deer_camera_rule, rho),
 
     STRUCT(deer_drift_report),
     FIELD(deer_drift_report, episodes),
@@ -81,6 +89,7 @@ static const row rows[] = {
     FIELD(deer_drift_report, evidence),
     FIELD(deer_drift_report, most),
     FIELD(deer_drift_report, drifted),
+    FIELD(deer_drift_report, stuck),
     FIELD(deer_drift_report, reserved),
 
     /* handed out by pointer: these may grow at their end, and nowhere else */
@@ -139,6 +148,11 @@ static const row rows[] = {
     FIELD(deer_point, budget_gflops),
     FIELD(deer_point, tau),
     FIELD(deer_point, expected),
+    FIELD(deer_point, cameras),
+
+    FIELD(deer_camera_rules, static_view),
+    FIELD(deer_camera_rules, gripper_view),
+    FIELD(deer_camera_rules, stagger),
 };
 
 static const row values[] = {
