@@ -106,7 +106,7 @@ enum { DEER_STATIC_VIEW = 1, DEER_GRIPPER_VIEW = 2, DEER_BOTH_VIEWS = 3 };
 
 /* Which cameras a step encodes. age [2], static first: how old their encodings are at this step
  * if they are used again; change [2]: since then. Every age after it is within its rule's, if it
- * was so at every step since both were encoded. */
+ * was so at every step since both were encoded. An argument that is NULL: both. */
 DEER_API uint32_t deer_cameras_due(const deer_camera_rules *rules, const int32_t age[2],
                                    const float change[2]);
 

@@ -72,13 +72,15 @@ static uint32_t one_of(uint32_t late, uint32_t last, uint32_t changed, const int
 uint32_t deer_cameras_due(const deer_camera_rules *rules, const int32_t age[2],
                           const float change[2])
 {
-    const deer_camera_rule *rule[2] = {&rules->static_view, &rules->gripper_view};
     uint32_t late = 0, last = 0, changed = 0;
 
+    if (!rules || !age || !change)
+        return DEER_BOTH_VIEWS;
     for (int i = 0; i < 2; i++) {
-        late |= (uint32_t)(age[i] > rule[i]->age) << i;
-        last |= (uint32_t)(age[i] >= rule[i]->age) << i;
-        changed |= (uint32_t) !(change[i] <= rule[i]->rho) << i; /* a NaN is no small change */
+        const deer_camera_rule *rule = i ? &rules->gripper_view : &rules->static_view;
+        late |= (uint32_t)(age[i] > rule->age) << i;
+        last |= (uint32_t)(age[i] >= rule->age) << i;
+        changed |= (uint32_t) !(change[i] <= rule->rho) << i; /* a NaN is no small change */
     }
     return rules->stagger ? one_of(late, last, changed, age) : late | changed;
 }

@@ -21,9 +21,10 @@ deer_status deer_changes_new(const deer_config *c, const deer_camera *camera, in
     deer_changes *h;
     deer_status status;
 
+    if (out)
+        *out = NULL;
     if (!out || !c || !camera || room < 1 || room > MOST)
         return deer_fail_with(DEER_USAGE, err, "changes need a camera and room for 1 to %d", MOST);
-    *out = NULL;
     h = calloc(1, sizeof *h);
     if (!h)
         return deer_fail(err, "out of memory for a camera's changes");

@@ -375,6 +375,51 @@ static void test_drift(void **state)
     deer_drift_free(watch);
 }
 
+/* ---------------------------------------------------------------- cameras ------------------ */
+
+static void test_cameras(void **state)
+{
+    const deer_camera own = {0}, bad = {4, 4, 3, 0};
+    const deer_image none = {NULL, 0};
+    const int32_t age[2] = {1, 1};
+    const float change[2] = {NAN, 0};
+    const deer_camera_rules rules = {{3, 1}, {3, 1}, 0};
+    float by_age[1];
+    deer_thresholds t = *deepest;
+    deer_changes *changes;
+
+    (void)state;
+    assert_null(deer_thresholds_cameras(NULL));
+    assert_int_equal(deer_thresholds_cameras(deepest)->static_view.age, 0);
+    assert_true(deer_session_need_reuse(NULL) == 0);
+    assert_true(deer_session_need_reuse(deer_model_config(model)) > 0);
+    assert_int_equal(deer_cameras_due(NULL, age, change), DEER_BOTH_VIEWS);
+    assert_int_equal(deer_cameras_due(&rules, NULL, change), DEER_BOTH_VIEWS);
+    assert_int_equal(deer_cameras_due(&rules, age, NULL), DEER_BOTH_VIEWS);
+    assert_int_equal(deer_cameras_due(&rules, age, change), DEER_STATIC_VIEW);
+    for (int i = 0; i < 4; i++) {
+        const deer_camera_rules unsound[] = {{{-1, 0}, {0, 0}, 0},
+                                             {{0, 0}, {1001, 0}, 0},
+                                             {{0, NAN}, {0, 0}, 0},
+                                             {{1, 0}, {0, 0}, 1}};
+        t.cameras = unsound[i];
+        refuses(deer_session_set_thresholds(session, &t, err));
+    }
+    refuses(deer_changes_new(deer_model_config(model), &own, 1, NULL, err));
+    makes_nothing(changes, deer_changes_new(NULL, &own, 1, &changes, err));
+    makes_nothing(changes, deer_changes_new(deer_model_config(model), NULL, 1, &changes, err));
+    makes_nothing(changes, deer_changes_new(deer_model_config(model), &own, 0, &changes, err));
+    makes_nothing(changes, deer_changes_new(deer_model_config(model), &bad, 1, &changes, err));
+    deer_changes_free(NULL);
+    deer_changes_reset(NULL);
+    ok(deer_changes_new(deer_model_config(model), &own, 1, &changes, &error));
+    refuses(deer_changes_add(NULL, &seen.static_view, by_age, err));
+    refuses(deer_changes_add(changes, NULL, by_age, err));
+    refuses(deer_changes_add(changes, &none, by_age, err));
+    refuses(deer_changes_add(changes, &seen.static_view, NULL, err));
+    deer_changes_free(changes);
+}
+
 /* ---------------------------------------------------------------- replay ------------------- */
 
 static void test_batches(void **state)
@@ -573,6 +618,7 @@ int main(void)
         cmocka_unit_test(test_making_sessions),
         cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_drift),
+        cmocka_unit_test(test_cameras),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_exits),

@@ -81,6 +81,36 @@ static void test_every_field(void **state)
 }
 
 /* The combined criterion's scores, weights of 0 included. */
+/* Rules of cameras, and those of a dial's points: bit for bit; none where every step encodes. */
+static void test_cameras(void **state)
+{
+    const deer_camera_rules rules[] = {{{9, 0.1f}, {1, INFINITY}, 1}, {{0, INFINITY}, {3, 0}, 0}};
+    deer_thresholds t, u;
+
+    (void)state;
+    thresholds_fix(model, 1, &t, NULL);
+    t.points = 2;
+    for (int i = 0; i < 2; i++) {
+        t.point[i] = (deer_point){.budget_gflops = i + 1, .cameras = rules[i]};
+        t.point[i].tau[1] = INFINITY;
+    }
+    u = round_trip(&t);
+    assert_true(u.cameras.static_view.age == 0 && u.cameras.gripper_view.age == 0);
+    for (int i = 0; i < 2; i++) {
+        const deer_camera_rules *r = &u.point[i].cameras;
+        assert_int_equal(r->static_view.age, rules[i].static_view.age);
+        assert_int_equal(r->gripper_view.age, rules[i].gripper_view.age);
+        assert_true(r->static_view.rho == rules[i].static_view.rho);
+        assert_true(r->gripper_view.rho == rules[i].gripper_view.rho);
+        assert_int_equal(r->stagger, rules[i].stagger);
+    }
+    ok(deer_thresholds_set_budget(&u, 1, &error));
+    assert_int_equal(deer_thresholds_cameras(&u)->static_view.age, 9);
+    t.cameras = rules[1];
+    u = round_trip(&t);
+    assert_true(u.cameras.gripper_view.age == 3 && u.cameras.gripper_view.rho == 0);
+}
+
 static void test_scores(void **state)
 {
     deer_thresholds t, u;
@@ -325,6 +355,21 @@ static void test_fields_refused(void **state)
     refuse_field("tau", "[null, null]", "the last null");
     refuse_field("tau", "[1e99, null]", "the last null");
     refuse_field("tau", "[\"sometimes\", null]", "the last null");
+    refuse_field("cameras", "[]", "cameras must have");
+    refuse_field("cameras", "{\"static\": {\"age\": 1}}", "cameras must have");
+    refuse_field("cameras", "{\"static\": {\"age\": 1}, \"gripper\": {\"age\": -1}}",
+                 "cameras must have");
+    refuse_field("cameras", "{\"static\": {\"age\": 1}, \"gripper\": {\"age\": 1001}}",
+                 "cameras must have");
+    refuse_field("cameras", "{\"static\": {\"age\": 1}, \"gripper\": {\"age\": 1, \"rho\": -1}}",
+                 "cameras must have");
+    refuse_field("cameras", "{\"static\": {\"age\": 1}, \"gripper\": {\"age\": 1, \"rh\": 1}}",
+                 "cameras must have");
+    refuse_field("cameras", "{\"static\": {\"age\": 1}, \"gripper\": {\"age\": 1}, \"stagger\": 1}",
+                 "cameras must have");
+    refuse_field("cameras",
+                 "{\"static\": {\"age\": 1}, \"gripper\": {\"age\": 0}, \"stagger\": true}",
+                 "ages of 1 step or more");
     refuse_field("guarantee", "{\"confidence\": 1.5}", "between 0 and 1");
     refuse_field("dial", "{}", "list of up to");
     refuse_field("dial", "[{\"average_gflops\": 1, \"tau\": [null]}]", "point 0 of the dial");
@@ -571,6 +616,7 @@ int main(void)
         cmocka_unit_test(test_thresholds_bit_for_bit),
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_fixed),
+        cmocka_unit_test(test_cameras),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_scores_refused),
         cmocka_unit_test(test_unknown_weights),

@@ -276,11 +276,28 @@ typedef struct {
     char statement[400];          /* the same in words */
 } deer_guarantee;
 
+/* When a camera's image is encoded again; until then, what its last encoding gave is used again.
+ * Zero: at every step. */
+typedef struct {
+    int32_t age; /* steps, the oldest that an encoding in use may be */
+    float rho;   /* encoded before that when the picture has changed by more; infinity: never is.
+                    Change is the largest difference of two pictures' patches: of a patch of the
+                    vision tower, the mean of |difference| over pixels and colours, each 0..1 */
+} deer_camera_rule;
+
+/* Both cameras are encoded at the first step, and after a reset. */
+typedef struct {
+    deer_camera_rule static_view, gripper_view;
+    uint32_t stagger; /* 1: else one of them a step at most, and so no sooner than the next step
+                         where both are due; ages are kept. Needs ages of 1 or more */
+} deer_camera_rules;
+
 /* Other thresholds over the same exits, for another average budget. */
 typedef struct {
     double budget_gflops; /* in the scope of the thresholds */
     float tau[DEER_MAX_EXITS];
     deer_expected expected;
+    deer_camera_rules cameras;
 } deer_point;
 
 /* Always exits at the given exit, 0 <= exit <= deer_model_max_exit. The caller frees it. */
@@ -299,11 +316,11 @@ DEER_API deer_status deer_thresholds_copy(const deer_thresholds *from, deer_thre
 
 DEER_API void deer_thresholds_free(deer_thresholds *thresholds);
 
-/* Turns the dial: takes the thresholds and the expectations of the point with the largest budget
- * that is not above average_gflops; a point's own budget takes that point. The guarantee is the
- * point's own, if it has one; the reference episodes, which are of other thresholds, are dropped.
- * DEER_INFEASIBLE (and nothing changed) when the cheapest point needs more, DEER_USAGE when there
- * are no points. */
+/* Turns the dial: takes the thresholds, the cameras' rules and the expectations of the point with
+ * the largest budget that is not above average_gflops; a point's own budget takes that point. The
+ * guarantee is the point's own, if it has one; the reference episodes, which are of other
+ * thresholds, are dropped. DEER_INFEASIBLE (and nothing changed) when the cheapest point needs
+ * more, DEER_USAGE when there are no points. */
 DEER_API deer_status deer_thresholds_set_budget(deer_thresholds *thresholds, double average_gflops,
                                                 deer_error *err);
 
@@ -318,6 +335,7 @@ DEER_API double deer_thresholds_budget(const deer_thresholds *thresholds);      
 DEER_API bool deer_thresholds_budget_is_llm(const deer_thresholds *thresholds); /* else total */
 DEER_API const deer_expected *deer_thresholds_expected(const deer_thresholds *thresholds);
 DEER_API const deer_guarantee *deer_thresholds_guarantee(const deer_thresholds *thresholds);
+DEER_API const deer_camera_rules *deer_thresholds_cameras(const deer_thresholds *thresholds);
 DEER_API int32_t deer_thresholds_points(const deer_thresholds *thresholds); /* of the dial; or 0 */
 DEER_API const deer_point *deer_thresholds_point(const deer_thresholds *thresholds, int32_t point);
 
@@ -367,7 +385,11 @@ typedef struct {
     int32_t exit_layer;          /* its decoder layer */
     int32_t head_evaluations;    /* LSTM and MLPs, counted once each time they ran */
     float delta[DEER_MAX_EXITS]; /* criterion at each exit tested, NaN where not evaluated */
-    uint32_t reserved[8];        /* 0 */
+    int32_t static_age;          /* steps since what is used of a camera was encoded; 0: now */
+    int32_t gripper_age;
+    float static_change;  /* of a camera's picture since then, as in deer_camera_rule; NaN where */
+    float gripper_change; /* nothing depends on it */
+    uint32_t reserved[4]; /* 0 */
 } deer_action;
 
 /* A session of a model under thresholds (copied). options NULL: all defaults. The model, and the
@@ -378,7 +400,8 @@ DEER_API deer_status deer_session_new(const deer_model *model, const deer_thresh
 DEER_API void deer_session_free(deer_session *session);
 
 /* Replaces the thresholds between two steps; the recurrent state stays. A lower deepest exit binds
- * at the next step, also in the middle of a stage. On failure the old thresholds stay. */
+ * at the next step, also in the middle of a stage. The first ones with rules for cameras allocate;
+ * a session made with such ones reuses more. On failure the old thresholds stay. */
 DEER_API deer_status deer_session_set_thresholds(deer_session *session,
                                                  const deer_thresholds *thresholds,
                                                  deer_error *err);

@@ -32,6 +32,11 @@ extern "C" {
 
 #define DEER_DRIFT_LEVEL 0.01 /* chance of ever raising a false alarm, at most */
 
+/* Pictures of a camera that works differ in their noise at least. One that is stuck sends the same
+ * picture again and again, and where encodings are used again as long as nothing changes, that
+ * would look like a saving. Noticed where the thresholds have rules for cameras. */
+#define DEER_DRIFT_STUCK 10
+
 typedef struct deer_drift deer_drift;
 
 typedef struct {
@@ -42,7 +47,9 @@ typedef struct {
     double evidence;  /* the gambler's wealth now, begun with 1 */
     double most;      /* the largest it has been */
     bool drifted;     /* most >= 1 / DEER_DRIFT_LEVEL */
-    uint8_t unused[7];
+    uint8_t stuck;    /* cameras whose picture has not changed at all for DEER_DRIFT_STUCK steps in
+                         a row: 1 the static one, 2 the wrist's, 3 both. Since the watch began */
+    uint8_t unused[6];
     double reserved[4]; /* 0 */
 } deer_drift_report;
 
