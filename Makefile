@@ -37,7 +37,7 @@ endif
 # What tests need besides: libraries and tools that use deer, compilers and emulators for the kernels
 # of other machines, a browser for the report's page. Node.js, npm and Chromium of other origin than
 # Debian's do as well.
-TEST_PACKAGES := libcmocka-dev libzip-dev cmake g++ mandoc
+TEST_PACKAGES := libcmocka-dev libzip-dev cmake g++ mandoc libwebsockets-dev python3-websockets python3-msgpack python3-h5py
 ifeq ($(shell command -v npm),)
 TEST_PACKAGES += nodejs npm
 endif
@@ -64,6 +64,7 @@ DATASETS_PC := hdf5 libxxhash zlib liblzf
 SOURCES_PC  := libavformat libavcodec libswscale libavutil libzstd
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
+SERVE_PC    := libwebsockets
 
 PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
@@ -74,6 +75,7 @@ sources    = $(foreach d,$(1),$(wildcard $(d)/*.c))
 objects    = $(patsubst %.c,$(BUILD)/%.o,$(1))
 RUNTIME   := $(call objects,$(call sources,$(addprefix runtime/,base kernels model text policy thresholds)))
 IMPORT    := $(call objects,$(call sources,runtime/import))
+SERVE     := $(call objects,$(addprefix runtime/serve/,msgpack.c array.c protocol.c metrics.c step_log.c robot.c work.c))
 BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines measure))) $(BUILD)/budgets/machines/texts.o
 DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,demos sources parquet video)))
 TABLETOP  := $(call objects,$(call sources,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
@@ -95,6 +97,11 @@ DATASETS_LIBS := $(call pc_libs,$(DATASETS_PC))
 SOURCES_LIBS  := $(call pc_libs,$(SOURCES_PC)) -lsnappy
 TABLETOP_LIBS := -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
 CALIB_LIBS    := $(call pc_libs,$(CALIB_PC))
+SERVE_LIBS    := $(call pc_libs,$(SERVE_PC))
+# Without libwebsockets everything is built but the sockets, and deer-run serve says so.
+ifneq ($(SERVE_LIBS),)
+SERVE         += $(call objects,$(addprefix runtime/serve/,listen.c connection.c server.c))
+endif
 PNG_LIBS      := $(call pc_libs,libpng)
 
 # What others link has the public names only: libdeer.so and libdeer.a. Programs and tests see all.
@@ -104,6 +111,7 @@ LIBDEER     := $(BUILD)/libdeer.a
 LIBDEER_SO  := $(BUILD)/libdeer.so.$(VERSION)
 LIBRUNTIME  := $(BUILD)/libruntime.a
 LIBIMPORT   := $(BUILD)/libimport.a
+LIBSERVE    := $(BUILD)/libserve.a
 LIBDATASETS := $(BUILD)/libdatasets.a
 LIBTABLETOP := $(BUILD)/libtabletop.a
 LIBBUDGETS  := $(BUILD)/libbudgets.a
@@ -146,6 +154,15 @@ $(BUILD)/%.o: $(BUILD)/%.c $(FLAGS)
 
 # Only these see the headers of video libraries, whose folder is the machine's own.
 $(call objects,$(call sources,datasets/video datasets/parquet)): ALL_CFLAGS += $(call pc_cflags,$(SOURCES_PC))
+
+# And only these those of websockets; what is built with them or without is built again when they come.
+SERVE_FROM := $(BUILD)/serve_from
+$(SERVE_FROM): always
+	@mkdir -p $(@D)
+	@echo '$(SERVE_LIBS)' | cmp -s - $@ || echo '$(SERVE_LIBS)' >$@
+$(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o: $(SERVE_FROM)
+$(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
+$(BUILD)/runtime/cli/run_serve.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
 # are fused.
@@ -221,15 +238,16 @@ $(PAGE)/bare/d3_js.c $(PAGE)/bare/plot_js.c: $(PAGE)/none
 
 $(LIBRUNTIME): $(RUNTIME)
 $(LIBIMPORT): $(IMPORT)
+$(LIBSERVE): $(SERVE)
 $(LIBDATASETS): $(DATASETS)
 $(LIBTABLETOP): $(TABLETOP)
 $(LIBBUDGETS): $(BUDGETS)
 $(LIBCALIB): $(CALIB)
 $(LIBREPORTS): $(REPORTS)
-$(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBREPORTS):
+$(LIBRUNTIME) $(LIBIMPORT) $(LIBSERVE) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB) $(LIBREPORTS):
 	$(call say,AR)
 	$(Q)rm -f $@
-	$(Q)$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 # The library for other programs. Its objects are position-independent and hide what is not marked
 # DEER_API; in the archive they are one object, in which hidden names are local: a program's own
@@ -257,13 +275,13 @@ $(BUILD)/deer-model: $(MODEL_CLI) $(TOOL) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIM
 	$(Q)$(link) $(RUNTIME_LIBS)
 ifeq ($(LEAN),1)
 $(BUILD)/runtime/cli/deer_run.o: ALL_CFLAGS += -DDEER_LEAN
-$(BUILD)/deer-run: $(filter-out %/run_episode.o %/run_played.o %/run_played_print.o,$(RUN_CLI)) $(TOOL) $(LIBBUDGETS) $(LIBRUNTIME)
+$(BUILD)/deer-run: $(filter-out %/run_episode.o %/run_played.o %/run_played_print.o,$(RUN_CLI)) $(TOOL) $(LIBSERVE) $(LIBBUDGETS) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(RUNTIME_LIBS)
+	$(Q)$(link) $(SERVE_LIBS) $(RUNTIME_LIBS)
 else
-$(BUILD)/deer-run: $(RUN_CLI) $(TOOL) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+$(BUILD)/deer-run: $(RUN_CLI) $(TOOL) $(LIBSERVE) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(SERVE_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 endif
 $(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
@@ -284,14 +302,14 @@ $(BUILD)/deer-report: $(REPORT_CLI) $(TOOL) $(LIBREPORTS) $(LIBCALIB) $(LIBDATAS
 	$(Q)$(link) $(PNG_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 # A test's program is named for its source, wherever under tests/ that lies.
-EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBSERVE) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 define test_program
 $(BUILD)/tests/$(basename $(notdir $(1))): $(patsubst %.c,$(BUILD)/%.o,$(1)) $(TOOL) $(EVERYTHING)
 endef
 $(foreach source,$(TEST_SOURCES),$(eval $(call test_program,$(source))))
 $(TESTS):
 	$(call say,LINK)
-	$(Q)$(link) $(TABLETOP_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
+	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
@@ -307,9 +325,9 @@ $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
 $(BUILD)/tests/fuzz/fuzz_rollouts: $(call objects,$(call sources,reports/answer reports/formats)) $(TOOL)
-$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBCALIB) $(LIBSERVE) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) -fsanitize=fuzzer $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) -fsanitize=fuzzer $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
 $(BUILD)/tests/command_helper: $(BUILD)/tests/cli/command_helper.o
 $(BUILD)/tests/report_cache: $(BUILD)/tests/reports/report_cache.o

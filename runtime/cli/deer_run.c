@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* deer_run.c - runs a policy: on recorded observations, and against the clock. */
+/* deer_run.c - runs a policy: on recorded observations, for robots that ask, and against the clock.
+ */
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/tool.h"
 
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
 #ifndef DEER_LEAN
         {"episode", "play recorded observations through a policy", run_episode_main},
 #endif
+        {"serve", "serve a policy to robots by websocket", run_serve_main},
         {"bench", "latency and memory of each exit", run_bench_main},
         {NULL, NULL, NULL}};
 

@@ -18,20 +18,22 @@
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/tool_policy.h"
 #include "runtime/deer_replay.h"
+#include "runtime/serve/step_log.h"
 
 typedef struct {
     policy_choice policy;
-    const char *name;
+    const char *name, *log;
     file_list demos;
     demos_options reading;
     long threads;
     bool all, steps, profile, pin, json;
 } request;
 
-/* Who looks on while episodes are played; either may be NULL. */
+/* Who looks on while episodes are played; each may be NULL. */
 typedef struct {
     deer_drift *drift;
     stage_log *stages;
+    step_log *log;
 } watchers;
 
 /* ---------------------------------------------------------------- playing ------------------ */
@@ -59,6 +61,19 @@ static void note_step(const deer_cost *cost, const deer_action *a, const float *
     s->delta = (double)a->delta[a->exit];
     s->pose_error = pose_error(a, demonstrated);
     s->gripper_agrees = (a->command[DEER_POSE] > 0) == (demonstrated[DEER_POSE] > 0);
+}
+
+static deer_status log_step(step_log *log, const demo_episode *e, const played_step *s, int t,
+                            const deer_action *action, deer_error *err)
+{
+    const step_log_about about = {.episode = e->name,
+                                  .instruction = e->instruction,
+                                  .step = t,
+                                  .llm_gflops = s->llm,
+                                  .total_gflops = s->total,
+                                  .ms = s->ms};
+
+    return log ? step_log_write(log, &about, action, err) : DEER_OK;
 }
 
 /* The first step of a session touches weights and makes tables: not what a step takes. */
@@ -98,6 +113,8 @@ static deer_status play_steps(policy *p, const demo_episode *e, const watchers *
         if (watch->stages)
             stage_log_step(watch->stages);
         note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, seconds, &out->step[t]);
+        if (log_step(watch->log, e, &out->step[t], t, &action, err))
+            return DEER_FAILED;
     }
     return DEER_OK;
 }
@@ -141,6 +158,8 @@ static deer_status play_all(const request *r, policy *p, demos *d, int first, in
     out->watched = r->all && p->thresholds->reference.episodes;
     if (out->watched && deer_drift_new(p->thresholds, &watch.drift, err))
         return DEER_FAILED;
+    if (r->log)
+        status = step_log_open(r->log, &watch.log, err);
     tool_progress_start(&progress, "play", "episodes", count);
     for (int i = 0; i < count && !status; i++) {
         out->count = i + 1;
@@ -149,7 +168,7 @@ static deer_status play_all(const request *r, policy *p, demos *d, int first, in
     }
     tool_progress_end(&progress);
     deer_drift_free(watch.drift);
-    return status;
+    return step_log_close(watch.log, status ? NULL : err) && !status ? DEER_FAILED : status;
 }
 
 /* The same, stage by stage. */
@@ -278,6 +297,7 @@ int run_episode_main(int argc, char **argv)
         {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &r.profile, NULL,
          "time of each stage of the steps played, beside this machine's limits"},
+        {"log", TOOL_FILE, &r.log, "FILE", "append every step to it, a JSON line each"},
         {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {

@@ -1,0 +1,106 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# deer-run serve, asked by robots written from the protocol (robot.py): the same actions as deer-run episode, limits,
+# hostile clients, killed ones, the end. BUILD: the build folder. LONG=1: 8 clients x 500 steps, and 20 rounds of kills.
+set -u
+export LC_ALL=C
+build=${BUILD:-build}
+model=datasets/tabletop/policy.safetensors
+python=/usr/bin/python3
+work=$(mktemp -d) || exit 1
+server=
+trap '[ -z "$server" ] || kill -9 $server 2>/dev/null; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
+failures=0
+
+need() { "$@" >"$work/log" 2>&1 || { cat "$work/log"; echo "FAILED: $*"; exit 1; }; }
+
+wrong() {
+    failures=$((failures + 1))
+    echo "FAILED: $*"
+}
+
+start() { # start OPTION...: a server at $url
+    "$build/deer-run" serve --model $model --thresholds "$work/t.json" --port 0 "$@" >"$work/said" 2>"$work/errors" &
+    server=$!
+    for _ in $(seq 200); do
+        url=$(sed -n 's/.*listening on //p' "$work/said")
+        [ -z "$url" ] || break
+        sleep 0.1
+    done
+    [ -n "$url" ] || { cat "$work/errors"; echo "FAILED: the server does not listen"; exit 1; }
+    export SERVER=$server
+}
+
+stop() {
+    kill -TERM $server 2>/dev/null
+    wait $server || wrong "a server ended with $?: $(cat "$work/errors")"
+    server=
+}
+
+robot() { # robot SCENARIO ARGUMENTS...
+    scenario=$1
+    shift
+    timeout 300 $python tests/serve/robot.py "$scenario" "$url" "$@" || wrong "$scenario"
+}
+
+if ! "$build/deer-run" serve --model $model --exit 0 --host no.such.host.invalid 2>&1 | grep -q 'no address'; then
+    "$build/deer-run" serve --model $model 2>&1 | grep -q 'without libwebsockets' || wrong "no server, and no word of why"
+    echo "this deer-run has no websockets"
+    exit $failures
+fi
+
+demos=$work/d.h5
+log=$work/log.jsonl
+need "$build/deer-sim" record --tasks lift_red,open_drawer,stack_red_on_green,push_blue_left --episodes 3 --seed 5 --out "$demos"
+need "$build/deer-calib" --model $model --demos "$demos" --cache "$work/cache" --scope llm --avg-fraction 0.4 --out "$work/t.json"
+need "$build/deer-run" episode --model $model --thresholds "$work/t.json" --demos "$demos" --all --log "$log"
+
+start --threads 1 --connections 8 --log "$work/served.jsonl"
+if [ "${LONG:-0}" = 1 ]; then robot same "$demos" "$log" 8 500; else robot same "$demos" "$log" 8 60; fi
+robot limits "$demos" "$log" 8
+robot killed "$demos" "$log" "$([ "${LONG:-0}" = 1 ] && echo 20 || echo 2)"
+robot drain "$demos" "$log"
+wait $server || wrong "SIGTERM ends it with $?"
+server=
+[ ! -s "$work/errors" ] || wrong "the server said: $(head -n 3 "$work/errors")"
+[ "$(wc -l <"$work/served.jsonl")" -gt 480 ] || wrong "the log has $(wc -l <"$work/served.jsonl") lines"
+
+start --max-message 300K
+robot hostile "$demos" "$log"
+stop
+start --idle 1
+robot idle
+stop
+printf 'a-key-of-letters\n' >"$work/key"
+start --host 0.0.0.0 --key-file "$work/key"
+url=ws://127.0.0.1:${url##*:}
+robot key a-key-of-letters
+stop
+
+# ---------------------------------------------------------------- what is refused ----------------
+
+refuses() { # refuses STATUS WORDS OPTION...
+    expected=$1
+    words=$2
+    shift 2
+    timeout 20 "$build/deer-run" serve --model $model "$@" >"$work/said" 2>"$work/errors"
+    status=$?
+    [ $status -eq "$expected" ] && grep -q -- "$words" "$work/errors" && [ "$(wc -l <"$work/errors")" -eq 1 ] ||
+        wrong "$*: status $status, $(cat "$work/errors")"
+}
+refuses 2 'give --key-file' --host 0.0.0.0 --port 0
+refuses 2 'give --key-file' --host :: --port 0
+refuses 1 'no address' --host no.such.host.invalid
+refuses 1 'cannot listen' --host 192.0.2.1 --insecure
+refuses 1 'cannot open .*none' --key-file "$work/none"
+: >"$work/empty"
+refuses 1 'no key' --key-file "$work/empty"
+refuses 2 'port' --port 70000
+refuses 2 'connections' --connections 0
+refuses 2 'max-message' --max-message 10
+refuses 1 'cannot write' --log "$work/no/such/folder"
+start
+refuses 1 'choose another --port' --port "${url##*:}"
+stop
+[ "$failures" -eq 0 ]
