@@ -116,6 +116,8 @@ static void test_limits(void **state)
     deep[MSGPACK_DEPTH + 1] = 0xc0;
     assert_int_equal(msgpack_check(deep, MSGPACK_DEPTH + 2, &err), DEER_USAGE);
     assert_non_null(strstr(err.message, "more than 16 lists"));
+    assert_int_equal(msgpack_check((const uint8_t *)"\x01\x02", 2, &err), DEER_USAGE);
+    assert_non_null(strstr(err.message, "1 bytes follow"));
     memset(wide, 0xc0, MSGPACK_MOST_VALUES + 5);
     memcpy(wide, "\xdd\x00\x00\xff\xff", 5);
     assert_int_equal(msgpack_check(wide, MSGPACK_MOST_VALUES - 1 + 5, NULL), DEER_OK);
