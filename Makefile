@@ -324,6 +324,7 @@ $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(Q)$(link) -static -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
+$(BUILD)/tests/fuzz/fuzz_exits: $(BUILD)/datasets/cli/sim_exits.o
 $(BUILD)/tests/fuzz/fuzz_rollouts: $(call objects,$(call sources,reports/answer reports/formats)) $(TOOL)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBCALIB) $(LIBSERVE) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)

@@ -60,7 +60,7 @@ series best
 series official-exp
 names=""
 for fraction in $fractions; do
-    evaluate "random-$fraction" --episodes "$episodes" --random-exits "$out/best-$fraction.json"
+    evaluate "random-$fraction" --episodes "$episodes" --exits "random:$out/best-$fraction.json"
     names="$names random-$fraction"
 done
 table random $names

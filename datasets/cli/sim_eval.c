@@ -7,6 +7,7 @@
 
 #include "datasets/cli/sim_commands.h"
 #include "datasets/cli/sim_evaluation.h"
+#include "datasets/cli/sim_exits.h"
 #include "datasets/tabletop/parallel.h"
 #include "runtime/base/json_file.h"
 #include "runtime/cli/tool_policy.h"
@@ -25,10 +26,9 @@ static deer_status start(void *context, deer_error *err)
 
     if (rollout_stage_open(&e->stage, e->model, e->thresholds, err))
         return DEER_FAILED;
-    e->stage.random_exits = e->random ? e->random_exits : NULL;
     e->stage.by_views = e->by_views[0] ? e->by_views : NULL;
     e->stage.encode = e->encode;
-    return DEER_OK;
+    return e->exits ? exits_chooser_new(&e->control, e->model, &e->stage.chooser, err) : DEER_OK;
 }
 
 static deer_status judge(evaluation *e, int number, bool *succeeded, parallel_result *out,
@@ -115,6 +115,8 @@ static void add(tally *t, const rollout_outcome *o, const deer_cost *cost, bool 
     t->successful_steps += o->succeeded ? o->steps : 0;
     t->seconds += o->policy_seconds;
     add_costs(t, o, cost, rules);
+    if (o->steps && cost->exits)
+        t->first[o->first]++;
     for (int k = 0; k < cost->exits; k++) {
         for (int p = 0; p < TABLETOP_PHASES; p++)
             t->exits[p][k] += o->exits[p][k];
@@ -154,30 +156,6 @@ static deer_status collect(void *context, int i, const void *data, size_t size, 
 }
 
 /* ---------------------------------------------------------------- command ------------------ */
-
-/* The exit fractions of an evaluation that was written with --json. */
-static deer_status load_fractions(evaluation *e, const char *path, deer_error *err)
-{
-    json_t *root = json_file_read(path, MAX_RESULT, err);
-    json_t *list = json_object_get(root, "exit_fractions");
-    int exits = deer_model_config(e->model)->exits;
-    double sum = 0;
-
-    if (!root)
-        return DEER_FAILED;
-    for (int k = 0; k < exits; k++) {
-        e->random_exits[k] = json_number_value(json_array_get(list, (size_t)k));
-        sum += e->random_exits[k] >= 0 ? e->random_exits[k] : NAN;
-    }
-    if ((int)json_array_size(list) != exits || !(fabs(sum - 1) < 1e-3)) {
-        json_decref(root);
-        return deer_fail(err, "%s: no exit_fractions of %d exits; give what eval --json printed",
-                         path, exits);
-    }
-    json_decref(root);
-    e->random = true;
-    return DEER_OK;
-}
 
 /* How often each camera was encoded in an evaluation that was written with --json. */
 static deer_status load_rates(evaluation *e, const char *path, deer_error *err)
@@ -238,7 +216,7 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
 
 typedef struct {
     policy_choice policy;
-    const char *tasks, *unknown, *split, *random, *cameras;
+    const char *tasks, *unknown, *split, *exits, *cameras;
     long episodes, seed, workers, chains;
     double strict;
     bool json, expert;
@@ -247,16 +225,16 @@ typedef struct {
 /* Options that exclude each other; true after a message. */
 static bool contradicts(const tool_command *self, const request *r)
 {
-    int how = !!r->policy.thresholds + (r->policy.exit != TOOL_NOT_GIVEN) + !!r->random;
+    int how = !!r->policy.thresholds + (r->policy.exit != TOOL_NOT_GIVEN) + !!r->exits;
 
     if (!r->policy.model == !r->expert)
         tool_usage(self, "either --model FILE or --expert is required");
-    else if (r->cameras && (r->expert || r->random))
-        tool_usage(self, "--random-cameras excludes --expert and --random-exits");
+    else if (r->cameras && (r->expert || r->exits))
+        tool_usage(self, "--random-cameras excludes --expert and --exits");
     else if (how && r->expert)
-        tool_usage(self, "--thresholds, --exit and --random-exits need --model, not --expert");
+        tool_usage(self, "--thresholds, --exit and --exits need --model, not --expert");
     else if (how > 1)
-        tool_usage(self, "--thresholds, --exit and --random-exits exclude each other");
+        tool_usage(self, "--thresholds, --exit and --exits exclude each other");
     else if (r->chains != TOOL_NOT_GIVEN && r->episodes != TOOL_NOT_GIVEN)
         tool_usage(self, "--chains and --episodes exclude each other");
     else if (r->chains != TOOL_NOT_GIVEN && r->tasks)
@@ -287,7 +265,7 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
     }
     e->seed = (uint64_t)r->seed;
     e->thresholds_file = r->policy.thresholds;
-    e->random_file = r->random;
+    e->exits = r->exits;
     e->cameras_file = r->cameras;
     e->chains = r->chains == TOOL_NOT_GIVEN ? 0 : (int)r->chains;
     return true;
@@ -301,8 +279,8 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
 
     e->model = p.model;
     e->thresholds = p.thresholds;
-    if (!status && r->random)
-        status = load_fractions(e, r->random, err);
+    if (!status && e->exits)
+        status = sim_exits_read(e->exits, deer_model_max_exit(e->model) + 1, &e->control, err);
     if (!status && r->cameras)
         status = random_cameras(e, r->cameras, err);
     if (!status)
@@ -335,8 +313,9 @@ int sim_eval_main(int argc, char **argv)
          "stop early under these thresholds"},
         {"exit", TOOL_INT, &r.policy.exit, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
-        {"random-exits", TOOL_STRING, &r.random, "FILE",
-         "control: draw exits at random, as often as in this --json result"},
+        {"exits", TOOL_STRING, &r.exits, "HOW",
+         "control: random:FILE or markov:FILE (as in that --json result), periodic:0,1, fixed:K, "
+         "oracle:EPS, expert:PRICE"},
         {"random-cameras", TOOL_STRING, &r.cameras, "FILE",
          "control: encode cameras at random, as often as in this --json result"},
         {"tasks", TOOL_STRING, &r.tasks, "NAMES",

@@ -187,30 +187,31 @@ static void add_chains_json(const evaluation *e, json_t *root)
     json_put(root, "avg_length_high", json_real(high));
 }
 
+static json_t *counts_json(const long *counts, int exits)
+{
+    json_t *list = json_array();
+
+    for (int k = 0; k < exits; k++)
+        json_push(list, json_integer(counts[k]));
+    return list;
+}
+
 static json_t *phases_json(const tally *t, int exits)
 {
     json_t *phases = json_object();
 
-    for (int p = 0; p < TABLETOP_PHASES; p++) {
-        json_t *list = json_array();
-        for (int k = 0; k < exits; k++)
-            json_push(list, json_integer(t->exits[p][k]));
-        json_put(phases, tabletop_phase_name((tabletop_phase)p), list);
-    }
+    for (int p = 0; p < TABLETOP_PHASES; p++)
+        json_put(phases, tabletop_phase_name((tabletop_phase)p), counts_json(t->exits[p], exits));
     return phases;
 }
 
-/* Columns of the exits that followed each exit. */
+/* A row for each exit: what followed it. */
 static json_t *follows_json(const tally *t, int exits)
 {
     json_t *rows = json_array();
 
-    for (int k = 0; k < exits; k++) {
-        json_t *row = json_array();
-        for (int next = 0; next < exits; next++)
-            json_push(row, json_integer(t->follows[k][next]));
-        json_push(rows, row);
-    }
+    for (int k = 0; k < exits; k++)
+        json_push(rows, counts_json(t->follows[k], exits));
     return rows;
 }
 
@@ -270,7 +271,7 @@ static json_t *text_or_null(const char *text)
 /* What was judged, and from which starts. A policy without thresholds always takes one exit. */
 static void add_conditions_json(const evaluation *e, json_t *root)
 {
-    bool fixed = e->model && !e->thresholds_file && !e->random_file;
+    bool fixed = e->model && !e->thresholds_file && !e->exits;
 
     json_put(root, "seed", json_integer((json_int_t)e->seed));
     json_put(root, "split", json_string(e->split == TABLETOP_UNSEEN ? "unseen" : "seen"));
@@ -280,7 +281,7 @@ static void add_conditions_json(const evaluation *e, json_t *root)
     json_put(root, "exit",
              fixed ? json_integer(deer_thresholds_max_exit(e->thresholds)) : json_null());
     json_put(root, "thresholds", text_or_null(e->thresholds_file));
-    json_put(root, "random_exits", text_or_null(e->random_file));
+    json_put(root, "exits", text_or_null(e->exits));
     json_put(root, "random_cameras", text_or_null(e->cameras_file));
 }
 
@@ -302,6 +303,7 @@ static void add_policy_json(const evaluation *e, json_t *root)
                  (json_int_t)deepest.exit[deer_thresholds_max_exit(e->thresholds)].memory_bytes));
     json_put(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
     json_put(root, "exit_fractions", exit_fractions(t, config->exits));
+    json_put(root, "first_exits", counts_json(t->first, config->exits));
     json_put(root, "exit_follows", follows_json(t, config->exits));
     json_put(root, "phase_exits", phases_json(t, config->exits));
 }

@@ -15,6 +15,7 @@ typedef struct {
     int rollouts, successes;
     long steps, successful_steps;
     long exits[TABLETOP_PHASES][DEER_MAX_EXITS];  /* steps by phase and exit taken */
+    long first[DEER_MAX_EXITS];                   /* rollouts by the exit of their first step */
     long follows[DEER_MAX_EXITS][DEER_MAX_EXITS]; /* steps by exit before and exit taken */
     double llm, total;                            /* GFLOPs summed over steps */
     double peak_llm, peak_total; /* of steps behind an episode's first where cameras have rules */
@@ -40,9 +41,8 @@ typedef struct {
     double strict;     /* judged within so many times the expert's steps; 0: not in time */
     deer_model *model; /* NULL: the expert acts */
     deer_thresholds *thresholds;
-    const char *thresholds_file, *random_file, *cameras_file; /* as given, NULL: none */
-    double random_exits[DEER_MAX_EXITS]; /* exits drawn with these probabilities instead */
-    bool random;
+    const char *thresholds_file, *exits, *cameras_file; /* as given, NULL: none */
+    exits_control control;                              /* of exits */
     double encode[2];             /* cameras encoded with these probabilities instead */
     deer_thresholds *by_views[4]; /* for that; NULL: as the thresholds say */
     rollout_stage stage;

@@ -34,6 +34,7 @@ void rollout_stage_close(rollout_stage *stage)
 {
     if (stage->session)
         deer_session_free(stage->session);
+    exits_chooser_free(stage->chooser);
     tabletop_renderer_free(stage->eye);
     tabletop_free(stage->scratch);
     tabletop_free(stage->world);
@@ -54,9 +55,14 @@ static void look(rollout_stage *stage)
     tabletop_render(stage->eye, stage->world, TABLETOP_GRIPPER, TABLETOP_IMAGE, stage->gripper_rgb);
 }
 
+static deer_observation observation(const rollout_stage *stage)
+{
+    return (deer_observation){{stage->static_rgb, PIXELS}, {stage->gripper_rgb, PIXELS}};
+}
+
 static deer_status act(rollout_stage *stage, deer_action *action, deer_error *err)
 {
-    deer_observation seen = {{stage->static_rgb, PIXELS}, {stage->gripper_rgb, PIXELS}};
+    deer_observation seen = observation(stage);
 
     return deer_step(stage->session, &seen, action, err);
 }
@@ -139,25 +145,7 @@ deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_re
 
 /* ---------------------------------------------------------------- judging ------------------ */
 
-/* The control that shows what choosing the moment is worth: the same shares of exits, chosen
- * blindly. */
-static deer_status draw_exit(rollout_stage *stage, deer_error *err)
-{
-    double x = random_uniform(&stage->random, 0, 1);
-    int exit = 0, last = deer_model_max_exit(stage->model);
-    deer_thresholds *fixed;
-    deer_status status;
-
-    while (exit < last && x >= stage->random_exits[exit])
-        x -= stage->random_exits[exit++];
-    status = deer_thresholds_fixed(stage->model, exit, &fixed, err);
-    if (!status)
-        status = deer_session_set_thresholds(stage->session, fixed, err);
-    deer_thresholds_free(fixed);
-    return status;
-}
-
-/* The same for cameras. At the first step both are encoded, whatever is drawn. */
+/* Draws which cameras are encoded. At the first step both are encoded, whatever is drawn. */
 static deer_status draw_views(rollout_stage *stage, deer_error *err)
 {
     unsigned views = 0;
@@ -186,6 +174,16 @@ static void note_step(const rollout_stage *stage, const deer_action *a, int last
                        (uint8_t)((a->static_age == 0) | (a->gripper_age == 0) << 1)};
     if (last >= 0)
         outcome->follows[last][a->exit]++;
+    else
+        outcome->first = a->exit;
+}
+
+static deer_status choose_exit(rollout_stage *stage, deer_error *err)
+{
+    deer_observation seen = observation(stage);
+
+    return stage->chooser ? exits_choose(stage->chooser, stage->session, &seen, stage->world, err)
+                          : DEER_OK;
 }
 
 /* *exit: taken at the step before, and then at this one. */
@@ -197,7 +195,7 @@ static deer_status judge_step(rollout_stage *stage, int *exit, rollout_outcome *
 
     if (stage->session) {
         look(stage);
-        if (stage->random_exits && draw_exit(stage, err))
+        if (choose_exit(stage, err))
             return DEER_FAILED;
         if (stage->by_views && draw_views(stage, err))
             return DEER_FAILED;
@@ -221,12 +219,17 @@ static deer_status judge_step(rollout_stage *stage, int *exit, rollout_outcome *
 /* Before the first step. */
 static deer_status begin_judging(rollout_stage *stage, rollout_outcome *outcome, deer_error *err)
 {
+    uint64_t seed = tabletop_draw(stage->world);
+
     memset(outcome, 0, sizeof *outcome);
     if (!stage->scratch && tabletop_new(&stage->scratch, err))
         return DEER_FAILED;
     outcome->task = tabletop_task(stage->world);
     outcome->expert_steps = tabletop_expert_steps(stage->world, stage->scratch);
-    stage->random = tabletop_draw(stage->world);
+    stage->random = seed;
+    if (stage->chooser &&
+        exits_begin(stage->chooser, tabletop_instruction(stage->world), seed, err))
+        return DEER_FAILED;
     if (stage->session) {
         if (deer_session_set_instruction(stage->session, tabletop_instruction(stage->world), err))
             return DEER_FAILED;

@@ -9,6 +9,7 @@
 #define TABLETOP_ROLLOUT_H
 
 #include "datasets/demos/demos.h"
+#include "datasets/tabletop/exits.h"
 #include "datasets/tabletop/tabletop.h"
 
 /* A world and a renderer for one process, and the policy that acts there, if one does. */
@@ -18,13 +19,13 @@ typedef struct {
     tabletop_renderer *eye;
     deer_session *session; /* NULL: the expert acts */
     const deer_model *model;
-    const double *random_exits; /* NULL, or probabilities with which each step's exit is drawn */
-    uint64_t random;            /* for that and the next */
+    exits_chooser *chooser; /* NULL, or what chooses the session's exits; freed with the stage */
 
     /* NULL, or thresholds [4] that encode no camera, the static one, the wrist's, both; at each
      * step behind the first each camera is encoded with its probability [2]. */
     deer_thresholds *const *by_views;
     const double *encode;
+    uint64_t random; /* for that */
     uint8_t static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
     uint8_t gripper_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
 } rollout_stage;
@@ -70,6 +71,7 @@ typedef struct {
     tabletop_harm harm;                         /* the first that was done */
     int tokens;                                 /* of the instruction */
     int exits[TABLETOP_PHASES][DEER_MAX_EXITS]; /* steps by phase and exit taken */
+    int first;                                  /* exit of the first step */
     int follows[DEER_MAX_EXITS][DEER_MAX_EXITS]; /* steps by exit before and exit taken */
     rollout_step step[TABLETOP_MAX_STEPS];
     double policy_seconds; /* inside deer_step */

@@ -372,6 +372,25 @@ if [ -e "$model" ]; then
     ok $strict --strict=1.25
     sed '/ms_per_step/d' "$out" >"$files/one" && sed '/ms_per_step/d' "$files/strict.json" >"$files/two"
     ok cmp "$files/one" "$files/two"
+    # Exits chosen from outside: a periodic one is its own Markov chain; shares, whatever the workers.
+    control="$build/deer-sim eval --model $model --tasks lift --episodes 2 --json"
+    ok $control --exits periodic:0,1,2
+    cp "$out" "$files/periodic.json"
+    json 'exits first_exits exit_follows exit_fractions' $control --exits "markov:$files/periodic.json"
+    sed '/"exits"\|ms_per_step/d' "$out" >"$files/one" && sed '/"exits"\|ms_per_step/d' "$files/periodic.json" >"$files/two"
+    ok cmp "$files/one" "$files/two"
+    ok $control --exits "random:$files/periodic.json" --workers 1
+    sed '/ms_per_step/d' "$out" >"$files/one"
+    ok $control --exits "random:$files/periodic.json" --workers 3
+    sed '/ms_per_step/d' "$out" >"$files/two"
+    ok cmp "$files/one" "$files/two"
+    ok $control --exits oracle:0.05
+    fails 1 'what followed' $control --exits "markov:$files/a.json"
+    fails 2 'exits of 0 to 5 between commas' $control --exits periodic:0,6
+    fails 2 'fixed: takes one exit' $control --exits fixed:0,1
+    fails 2 'no number of 0 or more' $control --exits oracle:-1
+    fails 2 "oracle:EPS or expert:PRICE, not 'blind'" $control --exits blind
+    fails 2 'exclude each other' $control --exits fixed:0 --exit 1
     fails 2 '--strict must be 1 to 60, not 0.5' $strict --strict 0.5
     fails 2 "'1.2x' is no value for --strict" $strict --strict 1.2x
     json 'against pairs' "$build/deer-report" rollouts --paired "$files/strict.json" "b=$files/strict.json" --json

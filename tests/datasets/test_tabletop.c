@@ -263,6 +263,135 @@ static void test_a_seed_is_an_episode(void **state)
     demo_episode_free(&other);
 }
 
+/* ---------------------------------------------------------------- exits from outside ------- */
+
+enum { LOOKED_STEPS = 4 };
+
+/* Steps of a rollout: what was seen, and the exit that was chosen. */
+typedef struct {
+    uint8_t pixels[LOOKED_STEPS][2][TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
+    float expert[LOOKED_STEPS][DEER_COMMAND];
+    int exit[LOOKED_STEPS];
+    char instruction[128];
+} looked;
+
+static deer_observation seen_at(const looked *l, int step)
+{
+    return (deer_observation){{l->pixels[step][0], sizeof l->pixels[step][0]},
+                              {l->pixels[step][1], sizeof l->pixels[step][1]}};
+}
+
+static void step_at(rollout_stage *stage, const looked *l, int step, int exit, deer_action *action)
+{
+    deer_observation seen = seen_at(l, step);
+    deer_thresholds *fixed;
+
+    assert_ok(deer_thresholds_fixed(stage->model, exit, &fixed, &error));
+    assert_ok(deer_session_set_thresholds(stage->session, fixed, &error));
+    assert_ok(deer_step(stage->session, &seen, action, &error));
+    deer_thresholds_free(fixed);
+}
+
+/* What exit k would do at a step, by doing everything before it once more. */
+static void would_do(rollout_stage *stage, const looked *l, int step, int k, float *pose,
+                     float *gripper)
+{
+    deer_action action;
+
+    assert_ok(deer_session_set_instruction(stage->session, l->instruction, &error));
+    for (int t = 0; t < step; t++)
+        step_at(stage, l, t, l->exit[t], &action);
+    step_at(stage, l, step, k, &action);
+    memcpy(pose, action.pose, sizeof action.pose);
+    *gripper = action.gripper_probability;
+}
+
+static void look_and_go(rollout_stage *stage, exits_chooser *chooser, looked *l)
+{
+    deer_action action;
+
+    tabletop_reset(stage->world, 3, tabletop_task_find("lift_green"), TABLETOP_SEEN);
+    snprintf(l->instruction, sizeof l->instruction, "%s", tabletop_instruction(stage->world));
+    assert_ok(deer_session_set_instruction(stage->session, l->instruction, &error));
+    assert_ok(exits_begin(chooser, l->instruction, 1, &error));
+    for (int t = 0; t < LOOKED_STEPS; t++) {
+        deer_observation seen = seen_at(l, t);
+
+        for (int camera = 0; camera < 2; camera++)
+            tabletop_render(stage->eye, stage->world, (tabletop_camera)camera, TABLETOP_IMAGE,
+                            l->pixels[t][camera]);
+        tabletop_expert(stage->world, l->expert[t]);
+        assert_ok(exits_choose(chooser, stage->session, &seen, stage->world, &error));
+        assert_ok(deer_step(stage->session, &seen, &action, &error));
+        l->exit[t] = action.exit;
+        tabletop_step(stage->world, action.command);
+    }
+}
+
+/* The exit that a look chooses, in plain words: the first that is near the deepest, or the nearest
+ * to the expert at its price. 2e-4: the distances of batch and session may differ by that much. */
+static void assert_best(const exits_control *how, const deer_config *c, const looked *l, int t,
+                        float pose[][DEER_POSE], const float *gripper)
+{
+    double loss[DEER_MAX_EXITS] = {0}, least = INFINITY;
+    int last = c->exits - 1, exit = l->exit[t];
+
+    for (int k = 0; k <= last; k++) {
+        const float *to = how->kind == EXITS_ORACLE ? pose[last] : l->expert[t];
+        bool open = how->kind == EXITS_ORACLE ? gripper[last] > 0.5f : l->expert[t][6] > 0;
+        double sum = 0;
+
+        for (int i = 0; i < DEER_POSE; i++)
+            sum += pow((double)pose[k][i] - (double)to[i], 2);
+        loss[k] = sqrt(sum / 6) + ((gripper[k] > 0.5f) == open ? 0 : 0.2);
+        if (how->kind == EXITS_EXPERT)
+            loss[k] += how->amount * (c->exit_layers[k] + 1) / (c->exit_layers[last] + 1);
+        least = fmin(least, loss[k]);
+    }
+    if (how->kind == EXITS_EXPERT) {
+        assert_true(loss[exit] < least + 2e-4);
+        return;
+    }
+    assert_true(loss[exit] < how->amount + 2e-4);
+    for (int k = 0; k < exit; k++)
+        assert_true(loss[k] > how->amount - 2e-4);
+}
+
+static void test_who_looks_takes_the_best(void **state)
+{
+    static const exits_control controls[] = {{EXITS_ORACLE, .amount = 0.05},
+                                             {EXITS_EXPERT, .amount = 0.02}};
+    static looked l;
+    deer_thresholds *deepest;
+    exits_chooser *chooser;
+    rollout_stage stage;
+    deer_model *model;
+    int shallow = 0;
+
+    (void)state;
+    assert_ok(
+        deer_model_open("datasets/tabletop/policy.safetensors", DEER_ALL_EXITS, &model, &error));
+    assert_ok(deer_thresholds_fixed(model, deer_model_max_exit(model), &deepest, &error));
+    assert_ok(rollout_stage_open(&stage, model, deepest, &error));
+    for (int i = 0; i < 2; i++) {
+        assert_ok(exits_chooser_new(&controls[i], model, &chooser, &error));
+        look_and_go(&stage, chooser, &l);
+        for (int t = 0; t < LOOKED_STEPS; t++) {
+            float pose[DEER_MAX_EXITS][DEER_POSE], gripper[DEER_MAX_EXITS];
+
+            for (int k = 0; k <= deer_model_max_exit(model); k++)
+                would_do(&stage, &l, t, k, pose[k], &gripper[k]);
+            assert_best(&controls[i], deer_model_config(model), &l, t, pose, gripper);
+            shallow += l.exit[t] < deer_model_max_exit(model);
+        }
+        exits_chooser_free(chooser);
+    }
+    assert_true(shallow > 0);
+    rollout_stage_close(&stage);
+    deer_thresholds_free(deepest);
+    deer_model_close(model);
+}
+
 /* ---------------------------------------------------------------- rows and splits ---------- */
 
 /* A row holds different tasks, is the same for the same seed, and the expert does all of it. */
@@ -449,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_done_by_doing_nothing),
         cmocka_unit_test(test_hostile_actions_are_harmless),
         cmocka_unit_test(test_a_seed_is_an_episode),
+        cmocka_unit_test(test_who_looks_takes_the_best),
         cmocka_unit_test(test_rows_can_be_done),
         cmocka_unit_test(test_layouts_keep_to_their_split),
         cmocka_unit_test(test_unseen_wordings_use_seen_words),

@@ -25,7 +25,7 @@ datasets/demos      runtime/deer.h runtime/base/ runtime/import/
 datasets/parquet    runtime/deer.h runtime/base/
 datasets/video      runtime/deer.h
 datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/ datasets/parquet/ datasets/video/
-datasets/tabletop   runtime/deer.h runtime/deer_drift.h runtime/base/ datasets/demos/
+datasets/tabletop   runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ datasets/demos/
 calib               runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/
 reports             runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/ reports/
 END
