@@ -39,7 +39,6 @@ if [ "${PAGE:-yes}" = no ]; then
     exit 0
 fi
 say "$BUILD/deer-report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b \
-    --rate 5,10,30 --model $model --rollouts "$out/full.rollouts.json,$out/official.rollouts.json,$out/optimized.rollouts.json" \
-    --out "$out/report.html"
+    --rate 5,10,30 --model $model --out "$out/report.html"
 echo
 echo "wrote $out/summary.json; open $out/report.html in a browser"

@@ -18,6 +18,7 @@
 #define BUDGETS_HARDWARE_H
 
 #include "budgets/cost/stages.h"
+#include "budgets/machines/hardware_form.h"
 
 #define HARDWARE_VERSION 1   /* of the file format: "deer_hardware" */
 #define HARDWARE_MAX_MODES 8 /* power modes of a machine */
@@ -78,6 +79,10 @@ typedef struct {
     char name[48];  /* "orin-nano-8" */
     char title[96]; /* "NVIDIA Jetson Orin Nano 8 GB" */
     hardware_kind kind;
+    hardware_form form;    /* in which it is bought; not stated: kit, box or card, by kind */
+    char unsupported[240]; /* why deer does not run there, whatever kernels there are; mostly empty
+                            */
+    char cannot[240];      /* why this kind of model cannot run there at all; mostly empty */
     bool measured;         /* from deer-run bench on the machine itself */
     bool half_is_f16;      /* its 16-bit type is f16: figures called bf16 are f16's, as stand-in */
     char note[240];        /* may be empty */
@@ -93,7 +98,7 @@ typedef struct {
     deer_figure load;                /* fraction of a mode's watts that a step draws */
     deer_figure joules_per_flop; /* dynamic energy; with joules_per_byte it replaces watts x time */
     deer_figure joules_per_byte;
-    deer_figure price;         /* USD */
+    deer_figure price;         /* USD, in its form */
     deer_figure step_overhead; /* seconds a step takes whatever it computes: images, copies */
     stage_efficiency efficiency[STAGE_KINDS][WEIGHT_DTYPES];
 

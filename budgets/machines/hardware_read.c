@@ -407,6 +407,25 @@ static deer_status read_kind(const reader *r, const json_t *json, deer_hardware 
     return deer_fail(r->err, "%s: kind must be cpu, embedded or gpu", r->from);
 }
 
+/* What is bought; where the profile does not say, what machines of its kind mostly are. */
+static deer_status read_form(const reader *r, const json_t *json, deer_hardware *h)
+{
+    static const hardware_form usual[HARDWARE_KINDS] = {FORM_BOX, FORM_KIT, FORM_CARD};
+    const json_t *form = json_object_get(json, "form");
+    const char *name = json_string_value(form);
+
+    h->form = usual[h->kind];
+    if (!form)
+        return DEER_OK;
+    for (int i = 0; name && i < HARDWARE_FORMS; i++)
+        if (!strcmp(name, hardware_form_of((hardware_form)i)->name)) {
+            h->form = (hardware_form)i;
+            return DEER_OK;
+        }
+    return deer_fail(r->err, "%s: form must be kit, module, board, box, card, server or part",
+                     r->from);
+}
+
 static deer_status read_flags(const reader *r, const json_t *json, deer_hardware *h)
 {
     const json_t *measured = json_object_get(json, "measured");
@@ -428,7 +447,12 @@ static deer_status read_names(const reader *r, const json_t *json, deer_hardware
                   sizeof h->name) ||
         read_text(r, "the profile", "title", json_object_get(json, "title"), h->title,
                   sizeof h->title) ||
-        read_text(r, "the profile", "note", json_object_get(json, "note"), h->note, sizeof h->note))
+        read_text(r, "the profile", "note", json_object_get(json, "note"), h->note,
+                  sizeof h->note) ||
+        read_text(r, "the profile", "unsupported", json_object_get(json, "unsupported"),
+                  h->unsupported, sizeof h->unsupported) ||
+        read_text(r, "the profile", "cannot", json_object_get(json, "cannot"), h->cannot,
+                  sizeof h->cannot))
         return DEER_FAILED;
     for (const char *c = h->name; *c; c++)
         if (!isalnum((unsigned char)*c) && *c != '-' && *c != '.')
@@ -459,6 +483,9 @@ static deer_status read_profile(reader *r, const json_t *json, deer_hardware *h)
                                         "name",
                                         "title",
                                         "kind",
+                                        "form",
+                                        "unsupported",
+                                        "cannot",
                                         "measured",
                                         "half",
                                         "note",
@@ -488,9 +515,9 @@ static deer_status read_profile(reader *r, const json_t *json, deer_hardware *h)
         return deer_fail(r->err, "%s has format version %lld; this program reads version %d",
                          r->from, (long long)json_integer_value(version), HARDWARE_VERSION);
     if (check_keys(r, "the profile", json, known) || read_names(r, json, h) ||
-        read_kind(r, json, h) || read_flags(r, json, h) || read_defaults(r, json) ||
-        read_peaks(r, json_object_get(json, "peak"), h) || read_figures(r, json, h) ||
-        read_efficiency(r, json_object_get(json, "efficiency"), h) ||
+        read_kind(r, json, h) || read_form(r, json, h) || read_flags(r, json, h) ||
+        read_defaults(r, json) || read_peaks(r, json_object_get(json, "peak"), h) ||
+        read_figures(r, json, h) || read_efficiency(r, json_object_get(json, "efficiency"), h) ||
         read_modes(r, json_object_get(json, "modes"), h) ||
         read_samples(r, json_object_get(json, "samples"), h))
         return DEER_FAILED;

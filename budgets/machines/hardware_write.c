@@ -129,6 +129,9 @@ static json_t *hardware_json(const deer_hardware *h)
                   h->name, "title", h->title, "kind", hardware_kind_name(h->kind), "measured",
                   h->measured, "half", h->half_is_f16 ? "f16" : "bf16", "peak", peaks_json(h));
 
+    put_text(json, "form", hardware_form_of(h->form)->name);
+    put_text(json, "unsupported", h->unsupported);
+    put_text(json, "cannot", h->cannot);
     put_text(json, "note", h->note);
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         json_put(json, figures[i].key,
@@ -165,6 +168,7 @@ void deer_hardware_init(deer_hardware *h, const char *name, const char *title, h
     strncpy(h->name, name, sizeof h->name - 1);
     strncpy(h->title, title, sizeof h->title - 1);
     h->kind = kind;
+    h->form = kind == HARDWARE_CPU ? FORM_BOX : kind == HARDWARE_EMBEDDED ? FORM_KIT : FORM_CARD;
     h->memory = h->reserved = h->bandwidth = h->cache = h->cache_bandwidth = unknown;
     h->idle_watts = h->load = h->joules_per_flop = h->joules_per_byte = unknown;
     h->price = h->step_overhead = unknown;

@@ -303,8 +303,6 @@ const char *const *deer_latency_assumptions(int *count)
         "in place of f32 are left out.",
         "Energy is the power of the mode times the fraction of it that a step draws, times the "
         "step's time; between steps the machine idles.",
-        "A graphics card's power, memory and price are its own: the computer around it comes on "
-        "top.",
         "Ranges take every figure at its best and every figure at its worst together; they are "
         "wider than an interval of some probability.",
     };

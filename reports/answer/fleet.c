@@ -11,8 +11,8 @@
 
 const char *fleet_verdict_name(fleet_verdict verdict)
 {
-    static const char *const name[] = {"meets", "unknown", "memory", "rate",
-                                       "loss",  "success", "power"};
+    static const char *const name[] = {"meets",   "unknown", "memory",  "rate",  "loss",
+                                       "success", "power",   "runtime", "cannot"};
 
     return name[verdict];
 }
@@ -53,16 +53,26 @@ static deer_status add_machine(fleet *f, const char *name, bool (*wanted)[HARDWA
     return DEER_OK;
 }
 
-/* "all" or one machine. */
-static deer_status add_item(fleet *f, const char *item, bool (*wanted)[HARDWARE_MAX_MODES],
-                            deer_error *err)
+/* Whether a machine that ships is of the classes asked for; read into `room`. */
+static bool of_classes(const question *q, const char *name, deer_hardware *room)
+{
+    deer_error ignored;
+
+    return !deer_hardware_load(name, room, &ignored) &&
+           q->classes[hardware_form_of(room->form)->class];
+}
+
+/* "all" of the classes asked for, or one machine. */
+static deer_status add_item(const question *q, fleet *f, const char *item,
+                            bool (*wanted)[HARDWARE_MAX_MODES], deer_error *err)
 {
     deer_status status = DEER_OK;
 
     if (strcmp(item, "all"))
         return add_machine(f, item, wanted, err);
     for (int i = 0; i < deer_hardware_count() && !status; i++)
-        status = add_machine(f, deer_hardware_name(i), wanted, err);
+        if (of_classes(q, deer_hardware_name(i), &f->machine[f->machines]))
+            status = add_machine(f, deer_hardware_name(i), wanted, err);
     return status;
 }
 
@@ -79,7 +89,7 @@ static deer_status load_machines(const question *q, fleet *f, deer_error *err)
     if (!wanted || !f->machine || !f->option || !f->ranked)
         status = deer_fail(err, "out of memory for %zu machines", most);
     for (int i = 0; i < q->machines && !status; i++)
-        status = add_item(f, q->machine[i], wanted, err);
+        status = add_item(q, f, q->machine[i], wanted, err);
     for (int i = 0; i < f->machines * HARDWARE_MAX_MODES && !status; i++)
         if (wanted[i / HARDWARE_MAX_MODES][i % HARDWARE_MAX_MODES])
             f->option[f->options++] =
@@ -97,8 +107,9 @@ static void fill_costs(const question *q, const deer_config *config, int tokens,
         fleet_costs *costs = &o->costs[d];
         deer_error err;
 
-        costs->known =
-            !deer_latency_of(hardware, o->mode, config, tokens, q->dtype[d], &costs->latency, &err);
+        costs->known = !deer_latency_of(hardware, o->mode, config, tokens, q->dtype[d],
+                                        &costs->latency, &err) &&
+                       !deer_runtime_apply(hardware, q->runtime, &costs->latency, &err);
         if (!costs->known)
             snprintf(costs->unknown, sizeof costs->unknown, "%.319s", err.message);
         for (int k = 0; k < config->exits; k++)
@@ -111,9 +122,54 @@ static void fill_costs(const question *q, const deer_config *config, int tokens,
 static const fleet_point nothing = {
     {NAN, NAN, NAN}, 0, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
 
+hardware_form_facts fleet_around(const question *q, const deer_hardware *hardware)
+{
+    hardware_form_facts around = *hardware_form_of(hardware->form);
+    bool bare = hardware->form == FORM_CARD || hardware->form == FORM_SERVER;
+
+    if (bare && !isnan(q->host_price))
+        around.price = (form_span){q->host_price, q->host_price, q->host_price};
+    if (bare && !isnan(q->host_watts))
+        around.watts = (form_span){q->host_watts, q->host_watts, q->host_watts};
+    return around;
+}
+
+static deer_range add_span(deer_range x, const form_span *s, double times)
+{
+    return (deer_range){x.low + times * s->low, x.expected + times * s->value,
+                        x.high + times * s->high};
+}
+
+deer_range fleet_price(const question *q, const deer_hardware *h)
+{
+    hardware_form_facts around = fleet_around(q, h);
+
+    return add_span((deer_range){h->price.low, h->price.value, h->price.high}, &around.price, 1);
+}
+
+/* From what a machine takes to what the whole computer takes at the wall. */
+static void add_surroundings(const question *q, const deer_hardware *h, fleet_point *at)
+{
+    hardware_form_facts around = fleet_around(q, h);
+    deer_range host = {around.watts.low * at->seconds.low,
+                       around.watts.value * at->seconds.expected,
+                       around.watts.high * at->seconds.high};
+
+    at->joules = deer_range_scale(deer_range_add(at->joules, host), 1 / around.supply);
+    at->watts = deer_range_scale(add_span(at->watts, &around.watts, 1), 1 / around.supply);
+}
+
+deer_range fleet_joules(const question *q, const deer_hardware *h, const deer_exit_time *exit)
+{
+    fleet_point at = {.seconds = exit->total, .joules = exit->joules};
+
+    add_surroundings(q, h, &at);
+    return at.joules;
+}
+
 /* What a sweep point does on an option. */
-static fleet_point point_of(const deer_hardware *hardware, const fleet_costs *costs,
-                            const sweep_point *x, double rate)
+static fleet_point point_of(const question *q, const deer_hardware *hardware,
+                            const fleet_costs *costs, const sweep_point *x, double rate)
 {
     fleet_point at = {.seconds = {0, 0, 0}, .joules = {0, 0, 0}};
     double left = 0;
@@ -132,6 +188,7 @@ static fleet_point point_of(const deer_hardware *hardware, const fleet_costs *co
     at.p99_exit = k;
     at.p99 = costs->latency.exit[k].total;
     at.watts = deer_power_at(hardware, rate, at.seconds, at.joules);
+    add_surroundings(q, hardware, &at);
     return at;
 }
 
@@ -229,13 +286,22 @@ static const char *what_limits(const asker *j, const fleet_costs *costs, const f
                : "as deep as memory allows";
 }
 
-static double success_of(const asker *j, const sweep_point *x)
+/* Success of a point with a type of weights; NaN when no policy of that type was judged. */
+static double success_with(const success_curve *success, const question *q, int dtype,
+                           const sweep_point *x)
 {
     interval ignored;
     double value;
 
-    success_at(j->success, x->at.cost, &value, &ignored);
+    if (success->n && success->dtype != (int)q->dtype[dtype])
+        return NAN;
+    success_at(success, x->at.cost, &value, &ignored);
     return value;
+}
+
+static double success_of(const asker *j, const fleet_answer *a, const sweep_point *x)
+{
+    return success_with(j->success, j->q, a->dtype, x);
 }
 
 static void say_loses(const asker *j, const char *limit, int k, double loss, fleet_answer *a)
@@ -251,6 +317,12 @@ static void say_fails(const asker *j, const char *limit, int k, double success, 
 {
     char text[2][TEXT_DIGITS];
 
+    if (j->success->dtype != (int)j->q->dtype[a->dtype]) {
+        if (misses(a, FLEET_SUCCESS, INFINITY))
+            snprintf(a->reason, sizeof a->reason, "success: not judged with %s weights",
+                     weight_dtype_name(j->q->dtype[a->dtype]));
+        return;
+    }
     if (misses(a, FLEET_SUCCESS,
                isnan(success) ? INFINITY : j->q->min_success / fmax(success, 1e-9)))
         snprintf(a->reason, sizeof a->reason, "success: %s (exit %d) it is %s, less than %s", limit,
@@ -273,10 +345,10 @@ static void choose_budget(const asker *j, const fleet_costs *costs, fleet_answer
         b = 0;
     }
     if (!isnan(j->q->min_success))
-        while (b < j->w->budgets && !(success_of(j, &frontier->ours[b]) >= j->q->min_success))
+        while (b < j->w->budgets && !(success_of(j, a, &frontier->ours[b]) >= j->q->min_success))
             b++;
     if (b == j->w->budgets)
-        say_fails(j, limit, k, success_of(j, last), a);
+        say_fails(j, limit, k, success_of(j, a, last), a);
     if (a->verdict == FLEET_MEETS)
         a->budget = b;
 }
@@ -290,7 +362,7 @@ static void check_power(const asker *j, const deer_hardware *hardware, const fle
     bool chosen = a->budget >= 0;
     double limit = j->q->watts;
     deer_range watts =
-        chosen ? a->at.watts : point_of(hardware, costs, &first, j->q->rate[a->rate]).watts;
+        chosen ? a->at.watts : point_of(j->q, hardware, costs, &first, j->q->rate[a->rate]).watts;
     char text[2][TEXT_DIGITS];
 
     if (isnan(limit))
@@ -332,12 +404,30 @@ static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
              text_digits(period, 1e3 / j->q->rate[a->rate], " ms"));
 }
 
+/* Whether the machine is no choice, whatever the demands. */
+static bool leaves_out(const question *q, const deer_hardware *h, fleet_answer *a)
+{
+    hardware_support support = deer_hardware_support(h);
+
+    if (support == SUPPORT_CANNOT) {
+        snprintf(a->reason, sizeof a->reason, "cannot: %.300s", h->cannot);
+        return misses(a, FLEET_CANNOT, INFINITY);
+    }
+    if (support != SUPPORT_OTHER || q->runtime != RUNTIME_DEER)
+        return false;
+    snprintf(a->reason, sizeof a->reason, "runtime: %.300s",
+             *h->unsupported ? h->unsupported : "deer has no kernels for this GPU");
+    return misses(a, FLEET_RUNTIME, INFINITY);
+}
+
 static void ask(const asker *j, fleet_answer *a)
 {
     const fleet_option *o = &j->f->option[a->option];
     const fleet_costs *costs = &o->costs[a->dtype];
     const deer_hardware *hardware = &j->f->machine[o->machine];
 
+    if (leaves_out(j->q, hardware, a))
+        return;
     if (!costs->known) {
         snprintf(a->reason, sizeof a->reason, "unknown: %.300s", costs->unknown);
         misses(a, FLEET_UNKNOWN, INFINITY);
@@ -355,8 +445,8 @@ static void ask(const asker *j, fleet_answer *a)
     if (a->budget >= 0) {
         const sweep_point *x = &j->w->frontier[a->deepest].ours[a->budget];
 
-        a->at = point_of(hardware, costs, x, j->q->rate[a->rate]);
-        a->success = success_of(j, x);
+        a->at = point_of(j->q, hardware, costs, x, j->q->rate[a->rate]);
+        a->success = success_of(j, a, x);
     }
     check_power(j, hardware, costs, a);
     if (a->verdict == FLEET_MEETS) {
@@ -389,12 +479,10 @@ static deer_status answer_all(const asker *j, deer_error *err)
 
 /* The first demand that fails at a point of the answer's frontier. */
 static fleet_verdict verdict_of(const question *q, const success_curve *success, const fleet *f,
-                                const sweep_point *x, const fleet_point *at)
+                                int dtype, const sweep_point *x, const fleet_point *at)
 {
-    interval ignored;
-    double value;
+    double value = success_with(success, q, dtype, x);
 
-    success_at(success, x->at.cost, &value, &ignored);
     if (x->at.loss > f->max_loss)
         return FLEET_LOSS;
     if (!isnan(q->min_success) && !(value >= q->min_success))
@@ -414,84 +502,61 @@ fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *su
     fleet_budget b = {.verdict = a->verdict, .at = nothing};
 
     if (costs->known)
-        b.at = point_of(&f->machine[o->machine], costs, x, q->rate[a->rate]);
+        b.at = point_of(q, &f->machine[o->machine], costs, x, q->rate[a->rate]);
     if (a->deepest < 0)
         return b;
-    b.verdict = verdict_of(q, success, f, x, &b.at);
+    b.verdict = verdict_of(q, success, f, a->dtype, x, &b.at);
     b.sure = b.verdict == FLEET_MEETS && holds_at_worst(q, costs, a, &b.at);
     return b;
 }
 
 /* ---------------------------------------------------------------- choices ------------------ */
 
-static double price_of(const fleet *f, const fleet_answer *a)
-{
-    return f->machine[f->option[a->option].machine].price.value;
-}
-
-/* Whether x is known and less than y, which may be unknown. */
+/* Unknown is more than anything. */
 static bool less(double x, double y)
 {
     return !isnan(x) && (isnan(y) || x < y);
 }
 
-static double watts_of(const fleet_answer *a)
+/* What a buyer weighs; all three are better when less. */
+static double weighed(const question *q, const fleet *f, const fleet_answer *a, buyer_weight weight)
 {
-    return a->at.watts.expected;
+    const deer_hardware *hardware = &f->machine[f->option[a->option].machine];
+
+    return weight == WEIGH_PRICE   ? fleet_price(q, hardware).expected
+           : weight == WEIGH_WATTS ? a->at.watts.expected
+                                   : a->at.seconds.expected;
 }
 
-/* Price, then power, then time. */
-static bool cheaper(const fleet *f, const fleet_answer *a, const fleet_answer *b)
+/* Whether of two answers that meet the demands a is the better buy: one that meets them at worst
+ * first, then the buyer's weight, then the others. */
+static bool better(const question *q, const fleet *f, const fleet_answer *a, const fleet_answer *b,
+                   buyer_weight weight)
 {
-    double x = price_of(f, a), y = price_of(f, b);
+    if (a->sure != b->sure)
+        return a->sure;
+    for (int i = 0; i < WEIGHTS_OF_BUYERS; i++) {
+        buyer_weight now = (buyer_weight)((weight + i) % WEIGHTS_OF_BUYERS);
+        double x = weighed(q, f, a, now), y = weighed(q, f, b, now);
 
-    if (x != y && !(isnan(x) && isnan(y)))
-        return less(x, y);
-    if (watts_of(a) != watts_of(b))
-        return less(watts_of(a), watts_of(b));
-    return a->at.seconds.expected < b->at.seconds.expected;
-}
-
-static void choose(const question *q, fleet *f, int rate)
-{
-    fleet_choice *c = &f->choice[rate];
-    int last = -1, last_sure = -1;
-
-    *c = (fleet_choice){-1, -1, -1, -1, 0, 0};
-    for (int i = 0; i < f->answers; i++) {
-        const fleet_answer *a = &f->answer[i];
-        int machine = f->option[a->option].machine;
-
-        if (i % q->rates != rate)
-            continue;
-        if (a->verdict != FLEET_MEETS) {
-            if (isfinite(a->lacking) &&
-                (c->nearest < 0 || a->lacking < f->answer[c->nearest].lacking))
-                c->nearest = i;
-            continue;
-        }
-        c->machines += machine != last;
-        last = machine;
-        c->sure += a->sure && machine != last_sure;
-        last_sure = a->sure ? machine : last_sure;
-        if (!isnan(price_of(f, a)) && (c->cheapest < 0 || cheaper(f, a, &f->answer[c->cheapest])))
-            c->cheapest = i;
-        if (!isnan(watts_of(a)) &&
-            (c->lowest_power < 0 || watts_of(a) < watts_of(&f->answer[c->lowest_power])))
-            c->lowest_power = i;
-        if (c->fastest < 0 || a->at.seconds.expected < f->answer[c->fastest].at.seconds.expected)
-            c->fastest = i;
+        if (less(x, y) || less(y, x))
+            return less(x, y);
     }
+    return false;
 }
 
 /* Whether a comes before b in the ranking. */
-static bool ranks_before(const fleet *f, const fleet_answer *a, const fleet_answer *b)
+static bool ranks_before(const question *q, const fleet *f, const fleet_answer *a,
+                         const fleet_answer *b)
 {
     bool meets = a->verdict == FLEET_MEETS;
+    bool out = a->verdict >= FLEET_RUNTIME;
 
     if (meets != (b->verdict == FLEET_MEETS))
         return meets;
-    return meets ? cheaper(f, a, b) : a->lacking < b->lacking;
+    if (out != (b->verdict >= FLEET_RUNTIME))
+        return !out;
+    return meets ? better(q, f, a, b, q->weight) : a->lacking < b->lacking;
 }
 
 static void rank(const question *q, fleet *f, int rate)
@@ -503,17 +568,80 @@ static void rank(const question *q, fleet *f, int rate)
 
         if (n <= machine)
             ranked[n++] = i;
-        else if (ranks_before(f, &f->answer[i], &f->answer[ranked[machine]]))
+        else if (ranks_before(q, f, &f->answer[i], &f->answer[ranked[machine]]))
             ranked[machine] = i;
     }
     for (int i = 1; i < n; i++) /* by insertion: few, and equal ones stay in order */
-        for (int j = i; j && ranks_before(f, &f->answer[ranked[j]], &f->answer[ranked[j - 1]]);
+        for (int j = i; j && ranks_before(q, f, &f->answer[ranked[j]], &f->answer[ranked[j - 1]]);
              j--) {
             int moved = ranked[j];
 
             ranked[j] = ranked[j - 1];
             ranked[j - 1] = moved;
         }
+}
+
+/* The best of all answers at a rate by a weight; -1 when none meets or its weight is unknown. */
+static int best_by(const question *q, const fleet *f, int rate, buyer_weight weight)
+{
+    int best = -1;
+
+    for (int i = rate; i < f->answers; i += q->rates) {
+        const fleet_answer *a = &f->answer[i];
+
+        if (a->verdict == FLEET_MEETS && !isnan(weighed(q, f, a, weight)) &&
+            (best < 0 || better(q, f, a, &f->answer[best], weight)))
+            best = i;
+    }
+    return best;
+}
+
+/* The answer that misses by the smallest factor; -1 when none is judged. */
+static int nearest(const question *q, const fleet *f, int rate)
+{
+    int best = -1;
+
+    for (int i = rate; i < f->answers; i += q->rates) {
+        const fleet_answer *a = &f->answer[i];
+
+        if (a->verdict != FLEET_MEETS && isfinite(a->lacking) &&
+            (best < 0 || a->lacking < f->answer[best].lacking))
+            best = i;
+    }
+    return best;
+}
+
+static void choose(const question *q, fleet *f, int rate)
+{
+    fleet_choice *c = &f->choice[rate];
+    const int *ranked = f->ranked + rate * f->machines;
+
+    *c = (fleet_choice){.best = -1,
+                        .runner_up = -1,
+                        .cheapest = best_by(q, f, rate, WEIGH_PRICE),
+                        .lowest_power = best_by(q, f, rate, WEIGH_WATTS),
+                        .fastest = best_by(q, f, rate, WEIGH_TIME),
+                        .nearest = nearest(q, f, rate)};
+    for (int m = 0; m < f->machines; m++) {
+        const fleet_answer *a = &f->answer[ranked[m]];
+
+        if (a->verdict != FLEET_MEETS)
+            continue;
+        c->machines++;
+        c->sure += a->sure;
+        if (m < 2)
+            *(m ? &c->runner_up : &c->best) = ranked[m];
+    }
+}
+
+static void count_left_out(fleet *f)
+{
+    for (int m = 0; m < f->machines; m++) {
+        fleet_verdict verdict = f->answer[f->ranked[m]].verdict;
+
+        f->left_out += verdict == FLEET_RUNTIME;
+        f->cannot += verdict == FLEET_CANNOT;
+    }
 }
 
 void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, char *text,
@@ -552,9 +680,11 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
     if (!status)
         status = answer_all(&j, err);
     for (int r = 0; r < q->rates && !status; r++) {
-        choose(q, f, r);
         rank(q, f, r);
+        choose(q, f, r);
     }
+    if (!status)
+        count_left_out(f);
     if (status)
         fleet_free(f);
     return status;

@@ -13,6 +13,11 @@
  * that is asked; power is the average at that rate. Of the demands for memory, rate, loss, success
  * and power, the one that is missed by the largest factor is the reason. Where there is no
  * operating point, power is judged with every step at the first exit, the least there is.
+ *
+ * Times are those of the runtime that is asked for (budgets/machines/runtimes.h). Price, power and
+ * energy are of the whole computer, at the wall, with what must stand around a machine
+ * (budgets/machines/hardware_form.h). A machine that the runtime does not run on, or that cannot
+ * run this kind of model, is left out of the choices and ranked last.
  */
 #ifndef REPORTS_FLEET_H
 #define REPORTS_FLEET_H
@@ -30,17 +35,19 @@ typedef enum {
     FLEET_LOSS,
     FLEET_SUCCESS,
     FLEET_POWER,
+    FLEET_RUNTIME, /* deer does not run there: left out */
+    FLEET_CANNOT,  /* this kind of model does not run there at all: left out */
     FLEET_VERDICTS
 } fleet_verdict;
 
-/* "meets", "unknown", "memory", "rate", "loss", "success", "power" */
+/* "meets", "unknown", "memory", "rate", "loss", "success", "power", "runtime", "cannot" */
 const char *fleet_verdict_name(fleet_verdict verdict);
 
 /* One type of weights on one option. */
 typedef struct {
     bool known; /* else `unknown` says which figure is missing */
     char unknown[320];
-    deer_latency latency;
+    deer_latency latency;               /* of the runtime asked for; joules of the machine alone */
     deer_memory memory[DEER_MAX_EXITS]; /* by deepest exit */
 } fleet_costs;
 
@@ -55,8 +62,8 @@ typedef struct {
     deer_range seconds; /* of a step, mean */
     int p99_exit;       /* 99% of the steps leave there or before */
     deer_range p99;     /* seconds to that exit */
-    deer_range joules;  /* of a step, mean */
-    deer_range watts;   /* average at the rate */
+    deer_range joules;  /* of a step, mean, at the wall */
+    deer_range watts;   /* average at the rate, at the wall */
 } fleet_point;
 
 typedef struct {
@@ -78,8 +85,10 @@ typedef struct {
     fleet_point at;
 } fleet_budget;
 
-/* Indices into fleet.answer, -1: none meets. */
+/* Indices into fleet.answer, -1: none meets. Among those that meet the demands, one that does so
+ * with every figure at its pessimistic end comes before one that does so as expected. */
 typedef struct {
+    int best, runner_up; /* by the buyer's weight; of two machines */
     int cheapest, lowest_power, fastest;
     int nearest;  /* least lacking, when nothing meets */
     int machines; /* how many meet in some mode and type */
@@ -95,7 +104,10 @@ typedef struct {
     fleet_answer *answer;
     fleet_choice choice[QUESTION_RATES];
     int *ranked; /* [rates, machines] one answer for each machine at a rate, its best mode and type:
-                    those that meet, cheapest first, then the others, nearest first */
+                    those that meet at worst and then those that meet as expected, by the buyer's
+                    weight, the others, nearest first, and those left out */
+    int left_out;      /* machines that the runtime does not run on */
+    int cannot;        /* machines that cannot run this kind of model */
     double max_loss;   /* the limit used; infinity with --min-success alone */
     bool default_loss; /* nobody asked: keeps FLEET_KEEPS of what depth gains */
 } fleet;
@@ -116,6 +128,17 @@ double fleet_max_loss(const question *q, double first, double deepest);
  * or, where not even the first one fits, of the last exit, with the answer's own verdict. */
 fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *success,
                       const fleet *f, const fleet_answer *a, int budget);
+
+/* Joules of a step that leaves at an exit, of the whole computer at the wall. */
+deer_range fleet_joules(const question *q, const deer_hardware *hardware,
+                        const deer_exit_time *exit);
+
+/* USD for a whole computer, with what is assumed around a machine; NaN where its price is unknown.
+ */
+deer_range fleet_price(const question *q, const deer_hardware *hardware);
+
+/* What is asked to stand around a machine: the form's, or the buyer's own around a bare card. */
+hardware_form_facts fleet_around(const question *q, const deer_hardware *hardware);
 
 /* "NVIDIA Jetson Orin Nano 8 GB, 15W, bf16" */
 void fleet_describe(const fleet *f, const question *q, const fleet_answer *a, char *text,

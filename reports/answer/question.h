@@ -4,11 +4,15 @@
 #define REPORTS_QUESTION_H
 
 #include "budgets/cost/cost.h"
+#include "budgets/machines/runtimes.h"
 #include "datasets/demos/demos.h"
 #include "reports/answer/sweep.h"
 #include "runtime/base/file_list.h"
 
 enum { QUESTION_RATES = 8, QUESTION_DTYPES = 3, QUESTION_NAMES = 64 };
+
+/* What the buyer minds most, among machines that meet the demands. */
+typedef enum { WEIGH_PRICE, WEIGH_WATTS, WEIGH_TIME, WEIGHTS_OF_BUYERS } buyer_weight;
 
 /* Numbers that were not given are NaN, texts NULL. */
 typedef struct {
@@ -25,7 +29,12 @@ typedef struct {
     int dtypes;
     weight_dtype dtype[QUESTION_DTYPES];
     int machines;
-    char *machine[QUESTION_NAMES]; /* "all" (that ship), NAME, NAME:MODE or FILE.json */
+    char *machine[QUESTION_NAMES];  /* "all" (that ship), NAME, NAME:MODE or FILE.json */
+    bool classes[HARDWARE_CLASSES]; /* of the machines that "all" names */
+    runtime_kind runtime;           /* whose times count */
+    buyer_weight weight;
+    double host_price,
+        host_watts; /* USD and W of the computer around a bare card; NaN: as assumed */
     int rollouts;
     char *rollout[QUESTION_NAMES]; /* files of deer-sim eval --json */
     double max_loss, min_success;  /* per step; 0..1 */

@@ -57,10 +57,18 @@ static deer_status open_cache(report *r, deer_error *err)
 static deer_status load_success(report *r, deer_error *err)
 {
     double fixed[DEER_MAX_EXITS];
+    deer_status status;
 
     for (int k = 0; k < r->w.exits; k++)
         fixed[k] = r->w.fixed[k].at.cost;
-    return success_load(r->q->rollout, r->q->rollouts, fixed, r->w.exits, &r->success, err);
+    if (r->mapped && r->q->rollouts)
+        return deer_fail_with(
+            DEER_USAGE, err,
+            "evaluations are of the policy in the cache, not of the shape %s: leave "
+            "--rollouts or --model-shape out",
+            r->q->model_shape);
+    status = success_load(r->q->rollout, r->q->rollouts, fixed, r->w.exits, &r->success, err);
+    return status ? status : success_check_policy(&r->success, r->c->about.model, err);
 }
 
 static deer_status count_tasks(report *r, deer_error *err)
@@ -203,6 +211,11 @@ deer_status report_verdict(const report *r, deer_error *err)
         if (a && (!nearest || a->lacking < nearest->lacking))
             nearest = a;
     }
+    if (r->f.left_out + r->f.cannot == r->f.machines)
+        return deer_fail_with(DEER_INFEASIBLE, err,
+                              "%s; estimate another runtime with --runtime tuned, ggml or pytorch",
+                              r->f.machines == 1 ? r->f.answer[0].reason
+                                                 : "deer runs on none of these machines");
     if (!nearest)
         return deer_fail_with(DEER_INFEASIBLE, err,
                               "no machine can be judged: every profile misses a figure");

@@ -60,6 +60,34 @@ static deer_status read_row(const char *path, const json_t *root, const double *
     return DEER_OK;
 }
 
+/* The type of weights that was judged, -1 where the file does not say. */
+static int judged_dtype(const json_t *root)
+{
+    const char *word = json_string_value(json_object_get(root, "weights"));
+    weight_dtype dtype;
+
+    return word && weight_dtype_from_name(word, &dtype) ? (int)dtype : -1;
+}
+
+/* Which policy was judged. */
+static deer_status read_policy(const char *path, const json_t *root, success_curve *curve,
+                               success_row *row, deer_error *err)
+{
+    const char *model = json_string_value(json_object_get(root, "model_fingerprint"));
+    int dtype = judged_dtype(root);
+
+    if (model)
+        text_copy_utf8(row->model, sizeof row->model, model);
+    if (curve->n == 1)
+        curve->dtype = dtype;
+    return dtype == curve->dtype
+               ? DEER_OK
+               : deer_fail(
+                     err,
+                     "%s judged other weights than the first evaluation: give those of one type",
+                     path);
+}
+
 static int by_cost(const void *a, const void *b)
 {
     const success_row *x = a, *y = b;
@@ -96,6 +124,8 @@ static deer_status add_row(char *const *files, int i, const double *fixed_cost, 
                  "%.150s and %.150s do not compare: the first one judged %s", files[i], files[0],
                  how);
     status = read_row(files[i], root, fixed_cost, exits, &curve->row[curve->n++], err);
+    if (!status)
+        status = read_policy(files[i], root, curve, &curve->row[i], err);
     json_decref(root);
     return status;
 }
@@ -106,12 +136,24 @@ deer_status success_load(char *const *files, int n, const double *fixed_cost, in
     json_t *first = NULL;
     deer_status status = check_files(files, n, err);
 
-    *curve = (success_curve){.n = 0};
+    *curve = (success_curve){.n = 0, .dtype = -1};
     for (int i = 0; i < n && !status; i++)
         status = add_row(files, i, fixed_cost, exits, &first, curve, err);
     json_decref(first);
     qsort(curve->row, (size_t)curve->n, sizeof *curve->row, by_cost);
     return status;
+}
+
+deer_status success_check_policy(const success_curve *curve, const char *fingerprint,
+                                 deer_error *err)
+{
+    for (const success_row *row = curve->row; row < curve->row + curve->n; row++)
+        if (*row->model && strcmp(row->model, fingerprint))
+            return deer_fail(err,
+                             "%s judged the policy %.8s, the cache is of %.8s: give evaluations of "
+                             "the policy in the cache",
+                             row->file, row->model, fingerprint);
+    return DEER_OK;
 }
 
 static double between(double a, double b, double share_of_b)

@@ -12,7 +12,7 @@
 
 /* As written on the command line. */
 typedef struct {
-    const char *sweep, *rate, *dtype, *hardware, *rollouts;
+    const char *sweep, *rate, *dtype, *hardware, *rollouts, *classes, *runtime, *weight;
     long seed, threads;
 } words;
 
@@ -90,6 +90,38 @@ static bool read_dtypes(const char *text, question *q)
     return q->dtypes > 0;
 }
 
+/* "robot,edge", or "all". */
+static bool read_classes(const char *text, question *q)
+{
+    char copy[64], *item[HARDWARE_CLASSES];
+    int n;
+
+    if (strlen(text) >= sizeof copy)
+        return false;
+    strcpy(copy, strcmp(text, "all") ? text : "robot,edge,desktop,server");
+    n = cut_list(copy, item, HARDWARE_CLASSES);
+    for (int i = 0; i < n; i++) {
+        hardware_class class;
+
+        if (!hardware_class_from_name(item[i], &class) || q->classes[class])
+            return false;
+        q->classes[class] = true;
+    }
+    return n > 0;
+}
+
+static bool read_weight(const char *text, question *q)
+{
+    static const char *const names[WEIGHTS_OF_BUYERS] = {"price", "watts", "time"};
+
+    for (int i = 0; i < WEIGHTS_OF_BUYERS; i++)
+        if (!strcmp(text, names[i])) {
+            q->weight = (buyer_weight)i;
+            return true;
+        }
+    return false;
+}
+
 /* "40", or "0.016:0.026:40". */
 static bool read_sweep(const char *text, question *q)
 {
@@ -155,6 +187,8 @@ static int check_limits(const tool_command *self, const question *q)
         return tool_usage(self, "--min-success %g is not within 0..1", q->min_success);
     if (!isnan(q->min_success) && !q->rollouts)
         return tool_usage(self, "--min-success needs --rollouts, evaluations of deer-sim eval");
+    if (q->host_price < 0 || q->host_watts < 0)
+        return tool_usage(self, "--host-price and --host-watts are 0 or more");
     if (q->watts <= 0)
         return tool_usage(self, "--watts %g is not positive", q->watts);
     if (!(q->confidence > 0 && q->confidence < 1))
@@ -176,6 +210,12 @@ static int read_words(const tool_command *self, const words *w, question *q)
         return refuse(self, w->rate, "rate", "up to 8 different rates in Hz, as in 5,10,30");
     if (!read_dtypes(w->dtype, q))
         return refuse(self, w->dtype, "dtype", "some of f32,bf16,q8");
+    if (!read_classes(w->classes, q))
+        return refuse(self, w->classes, "class", "some of robot,edge,desktop,server, or all");
+    if (!runtime_from_name(w->runtime, &q->runtime))
+        return refuse(self, w->runtime, "runtime", "deer, tuned, ggml or pytorch");
+    if (!read_weight(w->weight, q))
+        return refuse(self, w->weight, "weight", "price, watts or time");
     if (w->seed < 0)
         return tool_usage(self, "--seed %ld is negative", w->seed);
     if (tool_outside(self, "threads", w->threads, 1, TOOL_MOST_THREADS))
@@ -194,6 +234,8 @@ static void set_defaults(question *q)
                     .min_success = NAN,
                     .watts = NAN,
                     .memory = NAN,
+                    .host_price = NAN,
+                    .host_watts = NAN,
                     .confidence = 0.9};
 }
 
@@ -203,6 +245,9 @@ bool question_parse(int argc, char **argv, question *q, int *status)
                .rate = "5,10,30",
                .dtype = "f32,bf16,q8",
                .hardware = "all",
+               .classes = "robot,edge,desktop",
+               .runtime = "deer",
+               .weight = "price",
                .seed = 1,
                .threads = tool_cores()};
     const tool_option options[] = {
@@ -210,6 +255,15 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"model-shape", TOOL_STRING, &q->model_shape, "3b|9b",
          "take exits from the cache, costs from a published model's shape"},
         {"hardware", TOOL_STRING, &w.hardware, "LIST", "all, NAME, NAME:MODE, FILE.json"},
+        {"class", TOOL_STRING, &w.classes, "LIST",
+         "of the machines that all names: robot, edge, desktop, server (robot,edge,desktop)"},
+        {"runtime", TOOL_STRING, &w.runtime, "NAME",
+         "whose times count: deer, tuned, ggml, pytorch (deer)"},
+        {"weight", TOOL_STRING, &w.weight, "NAME",
+         "what ranks machines that meet: price, watts, time (price)"},
+        {"host-price", TOOL_DOUBLE, &q->host_price, "USD",
+         "of the computer around a bare card (800; 8000 in a data centre)"},
+        {"host-watts", TOOL_DOUBLE, &q->host_watts, "W", "that it draws besides (45; 250)"},
         {"rate", TOOL_STRING, &w.rate, "LIST", "control rates, Hz (5,10,30)"},
         {"dtype", TOOL_STRING, &w.dtype, "LIST", "types of the weights (f32,bf16,q8)"},
         {"budget-sweep", TOOL_STRING, &w.sweep, "N", "budgets: 40, or FROM:TO:40 in GFLOPs"},
@@ -218,7 +272,8 @@ bool question_parse(int argc, char **argv, question *q, int *status)
          "largest mean action loss (default: keep 90% of what depth gains)"},
         {"min-success", TOOL_DOUBLE, &q->min_success, "X", "least success, 0..1, with --rollouts"},
         {"rollouts", TOOL_STRING, &w.rollouts, "LIST", "files of deer-sim eval --json"},
-        {"watts", TOOL_DOUBLE, &q->watts, "W", "largest average power of the machine"},
+        {"watts", TOOL_DOUBLE, &q->watts, "W",
+         "largest average power of the computer, at the wall"},
         {"memory", TOOL_BYTES, &q->memory, "SIZE", "most the policy may take: bytes, 800M, 4G"},
         {"confidence", TOOL_DOUBLE, &q->confidence, "C", "of the guarantee (0.9)"},
         {"demos", TOOL_FILES, &q->demos, "FILE..",

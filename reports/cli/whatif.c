@@ -21,6 +21,7 @@ static void print_choice(const report *r, const char *what, int answer)
 {
     const fleet_answer *a;
     const deer_hardware *h;
+    double usd;
     char name[256], price[32] = "price unknown", text[4][TEXT_DIGITS];
 
     if (answer < 0)
@@ -28,13 +29,15 @@ static void print_choice(const report *r, const char *what, int answer)
     a = &r->f.answer[answer];
     h = &r->f.machine[r->f.option[a->option].machine];
     fleet_describe(&r->f, r->q, a, name, sizeof name);
-    if (deer_figure_known(&h->price))
-        snprintf(price, sizeof price, "%.0f USD", h->price.value);
-    printf("  %-13s %s: %s, %s, %s a step on average (%s to %s), deepest exit %d%s\n", what, name,
-           price, text_digits(text[0], a->at.watts.expected, " W"),
+    usd = fleet_price(r->q, h).expected;
+    if (!isnan(usd))
+        snprintf(price, sizeof price, "%.0f USD", usd);
+    printf("  %-13s %s: %s, %s, %s a step on average (%s to %s), deepest exit %d; %s%s\n", what,
+           name, price, text_digits(text[0], a->at.watts.expected, " W"),
            text_digits(text[1], 1e3 * a->at.seconds.expected, " ms"),
            text_digits(text[2], 1e3 * a->at.seconds.low, ""),
            text_digits(text[3], 1e3 * a->at.seconds.high, ""), a->deepest,
+           hardware_support_words(deer_hardware_support(h)),
            a->sure ? "" : "; not at the pessimistic end");
 }
 
@@ -43,8 +46,10 @@ static void print_rate(const report *r, int rate)
     const fleet_choice *c = &r->f.choice[rate];
     char name[256];
 
-    printf("\n%g Hz: %d of %d machines meet the demands\n", r->q->rate[rate], c->machines,
-           r->f.machines);
+    printf("\n%g Hz with %s: %d of %d machines meet the demands, %d of them at worst\n",
+           r->q->rate[rate], runtime_title(r->q->runtime), c->machines,
+           r->f.machines - r->f.left_out - r->f.cannot, c->sure);
+    print_choice(r, "best", c->best);
     print_choice(r, "cheapest", c->cheapest);
     print_choice(r, "lowest power", c->lowest_power);
     print_choice(r, "fastest", c->fastest);
@@ -67,6 +72,15 @@ static void print_report(const report *r)
            100 * x->at.cost / full->at.cost, x->at.loss, x->loss_95.low, x->loss_95.high);
     for (int i = 0; i < r->q->rates; i++)
         print_rate(r, i);
+    if (r->f.left_out)
+        printf(
+            "\nleft out: %d machines that deer does not run on (--runtime tuned, ggml or pytorch "
+            "estimates others there)\n",
+            r->f.left_out);
+    if (r->f.cannot)
+        printf("left out: %d accelerators that cannot run this kind of model\n", r->f.cannot);
+    printf("prices of whole computers, power at the wall; what stands around a bare card is "
+           "assumed\n");
     printf("\nGFLOPs count one multiply-add as one FLOP; %s\n", r->trust.statement);
 }
 

@@ -12,7 +12,7 @@
 static const char header[] =
     "machine,mode,dtype,rate_hz,budget_gflops,verdict,deepest_exit,llm_gflops,total_gflops,loss,"
     "loss_low,loss_high,success,latency_ms,latency_low_ms,latency_high_ms,p99_ms,sustained_hz,"
-    "energy_j,watts,memory_bytes,price_usd,thresholds,exit_fractions\n";
+    "energy_j,watts,memory_bytes,price_usd,support,runtime,sure,thresholds,exit_fractions\n";
 
 static void number(FILE *out, double value)
 {
@@ -61,6 +61,16 @@ static void machine_columns(FILE *out, const fleet_point *at)
     number(out, at->watts.expected);
 }
 
+/* The whole computer's price, what deer is there, whose times these are, whether also at worst. */
+static void machine_facts(FILE *out, const report *r, const deer_hardware *h, const fleet_budget *b)
+{
+    static const char *const support[SUPPORTS] = {"measured", "runs", "other", "cannot"};
+
+    number(out, fleet_price(r->q, h).expected);
+    fprintf(out, ",%s,%s,%s", support[deer_hardware_support(h)], runtime_name(r->q->runtime),
+            b->sure ? "yes" : "no");
+}
+
 static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
 {
     const fleet_option *o = &r->f.option[a->option];
@@ -77,7 +87,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     fprintf(out, ",%s,", fleet_verdict_name(does.verdict));
     if (!x) {
         fputs(",,,,,,,,,,,,,,", out);
-        number(out, h->price.value);
+        machine_facts(out, r, h, &does);
         fputs(",,\n", out);
         return;
     }
@@ -85,7 +95,7 @@ static void row(FILE *out, const report *r, const fleet_answer *a, int budget)
     policy_columns(out, r, x);
     machine_columns(out, &does.at);
     number(out, o->costs[a->dtype].memory[a->deepest].total.expected);
-    number(out, h->price.value);
+    machine_facts(out, r, h, &does);
     thresholds(out, x);
     fputc('\n', out);
 }

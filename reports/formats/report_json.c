@@ -93,13 +93,20 @@ static json_t *shape_json(const report *r)
 
 static json_t *demands_json(const report *r)
 {
+    static const char *const weights[WEIGHTS_OF_BUYERS] = {"price", "watts", "time"};
     const question *q = r->q;
-    json_t *json = json_object(), *dtypes = json_array();
+    json_t *json = json_object(), *dtypes = json_array(), *classes = json_array();
 
+    for (int c = 0; c < HARDWARE_CLASSES; c++)
+        if (q->classes[c])
+            json_push(classes, json_string(hardware_class_name((hardware_class)c)));
     for (int d = 0; d < q->dtypes; d++)
         json_push(dtypes, json_string(weight_dtype_name(q->dtype[d])));
     json_put(json, "rates_hz", reals(q->rate, q->rates));
     json_put(json, "dtypes", dtypes);
+    json_put(json, "classes", classes);
+    json_put(json, "runtime", json_string(runtime_name(q->runtime)));
+    json_put(json, "weight", json_string(weights[q->weight]));
     set_real(json, "max_loss", r->f.max_loss);
     set_bool(json, "max_loss_is_default", r->f.default_loss);
     set_real(json, "min_success", q->min_success);
@@ -245,7 +252,8 @@ static json_t *figure_json(const deer_figure *x, const char *unit, double factor
     return json;
 }
 
-static json_t *exit_time_json(const fleet_costs *costs, int k)
+static json_t *exit_time_json(const report *r, const deer_hardware *hardware,
+                              const fleet_costs *costs, int k)
 {
     const deer_exit_time *t = &costs->latency.exit[k];
     json_t *json = json_object();
@@ -256,7 +264,7 @@ static json_t *exit_time_json(const fleet_costs *costs, int k)
     set_real(json, "llm_ms", 1e3 * t->llm.expected);
     set_real(json, "head_ms", 1e3 * t->head.expected);
     set_real(json, "overhead_ms", 1e3 * t->overhead.expected);
-    json_put(json, "joules", range_json(t->joules, 1));
+    json_put(json, "joules", range_json(fleet_joules(r->q, hardware, t), 1));
     return json;
 }
 
@@ -271,13 +279,14 @@ static json_t *memory_json(const deer_memory *m)
     return json;
 }
 
-static json_t *costs_json(const report *r, const fleet_costs *costs, int dtype)
+static json_t *costs_json(const report *r, const deer_hardware *hardware, const fleet_costs *costs,
+                          int dtype)
 {
     json_t *json = json_object(), *exits = json_array(), *memory = json_array();
 
     for (int k = 0; k < r->w.exits; k++) {
         if (costs->known)
-            json_push(exits, exit_time_json(costs, k));
+            json_push(exits, exit_time_json(r, hardware, costs, k));
         json_push(memory, memory_json(&costs->memory[k]));
     }
     json_put(json, "dtype", json_string(weight_dtype_name(r->q->dtype[dtype])));
@@ -294,7 +303,7 @@ static json_t *option_json(const report *r, const fleet_option *o)
     json_t *json = json_object(), *costs = json_array();
 
     for (int d = 0; d < r->q->dtypes; d++)
-        json_push(costs, costs_json(r, &o->costs[d], d));
+        json_push(costs, costs_json(r, hardware, &o->costs[d], d));
     set_integer(json, "machine", o->machine);
     set_text(json, "mode", hardware->mode[o->mode].name);
     set_real(json, "mode_watts", hardware->mode[o->mode].watts.value);
@@ -302,8 +311,38 @@ static json_t *option_json(const report *r, const fleet_option *o)
     return json;
 }
 
-static json_t *machine_json(const deer_hardware *h)
+static json_t *span_json(const form_span *s)
 {
+    return reals((double[]){s->low, s->value, s->high}, 3);
+}
+
+/* What is assumed to stand around a machine. */
+static json_t *around_json(const question *q, const deer_hardware *h)
+{
+    hardware_form_facts around = fleet_around(q, h);
+    json_t *json = json_object();
+
+    json_put(json, "what", around.around ? json_string(around.around) : json_null());
+    json_put(json, "price_usd", span_json(&around.price));
+    json_put(json, "watts", span_json(&around.watts));
+    set_real(json, "supply", around.supply);
+    return json;
+}
+
+static void add_support(json_t *json, const deer_hardware *h)
+{
+    static const char *const keys[SUPPORTS] = {"measured", "runs", "other", "cannot"};
+    hardware_support support = deer_hardware_support(h);
+
+    json_put(json, "support", json_string(keys[support]));
+    set_text(json, "support_words", hardware_support_words(support));
+    set_text(json, "unsupported", h->unsupported);
+    set_text(json, "cannot", h->cannot);
+}
+
+static json_t *machine_json(const question *q, const deer_hardware *h)
+{
+    const hardware_form_facts *form = hardware_form_of(h->form);
     json_t *json = json_object(), *figures = json_object();
 
     for (int d = 0; d < WEIGHT_DTYPES; d++) {
@@ -320,6 +359,11 @@ static json_t *machine_json(const deer_hardware *h)
     set_text(json, "name", h->name);
     set_text(json, "title", h->title);
     json_put(json, "kind", json_string(hardware_kind_name(h->kind)));
+    json_put(json, "form", json_string(form->name));
+    json_put(json, "class", json_string(hardware_class_name(form->class)));
+    add_support(json, h);
+    json_put(json, "price_usd", range_json(fleet_price(q, h), 1));
+    json_put(json, "around", around_json(q, h));
     set_bool(json, "measured", h->measured);
     set_text(json, "note", h->note);
     json_put(json, "figures", figures);
@@ -397,6 +441,8 @@ static json_t *choice_json(const report *r, int rate)
     json_put(json, "ranking", order);
     set_integer(json, "machines", c->machines);
     set_integer(json, "machines_sure", c->sure);
+    set_integer(json, "best", c->best);
+    set_integer(json, "runner_up", c->runner_up);
     set_integer(json, "cheapest", c->cheapest);
     set_integer(json, "lowest_power", c->lowest_power);
     set_integer(json, "fastest", c->fastest);
@@ -413,19 +459,57 @@ static json_t *verdicts_json(void)
     return list;
 }
 
+/* Measured over expected times, by kind of machine; null where too few were measured. */
+static json_t *spreads_json(runtime_kind runtime)
+{
+    json_t *json = json_object();
+
+    for (int k = 0; k < HARDWARE_KINDS; k++) {
+        runtime_spread s;
+        json_t *spread = json_null();
+
+        if (runtime != RUNTIME_DEER && deer_runtime_spread(runtime, (hardware_kind)k, &s)) {
+            spread = json_object();
+            set_integer(spread, "measurements", s.measurements);
+            set_bool(spread, "all_gpus", s.all_gpus);
+            json_put(spread, "factor", range_json(s.factor, 1));
+        }
+        json_put(json, hardware_kind_name((hardware_kind)k), spread);
+    }
+    return json;
+}
+
+static json_t *runtimes_json(void)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < RUNTIMES; i++) {
+        json_t *json = json_object();
+
+        json_put(json, "name", json_string(runtime_name((runtime_kind)i)));
+        json_put(json, "title", json_string(runtime_title((runtime_kind)i)));
+        json_put(json, "spreads", spreads_json((runtime_kind)i));
+        json_push(list, json);
+    }
+    return list;
+}
+
 static void add_fleet(const report *r, json_t *json)
 {
     json_t *machines = json_array(), *options = json_array(), *answers = json_array(),
            *choices = json_array();
 
     for (int i = 0; i < r->f.machines; i++)
-        json_push(machines, machine_json(&r->f.machine[i]));
+        json_push(machines, machine_json(r->q, &r->f.machine[i]));
     for (int i = 0; i < r->f.options; i++)
         json_push(options, option_json(r, &r->f.option[i]));
     for (int i = 0; i < r->f.answers; i++)
         json_push(answers, answer_json(r, &r->f.answer[i]));
     for (int i = 0; i < r->q->rates; i++)
         json_push(choices, choice_json(r, i));
+    json_put(json, "runtimes", runtimes_json());
+    set_integer(json, "left_out", r->f.left_out);
+    set_integer(json, "cannot", r->f.cannot);
     json_put(json, "machines", machines);
     json_put(json, "options", options);
     json_put(json, "verdicts", verdicts_json());

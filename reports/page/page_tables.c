@@ -164,18 +164,19 @@ static void fact(FILE *out, const char *name, const char *value)
     fprintf(out, "<div><dt>%s</dt><dd>%s</dd></div>", name, value);
 }
 
-/* What the price, power and memory of a machine leave out; NULL when nothing. */
+/* What is counted with a machine; NULL when nothing. */
 static const char *on_top(const deer_hardware *h)
 {
-    return h->kind == HARDWARE_GPU ? "the card alone, without the computer around it" : NULL;
+    return hardware_form_of(h->form)->around;
 }
 
 static void card_facts(FILE *out, const report *r, const fleet_answer *a)
 {
     const deer_hardware *h = machine_of(r, a);
+    double usd = fleet_price(r->q, h).expected;
     char text[TEXT_DIGITS];
 
-    snprintf(text, sizeof text, isfinite(h->price.value) ? "%.0f USD" : "unknown", h->price.value);
+    snprintf(text, sizeof text, isfinite(usd) ? "%.0f USD" : "unknown", usd);
     fputs("<dl>", out);
     fact(out, "Price", text);
     fact(out, "Average power", text_digits(text, a->at.watts.expected, " W"));
@@ -201,7 +202,7 @@ static void card(FILE *out, const report *r, const char *what, int answer)
     fprintf(out, " <span class=\"verdict %s\">%s</span>", a->sure ? "yes" : "maybe",
             a->sure ? "also at worst" : "as expected");
     if (on_top(machine_of(r, a)))
-        fprintf(out, "<br>%s", on_top(machine_of(r, a)));
+        fprintf(out, "<br>with %s", on_top(machine_of(r, a)));
     fputs("</p>", out);
     card_facts(out, r, a);
     fprintf(out, "<button type=button class=try data-answer=%d>Look at it</button></article>\n",
@@ -245,7 +246,7 @@ static void ranking_row(FILE *out, const report *r, int answer)
     fputs("</button></th>", out);
     verdict_cell(out, a);
     text_cell(out, "td", setting);
-    price_cell(out, machine_of(r, a)->price.value);
+    price_cell(out, fleet_price(r->q, machine_of(r, a)).expected);
     range_cell(out, a->at.seconds, 1e3);
     cell(out, 1e3 * a->at.p99.expected);
     cell(out, a->at.watts.expected);

@@ -14,6 +14,7 @@
 
 #include "budgets/machines/hardware_fit.h"
 #include "budgets/machines/latency.h"
+#include "budgets/machines/runtimes.h"
 
 static deer_hardware machine;
 static deer_latency latency;
@@ -200,7 +201,7 @@ static void test_shipped_machines_give_ordered_ranges(void **state)
     for (int i = 0; i < deer_hardware_count() * 6; i++) {
         assert_int_equal(deer_hardware_load(deer_hardware_name(i / 6), &machine, &error), DEER_OK);
         published(i % 2 ? "3b" : "9b", &c);
-        for (int m = 0; m < machine.modes; m++) {
+        for (int m = 0; m < machine.modes && !*machine.cannot && !*machine.unsupported; m++) {
             deer_range t;
 
             if (deer_latency_of(&machine, m, &c, 14, (weight_dtype)(i / 2 % 3), &latency, &error))
@@ -213,6 +214,56 @@ static void test_shipped_machines_give_ordered_ranges(void **state)
             assert_true(m == 0 || machine.mode[m].watts.value <= machine.mode[0].watts.value);
         }
     }
+}
+
+/* ---------------------------------------------------------------- runtimes ----------------- */
+
+/* Every time and energy is what the machine allows times the runtime's factors. */
+static void test_a_runtime_multiplies_what_the_machine_allows(void **state)
+{
+    deer_latency allowed;
+    runtime_spread s;
+    deer_config c;
+
+    (void)state;
+    published("3b", &c);
+    assert_int_equal(deer_hardware_load("agx-orin-64", &machine, &error), DEER_OK);
+    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_BF16, &allowed, &error), DEER_OK);
+    latency = allowed;
+    assert_true(deer_runtime_spread(RUNTIME_GGML, machine.kind, &s) && !s.all_gpus);
+    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_GGML, &latency, &error), DEER_OK);
+    for (int k = 0; k < c.exits; k++) {
+        const deer_exit_time *e = &latency.exit[k], *was = &allowed.exit[k];
+
+        assert_close(e->total.low, s.factor.low * was->total.expected);
+        assert_close(e->total.high, s.factor.high * was->total.expected);
+        assert_close(e->vision.expected, s.factor.expected * was->vision.expected);
+        assert_close(e->joules.expected, s.factor.expected * was->joules.expected);
+    }
+    assert_true(deer_runtime_spread(RUNTIME_PYTORCH, machine.kind, &s) && s.all_gpus);
+}
+
+/* deer keeps its own ranges where it runs; what nobody measured is not estimated. */
+static void test_a_runtime_that_is_not_known(void **state)
+{
+    deer_latency before;
+    deer_config c;
+
+    (void)state;
+    published("3b", &c);
+    assert_int_equal(deer_hardware_load("agx-orin-64", &machine, &error), DEER_OK);
+    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_DEER, &latency, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "no kernels"));
+    assert_int_equal(deer_hardware_load("hailo-8", &machine, &error), DEER_OK);
+    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_TUNED, &latency, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "no memory of its own"));
+    assert_int_equal(deer_hardware_load("raspberry-pi-5", &machine, &error), DEER_OK);
+    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_Q8, &before, &error), DEER_OK);
+    latency = before;
+    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_DEER, &latency, &error), DEER_OK);
+    assert_memory_equal(&latency, &before, sizeof latency);
+    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_GGML, &latency, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "fewer than 3 measurements of ggml on processors"));
 }
 
 /* ---------------------------------------------------------------- types and modes ---------- */
@@ -525,6 +576,8 @@ int main(void)
         cmocka_unit_test(test_ranges_are_carried_through),
         cmocka_unit_test(test_a_step_is_the_sum_of_its_stages),
         cmocka_unit_test(test_shipped_machines_give_ordered_ranges),
+        cmocka_unit_test(test_a_runtime_multiplies_what_the_machine_allows),
+        cmocka_unit_test(test_a_runtime_that_is_not_known),
         cmocka_unit_test(test_unknown_types_use_the_wider_rate),
         cmocka_unit_test(test_q8_is_fast_only_where_measured),
         cmocka_unit_test(test_modes_scale_arithmetic_and_bandwidth),

@@ -284,6 +284,33 @@ static void test_evaluations_of_other_starts_do_not_compare(void **state)
           "chains, not single tasks");
 }
 
+/* Success is that of the policy and of the weights that were judged. */
+static void test_success_is_of_a_policy(void **state)
+{
+    static const char found[] = "{\"success\": 0.5, \"low\": 0.4, \"high\": 0.6, \"rollouts\": 9, "
+                                "\"exit_fractions\": [1, 0], \"model_fingerprint\": \"abc\", ";
+    char a[] = "/tmp/deer-success-a-XXXXXX", b[] = "/tmp/deer-success-b-XXXXXX", text[512];
+    char *files[] = {a, b};
+    success_curve curve;
+
+    (void)state;
+    close(mkstemp(a));
+    close(mkstemp(b));
+    snprintf(text, sizeof text, "%s\"weights\": \"bf16\"}", found);
+    write_file(a, text);
+    snprintf(text, sizeof text, "%s\"weights\": \"q8\"}", found);
+    write_file(b, text);
+    ok(success_load(files, 1, (double[]){1, 3}, 2, &curve, &err));
+    assert_int_equal(curve.dtype, WEIGHT_BF16);
+    ok(success_check_policy(&curve, "abc", &err));
+    assert_int_equal(success_check_policy(&curve, "abd", &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "judged the policy abc"));
+    assert_int_equal(success_load(files, 2, (double[]){1, 3}, 2, &curve, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "of one type"));
+    unlink(a);
+    unlink(b);
+}
+
 static void test_success_of_one_evaluation(void **state)
 {
     success_curve curve = {.n = 1, .row = {{.cost = 2, .value = 0.8, .wilson_95 = {0.7, 0.9}}}};
@@ -607,6 +634,7 @@ int main(void)
         cmocka_unit_test(test_pairs_of_rollouts),
         cmocka_unit_test(test_pairs_of_rows),
         cmocka_unit_test(test_pairs_share_their_starts),
+        cmocka_unit_test(test_success_is_of_a_policy),
         cmocka_unit_test(test_success_of_one_evaluation),
         cmocka_unit_test(test_frontiers_keep_their_budgets),
         cmocka_unit_test(test_walks_come_close_to_solving),

@@ -129,6 +129,9 @@ static question ask_for(int rates, const double *rate)
                   .min_success = NAN,
                   .watts = NAN,
                   .memory = NAN,
+                  .classes = {true, true, true, true},
+                  .host_price = NAN,
+                  .host_watts = NAN,
                   .machines = 4};
 
     memcpy(q.rate, rate, (size_t)rates * sizeof *rate);
@@ -273,7 +276,9 @@ static void test_the_worst_demand_is_the_reason(void **state)
 
 static void test_success_can_be_demanded(void **state)
 {
-    success_curve success = {.n = 2, .row = {{.cost = 1, .value = 0.4}, {.cost = 3, .value = 0.9}}};
+    success_curve success = {.n = 2,
+                             .dtype = WEIGHT_BF16,
+                             .row = {{.cost = 1, .value = 0.4}, {.cost = 3, .value = 0.9}}};
     question q = ask_for(1, (double[]){10});
     sweep w = frontiers();
     fleet f;
@@ -387,6 +392,110 @@ static void test_a_machine_named_twice_counts_once(void **state)
     fleet_free(&f);
 }
 
+/* ---------------------------------------------------------------- buying ------------------- */
+
+/* A machine that fails at its pessimistic end comes behind a dearer one that does not, and the
+ * buyer's weight orders those alike. */
+static void test_sure_comes_before_cheap(void **state)
+{
+    static deer_hardware h;
+    question q = ask_for(1, (double[]){2});
+    sweep w = frontiers();
+    fleet f;
+
+    (void)state;
+    ok(deer_hardware_load(path[SLOW], &h,
+                          &err)); /* as expected it is in time, at worst it is not */
+    h.step_overhead.high = 0.4;
+    ok(deer_hardware_save(path[SLOW], &h, &err));
+    q.max_loss = 0.5;
+    f = made(&q, &w, NULL);
+    assert_true(f.answer[SLOW].verdict == FLEET_MEETS && !f.answer[SLOW].sure);
+    assert_int_equal(f.answer[f.choice[0].best].option, QUICK);
+    assert_int_equal(f.answer[f.choice[0].cheapest].option, QUICK);
+    assert_int_equal(f.answer[f.choice[0].runner_up].option, SLOW);
+    assert_int_equal(f.choice[0].sure, 1);
+    fleet_free(&f);
+    write_machine(SLOW, "slow", 4000, 64, 500);
+    for (int weight = 0; weight < WEIGHTS_OF_BUYERS; weight++) {
+        q.weight = (buyer_weight)weight;
+        f = made(&q, &w, NULL);
+        assert_int_equal(f.answer[f.choice[0].best].option, weight == WEIGH_TIME ? QUICK : SLOW);
+        fleet_free(&f);
+    }
+}
+
+/* 100 USD and 2 W idle become a card in a computer: by hand, 100 + 800 USD, (watts + 45) / 0.88. */
+static void test_a_card_is_bought_with_a_computer(void **state)
+{
+    static deer_hardware h;
+    question q = ask_for(1, (double[]){2});
+    sweep w = frontiers();
+    double watts, joules, seconds;
+    fleet f;
+
+    (void)state;
+    q.max_loss = 0.5;
+    f = made(&q, &w, NULL);
+    watts = f.answer[QUICK].at.watts.expected;
+    joules = f.answer[QUICK].at.joules.expected;
+    seconds = f.answer[QUICK].at.seconds.expected;
+    fleet_free(&f);
+    ok(deer_hardware_load(path[QUICK], &h, &err));
+    h.form = FORM_CARD;
+    ok(deer_hardware_save(path[QUICK], &h, &err));
+    f = made(&q, &w, NULL);
+    assert_float_equal(fleet_price(&q, &f.machine[QUICK]).expected, 3800, 1e-9);
+    assert_float_equal(f.answer[QUICK].at.watts.expected, (watts + 45) / 0.88, 1e-9);
+    assert_float_equal(f.answer[QUICK].at.joules.expected, (joules + 45 * seconds) / 0.88, 1e-9);
+    fleet_free(&f);
+    q.host_price = 300; /* the buyer's own computer */
+    q.host_watts = 20;
+    f = made(&q, &w, NULL);
+    assert_float_equal(fleet_price(&q, &f.machine[QUICK]).expected, 3300, 1e-9);
+    assert_float_equal(f.answer[QUICK].at.watts.expected, (watts + 20) / 0.88, 1e-9);
+    fleet_free(&f);
+    write_machine(QUICK, "quick", 20000, 64, 3000);
+}
+
+/* Machines that deer does not run on are ranked last and counted, unless another runtime is asked
+ * for; classes that were not asked for are not in "all". */
+static void test_left_out_machines_are_counted(void **state)
+{
+    char jetson[] = "orin-nano-8", hailo[] = "hailo-8", all[] = "all";
+    question q = ask_for(1, (double[]){5});
+    sweep w = frontiers();
+    fleet f;
+
+    (void)state;
+    q.machines = 3;
+    q.machine[1] = jetson;
+    q.machine[2] = hailo;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.left_out, 1);
+    assert_int_equal(f.cannot, 1);
+    assert_int_equal(f.choice[0].machines, 1);
+    assert_int_equal(f.choice[0].runner_up, -1);
+    assert_int_equal(f.answer[f.ranked[0]].option, 0);
+    assert_int_equal(f.answer[f.ranked[2]].verdict > f.answer[f.ranked[0]].verdict, 1);
+    assert_non_null(strstr(f.answer[1].reason, "no kernels for this GPU"));
+    fleet_free(&f);
+    q.runtime = RUNTIME_TUNED;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.left_out, 0);
+    assert_int_equal(f.answer[0].verdict, FLEET_UNKNOWN); /* of processors nobody measured it */
+    fleet_free(&f);
+    q.machines = 1;
+    q.machine[0] = all;
+    memset(q.classes, 0, sizeof q.classes);
+    q.classes[CLASS_DESKTOP] = true;
+    f = made(&q, &w, NULL);
+    for (int i = 0; i < f.machines; i++)
+        assert_int_equal(f.machine[i].form, FORM_CARD);
+    assert_true(f.machines >= 4);
+    fleet_free(&f);
+}
+
 static void test_an_unknown_machine_lists_the_known(void **state)
 {
     char name[] = "abacus";
@@ -415,6 +524,9 @@ int main(void)
         cmocka_unit_test(test_p99_is_not_the_deepest),
         cmocka_unit_test(test_choices_and_ranking),
         cmocka_unit_test(test_a_machine_named_twice_counts_once),
+        cmocka_unit_test(test_sure_comes_before_cheap),
+        cmocka_unit_test(test_a_card_is_bought_with_a_computer),
+        cmocka_unit_test(test_left_out_machines_are_counted),
         cmocka_unit_test(test_an_unknown_machine_lists_the_known),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -57,7 +57,7 @@ need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape
     --out "$out/shape.html" --json "$out/shape.json" --csv "$out/shape.csv"
 need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 --csv -
 same "$out/shape.csv" "$out/stdout"
-need "$report" whatif --cache "$out/hostile" --hardware orin-nano-8 --out "$out/hostile.html"
+need "$report" whatif --cache "$out/hostile" --hardware raspberry-pi-5 --out "$out/hostile.html"
 need "$report" compare "$out/tabletop.json" "$out/shape.json"
 grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
 need "$report" compare "$out/tabletop.json" "$out/shape.json" --json
@@ -76,7 +76,7 @@ grep -q '^"full, or not",' "$out/rollouts.csv" || wrong "a comma in a name shift
 grep -q '^first,' "$out/rollouts.csv" || wrong "a plain name is quoted"
 need "$report" whatif --cache "$out/cache" --rate 10 --rollouts "$out/first.json,$out/full.json" \
     --min-success 0
-grep -q '^10 Hz: [1-9]' "$out/stdout" || wrong "no machine has any success"
+grep -q '^10 Hz .*: [1-9]' "$out/stdout" || wrong "no machine has any success"
 
 # ---------------------------------------------------------------- what cannot be answered ---------
 

@@ -40,7 +40,7 @@ try() { # try KIND COMMAND...
     head -n 12 "$box/stderr" | sed 's/^/    /'
 }
 
-"$build/deer-report" whatif --cache "$given/cache" --rate 10 --hardware orin-nano-8 --budget-sweep 4 \
+"$build/deer-report" whatif --cache "$given/cache" --rate 10 --hardware raspberry-pi-5 --budget-sweep 4 \
     --threads 1 --json "$given/w.json" --out "$given/w.html" >/dev/null 2>&1
 "$build/deer-run" bench --model "$model" --exit 0 --steps 2 --threads 1 --profile-out "$given/p.json" \
     >/dev/null 2>&1

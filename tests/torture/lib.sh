@@ -95,7 +95,7 @@ command_of() {
         outputs=d.h5
         ;;
     whatif)
-        set -- deer-report whatif --cache "$given/cache" --rate 10 --hardware orin-nano-8 \
+        set -- deer-report whatif --cache "$given/cache" --rate 10 --hardware raspberry-pi-5 \
             --budget-sweep 4 --threads 1 --json w.json --csv w.csv --out w.html
         outputs='w.json w.csv w.html'
         ;;
