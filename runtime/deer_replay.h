@@ -159,6 +159,17 @@ DEER_API int32_t deer_batch_count(const deer_batch *batch);
 DEER_API deer_status deer_batch_add(deer_batch *batch, const deer_observation *observation,
                                     deer_error *err);
 
+/* Media of an image: what vision and resampler make of it, so many floats. */
+DEER_API uint64_t deer_media_size(const deer_config *config);
+
+/* The media of the observations that the last run of the batch had, in their order: [count, 2,
+ * deer_media_size], static camera first. Before anything is added again. */
+DEER_API deer_status deer_batch_media(const deer_batch *batch, float *media, deer_error *err);
+
+/* As deer_batch_add, of media instead of images; a batch is of one kind or the other. */
+DEER_API deer_status deer_batch_add_media(deer_batch *batch, const float *static_media,
+                                          const float *gripper_media, deer_error *err);
+
 /* Runs vision and every decoder layer up to the model's deepest loaded exit, without the head, on
  * what was added, and empties the batch.
  *   pooled  [added, 1 + exits up to max_exit, d_model], the max-pooled features the head would see;

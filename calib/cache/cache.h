@@ -26,6 +26,8 @@
 #include "datasets/demos/demo_sizes.h"
 #include "runtime/deer.h"
 
+#define CACHE_AGES 8 /* at most, of a camera */
+#define CACHE_OLDEST 64
 #define CACHE_ACTION 7 /* pose [6] and the gripper's probability of open */
 
 /* ---------------------------------------------------------------- manifest ----------------- */
@@ -39,7 +41,13 @@ typedef struct {
     int episodes;
     int *episode_steps; /* [episodes] */
     int horizon;        /* steps an episode could have had; 0: not known */
-    int per_shard;      /* episodes of a shard; the last may have fewer */
+
+    /* Ages that each camera's encodings, static first, are cached at: ascending from 0. Features
+     * are kept for every pair of them, and how much a picture has changed for every age up to the
+     * oldest. 1 and 1: fresh cameras alone. */
+    int ages[2];
+    int age[2][CACHE_AGES];
+    int per_shard; /* episodes of a shard; the last may have fewer */
     int shards;
 } cache_manifest;
 
@@ -60,6 +68,13 @@ int cache_longest(const cache_manifest *m);
 
 deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *err);
 
+/* Pairs of ages besides fresh cameras; and the oldest age. 0 where there are none. */
+int cache_pairs(const cache_manifest *m);
+int cache_oldest(const cache_manifest *m);
+
+/* Bytes of the features of all steps, of every pair of ages. */
+uint64_t cache_manifest_bytes(const cache_manifest *m);
+
 /* Episodes first .. first + count - 1 are in this shard, and so many steps. */
 void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *count, int64_t *steps);
 
@@ -77,11 +92,14 @@ typedef struct {
 typedef struct {
     int first_episode, episodes;
     int64_t steps;
-    int exits, width;       /* K, d_model */
-    uint16_t *features;     /* [steps, 1 + K, width] float16 bits, pooled */
-    float *action;          /* [steps, 1 + K, 7] */
-    float *delta;           /* [steps, K], L2, exit k against the exit before */
-    float *demonstration;   /* [steps, 7] recorded action */
+    int exits, width;     /* K, d_model */
+    uint16_t *features;   /* [steps, 1 + K, width] float16 bits, pooled */
+    uint16_t *aged;       /* [steps, pairs, 1 + K, width] the same of older encodings; or NULL */
+    float *change;        /* [steps, 2, oldest] of each camera's picture since so many steps before,
+                             1 first; NaN where the episode had none; or NULL */
+    float *action;        /* [steps, 1 + K, 7] */
+    float *delta;         /* [steps, K], L2, exit k against the exit before */
+    float *demonstration; /* [steps, 7] recorded action */
     cache_episode *episode; /* [episodes]; first counts from the shard's start */
 } cache_shard;
 
@@ -104,9 +122,10 @@ deer_status cache_shard_write(const char *dir, const cache_manifest *m, int inde
 deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index,
                              cache_shard *shard, bool *exists, deer_error *err);
 
-/* Reads the features alone, [steps, 1 + K, width], and checks them; the shard must be there. */
+/* Reads the features alone, [steps, 1 + K, width], and those of older encodings (NULL where there
+ * are none), and checks them; the shard must be there. */
 deer_status cache_shard_read_features(const char *dir, const cache_manifest *m, int index,
-                                      uint16_t *features, deer_error *err);
+                                      uint16_t *features, uint16_t *aged, deer_error *err);
 
 /* Tries to become the writer of a shard (or, with index -1, of the manifest and the view: waits).
  * *held is false when another process is writing it. cache_unlock gives it back; the end of the
@@ -128,6 +147,12 @@ void cache_hdf5_leave(void);
 
 /* ---------------------------------------------------------------- reading ------------------ */
 
+/* What the cameras' rules do along recorded episodes: calib/replay/eyes.h. */
+typedef struct {
+    uint8_t *pair;  /* [steps] ages in use: 0 fresh, else 1 + pair of the cache's ages */
+    uint8_t *views; /* [steps] cameras encoded, DEER_*_VIEW */
+} cache_eyes;
+
 /* A complete cache, all but the features in memory; rows in the order of the episodes. */
 typedef struct {
     char *dir;
@@ -138,7 +163,10 @@ typedef struct {
     float *action;          /* [steps, 1 + K, 7] */
     float *delta;           /* [steps, K] */
     float *demonstration;   /* [steps, 7] */
+    float *change;          /* [steps, 2, oldest], or NULL */
     uint16_t **features;    /* [shards], NULL where not loaded */
+    uint16_t **aged;        /* likewise */
+    const cache_eyes *eyes; /* NULL: fresh cameras. The caller's, and changed as it likes */
 } cache;
 
 /* Opens a complete cache; a missing shard is an error that says how to get it. */
@@ -156,7 +184,9 @@ void cache_drop_features(cache *c, int from, int count);
 /* Bytes all features take in memory. */
 size_t cache_features_bytes(const cache *c);
 
-/* Pooled features of episode e, float16 bits [steps, 1 + K, width]; loaded before. */
-const uint16_t *cache_features(const cache *c, int e);
+/* Pooled features of a step of episode e with fresh cameras, float16 bits [1 + K, width]; loaded
+ * before. And what is seen there through the cache's eyes. */
+const uint16_t *cache_features(const cache *c, int e, int step);
+const uint16_t *cache_seen(const cache *c, int e, int step);
 
 #endif

@@ -12,14 +12,16 @@
 typedef struct {
     const char *name;
     bool per_episode; /* else per step */
-    int rank;         /* 1 to 3 */
+    int rank;         /* 1 to 3; 0: this cache has none */
     hsize_t inner[2]; /* sizes behind the first dimension */
     hid_t type;       /* in the file and in memory; cache_fields_close closes those it made */
     size_t bytes;     /* of one element */
 } cache_field;
 
 enum {
+    FIELD_AGED,
     FIELD_FEATURES,
+    FIELD_CHANGE,
     FIELD_ACTION,
     FIELD_DELTA,
     FIELD_DEMONSTRATION,

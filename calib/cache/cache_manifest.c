@@ -100,7 +100,8 @@ deer_status cache_manifest_make(const deer_config *config, const char *model, co
                                 int episodes, const int *episode_steps, int per_shard,
                                 cache_manifest *m, deer_error *err)
 {
-    *m = (cache_manifest){.config = *config, .episodes = episodes, .per_shard = per_shard};
+    *m = (cache_manifest){
+        .config = *config, .episodes = episodes, .per_shard = per_shard, .ages = {1, 1}};
     snprintf(m->model, sizeof m->model, "%s", model);
     snprintf(m->demos, sizeof m->demos, "%s", demos);
     m->shards = (episodes + per_shard - 1) / per_shard;
@@ -126,6 +127,31 @@ void cache_shard_extent(const cache_manifest *m, int shard, int *first, int *cou
         *steps += m->episode_steps[e];
 }
 
+int cache_pairs(const cache_manifest *m)
+{
+    return m->ages[0] && m->ages[1] ? m->ages[0] * m->ages[1] - 1 : 0;
+}
+
+int cache_oldest(const cache_manifest *m)
+{
+    int oldest = 0;
+
+    for (int i = 0; i < 2; i++)
+        if (m->ages[i] && m->age[i][m->ages[i] - 1] > oldest)
+            oldest = m->age[i][m->ages[i] - 1];
+    return oldest;
+}
+
+uint64_t cache_manifest_bytes(const cache_manifest *m)
+{
+    uint64_t steps = 0;
+
+    for (int e = 0; e < m->episodes; e++)
+        steps += (uint64_t)m->episode_steps[e];
+    return steps * (uint64_t)(1 + cache_pairs(m)) * (uint64_t)(1 + m->config.exits) *
+           (uint64_t)m->config.d_model * sizeof(uint16_t);
+}
+
 /* A model's configuration as a model file has it; NULL when out of memory. */
 static json_t *config_json(const deer_config *config)
 {
@@ -146,6 +172,43 @@ static deer_status take_config(const char *path, const json_t *json, deer_config
     return status;
 }
 
+static json_t *ages_json(int ages, const int *age)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < ages; i++)
+        json_push(list, json_integer(age[i]));
+    return list;
+}
+
+/* Ascending from 0. */
+static bool take_camera_ages(const json_t *list, int *ages, int age[CACHE_AGES])
+{
+    size_t n = json_array_size(list);
+
+    if (n < 1 || n > CACHE_AGES)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        json_int_t steps = json_integer_value(json_array_get(list, i));
+        if (!json_is_integer(json_array_get(list, i)) || steps > CACHE_OLDEST ||
+            (i ? steps <= age[i - 1] : steps != 0))
+            return false;
+        age[i] = (int)steps;
+    }
+    *ages = (int)n;
+    return true;
+}
+
+/* Caches without any are of fresh cameras. */
+static bool take_ages(const json_t *json, cache_manifest *m)
+{
+    const json_t *from = json_object_get(json, "ages");
+
+    m->ages[0] = m->ages[1] = 1;
+    return !from || (take_camera_ages(json_object_get(from, "static"), &m->ages[0], m->age[0]) &&
+                     take_camera_ages(json_object_get(from, "gripper"), &m->ages[1], m->age[1]));
+}
+
 static deer_status manifest_write(const char *path, const cache_manifest *m, deer_error *err)
 {
     json_t *json = json_object(), *list = json_array();
@@ -162,6 +225,10 @@ static deer_status manifest_write(const char *path, const cache_manifest *m, dee
     json_put(json, "episodes_per_shard", json_integer(m->per_shard));
     if (m->horizon)
         json_put(json, "horizon", json_integer(m->horizon));
+    if (cache_pairs(m))
+        json_put(json, "ages",
+                 json_pack("{s:o, s:o}", "static", ages_json(m->ages[0], m->age[0]), "gripper",
+                           ages_json(m->ages[1], m->age[1])));
     json_put(json, "episode_steps", list);
     return json_write(path, json, JSON_INDENT(1), err);
 }
@@ -226,7 +293,7 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
                          "%s is of cache format %lld, not %d; delete the cache and replay again",
                          path, (long long)format, CACHE_FORMAT);
     if (!take_fingerprint(json, "model", m->model) || !take_fingerprint(json, "demos", m->demos) ||
-        per_shard < 1 || per_shard > 1000000 ||
+        per_shard < 1 || per_shard > 1000000 || !take_ages(json, m) ||
         !take_steps(json_object_get(json, "episode_steps"), m))
         return deer_fail(err, "%s is damaged; delete the cache and replay again", path);
     if (model_path && strlen(model_path) < sizeof m->model_path)
@@ -284,6 +351,14 @@ static deer_status manifest_compare(const char *dir, cache_manifest *m, const ca
                          "the cache %s is of other demonstrations (%.8s, not %.8s); choose "
                          "another folder or delete it",
                          dir, there->demos, m->demos);
+    if (cache_pairs(m) &&
+        (memcmp(m->ages, there->ages, sizeof m->ages) || memcmp(m->age, there->age, sizeof m->age)))
+        return deer_fail(err,
+                         "the cache %s has other ages of cameras; choose another folder or delete "
+                         "it",
+                         dir);
+    memcpy(m->ages, there->ages, sizeof m->ages);
+    memcpy(m->age, there->age, sizeof m->age);
     m->per_shard = there->per_shard;
     m->shards = there->shards;
     return DEER_OK;

@@ -9,9 +9,11 @@ void cache_close(cache *c)
 {
     if (!c)
         return;
-    if (c->features)
+    if (c->features && c->aged)
         cache_drop_features(c, 0, c->about.shards);
     free(c->features);
+    free(c->aged);
+    free(c->change);
     free(c->episode);
     free(c->action);
     free(c->delta);
@@ -35,8 +37,11 @@ static deer_status allocate(cache *c, deer_error *err)
     c->action = malloc(rows * CACHE_ACTION * sizeof *c->action);
     c->delta = malloc(n * (size_t)c->exits * sizeof *c->delta);
     c->demonstration = malloc(n * CACHE_ACTION * sizeof *c->demonstration);
+    c->change = malloc(n * 2 * (size_t)cache_oldest(&c->about) * sizeof *c->change + 1);
     c->features = calloc((size_t)c->about.shards, sizeof *c->features);
-    if (c->episode && c->action && c->delta && c->demonstration && c->features)
+    c->aged = calloc((size_t)c->about.shards, sizeof *c->aged);
+    if (c->episode && c->action && c->delta && c->demonstration && c->change && c->features &&
+        c->aged)
         return DEER_OK;
     return deer_fail(err, "out of memory for the %zu steps of %s", n, c->dir);
 }
@@ -50,6 +55,7 @@ static void place_shard(cache *c, int index, int64_t row, cache_shard *s)
     cache_shard_extent(&c->about, index, &s->first_episode, &s->episodes, &s->steps);
     s->action = c->action + rows * (1 + k) * CACHE_ACTION;
     s->delta = c->delta + rows * k;
+    s->change = c->change + rows * 2 * (size_t)cache_oldest(&c->about);
     s->demonstration = c->demonstration + rows * CACHE_ACTION;
     s->episode = c->episode + s->first_episode;
     for (int e = 0; e < s->episodes; e++) {
@@ -110,11 +116,13 @@ static size_t step_features(const cache *c)
 
 size_t cache_features_bytes(const cache *c)
 {
-    return (size_t)c->steps * step_features(c) * sizeof(uint16_t);
+    return (size_t)cache_manifest_bytes(&c->about);
 }
 
 deer_status cache_load_features(cache *c, int from, int count, deer_error *err)
 {
+    size_t pairs = (size_t)cache_pairs(&c->about);
+
     for (int s = from; s < from + count && s < c->about.shards; s++) {
         int first, episodes;
         int64_t steps;
@@ -123,9 +131,13 @@ deer_status cache_load_features(cache *c, int from, int count, deer_error *err)
             continue;
         cache_shard_extent(&c->about, s, &first, &episodes, &steps);
         c->features[s] = malloc((size_t)steps * step_features(c) * sizeof(uint16_t));
-        if (!c->features[s])
+        c->aged[s] =
+            pairs ? malloc((size_t)steps * pairs * step_features(c) * sizeof(uint16_t)) : NULL;
+        if (!c->features[s] || (pairs && !c->aged[s])) {
+            cache_drop_features(c, s, 1);
             return deer_fail(err, "out of memory for the features of %s", c->dir);
-        if (cache_shard_read_features(c->dir, &c->about, s, c->features[s], err)) {
+        }
+        if (cache_shard_read_features(c->dir, &c->about, s, c->features[s], c->aged[s], err)) {
             cache_drop_features(c, s, 1);
             return DEER_FAILED;
         }
@@ -137,14 +149,31 @@ void cache_drop_features(cache *c, int from, int count)
 {
     for (int s = from; s < from + count && s < c->about.shards; s++) {
         free(c->features[s]);
-        c->features[s] = NULL;
+        free(c->aged[s]);
+        c->features[s] = c->aged[s] = NULL;
     }
 }
 
-const uint16_t *cache_features(const cache *c, int e)
+/* Of a step within its shard. */
+static size_t row_of(const cache *c, int e, int step, int *shard)
 {
-    int shard = e / c->about.per_shard;
-    int64_t row = c->episode[e].first - c->episode[shard * c->about.per_shard].first;
+    *shard = e / c->about.per_shard;
+    return (size_t)(c->episode[e].first - c->episode[*shard * c->about.per_shard].first + step);
+}
 
-    return c->features[shard] + (size_t)row * step_features(c);
+const uint16_t *cache_features(const cache *c, int e, int step)
+{
+    int shard;
+    size_t row = row_of(c, e, step, &shard);
+
+    return c->features[shard] + row * step_features(c);
+}
+
+const uint16_t *cache_seen(const cache *c, int e, int step)
+{
+    int shard, pair = c->eyes ? c->eyes->pair[c->episode[e].first + step] : 0;
+    size_t row = row_of(c, e, step, &shard), pairs = (size_t)cache_pairs(&c->about);
+
+    return pair ? c->aged[shard] + (row * pairs + (size_t)pair - 1) * step_features(c)
+                : cache_features(c, e, step);
 }

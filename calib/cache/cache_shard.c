@@ -49,8 +49,14 @@ static hid_t text_type(size_t size)
 void cache_fields_open(const cache_manifest *m, cache_field f[CACHE_FIELDS])
 {
     hsize_t k = (hsize_t)m->config.exits, d = (hsize_t)m->config.d_model;
+    int pairs = cache_pairs(m);
 
     f[FIELD_FEATURES] = (cache_field){"features", false, 3, {1 + k, d}, half_type(), 2};
+    f[FIELD_AGED] =
+        (cache_field){"aged", false, pairs ? 3 : 0, {(hsize_t)pairs * (1 + k), d}, half_type(), 2};
+    f[FIELD_CHANGE] =
+        (cache_field){"change",         false,        pairs ? 2 : 0, {2 * (hsize_t)cache_oldest(m)},
+                      H5T_NATIVE_FLOAT, sizeof(float)};
     f[FIELD_ACTION] =
         (cache_field){"action", false, 3, {1 + k, CACHE_ACTION}, H5T_NATIVE_FLOAT, sizeof(float)};
     f[FIELD_DELTA] = (cache_field){"delta", false, 2, {k}, H5T_NATIVE_FLOAT, sizeof(float)};
@@ -69,6 +75,7 @@ void cache_fields_open(const cache_manifest *m, cache_field f[CACHE_FIELDS])
 
 void cache_fields_close(cache_field f[CACHE_FIELDS])
 {
+    H5Tclose(f[FIELD_AGED].type);
     H5Tclose(f[FIELD_FEATURES].type);
     H5Tclose(f[FIELD_NAME].type);
     H5Tclose(f[FIELD_TASK].type);
@@ -100,7 +107,13 @@ deer_status cache_shard_alloc(const cache_manifest *m, int index, cache_shard *s
     s->delta = calloc(n * (size_t)exits, sizeof *s->delta);
     s->demonstration = calloc(n * CACHE_ACTION, sizeof *s->demonstration);
     s->episode = calloc((size_t)s->episodes, sizeof *s->episode);
-    if (!s->features || !s->action || !s->delta || !s->demonstration || !s->episode) {
+    if (cache_pairs(m)) {
+        s->aged = calloc(n * (size_t)cache_pairs(m),
+                         (size_t)(1 + exits) * (size_t)s->width * sizeof *s->aged);
+        s->change = calloc(n * 2, (size_t)cache_oldest(m) * sizeof *s->change);
+    }
+    if (!s->features || (cache_pairs(m) && (!s->aged || !s->change)) || !s->action || !s->delta ||
+        !s->demonstration || !s->episode) {
         cache_shard_free(s);
         return deer_fail(err, "out of memory for a shard of %zu steps", n);
     }
@@ -115,6 +128,8 @@ deer_status cache_shard_alloc(const cache_manifest *m, int index, cache_shard *s
 void cache_shard_free(cache_shard *s)
 {
     free(s->features);
+    free(s->aged);
+    free(s->change);
     free(s->action);
     free(s->delta);
     free(s->demonstration);
@@ -189,6 +204,8 @@ static bool tables_take(const tables *t, cache_shard *s)
 /* Where each field lies in memory. */
 static void field_data(const cache_shard *s, const tables *t, void *data[CACHE_FIELDS])
 {
+    data[FIELD_AGED] = s->aged;
+    data[FIELD_CHANGE] = s->change;
     data[FIELD_FEATURES] = s->features;
     data[FIELD_ACTION] = s->action;
     data[FIELD_DELTA] = s->delta;
@@ -255,9 +272,10 @@ static deer_status write_all(hid_t file, const char *path, const cache_manifest 
     cache_fields_open(m, field);
     field_data(s, t, data);
     for (int f = 0; f < CACHE_FIELDS && !status; f++)
-        status =
-            write_field(file, path, &field[f],
-                        (hsize_t)(field[f].per_episode ? s->episodes : s->steps), data[f], err);
+        if (field[f].rank)
+            status =
+                write_field(file, path, &field[f],
+                            (hsize_t)(field[f].per_episode ? s->episodes : s->steps), data[f], err);
     cache_fields_close(field);
     return status;
 }
@@ -368,8 +386,9 @@ static deer_status check_shapes(hid_t file, const char *path, const cache_manife
     cache_shard_extent(m, index, &first, &episodes, &steps);
     cache_fields_open(m, field);
     for (int f = 0; f < CACHE_FIELDS && !status; f++)
-        status = check_shape(file, path, &field[f],
-                             (hsize_t)(field[f].per_episode ? episodes : steps), err);
+        if (field[f].rank)
+            status = check_shape(file, path, &field[f],
+                                 (hsize_t)(field[f].per_episode ? episodes : steps), err);
     cache_fields_close(field);
     return status;
 }
@@ -441,8 +460,10 @@ static deer_status read_fields(hid_t file, const char *path, const cache_manifes
 
     cache_fields_open(m, field);
     for (int f = from; f < to && !status; f++)
-        status = read_field(file, path, &field[f],
-                            (hsize_t)(field[f].per_episode ? s->episodes : s->steps), data[f], err);
+        if (field[f].rank)
+            status =
+                read_field(file, path, &field[f],
+                           (hsize_t)(field[f].per_episode ? s->episodes : s->steps), data[f], err);
     cache_fields_close(field);
     return status;
 }
@@ -479,7 +500,7 @@ deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index
     if (tables_alloc(s, &t, err))
         return DEER_FAILED;
     field_data(s, &t, data);
-    status = read_shard(dir, m, index, FIELD_ACTION, CACHE_FIELDS, s, data, exists, err);
+    status = read_shard(dir, m, index, FIELD_CHANGE, CACHE_FIELDS, s, data, exists, err);
     if (!status && *exists && !tables_take(&t, s))
         status = deer_fail(err,
                            "shard %d of %s does not fit its manifest; delete it and replay "
@@ -490,14 +511,14 @@ deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index
 }
 
 deer_status cache_shard_read_features(const char *dir, const cache_manifest *m, int index,
-                                      uint16_t *features, deer_error *err)
+                                      uint16_t *features, uint16_t *aged, deer_error *err)
 {
-    void *data[CACHE_FIELDS] = {[FIELD_FEATURES] = features};
+    void *data[CACHE_FIELDS] = {[FIELD_AGED] = aged, [FIELD_FEATURES] = features};
     cache_shard s = {0};
     bool exists;
 
     cache_shard_extent(m, index, &s.first_episode, &s.episodes, &s.steps);
-    if (read_shard(dir, m, index, FIELD_FEATURES, FIELD_FEATURES + 1, &s, data, &exists, err))
+    if (read_shard(dir, m, index, FIELD_AGED, FIELD_FEATURES + 1, &s, data, &exists, err))
         return DEER_FAILED;
     return exists ? DEER_OK : deer_fail(err, "shard %d of %s is missing; replay again", index, dir);
 }

@@ -69,7 +69,8 @@ static deer_status write_view(hid_t file, const char *path, const cache_manifest
         return DEER_FAILED;
     cache_fields_open(m, field);
     for (int f = 0; f < CACHE_FIELDS && !status; f++)
-        status = write_virtual(file, path, m, &field[f], err);
+        if (field[f].rank)
+            status = write_virtual(file, path, m, &field[f], err);
     cache_fields_close(field);
     return status;
 }

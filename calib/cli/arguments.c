@@ -169,6 +169,7 @@ static deer_status understand(const solve_arguments *a, bool with_replay, calibr
         check_budgets(a, err) || check_guarantee(a, err) || check_criterion(a, s, err))
         return DEER_USAGE;
     set_limits(a, &s->asked);
+    s->fresh_cameras = a->fresh;
     s->points = a->frontier ? (int)a->points : 0;
     s->only_dial = a->frontier && !a->out;
     s->problem.gripper_weight = a->gripper_weight;
@@ -245,6 +246,8 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"peak-cost", TOOL_DOUBLE, &a->peak_cost, "X", "the same in the unit of a table's cost"},
         {"memory", TOOL_BYTES, &a->memory, "SIZE", "most for weights and scratch: bytes, 800M, 4G"},
         {"scope", TOOL_STRING, &a->scope, "SCOPE", "GFLOPs are: total (default) or llm"},
+        {"fresh-cameras", TOOL_FLAG, &a->fresh, NULL,
+         "encode both at every step, though the cache has ages"},
         {"method", TOOL_STRING, &a->method, "M",
          "best (default), coordinate, nlopt, official-exp, -gauss, -gamma"},
         {"criterion", TOOL_STRING, &a->criterion, "C", "l2 (default), mean, max, cosine, combined"},

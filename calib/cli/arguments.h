@@ -16,7 +16,7 @@ typedef struct {
     double average, fraction, peak, average_cost, peak_cost, memory;
     double gripper_weight, confidence, deviation, largest_loss;
     long seed, evaluations, threads, longest, points;
-    bool json, print_official, per_task;
+    bool json, print_official, per_task, fresh;
 } solve_arguments;
 
 /* Parses, and says in spec what they mean; true when the program should end with *status.

@@ -10,6 +10,7 @@
 #include "calib/cli/settings.h"
 #include "calib/cli/table.h"
 #include "calib/pipeline/calibrate.h"
+#include "calib/replay/eyes.h"
 #include "calib/solve/oracle.h"
 #include "runtime/base/json_build.h"
 #include "runtime/base/tau.h"
@@ -24,6 +25,8 @@ typedef struct {
     calibration p;
     operating_point row;
     double oracle_loss;
+    cache_eyes eyes; /* of thresholds with rules for cameras */
+    eyes_view seen;
     double worst_episode; /* highest mean cost of an episode, GFLOPs of the budget's scope */
 } job;
 
@@ -52,6 +55,25 @@ static const char *weights_of(const char *type)
     return *type ? type : "weights unknown";
 }
 
+/* Cameras as the thresholds have them. */
+static deer_status open_eyes(job *j, const char *thresholds, deer_error *err)
+{
+    const deer_camera_rules *rules = &j->t->cameras;
+
+    if (!rules->static_view.age && !rules->gripper_view.age)
+        return DEER_OK;
+    if (!j->model || !cache_pairs(&j->c->about) || !eyes_can_follow(j->c, rules))
+        return deer_fail(err,
+                         "%s uses encodings up to %d and %d steps old: judging it takes on-policy "
+                         "history and a cache of such ages (deer-calib replay --ages)",
+                         thresholds, rules->static_view.age, rules->gripper_view.age);
+    if (eyes_open(j->c, &j->eyes, err))
+        return DEER_FAILED;
+    eyes_follow(j->c, rules, &j->eyes, &j->seen);
+    j->c->eyes = &j->eyes;
+    return DEER_OK;
+}
+
 static deer_status judge(job *j, const char *thresholds, int threads, deer_error *err)
 {
     if (deer_thresholds_load(thresholds, j->model, &j->t, err))
@@ -63,6 +85,8 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
     if (j->t->max_exit >= j->c->exits)
         return deer_fail(err, "%s has %d exits, the cache %s %d", thresholds, j->t->max_exit + 1,
                          j->c->dir, j->c->exits);
+    if (open_eyes(j, thresholds, err))
+        return DEER_FAILED;
     j->spec.max_exit = j->t->max_exit;
     j->spec.criterion = j->t->criterion;
     j->spec.score = j->t->score;
@@ -217,6 +241,7 @@ static deer_status run(const request *r, history_kind kind, job *j, deer_error *
 static void close_job(job *j)
 {
     calibration_free(&j->p);
+    eyes_close(&j->eyes);
     deer_thresholds_free(j->t);
     deer_model_close(j->model);
     cache_close(j->c);

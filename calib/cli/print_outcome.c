@@ -22,6 +22,39 @@ static void print_thresholds(FILE *out, const operating_point *r)
     fprintf(out, r->max_exit ? "\n" : " none: one exit\n");
 }
 
+static void print_rule(FILE *out, const char *name, const deer_camera_rule *rule, double encoded)
+{
+    fprintf(out, "%s at %.1f%% of steps", name, 100 * encoded);
+    if (rule->age && isfinite(rule->rho))
+        fprintf(out, " (changes above %.4g, or older than %d)", (double)rule->rho, rule->age);
+    else if (rule->age)
+        fprintf(out, " (older than %d)", rule->age);
+}
+
+/* When cameras are encoded, and what a GFLOP saved there loses, against one saved by early exits.
+ */
+static void print_cameras(FILE *out, const outcome *o)
+{
+    const deer_camera_rules *r = &o->found.cameras;
+
+    if (!r->static_view.age && !r->gripper_view.age)
+        return;
+    fprintf(out, "encoded: ");
+    print_rule(out, "the static camera", &r->static_view, o->eyes.encoded[0]);
+    print_rule(out, ", the wrist's", &r->gripper_view, o->eyes.encoded[1]);
+    fprintf(out, "%s; best of %d rules\n", r->stagger ? ", never both at a step" : "", o->choices);
+    if (o->eyes.older > 0)
+        fprintf(out,
+                "at %.1f%% of steps with ages that the cache does not have: seen as the next older "
+                "ones\n",
+                100 * o->eyes.older);
+    if (!(o->fresh_gflops > o->full.total && o->full.total > o->found.total))
+        return;
+    fprintf(out, "a GFLOP saved at the cameras loses %.4g, one saved by exits %.4g\n",
+            o->full.loss / (o->fresh_gflops - o->full.total),
+            (o->found.loss - o->full.loss) / (o->full.total - o->found.total));
+}
+
 static void print_history(FILE *out, const outcome *o)
 {
     const outcome_history *h = &o->history;
@@ -83,6 +116,7 @@ void outcome_print(FILE *out, const char *source, const outcome *o)
                 o->problem.loss == LOSS_DEMO ? "the demonstration" : "the deepest exit",
                 o->problem.gripper_weight);
     fprintf(out, "\n");
+    print_cameras(out, o);
     print_history(out, o);
     if (o->guaranteed.given)
         fprintf(out, "%s: %s\n", o->guaranteed.confidence > 0 ? "guaranteed" : "expected",

@@ -12,7 +12,7 @@ int calib_replay_main(int argc, char **argv)
 {
     replay_spec spec = {0};
     file_list recorded = {.count = 0};
-    const char *part = NULL;
+    const char *part = NULL, *ages = NULL;
     long threads = tool_cores(), per_shard = REPLAY_PER_SHARD, batch = REPLAY_BATCH;
     const tool_option options[] = {
         {"model", TOOL_STRING, &spec.model, "FILE", "policy to run (required)"},
@@ -35,13 +35,17 @@ int calib_replay_main(int argc, char **argv)
          "observations that go through the model together (default 8)"},
         {"shard-episodes", TOOL_INT, &per_shard, "N",
          "episodes of a shard of a new cache (default 8)"},
+        {"ages", TOOL_STRING, &ages, "S,..:G,..",
+         "also what exits see of encodings so many steps old: static camera's, wrist's"},
         {"part", TOOL_STRING, &part, "I/N", "write only every N-th shard, beginning with the I-th"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-calib replay", "runs a policy over demonstrations and caches what its exits see",
         "--model FILE --demos FILE.. --cache DIR [options]", options,
         "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache\n"
-        "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache --part 0/4"};
+        "deer-calib replay --model policy.safetensors --demos demos.h5 --cache cache --part 0/4\n"
+        "deer-calib replay --model policy.safetensors --demos demos.h5 --cache aged --ages "
+        "1,2,4,9:1,2"};
     replay_report report;
     deer_error err;
     deer_status status;
@@ -56,6 +60,8 @@ int calib_replay_main(int argc, char **argv)
         tool_outside(&self, "shard-episodes", per_shard, 1, 1000000))
         return TOOL_USAGE;
     if (part && settings_part(part, &spec.part, &spec.parts, &err))
+        return tool_usage(&self, "%s", err.message);
+    if (ages && settings_ages(ages, spec.ages, spec.age, &err))
         return tool_usage(&self, "%s", err.message);
     spec.demos = recorded.name;
     spec.files = recorded.count;

@@ -4,6 +4,16 @@
 
 #include <stdio.h>
 
+void replay_watch_announce(void *context, const cache_manifest *about, uint64_t bytes)
+{
+    (void)context;
+    if (cache_pairs(about))
+        fprintf(stderr,
+                "%d ages of the static camera and %d of the wrist's: the decoder runs %d times a "
+                "step, features take %.1f MB\n",
+                about->ages[0], about->ages[1], 1 + cache_pairs(about), (double)bytes / 1e6);
+}
+
 void replay_watch_show(void *context, long done, long total)
 {
     replay_watch *w = context;
@@ -47,6 +57,7 @@ deer_status run_replay(const replay_spec *spec, replay_report *report, deer_erro
     replay_spec watched = *spec;
     deer_status status;
 
+    watched.announce = replay_watch_announce;
     watched.progress = replay_watch_show;
     watched.context = &w;
     status = replay(&watched, report, err);

@@ -22,6 +22,8 @@ typedef struct {
 } replay_watch;
 
 /* For replay_spec.progress. */
+/* Says what ages of cameras take. */
+void replay_watch_announce(void *context, const cache_manifest *about, uint64_t bytes);
 void replay_watch_show(void *context, long done, long total);
 
 /* Ends the bar and says what was replayed; for calibrate_source.replayed. */

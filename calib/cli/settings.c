@@ -3,6 +3,7 @@
 #include "calib/cli/settings.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "calib/criterion/criteria.h"
@@ -94,4 +95,37 @@ deer_status settings_part(const char *word, int *part, int *parts, deer_error *e
         *part >= *parts)
         return deer_fail_with(DEER_USAGE, err, "'%s' is no value for --part; say 0/4 .. 3/4", word);
     return DEER_OK;
+}
+
+/* Reads "1,2,4" up to `end`; false when it is nothing of the kind. */
+static bool read_ages(const char *text, char end, int *ages, int age[CACHE_AGES], const char **rest)
+{
+    age[0] = 0;
+    for (*ages = 1;; text++) {
+        char *behind;
+        long number = strtol(text, &behind, 10);
+
+        if (behind == text || *ages == CACHE_AGES || number <= age[*ages - 1] ||
+            number > CACHE_OLDEST)
+            return false;
+        age[(*ages)++] = (int)number;
+        text = behind;
+        if (*text != ',')
+            break;
+    }
+    *rest = text + 1;
+    return *text == end;
+}
+
+deer_status settings_ages(const char *text, int ages[2], int age[2][CACHE_AGES], deer_error *err)
+{
+    const char *rest;
+
+    if (read_ages(text, ':', &ages[0], age[0], &rest) &&
+        read_ages(rest, '\0', &ages[1], age[1], &rest))
+        return DEER_OK;
+    return deer_fail_with(DEER_USAGE, err,
+                          "--ages takes up to %d ascending ages of 1 to %d steps for each camera, "
+                          "as in 1,2,4:1,2, not '%s'",
+                          CACHE_AGES - 1, CACHE_OLDEST, text);
 }

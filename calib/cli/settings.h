@@ -18,4 +18,7 @@ deer_status settings_part(const char *word, int *part, int *parts, deer_error *e
 const char *settings_history_name(history_kind history);
 const char *settings_loss_name(loss_reference loss);
 
+/* "1,2,4:1,2": ages of the static camera's encodings and of the wrist's, 0 besides; ascending. */
+deer_status settings_ages(const char *text, int ages[2], int age[2][CACHE_AGES], deer_error *err);
+
 #endif

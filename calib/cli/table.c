@@ -47,6 +47,17 @@ static json_t *number(double value)
     return isfinite(value) ? json_real(value) : json_null();
 }
 
+static json_t *camera_json(const deer_camera_rule *rule)
+{
+    return json_pack("{s:i, s:o}", "age", rule->age, "rho", number((double)rule->rho));
+}
+
+static json_t *cameras_json(const deer_camera_rules *r)
+{
+    return json_pack("{s:o, s:o, s:b}", "static", camera_json(&r->static_view), "gripper",
+                     camera_json(&r->gripper_view), "stagger", (int)r->stagger);
+}
+
 json_t *table_json(const operating_point *r)
 {
     json_t *json = json_object(), *fractions = json_array(), *tau = json_array();
@@ -58,6 +69,8 @@ json_t *table_json(const operating_point *r)
                                              : json_real((double)r->tau[k]));
     }
     json_put(json, "name", json_string(r->name));
+    if (r->cameras.static_view.age || r->cameras.gripper_view.age)
+        json_put(json, "cameras", cameras_json(&r->cameras));
     json_put(json, "average_llm_gflops", number(r->llm));
     json_put(json, "average_total_gflops", number(r->total));
     json_put(json, "peak_llm_gflops", number(r->peak_llm));

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "budgets/cost/cost.h"
 #include "calib/criterion/criteria.h"
+#include "calib/pipeline/cameras.h"
 #include "calib/pipeline/kinds.h"
 #include "calib/pipeline/temporary.h"
 #include "calib/solve/frontier.h"
@@ -24,6 +26,10 @@ typedef struct {
     onpolicy_result *dial;    /* [spec->points] of a guaranteed dial */
     guarantee_spec guarantee; /* spec's, with budget, unit and kinds decided */
     const float *tau;         /* of the answer: as found, or as guaranteed */
+    limits asked;             /* spec's; with rules for cameras a fraction is a number */
+    camera_choice choice[2 * CAMERA_CHOICES];
+    int choices; /* 0: fresh cameras */
+    deer_camera_rules cameras;
 } job;
 
 calibrate_spec calibrate_default(void)
@@ -52,14 +58,16 @@ static deer_status steps_to_solve(const job *j, const calibration *p, steps *par
 /* Decides the deepest exit and the average budget, on a problem of every exit there is. */
 static deer_status choose_budgets(job *j, const calibration *every, deer_error *err)
 {
-    const limits *asked = &j->spec->asked;
+    const limits *asked = &j->asked;
     bool llm = j->spec->problem.scope_llm;
     int last = every->s.exits - 1, deepest = last;
     steps part = {0};
     deer_status status;
 
-    j->x->o.full_llm = calibration_fixed_cost(every, every->llm, last);
-    j->x->o.full_total = calibration_fixed_cost(every, every->total, last);
+    if (!j->choices) {
+        j->x->o.full_llm = calibration_fixed_cost(every, every->llm, last);
+        j->x->o.full_total = calibration_fixed_cost(every, every->total, last);
+    }
     status = limits_deepest(asked, j->unit, llm ? every->peak_llm : every->peak_total,
                             every->memory, every->s.exits, &deepest, err);
     if (!status)
@@ -105,6 +113,14 @@ static deer_status decide_budgets(job *j, deer_error *err)
         status = calibration_make(j->x->c, &j->x->how.problem, NULL, &j->whole, err);
     }
     return status ? status : budget_for_loss(j, err);
+}
+
+/* The cache is seen through these rules from here on. */
+static void see_through(job *j, const deer_camera_rules *rules)
+{
+    j->cameras = *rules;
+    eyes_follow(j->x->c, rules, &j->x->eyes, &j->x->o.eyes);
+    j->x->c->eyes = &j->x->eyes;
 }
 
 /* ---------------------------------------------------------------- guarantee ---------------- */
@@ -167,7 +183,7 @@ static deer_status solve_guaranteed(job *j, deer_error *err)
     deer_status status;
 
     part.episodes = j->for_solving;
-    g->budget = limits_have_average(&j->spec->asked) ? part.solve.budget : INFINITY;
+    g->budget = limits_have_average(&j->asked) ? part.solve.budget : INFINITY;
     status = onpolicy_solve(j->x->c, j->x->model, &part, &j->found, err);
     if (!status)
         status = guarantee_choose(g, &j->found.problem.s, &j->found.x.at, j->x->c->about.episodes,
@@ -234,6 +250,21 @@ static deer_status solve_officially(job *j, deer_error *err)
     return status == DEER_INFEASIBLE ? DEER_OK : status; /* of the heuristic alone */
 }
 
+/* Of the deepest exit allowed with fresh cameras: both images of every step, all keys and values.
+ */
+static double fresh_cost(const job *j)
+{
+    const cache *c = j->x->c;
+    double sum = 0;
+
+    for (int e = 0; e < c->about.episodes; e++) {
+        deer_cost cost;
+        deer_cost_of(&c->about.config, c->episode[e].tokens, WEIGHT_F32, &cost);
+        sum += c->episode[e].steps * deer_gflops(cost.exit[j->x->how.problem.max_exit].total);
+    }
+    return sum / (double)c->steps;
+}
+
 static deer_status describe(job *j, deer_error *err)
 {
     outcome *o = &j->x->o;
@@ -253,12 +284,16 @@ static deer_status describe(job *j, deer_error *err)
                                    .used = j->found.first};
     outcome_describe(o, &j->x->p, &j->found.x, j->tau, &j->official.problem,
                      j->has_official ? &j->official.x : NULL, how->solve.method);
+    o->found.cameras = o->full.cameras = o->official.cameras = j->cameras;
+    o->fresh_gflops = fresh_cost(j);
+    if (j->choices)
+        strcpy(o->full.name, "cameras alone");
     return outcome_judge(o, &j->x->p.s, err);
 }
 
 static deer_status solve_all(job *j, deer_error *err)
 {
-    bool limited = limits_have_average(&j->spec->asked) || isfinite(j->guarantee.deviation);
+    bool limited = limits_have_average(&j->asked) || isfinite(j->guarantee.deviation);
     deer_status status = guarantee_asked(&j->guarantee) && limited ? solve_guaranteed(j, err)
                                                                    : solve_plainly(j, err);
 
@@ -274,9 +309,8 @@ static deer_status solve_all(job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- dial --------------------- */
 
-static deer_status solve_for(void *context, double budget, operating_point *x, deer_error *err)
+static deer_status solve_here(job *j, double budget, operating_point *x, deer_error *err)
 {
-    job *j = context;
     onpolicy_spec how = j->x->how;
     onpolicy_result r;
     deer_status status;
@@ -285,8 +319,33 @@ static deer_status solve_for(void *context, double budget, operating_point *x, d
     status = onpolicy_solve(j->x->c, j->x->model, &how, &r, err);
     if (!status)
         calibration_describe(&r.problem, r.x.at.name, r.x.at.tau, how.problem.max_exit, x);
+    x->cameras = j->cameras;
     onpolicy_free(&r);
     return status;
+}
+
+/* Every point has the rules that are best at its budget; peak and memory stay those of the file. */
+static deer_status solve_for(void *context, double budget, operating_point *x, deer_error *err)
+{
+    job *j = context;
+    const deer_camera_rules own = j->cameras;
+    deer_status status = solve_here(j, budget, x, err);
+    bool found = !status;
+
+    for (int i = 0; i < j->choices && (!status || status == DEER_INFEASIBLE); i++) {
+        operating_point other;
+
+        if (j->choice[i].rules.stagger != own.stagger)
+            continue;
+        see_through(j, &j->choice[i].rules);
+        status = solve_here(j, budget, &other, err);
+        if (!status && (!found || other.loss < x->loss))
+            *x = other;
+        found = found || !status;
+    }
+    if (j->choices)
+        see_through(j, &own);
+    return found && status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
 static deer_status solve_part(void *context, int i, guarantee_point *x, deer_error *err)
@@ -314,6 +373,7 @@ static deer_status describe_point(void *context, const float *tau, operating_poi
     if (onpolicy_judge(j->x->c, j->x->model, &how->problem, tau, how->threads, &own, err))
         return DEER_FAILED;
     calibration_describe(&own, solve_method_name(how->solve.method), tau, how->problem.max_exit, x);
+    x->cameras = j->cameras;
     calibration_free(&own);
     return DEER_OK;
 }
@@ -361,6 +421,100 @@ static deer_status make_dial(job *j, deer_error *err)
                      &spec->progress, j->x->point, err);
 }
 
+/* ---------------------------------------------------------------- cameras ------------------ */
+
+/* Whether rules for cameras are to be found: in the total scope, of a cache that has ages, under a
+ * budget that says what a step may cost. */
+static bool search_cameras(const job *j)
+{
+    const calibrate_spec *spec = j->spec;
+
+    return !spec->fresh_cameras && !spec->problem.scope_llm && cache_pairs(&j->x->c->about) &&
+           spec->history == HISTORY_ON_POLICY && !criterion_of(spec->problem.criterion)->fit &&
+           (limits_have_average(&spec->asked) || isfinite(spec->asked.peak));
+}
+
+/* Budgets mean what they do without rules: full depth is that of fresh cameras. */
+static deer_status fresh_budgets(job *j, deer_error *err)
+{
+    calibration_spec problem = j->spec->problem;
+    calibration fresh;
+
+    problem.max_exit = j->x->c->exits - 1;
+    if (calibration_make(j->x->c, &problem, NULL, &fresh, err))
+        return DEER_FAILED;
+    j->x->o.full_llm = calibration_fixed_cost(&fresh, fresh.llm, problem.max_exit);
+    j->x->o.full_total = calibration_fixed_cost(&fresh, fresh.total, problem.max_exit);
+    if (!isnan(j->asked.fraction))
+        j->asked.average = j->asked.fraction * j->x->o.full_total;
+    j->asked.fraction = NAN;
+    calibration_free(&fresh);
+    return DEER_OK;
+}
+
+static deer_status propose(job *j, deer_error *err)
+{
+    onpolicy_spec how = j->x->how;
+    int n = 0;
+    deer_status status;
+
+    how.problem.max_exit = j->x->c->exits - 1;
+    how.episodes = j->for_solving;
+    for (int stagger = 0; stagger <= isfinite(j->asked.peak); stagger++) {
+        status = cameras_propose(j->x->c, j->x->model, &how, stagger, &j->x->eyes,
+                                 j->choice + j->choices, &n, err);
+        if (status)
+            return status;
+        j->choices += n;
+    }
+    return DEER_OK;
+}
+
+/* What thresholds lose at best under these rules; infinity where nothing keeps the budgets. */
+static deer_status try_rules(job *j, const deer_camera_rules *rules, double *loss, deer_error *err)
+{
+    onpolicy_spec part;
+    onpolicy_result r;
+    deer_status status;
+
+    *loss = INFINITY;
+    see_through(j, rules);
+    status = decide_budgets(j, err);
+    calibration_free(&j->whole);
+    if (!status) {
+        part = j->x->how;
+        part.episodes = j->for_solving;
+        status = onpolicy_solve(j->x->c, j->x->model, &part, &r, err);
+        *loss = status ? INFINITY : r.x.at.loss;
+        onpolicy_free(&r);
+    }
+    return status == DEER_INFEASIBLE ? DEER_OK : status;
+}
+
+/* Ages, rho and thresholds together: the rules under which thresholds lose least. What is solved
+ * behind this is seen through them. */
+static deer_status choose_cameras(job *j, deer_error *err)
+{
+    double least = INFINITY, loss;
+    int best = 0;
+    deer_status status = eyes_open(j->x->c, &j->x->eyes, err);
+
+    if (!status)
+        status = fresh_budgets(j, err);
+    if (!status)
+        status = propose(j, err);
+    for (int i = 0; i < j->choices && !status; i++) {
+        status = try_rules(j, &j->choice[i].rules, &loss, err);
+        best = loss < least ? i : best;
+        least = fmin(least, loss);
+    }
+    if (status)
+        return status;
+    j->x->o.choices = j->choices;
+    see_through(j, &j->choice[best].rules); /* none keeps the budgets: the cheapest one's message */
+    return DEER_OK;
+}
+
 /* ---------------------------------------------------------------- the whole way ------------ */
 
 /* Replays where that is asked for, and opens the cache. */
@@ -391,10 +545,14 @@ static deer_status run(job *j, const char *model, deer_error *err)
     bool only_dial;
     deer_status status = guarantee_asked(&spec->guarantee) ? split(j, err) : DEER_OK;
 
+    if (!status && search_cameras(j))
+        status = cache_open_model(j->x->c, model, &j->x->model, err);
+    if (!status && j->x->model)
+        status = choose_cameras(j, err);
     if (!status)
         status = decide_budgets(j, err);
     only_dial = spec->only_dial && !isfinite(j->x->how.solve.budget);
-    if (!status && spec->history != HISTORY_FULL)
+    if (!status && spec->history != HISTORY_FULL && !j->x->model)
         status = cache_open_model(j->x->c, model, &j->x->model, err);
     if (!status)
         status = fit_score(j, err);
@@ -422,7 +580,8 @@ deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, 
     job j = {.spec = spec,
              .x = x,
              .unit = spec->problem.scope_llm ? " GFLOPs (llm)" : " GFLOPs (total)",
-             .guarantee = spec->guarantee};
+             .guarantee = spec->guarantee,
+             .asked = spec->asked};
     deer_status status;
 
     *found = NULL;
@@ -450,6 +609,7 @@ void calibrated_free(calibrated *x)
     calibration_free(&x->p);
     free(x->point);
     free(x->point_guarantee);
+    eyes_close(&x->eyes);
     deer_model_close(x->model);
     cache_close(x->c);
     if (*x->temporary)

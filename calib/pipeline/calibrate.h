@@ -41,6 +41,7 @@ typedef struct {
     guarantee_spec guarantee; /* guarantee_asked: is any? bound, deviation, largest_loss (NaN:
                                  what poses and gripper allow), longest, share, seed */
     const char *mix;          /* file of tasks and shares that is guaranteed for; NULL: none */
+    bool fresh_cameras;       /* no rules for cameras, whatever ages the cache has */
     int points;               /* of a dial, 0: none */
     bool only_dial;           /* no budget of its own: points are all that is wanted */
     dial_progress progress;   /* of the dial */
@@ -58,6 +59,7 @@ typedef struct {
     deer_score score[DEER_MAX_EXITS]; /* [max_exit] of the combined criterion */
     bool has_outcome;                 /* false with only_dial and no average budget */
     outcome o;
+    cache_eyes eyes;            /* of the rules for cameras that c is seen through, where it is */
     operating_point *point;     /* [points] of the dial, NULL without */
     guarantee *point_guarantee; /* [points], where a confidence is asked for; else NULL */
     int points;

@@ -46,6 +46,7 @@ static void fill_points(const calibrated *x, deer_thresholds *t)
         p->budget_gflops = x->point[i].budget;
         memcpy(p->tau, x->point[i].tau, sizeof p->tau);
         p->expected = expected_of(&x->point[i]);
+        p->cameras = x->point[i].cameras;
         if (x->point_guarantee)
             fill_guarantee(&x->point_guarantee[i], &t->point_guarantee[i]);
     }
@@ -111,6 +112,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     t->steps_per_stage = 1;
     memcpy(t->tau, o->found.tau, sizeof t->tau);
     memcpy(t->score, x->score, sizeof t->score);
+    t->cameras = o->found.cameras;
     t->expected = expected_of(&o->found);
     fill_guarantee(&o->guaranteed, &t->guarantee);
     fill_points(x, t);

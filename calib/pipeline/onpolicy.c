@@ -70,7 +70,7 @@ static deer_status first_problem(cache *c, const deer_model *model, const onpoli
 {
     history_rule rule = {
         .kind = spec->history, .max_exit = spec->problem.max_exit, .seed = spec->solve.seed};
-    bool cached = spec->problem.max_exit == c->exits - 1 || !model;
+    bool cached = (spec->problem.max_exit == c->exits - 1 && !c->eyes) || !model;
 
     if (spec->history != HISTORY_RANDOM && cached)
         return calibration_make(c, &spec->problem, NULL, p, err);

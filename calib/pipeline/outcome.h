@@ -6,6 +6,7 @@
 #include "calib/criterion/score.h"
 #include "calib/guarantee/guarantee.h"
 #include "calib/pipeline/onpolicy.h"
+#include "calib/replay/eyes.h"
 
 /* How the exits taken before were dealt with. */
 typedef struct {
@@ -34,6 +35,9 @@ typedef struct {
     calibration_spec problem; /* criterion and loss; with has_scopes */
     outcome_history history;  /* with has_scopes */
     guarantee guaranteed;
+    eyes_view eyes;      /* with rules for cameras (found.cameras), and */
+    double fresh_gflops; /* what the deepest exit allowed takes with fresh cameras, and */
+    int choices;         /* how many rules the thresholds were solved for */
 } outcome;
 
 /* Average cost of a step of found, in the unit of the budget. */

@@ -16,6 +16,7 @@ void calibration_actions_free(calibration_actions *a)
     free(a->row);
     free(a->action);
     free(a->exit);
+    free(a->fresh);
     *a = (calibration_actions){0};
 }
 
@@ -44,11 +45,11 @@ static float action_loss(const float *action, const float *reference, float half
     return (float)(sqrt(square / DEER_POSE) + weight);
 }
 
-/* action [1 + exits, 7] of the step; done [6]: the pose of the step before. */
+/* action [1 + exits, 7] of the step; last [7]: the deepest exit's with fresh cameras; done [6]: the
+ * pose of the step before. */
 static void look_at(const cache *c, const calibration_spec *spec, const float *action,
-                    const float *done, calibration_step *step)
+                    const float *last, const float *done, calibration_step *step)
 {
-    const float *last = action + (spec->max_exit + 1) * CACHE_ACTION;
     const float *demo = c->demonstration + step->row * CACHE_ACTION;
     deer_exit_trial trial;
 
@@ -81,7 +82,10 @@ void calibration_walk(const cache *c, const calibration_spec *spec, const calibr
             step.episode++;
         if (step.row == c->episode[step.episode].first)
             done = rest;
-        look_at(c, spec, action, done, &step);
+        look_at(c, spec, action,
+                a && a->fresh ? a->fresh + step.i * CACHE_ACTION
+                              : action + (spec->max_exit + 1) * CACHE_ACTION,
+                done, &step);
         visit(context, &step);
         done = action + (taken + 1) * CACHE_ACTION;
     }
@@ -89,9 +93,10 @@ void calibration_walk(const cache *c, const calibration_spec *spec, const calibr
 
 /* ---------------------------------------------------------------- costs -------------------- */
 
-enum { NO_GROUP = -1 };
+enum { NO_GROUP = -1, VIEWS = 4 };
 
-/* Numbers the instruction lengths that occur: group_of [longest + 1]. Returns how many. */
+/* Numbers the instruction lengths that occur: group_of [longest + 1]. Returns how many. Where
+ * cameras have rules, each is VIEWS groups, by the cameras that a step encodes. */
 static int number_groups(const cache *c, int *group_of, int longest)
 {
     int groups = 0;
@@ -106,13 +111,46 @@ static int number_groups(const cache *c, int *group_of, int longest)
     return groups;
 }
 
+/* Costs of one group: a step of `cost` that encodes these cameras. Keys and values of the others'
+ * media are kept as far as every step goes: up to the first exit. Those of deeper layers are
+ * counted as computed again, which they are not where a step before went as deep. */
+static void fill_group(const deer_cost *cost, unsigned views, bool peak, int group, calibration *p)
+{
+    for (int k = 0; k < p->s.exits; k++) {
+        deer_cost_kept kept = {{0}};
+        deer_cost_saved saved = deer_cost_reuse(cost, views, k, &kept);
+        double llm = deer_gflops(cost->exit[k].llm - saved.llm);
+        double total = deer_gflops(cost->exit[k].total - saved.total);
+
+        p->llm[group * p->s.exits + k] = llm;
+        p->total[group * p->s.exits + k] = total;
+        if (!peak)
+            continue;
+        p->peak_llm[k] = fmax(p->peak_llm[k], llm);
+        p->peak_total[k] = fmax(p->peak_total[k], total);
+    }
+}
+
+/* Which cameras are encoded together at steps behind an episode's first: peaks are of those. */
+static void find_later(const cache *c, bool later[VIEWS])
+{
+    memset(later, 0, VIEWS * sizeof *later);
+    later[VIEWS - 1] = !c->eyes;
+    for (int e = 0; c->eyes && e < c->about.episodes; e++)
+        for (int t = 1; t < c->episode[e].steps; t++)
+            later[c->eyes->views[c->episode[e].first + t]] = true;
+}
+
 static void fill_costs(const cache *c, const int *group_of, int longest,
                        const calibration_spec *spec, calibration *p)
 {
     const deer_config *config = spec->costs_of ? spec->costs_of : &c->about.config;
+    double reuse = c->eyes ? (double)deer_session_need_reuse(config) : 0;
     int exits = spec->max_exit + 1;
+    bool later[VIEWS];
     weight_dtype dtype;
 
+    find_later(c, later);
     if (!weight_dtype_from_name(c->about.weights, &dtype))
         dtype = WEIGHT_F32; /* a cache from before it said so */
     for (int t = 0; t <= longest; t++) {
@@ -121,15 +159,11 @@ static void fill_costs(const cache *c, const int *group_of, int longest,
         if (group_of[t] == NO_GROUP)
             continue;
         deer_cost_of(config, t, dtype, &cost);
-        for (int k = 0; k < exits; k++) {
-            double llm = deer_gflops(cost.exit[k].llm), total = deer_gflops(cost.exit[k].total);
-
-            p->llm[group_of[t] * exits + k] = llm;
-            p->total[group_of[t] * exits + k] = total;
-            p->peak_llm[k] = fmax(p->peak_llm[k], llm);
-            p->peak_total[k] = fmax(p->peak_total[k], total);
-            p->memory[k] = fmax(p->memory[k], (double)cost.exit[k].memory_bytes);
-        }
+        for (unsigned views = c->eyes ? 0 : VIEWS - 1; views < VIEWS; views++)
+            fill_group(&cost, views, later[views],
+                       c->eyes ? group_of[t] * VIEWS + (int)views : group_of[t], p);
+        for (int k = 0; k < exits; k++)
+            p->memory[k] = fmax(p->memory[k], (double)cost.exit[k].memory_bytes + reuse);
     }
     memcpy(p->s.cost, spec->scope_llm ? p->llm : p->total,
            (size_t)(p->s.groups * exits) * sizeof *p->s.cost);
@@ -173,6 +207,8 @@ static void fill_step(void *context, const calibration_step *step)
 
     s->episode[step->i] = step->episode;
     s->group[step->i] = (uint16_t)f->group_of[f->c->episode[step->episode].tokens];
+    if (f->c->eyes)
+        s->group[step->i] = (uint16_t)(s->group[step->i] * VIEWS + f->c->eyes->views[step->row]);
     for (int k = 0; k < s->exits; k++) {
         s->delta[k * s->n + step->i] = step->value[k];
         s->loss[k * s->n + step->i] = step->loss[k];
@@ -189,7 +225,7 @@ deer_status calibration_make(const cache *c, const calibration_spec *spec,
     *p = (calibration){0};
     if (!group_of)
         return deer_fail(err, "out of memory for instructions of %d tokens", longest);
-    groups = number_groups(c, group_of, longest);
+    groups = number_groups(c, group_of, longest) * (c->eyes ? VIEWS : 1);
     status = allocate(c, spec, actions ? actions->n : c->steps, groups, p, err);
     if (!status) {
         fill_costs(c, group_of, longest, spec, p);

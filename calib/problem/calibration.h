@@ -19,7 +19,8 @@
 #include "runtime/deer_replay.h"
 
 typedef enum {
-    LOSS_DEEPEST, /* deviation from what the deepest exit allowed would do from the same state */
+    LOSS_DEEPEST, /* deviation from what the deepest exit allowed, with fresh cameras, would do
+                     from the same state */
     LOSS_DEMO,    /* deviation from the demonstrated action */
 } loss_reference;
 
@@ -44,6 +45,8 @@ typedef struct {
     int64_t *row;  /* [n] row of the cache, ascending; NULL: row i is i */
     float *action; /* [n, 1 + exits, 7], like cache.action; rows of exits behind max_exit unused */
     uint8_t *exit; /* [n] taken */
+    float *fresh;  /* [n, 7] of the deepest exit, from the same state, with fresh cameras; NULL
+                      where the others are so */
 } calibration_actions;
 
 void calibration_actions_free(calibration_actions *a);

@@ -23,6 +23,7 @@ typedef struct {
     double memory;                   /* bytes with that exit */
     double loss;                     /* average of a step */
     double fraction[DEER_MAX_EXITS]; /* of the steps, leaving at each exit */
+    deer_camera_rules cameras;       /* zero: every camera is encoded at every step */
 } operating_point;
 
 /* Nothing known but the deepest exit: every threshold never, every number NaN. */

@@ -108,9 +108,12 @@ static deer_status make_tracks(job *j, deer_error *err)
     j->unit = calloc((size_t)j->c->about.shards + 2, sizeof *j->unit);
     j->a->action = calloc(samples * stride, sizeof *j->a->action);
     j->a->exit = calloc(samples, sizeof *j->a->exit);
+    if (j->c->eyes)
+        j->a->fresh = calloc(samples * CACHE_ACTION, sizeof *j->a->fresh);
     if (some)
         j->a->row = calloc(samples, sizeof *j->a->row);
-    if (!j->tracks || !j->unit || !j->a->action || !j->a->exit || (some && !j->a->row))
+    if (!j->tracks || !j->unit || !j->a->action || !j->a->exit || (some && !j->a->row) ||
+        (j->c->eyes && !j->a->fresh))
         return deer_fail(err, "out of memory replaying %zu steps", samples);
     list_tracks(j);
     return DEER_OK;
@@ -118,11 +121,13 @@ static deer_status make_tracks(job *j, deer_error *err)
 
 /* ---------------------------------------------------------------- one batch ---------------- */
 
-/* What one thread works with. R = 2 + max_exit rows of each of up to BATCH tracks; S the state. */
+/* What one thread works with. R rows of each of up to BATCH tracks: pseudo exit and exits, and,
+ * where the cache has eyes, the deepest exit with fresh cameras; S the state. */
 typedef struct {
     job *j;
     deer_head *head;
     int rows;       /* R */
+    bool compares;  /* with fresh cameras */
     size_t state;   /* S */
     float *pooled;  /* [BATCH * R, d_model] */
     float *h, *c;   /* [BATCH * R, S], equal in all rows of a track before a step */
@@ -134,12 +139,18 @@ static void load_step(const worker *w, const track *t, int step, int slot)
 {
     const cache *c = w->j->c;
     size_t width = (size_t)c->width, n = (size_t)w->rows * width;
-    const uint16_t *from =
-        cache_features(c, t->episode) + (size_t)(t->from + step) * (size_t)(1 + c->exits) * width;
+    const uint16_t *from = cache_seen(c, t->episode, t->from + step), *fresh;
     float *to = w->pooled + (size_t)slot * n;
 
+    if (w->compares)
+        n -= width;
     for (size_t i = 0; i < n; i++)
         to[i] = half_to_float(from[i]);
+    if (!w->compares)
+        return;
+    fresh = cache_features(c, t->episode, t->from + step) + n - width;
+    for (size_t i = 0; i < width; i++)
+        to[n + i] = half_to_float(fresh[i]);
 }
 
 /* The first exit that passes; poses [R, 6], grippers [R]. */
@@ -179,6 +190,12 @@ static void keep_state(const worker *w, float *state, int slot, int row)
                    w->state * sizeof *state);
 }
 
+static void store_action(const worker *w, int row, float *to)
+{
+    memcpy(to, w->pose + row * DEER_POSE, DEER_POSE * sizeof(float));
+    to[DEER_POSE] = w->gripper[row];
+}
+
 static void store_step(const worker *w, const track *t, int step, int slot, int exit)
 {
     float *to;
@@ -186,13 +203,13 @@ static void store_step(const worker *w, const track *t, int step, int slot, int 
     if (step < t->sample_from)
         return;
     w->j->a->exit[t->out + step - t->sample_from] = (uint8_t)exit;
+    if (w->compares)
+        store_action(w, (slot + 1) * w->rows - 1,
+                     w->j->a->fresh + (t->out + step - t->sample_from) * CACHE_ACTION);
     to = w->j->a->action +
          (size_t)(t->out + step - t->sample_from) * (size_t)(1 + w->j->c->exits) * CACHE_ACTION;
-    for (int r = 0; r < w->rows; r++) {
-        memcpy(to + r * CACHE_ACTION, w->pose + (slot * w->rows + r) * DEER_POSE,
-               DEER_POSE * sizeof(float));
-        to[r * CACHE_ACTION + DEER_POSE] = w->gripper[slot * w->rows + r];
-    }
+    for (int r = 0; r < w->rows - w->compares; r++)
+        store_action(w, slot * w->rows + r, to + r * CACHE_ACTION);
 }
 
 /* Moves the state of a track from one slot to another. */
@@ -280,9 +297,10 @@ static void worker_close(worker *w)
 static deer_status worker_open(job *j, worker *w, deer_error *err)
 {
     const deer_config *config = &j->c->about.config;
-    size_t rows = (size_t)(j->rule->max_exit + 2) * BATCH;
+    int each = j->rule->max_exit + 2 + (j->c->eyes != NULL);
+    size_t rows = (size_t)each * BATCH;
 
-    *w = (worker){.j = j, .rows = j->rule->max_exit + 2};
+    *w = (worker){.j = j, .rows = each, .compares = j->c->eyes != NULL};
     w->state = (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
     if (deer_head_new(j->model, (int)rows, threads_single(), &w->head, err))
         return DEER_FAILED;

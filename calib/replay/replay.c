@@ -110,6 +110,7 @@ static deer_status take_shards(jobs *all, void *context, deer_error *err)
     deer_status status = shard_replay_open(&r, j->model, j->spec->batch, err);
 
     r.recorded = j->recorded;
+    r.about = &j->about;
     r.path = j->spec->demos[0];
     r.work = &j->work;
     r.all = all;
@@ -193,6 +194,10 @@ static deer_status open_all(job *j, deer_error *err)
                             fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
     free(episode_steps);
     j->about.horizon = demos_horizon(j->recorded);
+    if (!status && spec->ages[0] && spec->ages[1]) {
+        memcpy(j->about.ages, spec->ages, sizeof spec->ages);
+        memcpy(j->about.age, spec->age, sizeof spec->age);
+    }
     if (!status)
         status = note_model(spec->model, j->model, &j->about, err);
     j->total = demos_total_steps(j->recorded);
@@ -250,6 +255,8 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
     deer_status status = open_all(&j, err);
 
     *report = (replay_report){0};
+    if (!status && spec->announce)
+        spec->announce(spec->context, &j.about, cache_manifest_bytes(&j.about));
     if (!status)
         status = count_unknown_words(&j, &report->unknown_words, err);
     if (!status)

@@ -15,6 +15,7 @@
 #ifndef CALIB_REPLAY_H
 #define CALIB_REPLAY_H
 
+#include "calib/cache/cache.h"
 #include "datasets/demos/demos.h"
 
 typedef struct {
@@ -26,7 +27,14 @@ typedef struct {
     int threads;           /* that compute at a time */
     int batch;             /* observations that go through the model together */
     int per_shard;         /* episodes of a shard of a new cache */
-    int part, parts;       /* write only shards s with s % parts == part; parts 0: all */
+
+    /* Ages that each camera's encodings are replayed at, as cache_manifest has them; ages 0: fresh
+     * cameras alone. */
+    int ages[2];
+    int age[2][CACHE_AGES];
+    int part, parts; /* write only shards s with s % parts == part; parts 0: all */
+    /* Before anything runs: the features of all steps take so many bytes; may be NULL. */
+    void (*announce)(void *context, const cache_manifest *about, uint64_t bytes);
     void (*progress)(void *context, long done, long total); /* steps; may be NULL */
     void *context;
 } replay_spec;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/replay/replay_ages.h"
 #include "runtime/base/half.h"
 #include "runtime/base/threads.h"
 
@@ -21,6 +22,7 @@ deer_status shard_replay_open(shard_replay *r, const deer_model *model, int room
     *r = (shard_replay){.room = room};
     r->rows = config->exits + 1;
     r->width = (size_t)config->d_model;
+    r->media_size = (size_t)deer_media_size(config);
     r->state = (size_t)config->lstm_layers * (size_t)config->lstm_hidden;
     most = ABREAST * (size_t)r->rows;
     if (deer_batch_new(model, room, threads_single(), &r->batch, err) ||
@@ -43,6 +45,7 @@ void shard_replay_close(shard_replay *r)
     free(r->c);
     free(r->h);
     free(r->in);
+    free(r->media);
     free(r->pooled);
     deer_head_free(r->head);
     deer_batch_free(r->batch);
@@ -62,6 +65,8 @@ static deer_status run_batch(shard_replay *r, size_t *filled, deer_error *err)
     deer_status status =
         deer_batch_run(r->batch, r->pooled + *filled * (size_t)r->rows * r->width, &n, err);
 
+    if (!status && n && r->media)
+        status = deer_batch_media(r->batch, r->media + *filled * 2 * r->media_size, err);
     *filled += (size_t)n;
     if (r->count)
         r->count(r->context, n);
@@ -131,6 +136,8 @@ static deer_status see_episodes(shard_replay *r, cache_shard *s, int first, int 
         if (read_episode(r, s->first_episode + i, &e, err))
             return DEER_FAILED;
         status = describe(r, &e, s, i, err);
+        if (!status && s->change)
+            status = ages_see(r, &e, s, i, err);
         if (!status)
             status = add_episode(r, &e, &filled, err);
         demo_episode_free(&e);
@@ -149,7 +156,7 @@ static void spread_state(const shard_replay *r, float *state)
         memcpy(state + (size_t)k * r->state, last, r->state * sizeof *state);
 }
 
-static bool store_features(const shard_replay *r, const float *pooled, uint16_t *to)
+bool shard_store_features(const shard_replay *r, const float *pooled, uint16_t *to)
 {
     size_t n = (size_t)r->rows * r->width;
     bool finite = true;
@@ -202,7 +209,7 @@ static deer_status act(shard_replay *r, const crowd *going, int t, size_t base, 
     for (int i = 0; i < going->count; i++) {
         const cache_episode *e = &s->episode[going->episode[i]];
         size_t row = (size_t)e->first + (size_t)t, at = (size_t)i * rows;
-        bool finite = store_features(r, r->in + (size_t)i * each, s->features + row * each);
+        bool finite = shard_store_features(r, r->in + (size_t)i * each, s->features + row * each);
 
         finite &= store_actions(r, r->pose + at * DEER_POSE, r->gripper + at, s, row);
         if (!finite)
@@ -262,10 +269,12 @@ static deer_status make_room(shard_replay *r, const cache_shard *s, int first, i
     if (steps <= r->pooled_room)
         return DEER_OK;
     free(r->pooled);
+    free(r->media);
     r->pooled = calloc(steps * (size_t)r->rows, r->width * sizeof *r->pooled);
-    r->pooled_room = r->pooled ? steps : 0;
-    return r->pooled ? DEER_OK
-                     : deer_fail(err, "out of memory for the features of %zu steps", steps);
+    r->media = s->aged ? calloc(steps * 2, r->media_size * sizeof *r->media) : NULL;
+    r->pooled_room = r->pooled && (r->media || !s->aged) ? steps : 0;
+    return r->pooled_room ? DEER_OK
+                          : deer_fail(err, "out of memory for the features of %zu steps", steps);
 }
 
 deer_status shard_replay_run(shard_replay *r, cache_shard *s, deer_error *err)
@@ -280,6 +289,8 @@ deer_status shard_replay_run(shard_replay *r, cache_shard *s, deer_error *err)
             status = see_episodes(r, s, first, n, err);
         if (!status)
             status = act_episodes(r, s, first, n, err);
+        if (!status && s->aged && !stopped(r))
+            status = ages_replay(r, s, first, n, err);
     }
     return status;
 }

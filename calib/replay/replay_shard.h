@@ -24,9 +24,10 @@
 typedef struct {
     /* the caller's */
     demos *recorded;
-    const char *path; /* of the recordings, for messages */
-    sem_t *work;      /* held while computing, given back while reading; may be NULL */
-    const jobs *all;  /* stops soon when these are stopped; may be NULL */
+    const char *path;            /* of the recordings, for messages */
+    const cache_manifest *about; /* whose ages are replayed; NULL: fresh cameras alone */
+    sem_t *work;                 /* held while computing, given back while reading; may be NULL */
+    const jobs *all;             /* stops soon when these are stopped; may be NULL */
     void (*count)(void *context, long steps); /* steps whose features are there; may be NULL */
     void *context;
 
@@ -37,6 +38,8 @@ typedef struct {
     deer_head *head;
     float *pooled; /* [pooled_room, rows, width] of the episodes at hand */
     size_t pooled_room;
+    float *media; /* [pooled_room, 2, media_size] of the same steps, where there are ages */
+    size_t media_size;
     float *in, *h, *c;     /* the head's: [episodes, rows, width], [episodes, rows, state] */
     float *pose, *gripper; /* [episodes, rows, 6], [episodes, rows] */
 } shard_replay;
@@ -44,6 +47,9 @@ typedef struct {
 /* Batches of `room` observations. Close it whatever the status. */
 deer_status shard_replay_open(shard_replay *r, const deer_model *model, int room, deer_error *err);
 void shard_replay_close(shard_replay *r);
+
+/* One step's features [rows, width] as a shard has them; false when one is not finite. */
+bool shard_store_features(const shard_replay *r, const float *pooled, uint16_t *to);
 
 /* Fills a shard that cache_shard_alloc made. Half filled, without an error, when stopped. */
 deer_status shard_replay_run(shard_replay *r, cache_shard *shard, deer_error *err);

@@ -5,6 +5,7 @@
 
 #include "runtime/base/threads.h"
 #include "runtime/deer_replay.h"
+#include "runtime/model/arch.h"
 #include "runtime/model/model.h"
 #include "runtime/policy/backend.h"
 #include "runtime/policy/image.h"
@@ -16,6 +17,8 @@ struct deer_batch {
     const deer_model *model;
     deer_pool *pool; /* the caller's, or NULL */
     int room, count; /* frames */
+    int ran;         /* of the last run, whose media are still there */
+    bool given;      /* the frames that wait came as media */
     int32_t *words;  /* [max_text] the instruction of the frames that come next */
     int word_count;
     float *embedded;    /* [max_text, d] its embeddings */
@@ -150,26 +153,73 @@ static deer_status see(deer_batch *b, const deer_observation *seen, deer_error *
     return status;
 }
 
-deer_status deer_batch_add(deer_batch *b, const deer_observation *seen, deer_error *err)
+/* Whether a frame may come next; given: as media. */
+static deer_status may_add(deer_batch *b, bool given, deer_error *err)
 {
-    size_t n, d;
-
     if (!b)
         return no_batch(err);
-    if (!seen)
-        return deer_fail_with(DEER_USAGE, err, "no observation is given");
     if (b->count == b->room)
         return deer_fail_with(DEER_USAGE, err, "the batch is full with %d observations", b->room);
     if (b->word_count == 0)
         return deer_fail_with(DEER_USAGE, err, "the batch has no instruction yet");
-    if (see(b, seen, err))
-        return DEER_USAGE;
-    n = (size_t)b->word_count;
-    d = (size_t)b->model->config.d_model;
+    if (b->count && b->given != given)
+        return deer_fail_with(DEER_USAGE, err, "a batch is of images or of media, not of both");
+    b->given = given;
+    return DEER_OK;
+}
+
+/* The present instruction, as the next frame's. */
+static void add_text(deer_batch *b)
+{
+    size_t n = (size_t)b->word_count, d = (size_t)b->model->config.d_model;
+
     memcpy(b->ids + b->rows, b->words, n * sizeof *b->ids);
     memcpy(b->on->embedded(b->work) + (size_t)b->rows * d, b->embedded, n * d * sizeof(float));
     b->tokens[b->count++] = b->word_count;
     b->rows += b->word_count;
+}
+
+deer_status deer_batch_add(deer_batch *b, const deer_observation *seen, deer_error *err)
+{
+    if (b && !seen)
+        return deer_fail_with(DEER_USAGE, err, "no observation is given");
+    if (may_add(b, false, err))
+        return DEER_USAGE;
+    if (see(b, seen, err))
+        return DEER_USAGE;
+    add_text(b);
+    return DEER_OK;
+}
+
+uint64_t deer_media_size(const deer_config *c)
+{
+    return c ? (uint64_t)c->resampler_latents * (uint64_t)c->vision_width : 0;
+}
+
+deer_status deer_batch_media(const deer_batch *b, float *media, deer_error *err)
+{
+    size_t size;
+
+    if (!b || !media)
+        return deer_fail_with(DEER_USAGE, err, "media need a batch and room for them");
+    size = (size_t)deer_media_size(&b->model->config);
+    if (b->count || !b->ran)
+        return deer_fail_with(DEER_USAGE, err, "a batch has media between its run and its next");
+    for (int i = 0; i < ARCH_VIEWS * b->ran; i++)
+        b->on->take_media(b->work, i, media + (size_t)i * size);
+    return DEER_OK;
+}
+
+deer_status deer_batch_add_media(deer_batch *b, const float *static_media,
+                                 const float *gripper_media, deer_error *err)
+{
+    if (b && (!static_media || !gripper_media))
+        return deer_fail_with(DEER_USAGE, err, "media of two cameras are needed");
+    if (may_add(b, true, err))
+        return DEER_USAGE;
+    b->on->give_media(b->work, ARCH_VIEWS * b->count, static_media);
+    b->on->give_media(b->work, ARCH_VIEWS * b->count + 1, gripper_media);
+    add_text(b);
     return DEER_OK;
 }
 
@@ -186,7 +236,8 @@ static void run(deer_batch *b, float *pooled)
     const deer_config *c = &b->model->config;
     int next = 0;
 
-    b->on->see(b->work, b->count, BACKEND_BOTH, NULL);
+    if (!b->given)
+        b->on->see(b->work, b->count, BACKEND_BOTH, NULL);
     b->on->tell(
         b->work,
         &(backend_text){.frames = b->count, .tokens = b->tokens, .ids = b->ids, .rows = b->rows});
@@ -214,7 +265,7 @@ deer_status deer_batch_run(deer_batch *b, float *pooled, int32_t *count, deer_er
     before = threads_enter(b->pool);
     run(b, pooled);
     threads_leave(before);
-    *count = b->count;
+    *count = b->ran = b->count;
     b->count = 0;
     b->rows = 0;
     return DEER_OK;

@@ -441,7 +441,7 @@ static int judge_damaged(const char *dir)
         if (cache_open(whole, &good, &err) || cache_load_features(good, 0, SHARDS, &err))
             _exit(3);
         for (int e = 0; e < EPISODES; e++)
-            if (memcmp(cache_features(c, e), cache_features(good, e),
+            if (memcmp(cache_features(c, e, 0), cache_features(good, e, 0),
                        (size_t)c->episode[e].steps * (size_t)(1 + c->exits) * (size_t)c->width * 2))
                 _exit(2);
         _exit(memcmp(c->action, good->action,

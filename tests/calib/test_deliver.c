@@ -283,7 +283,7 @@ static void price(const cache *c, int tokens, deer_cost *cost)
 /* Adds up one episode; action: scratch [1 + K, 7]. */
 static void sum_episode(cache *c, const rule *r, int e, recurrence *head, float *action, sums *s)
 {
-    const uint16_t *feature = r->own_history ? cache_features(c, e) : NULL;
+    const uint16_t *feature = r->own_history ? cache_features(c, e, 0) : NULL;
     int rows = 1 + c->exits, n = c->episode[e].steps;
     size_t size = (size_t)c->about.config.lstm_layers * (size_t)c->about.config.lstm_hidden;
     float done[DEER_POSE] = {0};

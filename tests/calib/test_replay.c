@@ -539,7 +539,7 @@ static void swap_features(uint16_t *other)
     uint16_t *feature;
 
     ok(cache_load_features(cached, 0, cached->about.shards, &err));
-    feature = (uint16_t *)(uintptr_t)cache_features(cached, 0);
+    feature = (uint16_t *)(uintptr_t)cache_features(cached, 0, 0);
     for (int i = 0; i < cached->width; i++) {
         uint16_t here = feature[i];
 

@@ -34,7 +34,7 @@ static void read_shard(const cache_manifest *m)
     if (cache_shard_alloc(m, 0, &s, &err))
         abort();
     if (!cache_shard_read(fuzz_folder(), m, 0, &s, &exists, &err) && exists)
-        (void)cache_shard_read_features(fuzz_folder(), m, 0, s.features, &err);
+        (void)cache_shard_read_features(fuzz_folder(), m, 0, s.features, s.aged, &err);
     cache_shard_free(&s);
 }
 
