@@ -455,6 +455,14 @@ static void test_batches(void **state)
     refuses(deer_batch_run(b, NULL, &count, err));
     refuses(deer_batch_add(b, &seen, err)); /* full */
     assert_int_equal(deer_batch_count(b), 1);
+    assert_true(deer_media_size(NULL) == 0);
+    refuses(deer_batch_media(NULL, pooled, err));
+    refuses(deer_batch_media(b, NULL, err));
+    refuses(deer_batch_media(b, pooled, err)); /* nothing has run */
+    refuses(deer_batch_add_media(NULL, pooled, pooled, err));
+    refuses(deer_batch_add_media(b, NULL, pooled, err));
+    refuses(deer_batch_add_media(b, pooled, NULL, err));
+    refuses(deer_batch_add_media(b, pooled, pooled, err)); /* full */
     assert_int_equal(deer_batch_tokens(NULL), 0);
     assert_int_equal(deer_batch_count(NULL), 0);
     deer_batch_free(b);
