@@ -46,9 +46,9 @@ static void print_rate(const report *r, int rate)
     const fleet_choice *c = &r->f.choice[rate];
     char name[256];
 
-    printf("\n%g Hz with %s: %d of %d machines meet the demands, %d of them at worst\n",
-           r->q->rate[rate], runtime_title(r->q->runtime), c->machines,
-           r->f.machines - r->f.left_out - r->f.cannot, c->sure);
+    printf("\n%g Hz: %d of %d machines meet the demands, %d of them at worst, with %s\n",
+           r->q->rate[rate], c->machines, r->f.machines - r->f.left_out - r->f.cannot, c->sure,
+           runtime_title(r->q->runtime));
     print_choice(r, "best", c->best);
     print_choice(r, "cheapest", c->cheapest);
     print_choice(r, "lowest power", c->lowest_power);
