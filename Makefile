@@ -306,8 +306,14 @@ EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBSERVE) $(LIBDATASETS
 define test_program
 $(BUILD)/tests/$(basename $(notdir $(1))): $(patsubst %.c,$(BUILD)/%.o,$(1)) $(TOOL) $(EVERYTHING)
 endef
-$(foreach source,$(TEST_SOURCES),$(eval $(call test_program,$(source))))
-$(TESTS):
+# An old robot's program: of libdeer it sees what the shared library shows.
+OLD_PROGRAM := $(BUILD)/tests/test_abi_old
+$(OLD_PROGRAM): $(BUILD)/tests/runtime/test_abi_old.o $(LIBDEER_SO)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,-rpath,'$$ORIGIN/..' $< -o $@ -L$(BUILD) -ldeer -lcmocka -lm
+
+$(foreach source,$(filter-out %/test_abi_old.c,$(TEST_SOURCES)),$(eval $(call test_program,$(source))))
+$(filter-out $(OLD_PROGRAM),$(TESTS)):
 	$(call say,LINK)
 	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
