@@ -212,8 +212,22 @@ static void set_defaults(solve_arguments *a)
                            .points = 16};
 }
 
-bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_arguments *a,
-                           calibrate_spec *spec, int *status)
+enum { MOST_OPTIONS = 64 };
+
+/* Options, one kind after the other, in the order of the help. */
+typedef struct {
+    tool_option option[MOST_OPTIONS];
+    size_t n;
+} option_list;
+
+static void append(option_list *list, const tool_option *options, size_t n)
+{
+    memcpy(list->option + list->n, options, n * sizeof *options);
+    list->n += n;
+}
+
+/* What is solved on. */
+static void list_sources(solve_arguments *a, bool with_replay, option_list *list)
 {
     const tool_option options[] = {
         {"cache", TOOL_STRING, &a->cache, "DIR",
@@ -237,14 +251,31 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"table", TOOL_STRING, &a->table, "FILE",
          "solve for any model: HDF5 delta, loss, cost, episode"},
         {"official", TOOL_STRING, &a->official, "FILE",
-         "the official heuristic on the values in a DeeR checkpoint"},
+         "the official heuristic on the values in a DeeR checkpoint"}};
+
+    append(list, options, sizeof options / sizeof *options);
+}
+
+/* Where the answer goes, and what it may use. */
+static void list_budgets(solve_arguments *a, option_list *list)
+{
+    const tool_option options[] = {
         {"out", TOOL_TEXT, &a->out, "FILE", "thresholds file to write"},
         {"avg-gflops", TOOL_DOUBLE, &a->average, "X", "average budget, GFLOPs a step"},
         {"avg-fraction", TOOL_DOUBLE, &a->fraction, "F", "the same as a share of full depth, 0..1"},
         {"avg-cost", TOOL_DOUBLE, &a->average_cost, "X", "the same in the unit of a table's cost"},
         {"peak-gflops", TOOL_DOUBLE, &a->peak, "X", "what no step may exceed"},
         {"peak-cost", TOOL_DOUBLE, &a->peak_cost, "X", "the same in the unit of a table's cost"},
-        {"memory", TOOL_BYTES, &a->memory, "SIZE", "most for weights and scratch: bytes, 800M, 4G"},
+        {"memory", TOOL_BYTES, &a->memory, "SIZE",
+         "most for weights and scratch: bytes, 800M, 4G"}};
+
+    append(list, options, sizeof options / sizeof *options);
+}
+
+/* How it is solved, and what counts as a loss. */
+static void list_methods(solve_arguments *a, option_list *list)
+{
+    const tool_option options[] = {
         {"scope", TOOL_STRING, &a->scope, "SCOPE", "GFLOPs are: total (default) or llm"},
         {"fresh-cameras", TOOL_FLAG, &a->fresh, NULL,
          "encode both at every step, though the cache has ages"},
@@ -254,7 +285,15 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"history", TOOL_STRING, &a->history, "H", "on-policy (default), full, random (official)"},
         {"loss", TOOL_STRING, &a->loss, "L", "deviation from: deepest (default) exit, or demo"},
         {"gripper-weight", TOOL_DOUBLE, &a->gripper_weight, "W",
-         "loss of a wrong gripper (default 0.2)"},
+         "loss of a wrong gripper (default 0.2)"}};
+
+    append(list, options, sizeof options / sizeof *options);
+}
+
+/* What shall hold on unseen episodes. */
+static void list_promises(solve_arguments *a, option_list *list)
+{
+    const tool_option options[] = {
         {"confidence", TOOL_DOUBLE, &a->confidence, "C",
          "guarantee the budget on unseen episodes: 0.9"},
         {"per-task", TOOL_FLAG, &a->per_task, NULL, "guarantee it for each task by itself"},
@@ -267,7 +306,14 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"longest-episode", TOOL_INT, &a->longest, "N",
          "steps an episode can have (default: the recording's limit, else seen + 25%)"},
         {"bound", TOOL_STRING, &a->bound, "B",
-         "betting (default), t (approximate), crc (the mean over repetitions)"},
+         "betting (default), t (approximate), crc (the mean over repetitions)"}};
+
+    append(list, options, sizeof options / sizeof *options);
+}
+
+static void list_rest(solve_arguments *a, option_list *list)
+{
+    const tool_option options[] = {
         {"frontier", TOOL_TEXT, &a->frontier, "FILE",
          "a range of budgets too (with --confidence guaranteed all at once)"},
         {"frontier-points", TOOL_INT, &a->points, "N", "how many (default 16)"},
@@ -276,16 +322,34 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
         {"threads", TOOL_INT, &a->threads, "N", "threads (default one per core)"},
         {"json", TOOL_FLAG, &a->json, NULL, "print JSON on standard output"},
         {"print-official", TOOL_FLAG, &a->print_official, NULL,
-         "print the official code's --thresholds"},
-        {NULL, 0, NULL, NULL, NULL}};
+         "print the official code's --thresholds"}};
+
+    append(list, options, sizeof options / sizeof *options);
+}
+
+/* All of them; the last has no name. */
+static void list_options(solve_arguments *a, bool with_replay, option_list *list)
+{
+    list_sources(a, with_replay, list);
+    list_budgets(a, list);
+    list_methods(a, list);
+    list_promises(a, list);
+    list_rest(a, list);
+}
+
+bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_arguments *a,
+                           calibrate_spec *spec, int *status)
+{
+    option_list list = {.n = 0};
     const tool_command self = {
         with_replay ? "deer-calib" : "deer-calib solve", "chooses exit thresholds under budgets",
         with_replay ? "--model FILE --demos FILE --avg-gflops X --out FILE [options]"
                     : "--cache DIR --avg-gflops X --out FILE [options]",
-        options, with_replay ? short_examples : examples};
+        list.option, with_replay ? short_examples : examples};
     deer_error err;
 
     set_defaults(a);
+    list_options(a, with_replay, &list);
     *spec = calibrate_default();
     if (tool_parse(&self, argc, argv, NULL, NULL, status))
         return true;

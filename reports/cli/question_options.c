@@ -166,19 +166,6 @@ static int read_names(const tool_command *self, const words *w, question *q)
     return q->rollouts < 0 ? refuse(self, w->rollouts, "rollouts", "up to 64 files") : 0;
 }
 
-/* Each output has a place of its own. */
-static int check_outputs(const tool_command *self, const question *q)
-{
-    const char *const file[] = {q->out, q->json, q->csv}, *const name[] = {"out", "json", "csv"};
-
-    for (int i = 0; i < 3; i++)
-        for (int j = i + 1; j < 3; j++)
-            if (file[i] && file[j] && !strcmp(file[i], file[j]))
-                return tool_usage(self, "--%s and --%s both write to '%s'; give one another place",
-                                  name[i], name[j], file[i]);
-    return 0;
-}
-
 static int check_limits(const tool_command *self, const question *q)
 {
     if (q->max_loss < 0)
@@ -222,7 +209,7 @@ static int read_words(const tool_command *self, const words *w, question *q)
         return TOOL_USAGE;
     q->seed = (uint64_t)w->seed;
     q->threads = (int)w->threads;
-    return check_outputs(self, q) || read_names(self, w, q) ? TOOL_USAGE : check_limits(self, q);
+    return read_names(self, w, q) ? TOOL_USAGE : check_limits(self, q);
 }
 
 static void set_defaults(question *q)

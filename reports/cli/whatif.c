@@ -86,25 +86,21 @@ static void print_report(const report *r)
 
 /* ---------------------------------------------------------------- files -------------------- */
 
-static bool is_standard(const char *path)
+static bool is_printed(const char *path)
 {
-    return path && (!strcmp(path, "-") || file_is_stdout(path));
+    return path && file_is_stdout(path);
 }
 
-/* Whole or not at all; "-" prints it. */
+/* Whole or not at all. What is printed ends with a line. */
 static deer_status write_text(const char *path, char *text, size_t size, deer_error *err)
 {
-    deer_status status = DEER_OK;
+    deer_status status;
 
     if (!text)
         return deer_fail(err, "out of memory writing %s", path);
-    if (!is_standard(path)) {
-        status = file_write(path, text, size, err);
-    } else {
-        fwrite(text, 1, size, stdout);
-        if (!size || text[size - 1] != '\n')
-            putchar('\n');
-    }
+    status = file_write(path, text, size, err);
+    if (!status && is_printed(path) && (!size || text[size - 1] != '\n'))
+        putchar('\n');
     free(text);
     return status;
 }
@@ -143,7 +139,7 @@ static deer_status deliver(const report *r, deer_error *err)
         status = write_csv(r, err);
     if (!status && q->json)
         status = write_json(r, err);
-    if (!status && !is_standard(q->out) && !is_standard(q->csv) && !is_standard(q->json))
+    if (!status && !is_printed(q->out) && !is_printed(q->csv) && !is_printed(q->json))
         print_report(r);
     return status;
 }

@@ -118,11 +118,11 @@ static bool store(const tool_option *o, const char *text)
         *(bool *)o->value = true;
         return true;
     case TOOL_TEXT:
+    case TOOL_FILE:
+    case TOOL_OUTPUT:
         text = strcmp(text, "-") ? text : FILE_STDOUT;
         /* fall through */
     case TOOL_STRING:
-    case TOOL_FILE:
-    case TOOL_OUTPUT:
         *(const char **)o->value = text;
         return *text != 0;
     case TOOL_INT:
@@ -185,7 +185,7 @@ static const char *option_value(const command_line *line, const tool_option *o, 
     if (equals)
         return equals + 1;
     if (o->type == TOOL_OUTPUT && (!next || !strncmp(next, "--", 2)))
-        return "-";
+        return FILE_STDOUT;
     if (o->type == TOOL_MAYBE && (!next || !strchr("0123456789.", *next)))
         return "";
     if (!next)

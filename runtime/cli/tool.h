@@ -27,16 +27,16 @@
 #include "runtime/deer.h"
 
 typedef enum {
-    TOOL_FLAG,   /* bool *: set to true */
-    TOOL_STRING, /* const char **: points into argv */
-    TOOL_INT,    /* long *: a decimal integer, range-checked by the caller */
-    TOOL_DOUBLE, /* double *: a finite number */
-    TOOL_MAYBE,  /* double *: a finite number, or infinity where none follows */
-    TOOL_BYTES,  /* double *: a positive number and maybe K, M or G, powers of 1000 */
-    TOOL_FILES,  /* file_list *: every word up to the next option, appended; may be repeated */
-    TOOL_FILE,   /* const char **: a file to write, which must have a name */
-    TOOL_TEXT,   /* const char **: a text to write into a file, or "-" for standard output */
-    TOOL_OUTPUT, /* const char **: a file to write, or "-" for standard output where none follows */
+    TOOL_FLAG,    /* bool *: set to true */
+    TOOL_STRING,  /* const char **: points into argv */
+    TOOL_INT,     /* long *: a decimal integer, range-checked by the caller */
+    TOOL_DOUBLE,  /* double *: a finite number */
+    TOOL_MAYBE,   /* double *: a finite number, or infinity where none follows */
+    TOOL_BYTES,   /* double *: a positive number and maybe K, M or G, powers of 1000 */
+    TOOL_FILES,   /* file_list *: every word up to the next option, appended; may be repeated */
+    TOOL_FILE,    /* const char **: a file to write, which must have a name */
+    TOOL_TEXT,    /* const char **: a text to write into a file, or FILE_STDOUT for "-" */
+    TOOL_OUTPUT,  /* const char **: a file to write, FILE_STDOUT for "-" and where none follows */
     TOOL_RENAMED, /* const char [], the new name: an old spelling, accepted and said so; not in help
                    */
 } tool_type;

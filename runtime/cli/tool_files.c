@@ -11,13 +11,25 @@ static const char *value_of(const tool_option *o)
     return *(const char **)o->value;
 }
 
+/* Where an option has a command write, NULL if nowhere. */
+static const char *place_of(const tool_option *o)
+{
+    bool is = o->type == TOOL_FILE || o->type == TOOL_TEXT || o->type == TOOL_OUTPUT;
+
+    return is ? value_of(o) : NULL;
+}
+
+static bool is_printed(const tool_option *o)
+{
+    const char *path = place_of(o);
+
+    return path && file_is_stdout(path);
+}
+
 /* The file that an option has a command write, NULL if none. */
 static const char *output_of(const tool_option *o)
 {
-    bool is = o->type == TOOL_FILE || o->type == TOOL_TEXT || o->type == TOOL_OUTPUT;
-    const char *path = is ? value_of(o) : NULL;
-
-    return path && strcmp(path, "-") && !file_is_stdout(path) ? path : NULL;
+    return is_printed(o) ? NULL : place_of(o);
 }
 
 /* The file or folder that an option has a command read. */
@@ -56,12 +68,19 @@ static const char *overwritten(const tool_command *command, const tool_option *o
     return NULL;
 }
 
+/* The option before an output that prints, too; NULL if none does. */
+static const char *printed_before(const tool_command *command, const tool_option *output)
+{
+    for (const tool_option *o = command->options; o < output && is_printed(output); o++)
+        if (is_printed(o))
+            return o->name;
+    return NULL;
+}
+
 /* A file in some format has parts that are written out of order. */
 static bool cannot_be_printed(const tool_option *o)
 {
-    const char *path = o->type == TOOL_FILE ? value_of(o) : NULL;
-
-    return path && (!strcmp(path, "-") || file_is_stdout(path));
+    return o->type == TOOL_FILE && is_printed(o);
 }
 
 bool file_list_wrong(const tool_command *command, const char *const *rest, int n_rest, int *status)
@@ -70,11 +89,15 @@ bool file_list_wrong(const tool_command *command, const char *const *rest, int n
 
     *status = DEER_OK;
     for (const tool_option *o = command->options; o->name && !*status; o++) {
-        const char *path = output_of(o),
+        const char *path = output_of(o), *printed = printed_before(command, o),
                    *other = path ? overwritten(command, o, rest, n_rest) : NULL;
 
         if (cannot_be_printed(o))
             *status = tool_usage(command, "--%s needs a file's name, not standard output", o->name);
+        else if (printed)
+            *status = tool_usage(
+                command, "--%s and --%s both write to standard output; give one another place",
+                printed, o->name);
         else if (other)
             *status = tool_usage(
                 command,

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/base/file.h"
 #include "runtime/cli/tool.h"
 
 /* What a bar at a third and then at its end writes to a terminal of so many columns. */
@@ -81,7 +82,9 @@ static void test_progress_fits_the_terminal(void **state)
 /* Parses a command line of --json [FILE], --loss X and --deviation, loss's old name. */
 static int parse(const char **json, double *loss, int argc, char **argv)
 {
+    const char *csv = NULL;
     const tool_option options[] = {{"json", TOOL_OUTPUT, json, "[FILE]", "numbers"},
+                                   {"csv", TOOL_TEXT, &csv, "FILE", "the same as a table"},
                                    {"loss", TOOL_DOUBLE, loss, "X", "how much"},
                                    {"deviation", TOOL_RENAMED, "loss", NULL, NULL},
                                    {NULL, 0, NULL, NULL, NULL}};
@@ -101,16 +104,30 @@ static void test_output_without_a_name(void **state)
 
     (void)state;
     assert_int_equal(parse(&json, &loss, 2, alone), -1);
-    assert_string_equal(json, "-");
+    assert_string_equal(json, FILE_STDOUT);
     json = NULL;
     assert_int_equal(parse(&json, &loss, 4, before), -1);
-    assert_string_equal(json, "-");
+    assert_string_equal(json, FILE_STDOUT);
     assert_true(loss == 2);
     assert_int_equal(parse(&json, &loss, 3, named), -1);
     assert_string_equal(json, "f");
     assert_int_equal(parse(&json, &loss, 4, printed), -1);
-    assert_string_equal(json, "-");
+    assert_string_equal(json, FILE_STDOUT);
     assert_true(loss == 3);
+}
+
+/* Two outputs are not printed into each other, however standard output is called. */
+static void test_one_output_is_printed(void **state)
+{
+    char *both[] = {"t", "--csv", "-", "--json"},
+         *named[] = {"t", "--json", "/dev/stdout", "--csv=-"};
+    const char *json = NULL;
+    double loss = 0;
+
+    (void)state;
+    assert_int_equal(parse(&json, &loss, 4, both), TOOL_USAGE);
+    json = NULL;
+    assert_int_equal(parse(&json, &loss, 4, named), TOOL_USAGE);
 }
 
 /* One value, by whatever name. */
@@ -144,6 +161,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output_without_a_name),
+        cmocka_unit_test(test_one_output_is_printed),
         cmocka_unit_test(test_one_value_an_option),
         cmocka_unit_test(test_the_only_name),
         cmocka_unit_test(test_progress_fits_the_terminal),

@@ -90,7 +90,7 @@ fails 3 "first exit" "$report" whatif $cache --budget-sweep 0.0001:0.0002:5
 fails 2 "as many" "$report" whatif $cache --model-shape 9b
 fails 2 "say 3b or 9b" "$report" whatif $cache --model-shape 4b
 fails 2 "needs --rollouts" "$report" whatif $cache --min-success 0.5
-fails 2 "--json and --csv both write to '-'" "$report" whatif $cache --json - --csv -
+fails 2 "--json and --csv both write to standard output" "$report" whatif $cache --json - --csv -
 fails 2 "--json .*would overwrite .*another place" "$report" whatif $cache --json "$out/x" --out "$out/x"
 [ ! -e "$out/x" ] || wrong "a file that two outputs claim was written"
 fails 2 "rates" "$report" whatif $cache --rate 5,x
