@@ -88,7 +88,7 @@ mistake test_deliver "solved on and tested on swapped" $deliver \
 mistake test_deliver "average GFLOPs of the other scope" $deliver 's/average_total_gflops = x->total/average_total_gflops = x->llm/'
 mistake test_deliver "every episode of the reference is of the first's task" $deliver 's/episode\[episode\].task/episode[0].task/'
 mistake test_deliver "a fraction is of the last exit but one" calib/pipeline/limits.c 's/whole->exits - 1/whole->exits - 2/'
-mistake test_deliver "solved on the part that is for testing" calib/pipeline/calibrate.c 's/status = guarantee_split(&kinds, episodes, j->for_solving, err);/&\n        for (int e = 0; e < episodes; e++)\n            j->for_solving[e] = !j->for_solving[e];/'
+mistake test_deliver "solved on the part that is for testing" calib/pipeline/calibrate.c 's/return \(guarantee_split(&j->guarantee, episodes, j->for_solving, err)\);/status = \1;\n    for (int e = 0; e < episodes; e++)\n        j->for_solving[e] = !j->for_solving[e];\n    return status;/'
 
 # ---- calibration
 
@@ -120,7 +120,7 @@ mistake test_tabletop "intervals are of 90%" datasets/tabletop/rollout.c 's/z = 
 # ---- runtime
 
 quick test_thresholds "the dial turns to the next dearer point" runtime/thresholds/thresholds.c 's/point\[i\].budget_gflops <= average_gflops/point[i ? i - 1 : 0].budget_gflops <= average_gflops/'
-mistake test_thresholds "thresholds of other weights are taken" runtime/thresholds/thresholds.c 's/!strcmp(t->weights, weights)/1/'
+mistake test_thresholds "thresholds of other weights are taken" runtime/thresholds/thresholds_model.c 's/!strcmp(t->weights, weights)/1/'
 mistake test_drift "the watch never doubts" runtime/thresholds/drift.c 's/(b - 2) \* (p - 0.5)/0 * (b - 2) * (p - 0.5)/'
 mistake test_drift "ties are not broken" runtime/thresholds/drift.c 's/uniform(d) \* (double)equal/0.0 * (double)equal/'
 mistake test_bpe "of equal pairs the rightmost is merged first" runtime/text/bpe.c 's/m->rank < best->rank/m->rank <= best->rank/'
@@ -161,7 +161,7 @@ mistake test_golden "LayerNorm after the vision tower" runtime/policy/vision.c \
     's/^        vision_layer(c, &model->weights.vision.block\[i\], s, images, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->weights.vision.ln_pre.w, model->weights.vision.ln_pre.b, images * (grid * grid + 1), c->vision_width);/'
 mistake test_golden "QuickGELU replaced" runtime/kernels/isa_elementwise.h 's/fabsf(1.702f/fabsf(1.6f/'
 mistake test_golden "media normalised" runtime/policy/decoder.c \
-    's/    linear(&s->ws, kv, s->media, &x->to_kv/    layer_norm(s->media, s->media, model->weights.resampler.norm.w, model->weights.resampler.norm.b, 2 * c->resampler_latents, c->vision_width);\n&/'
+    's/^    if (due == BACKEND_BOTH)$/    layer_norm(s->media, s->media, model->weights.resampler.norm.w, model->weights.resampler.norm.b, 2 * c->resampler_latents, c->vision_width);\n&/'
 
 echo "$planted mistakes planted, $missed not noticed"
 [ "$missed" -eq 0 ]

@@ -2,51 +2,55 @@
 /* parquet.c - opening a table, and reading one of its columns. */
 #include "datasets/parquet/parquet.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "datasets/parquet/parquet_internal.h"
-#include "runtime/base/file.h"
 #include "runtime/base/file_kind.h"
 
-static deer_status map(parquet *p, deer_error *err)
-{
-    struct stat info;
-    void *data;
-    int fd;
+enum { MARK = 4, HEAD = 512, END = 8 }; /* END: the footer's length, and the mark again */
 
-    if (file_open(p->path, &fd, &info, err))
+static deer_status no_table(const parquet *p, const uint8_t *head, size_t size, deer_error *err)
+{
+    char is[FILE_KIND];
+
+    return deer_fail(err, "%s is no Parquet table: it %s", p->path,
+                     file_kind_of(head, size, p->from.size, is));
+}
+
+/* The footer's length; fails where the file does not begin and end as a table does. */
+static deer_status find_footer(const parquet *p, size_t *footer, deer_error *err)
+{
+    uint8_t head[HEAD], end[END];
+    size_t size = p->from.size < HEAD ? p->from.size : HEAD;
+
+    if (bytes_read(&p->from, 0, head, size, err))
         return DEER_FAILED;
-    p->size = (size_t)info.st_size;
-    data = p->size ? mmap(NULL, p->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
-    close(fd);
-    p->data = data == MAP_FAILED ? NULL : data;
-    return p->data || !p->size ? DEER_OK : deer_fail(err, "out of memory opening %s", p->path);
+    if (p->from.size < MARK + END || memcmp(head, "PAR1", MARK))
+        return no_table(p, head, size, err);
+    if (bytes_read(&p->from, p->from.size - END, end, END, err))
+        return DEER_FAILED;
+    if (memcmp(end + 4, "PAR1", MARK))
+        return deer_fail(err, "%s is cut off: its end is missing; copy or download it again",
+                         p->path);
+    *footer = (size_t)end[0] | (size_t)end[1] << 8 | (size_t)end[2] << 16 | (size_t)end[3] << 24;
+    if (*footer > p->from.size - MARK - END)
+        return deer_fail(err, "%s: the Parquet footer is damaged", p->path);
+    return DEER_OK;
 }
 
 static deer_status read_table(parquet *p, deer_error *err)
 {
-    char is[FILE_KIND];
-    const uint8_t *end;
-    size_t footer;
+    size_t size;
+    uint8_t *footer;
+    deer_status status;
 
-    if (map(p, err))
+    if (bytes_open(p->path, &p->from, err) || find_footer(p, &size, err))
         return DEER_FAILED;
-    if (p->size < 12 || memcmp(p->data, "PAR1", 4))
-        return deer_fail(err, "%s is no Parquet table: it %s", p->path,
-                         file_kind_of(p->data, p->size < 512 ? p->size : 512, p->size, is));
-    end = p->data + p->size - 8;
-    if (memcmp(end + 4, "PAR1", 4))
-        return deer_fail(err, "%s is cut off: its end is missing; copy or download it again",
-                         p->path);
-    footer = (size_t)end[0] | (size_t)end[1] << 8 | (size_t)end[2] << 16 | (size_t)end[3] << 24;
-    if (footer > p->size - 12)
-        return deer_fail(err, "%s: the Parquet footer is damaged", p->path);
-    return parquet_read_footer(p, end - footer, footer, err);
+    footer = bytes_copy(&p->from, p->from.size - END - size, size, err);
+    status = footer ? parquet_read_footer(p, footer, size, err) : DEER_FAILED;
+    free(footer);
+    return status;
 }
 
 deer_status parquet_open(const char *path, parquet **out, deer_error *err)
@@ -55,8 +59,10 @@ deer_status parquet_open(const char *path, parquet **out, deer_error *err)
     deer_status status;
 
     *out = NULL;
-    if (p)
+    if (p) {
         p->path = strdup(path);
+        p->from.fd = -1;
+    }
     status = p && p->path ? read_table(p, err) : deer_fail(err, "out of memory opening %s", path);
     if (status)
         parquet_close(p);
@@ -69,8 +75,7 @@ void parquet_close(parquet *p)
 {
     if (!p)
         return;
-    if (p->data)
-        munmap(p->data, p->size);
+    bytes_close(&p->from);
     free(p->path);
     free(p->leaf);
     free(p->chunk);

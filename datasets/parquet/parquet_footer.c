@@ -161,7 +161,8 @@ static bool read_chunk(const parquet *p, thrift *t, parquet_chunk *c)
             thrift_skip(t, s.type);
         }
     return found && t->ok && c->values >= 0 && c->offset >= 4 && c->size >= 0 &&
-           (uint64_t)c->offset <= p->size && (uint64_t)c->size <= p->size - (uint64_t)c->offset;
+           (uint64_t)c->offset <= p->from.size &&
+           (uint64_t)c->size <= p->from.size - (uint64_t)c->offset;
 }
 
 static bool read_group(const parquet *p, thrift *t, parquet_chunk *chunk)

@@ -5,6 +5,7 @@
 
 #include "datasets/parquet/parquet.h"
 #include "datasets/parquet/thrift.h"
+#include "runtime/import/bytes.h"
 
 enum {
     PARQUET_BOOLEAN,
@@ -32,8 +33,7 @@ typedef struct {
 
 struct parquet {
     char *path;
-    uint8_t *data; /* mapped */
-    size_t size;
+    byte_source from;
     int64_t rows;
     parquet_leaf *leaf;
     int leaves;

@@ -436,10 +436,14 @@ deer_status parquet_read_chunk(const parquet *p, const parquet_leaf *leaf,
                                const parquet_chunk *chunk, parquet_column *c, deer_error *err)
 {
     reading r = {.p = p, .leaf = leaf, .chunk = chunk, .c = c, .left = chunk->values};
-    thrift t = {p->data + chunk->offset, p->data + chunk->offset + chunk->size, true, 0};
+    size_t size = (size_t)chunk->size;
+    uint8_t *pages = bytes_copy(&p->from, (size_t)chunk->offset, size, err);
+    thrift t = {pages, pages + size, true, 0};
     bool ok = (uint64_t)chunk->values <= HARMLESS / 8 ||
               (uint64_t)chunk->values / 200 <= (uint64_t)chunk->size;
 
+    if (!pages)
+        return DEER_FAILED;
     ok = ok && reserve(c, leaf->type, 0);
     if (ok)
         c->first[c->rows] = c->count;
@@ -447,6 +451,9 @@ deer_status parquet_read_chunk(const parquet *p, const parquet_leaf *leaf,
         ok = read_page(&r, &t);
     free(r.words.number);
     free(r.words.bytes);
+    free(pages);
+    if (bytes_unchanged(&p->from, err))
+        return DEER_FAILED;
     return ok && !r.left
                ? DEER_OK
                : deer_fail(err, "%s: column %s is damaged, or stored in a way that is not read",

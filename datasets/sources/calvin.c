@@ -137,16 +137,16 @@ static deer_status fill_runs(const char *path, const pickle_value *root, calvin 
 
 static deer_status read_annotations(const char *path, calvin *d, deer_error *err)
 {
-    char *bytes;
+    char *file;
     size_t size;
     npy array;
     pickle p;
     const pickle_value *root;
     deer_status status;
 
-    if (file_read(path, MAX_ANNOTATIONS, &bytes, &size, err))
+    if (file_read(path, MAX_ANNOTATIONS, &file, &size, err))
         return DEER_FAILED;
-    status = npy_parse(path, (const uint8_t *)bytes, size, &array, err);
+    status = npy_parse(path, (const uint8_t *)file, size, &array, err);
     if (!status && !array.object)
         status = deer_fail(err, "%s holds numbers, not annotations", path);
     if (!status)
@@ -158,7 +158,7 @@ static deer_status read_annotations(const char *path, calvin *d, deer_error *err
         status = fill_runs(path, root, d, err);
         pickle_free(&p);
     }
-    free(bytes);
+    free(file);
     return status;
 }
 
@@ -310,18 +310,18 @@ typedef struct {
     demo_episode *e;
 } frames;
 
-static deer_status read_image(const char *path, const zip *archive, const char *name, int *height,
-                              int *width, uint8_t **out, deer_error *err)
+static deer_status read_image(const byte_source *from, const zip *archive, const char *name,
+                              int *height, int *width, uint8_t **out, deer_error *err)
 {
     uint8_t *buffer;
     npy array;
-    deer_status status = npz_read(path, archive, name, &array, &buffer, err);
+    deer_status status = npz_read(from, archive, name, &array, &buffer, err);
 
     *out = NULL;
     if (!status && (array.object || array.type != NUMBER_U8 || array.rank != 3 ||
                     array.shape[2] != 3 || array.shape[0] < 1 || array.shape[0] > 4096 ||
                     array.shape[1] < 1 || array.shape[1] > 4096))
-        status = deer_fail(err, "%s: %s is no image of bytes [height, width, 3]", path, name);
+        status = deer_fail(err, "%s: %s is no image of bytes [height, width, 3]", from->path, name);
     if (!status) {
         *height = (int)array.shape[0];
         *width = (int)array.shape[1];
@@ -329,26 +329,27 @@ static deer_status read_image(const char *path, const zip *archive, const char *
         if (*out)
             memcpy(*out, array.data, array.size);
         else
-            status = deer_fail(err, "out of memory reading %s", path);
+            status = deer_fail(err, "out of memory reading %s", from->path);
     }
     free(buffer);
     return status;
 }
 
-static deer_status read_action(const char *path, const zip *archive, float *action, deer_error *err)
+static deer_status read_action(const byte_source *from, const zip *archive, float *action,
+                               deer_error *err)
 {
     uint8_t *buffer;
     npy array;
-    deer_status status = npz_read(path, archive, "rel_actions", &array, &buffer, err);
+    deer_status status = npz_read(from, archive, "rel_actions", &array, &buffer, err);
 
     if (!status && (array.object || array.elements != DEMO_ACTION))
-        status = deer_fail(err, "%s: rel_actions has not seven numbers", path);
+        status = deer_fail(err, "%s: rel_actions has not seven numbers", from->path);
     if (!status)
         number_to_float(array.type, array.data, 1, DEMO_ACTION, action);
     for (int i = 0; i < DEMO_ACTION && !status; i++)
         if (!(fabsf(action[i]) <= 1.001f))
-            status = deer_fail(err, "%s: number %d of rel_actions is %g; -1 to 1 is expected", path,
-                               i, (double)action[i]);
+            status = deer_fail(err, "%s: number %d of rel_actions is %g; -1 to 1 is expected",
+                               from->path, i, (double)action[i]);
     free(buffer);
     return status;
 }
@@ -357,23 +358,25 @@ static deer_status read_action(const char *path, const zip *archive, float *acti
 static deer_status read_frame(const calvin *d, const run *r, int t, demo_episode *e, bool first,
                               deer_error *err)
 {
-    char path[PATH], *bytes;
+    char path[PATH], *frame;
     uint8_t *fixed = NULL, *wrist = NULL;
     int h[2] = {0, 0}, w[2] = {0, 0};
     size_t size;
+    byte_source from;
     zip archive;
     deer_status status;
 
     snprintf(path, sizeof path, "%s/%s%0*ld.npz", d->folder, d->prefix, d->digits, r->first + t);
-    if (file_read(path, MAX_FRAME, &bytes, &size, err))
+    if (file_read(path, MAX_FRAME, &frame, &size, err))
         return DEER_FAILED;
-    status = zip_open(path, (const uint8_t *)bytes, size, false, &archive, err);
+    from = bytes_of(path, frame, size);
+    status = zip_open(&from, &archive, err);
     if (!status)
-        status = read_image(path, &archive, "rgb_static", &h[0], &w[0], &fixed, err);
+        status = read_image(&from, &archive, "rgb_static", &h[0], &w[0], &fixed, err);
     if (!status)
-        status = read_image(path, &archive, "rgb_gripper", &h[1], &w[1], &wrist, err);
+        status = read_image(&from, &archive, "rgb_gripper", &h[1], &w[1], &wrist, err);
     if (!status && !first)
-        status = read_action(path, &archive, e->actions + (size_t)t * DEMO_ACTION, err);
+        status = read_action(&from, &archive, e->actions + (size_t)t * DEMO_ACTION, err);
     zip_close(&archive);
     if (!status && first) {
         e->static_height = h[0];
@@ -393,7 +396,7 @@ static deer_status read_frame(const calvin *d, const run *r, int t, demo_episode
     }
     free(fixed);
     free(wrist);
-    free(bytes);
+    free(frame);
     return status;
 }
 

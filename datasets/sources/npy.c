@@ -105,10 +105,11 @@ deer_status npy_parse(const char *where, const uint8_t *data, size_t size, npy *
 
 /* ---------------------------------------------------------------- archives ----------------- */
 
-static deer_status inflate_member(const char *where, const zip_entry *e, uint8_t **buffer,
+static deer_status inflate_member(const byte_source *from, const zip_entry *e, uint8_t **buffer,
                                   deer_error *err)
 {
-    z_stream z = {.next_in = (Bytef *)(uintptr_t)e->data, .avail_in = (uInt)e->size};
+    const char *where = from->path;
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)(from->memory + e->at), .avail_in = (uInt)e->size};
     int result;
 
     if (e->full_size > NPY_LARGEST || e->size > NPY_LARGEST)
@@ -125,10 +126,11 @@ static deer_status inflate_member(const char *where, const zip_entry *e, uint8_t
     return DEER_OK;
 }
 
-deer_status npz_read(const char *where, const zip *archive, const char *name, npy *array,
+deer_status npz_read(const byte_source *from, const zip *archive, const char *name, npy *array,
                      uint8_t **buffer, deer_error *err)
 {
     char member[128], label[4352];
+    const char *where = from->path;
     const zip_entry *e;
 
     *buffer = NULL;
@@ -140,8 +142,8 @@ deer_status npz_read(const char *where, const zip *archive, const char *name, np
     if (!e->stored && !e->deflated)
         return deer_fail(err, "%s: %s is compressed in an unknown way", where, name);
     if (e->stored)
-        return npy_parse(label, e->data, e->size, array, err);
-    if (inflate_member(where, e, buffer, err))
+        return npy_parse(label, from->memory + e->at, e->size, array, err);
+    if (inflate_member(from, e, buffer, err))
         return DEER_FAILED;
     return npy_parse(label, *buffer, e->full_size, array, err);
 }

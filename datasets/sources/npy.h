@@ -27,7 +27,7 @@ deer_status npy_parse(const char *where, const uint8_t *data, size_t size, npy *
                       deer_error *err);
 
 /* Array `name` ("actions") of an .npz; *buffer is to be freed by the caller, also on failure. */
-deer_status npz_read(const char *where, const zip *archive, const char *name, npy *array,
+deer_status npz_read(const byte_source *from, const zip *archive, const char *name, npy *array,
                      uint8_t **buffer, deer_error *err);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -181,21 +180,32 @@ deer_status file_open(const char *path, int *fd, struct stat *info, deer_error *
     return deer_fail(err, "%s is not a regular file", path);
 }
 
-/* size bytes from a file's beginning. */
-static deer_status read_all(int fd, const char *path, char *to, size_t size, deer_error *err)
+deer_status file_read_at(int fd, const char *path, uint64_t at, void *to, size_t size,
+                         deer_error *err)
 {
-    while (size) {
-        ssize_t n = read(fd, to, size);
+    for (char *p = to; size > 0;) {
+        ssize_t some = pread(fd, p, size, (off_t)at);
 
-        if (n < 0 && errno == EINTR)
+        if (some < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (some <= 0)
             return deer_fail(err, "cannot read %s: %s", path,
-                             n ? strerror(errno) : "it has become shorter");
-        to += n;
-        size -= (size_t)n;
+                             some ? strerror(errno) : "it has become shorter");
+        p += some, at += (uint64_t)some, size -= (size_t)some;
     }
     return DEER_OK;
+}
+
+deer_status file_unchanged(int fd, const char *path, const struct stat *was, deer_error *err)
+{
+    struct stat now;
+
+    if (fstat(fd, &now))
+        return deer_fail(err, "cannot read %s: %s", path, strerror(errno));
+    if (now.st_size == was->st_size && now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
+        now.st_mtim.tv_nsec == was->st_mtim.tv_nsec)
+        return DEER_OK;
+    return deer_fail(err, "%s has been written to since it was opened; open it again", path);
 }
 
 static deer_status read_open(int fd, const char *path, uint64_t have, size_t limit, char **data,
@@ -209,24 +219,11 @@ static deer_status read_open(int fd, const char *path, uint64_t have, size_t lim
     if (!*data)
         return deer_fail(err, "out of memory reading %s", path);
     (*data)[*size] = 0;
-    if (!read_all(fd, path, *data, *size, err))
+    if (!file_read_at(fd, path, 0, *data, *size, err))
         return DEER_OK;
     free(*data);
     *data = NULL;
     return DEER_FAILED;
-}
-
-void file_forget(const void *mapping, size_t mapped, const void *data, size_t size)
-{
-    const uintptr_t around = 2 << 20; /* the most that one page fault maps */
-    uintptr_t first = (uintptr_t)mapping, last = first + mapped;
-    uintptr_t begin = (uintptr_t)data / around * around;
-    uintptr_t end = ((uintptr_t)data + size + around - 1) / around * around;
-
-    begin = begin > first ? begin : first;
-    end = end < last ? end : last;
-    if (end > begin)
-        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 deer_status file_read(const char *path, size_t limit, char **data, size_t *size, deer_error *err)

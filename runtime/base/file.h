@@ -53,12 +53,13 @@ deer_status file_write(const char *path, const void *data, size_t size, deer_err
 /* Makes sure that a new name in the folder of path outlives a crash; best effort. */
 void file_sync_folder(const char *path);
 
-/* Of a file mapped read-only: lets go of the pages of these bytes, and of those around them that
- * the kernel maps along (at most 2 MB); they come back when they are read again. So that reading a
- * file much larger than memory once does not fill it.
- *   mapping [mapped]   all that is mapped
- *   data [size]        in it */
-void file_forget(const void *mapping, size_t mapped, const void *data, size_t size);
+/* Reads bytes [at, at + size) of an open file, whatever signals come between. Unlike a mapping, a
+ * file that has become shorter is an error and not a signal. path is for messages. */
+deer_status file_read_at(int fd, const char *path, uint64_t at, void *to, size_t size,
+                         deer_error *err);
+
+/* Fails when an open file has been written to since it was as file_open described it. */
+deer_status file_unchanged(int fd, const char *path, const struct stat *was, deer_error *err);
 
 /* Reads a whole regular file of at most limit bytes, with a zero appended; the caller frees. */
 deer_status file_read(const char *path, size_t limit, char **data, size_t *size, deer_error *err);

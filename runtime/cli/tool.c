@@ -44,18 +44,6 @@ static void end_by_signal(int number)
     raise(number);
 }
 
-/* Checkpoints are mapped: one that another process cuts short ends in this signal. */
-static void end_by_short_file(int number)
-{
-    static const char words[] = ": a file that was being read has become shorter\n";
-
-    (void)number;
-    file_remove_unfinished();
-    (void)!write(STDERR_FILENO, program_name, strlen(program_name));
-    (void)!write(STDERR_FILENO, words, sizeof words - 1);
-    _exit(DEER_FAILED);
-}
-
 static void watch_signals(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
@@ -71,7 +59,6 @@ static void start_program(const char *name)
     if (!program_name) {
         atexit(close_output);
         watch_signals();
-        signal(SIGBUS, end_by_short_file);
         signal(SIGXFSZ, SIG_IGN); /* a file-size limit then fails the write, which says so */
     }
     program_name = name;

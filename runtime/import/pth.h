@@ -7,9 +7,9 @@
  *   pth_read(&file, tensor, floats, &err);
  *   pth_close(&file);
  *
- * The file is mapped; a tensor is read when it is asked for. Nothing in it is executed (pickle.h).
- * Of a TorchScript archive (OpenAI's CLIP files are some) the parameters are read, its code is not.
- * The format before PyTorch 1.6 is refused with what to do.
+ * A tensor is read when it is asked for; a file that has been written to since is an error. Nothing
+ * in it is executed (pickle.h). Of a TorchScript archive (OpenAI's CLIP files are some) the
+ * parameters are read, its code is not. The format before PyTorch 1.6 is refused with what to do.
  */
 #ifndef RUNTIME_PTH_H
 #define RUNTIME_PTH_H
@@ -19,20 +19,15 @@
 
 typedef struct {
     char *path;
-    uint8_t *data;
-    size_t size;
+    byte_source from;
     zip archive;
-    char *prefix; /* of every entry: "<prefix>/data.pkl" */
+    char *prefix;     /* of every entry: "<prefix>/data.pkl" */
+    uint8_t *program; /* that entry, which the pickle's values point into */
     pickle pickle;
 } pth;
 
 deer_status pth_open(const char *path, pth *file, deer_error *err);
 void pth_close(pth *file);
-
-/* Where and how a tensor's (or numpy array's) data lies: all of the storage, checked to be there.
- */
-deer_status pth_data(const pth *file, const pickle_value *tensor, const uint8_t **data,
-                     deer_error *err);
 
 /* All elements in row-major order as float32: out [pickle_elements(tensor)]. */
 deer_status pth_read(const pth *file, const pickle_value *tensor, float *out, deer_error *err);

@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "runtime/base/file.h"
 #include "runtime/base/file_kind.h"
 #include "runtime/base/json_file.h"
 
@@ -258,12 +256,9 @@ static deer_status open_part(weights *w, const char *path, deer_error *err)
         w->safetensors = grown;
     status = torch ? pth_open(path, &w->pth[part], err)
                    : safetensors_open(path, &w->safetensors[part], err);
-    if (status)
-        return status;
-    w->parts++;
-    if (!torch && safetensors_map(&w->safetensors[part], w->safetensors[part].data_size, err))
-        return DEER_FAILED;
-    return DEER_OK;
+    if (!status)
+        w->parts++;
+    return status;
 }
 
 /* Shard `name` lies beside the index; it is a name, not a way out of the folder. */
@@ -416,26 +411,29 @@ size_t weights_elements(const weights *w, size_t i)
     return n;
 }
 
+static deer_status read_own(const safetensors *file, const safetensor *t, size_t first, size_t rows,
+                            size_t all, float *out, deer_error *err)
+{
+    const byte_source from = {.path = file->path, .fd = file->fd, .opened = file->opened};
+    size_t row = all ? (t->end - t->begin) / all : 0;
+    size_t at = file->data_offset + t->begin + first * row;
+
+    if (!t->readable)
+        return deer_fail(err, "%s: tensor %s has a type that is not read", file->path, t->name);
+    if (bytes_numbers(&from, at, t->type, rows * row / number_size(t->type), out, err))
+        return DEER_FAILED;
+    return bytes_unchanged(&from, err);
+}
+
 deer_status weights_read_rows(const weights *w, size_t i, size_t first, size_t rows, float *out,
                               deer_error *err)
 {
     const weights_tensor *t = &w->tensor[i];
-    const safetensor *own = t->own;
-    const safetensors *file;
-    size_t all = t->rank ? (size_t)t->shape[0] : 1, row, n;
-    const uint8_t *from;
 
     if (w->torch)
         return pth_read_rows(&w->pth[t->part], t->own, first, rows, out, err);
-    if (!own->readable)
-        return deer_fail(err, "%s: tensor %s has a type that is not read", w->path, t->name);
-    row = all ? (own->end - own->begin) / all : 0; /* bytes */
-    n = rows * row / number_size(own->type);
-    file = &w->safetensors[t->part];
-    from = file->data + own->begin + first * row;
-    number_to_float(own->type, from, 1, n, out);
-    file_forget(file->mapping, file->mapping_size, from, rows * row);
-    return DEER_OK;
+    return read_own(&w->safetensors[t->part], t->own, first, rows,
+                    t->rank ? (size_t)t->shape[0] : 1, out, err);
 }
 
 deer_status weights_read(const weights *w, size_t i, float *out, deer_error *err)

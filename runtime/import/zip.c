@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/file.h"
 #include "runtime/base/file_kind.h"
 
 enum {
@@ -15,6 +14,7 @@ enum {
     CENTRAL_SIZE = 46,
     LOCAL_SIZE = 30,
     LONGEST_COMMENT = 65535,
+    LONGEST_NAME = 65535,
 };
 
 #define END_MARK 0x06054b50u
@@ -39,59 +39,98 @@ static uint64_t u64(const uint8_t *p)
     return u32(p) | (uint64_t)u32(p + 4) << 32;
 }
 
-/* ---------------------------------------------------------------- central directory -------- */
+/* ---------------------------------------------------------------- the end ------------------ */
 
 typedef struct {
     const char *path;
-    const uint8_t *data;
-    size_t size;
-    bool mapped;
+    const byte_source *from;
     uint64_t begin, length, entries; /* of the central directory */
 } directory;
 
 static deer_status no_archive(const directory *d, deer_error *err)
 {
     char is[FILE_KIND];
+    uint8_t head[512];
+    size_t size = d->from->size < sizeof head ? d->from->size : sizeof head;
 
-    if (d->size > 4 && u32(d->data) == LOCAL_MARK)
+    if (bytes_read(d->from, 0, head, size, err))
+        return DEER_FAILED;
+    if (size > 4 && u32(head) == LOCAL_MARK)
         return deer_fail(err,
                          "%s is cut off: the end of its zip archive is missing; copy or "
                          "download it again",
                          d->path);
     return deer_fail(err, "%s is no zip archive: it %s", d->path,
-                     file_kind_of(d->data, d->size < 512 ? d->size : 512, d->size, is));
+                     file_kind_of(head, size, d->from->size, is));
 }
 
-static deer_status find_directory(directory *d, deer_error *err)
+/* What did not fit into the end at byte `at`, where a locator stands before it. */
+static deer_status read_end64(directory *d, uint64_t at, deer_error *err)
 {
-    size_t at = d->size >= END_SIZE ? d->size - END_SIZE : 0;
-    size_t lowest = at > LONGEST_COMMENT ? at - LONGEST_COMMENT : 0;
-    const uint8_t *end;
+    uint8_t locator[LOCATOR_SIZE], end[END64_SIZE];
+    uint64_t where;
 
-    while (d->size >= END_SIZE && at > lowest && u32(d->data + at) != END_MARK)
-        at--;
-    if (d->size < END_SIZE || u32(d->data + at) != END_MARK)
+    if (at < LOCATOR_SIZE)
+        return DEER_OK;
+    if (bytes_read(d->from, at - LOCATOR_SIZE, locator, LOCATOR_SIZE, err))
+        return DEER_FAILED;
+    if (u32(locator) != LOCATOR_MARK)
+        return DEER_OK;
+    where = u64(locator + 8);
+    if (at < END64_SIZE || where > at - END64_SIZE)
+        return deer_fail(err, "%s has a broken zip64 end", d->path);
+    if (bytes_read(d->from, where, end, END64_SIZE, err))
+        return DEER_FAILED;
+    if (u32(end) != END64_MARK)
+        return deer_fail(err, "%s has a broken zip64 end", d->path);
+    d->entries = u64(end + 32);
+    d->length = u64(end + 40);
+    d->begin = u64(end + 48);
+    return DEER_OK;
+}
+
+/* The end's place among the last bytes [size] of the file; size when it is not there. */
+static size_t find_end(const uint8_t *last, size_t size)
+{
+    for (size_t at = size >= END_SIZE ? size - END_SIZE + 1 : 0; at-- > 0;)
+        if (u32(last + at) == END_MARK)
+            return at;
+    return size;
+}
+
+static deer_status read_end(directory *d, const uint8_t *last, size_t size, deer_error *err)
+{
+    size_t found = find_end(last, size);
+    uint64_t at = d->from->size - size + found;
+    const uint8_t *end = last + found;
+
+    if (found == size)
         return no_archive(d, err);
-    end = d->data + at;
     if (u16(end + 4) || u16(end + 6))
         return deer_fail(err, "%s is one volume of several", d->path);
     d->entries = u16(end + 10);
     d->length = u32(end + 12);
     d->begin = u32(end + 16);
-    if (at >= LOCATOR_SIZE && u32(end - LOCATOR_SIZE) == LOCATOR_MARK) {
-        uint64_t where = u64(end - LOCATOR_SIZE + 8);
-
-        if (at < END64_SIZE || where > at - END64_SIZE || u32(d->data + where) != END64_MARK)
-            return deer_fail(err, "%s has a broken zip64 end", d->path);
-        d->entries = u64(d->data + where + 32);
-        d->length = u64(d->data + where + 40);
-        d->begin = u64(d->data + where + 48);
-    }
+    if (read_end64(d, at, err))
+        return DEER_FAILED;
     if (d->begin > at || d->length > at - d->begin || d->entries > ZIP_MAX_ENTRIES ||
-        d->entries > d->length / CENTRAL_SIZE)
+        d->entries > d->length / CENTRAL_SIZE || d->length > ZIP_MAX_DIRECTORY)
         return deer_fail(err, "%s has a central directory that does not fit in it", d->path);
     return DEER_OK;
 }
+
+static deer_status find_directory(directory *d, deer_error *err)
+{
+    const size_t most = LONGEST_COMMENT + END_SIZE;
+    size_t size = d->from->size < most ? d->from->size : most;
+    uint8_t *last = bytes_copy(d->from, d->from->size - size, size, err);
+    deer_status status = last ? read_end(d, last, size, err) : DEER_FAILED;
+
+    free(last);
+    return status;
+}
+
+/* ---------------------------------------------------------------- central directory -------- */
 
 /* Sizes and offset that did not fit into 32 bits, from the extra field [size]. */
 static bool read_zip64(const uint8_t *extra, size_t size, uint64_t *full, uint64_t *packed,
@@ -140,27 +179,31 @@ static deer_status copy_name(const directory *d, const uint8_t *text, size_t len
 /* The entry's data behind its local header. */
 static deer_status locate(const directory *d, uint64_t offset, zip_entry *e, deer_error *err)
 {
-    const uint8_t *local = d->data + (offset < d->begin ? offset : 0);
+    uint8_t local[LOCAL_SIZE + LONGEST_NAME];
+    size_t name = strlen(e->name), size = LOCAL_SIZE + name;
     uint64_t head;
 
-    if (offset > d->begin || d->begin - offset < LOCAL_SIZE || u32(local) != LOCAL_MARK)
+    if (offset > d->begin || d->begin - offset < LOCAL_SIZE)
+        return deer_fail(err, "%s: %s does not begin where the directory says", d->path, e->name);
+    size = size < d->begin - offset ? size : (size_t)(d->begin - offset);
+    if (bytes_read(d->from, offset, local, size, err))
+        return DEER_FAILED;
+    if (u32(local) != LOCAL_MARK)
         return deer_fail(err, "%s: %s does not begin where the directory says", d->path, e->name);
     head = LOCAL_SIZE + (uint64_t)u16(local + 26) + u16(local + 28);
     if (head > d->begin - offset || e->size > d->begin - offset - head)
         return deer_fail(err, "%s: %s does not fit into the file", d->path, e->name);
-    if (u16(local + 26) != strlen(e->name) ||
-        memcmp(local + LOCAL_SIZE, e->name, strlen(e->name)) != 0)
+    if (u16(local + 26) != name || memcmp(local + LOCAL_SIZE, e->name, name) != 0)
         return deer_fail(err, "%s: %s has another name in its local header", d->path, e->name);
-    e->data = local + head;
-    if (d->mapped)
-        file_forget(d->data, d->size, local, head);
+    e->at = (size_t)(offset + head);
     return DEER_OK;
 }
 
-/* Reads the entry at *p and moves it on. */
-static deer_status read_entry(const directory *d, const uint8_t **p, zip_entry *e, deer_error *err)
+/* Reads the entry at *p, before end, and moves it on. */
+static deer_status read_entry(const directory *d, const uint8_t **p, const uint8_t *end,
+                              zip_entry *e, deer_error *err)
 {
-    const uint8_t *at = *p, *end = d->data + d->begin + d->length;
+    const uint8_t *at = *p;
     uint64_t packed, full, offset;
     size_t name, extra, comment;
 
@@ -199,7 +242,7 @@ static int by_name(const void *a, const void *b)
 
 static int by_place(const void *a, const void *b)
 {
-    const uint8_t *x = ((const zip_entry *)a)->data, *y = ((const zip_entry *)b)->data;
+    size_t x = ((const zip_entry *)a)->at, y = ((const zip_entry *)b)->at;
 
     return (x > y) - (x < y);
 }
@@ -210,7 +253,7 @@ static deer_status check_all(const char *path, zip *archive, deer_error *err)
 
     qsort(e, archive->count, sizeof *e, by_place);
     for (size_t i = 1; i < archive->count; i++)
-        if (e[i].data < e[i - 1].data + e[i - 1].size)
+        if (e[i].at < e[i - 1].at + e[i - 1].size)
             return deer_fail(err, "%s: %s overlaps %s", path, e[i].name, e[i - 1].name);
     qsort(e, archive->count, sizeof *e, by_name);
     for (size_t i = 1; i < archive->count; i++)
@@ -219,24 +262,32 @@ static deer_status check_all(const char *path, zip *archive, deer_error *err)
     return DEER_OK;
 }
 
-deer_status zip_open(const char *path, const uint8_t *data, size_t size, bool mapped, zip *archive,
-                     deer_error *err)
+static deer_status read_entries(const directory *d, zip *archive, deer_error *err)
 {
-    directory d = {.path = path, .data = data, .size = size, .mapped = mapped};
-    const uint8_t *p;
-    deer_status status = DEER_OK;
+    uint8_t *table = bytes_copy(d->from, d->begin, d->length, err);
+    const uint8_t *p = table;
+    deer_status status = table ? DEER_OK : DEER_FAILED;
+
+    while (archive->count < d->entries && !status)
+        status = read_entry(d, &p, table + d->length, &archive->entry[archive->count++], err);
+    free(table);
+    return status;
+}
+
+deer_status zip_open(const byte_source *from, zip *archive, deer_error *err)
+{
+    directory d = {.path = from->path, .from = from};
+    deer_status status;
 
     *archive = (zip){NULL, 0};
     if (find_directory(&d, err))
         return DEER_FAILED;
     archive->entry = calloc(d.entries + 1, sizeof *archive->entry);
     if (!archive->entry)
-        return deer_fail(err, "out of memory reading %s", path);
-    p = data + d.begin;
-    while (archive->count < d.entries && !status)
-        status = read_entry(&d, &p, &archive->entry[archive->count++], err);
+        return deer_fail(err, "out of memory reading %s", from->path);
+    status = read_entries(&d, archive, err);
     if (!status)
-        status = check_all(path, archive, err);
+        status = check_all(from->path, archive, err);
     if (status)
         zip_close(archive);
     return status;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* zip.h - the table of contents of a zip archive in memory, zip64 included.
+/* zip.h - the table of contents of a zip archive, zip64 included.
  *
  *   zip archive;
- *   if (zip_open(path, data, size, false, &archive, &err)) ... // data stays the caller's
+ *   if (zip_open(&file, &archive, &err)) ...
  *   const zip_entry *e = zip_find(&archive, "archive/data.pkl");
- *   if (e && e->stored) use(e->data, e->size);
+ *   if (e && e->stored) bytes_read(&file, e->at, to, e->size, &err);
  *   zip_close(&archive);
  *
  * Everything is checked before it is believed: ranges inside the file, local headers that agree
@@ -14,17 +14,17 @@
 #ifndef RUNTIME_ZIP_H
 #define RUNTIME_ZIP_H
 
-#include "runtime/deer.h"
+#include "runtime/import/bytes.h"
 
 #define ZIP_MAX_ENTRIES 1000000
+#define ZIP_MAX_DIRECTORY ((size_t)256 << 20) /* bytes */
 
 typedef struct {
-    char *name;          /* zero-terminated, without zeros inside */
-    const uint8_t *data; /* as it lies in the file */
-    size_t size;         /* bytes at data */
-    size_t full_size;    /* bytes when unpacked; equal to size when stored */
-    bool stored;         /* not compressed */
-    bool deflated;       /* raw deflate; neither: another method */
+    char *name;       /* zero-terminated, without zeros inside */
+    size_t at, size;  /* where it lies in the file, checked to be in it */
+    size_t full_size; /* bytes when unpacked; equal to size when stored */
+    bool stored;      /* not compressed */
+    bool deflated;    /* raw deflate; neither: another method */
 } zip_entry;
 
 typedef struct {
@@ -32,10 +32,8 @@ typedef struct {
     size_t count;
 } zip;
 
-/* `path` is for messages. `mapped`: data is a whole file mapped read-only, of which what is read is
- * let go of again (file_forget), since each entry's header lies elsewhere in it. */
-deer_status zip_open(const char *path, const uint8_t *data, size_t size, bool mapped, zip *archive,
-                     deer_error *err);
+/* from is read now and not kept. */
+deer_status zip_open(const byte_source *from, zip *archive, deer_error *err);
 void zip_close(zip *archive);
 
 /* NULL when there is no entry of that name. */

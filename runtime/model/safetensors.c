@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* safetensors.c - reading (checked, mapped) and writing model files. */
+/* safetensors.c - reading (checked) and writing model files. */
 #include "runtime/model/safetensors.h"
 
 #include <endian.h>
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -212,8 +211,6 @@ deer_status safetensors_open(const char *path, safetensors *file, deer_error *er
 
 void safetensors_close(safetensors *file)
 {
-    if (file->mapping)
-        munmap(file->mapping, file->mapping_size);
     if (file->fd >= 0)
         close(file->fd);
     json_decref(file->header);
@@ -238,53 +235,12 @@ const char *safetensors_metadata(const safetensors *file, const char *key)
 deer_status safetensors_read(const safetensors *file, size_t at, void *to, size_t size,
                              deer_error *err)
 {
-    for (char *p = to; size > 0;) {
-        ssize_t some = pread(file->fd, p, size, (off_t)(file->data_offset + at));
-
-        if (some < 0 && errno == EINTR)
-            continue;
-        if (some <= 0)
-            return deer_fail(err, "cannot read %s: %s", file->path,
-                             some ? strerror(errno) : "it has become shorter");
-        p += some, at += (size_t)some, size -= (size_t)some;
-    }
-    return DEER_OK;
+    return file_read_at(file->fd, file->path, file->data_offset + at, to, size, err);
 }
 
 deer_status safetensors_unchanged(const safetensors *file, deer_error *err)
 {
-    const struct stat *was = &file->opened;
-    struct stat now;
-
-    if (fstat(file->fd, &now))
-        return deer_fail(err, "cannot read %s: %s", file->path, strerror(errno));
-    if (now.st_size == was->st_size && now.st_mtim.tv_sec == was->st_mtim.tv_sec &&
-        now.st_mtim.tv_nsec == was->st_mtim.tv_nsec)
-        return DEER_OK;
-    return deer_fail(err, "%s has been written to since it was opened; open it again", file->path);
-}
-
-deer_status safetensors_map(safetensors *file, size_t size, deer_error *err)
-{
-    if (size > file->data_size)
-        return deer_fail(err, "%s ends before its weights do; is it complete?", file->path);
-    file->mapping_size = file->data_offset + size;
-    file->mapping = mmap(NULL, file->mapping_size, PROT_READ, MAP_SHARED, file->fd, 0);
-    if (file->mapping == MAP_FAILED) {
-        file->mapping = NULL;
-        return deer_fail(err, "cannot map %s: %s", file->path, strerror(errno));
-    }
-    file->data = (const uint8_t *)file->mapping + file->data_offset;
-    return DEER_OK;
-}
-
-void safetensors_unmap(safetensors *file)
-{
-    if (file->mapping)
-        munmap(file->mapping, file->mapping_size);
-    file->mapping = NULL;
-    file->mapping_size = 0;
-    file->data = NULL;
+    return file_unchanged(file->fd, file->path, &file->opened, err);
 }
 
 /* ---------------------------------------------------------------- writing ------------------ */

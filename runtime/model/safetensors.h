@@ -43,10 +43,7 @@ typedef struct {
     size_t data_size;
     safetensor *tensor; /* sorted by name */
     size_t count;
-    void *mapping;
-    size_t mapping_size;
-    const uint8_t *data; /* NULL until mapped */
-    struct stat opened;  /* as it was when it was opened */
+    struct stat opened; /* as it was when it was opened */
 } safetensors;
 
 /* Reads the header and checks every entry against the file's size: types, shapes whose product is
@@ -69,8 +66,7 @@ const char *safetensors_metadata(const safetensors *file, const char *key);
  * but padding, sorted by name, behind one another). */
 bool safetensors_has_sums(const safetensors *file);
 
-/* Reads bytes [at, at + size) of the data. Unlike a mapping, a file that becomes shorter is an
- * error and not a signal. */
+/* Reads bytes [at, at + size) of the data. */
 deer_status safetensors_read(const safetensors *file, size_t at, void *to, size_t size,
                              deer_error *err);
 
@@ -80,10 +76,6 @@ deer_status safetensors_unchanged(const safetensors *file, deer_error *err);
 /* Fails when a checksum of tensor t's bytes (CHECKSUM_DIGITS) is not the one that is kept. */
 deer_status safetensors_verify(const safetensors *file, const safetensor *t, const char *sum,
                                deer_error *err);
-
-/* Maps the first `size` bytes of the data (and the header before them). */
-deer_status safetensors_map(safetensors *file, size_t size, deer_error *err);
-void safetensors_unmap(safetensors *file);
 
 /* One tensor to write. */
 typedef struct {

@@ -6,18 +6,18 @@
 
 enum { LARGEST = 1 << 16 };
 
-static void read_members(const zip *archive)
+static void read_members(const byte_source *from, const zip *archive)
 {
     static const char *const names[] = {"actions", "rel_actions", "robot_obs"};
     deer_error err = fuzz_error();
 
     for (size_t i = 0; i < archive->count; i++)
-        fuzz_touch(archive->entry[i].data, archive->entry[i].size);
+        fuzz_touch(from->memory + archive->entry[i].at, archive->entry[i].size);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         uint8_t *buffer;
         npy array;
 
-        if (!npz_read("fuzz", archive, names[i], &array, &buffer, &err))
+        if (!npz_read(from, archive, names[i], &array, &buffer, &err))
             fuzz_touch(array.data, array.size);
         free(buffer);
     }
@@ -47,10 +47,11 @@ static void read_checkpoint(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     deer_error err = fuzz_error();
+    const byte_source from = bytes_of("fuzz", data, size);
     zip archive;
 
-    if (!zip_open("fuzz", data, size, false, &archive, &err)) {
-        read_members(&archive);
+    if (!zip_open(&from, &archive, &err)) {
+        read_members(&from, &archive);
         zip_close(&archive);
         read_checkpoint(data, size);
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_import.c - folders of official weights: what becomes of good ones and of hostile ones. */
-#include "tests/runtime/small_model.h"
+#include "tests/import/whole_file.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -64,26 +64,24 @@ static bool is_used(const safetensors *model, const char *name)
 /* Every weight under its own name, bit for bit; what never runs is left out; prefixes nest. */
 static void test_contents(void **state)
 {
-    safetensors from, to;
+    whole_file from, to;
 
     (void)state;
-    ok(safetensors_open("tests/data/golden_c/weights.safetensors", &from, &error));
-    ok(safetensors_open(small.path, &to, &error));
-    ok(safetensors_map(&from, from.data_size, &error));
-    ok(safetensors_map(&to, to.data_size, &error));
-    for (size_t i = 0; i < to.count; i++) {
-        const safetensor *t = &to.tensor[i], *u = safetensors_find(&from, t->name);
+    whole_file_open("tests/data/golden_c/weights.safetensors", &from);
+    whole_file_open(small.path, &to);
+    for (size_t i = 0; i < to.file.count; i++) {
+        const safetensor *t = &to.file.tensor[i], *u = safetensors_find(&from.file, t->name);
         if (!strncmp(t->name, "pad.", 4))
             continue;
         assert_non_null(u);
         assert_int_equal(t->end - t->begin, u->end - u->begin);
         assert_memory_equal(to.data + t->begin, from.data + u->begin, t->end - t->begin);
-        assert_int_equal((to.data_offset + t->begin) % 64, 0);
+        assert_int_equal((to.file.data_offset + t->begin) % 64, 0);
     }
-    assert_false(is_used(&to, "vision_encoder.visual.ln_post.weight"));
-    assert_false(is_used(&to, "vision_encoder.visual.proj"));
-    safetensors_close(&from);
-    safetensors_close(&to);
+    assert_false(is_used(&to.file, "vision_encoder.visual.ln_post.weight"));
+    assert_false(is_used(&to.file, "vision_encoder.visual.proj"));
+    whole_file_close(&from);
+    whole_file_close(&to);
 }
 
 /* In order of execution: each part begins where the one before it ends, aligned. */
@@ -452,6 +450,50 @@ static void test_unwritable(void **state)
     says("cannot create /nowhere/model: No such file");
 }
 
+/* ---------------------------------------------------------------- cut short --------------- */
+
+/* Cuts the file in half, once. */
+static void cut(void *context, uint64_t done, uint64_t total)
+{
+    const char *path = context;
+    struct stat info;
+
+    (void)total;
+    if (done && !stat(path, &info) && info.st_size > 20000)
+        assert_int_equal(truncate(path, info.st_size / 2), 0);
+}
+
+/* A file that another process cuts short in the midst of an import: one error, and no output. */
+static void test_cut_short_meanwhile(void **state)
+{
+    char copy[128], *checkpoint;
+    size_t size;
+
+    (void)state;
+    put_good_files();
+    snprintf(copy, sizeof copy, "%s/copy.pth", small.folder);
+    ok(file_read("tests/data/golden_c/deer_ckpt.pth", 1 << 28, &checkpoint, &size, &error));
+    ok(file_write(copy, checkpoint, size, &error));
+    for (int torch = 0; torch < 2; torch++) {
+        char *file = torch ? copy : weights_path;
+        official_sources from = {
+            .checkpoint = file, .config = config_path, .progress = cut, .progress_context = file};
+
+        if (torch) {
+            from.vision = "tests/data/golden_c/sources/open_clip_pytorch_model.bin";
+            from.flamingo = "tests/data/golden_c/sources/openflamingo_checkpoint.pt";
+            from.llm = "tests/data/golden_c/sources/mpt_pytorch_model.bin";
+        }
+        assert_int_equal(official_import(&from, out, &error), DEER_FAILED);
+        says(file);
+        if (!strstr(error.message, "shorter") && !strstr(error.message, "written to"))
+            fail_msg("'%s' does not say what happened", error.message);
+        assert_int_not_equal(access(out, F_OK), 0);
+    }
+    unlink(copy);
+    free(checkpoint);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -469,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_missing_parts),
         cmocka_unit_test(test_shards),
         cmocka_unit_test(test_stale_copies),
+        cmocka_unit_test(test_cut_short_meanwhile),
         cmocka_unit_test(test_unwritable),
     };
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* test_model_file.c - model files in three number types: what is in them, and random ones. */
-#include "tests/runtime/small_model.h"
+#include "tests/import/whole_file.h"
 
 #include <fcntl.h>
 #include <float.h>
 #include <math.h>
-#include <sys/mman.h>
 
 #include "runtime/base/file.h"
 #include "runtime/import/model_file.h"
@@ -170,7 +169,7 @@ static void compare_bf16(const uint8_t *kept, const float *w, size_t n)
     }
 }
 
-static void compare_q8(const safetensors *file, const safetensor *t, const float *w)
+static void compare_q8(const whole_file *in, const safetensor *t, const float *w)
 {
     char name[256];
     const safetensor *s;
@@ -178,28 +177,28 @@ static void compare_q8(const safetensors *file, const safetensor *t, const float
     size_t columns = (t->end - t->begin) / (size_t)t->shape[0];
 
     snprintf(name, sizeof name, "%s_scale", t->name);
-    s = safetensors_find(file, name);
+    s = safetensors_find(&in->file, name);
     assert_non_null(s);
     assert_true(safetensors_is_f32(s) && s->rank == 1 && s->shape[0] == t->shape[0]);
     assert_int_equal(s->begin, (t->end + 63) / 64 * 64); /* directly behind it */
-    scale = (const float *)(const void *)(file->data + s->begin);
+    scale = (const float *)(const void *)(in->data + s->begin);
     for (size_t i = 0; i < t->end - t->begin; i++)
-        assert_true(fabsf((float)(file->data[t->begin + i] - 128) * scale[i / columns] - w[i]) <=
+        assert_true(fabsf((float)(in->data[t->begin + i] - 128) * scale[i / columns] - w[i]) <=
                     0.50001f * scale[i / columns]);
 }
 
 /* Tensor u of the float32 file as the other file has it. */
-static void compare_tensor(const safetensors *from, const safetensor *u, const safetensors *to,
+static void compare_tensor(const whole_file *from, const safetensor *u, const whole_file *to,
                            weight_dtype dtype)
 {
-    const safetensor *t = safetensors_find(to, u->name);
+    const safetensor *t = safetensors_find(&to->file, u->name);
     const float *w = (const float *)(const void *)(from->data + u->begin);
     bool mixed = is(u->name, "", "wte.weight") || is(u->name, "", "conv1.weight");
 
     assert_non_null(t);
     assert_int_equal(t->rank, u->rank);
     assert_memory_equal(t->shape, u->shape, (size_t)u->rank * sizeof *u->shape);
-    assert_int_equal((to->data_offset + t->begin) % 64, 0);
+    assert_int_equal((to->file.data_offset + t->begin) % 64, 0);
     if (is_vector(u) || dtype == WEIGHT_F32) {
         assert_true(safetensors_is_f32(t));
         assert_memory_equal(to->data + t->begin, w, t->end - t->begin);
@@ -217,20 +216,18 @@ static void test_convert(void **state)
     (void)state;
     for (int dtype = WEIGHT_F32; dtype <= WEIGHT_Q8; dtype++) {
         model_output output = {.path = out, .dtype = (weight_dtype)dtype};
-        safetensors from, to;
+        whole_file from, to;
 
         ok(model_convert(small.path, &output, &error));
-        ok(safetensors_open(small.path, &from, &error));
-        ok(safetensors_open(out, &to, &error));
-        ok(safetensors_map(&from, from.data_size, &error));
-        ok(safetensors_map(&to, to.data_size, &error));
-        assert_string_equal(safetensors_metadata(&to, "deer.config"),
-                            safetensors_metadata(&from, "deer.config"));
-        for (size_t i = 0; i < from.count; i++)
-            if (strncmp(from.tensor[i].name, "pad.", 4) != 0)
-                compare_tensor(&from, &from.tensor[i], &to, (weight_dtype)dtype);
-        safetensors_close(&from);
-        safetensors_close(&to);
+        whole_file_open(small.path, &from);
+        whole_file_open(out, &to);
+        assert_string_equal(safetensors_metadata(&to.file, "deer.config"),
+                            safetensors_metadata(&from.file, "deer.config"));
+        for (size_t i = 0; i < from.file.count; i++)
+            if (strncmp(from.file.tensor[i].name, "pad.", 4) != 0)
+                compare_tensor(&from, &from.file.tensor[i], &to, (weight_dtype)dtype);
+        whole_file_close(&from);
+        whole_file_close(&to);
     }
     unlink(out);
 }
@@ -300,9 +297,9 @@ static deer_config small_config(void)
 }
 
 /* Mean and standard deviation of a matrix, against 0 and 1 / sqrt(columns): 5 standard errors. */
-static void check_spread(const safetensors *file, const safetensor *t)
+static void check_spread(const whole_file *in, const safetensor *t)
 {
-    const float *w = (const float *)(const void *)(file->data + t->begin);
+    const float *w = (const float *)(const void *)(in->data + t->begin);
     double sum = 0, squares = 0, n = (double)((t->end - t->begin) / sizeof *w);
     double expected = 1 / sqrt(n / (double)t->shape[0]);
 
@@ -333,19 +330,18 @@ static void check_opens(const deer_config *config)
 {
     model_output to = {.path = out};
     deer_model *model;
-    safetensors file;
+    whole_file made;
 
     ok(synthesize_model(&to, config, 3, NULL, &error));
     ok(deer_model_open(out, DEER_ALL_EXITS, &model, &error));
     assert_memory_equal(deer_model_config(model), config, sizeof *config);
     check_description(model);
     deer_model_close(model);
-    ok(safetensors_open(out, &file, &error));
-    ok(safetensors_map(&file, file.data_size, &error));
-    for (size_t i = 0; i < file.count; i++)
-        if (file.tensor[i].rank >= 2)
-            check_spread(&file, &file.tensor[i]);
-    safetensors_close(&file);
+    whole_file_open(out, &made);
+    for (size_t i = 0; i < made.file.count; i++)
+        if (made.file.tensor[i].rank >= 2)
+            check_spread(&made, &made.file.tensor[i]);
+    whole_file_close(&made);
 }
 
 static void test_synthetic(void **state)
@@ -408,64 +404,6 @@ static void test_synthetic_refused(void **state)
     assert_int_equal(access(out, F_OK), -1);
 }
 
-/* ---------------------------------------------------------------- mapped files ------------- */
-
-/* Bytes of files that this process has mapped and touched. */
-static size_t mapped_bytes(void)
-{
-    size_t size, resident, shared;
-    FILE *f = fopen("/proc/self/statm", "r");
-
-    assert_non_null(f);
-    assert_int_equal(fscanf(f, "%zu %zu %zu", &size, &resident, &shared), 3);
-    fclose(f);
-    return shared * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static void all_are(const uint8_t *p, size_t n, uint8_t value)
-{
-    for (size_t i = 0; i < n; i++)
-        if (p[i] != value)
-            fail_msg("byte %zu is %d", i, p[i]);
-}
-
-/* Letting go of a few bytes takes what was mapped around them, never what is beside the file. */
-static void test_forget(void **state)
-{
-    enum { MB = 1 << 20, FILE_SIZE = 8 * MB + 100, BESIDE = 4 * MB, PAGE = 4096 };
-    const size_t end = (FILE_SIZE + PAGE - 1) / PAGE * PAGE;
-    uint8_t *contents = malloc(FILE_SIZE), *place, *file;
-    size_t before;
-    int fd;
-
-    (void)state;
-    memset(contents, 1, FILE_SIZE);
-    ok(file_write(out, contents, FILE_SIZE, &error));
-    place = mmap(NULL, BESIDE + end + BESIDE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                 -1, 0);
-    assert_true(place != MAP_FAILED);
-    memset(place, 2, BESIDE + end + BESIDE);
-    fd = open(out, O_RDONLY);
-    file = mmap(place + BESIDE, FILE_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0);
-    assert_ptr_equal(file, place + BESIDE);
-    before = mapped_bytes();
-    all_are(file, FILE_SIZE, 1);
-    assert_true(mapped_bytes() > before + 7 * MB);
-    for (size_t at = 0; at < FILE_SIZE; at += MB)
-        file_forget(file, FILE_SIZE, file + at, 1);
-    file_forget(file, FILE_SIZE, file + FILE_SIZE - 1, 1);
-    assert_true(mapped_bytes() < before + MB);
-    all_are(file, FILE_SIZE, 1);
-    file_forget(file, FILE_SIZE, file, FILE_SIZE);
-    file_forget(file, FILE_SIZE, file + FILE_SIZE, 0);
-    all_are(place, BESIDE, 2);
-    all_are(place + BESIDE + end, BESIDE, 2);
-    close(fd);
-    munmap(place, BESIDE + end + BESIDE);
-    free(contents);
-    assert_int_equal(unlink(out), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,7 +417,6 @@ int main(void)
         cmocka_unit_test(test_synthetic),
         cmocka_unit_test(test_synthetic_repeats),
         cmocka_unit_test(test_synthetic_refused),
-        cmocka_unit_test(test_forget),
     };
 
     return cmocka_run_group_tests(tests, start, end);

@@ -723,9 +723,115 @@ static void test_damage(void **state)
     free(c);
 }
 
+/* ---------------------------------------------------------------- views -------------------- */
+
+enum { MANY = 60 * 50 * 40 }; /* floats, several windows of them */
+
+/* Element i of a view, in row-major order. */
+static float element(const bytes_view *v, const float *from, size_t i)
+{
+    int64_t at = v->offset;
+
+    for (int d = v->rank - 1; d >= 0; i /= (size_t)v->shape[d], d--)
+        at += (int64_t)(i % (size_t)v->shape[d]) * v->stride[d];
+    return from[at];
+}
+
+static void expect_view(const byte_source *file, const float *from, bytes_view v, size_t first,
+                        size_t rows)
+{
+    size_t row = 1, skipped = 4;
+    float *got;
+
+    for (int d = 1; d < v.rank; d++)
+        row *= (size_t)v.shape[d];
+    got = malloc((rows * row + 1) * sizeof *got);
+    v.begin = skipped;
+    v.size = MANY * sizeof *from;
+    assert_int_equal(bytes_gather(file, &v, first, rows, got, &error), DEER_OK);
+    for (size_t i = 0; i < rows * row; i++)
+        if (got[i] != element(&v, from, first * row + i))
+            fail_msg("element %zu of a view is another", i);
+    free(got);
+}
+
+/* Rows of views of any order of strides, from a file and from memory. */
+static void test_views(void **state)
+{
+    const int64_t turned[] = {40, 60, 50}, turns[] = {1, 2000, 40};
+    const int64_t matrix[] = {3, 20000}, across[] = {1, 6}, wide[] = {2, 3},
+                  jumps[] = {60000, 25000};
+    const int64_t same[] = {4, 30000}, still[] = {7, 0};
+    float *from = malloc((1 + MANY) * sizeof *from);
+    FILE *f = fopen(path, "wb");
+    byte_source file, memory;
+
+    (void)state;
+    for (int i = 0; i <= MANY; i++)
+        from[i] = (float)i;
+    assert_int_equal(fwrite(from, sizeof *from, 1 + MANY, f), 1 + MANY);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(bytes_open(path, &file, &error), DEER_OK);
+    memory = bytes_of(path, from, (1 + MANY) * sizeof *from);
+    for (int i = 0; i < 2; i++) {
+        const byte_source *b = i ? &memory : &file;
+        const bytes_view view[] = {{.rank = 3, .shape = turned, .stride = turns},
+                                   {.rank = 2, .offset = 3, .shape = matrix, .stride = across},
+                                   {.rank = 2, .offset = 9, .shape = wide, .stride = jumps},
+                                   {.rank = 2, .offset = 1, .shape = same, .stride = still}};
+
+        expect_view(b, from + 1, view[0], 0, 40);
+        expect_view(b, from + 1, view[0], 7, 2);
+        expect_view(b, from + 1, view[1], 0, 3);
+        expect_view(b, from + 1, view[2], 1, 1);
+        expect_view(b, from + 1, view[3], 1, 3);
+        expect_view(b, from + 1, view[3], 2, 0);
+    }
+    bytes_close(&file);
+    free(from);
+}
+
+/* ---------------------------------------------------------------- files that change -------- */
+
+/* Tensor 0 cannot be read any more, and why is one line. */
+static void expect_changed(const weights *w, const char *words)
+{
+    float got[16];
+
+    assert_int_equal(weights_read(w, 0, got, &error), DEER_FAILED);
+    assert_null(strchr(error.message, '\n'));
+    assert_non_null(strstr(error.message, path));
+    if (!strstr(error.message, words))
+        fail_msg("'%s' does not say '%s'", error.message, words);
+}
+
+/* A file that is cut short or overwritten after it was opened is an error, not a signal. */
+static void test_changes_meanwhile(void **state)
+{
+    static const char good[] = STATE(GOOD);
+    buffer *b = malloc(sizeof *b);
+    weights w;
+
+    (void)state;
+    make_checkpoint(good, sizeof good - 1, false, b);
+    save(b);
+    assert_int_equal(open_it(&w), DEER_OK);
+    assert_int_equal(truncate(path, 0), 0);
+    expect_changed(&w, "it has become shorter");
+    weights_close(&w);
+    save(b);
+    assert_int_equal(open_it(&w), DEER_OK);
+    assert_int_equal(truncate(path, (off_t)b->size - 1), 0);
+    expect_changed(&w, "has been written to since it was opened");
+    weights_close(&w);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_views),
+        cmocka_unit_test(test_changes_meanwhile),
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_foreign_values),
         cmocka_unit_test(test_types),
