@@ -22,7 +22,7 @@ budgets/cost        runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/m
 budgets/machines    runtime/deer.h runtime/base/ budgets/cost/
 budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
 datasets/demos      runtime/deer.h runtime/base/ runtime/import/
-datasets/parquet    runtime/deer.h runtime/base/
+datasets/parquet    runtime/deer.h runtime/base/ runtime/import/
 datasets/video      runtime/deer.h
 datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/ datasets/parquet/ datasets/video/
 datasets/tabletop   runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ datasets/demos/
