@@ -63,6 +63,7 @@ struct deer_thresholds {
     int32_t steps_per_stage;   /* decide anew only every so many steps; 1 = always */
     float tau[DEER_MAX_EXITS]; /* tau[max_exit] is +infinity: always exit */
     deer_camera_rules cameras;
+    deer_exit_rule rule;
     deer_score score[DEER_MAX_EXITS]; /* of the combined criterion; the last is unused */
     deer_expected expected;
     deer_guarantee guarantee;
@@ -96,6 +97,28 @@ DEER_API uint64_t deer_session_need(const deer_config *config, int32_t threads);
 
 /* What a session takes besides where its thresholds have rules for cameras. */
 DEER_API uint64_t deer_session_need_reuse(const deer_config *config);
+
+/* ---------------------------------------------------------------- rules of exits ----------- */
+
+/* What a rule remembers of the steps since the last reset; zero after one. */
+typedef struct {
+    int64_t steps;
+    int32_t shallow; /* in a row up to now that left below the rule's `deep` */
+    float debt;
+    float speed; /* of the last action: length of its x, y, z */
+} deer_rule_memory;
+
+/* The first exit that the next step may take, at most max_exit. */
+DEER_API int32_t deer_rule_least(const deer_exit_rule *rule, const deer_rule_memory *memory,
+                                 int32_t max_exit);
+
+/* Whether a step that may take `least` and deeper takes it untested. */
+DEER_API bool deer_rule_untested(const deer_exit_rule *rule, int32_t least, int32_t max_exit);
+
+/* Remembers a step: the exit it took, the criterion's value there (NaN: not tested, which adds no
+ * debt), its pose. */
+DEER_API void deer_rule_note(const deer_exit_rule *rule, deer_rule_memory *memory, int32_t exit,
+                             float value, const float pose[DEER_POSE]);
 
 /* ---------------------------------------------------------------- cameras ------------------ */
 

@@ -66,8 +66,12 @@ deer_status exits_chooser_new(const exits_control *control, const deer_model *mo
     x->control = *control;
     x->model = model;
     x->exits = deer_model_max_exit(model) + 1;
-    for (int k = 0; k < x->exits && !status; k++)
+    for (int k = 0; k < x->exits && !status; k++) {
         status = deer_thresholds_fixed(model, k, &x->fixed[k], err);
+        if (!status && !looks(control)) /* who is blind tests nothing */
+            x->fixed[k]->rule =
+                (deer_exit_rule){.kind = DEER_RULE_SCHEDULE, .steps = 1, .pattern = {(uint8_t)k}};
+    }
     if (!status && looks(control))
         status = make_eyes(x, err);
     if (status)

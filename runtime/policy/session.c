@@ -70,6 +70,12 @@ static deer_status watch_cameras(deer_session *s, deer_error *err)
     return DEER_OK;
 }
 
+void session_rule_from(deer_session *s, const deer_exit_rule *next)
+{
+    if (memcmp(&s->thresholds.rule, next, sizeof *next) != 0)
+        s->memory = (deer_rule_memory){0};
+}
+
 deer_status session_adopt(deer_session *s, const deer_thresholds *t, deer_error *err)
 {
     if (thresholds_check("these thresholds", t, err))
@@ -81,6 +87,7 @@ deer_status session_adopt(deer_session *s, const deer_thresholds *t, deer_error 
                          t->max_exit, s->model->max_exit);
     if (reuses(t) && watch_cameras(s, err))
         return DEER_FAILED;
+    session_rule_from(s, &t->rule);
     s->thresholds = *t;
     if (s->last_exit > t->max_exit)
         s->last_exit = t->max_exit; /* until the next decision: never deeper than allowed */
@@ -94,6 +101,7 @@ void session_reset(deer_session *s)
     s->step = 0;
     s->last_exit = 0;
     memset(s->done, 0, sizeof s->done);
+    s->memory = (deer_rule_memory){0};
 }
 
 /* ---------------------------------------------------------------- step --------------------- */
@@ -147,27 +155,42 @@ static int evaluate(deer_session *s, int rows, deer_action *a, float pose[SESSIO
     return rows - 1;
 }
 
-/* Runs layers and compares exits until two agree. The pseudo exit (the layer before the first exit)
- * and the first exit are needed whatever happens: the head takes them together. Returns the row of
- * the exit taken. */
-static int decide(deer_session *s, deer_action *a)
+/* An exit without a test. */
+static int take_exit(deer_session *s, int exit, deer_action *a)
+{
+    float pose[SESSION_ROWS][DEER_POSE];
+
+    a->exit = exit;
+    for (int layer = 0; layer <= s->model->config.exit_layers[exit]; layer++)
+        session_layer(s, layer);
+    s->on->pool(s->work, 0);
+    return evaluate(s, 1, a, pose);
+}
+
+/* Runs layers and compares exits, from `least` on, until two agree. The exit before (for the first
+ * one the pseudo exit, the layer before it) and that one are needed whatever happens: the head
+ * takes them together. Returns the row of the exit taken. */
+static int test_from(deer_session *s, int least, deer_action *a)
 {
     const deer_config *c = &s->model->config;
     const deer_thresholds *t = &s->thresholds;
+    int before = least ? c->exit_layers[least - 1] : c->exit_layers[0] - 1;
     float pose[SESSION_ROWS][DEER_POSE];
     deer_exit_trial trial;
     int layer = 0, row;
 
-    for (; layer < c->exit_layers[0]; layer++)
+    for (; layer <= before; layer++)
         session_layer(s, layer);
     s->on->pool(s->work, 0);
-    for (int k = 0;; k++) {
+    for (int k = least;; k++) {
         for (; layer <= c->exit_layers[k]; layer++)
             session_layer(s, layer);
-        s->on->pool(s->work, k == 0);
-        row = evaluate(s, k ? 1 : 2, a, pose);
-        if (k == 0)
+        s->on->pool(s->work, k == least);
+        row = evaluate(s, k > least ? 1 : 2, a, pose);
+        if (k == least) {
             deer_exit_trial_begin(&trial, t->criterion, t->score, s->done, pose[0]);
+            trial.exit = least;
+        }
         a->delta[k] = deer_exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
         if (exit_policy_stop(t, k, a->delta[k]))
@@ -175,16 +198,13 @@ static int decide(deer_session *s, deer_action *a)
     }
 }
 
-/* Between decisions: the exit of the last one, without a test. */
-static int repeat_exit(deer_session *s, deer_action *a)
+static int decide(deer_session *s, deer_action *a)
 {
-    float pose[SESSION_ROWS][DEER_POSE];
+    const deer_thresholds *t = &s->thresholds;
+    int least = deer_rule_least(&t->rule, &s->memory, t->max_exit);
 
-    a->exit = s->last_exit;
-    for (int layer = 0; layer <= s->model->config.exit_layers[a->exit]; layer++)
-        session_layer(s, layer);
-    s->on->pool(s->work, 0);
-    return evaluate(s, 1, a, pose);
+    return deer_rule_untested(&t->rule, least, t->max_exit) ? take_exit(s, least, a)
+                                                            : test_from(s, least, a);
 }
 
 /* The official code hands the robot float16 numbers. */
@@ -228,12 +248,13 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     if (s->step % s->thresholds.steps_per_stage == 0)
         row = decide(s, a);
     else
-        row = repeat_exit(s, a);
+        row = take_exit(s, s->last_exit, a); /* between decisions */
     if (!is_finite(a))
         return deer_fail(err, "the policy's action is not finite; its state is left as it was");
     /* The state kept is the one made by the exit's feature alone. */
     s->on->keep(s->work, row);
     memcpy(s->done, a->pose, sizeof s->done);
+    deer_rule_note(&s->thresholds.rule, &s->memory, a->exit, a->delta[a->exit], a->pose);
     s->last_exit = a->exit;
     s->step++;
     finish_action(c, a);

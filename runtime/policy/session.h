@@ -22,10 +22,11 @@ struct deer_session {
     deer_thresholds thresholds;
     int32_t *ids; /* [max_text] */
     int tokens;
-    bool told;             /* the decoder has seen this instruction */
-    long step;             /* steps since the last reset */
-    int last_exit;         /* taken at the last step */
-    float done[DEER_POSE]; /* at the last step; 0 after a reset */
+    bool told;               /* the decoder has seen this instruction */
+    long step;               /* steps since the last reset */
+    int last_exit;           /* taken at the last step */
+    deer_rule_memory memory; /* of the thresholds' rule */
+    float done[DEER_POSE];   /* at the last step; 0 after a reset */
     const backend *on;
     void *work;         /* its memory: scratch and recurrent state */
     image_plan plan[2]; /* static, gripper */
@@ -45,6 +46,10 @@ deer_status session_make(deer_session *session, const deer_session_options *opti
 deer_status session_adopt(deer_session *session, const deer_thresholds *thresholds,
                           deer_error *err);
 void session_reset(deer_session *session);
+
+/* Before the session's thresholds get a rule: another one than it has begins with its first step.
+ */
+void session_rule_from(deer_session *session, const deer_exit_rule *next);
 
 /* Images -> media tokens, of the cameras that are due. */
 deer_status session_see(deer_session *session, const deer_observation *observation,

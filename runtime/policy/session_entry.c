@@ -108,12 +108,16 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
 
 deer_status deer_session_set_budget(deer_session *s, double average_gflops, deer_error *err)
 {
-    deer_pool *before;
-    deer_status status = enter(s, &before, err);
+    deer_exit_rule before;
+    deer_pool *pool;
+    deer_status status = enter(s, &pool, err);
 
-    return status
-               ? status
-               : leave(s, before, deer_thresholds_set_budget(&s->thresholds, average_gflops, err));
+    if (status)
+        return status;
+    before = s->thresholds.rule;
+    status = deer_thresholds_set_budget(&s->thresholds, average_gflops, err);
+    session_rule_from(s, &before);
+    return leave(s, pool, status);
 }
 
 deer_status deer_session_reset(deer_session *s, deer_error *err)

@@ -6,6 +6,7 @@
 
 #include "runtime/base/tau.h"
 #include "runtime/thresholds/criterion.h"
+#include "runtime/thresholds/exit_rule.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 /* ---------------------------------------------------------------- life --------------------- */
@@ -158,6 +159,15 @@ static deer_status check_cameras(const char *name, const deer_thresholds *t, dee
     return fault ? deer_fail_with(DEER_USAGE, err, "%s: %s", name, fault) : DEER_OK;
 }
 
+static deer_status check_rules(const char *name, const deer_thresholds *t, deer_error *err)
+{
+    const char *fault = exit_rule_fault(&t->rule, t->max_exit, t->steps_per_stage);
+
+    for (int i = 0; i < t->points && !fault; i++)
+        fault = exit_rule_fault(&t->point[i].rule, t->max_exit, t->steps_per_stage);
+    return fault ? deer_fail_with(DEER_USAGE, err, "%s: %s", name, fault) : DEER_OK;
+}
+
 deer_status thresholds_check(const char *name, const deer_thresholds *t, deer_error *err)
 {
     bool scored;
@@ -175,7 +185,7 @@ deer_status thresholds_check(const char *name, const deer_thresholds *t, deer_er
     for (int k = 0; scored && k < t->max_exit; k++)
         if (!finite_score(&t->score[k]))
             return deer_fail_with(DEER_USAGE, err, "%s: score %d is not finite", name, k);
-    return check_cameras(name, t, err);
+    return check_cameras(name, t, err) ? DEER_USAGE : check_rules(name, t, err);
 }
 
 /* ---------------------------------------------------------------- dial --------------------- */
@@ -202,6 +212,7 @@ deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops
             average_gflops, t->budget_is_llm ? "llm" : "total", t->point[0].budget_gflops);
     memcpy(t->tau, t->point[i].tau, sizeof t->tau);
     t->cameras = t->point[i].cameras;
+    t->rule = t->point[i].rule;
     t->expected = t->point[i].expected;
     t->budget_gflops = t->point[i].budget_gflops;
     t->guarantee = t->point_guarantee[i];
@@ -266,6 +277,11 @@ const deer_guarantee *deer_thresholds_guarantee(const deer_thresholds *t)
 const deer_camera_rules *deer_thresholds_cameras(const deer_thresholds *t)
 {
     return t ? &t->cameras : NULL;
+}
+
+const deer_exit_rule *deer_thresholds_rule(const deer_thresholds *t)
+{
+    return t ? &t->rule : NULL;
 }
 
 int32_t deer_thresholds_points(const deer_thresholds *t)

@@ -8,6 +8,7 @@
 #include "runtime/base/json_file.h"
 #include "runtime/base/tau.h"
 #include "runtime/thresholds/criterion.h"
+#include "runtime/thresholds/exit_rule.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 enum { MAX_FILE = 16 << 20 };
@@ -233,6 +234,70 @@ static deer_status read_cameras(const char *path, const json_t *json, deer_camer
     return DEER_OK;
 }
 
+/* A whole number within an int, or -1. */
+static int32_t read_count(const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+
+    return json_is_integer(value) && number >= 0 && number <= INT32_MAX ? (int32_t)number : -1;
+}
+
+/* A list of exits; false when it is nothing of the kind. */
+static bool read_pattern(const json_t *list, deer_exit_rule *rule)
+{
+    size_t n = json_array_size(list);
+
+    if (n < 1 || n > DEER_MAX_PATTERN)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        int32_t exit = read_count(json_array_get(list, i));
+
+        if (exit < 0 || exit >= DEER_MAX_EXITS)
+            return false;
+        rule->pattern[i] = (uint8_t)exit;
+    }
+    rule->steps = (int32_t)n;
+    return true;
+}
+
+/* What a kind of rule needs, and nothing else: besides the kind, so many fields. */
+static bool read_rule_fields(const json_t *from, deer_exit_rule *rule)
+{
+    const json_t *limit = json_object_get(from, "limit");
+
+    if (rule->kind == DEER_RULE_SCHEDULE)
+        return json_object_size(from) == 2 && read_pattern(json_object_get(from, "pattern"), rule);
+    rule->deep = read_count(json_object_get(from, "deep"));
+    if (rule->kind == DEER_RULE_REFRESH)
+        rule->steps = read_count(json_object_get(from, "steps"));
+    else
+        rule->limit = (float)finite_or_nan(limit);
+    return json_object_size(from) == 3 && rule->deep >= 0 && rule->steps >= 0 &&
+           isfinite(rule->limit);
+}
+
+/* Where there is none, each step is decided on its own. */
+static deer_status read_rule(const char *path, const json_t *json, const deer_thresholds *t,
+                             deer_exit_rule *rule, deer_error *err)
+{
+    const json_t *from = json_object_get(json, "rule");
+    const char *kind = json_string_value(json_object_get(from, "kind")), *fault;
+
+    *rule = (deer_exit_rule){.kind = DEER_RULE_NONE};
+    if (!from)
+        return DEER_OK;
+    if (!exit_rule_named(kind, &rule->kind) || !rule->kind)
+        return deer_fail(err, "%s: unknown kind of rule '%s'", path, kind ? kind : "(none)");
+    if (!read_rule_fields(from, rule))
+        return deer_fail(err, "%s: a rule of kind %s needs %s, all numbers, and nothing else", path,
+                         kind,
+                         rule->kind == DEER_RULE_SCHEDULE  ? "a \"pattern\" of exits"
+                         : rule->kind == DEER_RULE_REFRESH ? "\"deep\" and \"steps\""
+                                                           : "\"deep\" and \"limit\"");
+    fault = exit_rule_fault(rule, t->max_exit, t->steps_per_stage);
+    return fault ? deer_fail(err, "%s: %s", path, fault) : DEER_OK;
+}
+
 static deer_status read_dial(const char *path, const json_t *json, deer_thresholds *t,
                              deer_error *err)
 {
@@ -255,7 +320,7 @@ static deer_status read_dial(const char *path, const json_t *json, deer_threshol
                              "one before",
                              path, i, t->exits);
         read_expected(from, t->exits, &p->expected);
-        if (read_cameras(path, from, &p->cameras, err) ||
+        if (read_cameras(path, from, &p->cameras, err) || read_rule(path, from, t, &p->rule, err) ||
             read_guarantee(path, from, &t->point_guarantee[i], err))
             return DEER_FAILED;
     }
@@ -324,7 +389,7 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
         return DEER_FAILED;
     read_expected(json, t->exits, &t->expected);
     read_origin(json, t);
-    if (read_cameras(path, json, &t->cameras, err) ||
+    if (read_cameras(path, json, &t->cameras, err) || read_rule(path, json, t, &t->rule, err) ||
         read_guarantee(path, json, &t->guarantee, err) || read_dial(path, json, t, err) ||
         read_reference(path, json, &t->reference, err))
         return DEER_FAILED;

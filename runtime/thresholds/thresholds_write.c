@@ -125,6 +125,34 @@ static void put_cameras(json_t *to, const deer_camera_rules *r)
     json_put(to, "cameras", json);
 }
 
+static json_t *pattern_json(const deer_exit_rule *rule)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < rule->steps; i++)
+        json_push(list, json_integer(rule->pattern[i]));
+    return list;
+}
+
+static void put_rule(json_t *to, const deer_exit_rule *rule)
+{
+    json_t *json;
+
+    if (!rule->kind)
+        return;
+    json = json_pack("{s:s}", "kind", deer_rule_name((deer_rule_kind)rule->kind));
+    if (rule->kind == DEER_RULE_SCHEDULE) {
+        json_put(json, "pattern", pattern_json(rule));
+    } else {
+        json_put(json, "deep", json_integer(rule->deep));
+        if (rule->kind == DEER_RULE_REFRESH)
+            json_put(json, "steps", json_integer(rule->steps));
+        else
+            json_put(json, "limit", json_real((double)rule->limit));
+    }
+    json_put(to, "rule", json);
+}
+
 static json_t *points_json(const deer_thresholds *t)
 {
     json_t *list = json_array();
@@ -136,6 +164,7 @@ static json_t *points_json(const deer_thresholds *t)
                                 expected_json(&p->expected, t->max_exit));
 
         put_cameras(one, &p->cameras);
+        put_rule(one, &p->rule);
         if (t->point_guarantee[i].confidence > 0)
             json_put(one, "guarantee", guarantee_json(&t->point_guarantee[i]));
         json_push(list, one);
@@ -160,6 +189,7 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     json_put(json, "tau", tau_json(t->tau, t->max_exit));
     json_put(json, "steps_per_stage", json_integer(t->steps_per_stage));
     put_cameras(json, &t->cameras);
+    put_rule(json, &t->rule);
     json_put(json, "expected", expected_json(&t->expected, t->max_exit));
     if (t->guarantee.confidence > 0)
         json_put(json, "guarantee", guarantee_json(&t->guarantee));

@@ -149,10 +149,17 @@ static const row rows[] = {
     FIELD(deer_point, tau),
     FIELD(deer_point, expected),
     FIELD(deer_point, cameras),
+    FIELD(deer_point, rule),
 
     FIELD(deer_camera_rules, static_view),
     FIELD(deer_camera_rules, gripper_view),
     FIELD(deer_camera_rules, stagger),
+
+    FIELD(deer_exit_rule, kind),
+    FIELD(deer_exit_rule, deep),
+    FIELD(deer_exit_rule, steps),
+    FIELD(deer_exit_rule, limit),
+    FIELD(deer_exit_rule, pattern),
 };
 
 static const row values[] = {
@@ -169,6 +176,12 @@ static const row values[] = {
     {"DEER_CRITERION_COMBINED", DEER_CRITERION_COMBINED, 0},
     {"DEER_RGB", DEER_RGB, 0},
     {"DEER_BGR", DEER_BGR, 0},
+    {"DEER_RULE_NONE", DEER_RULE_NONE, 0},
+    {"DEER_RULE_REFRESH", DEER_RULE_REFRESH, 0},
+    {"DEER_RULE_DEBT", DEER_RULE_DEBT, 0},
+    {"DEER_RULE_SPEED", DEER_RULE_SPEED, 0},
+    {"DEER_RULE_SCHEDULE", DEER_RULE_SCHEDULE, 0},
+    {"DEER_MAX_PATTERN", DEER_MAX_PATTERN, 0},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows, VALUES = sizeof values / sizeof *values };

@@ -292,6 +292,38 @@ static void test_fixed(void **state)
     assert_true(isnan(t.expected.loss) && isnan(t.budget_gflops) && t.steps_per_stage == 1);
 }
 
+static void assert_same_rule(const deer_exit_rule *a, const deer_exit_rule *b)
+{
+    assert_memory_equal(a, b, sizeof *a);
+}
+
+static void test_rules(void **state)
+{
+    static const deer_exit_rule some[] = {{DEER_RULE_REFRESH, 1, 3, 0, {0}},
+                                          {DEER_RULE_DEBT, 1, 0, 0.1f, {0}},
+                                          {DEER_RULE_SPEED, 1, 0, 0.15f, {0}},
+                                          {DEER_RULE_SCHEDULE, 0, 3, 0, {0, 0, 1}}};
+    deer_thresholds t, u;
+
+    (void)state;
+    thresholds_fix(model, 1, &t, NULL);
+    for (size_t i = 0; i < sizeof some / sizeof *some; i++) {
+        t.rule = some[i];
+        t.points = 2;
+        t.point[0] = (deer_point){.budget_gflops = 1};
+        t.point[1] = (deer_point){.budget_gflops = 2, .rule = some[3 - i]};
+        t.point[0].tau[1] = t.point[1].tau[1] = INFINITY;
+        u = round_trip(&t);
+        assert_same_rule(&u.rule, &some[i]);
+        assert_same_rule(deer_thresholds_rule(&u), &some[i]);
+        assert_int_equal(u.point[0].rule.kind, DEER_RULE_NONE);
+        ok(deer_thresholds_set_budget(&u, 2, &error));
+        assert_same_rule(&u.rule, &some[3 - i]);
+        ok(deer_thresholds_set_budget(&u, 1, &error));
+        assert_int_equal(u.rule.kind, DEER_RULE_NONE);
+    }
+}
+
 /* ---------------------------------------------------------------- refused ------------------ */
 
 /* The good file with one field replaced by this JSON (NULL: taken away). */
@@ -370,6 +402,22 @@ static void test_fields_refused(void **state)
     refuse_field("cameras",
                  "{\"static\": {\"age\": 1}, \"gripper\": {\"age\": 0}, \"stagger\": true}",
                  "ages of 1 step or more");
+    refuse_field("rule", "[]", "kind of rule '(none)'");
+    refuse_field("rule", "{\"kind\": \"none\"}", "kind of rule 'none'");
+    refuse_field("rule", "{\"kind\": \"hope\", \"deep\": 1}", "kind of rule 'hope'");
+    refuse_field("rule", "{\"kind\": \"refresh\", \"deep\": 1}", "\"deep\" and \"steps\"");
+    refuse_field("rule", "{\"kind\": \"refresh\", \"deep\": 1, \"steps\": 1, \"limit\": 1}",
+                 "nothing else");
+    refuse_field("rule", "{\"kind\": \"refresh\", \"deep\": 2, \"steps\": 1}", "none deeper");
+    refuse_field("rule", "{\"kind\": \"refresh\", \"deep\": 1, \"steps\": 0}", "1 or more");
+    refuse_field("rule", "{\"kind\": \"debt\", \"deep\": 1, \"limit\": \"x\"}", "all numbers");
+    refuse_field("rule", "{\"kind\": \"speed\", \"deep\": 1, \"limit\": -1}", "0 or more");
+    refuse_field("rule", "{\"kind\": \"speed\", \"deep\": 1, \"limit\": 1e99}", "all numbers");
+    refuse_field("rule", "{\"kind\": \"schedule\", \"pattern\": []}", "a \"pattern\" of exits");
+    refuse_field("rule", "{\"kind\": \"schedule\", \"pattern\": [0, 2]}", "none deeper");
+    refuse_field("rule", "{\"kind\": \"schedule\", \"pattern\": [0, -1]}", "a \"pattern\"");
+    refuse_field("dial", "[{\"average_gflops\": 2, \"tau\": [1, null], \"rule\": {\"kind\": 1}}]",
+                 "kind of rule");
     refuse_field("guarantee", "{\"confidence\": 1.5}", "between 0 and 1");
     refuse_field("dial", "{}", "list of up to");
     refuse_field("dial", "[{\"average_gflops\": 1, \"tau\": [null]}]", "point 0 of the dial");
@@ -620,6 +668,7 @@ int main(void)
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_scores_refused),
         cmocka_unit_test(test_unknown_weights),
+        cmocka_unit_test(test_rules),
         cmocka_unit_test(test_fields_refused),
         cmocka_unit_test(test_too_many_exits),
         cmocka_unit_test(test_files_refused),

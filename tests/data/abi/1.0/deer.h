@@ -292,12 +292,43 @@ typedef struct {
                          where both are due; ages are kept. Needs ages of 1 or more */
 } deer_camera_rules;
 
+/* How the steps before decide which exits a step may take. A robot that errs once is put right by
+ * its next action; one that errs the same way for several is not. */
+typedef enum {
+    DEER_RULE_NONE,     /* any; each step is decided on its own */
+    DEER_RULE_REFRESH,  /* none below `deep` after `steps` steps in a row that left below it */
+    DEER_RULE_DEBT,     /* none below `deep` while the debt is above `limit`: the sum of the
+                           criterion's values at the exits that were taken below `deep` since a step
+                           last went as far */
+    DEER_RULE_SPEED,    /* none below `deep` unless the action of the step before moved the hand by
+                           `limit` or more: the length of its x, y, z; 0 at the first step */
+    DEER_RULE_SCHEDULE, /* pattern[i % steps] at the i-th step, whatever the thresholds: nothing is
+                           tested, so the head is evaluated once */
+} deer_rule_kind;
+
+/* "none", "refresh", ...; for numbers that are no kind, "unknown". */
+DEER_API const char *deer_rule_name(deer_rule_kind kind);
+
+#define DEER_MAX_PATTERN 32
+
+/* Zero: no rule. Among the exits that it leaves, the thresholds decide as ever: those passed over
+ * are not evaluated, except that a test needs the exit before; where only the deepest is left, it
+ * is taken untested. */
+typedef struct {
+    int32_t kind;  /* deer_rule_kind */
+    int32_t deep;  /* an exit, from 1 */
+    int32_t steps; /* of refresh; of schedule: the pattern's length */
+    float limit;
+    uint8_t pattern[DEER_MAX_PATTERN]; /* exits */
+} deer_exit_rule;
+
 /* Other thresholds over the same exits, for another average budget. */
 typedef struct {
     double budget_gflops; /* in the scope of the thresholds */
     float tau[DEER_MAX_EXITS];
     deer_expected expected;
     deer_camera_rules cameras;
+    deer_exit_rule rule;
 } deer_point;
 
 /* Always exits at the given exit, 0 <= exit <= deer_model_max_exit. The caller frees it. */
@@ -316,8 +347,8 @@ DEER_API deer_status deer_thresholds_copy(const deer_thresholds *from, deer_thre
 
 DEER_API void deer_thresholds_free(deer_thresholds *thresholds);
 
-/* Turns the dial: takes the thresholds, the cameras' rules and the expectations of the point with
- * the largest budget that is not above average_gflops; a point's own budget takes that point. The
+/* Turns the dial: takes the thresholds, their rules and the expectations of the point with the
+ * largest budget that is not above average_gflops; a point's own budget takes that point. The
  * guarantee is the point's own, if it has one; the reference episodes, which are of other
  * thresholds, are dropped. DEER_INFEASIBLE (and nothing changed) when the cheapest point needs
  * more, DEER_USAGE when there are no points. */
@@ -336,6 +367,7 @@ DEER_API bool deer_thresholds_budget_is_llm(const deer_thresholds *thresholds); 
 DEER_API const deer_expected *deer_thresholds_expected(const deer_thresholds *thresholds);
 DEER_API const deer_guarantee *deer_thresholds_guarantee(const deer_thresholds *thresholds);
 DEER_API const deer_camera_rules *deer_thresholds_cameras(const deer_thresholds *thresholds);
+DEER_API const deer_exit_rule *deer_thresholds_rule(const deer_thresholds *thresholds);
 DEER_API int32_t deer_thresholds_points(const deer_thresholds *thresholds); /* of the dial; or 0 */
 DEER_API const deer_point *deer_thresholds_point(const deer_thresholds *thresholds, int32_t point);
 
@@ -399,7 +431,8 @@ DEER_API deer_status deer_session_new(const deer_model *model, const deer_thresh
                                       deer_error *err);
 DEER_API void deer_session_free(deer_session *session);
 
-/* Replaces the thresholds between two steps; the recurrent state stays. A lower deepest exit binds
+/* Replaces the thresholds between two steps; the recurrent state stays, and so does what a rule
+ * remembers of the steps before, unless the rule is another. A lower deepest exit binds
  * at the next step, also in the middle of a stage. The first ones with rules for cameras allocate;
  * a session made with such ones reuses more. On failure the old thresholds stay. */
 DEER_API deer_status deer_session_set_thresholds(deer_session *session,
