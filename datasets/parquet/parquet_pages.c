@@ -277,9 +277,21 @@ typedef struct {
     const parquet_chunk *chunk;
     parquet_column *c;
     dictionary words;
-    uint64_t unpacked; /* bytes so far */
-    int64_t left;      /* values */
+    uint64_t unpacked;  /* bytes so far */
+    int64_t left;       /* values */
+    const char *unread; /* an encoding that is not read was met */
 } reading;
+
+/* NULL for an encoding that is read, and for none. */
+static const char *unread_encoding(int encoding)
+{
+    static const char *const names[] = {[5] = "DELTA_BINARY_PACKED",
+                                        [6] = "DELTA_LENGTH_BYTE_ARRAY",
+                                        [7] = "DELTA_BYTE_ARRAY",
+                                        [9] = "BYTE_STREAM_SPLIT"};
+
+    return (size_t)encoding < sizeof names / sizeof *names ? names[encoding] : NULL;
+}
 
 /* The page's data, unpacked; the caller frees. */
 static uint8_t *page_data(reading *r, const page_header *h, const uint8_t *from)
@@ -348,8 +360,8 @@ static bool take_levels(const uint8_t **at, const uint8_t *end, int64_t size, in
     return true;
 }
 
-static bool take_values(const reading *r, const page_header *h, const uint8_t *at,
-                        const uint8_t *end, values *v)
+static bool take_values(reading *r, const page_header *h, const uint8_t *at, const uint8_t *end,
+                        values *v)
 {
     *v = (values){.type = r->leaf->type, .at = at, .end = end, .ok = true};
     if (h->encoding == PLAIN)
@@ -360,6 +372,7 @@ static bool take_values(const reading *r, const page_header *h, const uint8_t *a
         return take_levels(&at, end, -1, 1, &v->index);
     }
     v->dictionary = &r->words;
+    r->unread = unread_encoding(h->encoding);
     if ((h->encoding != PLAIN_DICTIONARY && h->encoding != RLE_DICTIONARY) ||
         (!r->words.number && !r->words.bytes))
         return false;
@@ -454,6 +467,11 @@ deer_status parquet_read_chunk(const parquet *p, const parquet_leaf *leaf,
     free(pages);
     if (bytes_unchanged(&p->from, err))
         return DEER_FAILED;
+    if (r.unread)
+        return deer_fail(err,
+                         "%s: column %s is encoded by %s, which is not read; write the table again "
+                         "with plain or dictionary encoding",
+                         p->path, leaf->name, r.unread);
     return ok && !r.left
                ? DEER_OK
                : deer_fail(err, "%s: column %s is damaged, or stored in a way that is not read",
