@@ -14,8 +14,8 @@ typedef struct {
     const char *path;
     const calibrate_spec *spec;
     calibrated_table *x;
-    solve_spec how; /* with the budget and the deepest exit decided */
-    table_file t;
+    solve_spec how;    /* with the budget and the deepest exit decided */
+    step_table t;      /* borrowed */
     task_kinds kinds;  /* of a guarantee, and */
     bool *for_solving; /* [episodes]; NULL: all */
     steps solving;     /* those episodes; of all, t's own */
@@ -253,24 +253,35 @@ static deer_status run(job *j, deer_error *err)
     return status;
 }
 
-deer_status calibrate_table(const char *path, const calibrate_spec *spec, calibrated_table *x,
-                            deer_error *err)
+deer_status calibrate_steps(const char *name, const step_table *table, const calibrate_spec *spec,
+                            calibrated_table *x, deer_error *err)
 {
-    job j = {.path = path, .spec = spec, .x = x, .how = spec->solve};
+    job j = {.path = name, .spec = spec, .x = x, .how = spec->solve, .t = *table};
     deer_status status;
 
     *x = (calibrated_table){0};
-    status = table_file_read(path, &j.t, err);
-    if (!status)
-        status = run(&j, err);
+    status = run(&j, err);
     if (j.for_solving)
         steps_free(&j.solving);
     free(j.dial);
     free(j.for_solving);
     task_kinds_free(&j.kinds);
-    table_file_free(&j.t);
     if (status)
         calibrated_table_free(x);
+    return status;
+}
+
+deer_status calibrate_table(const char *path, const calibrate_spec *spec, calibrated_table *x,
+                            deer_error *err)
+{
+    step_table t;
+    deer_status status;
+
+    *x = (calibrated_table){0};
+    status = table_file_read(path, &t, err);
+    if (!status)
+        status = calibrate_steps(path, &t, spec, x, err);
+    step_table_free(&t);
     return status;
 }
 

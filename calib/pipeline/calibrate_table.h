@@ -12,6 +12,7 @@
 #define CALIB_CALIBRATE_TABLE_H
 
 #include "calib/pipeline/calibrate.h"
+#include "calib/problem/step_table.h"
 
 typedef struct {
     bool has_outcome; /* false with only_dial and no average budget */
@@ -24,6 +25,9 @@ typedef struct {
 /* Of spec, problem, history and threads say nothing here. x is zero after a failure. */
 deer_status calibrate_table(const char *path, const calibrate_spec *spec, calibrated_table *x,
                             deer_error *err);
+/* The same of a table in memory; its name is for messages. */
+deer_status calibrate_steps(const char *name, const step_table *table, const calibrate_spec *spec,
+                            calibrated_table *x, deer_error *err);
 void calibrated_table_free(calibrated_table *x);
 
 #endif

@@ -10,13 +10,6 @@
 #include "datasets/demos/hdf5_io.h"
 #include "runtime/base/file.h"
 
-void table_file_free(table_file *t)
-{
-    steps_free(&t->s);
-    free(t->task_name);
-    free(t->task);
-}
-
 /* ---------------------------------------------------------------- reading ------------------ */
 
 static deer_status expect(hid_t file, const char *path, const char *name, int rank, hsize_t rows,
@@ -58,156 +51,96 @@ static deer_status check_shapes(hid_t file, const char *path, hsize_t *n, hsize_
     return DEER_OK;
 }
 
-/* Reads [N, K] and turns it into columns [K, N]. */
-static deer_status read_columns(hid_t file, const char *path, const char *name, const steps *s,
-                                float *columns, deer_error *err)
-{
-    int64_t n = s->n, k = s->exits;
-    float *rows = malloc((size_t)(n * k) * sizeof *rows);
-    deer_status status;
+/* What is in a file, as it lies there. */
+typedef struct {
+    float *delta, *loss;
+    int64_t *episode, *task;
+    double cost[DEER_MAX_EXITS], memory[DEER_MAX_EXITS];
+    step_rows rows; /* of these */
+} contents;
 
-    if (!rows)
-        return deer_fail(err, "out of memory reading %s", path);
-    status = hdf5_read(file, path, name, H5T_NATIVE_FLOAT, rows, err);
-    for (int64_t i = 0; i < n && !status; i++)
-        for (int64_t j = 0; j < k; j++)
-            columns[j * n + i] = rows[i * k + j];
-    free(rows);
-    return status;
+/* Numbers that the caller frees; NULL after a failure. */
+static void *read_numbers(hid_t file, const char *path, const char *name, hid_t type, size_t count,
+                          size_t size, deer_error *err)
+{
+    void *numbers = malloc(count * size);
+
+    if (!numbers)
+        deer_fail(err, "out of memory reading %s", path);
+    else if (!hdf5_read(file, path, name, type, numbers, err))
+        return numbers;
+    free(numbers);
+    return NULL;
 }
 
-static int by_label(const void *a, const void *b)
-{
-    const int64_t *x = a, *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
-/* Numbers episodes in the order they come; a label that returns after another is refused. */
-static deer_status number_episodes(const char *path, const int64_t *label, steps *s,
-                                   deer_error *err)
-{
-    int64_t *first = malloc((size_t)s->n * sizeof *first), runs = 0;
-    deer_status status = DEER_OK;
-
-    if (!first)
-        return deer_fail(err, "out of memory reading %s", path);
-    for (int64_t i = 0; i < s->n; i++) {
-        if (!i || label[i] != label[i - 1])
-            first[runs++] = label[i];
-        s->episode[i] = (int32_t)(runs - 1);
-    }
-    s->episodes = (int)runs;
-    qsort(first, (size_t)runs, sizeof *first, by_label);
-    for (int64_t r = 1; r < runs && !status; r++)
-        if (first[r] == first[r - 1])
-            status =
-                deer_fail(err, "%s: the steps of episode %lld do not lie together; sort the rows",
-                          path, (long long)first[r]);
-    free(first);
-    return status;
-}
-
-static deer_status read_episodes(hid_t file, const char *path, steps *s, deer_error *err)
-{
-    int64_t *label = malloc((size_t)s->n * sizeof *label);
-    deer_status status;
-
-    if (!label)
-        return deer_fail(err, "out of memory reading %s", path);
-    status = hdf5_read(file, path, "episode", H5T_NATIVE_INT64, label, err);
-    if (!status)
-        status = number_episodes(path, label, s, err);
-    free(label);
-    return status;
-}
-
-static deer_status read_memory(hid_t file, const char *path, table_file *t, deer_error *err)
+static deer_status read_memory(hid_t file, const char *path, contents *c, deer_error *err)
 {
     hdf5_shape shape;
 
-    t->has_memory = H5Lexists(file, "memory", H5P_DEFAULT) > 0;
-    if (!t->has_memory)
+    if (H5Lexists(file, "memory", H5P_DEFAULT) <= 0)
         return DEER_OK;
-    if (expect(file, path, "memory", 1, (hsize_t)t->s.exits, 0, &shape, err))
+    if (expect(file, path, "memory", 1, (hsize_t)c->rows.exits, 0, &shape, err))
         return DEER_FAILED;
-    return hdf5_read(file, path, "memory", H5T_NATIVE_DOUBLE, t->memory, err);
+    c->rows.memory = c->memory;
+    return hdf5_read(file, path, "memory", H5T_NATIVE_DOUBLE, c->memory, err);
 }
 
-/* One name an episode, of its first step; the others must agree. */
-static deer_status name_tasks(const char *path, const int64_t *label, table_file *t,
-                              deer_error *err)
+static deer_status read_tasks(hid_t file, const char *path, contents *c, deer_error *err)
 {
-    size_t episodes = (size_t)t->s.episodes;
-
-    t->task_name = calloc(episodes, sizeof *t->task_name);
-    t->task = calloc(episodes, sizeof *t->task);
-    if (!t->task_name || !t->task)
-        return deer_fail(err, "out of memory reading %s", path);
-    for (int64_t i = 0; i < t->s.n; i++) {
-        int32_t e = t->s.episode[i];
-
-        if (i && e == t->s.episode[i - 1] && label[i] != label[i - 1])
-            return deer_fail(err,
-                             "%s: step %lld has another task than the one before it, of the "
-                             "same episode",
-                             path, (long long)i);
-        snprintf(t->task_name[e], sizeof t->task_name[e], "%lld", (long long)label[i]);
-        t->task[e] = t->task_name[e];
-    }
-    return DEER_OK;
-}
-
-static deer_status read_tasks(hid_t file, const char *path, table_file *t, deer_error *err)
-{
-    int64_t *label;
     hdf5_shape shape;
-    deer_status status;
 
     if (H5Lexists(file, "task", H5P_DEFAULT) <= 0)
         return DEER_OK;
-    if (expect(file, path, "task", 1, (hsize_t)t->s.n, 0, &shape, err))
+    if (expect(file, path, "task", 1, (hsize_t)c->rows.steps, 0, &shape, err))
         return DEER_FAILED;
     if (shape.type != H5T_INTEGER)
         return deer_fail(err, "%s: the tasks must be integers", path);
-    label = malloc((size_t)t->s.n * sizeof *label);
-    if (!label)
-        return deer_fail(err, "out of memory reading %s", path);
-    status = hdf5_read(file, path, "task", H5T_NATIVE_INT64, label, err);
-    if (!status)
-        status = name_tasks(path, label, t, err);
-    free(label);
-    return status;
+    c->task = read_numbers(file, path, "task", H5T_NATIVE_INT64, (size_t)c->rows.steps,
+                           sizeof *c->task, err);
+    c->rows.task = c->task;
+    return c->task ? DEER_OK : DEER_FAILED;
 }
 
-static deer_status read_open(hid_t file, const char *path, table_file *t, deer_error *err)
+static deer_status read_contents(hid_t file, const char *path, contents *c, deer_error *err)
 {
     hsize_t n, k;
-    deer_error why;
 
-    if (check_shapes(file, path, &n, &k, err) || steps_alloc((int64_t)n, (int)k, 1, &t->s, err) ||
-        read_columns(file, path, "delta", &t->s, t->s.delta, err) ||
-        read_columns(file, path, "loss", &t->s, t->s.loss, err) ||
-        hdf5_read(file, path, "cost", H5T_NATIVE_DOUBLE, t->s.cost, err) ||
-        read_episodes(file, path, &t->s, err) || read_memory(file, path, t, err) ||
-        read_tasks(file, path, t, err))
+    if (check_shapes(file, path, &n, &k, err))
         return DEER_FAILED;
-    return steps_check(&t->s, &why) ? deer_fail(err, "%s: %s", path, why.message) : DEER_OK;
+    c->rows = (step_rows){.name = path, .steps = (int64_t)n, .exits = (int)k, .cost = c->cost};
+    c->delta = read_numbers(file, path, "delta", H5T_NATIVE_FLOAT, n * k, sizeof *c->delta, err);
+    if (!c->delta)
+        return DEER_FAILED;
+    c->loss = read_numbers(file, path, "loss", H5T_NATIVE_FLOAT, n * k, sizeof *c->loss, err);
+    if (!c->loss || hdf5_read(file, path, "cost", H5T_NATIVE_DOUBLE, c->cost, err))
+        return DEER_FAILED;
+    c->episode = read_numbers(file, path, "episode", H5T_NATIVE_INT64, n, sizeof *c->episode, err);
+    if (!c->episode || read_memory(file, path, c, err) || read_tasks(file, path, c, err))
+        return DEER_FAILED;
+    c->rows.delta = c->delta;
+    c->rows.loss = c->loss;
+    c->rows.episode = c->episode;
+    return DEER_OK;
 }
 
-deer_status table_file_read(const char *path, table_file *t, deer_error *err)
+deer_status table_file_read(const char *path, step_table *t, deer_error *err)
 {
+    contents c = {.delta = NULL};
     hid_t file;
     deer_status status;
 
-    *t = (table_file){.has_memory = false};
+    *t = (step_table){.has_memory = false};
     file = hdf5_open(path, err);
     if (file < 0)
         return DEER_FAILED;
-    status = read_open(file, path, t, err);
+    status = read_contents(file, path, &c, err);
     H5Fclose(file);
-    if (status)
-        table_file_free(t);
+    if (!status && step_table_make(&c.rows, t, err)) /* no caller's mistake: a file's */
+        status = DEER_FAILED;
+    free(c.delta);
+    free(c.loss);
+    free(c.episode);
+    free(c.task);
     return status;
 }
 

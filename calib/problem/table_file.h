@@ -11,19 +11,10 @@
 #ifndef CALIB_TABLE_FILE_H
 #define CALIB_TABLE_FILE_H
 
-#include "calib/problem/steps.h"
+#include "calib/problem/step_table.h"
 
-typedef struct {
-    steps s;
-    double memory[DEER_MAX_EXITS]; /* 0 when the file has none */
-    bool has_memory;
-    char (*task_name)[24]; /* [s.episodes], and pointers to them; NULL when the file has none */
-    const char **task;
-} table_file;
-
-/* Reads and checks a file; table_file_free frees. */
-deer_status table_file_read(const char *path, table_file *t, deer_error *err);
-void table_file_free(table_file *t);
+/* Reads and checks a file; step_table_free frees. */
+deer_status table_file_read(const char *path, step_table *t, deer_error *err);
 
 /* Writes s as such a file, atomically (memory may be NULL). */
 deer_status table_file_write(const char *path, const steps *s, const double *memory,

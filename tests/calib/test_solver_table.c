@@ -47,7 +47,7 @@ static void test_round_trip(void **state)
 {
     synthetic_spec spec = synthetic_default(5, 30, 2);
     const double memory[5] = {1, 2, 3, 4, 5};
-    table_file t;
+    step_table t;
     steps s;
 
     (void)state;
@@ -61,7 +61,7 @@ static void test_round_trip(void **state)
     assert_memory_equal(t.s.episode, s.episode, (size_t)s.n * sizeof(int32_t));
     assert_memory_equal(t.s.cost, s.cost, 5 * sizeof(double));
     assert_true(t.has_memory && t.memory[4] == 5);
-    table_file_free(&t);
+    step_table_free(&t);
     steps_free(&s);
 }
 
@@ -108,7 +108,7 @@ static void write_table(int faults)
 
 static void refuse(int faults, const char *says)
 {
-    table_file t;
+    step_table t;
 
     write_table(faults);
     assert_int_equal(table_file_read(path, &t, &err), DEER_FAILED);
@@ -118,14 +118,14 @@ static void refuse(int faults, const char *says)
 
 static void test_bad_tables(void **state)
 {
-    table_file t;
+    step_table t;
 
     (void)state;
     write_table(0);
     ok(table_file_read(path, &t, &err));
     assert_int_equal(t.s.episodes, 2);
     assert_true(isnan(t.s.delta[3])); /* never */
-    table_file_free(&t);
+    step_table_free(&t);
     refuse(NO_LOSS, "there is no dataset loss");
     refuse(LONG_COST, "dataset cost does not have the shape");
     refuse(SPLIT_EPISODE, "episode 7 do not lie together");

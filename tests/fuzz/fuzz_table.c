@@ -15,10 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     deer_error err = fuzz_error();
     char path[64];
     int fd = fuzz_file(data, size, "", 0, path);
-    table_file t;
+    step_table t;
 
     if (!table_file_read(path, &t, &err))
-        table_file_free(&t);
+        step_table_free(&t);
     close(fd);
     return 0;
 }
