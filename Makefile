@@ -37,7 +37,8 @@ endif
 # What tests need besides: libraries and tools that use deer, compilers and emulators for the kernels
 # of other machines, a browser for the report's page. Node.js, npm and Chromium of other origin than
 # Debian's do as well.
-TEST_PACKAGES := libcmocka-dev libzip-dev cmake g++ mandoc libwebsockets-dev python3-websockets python3-msgpack python3-h5py
+TEST_PACKAGES := libcmocka-dev libzip-dev cmake g++ mandoc libwebsockets-dev python3-websockets python3-msgpack python3-h5py \
+                 python3-cffi python3-numpy python3-pytest python3-pip
 ifeq ($(shell command -v npm),)
 TEST_PACKAGES += nodejs npm
 endif
@@ -80,6 +81,7 @@ BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines me
 DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,demos sources parquet video)))
 TABLETOP  := $(call objects,$(call sources,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
 CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee pipeline)))
+CALIB_PUBLIC := $(call objects,$(call sources,calib/library))
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
              $(addprefix $(PAGE)/,template_html.o style_css.o script_js.o d3_js.o plot_js.o)
@@ -106,9 +108,11 @@ PNG_LIBS      := $(call pc_libs,libpng)
 
 # What others link has the public names only: libdeer.so and libdeer.a. Programs and tests see all.
 VERSION     := $(shell sed -n 's/^\#define DEER_VERSION "\(.*\)"/\1/p' runtime/deer.h)
-SONAME      := libdeer.so.$(firstword $(subst ., ,$(VERSION)))
+MAJOR       := $(firstword $(subst ., ,$(VERSION)))
+SONAME      := libdeer.so.$(MAJOR)
 LIBDEER     := $(BUILD)/libdeer.a
 LIBDEER_SO  := $(BUILD)/libdeer.so.$(VERSION)
+LIBDEERCALIB_SO := $(BUILD)/libdeercalib.so.$(VERSION)
 LIBRUNTIME  := $(BUILD)/libruntime.a
 LIBIMPORT   := $(BUILD)/libimport.a
 LIBSERVE    := $(BUILD)/libserve.a
@@ -130,8 +134,13 @@ BARE     := $(BUILD)/tests/deer-report-bare
 .PHONY: all libs tests
 .DEFAULT_GOAL := all
 
-all: $(PROGRAMS) $(LIBDEER) $(LIBDEER_SO) ## build programs and library (build/deer-*, build/libdeer.*)
-libs: $(LIBDEER) $(LIBDEER_SO) $(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
+SHARED   := $(LIBDEER_SO) $(LIBDEERCALIB_SO)
+ifeq ($(LEAN),1)
+SHARED   := $(LIBDEER_SO)
+endif
+
+all: $(PROGRAMS) $(LIBDEER) $(SHARED) ## build programs and libraries (build/deer-*, build/libdeer*)
+libs: $(LIBDEER) $(SHARED) $(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
 tests: $(TESTS) $(HELPERS) $(BARE)
 
 # What is compiled depends on how: another compiler or other flags build it again.
@@ -260,6 +269,15 @@ $(LIBDEER_SO): $(RUNTIME)
 	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) -Wl,-Bsymbolic-functions $^ -o $@ $(RUNTIME_LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(@F) $(BUILD)/libdeer.so
+# Calibration for other programs: what calib/library has and hides all of what that is made from, a
+# runtime of its own included.
+$(CALIB_PUBLIC) $(CALIB) $(DATASETS) $(BUDGETS) $(IMPORT): ALL_CFLAGS += -fPIC -fno-semantic-interposition
+$(LIBDEERCALIB_SO): $(CALIB_PUBLIC) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libdeercalib.so.$(MAJOR) $(NO_UNDEFINED) -Wl,--exclude-libs,ALL \
+	  $(filter %.o,$^) $(filter %.a,$^) -o $@ $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)ln -sf $(@F) $(BUILD)/libdeercalib.so.$(MAJOR)
+	$(Q)ln -sf $(@F) $(BUILD)/libdeercalib.so
 $(LIBDEER): $(RUNTIME)
 	$(call say,AR)
 	$(Q)$(CC) $(CFLAGS) -r -nostdlib $^ -o $(BUILD)/libdeer.o
@@ -318,6 +336,7 @@ $(filter-out $(OLD_PROGRAM),$(TESTS)):
 	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
 
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
+$(BUILD)/tests/test_calib_library: $(CALIB_PUBLIC)
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
 $(BUILD)/tests/test_sources: $(BUILD)/datasets/cli/data_orient.o
 $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
@@ -376,7 +395,7 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # Statistics over code that other tests reach as well, and scripts that run no sanitized program.
 NOT_SANITIZED := test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
-                 test_contributing test_circles test_includes test_without_page
+                 test_contributing test_circles test_includes test_without_page test_python
 asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
 asan: check-deps ## tests (but LEAVE_OUT) under the address and undefined-behaviour sanitizers (also with CC=clang)
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 SKIP="$(NOT_SANITIZED) $(LEAVE_OUT)" \
@@ -475,17 +494,17 @@ DATADIR    ?= $(PREFIX)/share
 STRIP      ?= 1
 PLACES = BUILD='$(BUILD)' DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' BINDIR='$(BINDIR)' LIBDIR='$(LIBDIR)' \
          INCLUDEDIR='$(INCLUDEDIR)' DATADIR='$(DATADIR)' VERSION='$(VERSION)' SONAME='$(SONAME)' \
-         PROGRAMS='$(notdir $(PROGRAMS))' REQUIRES='$(RUNTIME_PC)' STRIP='$(STRIP)' \
+         PROGRAMS='$(notdir $(PROGRAMS))' LIBRARIES='$(notdir $(SHARED))' REQUIRES='$(RUNTIME_PC)' STRIP='$(STRIP)' \
          CROSS_COMPILE='$(CROSS_COMPILE)' RUN='$(RUN)'
 
-install: all ## programs, library, headers, policy, manual pages below PREFIX (default /usr/local)
+install: all ## programs, libraries, headers, policy, manual pages below PREFIX (default /usr/local)
 	@$(PLACES) packaging/install.sh install
 
 uninstall: ## remove what install put there
 	@$(PLACES) packaging/install.sh uninstall
 
 deb: PACKAGES += debhelper lintian
-deb: check-deps ## the Debian packages deer-tools, libdeer1 and libdeer-dev: build/deb
+deb: check-deps ## Debian packages of programs, libraries and Python: build/deb
 	@BUILD=$(BUILD) VERSION=$(VERSION) packaging/deb.sh
 
 clean: ## remove everything built

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Puts programs, library, headers, policy, manual pages and completion in their places, or takes them
+# Puts programs, libraries, headers, policy, manual pages and completion in their places, or takes them
 # away again: one list for both. The Makefile says where, in variables.
 # Usage: install.sh install|uninstall
 set -eu
@@ -42,6 +42,8 @@ make_texts() {
     fill packaging/deer.pc.in >"$made/deer.pc"
     fill packaging/deer-config.cmake.in >"$made/deer-config.cmake"
     fill packaging/deer-config-version.cmake.in >"$made/deer-config-version.cmake"
+    fill packaging/deercalib.pc.in >"$made/deercalib.pc"
+    sed 's|"runtime/deer.h"|"deer.h"|' calib/deer_calib.h >"$made/deer_calib.h"
     date=$(date -u -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}" +%Y-%m-%d)
     for program in $PROGRAMS; do
         # shellcheck disable=SC2086
@@ -75,9 +77,17 @@ for program in $PROGRAMS; do
     put 644 "$made/_$program" "$DATADIR/zsh/site-functions/_$program"
 done
 put 644 "$BUILD/libdeer.a" "$LIBDIR/libdeer.a" --strip-debug
-put 644 "$BUILD/libdeer.so.$VERSION" "$LIBDIR/libdeer.so.$VERSION" --strip-unneeded
-link "libdeer.so.$VERSION" "$LIBDIR/$SONAME"
-link "$SONAME" "$LIBDIR/libdeer.so"
+for library in $LIBRARIES; do # libdeer.so.1.0.0
+    name=${library%".$VERSION"}
+    put 644 "$BUILD/$library" "$LIBDIR/$library" --strip-unneeded
+    link "$library" "$LIBDIR/$name.${VERSION%%.*}"
+    link "$name.${VERSION%%.*}" "$LIBDIR/$name"
+done
+case $LIBRARIES in *libdeercalib*)
+    put 644 "$made/deercalib.pc" "$LIBDIR/pkgconfig/deercalib.pc"
+    put 644 "$made/deer_calib.h" "$INCLUDEDIR/deer/deer_calib.h"
+    ;;
+esac
 put 644 "$made/deer.pc" "$LIBDIR/pkgconfig/deer.pc"
 put 644 "$made/deer-config.cmake" "$LIBDIR/cmake/deer/deer-config.cmake"
 put 644 "$made/deer-config-version.cmake" "$LIBDIR/cmake/deer/deer-config-version.cmake"

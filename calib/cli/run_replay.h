@@ -13,9 +13,6 @@
 #include "calib/replay/replay.h"
 #include "runtime/cli/tool.h"
 
-#define REPLAY_BATCH 8     /* observations a product takes: enough for large ones */
-#define REPLAY_PER_SHARD 8 /* episodes of a shard: what a killed replay loses per thread */
-
 typedef struct {
     tool_progress bar;
     bool started;

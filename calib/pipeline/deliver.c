@@ -24,7 +24,7 @@ static deer_expected expected_of(const operating_point *x)
     return p;
 }
 
-static void fill_guarantee(const guarantee *from, deer_guarantee *g)
+void deliver_guarantee(const guarantee *from, deer_guarantee *g)
 {
     *g = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
     if (!from->given || !(from->confidence > 0)) /* a mean over repetitions is no guarantee */
@@ -48,7 +48,7 @@ static void fill_points(const calibrated *x, deer_thresholds *t)
         p->expected = expected_of(&x->point[i]);
         p->cameras = x->point[i].cameras;
         if (x->point_guarantee)
-            fill_guarantee(&x->point_guarantee[i], &t->point_guarantee[i]);
+            deliver_guarantee(&x->point_guarantee[i], &t->point_guarantee[i]);
     }
 }
 
@@ -114,7 +114,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     memcpy(t->score, x->score, sizeof t->score);
     t->cameras = o->found.cameras;
     t->expected = expected_of(&o->found);
-    fill_guarantee(&o->guaranteed, &t->guarantee);
+    deliver_guarantee(&o->guaranteed, &t->guarantee);
     fill_points(x, t);
     fill_reference(x, &t->reference);
     snprintf(t->solver, sizeof t->solver, "%s", o->solver);

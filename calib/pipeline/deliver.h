@@ -19,4 +19,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t);
 /* The same, written atomically. */
 deer_status deliver_file(const char *path, const calibrated *x, deer_error *err);
 
+/* A guarantee as others see it; confidence 0 where none is given. */
+void deliver_guarantee(const guarantee *from, deer_guarantee *g);
+
 #endif

@@ -18,6 +18,9 @@
 #include "calib/cache/cache.h"
 #include "datasets/demos/demos.h"
 
+#define REPLAY_BATCH 8     /* observations a product takes: enough for large ones */
+#define REPLAY_PER_SHARD 8 /* episodes of a shard: what a killed replay loses per thread */
+
 typedef struct {
     const char *model;        /* file */
     const char *const *demos; /* [files], taken as one set in this order */

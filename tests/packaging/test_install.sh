@@ -49,9 +49,17 @@ version=$("$stage/bin/deer-run" --version | cut -d ' ' -f 2)
 [ "$soname" = "libdeer.so.${version%%.*}" ] || wrong "the shared object of version $version is called '$soname'"
 [ -e "$stage/lib/$soname" ] || wrong "$soname is not there"
 
+nm -D --defined-only "$stage/lib/libdeercalib.so" | awk '{ print $NF }' | sort >"$root/shown"
+cc -E -P "$stage/include/deer/deer_calib.h" | grep -v '^typedef' | grep -o 'deer_[a-z_]*(' | tr -d '(' | sort -u >"$root/public"
+cc -E -P "$stage/include/deer/deer.h" | grep -o 'deer_[a-z_]*(' | tr -d '(' | sort -u >"$root/of-runtime"
+comm -23 "$root/public" "$root/of-runtime" >"$root/declared"
+cmp -s "$root/shown" "$root/declared" ||
+    wrong "libdeercalib shows other names than deer_calib.h declares: $(diff "$root/shown" "$root/declared")"
+readelf -d "$stage/lib/libdeercalib.so" | grep -q "soname: .libdeercalib.so.${version%%.*}.$" || wrong "libdeercalib has no soname"
+
 # ---------------------------------------------------------------- programs of others --------------
 
-cp tests/packaging/consumer.c tests/packaging/neighbours.c "$root"
+cp tests/packaging/consumer.c tests/packaging/neighbours.c tests/packaging/solver.c "$root"
 cp -r tests/packaging/cmake "$root/cmake"
 cp tests/packaging/consumer.c "$root/cmake"
 cd "$root" || exit 1
@@ -77,6 +85,14 @@ need c++ -x c++ -std=c++17 -Wall -Wextra -pedantic -Werror consumer.c -o with-cp
 need cc -shared -fPIC consumer.c -o inside.so $static # the archive may go into a shared object
 for program in with-shared with-archive with-cpp; do runs "./$program"; done
 ldd with-archive | grep -q libdeer && wrong "the archive was not used"
+
+define="--define-variable=prefix=$stage --define-variable=libdir=$stage/lib --define-variable=includedir=$stage/include"
+need cc -Wall -Wextra -Werror solver.c -o solver $(pkg-config $define --cflags --libs deercalib)
+need c++ -x c++ -std=c++17 -Wall -Wextra -pedantic -Werror solver.c -o solver-cpp $(pkg-config $define --cflags --libs deercalib)
+for program in solver solver-cpp; do
+    said=$(LD_LIBRARY_PATH=$stage/lib ./$program 2>&1) || wrong "$program: $said"
+    [ "$said" = "2 exits, costs 1.5" ] || wrong "$program says '$said'"
+done
 
 others="-lzip -lpng -lz"
 need cc -I"$stage/include" neighbours.c -o so-first $shared $others

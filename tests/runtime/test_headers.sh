@@ -7,6 +7,7 @@ set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cp runtime/deer*.h "$folder"
+sed 's|"runtime/deer.h"|"deer.h"|' calib/deer_calib.h >"$folder/deer_calib.h" # as it is installed
 
 compile() { # compile HEADER LANGUAGE STANDARD COMPILER
     command -v "$4" >/dev/null || return 0
@@ -15,7 +16,7 @@ compile() { # compile HEADER LANGUAGE STANDARD COMPILER
     echo "ok  $1 as $3 with $4"
 }
 
-for header in runtime/deer*.h; do
+for header in runtime/deer*.h calib/deer_calib.h; do
     name=$(basename "$header")
     for compiler in gcc clang; do compile "$name" c c11 "$compiler"; done
     for compiler in g++ clang++; do compile "$name" c++ c++17 "$compiler"; done
@@ -31,6 +32,7 @@ example() { # example NAME: compiles $folder/lines behind $folder/declared
     {
         cat <<'END'
 #include <stdio.h>
+#include <deer/deer_calib.h>
 #include <deer/deer_drift.h>
 void fail(const char *message);
 void move_robot(const float command[DEER_COMMAND]);
@@ -50,7 +52,7 @@ END
 }
 
 mkdir -p "$folder/include/deer"
-cp runtime/deer.h runtime/deer_drift.h "$folder/include/deer"
+cp runtime/deer.h runtime/deer_drift.h "$folder/deer_calib.h" "$folder/include/deer"
 
 : >"$folder/declared"
 opening runtime/deer.h >"$folder/lines"
@@ -61,3 +63,9 @@ example deer_drift.h
 echo 'deer_error err; deer_model *model; deer_thresholds *thresholds; deer_session *session;' >"$folder/declared"
 awk '/^## In your own program/ { on = 1 } on && /^```$/ { exit } on && c { print } on && /^```c/ { c = 1 }' README.md >"$folder/lines"
 example README.md
+cat >"$folder/declared" <<'END'
+int64_t steps = 0; float *delta = NULL, *loss = NULL; double *cost = NULL; int64_t *episode = NULL;
+deer_error err; void use(float tau);
+END
+opening calib/deer_calib.h >"$folder/lines"
+example deer_calib.h
