@@ -244,7 +244,7 @@ deer_status deer_cache_features(deer_cache *x, int32_t episode, uint16_t *featur
         return deer_fail_with(DEER_BUSY, err, "another thread is reading features of this cache");
     status = load_shard(x->c, episode / x->c->about.per_shard, err);
     if (!status)
-        memcpy(features, cache_features(x->c, episode), wanted * sizeof *features);
+        memcpy(features, cache_features(x->c, episode, 0), wanted * sizeof *features);
     atomic_flag_clear_explicit(&x->in_use, memory_order_release);
     return status;
 }
