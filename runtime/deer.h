@@ -444,6 +444,33 @@ DEER_API deer_status deer_session_set_thresholds(deer_session *session,
 DEER_API deer_status deer_session_set_budget(deer_session *session, double average_gflops,
                                              deer_error *err);
 
+/* A budget that holds while the robot acts, whatever it meets: see deer_session_set_governor. */
+typedef struct {
+    double budget_gflops;  /* of a step on average, in the thresholds' scope */
+    int64_t horizon;       /* steps */
+    int64_t steps;         /* since it was set, instructions and resets included */
+    double used_gflops;    /* by all of them together */
+    double ahead_gflops;   /* used beyond the budget of those steps; below 0: saved, of which no
+                              more than 1% of a horizon's budget is kept */
+    double setting_gflops; /* where the dial stands */
+} deer_governor;
+
+/* Governs the session: turns the dial of its thresholds before every step, so that the average cost
+ * of any `horizon` steps or more stays within 2% of average_gflops. horizon: 200 or more; 0: 500.
+ * Two things hold in any world, where the first exit costs no more than the budget: after n steps
+ * the policy has used at most n budgets and sqrt(n) steps at the deepest exit allowed, and never
+ * more than n budgets and 1% of a horizon's. For that a step may have to stop before its thresholds
+ * would have it. That no less is used needs a dial that reaches so far. Never deeper than the
+ * thresholds allow; deterministic; no memory is allocated. The account starts at 0 and goes on over
+ * instructions and resets; deer_session_set_thresholds and deer_session_set_budget end it.
+ * DEER_USAGE without a dial, DEER_INFEASIBLE where its cheapest point needs more; then nothing
+ * changes. docs/library.md says how it works. */
+DEER_API deer_status deer_session_set_governor(deer_session *session, double average_gflops,
+                                               int64_t horizon, deer_error *err);
+
+/* How it stands after the last step; belongs to the session. NULL where nothing is governed. */
+DEER_API const deer_governor *deer_session_governor(const deer_session *session);
+
 /* Starts a new (sub-)task: tokenizes the instruction with the official prompt
  * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. After a
  * failure the session has no instruction, so that no step follows the one before by mistake. */

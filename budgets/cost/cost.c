@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "budgets/cost/modules.h"
 #include "budgets/cost/weights.h"
 #include "runtime/deer_replay.h"
+#include "runtime/model/modules.h"
 
 weight_dtype deer_dtype_of(const deer_model *model)
 {

@@ -3,7 +3,7 @@
 #include "budgets/cost/explain.h"
 
 #include "budgets/cost/cost.h"
-#include "budgets/cost/modules.h"
+#include "runtime/model/modules.h"
 
 static const char counting[] =
     "How this is counted\n"

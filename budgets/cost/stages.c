@@ -2,8 +2,8 @@
 /* stages.c - the work of each stage of a step: arithmetic, bytes moved, products. */
 #include "budgets/cost/stages.h"
 
-#include "budgets/cost/modules.h"
 #include "budgets/cost/weights.h"
+#include "runtime/model/modules.h"
 
 static deer_work work(module_sum sum, uint64_t weight_bytes, weight_dtype dtype)
 {

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "budgets/cost/modules.h"
+#include "runtime/model/modules.h"
 
 /* ---------------------------------------------------------------- ranges ------------------- */
 

@@ -20,6 +20,25 @@ static const double STRICT = 1.25;
 
 /* ---------------------------------------------------------------- rollouts ----------------- */
 
+static bool is_governed(const evaluation *e)
+{
+    return !isnan(e->policy->govern);
+}
+
+static deer_status start_robots(evaluation *e, deer_error *err)
+{
+    deer_status status = DEER_OK;
+
+    for (int i = 0; i < EVAL_ROBOTS && !status; i++) {
+        e->robot[i] = e->stage.session;
+        if (i)
+            status = rollout_session(e->model, e->thresholds, &e->robot[i], err);
+        if (!status)
+            status = policy_govern(e->policy, e->robot[i], err);
+    }
+    return status;
+}
+
 static deer_status start(void *context, deer_error *err)
 {
     evaluation *e = context;
@@ -28,7 +47,18 @@ static deer_status start(void *context, deer_error *err)
         return DEER_FAILED;
     e->stage.by_views = e->by_views[0] ? e->by_views : NULL;
     e->stage.encode = e->encode;
+    e->stage.noise = e->noise;
+    e->stage.light = e->light;
+    if (is_governed(e))
+        return start_robots(e, err);
     return e->exits ? exits_chooser_new(&e->control, e->model, &e->stage.chooser, err) : DEER_OK;
+}
+
+/* The robot whose turn it is. */
+static void take_turn(evaluation *e, int job)
+{
+    if (is_governed(e))
+        e->stage.session = e->robot[job % EVAL_ROBOTS];
 }
 
 static deer_status judge(evaluation *e, int number, bool *succeeded, parallel_result *out,
@@ -50,6 +80,7 @@ static deer_status chain_job(void *context, int i, parallel_result *out, deer_er
     bool succeeded = true;
     chain row;
 
+    take_turn(e, i);
     chain_draw(e->stage.world, rollout_seed(e->seed, i), -1, TABLETOP_CHAIN, e->split, &row);
     for (int n = 0; n < row.length && succeeded; n++) {
         chain_begin(e->stage.world, &row, n);
@@ -64,6 +95,7 @@ static deer_status task_job(void *context, int i, parallel_result *out, deer_err
     evaluation *e = context;
     bool succeeded;
 
+    take_turn(e, i);
     tabletop_reset(e->stage.world, rollout_seed(e->seed, i / e->n_tasks), e->tasks[i % e->n_tasks],
                    e->split);
     return judge(e, i / e->n_tasks, &succeeded, out, err);
@@ -205,6 +237,8 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
     int most = e->chains ? jobs * TABLETOP_CHAIN : jobs;
     deer_status status;
 
+    while (is_governed(e) && EVAL_ROBOTS % workers) /* a robot stays with its process */
+        workers = workers > EVAL_ROBOTS ? EVAL_ROBOTS : workers - 1;
     e->outcome = calloc((size_t)most, sizeof *e->outcome);
     if (!e->outcome)
         return deer_fail(err, "out of memory for the outcomes of %d rollouts", most);
@@ -218,7 +252,7 @@ typedef struct {
     policy_choice policy;
     const char *tasks, *unknown, *split, *exits, *cameras;
     long episodes, seed, workers, chains;
-    double strict;
+    double strict, noise, light;
     bool json, expert;
 } request;
 
@@ -229,8 +263,8 @@ static bool contradicts(const tool_command *self, const request *r)
 
     if (!r->policy.model == !r->expert)
         tool_usage(self, "either --model FILE or --expert is required");
-    else if (r->cameras && (r->expert || r->exits))
-        tool_usage(self, "--random-cameras excludes --expert and --exits");
+    else if (r->cameras && (r->expert || r->exits || !isnan(r->policy.govern)))
+        tool_usage(self, "--random-cameras excludes --expert, --exits and --govern");
     else if (how && r->expert)
         tool_usage(self, "--thresholds, --exit and --exits need --model, not --expert");
     else if (how > 1)
@@ -257,6 +291,13 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
         tool_usage(self, "--strict must be 1 to %d, not %g", MOST_STRICT, r->strict);
         return false;
     }
+    if (!(r->noise >= 0 && isfinite(r->noise)) || !(r->light > 0 && r->light <= 1)) {
+        tool_usage(self, "--noise must be 0 or more, and --light above 0 and at most 1");
+        return false;
+    }
+    e->noise = r->noise;
+    e->light = r->light < 1 ? r->light : 0;
+    e->policy = &r->policy;
     e->strict = isnan(r->strict) ? 0 : isfinite(r->strict) ? r->strict : STRICT;
     e->n_tasks = sim_select_tasks(r->tasks ? r->tasks : "all", e->tasks, &r->unknown);
     if (e->n_tasks < 0) {
@@ -275,6 +316,7 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
 {
     int episodes = r->episodes == TOOL_NOT_GIVEN ? 10 : (int)r->episodes;
     policy p = {.model = NULL};
+    usage use;
     deer_status status = r->expert ? DEER_OK : policy_open(&r->policy, &p, err);
 
     e->model = p.model;
@@ -285,10 +327,12 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
         status = random_cameras(e, r->cameras, err);
     if (!status)
         status = evaluate(e, episodes, (int)r->workers, err);
+    if (!status)
+        status = evaluation_usage(e, &use, err);
     if (!status && r->json)
-        status = evaluation_print_json(e, err);
+        status = evaluation_print_json(e, &use, err);
     else if (!status)
-        evaluation_print(e);
+        evaluation_print(e, &use);
     free(e->outcome);
     for (int views = 0; views < 4; views++)
         deer_thresholds_free(e->by_views[views]);
@@ -304,6 +348,7 @@ int sim_eval_main(int argc, char **argv)
                  .episodes = TOOL_NOT_GIVEN,
                  .chains = TOOL_NOT_GIVEN,
                  .strict = NAN,
+                 .light = 1,
                  .seed = 1000,
                  .workers = tool_cores()};
     const tool_option options[] = {
@@ -313,6 +358,12 @@ int sim_eval_main(int argc, char **argv)
          "stop early under these thresholds"},
         {"exit", TOOL_INT, &r.policy.exit, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
+        {"budget", TOOL_DOUBLE, &r.policy.budget, "X",
+         "turn the thresholds' dial to X GFLOPs a step"},
+        {"govern", TOOL_DOUBLE, &r.policy.govern, "X",
+         "turn the dial before each step, so that they take X on average"},
+        {"horizon", TOOL_INT, &r.policy.horizon, "N",
+         "with --govern: within 2% over any N steps, 200 or more (default 500)"},
         {"exits", TOOL_STRING, &r.exits, "HOW",
          "control: random:FILE or markov:FILE (as in that --json result), periodic:0,1, fixed:K, "
          "oracle:EPS, expert:PRICE"},
@@ -325,6 +376,10 @@ int sim_eval_main(int argc, char **argv)
          "instead, N rows of five instructions without a reset"},
         {"strict", TOOL_MAYBE, &r.strict, "[FACTOR]",
          "in time: within 1.25 (FACTOR) times the expert's steps, and without harm"},
+        {"noise", TOOL_DOUBLE, &r.noise, "X",
+         "disturb executed actions, as record does (default 0)"},
+        {"light", TOOL_DOUBLE, &r.light, "X",
+         "brightness of both cameras, above 0 to 1 (default 1)"},
         {"split", TOOL_STRING, &r.split, "NAME", "seen (default) or unseen wordings and layouts"},
         {"seed", TOOL_INT, &r.seed, "S", "common random numbers for every setting (default 1000)"},
         {"workers", TOOL_INT, &r.workers, "N", "processes, 1 to 1024 (default one per core)"},
@@ -336,6 +391,7 @@ int sim_eval_main(int argc, char **argv)
         "deer-sim eval --model datasets/tabletop/policy.safetensors --episodes 20\n"
         "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --strict\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --govern 0.004 --light 0.5\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};
     deer_error err;
     deer_status status;

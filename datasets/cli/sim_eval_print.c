@@ -150,6 +150,23 @@ bool evaluation_has_rules(const evaluation *e)
     return e->by_views[0] || (r && (r->static_view.age || r->gripper_view.age));
 }
 
+deer_status evaluation_usage(const evaluation *e, usage *use, deer_error *err)
+{
+    size_t n = (size_t)e->n_outcomes;
+    double *sum = calloc(2 * n, sizeof *sum), *steps = sum + n;
+    bool llm = deer_thresholds_budget_is_llm(e->thresholds);
+
+    if (!sum)
+        return deer_fail(err, "out of memory for %zu rollouts", n);
+    for (size_t i = 0; i < n; i++) {
+        sum[i] = llm ? e->outcome[i].llm : e->outcome[i].total;
+        steps[i] = e->outcome[i].steps;
+    }
+    *use = usage_of(e->thresholds, e->policy->govern, sum, steps, n);
+    free(sum);
+    return DEER_OK;
+}
+
 /* ---------------------------------------------------------------- JSON --------------------- */
 
 static json_t *exit_fractions(const tally *t, int exits)
@@ -274,6 +291,8 @@ static void add_conditions_json(const evaluation *e, json_t *root)
     bool fixed = e->model && !e->thresholds_file && !e->exits;
 
     json_put(root, "seed", json_integer((json_int_t)e->seed));
+    json_put(root, "noise", json_real(e->noise));
+    json_put(root, "light", json_real(e->light > 0 ? e->light : 1));
     json_put(root, "split", json_string(e->split == TABLETOP_UNSEEN ? "unseen" : "seen"));
     json_put(root, "model_fingerprint",
              text_or_null(e->model ? deer_model_fingerprint(e->model) : NULL));
@@ -308,7 +327,7 @@ static void add_policy_json(const evaluation *e, json_t *root)
     json_put(root, "phase_exits", phases_json(t, config->exits));
 }
 
-deer_status evaluation_print_json(const evaluation *e, deer_error *err)
+deer_status evaluation_print_json(const evaluation *e, const usage *use, deer_error *err)
 {
     const tally *t = &e->all;
     json_t *root = tally_json(t), *tasks = json_object();
@@ -325,6 +344,7 @@ deer_status evaluation_print_json(const evaluation *e, deer_error *err)
     add_conditions_json(e, root);
     if (e->chains)
         add_chains_json(e, root);
+    json_put(root, "budget", usage_json(use));
     if (e->model)
         add_policy_json(e, root);
     add_time_json(e, root);
@@ -406,7 +426,7 @@ static void print_exits(const evaluation *e)
     printf("  %9.2f\n", mean_exit_of(t));
 }
 
-void evaluation_print(const evaluation *e)
+void evaluation_print(const evaluation *e, const usage *use)
 {
     const tally *t = &e->all;
 
@@ -430,4 +450,5 @@ void evaluation_print(const evaluation *e)
         printf("encoded: the static camera at %.1f%% of steps, the wrist camera at %.1f%%; an "
                "episode's first step takes up to %.5f\n",
                100 * encoded(t, 0), 100 * encoded(t, 1), t->first_total);
+    usage_print(stdout, use);
 }

@@ -4,11 +4,17 @@
 #define SIM_EVALUATION_H
 
 #include "budgets/cost/cost.h"
+#include "budgets/measure/usage.h"
 #include "datasets/tabletop/chain.h"
 #include "datasets/tabletop/rollout.h"
-#include "runtime/cli/tool.h"
+#include "runtime/cli/tool_policy.h"
 
 enum { EVAL_MAX_TASKS = 64, EVAL_MAX_TOKENS = 256 };
+
+/* A governor keeps an average over many rollouts, so these cannot be independent. So many robots
+ * take them in turns, each with its own account: what happens does not depend on how many of them a
+ * process serves. */
+enum { EVAL_ROBOTS = 4 };
 
 /* Sums over rollouts, of one task or of all. */
 typedef struct {
@@ -45,11 +51,14 @@ typedef struct {
     exits_control control;                              /* of exits */
     double encode[2];             /* cameras encoded with these probabilities instead */
     deer_thresholds *by_views[4]; /* for that; NULL: as the thresholds say */
+    const policy_choice *policy;
+    double noise, light; /* of the world: see rollout_stage */
     rollout_stage stage;
-    deer_cost cost[EVAL_MAX_TOKENS]; /* by number of tokens; tokens == 0: not computed yet */
-    tally all, each[EVAL_MAX_TASKS]; /* each: by the simulator's task number */
-    int reached[TABLETOP_CHAIN + 1]; /* chains in which exactly so many instructions succeeded */
-    eval_outcome *outcome;           /* [n_outcomes] in the order of their numbers */
+    deer_session *robot[EVAL_ROBOTS]; /* of a governed policy; the first is the stage's */
+    deer_cost cost[EVAL_MAX_TOKENS];  /* by number of tokens; tokens == 0: not computed yet */
+    tally all, each[EVAL_MAX_TASKS];  /* each: by the simulator's task number */
+    int reached[TABLETOP_CHAIN + 1];  /* chains in which exactly so many instructions succeeded */
+    eval_outcome *outcome;            /* [n_outcomes] in the order of their numbers */
     int n_outcomes;
     tool_progress progress;
 } evaluation;
@@ -69,8 +78,11 @@ double evaluation_in_time(const evaluation *e, double factor);
 /* Steps of the successes over the expert's: their median and 90th percentile; NAN without any. */
 void evaluation_times(const evaluation *e, double *median, double *p90);
 
+/* What was asked for, expected and used; without thresholds nothing was asked for. */
+deer_status evaluation_usage(const evaluation *e, usage *use, deer_error *err);
+
 /* Tables for people, JSON for programs, on standard output. */
-void evaluation_print(const evaluation *e);
-deer_status evaluation_print_json(const evaluation *e, deer_error *err);
+void evaluation_print(const evaluation *e, const usage *use);
+deer_status evaluation_print_json(const evaluation *e, const usage *use, deer_error *err);
 
 #endif

@@ -11,8 +11,8 @@
 
 enum { PIXELS = TABLETOP_IMAGE * TABLETOP_IMAGE * 3 };
 
-deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
-                               const deer_thresholds *thresholds, deer_error *err)
+deer_status rollout_session(const deer_model *model, const deer_thresholds *thresholds,
+                            deer_session **session, deer_error *err)
 {
     const deer_camera camera = {.width = TABLETOP_IMAGE, .height = TABLETOP_IMAGE};
     const deer_session_options options = {.size = sizeof options,
@@ -20,10 +20,16 @@ deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
                                           .static_view = camera,
                                           .gripper_view = camera};
 
+    return deer_session_new(model, thresholds, &options, session, err);
+}
+
+deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
+                               const deer_thresholds *thresholds, deer_error *err)
+{
     memset(stage, 0, sizeof *stage);
     stage->model = model;
     if (tabletop_new(&stage->world, err) || tabletop_renderer_new(stage->world, &stage->eye, err) ||
-        (model && deer_session_new(model, thresholds, &options, &stage->session, err))) {
+        (model && rollout_session(model, thresholds, &stage->session, err))) {
         rollout_stage_close(stage);
         return DEER_FAILED;
     }
@@ -49,10 +55,20 @@ uint64_t rollout_seed(uint64_t seed, int number)
     return random_next(&mix);
 }
 
+static void dim(uint8_t *rgb, double light)
+{
+    for (int i = 0; i < PIXELS; i++)
+        rgb[i] = (uint8_t)(light * rgb[i]);
+}
+
 static void look(rollout_stage *stage)
 {
     tabletop_render(stage->eye, stage->world, TABLETOP_STATIC, TABLETOP_IMAGE, stage->static_rgb);
     tabletop_render(stage->eye, stage->world, TABLETOP_GRIPPER, TABLETOP_IMAGE, stage->gripper_rgb);
+    if (stage->light > 0) {
+        dim(stage->static_rgb, stage->light);
+        dim(stage->gripper_rgb, stage->light);
+    }
 }
 
 static deer_observation observation(const rollout_stage *stage)
@@ -208,6 +224,8 @@ static deer_status judge_step(rollout_stage *stage, int *exit, rollout_outcome *
     } else {
         tabletop_expert(stage->world, action.command);
     }
+    if (stage->noise > 0)
+        tabletop_perturb(stage->world, stage->noise, action.command);
     tabletop_step(stage->world, action.command);
     outcome->steps++;
     outcome->succeeded = tabletop_succeeded(stage->world);

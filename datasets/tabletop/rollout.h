@@ -26,6 +26,8 @@ typedef struct {
     deer_thresholds *const *by_views;
     const double *encode;
     uint64_t random; /* for that */
+    double noise;    /* disturbance of the session's actions, as of recorded ones; 0: none */
+    double light;    /* brightness of both cameras' pictures, 0..1; 0: as they are */
     uint8_t static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
     uint8_t gripper_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];
 } rollout_stage;
@@ -35,6 +37,10 @@ typedef struct {
 deer_status rollout_stage_open(rollout_stage *stage, const deer_model *model,
                                const deer_thresholds *thresholds, deer_error *err);
 void rollout_stage_close(rollout_stage *stage);
+
+/* Another session like the stage's own: of another robot that acts there in turns with it. */
+deer_status rollout_session(const deer_model *model, const deer_thresholds *thresholds,
+                            deer_session **session, deer_error *err);
 
 /* What the stage's session does in the present state: draws both cameras and steps it. */
 deer_status rollout_act(rollout_stage *stage, deer_action *action, deer_error *err);

@@ -14,6 +14,14 @@ json_t *evaluation_load(const char *path, deer_error *err)
     return json_file_read(path, MAX_FILE, err);
 }
 
+/* Whether both say a number, and not the same; earlier files do not say all. */
+static bool other_number(const json_t *a, const json_t *b, const char *field)
+{
+    const json_t *x = json_object_get(a, field), *y = json_object_get(b, field);
+
+    return json_is_number(x) && json_is_number(y) && json_number_value(x) != json_number_value(y);
+}
+
 static bool same_keys(const json_t *a, const json_t *b)
 {
     bool same = json_object_size(a) == json_object_size(b);
@@ -40,6 +48,8 @@ bool evaluation_differs(const json_t *first, const json_t *other, char *text, si
                  (long long)json_integer_value(a));
     else if (strcmp(split_a, split_b))
         snprintf(text, size, "split %.40s, not %.40s", split_b, split_a);
+    else if (other_number(first, other, "noise") || other_number(first, other, "light"))
+        snprintf(text, size, "in another world (noise, light)");
     else if (!chains_a &&
              !same_keys(json_object_get(first, "tasks"), json_object_get(other, "tasks")))
         snprintf(text, size, "other tasks");

@@ -36,6 +36,17 @@ static const char *const csv_fields[] = {"rollouts",     "success",      "succes
                                          "success_high", "llm_gflops",   "total_gflops",
                                          "peak_gflops",  "memory_bytes", "ms_per_step"};
 
+/* Only where a budget was asked for. */
+static void copy_budget(const json_t *evaluation, json_t *row)
+{
+    json_t *budget = json_object_get(evaluation, "budget");
+
+    if (json_is_number(json_object_get(budget, "asked")) &&
+        json_is_number(json_object_get(budget, "used")) &&
+        json_is_string(json_object_get(budget, "scope")))
+        json_put(row, "budget", json_incref(budget));
+}
+
 /* A row of what an evaluation has; NULL with an error. */
 static json_t *make_row(const json_t *evaluation, const char *path, deer_error *err)
 {
@@ -57,6 +68,7 @@ static json_t *make_row(const json_t *evaluation, const char *path, deer_error *
         if (json_object_get(evaluation, chain_fields[i]))
             json_put(row, chain_fields[i],
                      json_incref(json_object_get(evaluation, chain_fields[i])));
+    copy_budget(evaluation, row);
     return row;
 }
 
@@ -144,6 +156,51 @@ static void print_chains(const json_t *rows)
                    100 * json_number_value(json_array_get(json_object_get(row, "in_a_row"), n)));
         printf("  %.2f [%.2f, %.2f]\n", number(row, "avg_length"), number(row, "avg_length_low"),
                number(row, "avg_length_high"));
+    }
+}
+
+/* As wide as a cost; "-" where there is none. */
+static void print_cost(const json_t *budget, const char *field)
+{
+    const json_t *value = json_object_get(budget, field);
+
+    if (json_is_number(value))
+        printf(" %9.6f", json_number_value(value));
+    else
+        printf(" %9s", "-");
+}
+
+static void print_budget(const char *name, const json_t *budget)
+{
+    printf("%-12s %6.6s", name, json_string_value(json_object_get(budget, "scope")));
+    print_cost(budget, "asked");
+    print_cost(budget, "expected");
+    print_cost(budget, "used");
+    print_cost(budget, "used_low");
+    print_cost(budget, "used_high");
+    printf(" %+7.1f%%%s%s\n", 100 * (number(budget, "used") / number(budget, "asked") - 1),
+           json_is_true(json_object_get(budget, "governed")) ? "  governed" : "",
+           json_is_true(json_object_get(budget, "exceeded")) ? "  EXCEEDED" : "");
+}
+
+/* Budgets: what was asked for, what calibration expected, what was used. */
+static void print_budgets(const json_t *rows)
+{
+    const json_t *row;
+    bool titled = false;
+    size_t i;
+
+    json_array_foreach((json_t *)(uintptr_t)rows, i, row)
+    {
+        const json_t *budget = json_object_get(row, "budget");
+
+        if (!budget)
+            continue;
+        if (!titled)
+            printf("\n%-12s %6s %9s %9s %9s %19s %8s\n", "GFLOPs", "scope", "asked", "expected",
+                   "used", "95% interval", "off");
+        titled = true;
+        print_budget(json_string_value(json_object_get(row, "name")), budget);
     }
 }
 
@@ -254,6 +311,7 @@ int report_rollouts_main(int argc, char **argv)
         status = print_json(rows, &err);
     } else if (!status) {
         print_table(rows);
+        print_budgets(rows);
         print_chains(rows);
     }
     json_decref(first);

@@ -86,19 +86,30 @@ static deer_status warm_up(policy *p, const demo_episode *e, deer_error *err)
     return status ? status : deer_session_reset(p->session, err);
 }
 
-static deer_status play_steps(policy *p, const demo_episode *e, const watchers *watch,
-                              played_episode *out, deer_error *err)
+/* A governor's account goes on from episode to episode: no step is taken then that is not played.
+ */
+static deer_status get_ready(const request *r, policy *p, const demo_episode *e, deer_error *err)
+{
+    if (deer_session_governor(p->session))
+        return DEER_OK;
+    return warm_up(p, e, err) ? DEER_FAILED : policy_govern(&r->policy, p->session, err);
+}
+
+static deer_status play_steps(const request *r, policy *p, const demo_episode *e,
+                              const watchers *watch, played_episode *out, deer_error *err)
 {
     deer_camera static_view, gripper_view;
     deer_cost cost;
+    deer_status status;
 
     demo_episode_cameras(e, &static_view, &gripper_view);
     if (deer_session_set_cameras(p->session, &static_view, &gripper_view, err))
         return DEER_FAILED;
     out->tokens = deer_session_tokens(p->session);
     deer_cost_of(deer_model_config(p->model), out->tokens, deer_dtype_of(p->model), &cost);
-    if (warm_up(p, e, err))
-        return DEER_FAILED;
+    status = get_ready(r, p, e, err);
+    if (status)
+        return status;
     if (watch->stages)
         stage_log_skip(watch->stages);
     for (int t = 0; t < e->steps; t++) {
@@ -137,7 +148,7 @@ static deer_status play_episode(const request *r, policy *p, demos *d, int i, co
         status = deer_fail(err, "%s: %s has no instruction; give one by --instruction",
                            r->demos.name[0], e.name);
     else if (!(status = deer_session_set_instruction(p->session, e.instruction, err)))
-        status = play_steps(p, &e, watch, out, err);
+        status = play_steps(r, p, &e, watch, out, err);
     if (!status && watch->drift)
         status = deer_drift_end_episode(watch->drift, deer_drift_kind(e.task), drift, err);
     demo_episode_free(&e);
@@ -155,7 +166,8 @@ static deer_status play_all(const request *r, policy *p, demos *d, int first, in
     out->episode = calloc((size_t)count, sizeof *out->episode);
     if (!out->episode)
         return deer_fail(err, "out of memory for %d episodes", count);
-    out->watched = r->all && p->thresholds->reference.episodes;
+    /* The reference is of the file's thresholds, which a governor does not keep. */
+    out->watched = r->all && p->thresholds->reference.episodes && isnan(r->policy.govern);
     if (out->watched && deer_drift_new(p->thresholds, &watch.drift, err))
         return DEER_FAILED;
     if (r->log)
@@ -196,17 +208,18 @@ static deer_status play_profiled(const request *r, policy *p, demos *d, int firs
 static deer_status report(const request *r, const played *p, deer_error *err)
 {
     played_summary all;
+    usage use;
     bool steps = r->steps || !r->all;
 
-    if (played_summarise(p, 0, p->count, &all, err))
+    if (played_summarise(p, 0, p->count, &all, err) || played_usage(p, &use, err))
         return DEER_FAILED;
     if (r->json)
-        return played_print_json(p, &all, steps, err);
+        return played_print_json(p, &all, &use, steps, err);
     for (int i = 0; i < p->count && steps; i++)
         played_print_steps(&p->episode[i]);
     if (r->all && played_print_episodes(p, err))
         return DEER_FAILED;
-    played_print_totals(p, &all);
+    played_print_totals(p, &all, &use);
     played_print_stages(p, &all);
     return DEER_OK;
 }
@@ -235,7 +248,8 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
                      .weights = deer_model_type(p->model),
                      .thresholds = p->thresholds,
                      .threads = threads_count(),
-                     .fixed = !r->policy.thresholds};
+                     .fixed = !r->policy.thresholds,
+                     .governed = r->policy.govern};
     int first = r->name ? demos_find(d, r->name) : 0, count = r->all ? demos_count(d) : 1;
     deer_status status;
 
@@ -285,6 +299,10 @@ int run_episode_main(int argc, char **argv)
          "or: always this exit, from 0 (default the deepest)"},
         {"budget", TOOL_DOUBLE, &r.policy.budget, "X",
          "turn the thresholds' dial to X GFLOPs a step"},
+        {"govern", TOOL_DOUBLE, &r.policy.govern, "X",
+         "turn the dial before each step, so that they take X on average"},
+        {"horizon", TOOL_INT, &r.policy.horizon, "N",
+         "with --govern: within 2% over any N steps, 200 or more (default 500)"},
         {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
         {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},

@@ -17,6 +17,25 @@ void played_free(played *p)
     p->count = 0;
 }
 
+deer_status played_usage(const played *p, usage *use, deer_error *err)
+{
+    size_t n = (size_t)p->count;
+    double *sum = calloc(2 * n, sizeof *sum), *steps = sum + n;
+    bool llm = deer_thresholds_budget_is_llm(p->thresholds);
+
+    if (!sum)
+        return deer_fail(err, "out of memory for %d episodes", p->count);
+    for (size_t i = 0; i < n; i++) {
+        const played_episode *e = &p->episode[i];
+        for (int t = 0; t < e->steps; t++)
+            sum[i] += llm ? e->step[t].llm : e->step[t].total;
+        steps[i] = e->steps;
+    }
+    *use = usage_of(p->thresholds, p->governed, sum, steps, n);
+    free(sum);
+    return DEER_OK;
+}
+
 static void add_step(played_summary *s, const played_step *step)
 {
     s->llm += step->llm;

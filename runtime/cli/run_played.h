@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "budgets/measure/stage_log.h"
+#include "budgets/measure/usage.h"
 #include "datasets/demos/demo_sizes.h"
 #include "runtime/deer_drift.h"
 
@@ -30,6 +31,7 @@ typedef struct {
     const char *weights; /* type of the model */
     const deer_thresholds *thresholds;
     bool fixed;          /* no thresholds file: nothing is expected */
+    double governed;     /* the average that a governor keeps; NaN: none */
     size_t memory_bytes; /* weights and the session */
     int threads;         /* that it has room for; what is expected is of one */
     int count;
@@ -64,14 +66,17 @@ void played_print_steps(const played_episode *e);
 /* Prints one line for each episode. */
 deer_status played_print_episodes(const played *p, deer_error *err);
 
+/* What was asked for, expected and used, of all episodes. */
+deer_status played_usage(const played *p, usage *use, deer_error *err);
+
 /* Prints the totals beside what is expected of the thresholds. */
-void played_print_totals(const played *p, const played_summary *s);
+void played_print_totals(const played *p, const played_summary *s, const usage *use);
 
 /* Prints the stages of the steps, and which exits these took; nothing without stages. */
 void played_print_stages(const played *p, const played_summary *s);
 
 /* Prints everything as JSON; the steps only when asked. */
-deer_status played_print_json(const played *p, const played_summary *all, bool steps,
-                              deer_error *err);
+deer_status played_print_json(const played *p, const played_summary *all, const usage *use,
+                              bool steps, deer_error *err);
 
 #endif

@@ -56,7 +56,7 @@ static void print_pair(const char *what, double used, double expected, int digit
 /* What was guaranteed, and whether the world still looks as it did then. */
 static void print_trust(const played *p)
 {
-    if (*p->thresholds->guarantee.statement)
+    if (isnan(p->governed) && *p->thresholds->guarantee.statement)
         printf("\nguaranteed: %s\n", p->thresholds->guarantee.statement);
     if (p->watched)
         printf(
@@ -67,9 +67,11 @@ static void print_trust(const played *p)
             p->drift.most, p->drift.episodes, 1 / DEER_DRIFT_LEVEL, p->drift.stability);
 }
 
-void played_print_totals(const played *p, const played_summary *s)
+void played_print_totals(const played *p, const played_summary *s, const usage *use)
 {
-    const deer_expected *expected = &p->thresholds->expected;
+    const deer_expected unknown = {NAN, NAN, NAN, NAN, NAN, NAN, {0}};
+    const deer_expected *expected = isnan(p->governed) ? &p->thresholds->expected : &unknown;
+    bool nothing = p->fixed || !isnan(p->governed);
     char name[32];
 
     printf("%-24s %12s %12s\n", "all steps", "used", "expected");
@@ -83,8 +85,7 @@ void played_print_totals(const played *p, const played_summary *s)
     print_pair("p99 total GFLOPs", s->total_p99, NAN, 6);
     for (int k = 0; k <= p->thresholds->max_exit; k++) {
         snprintf(name, sizeof name, "exit %d (layer %d), %%", k, p->config->exit_layers[k]);
-        print_pair(name, 100 * s->fraction[k], p->fixed ? NAN : 100 * expected->exit_fraction[k],
-                   1);
+        print_pair(name, 100 * s->fraction[k], nothing ? NAN : 100 * expected->exit_fraction[k], 1);
     }
     snprintf(name, sizeof name, "memory, MB (%d thread%s)", p->threads, p->threads > 1 ? "s" : "");
     print_pair(name, (double)p->memory_bytes / 1e6, expected->memory_bytes / 1e6, 2);
@@ -93,6 +94,7 @@ void played_print_totals(const played *p, const played_summary *s)
     print_pair("latency longest, ms", s->ms_most, NAN, 3);
     print_pair("pose error (RMS)", s->pose_error, NAN, 5);
     print_pair("gripper agrees, %", 100 * s->gripper, NAN, 1);
+    usage_print(stdout, use);
     print_trust(p);
 }
 
@@ -196,15 +198,17 @@ static json_t *episode_json(const played *p, int i, bool steps, deer_error *err)
     return json;
 }
 
-deer_status played_print_json(const played *p, const played_summary *all, bool steps,
-                              deer_error *err)
+deer_status played_print_json(const played *p, const played_summary *all, const usage *use,
+                              bool steps, deer_error *err)
 {
     json_t *root = summary_json(all, p->thresholds->max_exit + 1), *list = json_array();
     deer_status status = DEER_OK;
 
     json_put(root, "weights", json_string(p->weights));
     json_put(root, "memory_bytes", json_integer((json_int_t)p->memory_bytes));
-    json_put(root, "expected", p->fixed ? json_null() : expected_json(p->thresholds));
+    json_put(root, "expected",
+             p->fixed || !isnan(p->governed) ? json_null() : expected_json(p->thresholds));
+    json_put(root, "budget", usage_json(use));
     if (p->watched)
         json_put(root, "drift",
                  json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted, "evidence",

@@ -52,6 +52,14 @@ bool policy_contradicts(const tool_command *command, const policy_choice *choice
         tool_usage(command, "--thresholds and --exit exclude each other");
     else if (!isnan(choice->budget) && !choice->thresholds)
         tool_usage(command, "--budget needs --thresholds");
+    else if (!isnan(choice->govern) && !choice->thresholds)
+        tool_usage(command, "--govern needs --thresholds");
+    else if (!isnan(choice->govern) && !isnan(choice->budget))
+        tool_usage(command, "--govern and --budget exclude each other");
+    else if (choice->horizon != TOOL_NOT_GIVEN && isnan(choice->govern))
+        tool_usage(command, "--horizon needs --govern");
+    else if (tool_outside(command, "horizon", choice->horizon, 200, 1000000000))
+        return true;
     else
         return tool_outside(command, "exit", choice->exit, 0, DEER_MAX_EXITS - 1);
     return true;
@@ -79,6 +87,14 @@ deer_status policy_open(const policy_choice *choice, policy *p, deer_error *err)
     if (status)
         policy_close(p);
     return status;
+}
+
+deer_status policy_govern(const policy_choice *choice, deer_session *session, deer_error *err)
+{
+    if (isnan(choice->govern))
+        return DEER_OK;
+    return deer_session_set_governor(session, choice->govern,
+                                     choice->horizon == TOOL_NOT_GIVEN ? 0 : choice->horizon, err);
 }
 
 deer_status policy_start(policy *p, deer_error *err)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tool_policy.h - the policy that a command line names: --model, and --thresholds (with --budget)
- * or
- * --exit.
+/* tool_policy.h - the policy that a command line names: --model, and --thresholds (with --budget
+ * or --govern) or --exit.
  *
  *   policy_choice choice = POLICY_DEEPEST;            // options point into it
  *   policy p;
@@ -22,9 +21,13 @@ typedef struct {
     const char *model, *thresholds; /* files; thresholds NULL: always the same exit */
     long exit;                      /* that one; TOOL_NOT_GIVEN: the deepest */
     double budget;                  /* the dial's setting, GFLOPs a step; NaN: as the file has it */
+    double govern; /* the average that the dial is turned to keep, likewise; NaN: it stays */
+    long horizon;  /* of that, steps; TOOL_NOT_GIVEN: the library's default */
 } policy_choice;
 
-#define POLICY_DEEPEST ((policy_choice){.exit = TOOL_NOT_GIVEN, .budget = NAN})
+#define POLICY_DEEPEST                                                                             \
+    ((policy_choice){                                                                              \
+        .exit = TOOL_NOT_GIVEN, .budget = NAN, .govern = NAN, .horizon = TOOL_NOT_GIVEN})
 
 typedef struct {
     deer_model *model; /* up to the deepest exit allowed, no further */
@@ -46,6 +49,9 @@ deer_status policy_open(const policy_choice *choice, policy *policy, deer_error 
 
 /* Gives an open policy a session with cameras of the model's own size. */
 deer_status policy_start(policy *policy, deer_error *err);
+
+/* Governs a session where that was chosen. */
+deer_status policy_govern(const policy_choice *choice, deer_session *session, deer_error *err);
 
 /* Frees what there is; an empty policy may be closed. */
 void policy_close(policy *policy);

@@ -89,6 +89,7 @@ deer_status session_adopt(deer_session *s, const deer_thresholds *t, deer_error 
         return DEER_FAILED;
     session_rule_from(s, &t->rule);
     s->thresholds = *t;
+    s->deepest = t->max_exit;
     if (s->last_exit > t->max_exit)
         s->last_exit = t->max_exit; /* until the next decision: never deeper than allowed */
     return DEER_OK;
@@ -104,6 +105,44 @@ void session_reset(deer_session *s)
     s->memory = (deer_rule_memory){0};
 }
 
+/* ---------------------------------------------------------------- budget ------------------- */
+
+void session_price(deer_session *s)
+{
+    if (governor_is_on(&s->governor) && s->tokens)
+        step_cost_of(&s->model->config, s->tokens, &s->cost);
+}
+
+/* Turns the dial, and says how deep this step may go if it encodes both cameras. */
+static void choose_depth(deer_session *s)
+{
+    deer_exit_rule before = s->thresholds.rule;
+    double cost[DEER_MAX_EXITS];
+
+    s->deepest = s->thresholds.max_exit;
+    if (!governor_is_on(&s->governor))
+        return;
+    for (int k = 0; k <= s->thresholds.max_exit; k++) {
+        const step_work work = {.fresh = {true, true}, .exit = k, .head_evaluations = k + 2};
+        cost[k] = step_cost_gflops(&s->cost, &s->kept, &work, s->thresholds.budget_is_llm);
+    }
+    s->deepest = governor_turn(&s->governor, cost, &s->thresholds);
+    session_rule_from(s, &before);
+}
+
+/* For what the step computed; what it kept of the cameras is known for the next one. */
+static void pay(deer_session *s, const deer_action *a)
+{
+    const step_work work = {.fresh = {s->watch.age[0] == 0, s->watch.age[1] == 0},
+                            .exit = a->exit,
+                            .head_evaluations = a->head_evaluations};
+
+    if (governor_is_on(&s->governor))
+        governor_pay(&s->governor,
+                     step_cost_gflops(&s->cost, &s->kept, &work, s->thresholds.budget_is_llm));
+    step_keep(&s->kept, &work);
+}
+
 /* ---------------------------------------------------------------- step --------------------- */
 
 deer_status session_see(deer_session *s, const deer_observation *o, deer_error *err)
@@ -116,6 +155,7 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
     profile_start(s->profile);
     if (image_pair_resize(s->plan, o, view, err))
         return DEER_USAGE;
+    choose_depth(s);
     due = camera_watch_step(&s->watch, &s->thresholds.cameras, view);
     image_pair_normalise(view, due, &s->model->config, s->on->pixels(s->work));
     profile_mark(s->profile, PROFILE_PREPROCESS);
@@ -193,15 +233,21 @@ static int test_from(deer_session *s, int least, deer_action *a)
         }
         a->delta[k] = deer_exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
-        if (exit_policy_stop(t, k, a->delta[k]))
+        if (k >= s->deepest || exit_policy_stop(t, k, a->delta[k]))
             return row;
     }
+}
+
+/* An exit, or the deepest that this step may take. */
+static int no_deeper(const deer_session *s, int exit)
+{
+    return exit < s->deepest ? exit : s->deepest;
 }
 
 static int decide(deer_session *s, deer_action *a)
 {
     const deer_thresholds *t = &s->thresholds;
-    int least = deer_rule_least(&t->rule, &s->memory, t->max_exit);
+    int least = no_deeper(s, deer_rule_least(&t->rule, &s->memory, t->max_exit));
 
     return deer_rule_untested(&t->rule, least, t->max_exit) ? take_exit(s, least, a)
                                                             : test_from(s, least, a);
@@ -248,7 +294,7 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     if (s->step % s->thresholds.steps_per_stage == 0)
         row = decide(s, a);
     else
-        row = take_exit(s, s->last_exit, a); /* between decisions */
+        row = take_exit(s, no_deeper(s, s->last_exit), a); /* between decisions */
     if (!is_finite(a))
         return deer_fail(err, "the policy's action is not finite; its state is left as it was");
     /* The state kept is the one made by the exit's feature alone. */
@@ -257,6 +303,7 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     deer_rule_note(&s->thresholds.rule, &s->memory, a->exit, a->delta[a->exit], a->pose);
     s->last_exit = a->exit;
     s->step++;
+    pay(s, a);
     finish_action(c, a);
     say_ages(&s->watch, a);
     return DEER_OK;

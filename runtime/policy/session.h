@@ -11,6 +11,8 @@
 #include "runtime/policy/cameras.h"
 #include "runtime/policy/image.h"
 #include "runtime/policy/profile.h"
+#include "runtime/policy/step_cost.h"
+#include "runtime/thresholds/governor.h"
 
 /* Rows of the head: the pseudo exit and the first exit go through together. */
 enum { SESSION_ROWS = 2 };
@@ -20,7 +22,11 @@ struct deer_session {
     deer_pool *pool;    /* the caller's, or NULL */
     atomic_flag in_use; /* a thread is in one of the functions below */
     deer_thresholds thresholds;
-    int32_t *ids; /* [max_text] */
+    governor governor; /* of the thresholds' dial, where it is on */
+    step_cost cost;    /* of a step under this instruction, while it is on */
+    step_kept kept;    /* of the cameras' media */
+    int deepest;       /* exit that this step may take */
+    int32_t *ids;      /* [max_text] */
     int tokens;
     bool told;               /* the decoder has seen this instruction */
     long step;               /* steps since the last reset */
@@ -50,6 +56,9 @@ void session_reset(deer_session *session);
 /* Before the session's thresholds get a rule: another one than it has begins with its first step.
  */
 void session_rule_from(deer_session *session, const deer_exit_rule *next);
+
+/* What a step costs under this instruction: for the governor, where it is on. */
+void session_price(deer_session *session);
 
 /* Images -> media tokens, of the cameras that are due. */
 deer_status session_see(deer_session *session, const deer_observation *observation,

@@ -103,7 +103,10 @@ deer_status deer_session_set_thresholds(deer_session *s, const deer_thresholds *
         return status;
     if (!t)
         return leave(s, before, deer_fail_with(DEER_USAGE, err, "no thresholds are given"));
-    return leave(s, before, session_adopt(s, t, err));
+    status = session_adopt(s, t, err);
+    if (!status)
+        governor_end(&s->governor);
+    return leave(s, before, status);
 }
 
 deer_status deer_session_set_budget(deer_session *s, double average_gflops, deer_error *err)
@@ -117,7 +120,23 @@ deer_status deer_session_set_budget(deer_session *s, double average_gflops, deer
     before = s->thresholds.rule;
     status = deer_thresholds_set_budget(&s->thresholds, average_gflops, err);
     session_rule_from(s, &before);
+    if (!status)
+        governor_end(&s->governor);
     return leave(s, pool, status);
+}
+
+deer_status deer_session_set_governor(deer_session *s, double average_gflops, int64_t horizon,
+                                      deer_error *err)
+{
+    deer_pool *before;
+    deer_status status = enter(s, &before, err);
+
+    if (status)
+        return status;
+    status = governor_start(&s->governor, &s->thresholds, average_gflops, horizon, err);
+    if (!status)
+        session_price(s);
+    return leave(s, before, status);
 }
 
 deer_status deer_session_reset(deer_session *s, deer_error *err)
@@ -160,6 +179,8 @@ deer_status deer_session_set_instruction(deer_session *s, const char *instructio
                                    s->on->embedded(s->work), err);
     if (!status)
         session_reset(s);
+    session_price(s);
+    session_price(s);
     return leave(s, before, status);
 }
 
@@ -176,6 +197,7 @@ deer_status deer_session_set_tokens(deer_session *s, const int32_t *ids, int32_t
                                   s->on->embedded(s->work), err);
     if (!status)
         session_reset(s);
+    session_price(s);
     return leave(s, before, status);
 }
 
@@ -200,6 +222,11 @@ deer_status deer_step(deer_session *s, const deer_observation *observation, deer
 }
 
 /* ---------------------------------------------------------------- looking ------------------ */
+
+const deer_governor *deer_session_governor(const deer_session *s)
+{
+    return s && governor_is_on(&s->governor) ? &s->governor.now : NULL;
+}
 
 int32_t deer_session_tokens(const deer_session *s)
 {

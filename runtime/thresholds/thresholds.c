@@ -210,6 +210,12 @@ deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops
         return deer_fail_with(
             DEER_INFEASIBLE, err, "an average of %.6g GFLOPs (%s) is below the dial's least, %.6g",
             average_gflops, t->budget_is_llm ? "llm" : "total", t->point[0].budget_gflops);
+    thresholds_take_point(t, i);
+    return DEER_OK;
+}
+
+void thresholds_take_point(deer_thresholds *t, int i)
+{
     memcpy(t->tau, t->point[i].tau, sizeof t->tau);
     t->cameras = t->point[i].cameras;
     t->rule = t->point[i].rule;
@@ -219,7 +225,6 @@ deer_status deer_thresholds_set_budget(deer_thresholds *t, double average_gflops
     if (!(t->guarantee.confidence > 0))
         t->guarantee = (deer_guarantee){.budget_gflops = NAN, .loss = NAN};
     t->reference.episodes = 0;
-    return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- what they say ------------ */

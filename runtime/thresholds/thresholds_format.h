@@ -18,6 +18,9 @@ deer_status thresholds_read(const char *path, const deer_model *model, deer_thre
  * number a number. `name` says which thresholds, a path say. Fails with DEER_USAGE. */
 deer_status thresholds_check(const char *name, const deer_thresholds *thresholds, deer_error *err);
 
+/* Turns the dial to point i. */
+void thresholds_take_point(deer_thresholds *thresholds, int i);
+
 /* Fails, with both types of weights and fingerprints, where the thresholds are not this model's.
  * The same model in other weights is another model: its exits agree at other values. `name` says
  * which thresholds, a path say. */

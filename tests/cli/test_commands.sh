@@ -480,6 +480,32 @@ if [ -e "$model" ]; then
         --tasks press_button --episodes 1 --seed 77 --split unseen --json
     grep -q '"seed": 77' "$out" && grep -q '"split": "unseen"' "$out" &&
         grep -q "\"thresholds\": \"$files/s.json\"" "$out" || wrong "the evaluation does not say of what"
+    # A governor: the same whatever the number of processes; what was used stands beside what was asked.
+    govern="--thresholds $files/s.json --govern 0.005"
+    json 'budget noise light' "$build/deer-sim" eval --model "$model" $govern \
+        --tasks lift --episodes 2 --light 0.5 --noise 1 --workers 1 --json
+    cp "$out" "$files/lit.json"
+    sed '/ms_per_step/d' "$out" >"$files/one"
+    ok "$build/deer-sim" eval --model "$model" $govern --tasks lift --episodes 2 --light 0.5 --noise 1 --workers 3 --json
+    sed '/ms_per_step/d' "$out" >"$files/two"
+    ok cmp "$files/one" "$files/two"
+    ok "$build/deer-sim" eval --model "$model" $govern --tasks press_button --episodes 1
+    grep -q '^budget, LLM GFLOPs a step: asked 0.005000, governed, used 0.0[0-9]*, ' "$out" || wrong "no line of the budget"
+    ok "$build/deer-report" rollouts "lit=$files/lit.json"
+    grep -q '^lit  *llm  *0.005000  *-  *0.0.* governed' "$out" || wrong "no row of the budget"
+    json 'budget' "$build/deer-run" episode --model "$model" --demos "$demos" --all $govern --json
+    ok "$build/deer-run" episode --model "$model" --demos "$demos" --all --thresholds "$files/s.json"
+    grep -q '^budget, LLM GFLOPs a step: asked 0.0[0-9]*, expected 0.0[0-9]*, used ' "$out" || wrong "nothing was expected"
+    for program in "$build/deer-sim eval" "$build/deer-run episode --demos $demos"; do
+        fails 3 "below the dial's least" $program --model "$model" --thresholds "$files/s.json" --govern 0.001
+        fails 2 'no dial to govern' $program --model "$model" --thresholds "$files/t.json" --govern 0.005
+        fails 2 '--govern needs --thresholds' $program --model "$model" --govern 0.005
+        fails 2 '--horizon needs --govern' $program --model "$model" --horizon 500
+        fails 2 '--horizon must be 200 to' $program --model "$model" $govern --horizon 199
+        fails 2 'exclude each other' $program --model "$model" $govern --budget 0.005
+    done
+    fails 2 '--light above 0' "$build/deer-sim" eval --model "$model" --light 0
+    fails 2 '--noise must be 0 or more' "$build/deer-sim" eval --model "$model" --noise -1
     usage $combined $budget --print-official
     usage $combined $budget --history random
     usage "$calib" solve --table "$files/t.h5" --criterion combined --avg-cost 1

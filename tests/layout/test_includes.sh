@@ -18,8 +18,8 @@ runtime/policy      runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/k
 runtime/serve       runtime/deer.h runtime/deer_drift.h runtime/base/ budgets/cost/
 runtime/import      runtime/deer.h runtime/base/ runtime/text/ runtime/model/
 runtime             runtime/deer.h deer.h
-budgets/cost        runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/model/arch.h runtime/model/config.h
-budgets/machines    runtime/deer.h runtime/base/ budgets/cost/
+budgets/cost        runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/model/arch.h runtime/model/config.h runtime/model/modules.h
+budgets/machines    runtime/deer.h runtime/base/ runtime/model/modules.h budgets/cost/
 budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
 datasets/demos      runtime/deer.h runtime/base/ runtime/import/
 datasets/parquet    runtime/deer.h runtime/base/ runtime/import/

@@ -161,6 +161,13 @@ static const row rows[] = {
     FIELD(deer_exit_rule, steps),
     FIELD(deer_exit_rule, limit),
     FIELD(deer_exit_rule, pattern),
+    FIELD(deer_governor, budget_gflops),
+    FIELD(deer_governor, horizon),
+    FIELD(deer_governor, steps),
+    FIELD(deer_governor, used_gflops),
+    FIELD(deer_governor, ahead_gflops),
+    FIELD(deer_governor, setting_gflops),
+
     STRUCT(deer_table),
     FIELD(deer_table, size),
     FIELD(deer_table, exits),

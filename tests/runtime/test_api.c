@@ -321,6 +321,12 @@ static void test_sessions(void **state)
     refuses(deer_session_set_budget(NULL, 1, err));
     refuses(deer_session_set_budget(session, NAN, err));
     refuses(deer_session_set_budget(session, 1, err));
+    refuses(deer_session_set_governor(NULL, 1, 0, err));
+    refuses(deer_session_set_governor(session, NAN, 0, err));
+    refuses(deer_session_set_governor(session, 1, INT64_MIN, err));
+    refuses(deer_session_set_governor(session, 1, 0, err)); /* it has no dial */
+    assert_null(deer_session_governor(NULL));
+    assert_null(deer_session_governor(session));
     refuses(deer_session_set_instruction(NULL, "lift", err));
     refuses(deer_session_set_cameras(NULL, &own, &own, err));
     refuses(deer_session_set_cameras(session, NULL, &own, err));

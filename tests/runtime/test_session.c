@@ -5,7 +5,9 @@
 #include <math.h>
 #include <pthread.h>
 
+#include "budgets/cost/cost.h"
 #include "runtime/base/file.h"
+#include "runtime/base/tau.h"
 #include "runtime/policy/session.h"
 #include "runtime/thresholds/thresholds_format.h"
 
@@ -404,6 +406,90 @@ static void test_dial_turns_in_mid_episode(void **state)
     deer_session_free(replaced);
 }
 
+/* ---------------------------------------------------------------- governor ----------------- */
+
+/* Always the first exit, or always the last: a dial with nothing between. */
+static deer_thresholds two_points(bool llm)
+{
+    deer_thresholds t = up_to(model, LAST, -INFINITY);
+    deer_cost cost;
+
+    deer_cost_of(deer_model_config(model), 4, WEIGHT_F32, &cost);
+    t.budget_is_llm = llm;
+    t.points = 2;
+    for (int i = 0; i < 2; i++) {
+        t.point[i].budget_gflops = deer_gflops(llm ? cost.exit[i].llm : cost.exit[i].total);
+        tau_never(LAST, t.point[i].tau);
+    }
+    t.point[0].tau[0] = INFINITY;
+    return t;
+}
+
+/* What a step used is what budgets/ says of it, in either scope; what is asked for is what comes.
+ */
+static double used_by(const deer_action *a, bool llm, const deer_cost *cost, deer_cost_kept *kept)
+{
+    unsigned views = (a->static_age == 0) | (unsigned)(a->gripper_age == 0) << 1;
+    deer_cost_saved saved = deer_cost_reuse(cost, views, a->exit, kept);
+
+    return deer_gflops(llm ? cost->exit[a->exit].llm - saved.llm
+                           : deer_cost_step(cost, a->exit, a->head_evaluations) - saved.total);
+}
+
+static void govern(bool llm, int stage, int age)
+{
+    enum { ROUNDS = 600 };
+    const deer_camera_rules rules = {.static_view = {age, INFINITY}};
+    deer_thresholds t = two_points(llm);
+    deer_cost_kept kept = {{0}};
+    double budget = 0.4 * t.point[0].budget_gflops + 0.6 * t.point[1].budget_gflops, used = 0;
+    const deer_governor *now;
+    deer_session *session;
+    deer_cost cost;
+    film f;
+
+    shoot(&f, 31);
+    deer_cost_of(deer_model_config(model), 4, WEIGHT_F32, &cost);
+    t.steps_per_stage = stage;
+    t.cameras = t.point[0].cameras = t.point[1].cameras = rules;
+    ok(deer_session_new(model, &t, &cameras, &session, &error));
+    ok(deer_session_set_governor(session, budget, 200, &error)); /* no instruction yet */
+    ok(deer_session_set_tokens(session, ids, 4, &error));
+    now = deer_session_governor(session);
+    for (int n = 0; n < ROUNDS; n++) {
+        deer_action a = step(session, &f, n % STEPS);
+
+        used += used_by(&a, llm, &cost, &kept);
+        assert_true(fabs(now->used_gflops - used) < 1e-9 * used);
+        assert_true(used <= (n + 1) * budget + 2 * budget + 1e-9);
+        if (n % 50 == 0)
+            ok(deer_session_reset(session, &error)); /* the account goes on */
+    }
+    assert_int_equal(now->steps, ROUNDS);
+    if (!age) /* 2 of 200 steps, of 600; with cameras reused the dial does not reach so far */
+        assert_true(fabs(used / (ROUNDS * budget) - 1) < 0.007);
+    ok(deer_session_set_budget(session, budget, &error));
+    assert_null(deer_session_governor(session));
+    ok(deer_session_set_governor(session, budget, 0, &error));
+    assert_int_equal(deer_session_governor(session)->horizon, 500);
+    assert_int_equal(deer_session_set_governor(session, budget / 100, 0, &error), DEER_INFEASIBLE);
+    assert_non_null(deer_session_governor(session));
+    t.points = 0;
+    ok(deer_session_set_thresholds(session, &t, &error));
+    assert_null(deer_session_governor(session));
+    deer_session_free(session);
+}
+
+static void test_governor_keeps_the_budget(void **state)
+{
+    (void)state;
+    govern(false, 1, 0);
+    govern(true, 1, 0);
+    govern(true, 3, 0);
+    govern(false, 1, 3);
+    govern(true, 1, 3);
+}
+
 /* ---------------------------------------------------------------- calibration -------------- */
 
 /* What a batch returns, put through the head, is what the step does. */
@@ -575,13 +661,16 @@ static void test_batched_head(void **state)
 
 static void test_a_step_allocates_nothing(void **state)
 {
-    deer_thresholds t = up_to(model, LAST, 0.05f);
+    deer_thresholds t = two_points(false);
     deer_session *session = session_of(model, &t);
     long before = allocations;
     film f;
 
     (void)state;
     shoot(&f, 3);
+    for (int i = 0; i < STEPS; i++)
+        step(session, &f, i);
+    ok(deer_session_set_governor(session, t.point[1].budget_gflops, 0, &error));
     for (int i = 0; i < STEPS; i++)
         step(session, &f, i);
     assert_int_equal(allocations, before);
@@ -742,6 +831,7 @@ int main(void)
         cmocka_unit_test(test_prefix_acts_the_same),
         cmocka_unit_test(test_stages),
         cmocka_unit_test(test_dial_turns_in_mid_episode),
+        cmocka_unit_test(test_governor_keeps_the_budget),
         cmocka_unit_test(test_features_are_what_a_step_sees),
         cmocka_unit_test(test_batches_do_not_mix),
         cmocka_unit_test(test_bad_batches),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* modules.c - the tensors and attentions of a part, with how much goes through them. */
-#include "budgets/cost/modules.h"
+#include "runtime/model/modules.h"
 
 #include <string.h>
 

@@ -5,8 +5,8 @@
  *   uint64_t macs = module_work(config, ARCH_VISION, &at).macs;       // one image
  *
  * Shapes: matrices are [out, in]; n vectors through one cost n * out * in multiply-adds. */
-#ifndef BUDGETS_MODULES_H
-#define BUDGETS_MODULES_H
+#ifndef RUNTIME_MODULES_H
+#define RUNTIME_MODULES_H
 
 #include <stdint.h>
 
