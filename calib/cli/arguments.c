@@ -134,6 +134,27 @@ static deer_status check_criterion(const solve_arguments *a, const calibrate_spe
     return DEER_OK;
 }
 
+/* A rule is chosen on a cache, for one budget, and nothing is guaranteed of it. */
+static deer_status check_rule(const solve_arguments *a, deer_error *err)
+{
+    bool average = !isnan(a->average) || !isnan(a->fraction);
+
+    if (!a->rule)
+        return DEER_OK;
+    if (!rules_named(a->rule))
+        return deer_fail_with(DEER_USAGE, err,
+                              "--rule is auto, delta, refresh, debt, speed or schedule, not '%s'",
+                              a->rule);
+    if (strcmp(a->rule, "delta") &&
+        (a->table || a->official || a->frontier || !average || !isnan(a->confidence) ||
+         !isnan(a->deviation) || strcmp(a->history, "on-policy") || a->print_official))
+        return deer_fail_with(DEER_USAGE, err,
+                              "--rule needs a cache, an average budget and on-policy history, and "
+                              "goes without --frontier, --confidence, --max-loss and "
+                              "--print-official");
+    return DEER_OK;
+}
+
 static deer_status check_source(const solve_arguments *a, bool with_replay, deer_error *err)
 {
     if (with_replay && (!a->model || !a->demos.count))
@@ -166,10 +187,12 @@ static deer_status understand(const solve_arguments *a, bool with_replay, calibr
                               deer_error *err)
 {
     if (check_source(a, with_replay, err) || parse_words(a, s, err) || check_numbers(a, err) ||
-        check_budgets(a, err) || check_guarantee(a, err) || check_criterion(a, s, err))
+        check_budgets(a, err) || check_guarantee(a, err) || check_rule(a, err) ||
+        check_criterion(a, s, err))
         return DEER_USAGE;
     set_limits(a, &s->asked);
     s->fresh_cameras = a->fresh;
+    s->rule = a->rule && strcmp(a->rule, "delta") ? a->rule : NULL;
     s->points = a->frontier ? (int)a->points : 0;
     s->only_dial = a->frontier && !a->out;
     s->problem.gripper_weight = a->gripper_weight;
@@ -281,6 +304,8 @@ static void list_methods(solve_arguments *a, option_list *list)
          "encode both at every step, though the cache has ages"},
         {"method", TOOL_STRING, &a->method, "M",
          "best (default), coordinate, nlopt, official-exp, -gauss, -gamma"},
+        {"rule", TOOL_STRING, &a->rule, "R",
+         "of more than a step: auto, delta (default: none), refresh, debt, speed, schedule"},
         {"criterion", TOOL_STRING, &a->criterion, "C", "l2 (default), mean, max, cosine, combined"},
         {"history", TOOL_STRING, &a->history, "H", "on-policy (default), full, random (official)"},
         {"loss", TOOL_STRING, &a->loss, "L", "deviation from: deepest (default) exit, or demo"},

@@ -7,6 +7,7 @@
 
 #include "calib/cli/commands.h"
 #include "calib/cli/official_values.h"
+#include "calib/cli/print_rules.h"
 #include "calib/cli/settings.h"
 #include "calib/cli/table.h"
 #include "calib/pipeline/calibrate.h"
@@ -24,6 +25,7 @@ typedef struct {
     calibration_spec spec;
     calibration p;
     operating_point row;
+    rule_verdict together; /* what episodes lose; with on-policy history */
     double oracle_loss;
     cache_eyes eyes; /* of thresholds with rules for cameras */
     eyes_view seen;
@@ -50,6 +52,11 @@ static double highest_episode_cost(const job *j)
     return worst;
 }
 
+static double found_cost(const job *j)
+{
+    return j->t->budget_is_llm ? j->row.llm : j->row.total;
+}
+
 static const char *weights_of(const char *type)
 {
     return *type ? type : "weights unknown";
@@ -74,6 +81,32 @@ static deer_status open_eyes(job *j, const char *thresholds, deer_error *err)
     return DEER_OK;
 }
 
+/* With the exits that the thresholds take themselves, and their rule, if they have one. */
+static deer_status judge_together(job *j, const char *thresholds, int threads, deer_error *err)
+{
+    rule_candidate x = {.rule = j->t->rule};
+
+    if (x.rule.kind && (!j->model || j->c->eyes))
+        return deer_fail(err,
+                         "%s has a rule of exits: judging it takes on-policy history and fresh "
+                         "cameras",
+                         thresholds);
+    if (!j->model || j->c->eyes)
+        return DEER_OK;
+    memcpy(x.tau, j->t->tau, sizeof x.tau);
+    if (rule_judge(j->c, j->model, &j->spec, &x, NULL, threads, &j->together, err))
+        return DEER_FAILED;
+    if (!x.rule.kind)
+        return DEER_OK;
+    j->row.llm = j->together.llm;
+    j->row.total = j->together.total;
+    j->row.cost = found_cost(j);
+    j->row.loss = j->together.loss[0];
+    memcpy(j->row.fraction, j->together.fraction, sizeof j->row.fraction);
+    j->worst_episode = j->oracle_loss = NAN; /* of other exits */
+    return DEER_OK;
+}
+
 static deer_status judge(job *j, const char *thresholds, int threads, deer_error *err)
 {
     if (deer_thresholds_load(thresholds, j->model, &j->t, err))
@@ -95,9 +128,8 @@ static deer_status judge(job *j, const char *thresholds, int threads, deer_error
         return DEER_FAILED;
     calibration_describe(&j->p, "found", j->t->tau, j->t->max_exit, &j->row);
     j->worst_episode = highest_episode_cost(j);
-    j->oracle_loss =
-        oracle_solve(&j->p.s, j->t->max_exit, j->t->budget_is_llm ? j->row.llm : j->row.total).loss;
-    return DEER_OK;
+    j->oracle_loss = oracle_solve(&j->p.s, j->t->max_exit, found_cost(j)).loss;
+    return judge_together(j, thresholds, threads, err);
 }
 
 /* ---------------------------------------------------------------- output ------------------- */
@@ -116,11 +148,6 @@ static void expected_row(const job *j, operating_point *row)
     row->cost = operating_point_cost(row, j->t->budget_is_llm);
     memcpy(row->fraction, p->exit_fraction, sizeof row->fraction);
     memcpy(row->tau, j->t->tau, sizeof row->tau);
-}
-
-static double found_cost(const job *j)
-{
-    return j->t->budget_is_llm ? j->row.llm : j->row.total;
 }
 
 /* Files of earlier versions have nine digits of a budget. */
@@ -154,13 +181,20 @@ static void print_people(const job *j, const char *thresholds)
     table_print(stdout, rows, 2, last + 1, calibration_fixed_cost(&j->p, j->p.llm, j->t->max_exit),
                 calibration_fixed_cost(&j->p, j->p.total, j->t->max_exit),
                 j->t->budget_is_llm ? "llm" : "total");
-    printf("\nper-step oracle at this cost: loss %.5f; most expensive episode %.6g GFLOPs a step "
-           "(%s)\n",
-           j->oracle_loss, j->worst_episode, j->t->budget_is_llm ? "llm" : "total");
+    if (isfinite(j->oracle_loss))
+        printf(
+            "\nper-step oracle at this cost: loss %.5f; most expensive episode %.6g GFLOPs a step "
+            "(%s)\n",
+            j->oracle_loss, j->worst_episode, j->t->budget_is_llm ? "llm" : "total");
     if (isfinite(budget))
         printf("budget %.6g GFLOPs (%s): %s, %.1f%% of it used\n", budget,
                j->t->budget_is_llm ? "llm" : "total", breaks_budget(j) ? "exceeded" : "kept",
                100 * cost / budget);
+}
+
+static json_t *number_or_null(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
 }
 
 static deer_status print_machines(const job *j, deer_error *err)
@@ -175,8 +209,10 @@ static deer_status print_machines(const job *j, deer_error *err)
     json_put(json, "scope", json_string(j->t->budget_is_llm ? "llm" : "total"));
     json_put(json, "budget_gflops", isfinite(budget) ? json_real(budget) : json_null());
     json_put(json, "budget_kept", isfinite(budget) ? json_boolean(!breaks_budget(j)) : json_null());
-    json_put(json, "worst_episode_gflops", json_real(j->worst_episode));
-    json_put(json, "oracle_loss", json_real(j->oracle_loss));
+    json_put(json, "worst_episode_gflops", number_or_null(j->worst_episode));
+    json_put(json, "oracle_loss", number_or_null(j->oracle_loss));
+    if (j->together.episodes)
+        json_put(json, "episode_losses", episode_losses_json(&j->together));
     json_put(json, "episodes", json_integer(j->c->about.episodes));
     json_put(json, "steps", json_integer((json_int_t)j->p.s.n));
     return json_print(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12), err);

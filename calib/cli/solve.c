@@ -10,6 +10,7 @@
 #include "calib/cli/commands.h"
 #include "calib/cli/official_values.h"
 #include "calib/cli/print_outcome.h"
+#include "calib/cli/print_rules.h"
 #include "calib/cli/run_replay.h"
 #include "calib/cli/table.h"
 #include "calib/pipeline/calibrate_table.h"
@@ -20,9 +21,15 @@
 
 /* ---------------------------------------------------------------- output ------------------- */
 
-static deer_status print(const solve_arguments *a, const outcome *o, deer_error *err)
+/* rules: of exits, NULL without. */
+static deer_status print(const solve_arguments *a, const outcome *o, const rule_choice *rules,
+                         deer_error *err)
 {
-    if (a->json && json_print(outcome_json(o), JSON_INDENT(2) | JSON_REAL_PRECISION(12), err))
+    json_t *json = a->json ? outcome_json(o) : NULL;
+
+    if (json && rules)
+        json_put(json, "rules", rules_json(rules));
+    if (json && json_print(json, JSON_INDENT(2) | JSON_REAL_PRECISION(12), err))
         return DEER_FAILED;
     if (!a->json && !a->print_official)
         outcome_print(stdout,
@@ -30,6 +37,8 @@ static deer_status print(const solve_arguments *a, const outcome *o, deer_error 
                       : a->demos.count ? a->demos.name[0]
                                        : a->cache,
                       o);
+    if (!a->json && rules)
+        rules_print(stdout, rules);
     if (a->print_official)
         outcome_print_official(a->json ? stderr : stdout, o);
     return DEER_OK;
@@ -70,7 +79,7 @@ static deer_status output(const solve_arguments *a, const calibrated *found, dee
         return DEER_OK;
     if (a->out && deliver_file(a->out, found, err))
         return DEER_FAILED;
-    return print(a, &found->o, err);
+    return print(a, &found->o, found->rules, err);
 }
 
 static deer_status solve_cache(const solve_arguments *a, const calibrate_spec *spec,
@@ -116,7 +125,7 @@ static deer_status output_table(const solve_arguments *a, const calibrated_table
     if (a->out &&
         json_write(a->out, outcome_json(&found->o), JSON_INDENT(2) | JSON_REAL_PRECISION(12), err))
         return DEER_FAILED;
-    return print(a, &found->o, err);
+    return print(a, &found->o, NULL, err);
 }
 
 static deer_status solve_table(const solve_arguments *a, const calibrate_spec *spec,

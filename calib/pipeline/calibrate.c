@@ -573,6 +573,21 @@ static void free_job(job *j)
     task_kinds_free(&j->kinds);
 }
 
+static deer_status choose_rule(job *j, deer_error *err)
+{
+    calibrated *x = j->x;
+
+    if (x->c->eyes)
+        return deer_fail(err,
+                         "%s has ages of cameras, and rules of exits are chosen with fresh ones: "
+                         "add --fresh-cameras",
+                         x->c->dir);
+    x->rules = malloc(sizeof *x->rules);
+    if (!x->rules)
+        return deer_fail(err, "out of memory");
+    return rules_choose(x->c, x->model, &x->how, j->spec->rule, x->rules, err);
+}
+
 deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, calibrated **found,
                       deer_error *err)
 {
@@ -594,6 +609,8 @@ deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, 
     status = open_source(from, x, err);
     if (!status)
         status = run(&j, from->model, err);
+    if (!status && spec->rule)
+        status = choose_rule(&j, err);
     free_job(&j);
     if (status)
         calibrated_free(x);
@@ -609,6 +626,7 @@ void calibrated_free(calibrated *x)
     calibration_free(&x->p);
     free(x->point);
     free(x->point_guarantee);
+    free(x->rules);
     eyes_close(&x->eyes);
     deer_model_close(x->model);
     cache_close(x->c);

@@ -21,6 +21,7 @@
 #include "calib/pipeline/dial.h"
 #include "calib/pipeline/limits.h"
 #include "calib/pipeline/outcome.h"
+#include "calib/pipeline/rules.h"
 #include "calib/replay/replay.h"
 
 typedef struct {
@@ -41,6 +42,7 @@ typedef struct {
     guarantee_spec guarantee; /* guarantee_asked: is any? bound, deviation, largest_loss (NaN:
                                  what poses and gripper allow), longest, share, seed */
     const char *mix;          /* file of tasks and shares that is guaranteed for; NULL: none */
+    const char *rule;         /* of exits, a name as rules_choose takes it; NULL: none */
     bool fresh_cameras;       /* no rules for cameras, whatever ages the cache has */
     int points;               /* of a dial, 0: none */
     bool only_dial;           /* no budget of its own: points are all that is wanted */
@@ -57,6 +59,7 @@ typedef struct {
     calibration p;                    /* all episodes under the history of the thresholds found */
     onpolicy_spec how;                /* as it was solved: budget, deepest exit and score decided */
     deer_score score[DEER_MAX_EXITS]; /* [max_exit] of the combined criterion */
+    rule_choice *rules;               /* where a rule of exits was asked for; else NULL */
     bool has_outcome;                 /* false with only_dial and no average budget */
     outcome o;
     cache_eyes eyes;            /* of the rules for cameras that c is seen through, where it is */

@@ -99,6 +99,22 @@ static void fill_reference(const calibrated *x, deer_reference *r)
 
 /* ---------------------------------------------------------------- all of it ---------------- */
 
+/* The rule that was chosen, with its own thresholds; the drift watch has no episodes of those. */
+static void fill_rule(const calibrated *x, deer_thresholds *t)
+{
+    const rule_choice *r = x->rules;
+
+    if (!r || !r->chosen)
+        return;
+    memcpy(t->tau, r->best[r->chosen].tau, sizeof t->tau);
+    t->rule = r->best[r->chosen].rule;
+    t->expected.average_llm_gflops = r->all.llm;
+    t->expected.average_total_gflops = r->all.total;
+    t->expected.loss = r->all.loss[0];
+    memcpy(t->expected.exit_fraction, r->all.fraction, sizeof t->expected.exit_fraction);
+    t->reference.episodes = 0;
+}
+
 void deliver_thresholds(const calibrated *x, deer_thresholds *t)
 {
     const outcome *o = &x->o;
@@ -123,6 +139,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     t->calibration_episodes = o->episodes;
     t->calibration_steps = (long)x->c->steps;
     t->seed = (unsigned long)x->how.solve.seed;
+    fill_rule(x, t);
 }
 
 deer_status deliver_file(const char *path, const calibrated *x, deer_error *err)

@@ -16,6 +16,7 @@ void calibration_actions_free(calibration_actions *a)
     free(a->row);
     free(a->action);
     free(a->exit);
+    free(a->heads);
     free(a->fresh);
     *a = (calibration_actions){0};
 }

@@ -42,11 +42,12 @@ typedef struct {
 /* Actions of all exits for some steps: rows of a cache under some history. */
 typedef struct {
     int64_t n;
-    int64_t *row;  /* [n] row of the cache, ascending; NULL: row i is i */
-    float *action; /* [n, 1 + exits, 7], like cache.action; rows of exits behind max_exit unused */
-    uint8_t *exit; /* [n] taken */
-    float *fresh;  /* [n, 7] of the deepest exit, from the same state, with fresh cameras; NULL
-                      where the others are so */
+    int64_t *row;   /* [n] row of the cache, ascending; NULL: row i is i */
+    float *action;  /* [n, 1 + exits, 7], like cache.action; rows of exits behind max_exit unused */
+    uint8_t *exit;  /* [n] taken */
+    uint8_t *heads; /* [n] evaluations of the head that this took; NULL: not known */
+    float *fresh;   /* [n, 7] of the deepest exit, from the same state, with fresh cameras; NULL
+                       where the others are so */
 } calibration_actions;
 
 void calibration_actions_free(calibration_actions *a);

@@ -24,6 +24,8 @@ typedef struct {
     int sample_from;          /* the first step whose actions are wanted, counted from `from` */
     int64_t out;              /* row of the result for that step */
     float done[DEER_POSE];    /* at the step before */
+    deer_rule_memory memory;  /* of the thresholds' rule */
+    int heads;                /* evaluations of the head at this step */
     uint64_t random;
 } track;
 
@@ -108,12 +110,13 @@ static deer_status make_tracks(job *j, deer_error *err)
     j->unit = calloc((size_t)j->c->about.shards + 2, sizeof *j->unit);
     j->a->action = calloc(samples * stride, sizeof *j->a->action);
     j->a->exit = calloc(samples, sizeof *j->a->exit);
+    j->a->heads = calloc(samples, sizeof *j->a->heads);
     if (j->c->eyes)
         j->a->fresh = calloc(samples * CACHE_ACTION, sizeof *j->a->fresh);
     if (some)
         j->a->row = calloc(samples, sizeof *j->a->row);
-    if (!j->tracks || !j->unit || !j->a->action || !j->a->exit || (some && !j->a->row) ||
-        (j->c->eyes && !j->a->fresh))
+    if (!j->tracks || !j->unit || !j->a->action || !j->a->exit || !j->a->heads ||
+        (some && !j->a->row) || (j->c->eyes && !j->a->fresh))
         return deer_fail(err, "out of memory replaying %zu steps", samples);
     list_tracks(j);
     return DEER_OK;
@@ -153,17 +156,26 @@ static void load_step(const worker *w, const track *t, int step, int slot)
         to[n + i] = half_to_float(fresh[i]);
 }
 
-/* The first exit that passes; poses [R, 6], grippers [R]. */
+/* The first exit that passes, of those that a rule leaves; poses [R, 6], grippers [R]. */
 static int decide(const history_rule *rule, track *t, const float *pose, const float *gripper)
 {
+    int least = deer_rule_least(rule->exits, &t->memory, rule->max_exit), k = least;
+    float value = NAN;
     deer_exit_trial trial;
-    int k = 0;
 
-    deer_exit_trial_begin(&trial, rule->criterion, rule->score, t->done, pose);
-    while (k < rule->max_exit &&
-           !tau_stops(deer_exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]),
-                      rule->tau[k]))
-        k++;
+    t->heads = 1;
+    if (!deer_rule_untested(rule->exits, least, rule->max_exit)) {
+        deer_exit_trial_begin(&trial, rule->criterion, rule->score, t->done,
+                              pose + least * DEER_POSE);
+        trial.exit = least;
+        for (; k < rule->max_exit; k++) {
+            value = deer_exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]);
+            if (tau_stops(value, rule->tau[k]))
+                break;
+        }
+        t->heads = 2 + k - least;
+    }
+    deer_rule_note(rule->exits, &t->memory, k, value, pose + (k + 1) * DEER_POSE);
     memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
     return k;
 }
@@ -173,6 +185,7 @@ static int choose_exit(const worker *w, track *t, int slot)
 {
     const history_rule *rule = w->j->rule;
 
+    t->heads = rule->max_exit + 2;
     if (rule->kind == HISTORY_FULL)
         return rule->max_exit;
     if (rule->kind == HISTORY_ON_POLICY)
@@ -203,6 +216,7 @@ static void store_step(const worker *w, const track *t, int step, int slot, int 
     if (step < t->sample_from)
         return;
     w->j->a->exit[t->out + step - t->sample_from] = (uint8_t)exit;
+    w->j->a->heads[t->out + step - t->sample_from] = (uint8_t)t->heads;
     if (w->compares)
         store_action(w, (slot + 1) * w->rows - 1,
                      w->j->a->fresh + (t->out + step - t->sample_from) * CACHE_ACTION);

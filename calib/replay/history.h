@@ -31,10 +31,11 @@ typedef struct {
     history_kind kind;
     const float *tau; /* [max_exit + 1], for on-policy */
     int max_exit;
-    deer_criterion criterion; /* for on-policy */
-    const deer_score *score;  /* [max_exit] of the combined criterion */
-    uint64_t seed;            /* for random and mixed */
-    const bool *episodes;     /* [about.episodes] those to replay; NULL: all */
+    deer_criterion criterion;    /* for on-policy */
+    const deer_score *score;     /* [max_exit] of the combined criterion */
+    const deer_exit_rule *exits; /* of thresholds that have one; else NULL */
+    uint64_t seed;               /* for random and mixed */
+    const bool *episodes;        /* [about.episodes] those to replay; NULL: all */
 } history_rule;
 
 /* Replays the head of `model`, which must be the cache's. Loads features as needed and keeps them
