@@ -9,8 +9,10 @@
 
 #include <cmocka.h>
 
+#include "budgets/cost/cost.h"
 #include "calib/criterion/combined.h"
 #include "calib/pipeline/onpolicy.h"
+#include "calib/pipeline/rules.h"
 #include "calib/replay/replay.h"
 #include "runtime/base/threads.h"
 #include "runtime/policy/exit_policy.h"
@@ -93,27 +95,29 @@ static int chosen_exit(const float *action, int64_t row, const deer_thresholds *
 }
 
 /* Compares what the runtime did at one step with the replayed row. False when they took different
- * exits, which only a value beside its threshold excuses. */
+ * exits, which only a value beside its threshold excuses. taken: the exits replayed, where a rule
+ * chose them; NULL: as the thresholds say. */
 static bool compare_step(const deer_action *done, const float *action, int64_t row,
-                         const deer_thresholds *t, const float *last, double tolerance)
+                         const uint8_t *taken, const deer_thresholds *t, const float *last,
+                         double tolerance)
 {
     const float *there = action_at(action, row, 1 + done->exit);
     float value[DEER_MAX_EXITS];
-    int exit = chosen_exit(action, row, t, last, value);
+    int exit = taken ? taken[row] : chosen_exit(action, row, t, last, value);
     int k = exit < done->exit ? exit : done->exit;
 
     for (int i = 0; i < DEER_POSE; i++)
         assert_true(fabs((double)there[i] - (double)done->pose[i]) < tolerance);
     assert_true(fabs((double)there[DEER_POSE] - (double)done->gripper_probability) < tolerance);
-    if (exit == done->exit)
-        return true;
+    if (exit == done->exit || taken)
+        return exit == done->exit;
     assert_true(fabs((double)done->delta[k] - (double)t->tau[k]) < tolerance);
     return false;
 }
 
 /* Runs the runtime over an episode beside the rows of actions, until they take different exits. */
 static void compare_with_runtime(int e, const deer_thresholds *t, const float *action,
-                                 double tolerance, int *compared)
+                                 const uint8_t *taken, double tolerance, int *compared)
 {
     demos *d;
     demo_episode episode;
@@ -134,7 +138,8 @@ static void compare_with_runtime(int e, const deer_thresholds *t, const float *a
         deer_action done;
 
         ok(deer_step(session, &seen, &done, &err));
-        same = compare_step(&done, action, cached->episode[e].first + step, t, last, tolerance);
+        same =
+            compare_step(&done, action, cached->episode[e].first + step, taken, t, last, tolerance);
         memcpy(last, done.pose, sizeof last);
         *compared += same;
     }
@@ -206,7 +211,7 @@ static void test_cache_is_what_the_runtime_does(void **state)
     (void)state;
     thresholds_fix(model, cached->exits - 1, &deepest, NULL);
     for (int e = 0; e < EPISODES; e++)
-        compare_with_runtime(e, &deepest, cached->action, 2e-5, &compared);
+        compare_with_runtime(e, &deepest, cached->action, NULL, 2e-5, &compared);
     assert_int_equal(compared, cached->steps);
 }
 
@@ -277,10 +282,164 @@ static void test_on_policy_history(void **state)
     median_thresholds(&t);
     a = history(HISTORY_ON_POLICY, t.tau, t.max_exit, 2);
     for (int e = 0; e < EPISODES; e++)
-        compare_with_runtime(e, &t, a.action, half_tolerance, &compared);
+        compare_with_runtime(e, &t, a.action, NULL, half_tolerance, &compared);
     print_message("%d of %lld steps before an exit differs\n", compared, (long long)cached->steps);
     assert_true(compared > cached->steps * 3 / 4);
     calibration_actions_free(&a);
+}
+
+/* ---------------------------------------------------------------- rules of exits ----------- */
+
+/* Means by plain loops over what was replayed: losses over steps of an episode, then over episodes;
+ * costs over steps. */
+static void assert_verdict(const calibration_actions *a, const rule_verdict *v, int max_exit)
+{
+    double lost = 0, total = 0;
+    int64_t i = 0;
+
+    for (int e = 0; e < EPISODES; e++) {
+        double sum = 0;
+        deer_cost cost;
+
+        deer_cost_of(&cached->about.config, cached->episode[e].tokens, WEIGHT_F32, &cost);
+        for (int s = 0; s < cached->episode[e].steps; s++, i++) {
+            const float *all = a->action + i * (1 + cached->exits) * CACHE_ACTION;
+            const float *x = all + (1 + a->exit[i]) * CACHE_ACTION;
+            const float *last = all + (1 + max_exit) * CACHE_ACTION;
+            double square = 0;
+
+            for (int d = 0; d < DEER_POSE; d++)
+                square += pow((double)x[d] - (double)last[d], 2);
+            sum += sqrt(square / 6) + ((x[6] > 0.5f) == (last[6] > 0.5f) ? 0 : 0.2);
+            total += deer_gflops(deer_cost_step(&cost, a->exit[i], a->heads[i]));
+        }
+        lost += sum / cached->episode[e].steps;
+    }
+    assert_true(fabs(v->loss[0] - lost / EPISODES) < 1e-6);
+    assert_true(fabs(v->total / (total / (double)i) - 1) < 1e-9);
+    assert_int_equal(v->steps, i);
+    assert_int_equal(v->episodes, EPISODES);
+}
+
+/* Under a rule, too, the head replayed does what the runtime does; what a step cost is said. */
+static void test_rule_history(void **state)
+{
+    static const deer_exit_rule some[] = {{DEER_RULE_REFRESH, 1, 2, 0, {0}},
+                                          {DEER_RULE_DEBT, 1, 0, 0.05f, {0}},
+                                          {DEER_RULE_SPEED, 2, 0, 0.3f, {0}},
+                                          {DEER_RULE_SCHEDULE, 0, 3, 0, {0, 2, 1}}};
+    const calibration_spec problem = {.gripper_weight = LOSS_GRIPPER_WEIGHT,
+                                      .max_exit = cached->exits - 1};
+    deer_thresholds t;
+
+    (void)state;
+    median_thresholds(&t);
+    for (size_t r = 0; r < sizeof some / sizeof *some; r++) {
+        history_rule rule = {.kind = HISTORY_ON_POLICY,
+                             .tau = t.tau,
+                             .max_exit = cached->exits - 1,
+                             .exits = &some[r]};
+        rule_candidate x = {.rule = some[r]};
+        calibration_actions a;
+        rule_verdict v;
+        int compared = 0;
+
+        t.rule = some[r];
+        memcpy(x.tau, t.tau, sizeof x.tau);
+        ok(history_replay(cached, model, &rule, 2, &a, &err));
+        for (int e = 0; e < EPISODES; e++)
+            compare_with_runtime(e, &t, a.action, a.exit, half_tolerance, &compared);
+        assert_true(compared > cached->steps * 3 / 4);
+        if (some[r].kind == DEER_RULE_SCHEDULE)
+            for (int64_t i = 0; i < cached->episode[0].steps; i++)
+                assert_true(a.exit[i] == some[r].pattern[i % 3] && a.heads[i] == 1);
+        ok(rule_judge(cached, model, &problem, &x, NULL, 2, &v, &err));
+        assert_verdict(&a, &v, problem.max_exit);
+        calibration_actions_free(&a);
+    }
+}
+
+/* What is chosen keeps the budget on the episodes it was found on; on the others it is judged as
+ * anything is; and it is the least of what was found there. */
+static void test_rules_are_chosen(void **state)
+{
+    onpolicy_spec how = {.problem = {.gripper_weight = LOSS_GRIPPER_WEIGHT,
+                                     .max_exit = cached->exits - 1,
+                                     .scope_llm = true},
+                         .solve = {.seed = 1, .max_exit = cached->exits - 1},
+                         .history = HISTORY_ON_POLICY,
+                         .threads = 2};
+    bool half[EPISODES], others[EPISODES];
+    calibration p;
+    rule_choice choice, alone;
+
+    (void)state;
+    ok(calibration_make(cached, &how.problem, NULL, &p, &err));
+    how.solve.budget = 0.7 * calibration_fixed_cost(&p, p.llm, how.problem.max_exit);
+    calibration_free(&p);
+    for (int e = 0; e < EPISODES; e++)
+        others[e] = !(half[e] = e % 2 == 0);
+    ok(rules_choose(cached, model, &how, "auto", &choice, &err));
+    for (int kind = 0; kind < RULE_KINDS; kind++) {
+        rule_verdict v;
+
+        if (!choice.found[kind])
+            continue;
+        assert_int_equal(choice.best[kind].rule.kind, kind);
+        ok(rule_judge(cached, model, &how.problem, &choice.best[kind], half, 1, &v, &err));
+        assert_true(v.llm <= how.solve.budget * (1 + 1e-9));
+        ok(rule_judge(cached, model, &how.problem, &choice.best[kind], others, 1, &v, &err));
+        assert_true(v.loss[EPISODE_LOSS_CHOSEN] == choice.held_out[kind].loss[EPISODE_LOSS_CHOSEN]);
+        assert_true(choice.held_out[choice.chosen].loss[EPISODE_LOSS_CHOSEN] <=
+                    v.loss[EPISODE_LOSS_CHOSEN]);
+    }
+    assert_true(choice.found[DEER_RULE_NONE] && choice.found[DEER_RULE_SCHEDULE]);
+    ok(rules_choose(cached, model, &how, "schedule", &alone, &err));
+    assert_int_equal(alone.chosen, DEER_RULE_SCHEDULE);
+    assert_memory_equal(&alone.best[DEER_RULE_SCHEDULE].rule, &choice.best[DEER_RULE_SCHEDULE].rule,
+                        sizeof(deer_exit_rule));
+    assert_false(alone.found[DEER_RULE_DEBT]);
+    assert_true(rules_named("delta") && rules_named("auto") && !rules_named("hope"));
+}
+
+/* ---------------------------------------------------------------- losses of episodes ------- */
+
+static double loss_named(const char *name, const episode_steps *e)
+{
+    for (int i = 0; i < EPISODE_LOSSES; i++)
+        if (!strcmp(episode_losses[i].name, name))
+            return episode_losses[i].of(e);
+    fail_msg("no loss is called %s", name);
+    return NAN;
+}
+
+/* Six steps by hand: what is lost in a row counts for more where order counts. */
+static void test_episode_losses(void **state)
+{
+    static const float row[6] = {0, 0.2f, 0.2f, 0.2f, 0, 0}, apart[6] = {0.2f, 0, 0.2f, 0, 0.2f, 0};
+    static const float there[6][3] = {{1, 0, 0}, {1, 0, 0}, {1, 0, 0}, {1, 0, 0}, {1, 0, 0}, {1}};
+    static const float half[6][3] = {{1, 0, 0}, {0.5f, 1, 0}, {0, 0, 0}, {1, 0, 0}, {2, 0, 0}, {1}};
+    static const float right[6][3] = {{1, 0, 0}, {1, 0, 0}, {0}}, to_and_fro[6][3] = {{1}, {-1}};
+    const episode_steps a = {6, row, apart, right, there, half};
+    const episode_steps b = {6, apart, row, to_and_fro, there, there};
+
+    (void)state;
+    assert_true(fabs(loss_named("mean", &a) - 0.1) < 1e-7);
+    assert_true(fabs(loss_named("mean", &b) - loss_named("mean", &a)) < 1e-7);
+    assert_true(fabs(loss_named("demo", &a) - 0.1) < 1e-7);
+    assert_true(fabs(loss_named("window", &a) - 0.15) < 1e-7);
+    assert_true(fabs(loss_named("window", &b) - 0.1) < 1e-7);
+    assert_true(loss_named("gathered", &a) > 1.1 * loss_named("gathered", &b));
+    /* 1, 1.7, then 0.7 of it each; against 1, -0.3, .. */
+    assert_true(fabs(loss_named("adrift", &a) - (1 + 1.7 * (1 + 0.7 + 0.49 + 0.343 + 0.2401)) / 6) <
+                1e-6);
+    assert_true(fabs(loss_named("adrift", &b) - (1 + 0.3 * (1 + 0.7 + 0.49 + 0.343 + 0.2401)) / 6) <
+                1e-6);
+    assert_true(fabs(loss_named("poor", &a) - 0.5) < 1e-9);
+    assert_true(fabs(loss_named("runs", &a) - 2.0 / 6) < 1e-9);
+    assert_true(loss_named("runs", &b) < 1e-9);
+    assert_true(fabs(loss_named("behind", &a) - 1.5 / 6) < 1e-7);
+    assert_true(loss_named("behind", &b) < 1e-9);
 }
 
 /* ---------------------------------------------------------------- combined criterion ------- */
@@ -357,7 +516,7 @@ static void test_combined_history(void **state)
     calibration_free(&p);
     ok(history_replay(cached, model, &rule, 2, &a, &err));
     for (int e = 0; e < EPISODES; e++)
-        compare_with_runtime(e, &t, a.action, half_tolerance, &compared);
+        compare_with_runtime(e, &t, a.action, NULL, half_tolerance, &compared);
     print_message("%d of %lld steps before an exit differs\n", compared, (long long)cached->steps);
     assert_true(compared > cached->steps * 3 / 4);
     for (int64_t i = 0; i < a.n; i++)
@@ -585,6 +744,9 @@ int main(void)
         cmocka_unit_test(test_deltas),
         cmocka_unit_test(test_full_history),
         cmocka_unit_test(test_on_policy_history),
+        cmocka_unit_test(test_rule_history),
+        cmocka_unit_test(test_rules_are_chosen),
+        cmocka_unit_test(test_episode_losses),
         cmocka_unit_test(test_score_of_delta_replays_as_delta),
         cmocka_unit_test(test_combined_history),
         cmocka_unit_test(test_combined_fit),

@@ -426,6 +426,19 @@ if [ -e "$model" ]; then
     nowhere 3 . "$calib" solve --cache "$cache" --avg-gflops 1e-6 --out "$files/new.json"
     nowhere 1 . "$calib" solve --cache "$cache" $budget --out "$files/none/new.json"
     fails 1 . "$calib" solve --cache "$files/none" $budget --out "$files/new.json"
+    # Rules of exits: chosen, written, judged, run.
+    json 'rules taken held_out tried' "$calib" solve --cache "$cache" $budget --rule schedule \
+        --out "$files/rule.json" --json
+    grep -q '"kind": "schedule"' "$files/rule.json" || wrong "no schedule in the thresholds file"
+    json 'episode_losses adrift average_llm_gflops' "$calib" check --cache "$cache" \
+        --thresholds "$files/rule.json" --json
+    json 'expected exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
+        --thresholds "$files/rule.json" --json
+    ok "$calib" solve --cache "$cache" $budget --rule auto
+    grep -q '  taken$' "$out" || wrong "no rule is taken"
+    fails 2 'auto, delta, refresh' "$calib" solve --cache "$cache" $budget --rule hope
+    fails 2 'goes without --frontier' "$calib" solve --cache "$cache" $budget --rule debt --frontier "$files/f.json"
+    fails 1 'takes on-policy history' "$calib" check --cache "$cache" --history full --thresholds "$files/rule.json"
     ok "$calib" check --cache "$cache" --thresholds "$files/t.json"
     grep -q ': kept, ' "$out" || wrong "the budget is not kept where it was solved for"
     sed '/"budget"/,/}/s/"average_gflops": .*,/"average_gflops": 0.001,/' "$files/t.json" >"$files/tight.json"
