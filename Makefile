@@ -84,7 +84,7 @@ CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay probl
 CALIB_PUBLIC := $(call objects,$(call sources,calib/library))
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
-             $(addprefix $(PAGE)/,template_html.o style_css.o script_js.o d3_js.o plot_js.o)
+             $(addprefix $(PAGE)/,template_html.o style_css.o judge_js.o charts_js.o script_js.o d3_js.o plot_js.o)
 TOOL      := $(call objects,$(wildcard runtime/cli/tool*.c))
 cli        = $(call objects,$(wildcard $(1)))
 RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
@@ -236,7 +236,7 @@ $(PAGE)/template_html.c: reports/page/template.html
 	$(embed_text)
 $(PAGE)/style_css.c: reports/page/style.css
 	$(embed_text)
-$(PAGE)/script_js.c: reports/page/script.js
+$(PAGE)/%_js.c: reports/page/%.js
 	$(embed_text)
 $(PAGE)/d3_js.c: $(PAGE_D3) $(PAGE_FROM)
 	$(embed_text)

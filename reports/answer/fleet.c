@@ -107,8 +107,10 @@ static void fill_costs(const question *q, const deer_config *config, int tokens,
         fleet_costs *costs = &o->costs[d];
         deer_error err;
 
-        costs->known = !deer_latency_of(hardware, o->mode, config, tokens, q->dtype[d],
-                                        &costs->latency, &err) &&
+        costs->allowed_known =
+            !deer_latency_of(hardware, o->mode, config, tokens, q->dtype[d], &costs->allowed, &err);
+        costs->latency = costs->allowed;
+        costs->known = costs->allowed_known &&
                        !deer_runtime_apply(hardware, q->runtime, &costs->latency, &err);
         if (!costs->known)
             snprintf(costs->unknown, sizeof costs->unknown, "%.319s", err.message);
@@ -313,6 +315,31 @@ static void say_loses(const asker *j, const char *limit, int k, double loss, fle
                  text_digits(text[0], loss, ""), text_digits(text[1], j->f->max_loss, ""));
 }
 
+/* The shallowest exit beyond the deepest one in time that would keep the loss and fits; -1: none.
+ */
+static int exit_needed(const asker *j, const fleet_costs *costs, const fleet_answer *a)
+{
+    for (int k = a->deepest + 1; k <= fits_memory(j, costs); k++)
+        if (sweep_cheapest(j->w, k, j->f->max_loss) >= 0)
+            return k;
+    return -1;
+}
+
+/* The exit that the loss needs ends too late. */
+static void say_too_deep(const asker *j, const fleet_costs *costs, int k, fleet_answer *a)
+{
+    const deer_range *step = &costs->latency.exit[k].total;
+    char text[4][TEXT_DIGITS];
+
+    if (misses(a, FLEET_RATE, step->expected * j->q->rate[a->rate]))
+        snprintf(
+            a->reason, sizeof a->reason,
+            "rate: exit %d, which the loss asked for needs, takes %s (%s to %s), the period is %s",
+            k, text_digits(text[0], 1e3 * step->expected, " ms"),
+            text_digits(text[1], 1e3 * step->low, ""), text_digits(text[2], 1e3 * step->high, ""),
+            text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
+}
+
 static void say_fails(const asker *j, const char *limit, int k, double success, fleet_answer *a)
 {
     char text[2][TEXT_DIGITS];
@@ -341,7 +368,12 @@ static void choose_budget(const asker *j, const fleet_costs *costs, fleet_answer
     int b = sweep_cheapest(j->w, k, j->f->max_loss);
 
     if (b < 0) {
-        say_loses(j, limit, k, last->at.loss, a);
+        int needed = a->deepest < 0 ? -1 : exit_needed(j, costs, a);
+
+        if (needed >= 0)
+            say_too_deep(j, costs, needed, a);
+        else
+            say_loses(j, limit, k, last->at.loss, a);
         b = 0;
     }
     if (!isnan(j->q->min_success))
@@ -512,10 +544,11 @@ fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *su
 
 /* ---------------------------------------------------------------- choices ------------------ */
 
-/* Unknown is more than anything. */
+/* Unknown is more than anything. Figures are not known to one in ten thousand: what is closer is
+ * alike, and the next criterion decides. */
 static bool less(double x, double y)
 {
-    return !isnan(x) && (isnan(y) || x < y);
+    return !isnan(x) && (isnan(y) || x < y * (1 - 1e-4));
 }
 
 /* What a buyer weighs; all three are better when less. */
@@ -556,7 +589,7 @@ static bool ranks_before(const question *q, const fleet *f, const fleet_answer *
         return meets;
     if (out != (b->verdict >= FLEET_RUNTIME))
         return !out;
-    return meets ? better(q, f, a, b, q->weight) : a->lacking < b->lacking;
+    return meets ? better(q, f, a, b, q->weight) : less(a->lacking, b->lacking);
 }
 
 static void rank(const question *q, fleet *f, int rate)
@@ -605,7 +638,7 @@ static int nearest(const question *q, const fleet *f, int rate)
         const fleet_answer *a = &f->answer[i];
 
         if (a->verdict != FLEET_MEETS && isfinite(a->lacking) &&
-            (best < 0 || a->lacking < f->answer[best].lacking))
+            (best < 0 || less(a->lacking, f->answer[best].lacking)))
             best = i;
     }
     return best;

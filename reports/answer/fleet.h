@@ -47,6 +47,8 @@ const char *fleet_verdict_name(fleet_verdict verdict);
 typedef struct {
     bool known; /* else `unknown` says which figure is missing */
     char unknown[320];
+    bool allowed_known;
+    deer_latency allowed;               /* what the machine allows any runtime */
     deer_latency latency;               /* of the runtime asked for; joules of the machine alone */
     deer_memory memory[DEER_MAX_EXITS]; /* by deepest exit */
 } fleet_costs;

@@ -73,18 +73,13 @@ static deer_status load_success(report *r, deer_error *err)
 
 static deer_status count_tasks(report *r, deer_error *err)
 {
-    size_t points = (size_t)(r->w.exits * r->w.budgets);
-
     if (tasks_make(r->c, &r->t, err))
         return DEER_FAILED;
-    r->sums = calloc(points * (size_t)r->t.n, sizeof *r->sums);
+    r->sums = calloc((size_t)r->w.budgets * (size_t)r->t.n, sizeof *r->sums);
     if (!r->sums)
         return deer_fail(err, "out of memory for %d tasks", r->t.n);
-    for (int k = 0; k < r->w.exits; k++)
-        for (int b = 0; b < r->w.budgets; b++)
-            if (report_needs(r, k))
-                tasks_count(&r->t, &r->p.s, &r->w.frontier[k].ours[b],
-                            r->sums + (k * r->w.budgets + b) * r->t.n);
+    for (int b = 0; b < r->w.budgets; b++)
+        tasks_count(&r->t, &r->p.s, &r->w.frontier[r->w.exits - 1].ours[b], r->sums + b * r->t.n);
     return DEER_OK;
 }
 
@@ -182,19 +177,9 @@ void report_free(report *r)
     r->sums = NULL;
 }
 
-const task_sums *report_sums(const report *r, int deepest, int budget)
+const task_sums *report_sums(const report *r, int budget)
 {
-    return r->sums + (deepest * r->w.budgets + budget) * r->t.n;
-}
-
-bool report_needs(const report *r, int deepest)
-{
-    if (deepest == r->w.exits - 1)
-        return true;
-    for (int i = 0; i < r->f.answers; i++)
-        if (r->f.answer[i].deepest == deepest)
-            return true;
-    return false;
+    return r->sums + budget * r->t.n;
 }
 
 deer_status report_verdict(const report *r, deer_error *err)

@@ -27,7 +27,7 @@ typedef struct {
     sweep w;
     success_curve success;
     tasks t;
-    task_sums *sums; /* [exits, budgets, t.n], by deepest exit */
+    task_sums *sums; /* [budgets, t.n], every exit allowed */
     fleet f;
     int recommended; /* budget index on the frontier of the deepest exit */
     int moments;
@@ -40,11 +40,8 @@ typedef struct {
 deer_status report_make(const question *q, report *r, deer_error *err);
 void report_free(report *r);
 
-/* Sums by task of a frontier's point. */
-const task_sums *report_sums(const report *r, int deepest, int budget);
-
-/* Whether some machine, type and rate can look no deeper than this exit, or it is the deepest. */
-bool report_needs(const report *r, int deepest);
+/* Sums by task at a budget, every exit allowed. */
+const task_sums *report_sums(const report *r, int budget);
 
 /* No machine meets the demands at any rate: DEER_INFEASIBLE and the nearest; else DEER_OK. */
 deer_status report_verdict(const report *r, deer_error *err);

@@ -64,7 +64,7 @@ static deer_status load(const char *path, json_t **report, deer_error *err)
     *report = json_file_read(path, MAX_FILE, err);
     if (!*report)
         return DEER_FAILED;
-    if (json_integer_value(get(*report, "deer_report")) != 1 || !points_of(*report) ||
+    if (json_integer_value(get(*report, "deer_report")) != 2 || !points_of(*report) ||
         !(full_cost(*report) > 0) || !(first_cost(*report) > 0))
         return deer_fail(err, "%s is no report; make one with deer-report whatif --json FILE",
                          path);

@@ -3,10 +3,12 @@
 #include "reports/formats/report_json.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "reports/answer/assumptions.h"
+#include "reports/answer/sentence.h"
 #include "reports/formats/text.h"
 #include "runtime/base/json_build.h"
 #include "runtime/base/tau.h"
@@ -77,6 +79,16 @@ static json_t *cache_json(const report *r)
     return json;
 }
 
+/* Metres and radians that a pose of 1 stands for. */
+static json_t *action_scale_json(const report *r)
+{
+    json_t *list = json_array();
+
+    for (int i = 0; i < DEER_POSE; i++)
+        json_push(list, json_real((double)r->config.action_scale[i]));
+    return list;
+}
+
 static json_t *shape_json(const report *r)
 {
     json_t *json = json_object(), *layers = json_array();
@@ -86,6 +98,7 @@ static json_t *shape_json(const report *r)
     set_text(json, "name", r->config.name);
     set_bool(json, "published_shape", r->mapped);
     json_put(json, "exit_layers", layers);
+    json_put(json, "action_scale", action_scale_json(r));
     set_integer(json, "tokens_mean", r->tokens);
     set_integer(json, "tokens_longest", r->longest);
     return json;
@@ -152,15 +165,15 @@ static json_t *point_json(const report *r, const sweep_point *x)
 }
 
 /* Steps leaving at each exit, task by task. */
-static json_t *counts_json(const report *r, int deepest, int budget)
+static json_t *counts_json(const report *r, int budget)
 {
-    const task_sums *sums = report_sums(r, deepest, budget);
+    const task_sums *sums = report_sums(r, budget);
     json_t *list = json_array();
 
     for (int t = 0; t < r->t.n; t++) {
         json_t *row = json_array();
 
-        for (int k = 0; k <= deepest; k++)
+        for (int k = 0; k < r->w.exits; k++)
             json_push(row, json_integer(sums[t].count[k]));
         json_push(list, row);
     }
@@ -174,7 +187,8 @@ static json_t *frontier_json(const report *r, int deepest)
     for (int b = 0; b < r->w.budgets; b++) {
         json_t *point = point_json(r, &r->w.frontier[deepest].ours[b]);
 
-        json_put(point, "task_counts", counts_json(r, deepest, b));
+        if (deepest == r->w.exits - 1)
+            json_put(point, "task_counts", counts_json(r, b));
         json_push(points, point);
     }
     set_integer(json, "deepest_exit", deepest);
@@ -188,7 +202,7 @@ static json_t *frontiers_json(const report *r)
     json_t *list = json_array();
 
     for (int k = 0; k < r->w.exits; k++)
-        json_push(list, report_needs(r, k) ? frontier_json(r, k) : json_null());
+        json_push(list, frontier_json(r, k));
     return list;
 }
 
@@ -252,19 +266,31 @@ static json_t *figure_json(const deer_figure *x, const char *unit, double factor
     return json;
 }
 
+/* W that the machine draws in a step, without what stands around it: energy over time. */
+static deer_range busy_watts(const deer_exit_time *t)
+{
+    return (deer_range){t->joules.low / t->total.low, t->joules.expected / t->total.expected,
+                        t->joules.high / t->total.high};
+}
+
+/* A step to exit k: what the machine allows, stage by stage as expected, and what the runtime
+ * takes. */
 static json_t *exit_time_json(const report *r, const deer_hardware *hardware,
                               const fleet_costs *costs, int k)
 {
-    const deer_exit_time *t = &costs->latency.exit[k];
+    const deer_exit_time *t = &costs->latency.exit[k], *allowed = &costs->allowed.exit[k];
     json_t *json = json_object();
 
-    json_put(json, "ms", range_json(t->total, 1e3));
-    set_real(json, "vision_ms", 1e3 * t->vision.expected);
-    set_real(json, "resampler_ms", 1e3 * t->resampler.expected);
-    set_real(json, "llm_ms", 1e3 * t->llm.expected);
-    set_real(json, "head_ms", 1e3 * t->head.expected);
-    set_real(json, "overhead_ms", 1e3 * t->overhead.expected);
-    json_put(json, "joules", range_json(fleet_joules(r->q, hardware, t), 1));
+    json_put(json, "ms", costs->known ? range_json(t->total, 1e3) : json_null());
+    json_put(json, "joules",
+             costs->known ? range_json(fleet_joules(r->q, hardware, t), 1) : json_null());
+    json_put(json, "allowed_ms", range_json(allowed->total, 1e3));
+    json_put(json, "busy_watts", range_json(busy_watts(allowed), 1));
+    set_real(json, "vision_ms", 1e3 * allowed->vision.expected);
+    set_real(json, "resampler_ms", 1e3 * allowed->resampler.expected);
+    set_real(json, "llm_ms", 1e3 * allowed->llm.expected);
+    set_real(json, "head_ms", 1e3 * allowed->head.expected);
+    set_real(json, "overhead_ms", 1e3 * allowed->overhead.expected);
     return json;
 }
 
@@ -285,15 +311,18 @@ static json_t *costs_json(const report *r, const deer_hardware *hardware, const 
     json_t *json = json_object(), *exits = json_array(), *memory = json_array();
 
     for (int k = 0; k < r->w.exits; k++) {
-        if (costs->known)
+        if (costs->allowed_known)
             json_push(exits, exit_time_json(r, hardware, costs, k));
         json_push(memory, memory_json(&costs->memory[k]));
     }
     json_put(json, "dtype", json_string(weight_dtype_name(r->q->dtype[dtype])));
-    if (!costs->known)
+    if (costs->known)
+        json_put(json, "unknown", json_null());
+    else
         set_text(json, "unknown", costs->unknown);
     json_put(json, "exits", exits);
     json_put(json, "memory", memory);
+    set_real(json, "available_bytes", costs->memory[0].available);
     return json;
 }
 
@@ -340,6 +369,20 @@ static void add_support(json_t *json, const deer_hardware *h)
     set_text(json, "cannot", h->cannot);
 }
 
+static json_t *modes_json(const deer_hardware *h)
+{
+    json_t *list = json_array();
+
+    for (int m = 0; m < h->modes; m++) {
+        json_t *json = json_object();
+
+        set_text(json, "name", h->mode[m].name);
+        json_put(json, "watts", figure_json(&h->mode[m].watts, "W", 1));
+        json_push(list, json);
+    }
+    return list;
+}
+
 static json_t *machine_json(const question *q, const deer_hardware *h)
 {
     const hardware_form_facts *form = hardware_form_of(h->form);
@@ -367,41 +410,7 @@ static json_t *machine_json(const question *q, const deer_hardware *h)
     set_bool(json, "measured", h->measured);
     set_text(json, "note", h->note);
     json_put(json, "figures", figures);
-    return json;
-}
-
-/* A number in four digits, which is what a page can show of it: there are many. */
-static json_t *short_real(double value)
-{
-    char text[32];
-
-    snprintf(text, sizeof text, "%.4g", value);
-    return real_or_null(strtod(text, NULL));
-}
-
-/* Every budget of an answer, column by column: what its page shows when the budget is moved.
- * Verdicts are indices into the report's list of them. */
-static json_t *budgets_json(const report *r, const fleet_answer *a)
-{
-    static const char *const columns[] = {"verdict", "sure",    "p99_exit", "ms_low",
-                                          "ms",      "ms_high", "joules",   "watts"};
-    enum { COLUMNS = sizeof columns / sizeof *columns, REALS = 3 };
-    json_t *json = json_object(), *column[COLUMNS];
-
-    for (int i = 0; i < COLUMNS; i++)
-        json_put(json, columns[i], column[i] = json_array());
-    for (int b = 0; b < r->w.budgets; b++) {
-        fleet_budget x = fleet_at(r->q, &r->w, &r->success, &r->f, a, b);
-        const double number[COLUMNS - REALS] = {1e3 * x.at.seconds.low, 1e3 * x.at.seconds.expected,
-                                                1e3 * x.at.seconds.high, x.at.joules.expected,
-                                                x.at.watts.expected};
-
-        json_push(column[0], json_integer(x.verdict));
-        json_push(column[1], json_integer(x.sure));
-        json_push(column[2], json_integer(x.at.p99_exit));
-        for (int i = REALS; i < COLUMNS; i++)
-            json_push(column[i], short_real(number[i - REALS]));
-    }
+    json_put(json, "modes", modes_json(h));
     return json;
 }
 
@@ -417,7 +426,6 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     set_text(json, "reason", a->reason);
     set_integer(json, "deepest_exit", a->deepest);
     set_integer(json, "budget_index", a->budget);
-    json_put(json, "budgets", budgets_json(r, a));
     if (a->budget < 0)
         return json;
     set_real(json, "loss", r->w.frontier[a->deepest].ours[a->budget].at.loss);
@@ -434,10 +442,15 @@ static json_t *choice_json(const report *r, int rate)
 {
     const fleet_choice *c = &r->f.choice[rate];
     json_t *json = json_object(), *order = json_array();
+    char text[SENTENCE_LENGTH];
 
     for (int i = 0; i < r->f.machines; i++)
         json_push(order, json_integer(r->f.ranked[rate * r->f.machines + i]));
     set_real(json, "rate_hz", r->q->rate[rate]);
+    sentence_verdict(r, rate, text);
+    set_text(json, "verdict", text);
+    sentence_more(r, rate, text);
+    set_text(json, "more", text);
     json_put(json, "ranking", order);
     set_integer(json, "machines", c->machines);
     set_integer(json, "machines_sure", c->sure);
@@ -554,6 +567,73 @@ static json_t *moments_json(const report *r)
     return list;
 }
 
+static void add_note(json_t *list, const char *name, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void add_note(json_t *list, const char *name, const char *format, ...)
+{
+    json_t *json = json_object();
+    char text[1000];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    set_text(json, "name", name);
+    set_text(json, "text", text);
+    json_push(list, json);
+}
+
+static void add_own_history(const report *r, json_t *notes)
+{
+    const sweep_point *x = &r->w.frontier[r->w.exits - 1].ours[r->recommended];
+    char text[4][TEXT_DIGITS];
+
+    if (r->trust.on_policy)
+        add_note(
+            notes, "Its own history",
+            "Under the history they make themselves, the recommended thresholds cost %s GFLOPs "
+            "(predicted %s) at a loss of %s (predicted %s).",
+            text_digits(text[0], r->trust.own_cost, ""), text_digits(text[1], x->at.cost, ""),
+            text_digits(text[2], r->trust.own_loss, ""), text_digits(text[3], x->at.loss, ""));
+    else
+        add_note(notes, "Its own history",
+                 "Not looked at: give the policy with --model, or let deer-calib solve settle it.");
+}
+
+/* How far the numbers can be trusted, for people. */
+static json_t *notes_json(const report *r)
+{
+    json_t *notes = json_array();
+
+    add_note(notes, "Data", "%d episodes of %d %s, %lld steps; policy %.8s, demonstrations %.8s.",
+             r->c->about.episodes, r->t.n, r->t.n == 1 ? "task" : "tasks", (long long)r->c->steps,
+             r->c->about.model, r->c->about.demos);
+    add_note(
+        notes, "Times",
+        "Of %s. A range, not an interval: with deer every figure of a machine at its best and at "
+        "its worst; with another runtime the fastest and the slowest of its measurements.",
+        runtime_title(r->q->runtime));
+    add_note(
+        notes, "Intervals",
+        "95%%, from %d bootstrap draws of whole episodes (seed %llu). Thresholds stay the same "
+        "in every draw, though they were chosen on these episodes: for them it is the spread "
+        "over episodes, and on others their loss is above it more often than one time in 40.",
+        r->w.draws, (unsigned long long)r->q->seed);
+    add_note(notes, "Guarantee", "%s%s",
+             r->trust.guaranteed ? "Budget and thresholds that a quarter of the episodes ask for, "
+                                   "tested on the others (as cached): "
+                                 : "None: ",
+             r->trust.statement);
+    add_own_history(r, notes);
+    add_note(
+        notes, "Drift",
+        "All this is about episodes like those recorded. Thresholds files of deer-calib solve "
+        "carry what the drift watch of the runtime compares new episodes with; deer-run episode "
+        "--all prints it.");
+    return notes;
+}
+
 static json_t *trust_json(const report *r)
 {
     json_t *json = json_object(), *list = json_array();
@@ -568,6 +648,7 @@ static json_t *trust_json(const report *r)
         set_real(json, "own_history_cost_gflops", r->trust.own_cost);
         set_real(json, "own_history_loss", r->trust.own_loss);
     }
+    json_put(json, "notes", notes_json(r));
     for (int i = 0; i < n; i++)
         json_push(list, json_string(sentence[i]));
     json_put(json, "assumptions", list);
@@ -580,7 +661,7 @@ json_t *report_json(const report *r)
 {
     json_t *json = json_object();
 
-    set_integer(json, "deer_report", 1);
+    set_integer(json, "deer_report", 2);
     set_text(json, "deer", DEER_VERSION);
     set_integer(json, "seed", (int64_t)r->q->seed);
     set_text(json, "scope", r->q->scope);
@@ -594,6 +675,10 @@ json_t *report_json(const report *r)
     json_put(json, "frontiers", frontiers_json(r));
     json_put(json, "official", official_json(r));
     json_put(json, "rollouts", rollouts_json(r));
+    json_put(json, "success_dtype",
+             r->success.n && r->success.dtype >= 0
+                 ? json_string(weight_dtype_name((weight_dtype)r->success.dtype))
+                 : json_null());
     add_fleet(r, json);
     json_put(json, "tasks", tasks_json(r));
     json_put(json, "moments", moments_json(r));

@@ -9,10 +9,11 @@
 #include "reports/formats/text.h"
 #include "reports/page/page_tables.h"
 #include "reports/page/thumbnail.h"
+#include "runtime/base/json_build.h"
 
 /* Parts of the page, embedded by the Makefile. */
-extern const char page_template_html[], page_style_css[], page_script_js[], page_d3_js[],
-    page_plot_js[];
+extern const char page_template_html[], page_style_css[], page_judge_js[], page_charts_js[],
+    page_script_js[], page_d3_js[], page_plot_js[];
 
 /* ---------------------------------------------------------------- moments ------------------ */
 
@@ -79,76 +80,62 @@ static deer_status moments(FILE *out, const report *r, deer_error *err)
 
 /* ---------------------------------------------------------------- parts -------------------- */
 
-static void style(FILE *out, const report *r)
-{
-    (void)r;
-    fprintf(out, "<style>%s</style>", page_style_css);
-}
-
-static void scripts(FILE *out, const report *r)
-{
-    (void)r;
-    fprintf(out, "<script>%s</script>\n<script>%s</script>\n<script>%s</script>", page_d3_js,
-            page_plot_js, page_script_js);
-}
-
 bool page_has_libraries(void)
 {
     return *page_d3_js && *page_plot_js;
 }
 
-static deer_status data(FILE *out, const report *r, deer_error *err)
+static void style(FILE *out)
 {
-    char *json = report_json_text(r, false);
+    fprintf(out, "<style>%s</style>", page_style_css);
+}
 
-    if (!json)
+static void scripts(FILE *out)
+{
+    const char *const script[] = {page_d3_js, page_plot_js, page_judge_js, page_charts_js,
+                                  page_script_js};
+
+    for (size_t i = 0; i < sizeof script / sizeof *script; i++)
+        fprintf(out, "<script>%s</script>\n", script[i]);
+}
+
+static deer_status data(FILE *out, const json_t *json, deer_error *err)
+{
+    char *text = json_dumps(json, JSON_REAL_PRECISION(6) | JSON_COMPACT);
+
+    if (!text)
         return deer_fail(err, "out of memory for the page");
     fputs("<script type=\"application/json\" id=data>", out);
-    text_json_in_html(out, json);
+    text_json_in_html(out, text);
     fputs("</script>", out);
-    free(json);
+    free(text);
     return DEER_OK;
 }
 
-static void subtitle(FILE *out, const report *r)
+static bool is(const char *word, const char *name, size_t length)
 {
-    text_html(out, r->q->cache);
-    fprintf(out, ": %d episodes, %lld steps of policy ", r->c->about.episodes,
-            (long long)r->c->steps);
-    text_html(out, r->model_name);
-    if (r->mapped) {
-        fputs("; costs of the published shape ", out);
-        text_html(out, r->config.name);
-    }
+    return strlen(word) == length && !memcmp(word, name, length);
 }
 
-static const struct {
-    const char *name;
-    void (*write)(FILE *out, const report *r);
-} parts[] = {{"title", page_title},       {"style", style},      {"subtitle", subtitle},
-             {"lede", page_lede},         {"cards", page_cards}, {"ranking", page_ranking},
-             {"frontier", page_frontier}, {"fixed", page_fixed}, {"times", page_times},
-             {"tasks", page_tasks},       {"trust", page_trust}, {"assumptions", page_assumptions},
-             {"sources", page_sources},   {"scripts", scripts}};
-
-static deer_status part(FILE *out, const report *r, const char *name, size_t length,
-                        deer_error *err)
+static deer_status part(FILE *out, const report *r, const json_t *json, const char *name,
+                        size_t length, deer_error *err)
 {
-    if (length == strlen("moments") && !memcmp(name, "moments", length))
+    if (is("moments", name, length))
         return moments(out, r, err);
-    if (length == strlen("data") && !memcmp(name, "data", length))
-        return data(out, r, err);
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (strlen(parts[i].name) == length && !memcmp(parts[i].name, name, length)) {
-            parts[i].write(out, r);
-            return DEER_OK;
-        }
-    return deer_fail(err, "the page's template names a part '%.*s' that there is not", (int)length,
-                     name);
+    if (is("data", name, length))
+        return data(out, json, err);
+    if (is("style", name, length))
+        style(out);
+    else if (is("scripts", name, length))
+        scripts(out);
+    else if (!page_table(out, json, name, length))
+        return deer_fail(err, "the page's template names a part '%.*s' that there is not",
+                         (int)length, name);
+    return DEER_OK;
 }
 
 /* Copies the template; a part's place is marked <!--@name-->. */
-static deer_status fill(FILE *out, const report *r, deer_error *err)
+static deer_status fill(FILE *out, const report *r, const json_t *json, deer_error *err)
 {
     const char *at = page_template_html, *mark;
 
@@ -156,7 +143,7 @@ static deer_status fill(FILE *out, const report *r, deer_error *err)
         const char *name = mark + 5, *end = strstr(name, "-->");
 
         fwrite(at, 1, (size_t)(mark - at), out);
-        if (part(out, r, name, (size_t)(end - name), err))
+        if (part(out, r, json, name, (size_t)(end - name), err))
             return DEER_FAILED;
         at = end + 3;
     }
@@ -167,11 +154,17 @@ static deer_status fill(FILE *out, const report *r, deer_error *err)
 deer_status page_text(const report *r, char **text, size_t *size, deer_error *err)
 {
     FILE *out = open_memstream(text, size);
+    json_t *json = report_json(r);
     deer_status status;
 
-    if (!out)
+    if (!out || json_complete(err)) {
+        if (out)
+            fclose(out);
+        json_decref(json);
         return deer_fail(err, "out of memory for the page");
-    status = fill(out, r, err);
+    }
+    status = fill(out, r, json, err);
+    json_decref(json);
     if ((ferror(out) | fclose(out)) && !status)
         status = deer_fail(err, "out of memory for the page");
     if (status) {

@@ -1,135 +1,360 @@
 /* SPDX-License-Identifier: MIT */
-/* The page's script: looks numbers up in the report that lies in the page, draws, and never asks
- * anybody else. Every text of the report reaches the page as text, never as HTML. */
+/* script.js - the page: asks judge.js, draws with charts.js, and never asks anybody else. Every text of the
+ * report reaches the page as text, never as HTML. */
 "use strict";
 (() => {
-  const report = JSON.parse(document.getElementById("data").textContent);
+  const { digits, unit, known } = Judge;
+  const report = JSON.parse(document.getElementById("data").textContent), judge = Judge.make(report);
   const byId = (id) => document.getElementById(id);
-  const rates = report.demands.rates_hz, dtypes = report.demands.dtypes;
-  const last = report.exits.length - 1;
-  const state = { rate: 0, dtype: 0, option: 0, budget: report.recommended_budget, axis: "cost", good: "loss", touched: false };
+  const dtypes = report.demands.dtypes, last = judge.last, recommended = report.recommended_budget;
+  const question = judge.asked();
+  const state = { option: 0, dtype: dtypes[0], budget: null, touched: false, axis: "ms", good: "loss", sort: null, down: false };
+  let ranked = [], said = {};
 
-  /* ---------------------------------------------------------------- words and numbers ------- */
-
-  const known = (x) => typeof x === "number" && Number.isFinite(x);
-
-  /* Three significant digits, no exponent; the C side's tables do the same. */
-  function digits(x) {
-    if (!known(x)) return "\u2013";
-    if (x === 0) return "0";
-    const decimals = Math.min(Math.max(2 - Math.floor(Math.log10(Math.abs(x))), 0), 9);
-    return x.toFixed(decimals);
-  }
-  const unit = (x, name) => (known(x) ? `${digits(x)}\u00a0${name}` : "unknown");
-  const percent = (x) => (known(x) ? `${(100 * x).toFixed(x > 0 && x < 0.0995 ? 1 : 0)}\u00a0%` : "unknown");
-
+  const percent = (x) => (known(x) ? `${(100 * x).toFixed(x > 0 && x < 0.0995 ? 1 : 0)} %` : "unknown");
+  const dollars = (x) => (known(x) ? `${d3.format(",")(Math.round(x))} USD` : "price unknown");
+  const span = (r, name) => `${digits(r[0])} to ${digits(r[2])} ${name}`;
   function element(name, properties, ...children) {
-    const e = Object.assign(document.createElement(name), properties);
+    const { data, ...rest } = properties || {}, e = Object.assign(document.createElement(name), rest);
+    Object.assign(e.dataset, data);
     e.append(...children.filter((c) => c !== null && c !== undefined));
     return e;
   }
 
-  /* ---------------------------------------------------------------- look-ups ---------------- */
+  /* How sure, in a word and a shape. */
+  function confidence(a) {
+    if (a.verdict === "meets") return a.sure ? ["yes", "\u25cf", "in time, also at worst"] : ["maybe", "\u25c6", "in time as expected, not at worst"];
+    return a.verdict === "runtime" || a.verdict === "cannot" ? ["out", "\u2013", "left out"] : a.verdict === "unknown" ? ["out", "?", "unknown"] : ["no", "\u00d7", "no"];
+  }
+  const badge = (a) => { const [kind, shape, words] = confidence(a); return element("span", { className: `verdict ${kind}` }, `${shape} ${words}`); };
+  const settingOf = (a) => `${judge.machineOf(a.option).modes.length > 1 ? `${report.options[a.option].mode}, ` : ""}${a.dtype}`;
+  const runtimeTitle = (name) => report.runtimes.find((r) => r.name === name).title;
 
-  const option = (o) => report.options[o];
-  const machineOf = (o) => report.machines[option(o).machine];
-  const costsOf = (o, d) => option(o).dtypes[d];
-  const answerAt = (o, d, r) => report.answers[(o * dtypes.length + d) * rates.length + r];
-  const optionsOf = (m) => report.options.map((x, i) => (x.machine === m ? i : -1)).filter((i) => i >= 0);
-  const frontier = (k) => report.frontiers[k];
-  const bestBudget = (a) => (a.budget_index >= 0 ? a.budget_index : report.recommended_budget);
+  /* The step a machine must end in time: to the deepest exit it uses, or the first one. */
+  const longest = (a) => (a.exits ? a.exits[Math.max(a.deepest, 0)].ms : null);
 
-  /* The point that an answer's machine runs at a budget: on the frontier of its deepest exit. */
-  const pointAt = (a, b) => frontier(a.deepest_exit >= 0 ? a.deepest_exit : last).points[b];
+  /* ---------------------------------------------------------------- the link ---------------- */
 
-  function average(fractions, of) {
-    return fractions.reduce((sum, f, k) => (f > 0 ? sum + f * of(k) : sum), 0);
+  function saveState() {
+    const machine = judge.machineOf(state.option), words = { rate: question.rate, runtime: question.runtime, weight: question.weight, machine: machine.name, mode: report.options[state.option].mode, dtype: state.dtype };
+    if (known(question.watts)) words.watts = question.watts;
+    if (known(question.hostPrice)) words.host = question.hostPrice;
+    if (state.touched) words.budget = state.budget;
+    try { history.replaceState(null, "", `#${new URLSearchParams(words)}`); } catch { /* where no history may be kept, links keep nothing */ }
   }
 
-  /* What a budget's thresholds do on an answer's machine, as the report has worked it out. */
-  function onMachine(a, b) {
-    const at = (column) => a.budgets[column][b], exits = costsOf(a.option, dtypes.indexOf(a.dtype)).exits;
-    return { verdict: report.verdicts[at("verdict")], sure: at("sure") === 1, joules: at("joules"), watts: at("watts"),
-      ms: [at("ms_low"), at("ms"), at("ms_high")], p99: exits.length ? exits[at("p99_exit")].ms : null };
+  const positive = (text) => (text !== null && text !== "" && Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : null);
+
+  function loadState() {
+    if (!location.hash.includes("=")) return false;
+    const words = new URLSearchParams(location.hash.slice(1));
+    question.rate = positive(words.get("rate")) ?? question.rate;
+    if (report.runtimes.some((r) => r.name === words.get("runtime"))) question.runtime = words.get("runtime");
+    if (["price", "watts", "time"].includes(words.get("weight"))) question.weight = words.get("weight");
+    question.watts = positive(words.get("watts")) ?? question.watts;
+    question.hostPrice = positive(words.get("host"));
+    const option = report.options.findIndex((o) => report.machines[o.machine].name === words.get("machine") && (o.mode === words.get("mode") || !words.get("mode")));
+    if (option < 0) return false;
+    state.option = option;
+    state.dtype = dtypes.includes(words.get("dtype")) ? words.get("dtype") : dtypes[0];
+    const budget = Number(words.get("budget"));
+    if (words.get("budget") !== null && Number.isInteger(budget) && budget >= 0 && budget < report.budgets_gflops.length) Object.assign(state, { budget, touched: true });
+    return true;
   }
 
-  /* Why a demand is not met, in words. */
-  function reason(a, point, at) {
-    const asked = report.demands;
-    if (a.deepest_exit < 0) return a.reason;
-    return {
-      meets: "",
-      loss: `loss ${digits(point.loss)} is more than ${digits(asked.max_loss)}`,
-      success: `success ${percent(point.success)} is less than ${percent(asked.min_success)}`,
-      unknown: "the profile does not say what power it takes",
-      power: `${unit(at.watts, "W")} is more than ${unit(asked.max_watts, "W")}`,
-    }[at.verdict];
+  /* ---------------------------------------------------------------- first screen ------------ */
+
+  /* Loss as millimetres and degrees a component, were all of it a difference of the pose. */
+  function lossWords(loss) {
+    const s = report.model.action_scale;
+    return `${digits(1e3 * loss * (s[0] + s[1] + s[2]) / 3)} mm and ${digits(loss * 60 * (s[3] + s[4] + s[5]) / Math.PI)} degrees`;
   }
 
-  /* ---------------------------------------------------------------- controls ---------------- */
-
-  function choice(box, name, items, value, act) {
-    items.forEach(([label, item], i) => {
-      const input = element("input", { type: "radio", name, value: String(i), checked: item === value });
-      input.addEventListener("change", () => act(item));
-      box.append(element("label", {}, input, element("span", { textContent: label })));
-    });
-  }
-  const check = (name, i) => { const e = document.querySelector(`input[name="${name}"][value="${i}"]`); if (e) e.checked = true; };
-
-  function fillModes() {
-    const list = optionsOf(option(state.option).machine), select = byId("mode");
-    select.replaceChildren(...list.map((o) => element("option", { value: o, textContent: option(o).mode, selected: o === state.option })));
-    byId("mode-field").hidden = list.length < 2;
+  function priceWords(a) {
+    const m = judge.machineOf(a.option), added = judge.around(m, question);
+    return added.price[1] > 0 && known(a.price[1]) ? `${d3.format(",")(m.figures.price.value)} + ${d3.format(",")(added.price[1])} around it` : null;
   }
 
-  function follow() {
-    if (!state.touched) state.budget = bestBudget(answerAt(state.option, state.dtype, state.rate));
+  function card(rank, heading, a, why) {
+    const facts = [["Price", dollars(a.price[1]), priceWords(a)]];
+    if (known(a.watts[1])) facts.push(["At the wall", unit(a.watts[1], "W"), span(a.watts, "W")]);
+    if (known(a.ms[1])) facts.push(["A step", unit(a.ms[1], "ms"), `${digits(a.ms[0])} to ${digits(a.ms[2])}; longest ${digits(longest(a)[2])} at worst`]);
+    if (known(a.success)) facts.push(["Success", percent(a.success), "where judged"]);
+    const look = element("button", { type: "button", className: "pick" }, judge.machineOf(a.option).title);
+    look.addEventListener("click", () => { select(a); byId("try").scrollIntoView(); });
+    return element("article", { className: "card", data: { card: rank, machine: judge.machineOf(a.option).name } },
+      element("h3", {}, heading), element("p", { className: "machine" }, look), badge(a),
+      element("p", { className: "why" }, `${why} ${settingOf(a)}; ${judge.machineOf(a.option).support_words}.`),
+      element("dl", {}, ...facts.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, `${value} `, note ? element("small", {}, note) : null)))));
   }
 
-  /* The setting that the ranking has for a machine at the present rate. */
-  function settingOf(machine) {
-    const a = report.choices[state.rate].ranking.map((i) => report.answers[i]).find((x) => option(x.option).machine === machine);
-    state.option = a.option;
-    state.dtype = dtypes.indexOf(a.dtype);
+  /* Why the runner-up is second. */
+  function secondBecause(first, second) {
+    if (first.sure && !second.sure) return "Second, for it is in time only as expected.";
+    const [key, name, better] = { price: ["price", (x) => dollars(x), "dearer"], watts: ["watts", (x) => unit(x, "W"), "more"], time: ["ms", (x) => unit(x, "ms"), "slower"] }[question.weight];
+    const off = second[key][1] - first[key][1];
+    return off > 0 ? `Second, for it is ${name(off)} ${better}.` : "Second, by the other figures.";
   }
 
-  function select(answer) {
-    const a = report.answers[answer];
-    state.option = a.option;
-    state.dtype = dtypes.indexOf(a.dtype);
-    state.touched = false;
+  function showCards() {
+    const list = [], { best, runnerUp, nearest } = said;
+    if (best) {
+      list.push(card(1, "The choice", best, { price: "The lowest price", watts: "The least power", time: "The shortest step" }[question.weight] + (best.sure ? " of those in time at worst." : "; none is in time at worst.")));
+      list.push(runnerUp ? card(2, "The runner-up", runnerUp, secondBecause(best, runnerUp)) : null);
+    } else if (nearest) list.push(card(1, "The nearest", nearest, `${nearest.reason}.`));
+    if (!best && question.runtime === "deer") {
+      const tuned = { ...question, runtime: "tuned" }, found = judge.rank(tuned)[0];
+      if (found && found.verdict === "meets") list.push(card(2, "With another program", found, `With a runtime ${runtimeTitle("tuned")} it would be in time; deer does not run there.`));
+    }
+    byId("cards").replaceChildren(...list.filter(Boolean));
+  }
+
+  function scatterRows() {
+    const by = question.weight === "watts" ? "watts" : "price";
+    return { by, rows: ranked.filter((a) => a.exits && a.verdict !== "unknown" && known(by === "price" ? a.price[1] : powerOf(a))).map((a) => {
+      const [kind] = confidence(a), m = judge.machineOf(a.option);
+      return { title: m.title, setting: settingOf(a), x: by === "price" ? a.price[1] : powerOf(a), ms: longest(a), kind: kind === "yes" ? "sure" : kind === "maybe" ? "expected" : "no",
+        own: m.support === "runs" || m.support === "measured", words: a.reason, chosen: a === said.best ? 1 : a === said.runnerUp ? 2 : 0, answer: a };
+    }) };
+  }
+  /* Power at the wall; of a machine that meets nothing, running the first exit back to back. */
+  const powerOf = (a) => (known(a.watts[1]) ? a.watts[1] : a.exits ? judge.at({ ...a, deepest: 0 }, 0, question).watts[1] : NaN);
+
+  /* ---------------------------------------------------------------- every machine ----------- */
+
+  const columns = [["Machine", (a) => judge.machineOf(a.option).title], ["Meets", (a) => confidence(a)[2], (a) => ranked.indexOf(a)], ["Deer", (a) => ({ measured: "measured", runs: "runs here", other: "does not run", cannot: "cannot run" })[judge.machineOf(a.option).support]],
+    ["Mode, type", settingOf], ["USD, whole", (a) => (known(a.price[1]) ? Math.round(a.price[1]) : null), (a) => a.price[1]],
+    ["ms on average", (a) => a.ms[1], (a) => a.ms[1]], ["ms, longest", (a) => (longest(a) ? longest(a)[1] : null), (a) => (longest(a) ? longest(a)[1] : NaN)], ["at worst", (a) => (longest(a) ? longest(a)[2] : null), (a) => (longest(a) ? longest(a)[2] : NaN)],
+    ["W at the wall", (a) => a.watts[1], (a) => a.watts[1]], ["Why", (a) => a.reason]];
+
+  function tableRows() {
+    const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = ranked.filter((a) => { const text = columns.map(([, of]) => String(of(a))).join(" ").toLowerCase(); return words.every((w) => text.includes(w)); });
+    if (state.sort === null) return rows;
+    const of = columns[state.sort][2] || columns[state.sort][1], sign = state.down ? -1 : 1;
+    return rows.sort((a, b) => { const x = of(a), y = of(b); return Number.isNaN(x) ? 1 : Number.isNaN(y) ? -1 : x < y ? -sign : x > y ? sign : 0; });
+  }
+
+  function showTable() {
+    byId("every").tHead.replaceChildren(element("tr", {}, ...columns.map(([name], i) => {
+      const b = element("button", { type: "button", className: "sort" }, `${name}${state.sort === i ? (state.down ? " \u2193" : " \u2191") : ""}`), th = element("th", { scope: "col" }, b);
+      th.setAttribute("aria-sort", state.sort === i ? (state.down ? "descending" : "ascending") : "none");
+      b.addEventListener("click", () => { state.down = state.sort === i && !state.down; state.sort = i; showTable(); byId("every").tHead.querySelectorAll("button")[i].focus(); });
+      return th;
+    })));
+    byId("every").tBodies[0].replaceChildren(...tableRows().map((a) => {
+      const pick = element("button", { type: "button", className: "pick" }, judge.machineOf(a.option).title);
+      pick.addEventListener("click", () => { select(a); byId("try").scrollIntoView(); });
+      return element("tr", { className: report.options[state.option].machine === a.machine ? "selected" : "", data: { machine: judge.machineOf(a.option).name } }, element("th", { scope: "row" }, pick),
+        ...columns.slice(1).map(([name, of]) => (name === "Meets" ? element("td", {}, badge(a)) : element("td", { className: name === "Why" ? "why" : typeof of(a) === "number" ? "n" : "" }, name.startsWith("USD") ? (known(of(a)) ? d3.format(",")(of(a)) : "\u2013") : typeof of(a) === "number" || of(a) === null ? digits(of(a)) : of(a)))));
+    }));
+  }
+
+  async function copyTable() {
+    const field = (x) => (x === null || Number.isNaN(x) ? "" : /[",\n]/.test(String(x)) ? `"${String(x).replaceAll('"', '""')}"` : String(x)), rows = tableRows();
+    const text = [columns.map(([name]) => name), ...rows.map((a) => columns.map(([, of]) => of(a)))].map((r) => r.map(field).join(",")).join("\n");
+    byId("copied").dataset.text = text;
+    try { await navigator.clipboard.writeText(text); } catch {
+      const area = element("textarea", { value: text });
+      document.body.append(area); area.select(); document.execCommand("copy"); area.remove();
+    }
+    byId("copied").textContent = `${rows.length} rows copied`;
+  }
+
+  /* ---------------------------------------------------------------- the chosen machine ------ */
+
+  const chosen = () => judge.answer(state.option, state.dtype, question);
+  const bestBudget = (a) => (a.budget >= 0 ? a.budget : recommended);
+
+  function select(a) {
+    Object.assign(state, { option: a.option, dtype: a.dtype, touched: false });
     update();
   }
 
-  function setUpControls() {
-    choice(byId("rates"), "rate", rates.map((r, i) => [`${r} Hz`, i]), state.rate, (i) => {
-      const machine = option(state.option).machine;
-      state.rate = i;
-      if (!state.touched) settingOf(machine);
-      update();
-    });
-    choice(byId("dtypes"), "dtype", dtypes.map((d, i) => [d, i]), state.dtype, (i) => { state.dtype = i; update(); });
-    const axes = [["GFLOPs", "cost"], ["Time", "ms"], ["Energy", "joules"], ["Memory", "memory"]];
-    choice(byId("axes"), "axis", axes, state.axis, (x) => { state.axis = x; update(); });
-    choice(byId("goods"), "good", [["Loss", "loss"], ["Success", "success"]], state.good, (x) => { state.good = x; update(); });
-    byId("goods").hidden = report.rollouts.length === 0;
-    byId("machine").append(...report.machines.map((m, i) => element("option", { value: i, textContent: m.title })));
-    byId("machine").addEventListener("change", (e) => { settingOf(Number(e.target.value)); update(); });
-    byId("mode").addEventListener("change", (e) => { state.option = Number(e.target.value); update(); });
-    byId("budget").max = report.budgets_gflops.length - 1;
-    byId("budget").addEventListener("input", (e) => { state.budget = Number(e.target.value); state.touched = true; update(); });
-    byId("best").addEventListener("click", () => { state.touched = false; update(); });
-    byId("controls").addEventListener("submit", (e) => e.preventDefault());
-    for (const b of document.querySelectorAll("button[data-answer]"))
-      b.addEventListener("click", () => {
-        select(Number(b.dataset.answer));
-        byId("try").scrollIntoView();
-      });
-    setUpTheme();
+  function showControls() {
+    const list = report.options.map((o, i) => [o, i]).filter(([o]) => o.machine === report.options[state.option].machine), text = `${unit(report.budgets_gflops[state.budget], "GFLOPs")} (${report.scope})`;
+    byId("machine").value = report.options[state.option].machine;
+    byId("mode").replaceChildren(...list.map(([o, i]) => element("option", { value: i, textContent: o.mode, selected: i === state.option })));
+    byId("mode-field").hidden = list.length < 2;
+    byId("dtype").value = state.dtype;
+    byId("budget").value = state.budget;
+    byId("budget").setAttribute("aria-valuetext", text);
+    byId("budget-value").textContent = text;
+    for (const [id, value] of [["rate", question.rate], ["runtime", question.runtime], ["weight", question.weight], ["watts", question.watts ?? ""], ["host-price", question.hostPrice ?? ""]])
+      if (document.activeElement !== byId(id)) byId(id).value = value;
+    byId("best").disabled = !state.touched;
   }
 
-  function setUpTheme() {
+  function showBanner(a, x) {
+    const box = byId("banner"), name = judge.machineOf(state.option).title, kind = x.verdict === "meets" ? (x.sure ? "yes" : "maybe") : "no";
+    const why = a.deepest < 0 || x.verdict === a.verdict ? a.reason : { loss: `loss ${digits(x.loss)} is more than ${digits(question.loss)}`, success: `success ${percent(x.success)} is less than ${percent(question.success)}`,
+      power: `${unit(x.watts && x.watts[1], "W")} is more than ${unit(question.watts, "W")}`, unknown: "the profile does not say what power it takes",
+      meets: `a step down to exit ${a.deepest} takes ${unit(longest(a)[1], "ms")} of ${unit(1e3 / question.rate, "ms")}` }[x.verdict];
+    box.className = `banner ${kind}`;
+    box.dataset.verdict = x.verdict;
+    box.replaceChildren(element("strong", {}, name), ` \u00b7 ${judge.machineOf(state.option).support_words}`, element("br"), `${kind === "yes" ? "\u25cf Yes, also at worst" : kind === "maybe" ? "\u25c6 Yes, as expected" : "\u00d7 No"}: ${why}.`);
+  }
+
+  function showNumbers(a, x) {
+    const list = [], costs = judge.costsOf(state.option, state.dtype), memory = costs.memory[Math.max(a.deepest, 0)], full = report.exits[last];
+    const number = (id, name, value, note) => list.push(element("div", {}, element("dt", {}, name), element("dd", { data: { number: id } }, value, note ? element("small", {}, note) : null)));
+    if (x.ms) {
+      number("ms", "A step, on average", unit(x.ms[1], "ms"), span(x.ms, "ms"));
+      number("p99", "99% of steps within", unit(x.p99[1], "ms"), span(x.p99, "ms"));
+      number("hz", "Could sustain", unit(1e3 / x.ms[1], "Hz"), `asked: ${question.rate} Hz`);
+      number("joules", "Energy a step, at the wall", unit(x.joules[1], "J"), null);
+      number("watts", "Power, at the wall", unit(x.watts[1], "W"), known(x.watts[1]) ? span(x.watts, "W") : null);
+    }
+    number("gflops", "Compute a step", unit(x.point.total_gflops, "GFLOPs"), `language model ${Math.round(100 * x.point.llm_gflops / full.llm_gflops)} % of full depth`);
+    if (known(memory.with_system_bytes)) number("memory", "Memory", unit(memory.with_system_bytes / 1e9, "GB"), `of ${digits(costs.available_bytes / 1e9)} GB; weights ${digits(memory.weights_bytes / 1e9)} GB`);
+    number("loss", "Loss", digits(x.loss), `${digits(x.point.loss_95[0])} to ${digits(x.point.loss_95[1])}; ${lossWords(x.loss)} an axis`);
+    if (known(x.success)) number("success", "Success, where judged", percent(x.success), `${percent(x.point.success_95[0])} to ${percent(x.point.success_95[1])} (95%)`);
+    byId("numbers").replaceChildren(...list);
+  }
+
+  function showThresholds(a, x) {
+    const most = Math.max(...x.point.exit_fractions), tau = (t) => (t === null ? "always" : typeof t === "string" ? t : digits(t));
+    byId("thresholds").tBodies[0].replaceChildren(...x.point.exit_fractions.map((f, k) => {
+      const bar = element("i");
+      bar.style.width = `${80 * f / most}px`;
+      return element("tr", {}, element("th", { scope: "row", className: "n" }, `${k} `, element("small", {}, `layer ${report.model.exit_layers[k]}`)), element("td", { className: "n", data: { tau: k } }, tau(x.point.tau[k])),
+        element("td", { data: { fraction: k } }, element("div", { className: "meter" }, bar, percent(f))), element("td", { className: "n" }, a.exits ? digits(a.exits[k].ms[1]) : "\u2013"));
+    }));
+  }
+
+  function showCommand(a) {
+    if (report.model.published_shape || a.deepest < 0) {
+      byId("command").textContent = report.model.published_shape ? `The thresholds are those of the policy ${report.cache.policy}; a policy of the shape ${report.model.name} needs its own, from its own cache.` : "";
+      return;
+    }
+    const peak = report.exits[a.deepest][report.scope === "llm" ? "peak_llm_gflops" : "peak_total_gflops"];
+    byId("command").replaceChildren("These thresholds as a file, made to converge with the exits they take themselves: ", element("code", {
+      textContent: `deer-calib solve --cache ${report.cache.folder} --scope ${report.scope} --avg-gflops ${Number(report.budgets_gflops[state.budget].toPrecision(5))} --peak-gflops ${Number((1.0001 * peak).toPrecision(6))} --out thresholds.json` }));
+  }
+
+  /* ---------------------------------------------------------------- pictures ---------------- */
+
+  function draw(id, options) {
+    const box = byId(id), width = Math.max(Math.floor(box.clientWidth), 280);
+    const plot = Plot.plot({ style: { fontSize: "12px", background: "transparent" }, ...options(width) });
+    plot.setAttribute("role", "img"); /* one picture with one name; its parts need none */
+    for (const part of plot.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
+    box.replaceChildren(plot);
+  }
+
+  function drawScatter() {
+    const { by, rows } = scatterRows(), label = by === "price" ? "USD for a whole computer (logarithmic)" : "W at the wall (logarithmic)";
+    byId("scatter-title").textContent = `${by === "price" ? "Price" : "Power"} against the longest step, ${question.runtime === "deer" ? "deer; bars: every figure at its best to its worst" : `${question.runtime}; bars: fastest to slowest measured`}`;
+    if (!rows.length) { byId("scatter-chart").replaceChildren(element("p", { className: "hint" }, "No machine has both figures to draw.")); byId("scatter-key").textContent = ""; return; }
+    draw("scatter-chart", (width) => Charts.scatter(rows, 1e3 / question.rate, label, width));
+    byId("scatter-key").textContent = `\u25cf in time also at worst, \u25c6 as expected, \u00d7 not; filled: deer runs there; 1 and 2: the cards.${ranked.length > rows.length ? ` ${ranked.length - rows.length} machines without a time or a ${by === "price" ? "price" : "power"} are in the table.` : ""}`;
+  }
+
+  const average = (fractions, of) => fractions.reduce((sum, f, k) => (f > 0 ? sum + f * of(k) : sum), 0);
+
+  function drawFrontier(a, x) {
+    const where = `${judge.machineOf(state.option).title}, ${settingOf(a)}`, exits = a.exits, k = a.deepest >= 0 ? a.deepest : last, good = state.good;
+    const axis = state.axis !== "cost" && !exits ? "cost" : state.axis;
+    const xOf = { cost: (p) => p.cost_gflops, ms: (p) => average(p.exit_fractions, (e) => exits[e].ms[1]), joules: (p) => average(p.exit_fractions, (e) => exits[e].joules[1]) }[axis];
+    const label = { cost: `GFLOPs a step on average, ${report.scope}`, ms: "ms a step on average", joules: "J of the machine a step" }[axis];
+    const row = (p) => ({ x: xOf(p), y: good === "loss" ? p.loss : p.success, low: (p[`${good}_95`] || [])[0], high: (p[`${good}_95`] || [])[1] }), drawn = (r) => known(r.x) && known(r.y);
+    byId("frontier-title").textContent = `${good === "loss" ? "Loss" : "Success"} against ${label}${axis === "cost" ? "" : ` on ${where}`}, exits up to ${k}`;
+    byId("loss-words").textContent = `A loss of ${digits(x.loss)} is ${lossWords(x.loss)} of difference to full depth on each axis, were all of it in the pose. Dashed: the official heuristic; dotted: no exit rule can be below; squares: always the same exit.`;
+    draw("frontier-chart", (width) => Charts.frontier({
+      rows: report.frontiers[k].points.map(row).filter(drawn), official: good === "loss" ? report.official.filter(Boolean).map(row).filter(drawn) : [],
+      oracle: axis === "cost" && good === "loss" ? report.budgets_gflops.map((b, i) => ({ x: b, y: report.frontiers[k].oracle_loss[i] })).filter(drawn) : [],
+      fixed: good === "loss" ? report.exits.map((e) => ({ ...row(e), k: e.exit })).filter(drawn) : [],
+      judged: good === "success" && axis === "cost" ? report.rollouts.map((r) => ({ x: r.cost_gflops, y: r.success, low: r.success_95[0], high: r.success_95[1] })) : [],
+      limit: good === "loss" ? question.loss : null, here: row(x.point), period: axis === "ms" ? 1e3 / question.rate : null,
+    }, width < 560 || axis === "cost" ? label : `${label} on ${where}`, good, width));
+  }
+
+  const stageNames = [["vision_ms", "Vision"], ["resampler_ms", "Resampler"], ["llm_ms", "Language model"], ["head_ms", "Action head"], ["overhead_ms", "Overhead"]];
+  function drawTime(a, x) {
+    const exits = judge.costsOf(state.option, state.dtype).exits, factor = a.exits ? a.exits[0].factor : null;
+    byId("time-caption").textContent = `Milliseconds to each exit on ${judge.machineOf(state.option).title}, ${settingOf(a)}, with ${runtimeTitle(question.runtime)}`;
+    if (!a.exits) { byId("time-chart").replaceChildren(element("p", { className: "hint" }, `Not known: ${a.reason}.`)); return; }
+    draw("time-chart", (width) => Charts.stages(exits.map((e) => Object.fromEntries(stageNames.map(([key]) => [key.replace("_ms", ""), factor * e[key]]))), stageNames.map(([key, name]) => [key.replace("_ms", ""), name]), x.point.exit_fractions, 1e3 / question.rate, width));
+  }
+
+  function drawTasks() {
+    const point = report.frontiers[last].points[recommended], list = report.tasks.map((t, i) => ({ name: t.name, shares: point.task_counts[i].map((n) => n / Math.max(t.steps, 1)) }));
+    const depth = (t) => t.shares.reduce((sum, f, k) => sum + k * f, 0), names = new Set();
+    list.sort((p, q) => depth(q) - depth(p));
+    for (const t of list) { while (names.has(t.name)) t.name += " "; names.add(t.name); }
+    draw("tasks-chart", (width) => Charts.tasks([{ name: "\u2014 all tasks \u2014", shares: report.exits.map((_, k) => point.exit_fractions[k] || 0) }, ...list], width));
+  }
+
+  /* ---------------------------------------------------------------- all together ------------ */
+
+  let scheduled = false;
+  function drawCharts() {
+    scheduled = false;
+    const a = chosen(), x = judge.atBudget(a, state.budget, question);
+    drawScatter();
+    drawFrontier(a, x);
+    drawTime(a, x);
+    drawTasks();
+  }
+  function schedule() {
+    if (!scheduled) requestAnimationFrame(drawCharts);
+    scheduled = true;
+  }
+
+  function update() {
+    ranked = judge.rank(question);
+    said = judge.sentences(question, ranked);
+    const a = chosen();
+    if (!state.touched) state.budget = bestBudget(a);
+    const x = judge.atBudget(a, state.budget, question);
+    byId("verdict").textContent = said.verdict;
+    byId("more").textContent = said.more;
+    showCards();
+    showTable();
+    showControls();
+    showBanner(a, x);
+    showNumbers(a, x);
+    showThresholds(a, x);
+    showCommand(a);
+    saveState();
+    schedule();
+  }
+
+  /* A machine's best mode and type at the present question. */
+  function take(machine) {
+    const a = ranked.find((r) => r.machine === machine);
+    Object.assign(state, { option: a.option, dtype: a.dtype });
+  }
+
+  function listen(id, event, act) {
+    byId(id).addEventListener(event, (e) => { act(e.target.value); update(); });
+  }
+
+  function setUp() {
+    byId("runtime").append(...report.runtimes.map((r) => element("option", { value: r.name, textContent: r.title })));
+    byId("machine").append(...report.machines.map((m, i) => element("option", { value: i, textContent: m.title })));
+    byId("dtype").append(...dtypes.map((d) => element("option", { value: d, textContent: d })));
+    byId("budget").max = report.budgets_gflops.length - 1;
+    byId("good-field").hidden = report.rollouts.length === 0;
+    byId("host-price").placeholder = String((report.machines.find((m) => m.form === "card") || { around: { price_usd: [0, 800, 0] } }).around.price_usd[1]);
+    const again = () => { ranked = judge.rank(question); if (!state.touched) take(report.options[state.option].machine); };
+    listen("rate", "input", (v) => { question.rate = positive(v) ?? question.rate; again(); });
+    listen("runtime", "change", (v) => { question.runtime = v; again(); });
+    listen("weight", "change", (v) => { question.weight = v; again(); });
+    listen("watts", "input", (v) => { question.watts = positive(v); again(); });
+    listen("host-price", "input", (v) => { question.hostPrice = v === "" || !(Number(v) >= 0) ? null : Number(v); });
+    listen("machine", "change", (v) => { state.touched = false; take(Number(v)); });
+    listen("mode", "change", (v) => { state.option = Number(v); });
+    listen("dtype", "change", (v) => { state.dtype = v; });
+    listen("budget", "input", (v) => { Object.assign(state, { budget: Number(v), touched: true }); });
+    listen("axis", "change", (v) => { state.axis = v; });
+    listen("good", "change", (v) => { state.good = v; });
+    byId("best").addEventListener("click", () => { state.touched = false; update(); });
+    byId("filter").addEventListener("input", showTable);
+    byId("copy").addEventListener("click", copyTable);
+    for (const form of ["ask", "controls"]) byId(form).addEventListener("submit", (e) => e.preventDefault());
+    for (const a of document.querySelectorAll('a[href^="#"]')) /* the link keeps the state, so parts are not in it */
+      a.addEventListener("click", (e) => { e.preventDefault(); const part = byId(a.hash.slice(1)); part.tabIndex = -1; part.focus(); part.scrollIntoView(); });
     const button = byId("theme"), names = { "": "Auto", light: "Light", dark: "Dark" }, order = ["", "light", "dark"];
     let now = 0;
     button.addEventListener("click", () => {
@@ -139,310 +364,21 @@
       button.textContent = names[order[now]];
       button.setAttribute("aria-label", `${names[order[now]]} colours`);
     });
-  }
-
-  /* ---------------------------------------------------------------- the chosen machine ------ */
-
-  function showRate() {
-    for (const e of document.querySelectorAll("[data-rate]")) e.hidden = Number(e.dataset.rate) !== state.rate;
-    for (const e of document.querySelectorAll("tr[data-machine]"))
-      e.classList.toggle("selected", Number(e.dataset.machine) === option(state.option).machine);
-  }
-
-  function showControls() {
-    const slider = byId("budget");
-    byId("machine").value = option(state.option).machine;
-    fillModes();
-    check("dtype", state.dtype);
-    slider.value = state.budget;
-    const text = `${unit(report.budgets_gflops[state.budget], "GFLOPs")} (${report.scope})`;
-    slider.setAttribute("aria-valuetext", text);
-    byId("budget-value").textContent = text;
-  }
-
-  function showVerdict(a, point, at) {
-    const { verdict, sure } = at, box = byId("verdict");
-    const period = 1e3 / rates[state.rate], deepest = a.deepest_exit;
-    box.className = `banner ${verdict === "meets" ? (sure ? "yes" : "maybe") : "no"}`;
-    box.dataset.verdict = verdict;
-    const name = machineOf(state.option).title;
-    const words = verdict !== "meets" ? `No: ${reason(a, point, at)}.`
-      : `${sure ? "Yes" : "Yes, as expected"}: exit ${deepest}${deepest === last ? ", full depth," : ""} ends within ${unit(costsOf(state.option, state.dtype).exits[deepest].ms[1], "ms")} of the ${unit(period, "ms")} at ${rates[state.rate]} Hz.${sure ? "" : " At the pessimistic end of its figures a demand fails."}`;
-    box.replaceChildren(element("strong", { textContent: name }), element("br"), words);
-  }
-
-  function number(list, name, value, note, id) {
-    const dd = element("dd", {}, value, note ? element("small", { textContent: note }) : null);
-    if (id) dd.dataset.number = id;
-    list.push(element("div", {}, element("dt", { textContent: name }), dd));
-  }
-  const span = (r, f, name) => `${digits(f * r[0])} to ${digits(f * r[2])} ${name}`;
-
-  function showNumbers(a, point, at) {
-    const list = [], costs = costsOf(state.option, state.dtype), rate = rates[state.rate];
-    const memory = costs.memory[Math.max(a.deepest_exit, 0)], has = machineOf(state.option).figures.memory.value;
-    if (at.p99) {
-      number(list, "Mean step", unit(at.ms[1], "ms"), span(at.ms, 1, "ms"), "ms");
-      number(list, "99% of steps within", unit(at.p99[1], "ms"), span(at.p99, 1, "ms"), "p99");
-      number(list, "Could sustain", unit(1e3 / at.ms[1], "Hz"), `asked: ${rate} Hz`, "hz");
-      number(list, "Energy a step", unit(at.joules, "J"), null, "joules");
-      number(list, "Average power", unit(at.watts, "W"), known(at.watts) ? `${digits(at.watts)} Wh an hour at ${rate} Hz` : null, "watts");
-    }
-    number(list, "Compute a step", unit(point.total_gflops, "GFLOPs"), `LLM ${digits(point.llm_gflops)}: ${Math.round(100 * point.llm_gflops / report.exits[last].llm_gflops)} % of full depth`, "gflops");
-    number(list, "Memory", unit(memory.with_system_bytes / 1e9, "GB"), `of ${digits(has)} GB; weights ${memory.weights_bytes < 1e8 ? unit(memory.weights_bytes / 1e6, "MB") : unit(memory.weights_bytes / 1e9, "GB")}`, "memory");
-    number(list, "Loss", digits(point.loss), `${digits(point.loss_95[0])} to ${digits(point.loss_95[1])} (95% of bootstrap samples)`, "loss");
-    if (report.rollouts.length)
-      number(list, "Success", percent(point.success), known(point.success) ? `${percent(point.success_95[0])} to ${percent(point.success_95[1])} (95%)` : null, "success");
-    byId("numbers").replaceChildren(...list);
-  }
-
-  function tauText(tau) {
-    return tau === null ? "always" : typeof tau === "string" ? tau : digits(tau);
-  }
-
-  function showThresholds(point) {
-    const exits = costsOf(state.option, state.dtype).exits, most = Math.max(...point.exit_fractions);
-    const rows = point.exit_fractions.map((f, k) => {
-      const bar = element("i");
-      bar.style.width = `${80 * f / most}px`;
-      const meter = element("td", {}, element("div", { className: "meter" }, bar, percent(f)));
-      meter.dataset.fraction = k;
-      const tau = element("td", { className: "n", textContent: tauText(point.tau[k]) });
-      tau.dataset.tau = k;
-      const name = element("th", { scope: "row", className: "n" }, `${k} `, element("small", { textContent: `layer ${report.model.exit_layers[k]}` }));
-      return element("tr", {}, name, tau, meter, element("td", { className: "n", textContent: exits.length ? digits(exits[k].ms[1]) : "\u2013" }));
-    });
-    byId("thresholds").tBodies[0].replaceChildren(...rows);
-  }
-
-  function showCommand(a) {
-    const box = byId("command");
-    if (report.model.published_shape || a.deepest_exit < 0) {
-      box.textContent = report.model.published_shape
-        ? `The thresholds are those of the policy ${report.cache.policy}; a policy of the shape ${report.model.name} needs its own, from its own cache.` : "";
-      return;
-    }
-    const peak = report.exits[a.deepest_exit][report.scope === "llm" ? "peak_llm_gflops" : "peak_total_gflops"];
-    box.replaceChildren("These thresholds as a file, made to converge with the exits they take themselves: ", element("code", {
-      textContent: `deer-calib solve --cache ${report.cache.folder} --scope ${report.scope} --avg-gflops ${Number(report.budgets_gflops[state.budget].toPrecision(5))} --peak-gflops ${Number((1.0001 * peak).toPrecision(6))} --out thresholds.json` }));
-  }
-
-  /* ---------------------------------------------------------------- charts ------------------ */
-
-  const exitColour = (k) => d3.interpolateViridis(last ? 0.92 - 0.72 * k / last : 0.5);
-  const stages = [["vision", "Vision"], ["resampler", "Resampler"], ["llm", "Language model"], ["head", "Action head"], ["overhead", "Overhead"]];
-
-  function draw(id, options) {
-    const box = byId(id), width = Math.max(Math.floor(box.clientWidth), 280);
-    const plot = Plot.plot({ width, style: { fontSize: "12px", background: "transparent" }, ...options(width) });
-    plot.setAttribute("role", "img"); /* one picture with one name; its parts need none */
-    for (const part of plot.querySelectorAll("g[aria-label]")) part.removeAttribute("aria-label");
-    box.replaceChildren(plot);
-  }
-
-  function key(id, items) {
-    byId(id).replaceChildren(...items.flatMap(([kind, colour, text]) => {
-      const k = element("span", { className: `k ${kind}` });
-      k.style[kind === "box" || kind === "dot" ? "background" : "borderColor"] = colour;
-      if (kind === "dot") k.style.borderColor = colour;
-      if (kind === "stroke dashed") k.style.borderTopStyle = "dashed";
-      if (kind === "stroke dotted") k.style.borderTopStyle = "dotted";
-      return [element("span", { className: "item" }, k, text)];
-    }));
-  }
-
-  const cut = (most) => (text) => (text.length > most ? `${text.slice(0, most - 1)}\u2026` : text);
-
-  /* How often steps end when, against the period. */
-  function drawEnds(point) {
-    const exits = costsOf(state.option, state.dtype).exits, period = 1e3 / rates[state.rate];
-    const rows = exits.length ? point.exit_fractions.map((f, k) => ({ k, f: 100 * f, low: exits[k].ms[0], ms: exits[k].ms[1], high: exits[k].ms[2] })) : [];
-    const least = d3.min(rows, (r) => r.ms) || 0, most = d3.max(rows, (r) => r.ms) || 1, room = Math.max(0.25 * (most - least), 0.02 * most);
-    const near = period > least - 4 * room && period < most + 2 * (most - least), start = Math.max(0, Math.min(least, near ? period : least) - room), end = Math.max(most, near ? period : most) + room;
-    byId("ends-note").textContent = near ? "" : `the period, ${digits(period)} ms, lies further ${period > most ? "right" : "left"}`;
-    draw("ends-chart", () => ({
-      height: 230, marginLeft: 44, marginBottom: 40,
-      ariaLabel: "Steps leaving at each exit against the time they take",
-      x: { domain: [start, end], label: "ms from the camera images to the action", ticks: 6, labelAnchor: "center", labelArrow: "none" },
-      y: { domain: [0, Math.max(10, d3.max(rows, (r) => r.f) * 1.15 || 10)], label: "% of steps", labelArrow: "none", grid: true, ticks: 5 },
-      marks: [
-        Plot.ruleX(rows, { x: "ms", y2: "f", stroke: (r) => exitColour(r.k), strokeWidth: 14 }),
-        Plot.text(rows, { x: "ms", y: "f", text: (r) => (r.f >= 0.5 ? `exit ${r.k}` : ""), dy: -9, fill: "var(--ink)" }),
-        near ? Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }) : null,
-        near ? Plot.text([period], { x: (p) => p, frameAnchor: "top", text: () => "period", dx: -6, textAnchor: "end", fill: "var(--ink)" }) : null,
-        Plot.ruleY([0], { stroke: "var(--soft)" }),
-      ],
-    }));
-  }
-
-  function drawMachines() {
-    const period = 1e3 / rates[state.rate], chosen = option(state.option).machine;
-    const rows = report.choices[state.rate].ranking.map((i) => report.answers[i]).map((a) => {
-      const d = dtypes.indexOf(a.dtype), costs = costsOf(a.option, d), m = option(a.option).machine;
-      if (!costs.exits.length) return null;
-      const deepest = a.deepest_exit >= 0 ? a.deepest_exit : last;
-      const at = onMachine(a, bestBudget(a));
-      return { m, name: report.machines[m].title.replace(/^NVIDIA (GeForce )?/, ""), id: report.machines[m].name, meets: a.verdict === "meets", from: costs.exits[0].ms[1], to: costs.exits[deepest].ms[1],
-        mean: at.ms[1], low: costs.exits[0].ms[0], high: costs.exits[deepest].ms[2], setting: `${option(a.option).mode}, ${a.dtype}` };
-    }).filter(Boolean).sort((x, y) => x.mean - y.mean);
-    draw("machines-chart", (width) => ({
-      height: 26 * rows.length + 50, marginLeft: width < 560 ? 118 : 216, marginRight: 16, marginTop: 8, marginBottom: 40,
-      ariaLabel: "Time of a step on each machine",
-      x: { type: "log", label: width < 560 ? "ms of a step, logarithmic" : "ms of a step (logarithmic; thin line: optimistic to pessimistic)", labelAnchor: "center", labelArrow: "none", grid: true,
-        tickFormat: (x) => (x >= 1 ? String(Math.round(x)) : String(x)) , ticks: width < 560 ? 4 : 8 },
-      y: { domain: rows.map((r) => r.name), label: null, tickSize: 0, tickFormat: (n) => (width < 560 ? cut(18)(rows.find((r) => r.name === n).id) : cut(33)(n)) },
-      marks: [
-        Plot.barX(rows.filter((r) => r.m === chosen), { y: "name", x1: d3.min(rows, (r) => r.low), x2: d3.max(rows, (r) => r.high), fill: "var(--wash)", insetTop: -2, insetBottom: -2 }),
-        Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }),
-        Plot.ruleY(rows, { y: "name", x1: "low", x2: "high", stroke: "var(--line)", strokeWidth: 1.5 }),
-        Plot.ruleY(rows, { y: "name", x1: "from", x2: "to", stroke: (r) => (r.meets ? "var(--ours)" : "var(--official)"), strokeOpacity: 0.45, strokeWidth: 7, strokeLinecap: "round" }),
-        Plot.dot(rows, { y: "name", x: "mean", r: 6, fill: (r) => (r.meets ? "var(--ours)" : "var(--bg)"), stroke: (r) => (r.meets ? "var(--ours)" : "var(--official)"), strokeWidth: 2,
-          title: (r) => `${r.name}, ${r.setting}\n${digits(r.mean)} ms on average\n${digits(r.from)} ms to the first exit, ${digits(r.to)} ms to the deepest` }),
-      ],
-    }));
-  }
-
-  /* Where a point lies on the chosen axis of the frontier. */
-  function axisOf(axis) {
-    const o = state.option, d = state.dtype, costs = costsOf(o, d), where = `${machineOf(o).title}, ${option(o).mode}, ${dtypes[d]}`;
-    const exits = costs.exits;
-    return {
-      cost: { short: `GFLOPs a step, ${report.scope}`, label: `average GFLOPs a step, ${report.scope} (one multiply-add is one FLOP)`, x: (p) => p.cost_gflops },
-      ms: { short: "mean ms a step", label: `mean ms a step on ${where}`, x: (p) => (exits.length ? average(p.exit_fractions, (k) => exits[k].ms[1]) : null) },
-      joules: { short: "J a step", label: `J a step on ${where}`, x: (p) => (exits.length && exits[0].joules[1] !== null ? average(p.exit_fractions, (k) => exits[k].joules[1]) : null) },
-      memory: { short: "GB of memory", label: `GB of memory with the system's share on ${where}`, x: (p) => costs.memory[p.exit_fractions.length - 1].with_system_bytes / 1e9 },
-    }[axis];
-  }
-
-  function frontierRows(a, axis) {
-    const deepest = a.deepest_exit >= 0 ? a.deepest_exit : last, good = state.good;
-    const row = (p) => ({ x: axis.x(p), y: p[good], low: (p[`${good}_95`] || [])[0], high: (p[`${good}_95`] || [])[1] });
-    const drawn = (r) => known(r.x) && known(r.y);
-    if (state.axis === "memory")
-      return { deepest, ours: report.frontiers.map((f) => f && row(f.points[f.points.length - 1])).filter((r) => r && drawn(r)), official: [], oracle: [],
-        fixed: good === "loss" ? report.exits.map((e) => ({ ...row(e), k: e.exit })).filter(drawn) : [] };
-    return {
-      deepest,
-      ours: frontier(deepest).points.map(row).filter(drawn),
-      official: report.official.filter(Boolean).map(row).filter((r) => drawn(r) && good === "loss"),
-      oracle: state.axis === "cost" && good === "loss" ? report.budgets_gflops.map((x, i) => ({ x, y: frontier(deepest).oracle_loss[i] })).filter(drawn) : [],
-      fixed: good === "loss" ? report.exits.map((e) => ({ ...row(e), k: e.exit })).filter(drawn) : [],
-    };
-  }
-
-  function drawFrontier(a, point) {
-    const axis = axisOf(state.axis), rows = frontierRows(a, axis), here = { x: axis.x(point), y: point[state.good] };
-    const rollouts = state.good === "success" && state.axis === "cost" ? report.rollouts.map((r) => ({ x: r.cost_gflops, y: r.success, low: r.success_95[0], high: r.success_95[1] })) : [];
-    draw("frontier-chart", (width) => ({
-      height: width < 560 ? 300 : 380, marginLeft: 52, marginBottom: 44, marginRight: 44,
-      ariaLabel: `${state.good} against ${axis.label}`,
-      x: { label: width < 560 ? axis.short : axis.label, labelAnchor: "center", labelArrow: "none", nice: true, ticks: width < 560 ? 4 : 8 },
-      y: { label: state.good === "loss" ? "action loss" : "success", labelArrow: "none", grid: true, nice: true, zero: state.good === "loss" },
-      marks: [
-        Plot.areaY(rows.ours, { x: "x", y1: "low", y2: "high", fill: "var(--ours)", fillOpacity: 0.16 }),
-        known(report.demands.max_loss) && state.good === "loss" ? Plot.ruleY([report.demands.max_loss], { stroke: "var(--ink)", strokeDasharray: "5,4" }) : null,
-        known(report.demands.max_loss) && state.good === "loss" ? Plot.text([report.demands.max_loss], { y: (y) => y, frameAnchor: "left", text: () => "largest loss allowed", dy: -8, dx: 4, fill: "var(--ink)", stroke: "var(--bg)", strokeWidth: 4 }) : null,
-        Plot.line(rows.oracle, { x: "x", y: "y", stroke: "var(--oracle)", strokeDasharray: "1,5", strokeLinecap: "round", strokeWidth: 2.5 }),
-        Plot.line(rows.official, { x: "x", y: "y", stroke: "var(--official)", strokeDasharray: "6,4", strokeWidth: 2 }),
-        Plot.line(rows.ours, { x: "x", y: "y", stroke: "var(--ours)", strokeWidth: 2.5 }),
-        state.axis === "memory" ? Plot.dot(rows.ours, { x: "x", y: "y", fill: "var(--ours)", r: 4 }) : null,
-        Plot.dot(rows.fixed, { x: "x", y: "y", stroke: "var(--fixed)", symbol: "square", r: 5, strokeWidth: 2, fill: "var(--bg)" }),
-        Plot.text(rows.fixed, { x: "x", y: "y", text: (r) => `exit ${r.k}`, dy: -12, dx: 4, textAnchor: "start", fill: "var(--ink)" }),
-        Plot.ruleX(rollouts, { x: "x", y1: "low", y2: "high", stroke: "var(--ours)" }),
-        Plot.dot(rollouts, { x: "x", y: "y", fill: "var(--ours)", r: 4 }),
-        known(here.x) && known(here.y) ? Plot.dot([here], { x: "x", y: "y", r: 8, stroke: "var(--ink)", strokeWidth: 2.5 }) : null,
-      ],
-    }));
-    const items = [["stroke", "var(--ours)", state.good === "success" ? "success, between the evaluations given, with 95% interval" : state.axis === "memory" ? "least loss with that much memory" : `thresholds, exits up to ${rows.deepest}, with 95% of bootstrap samples`]];
-    if (rows.official.length) items.push(["stroke dashed", "var(--official)", "official heuristic, every exit"]);
-    if (rows.oracle.length) items.push(["stroke dotted", "var(--oracle)", "no exit rule can be below"]);
-    if (rows.fixed.length) items.push(["box", "var(--fixed)", "always the same exit"]);
-    if (known(here.x) && known(here.y)) items.push(["dot ring", "transparent", "the budget chosen above"]);
-    key("frontier-key", items);
-    const ring = document.querySelector("#frontier-key .ring");
-    if (ring) ring.style.borderColor = "var(--ink)";
-  }
-
-  function drawTime(point) {
-    const exits = costsOf(state.option, state.dtype).exits, period = 1e3 / rates[state.rate];
-    const rows = exits.flatMap((e, k) => stages.map(([stage, name]) => ({ exit: `exit ${k}`, stage: name, colour: `var(--${stage})`, ms: e[`${stage}_ms`] })));
-    const end = 1.3 * (d3.max(exits, (e) => e.ms[1]) || 1);
-    byId("time-note").textContent = `${machineOf(state.option).title}, ${option(state.option).mode}, ${dtypes[state.dtype]}`;
-    draw("time-chart", (width) => ({
-      height: 34 * exits.length + 50, marginLeft: 56, marginRight: 14, marginBottom: 40,
-      ariaLabel: "Milliseconds of each stage, for each exit",
-      x: { label: "ms, as expected", labelAnchor: "center", labelArrow: "none", grid: true, domain: [0, end] },
-      y: { label: null, domain: exits.map((_, k) => `exit ${k}`), tickSize: 0 },
-      marks: [
-        Plot.barX(rows, { x: "ms", y: "exit", fill: (r) => r.colour, insetLeft: 0.5, insetRight: 0.5, title: (r) => `${r.stage}: ${digits(r.ms)} ms` }),
-        Plot.text(exits, { x: (e) => e.ms[1], y: (_, k) => `exit ${k}`, text: (e, k) => (width < 560 ? `${digits(e.ms[1])} ms` : `${digits(e.ms[1])} ms, ${k < point.exit_fractions.length ? percent(point.exit_fractions[k]) : "none"} of steps`), dx: 6, textAnchor: "start", fill: "var(--ink)" }),
-        period < end ? Plot.ruleX([period], { stroke: "var(--ink)", strokeDasharray: "5,4", strokeWidth: 1.5 }) : null,
-      ],
-    }));
-    key("time-key", [...stages.map(([stage, name]) => ["box", `var(--${stage})`, name]), ...(period < end ? [["line", "var(--ink)", `the period, ${digits(period)} ms`]] : [])]);
-  }
-
-  function drawTasks(point) {
-    const exits = point.exit_fractions.map((_, k) => k);
-    const tasks = report.tasks.map((t, i) => ({ name: t.name, shares: point.task_counts[i].map((n) => n / Math.max(t.steps, 1)) }));
-    const depth = (t) => t.shares.reduce((sum, f, k) => sum + k * f, 0);
-    tasks.sort((x, y) => depth(y) - depth(x));
-    tasks.unshift({ name: "all tasks", shares: point.exit_fractions });
-    const names = tasks.map((t, i) => (i ? t.name : "\u2014 all tasks \u2014"));
-    const rows = tasks.flatMap((t, i) => t.shares.map((f, k) => ({ task: names[i], k, f: 100 * f })));
-    draw("tasks-chart", (width) => ({
-      height: 20 * tasks.length + 46, marginLeft: width < 560 ? 128 : 210, marginRight: 14, marginTop: 6, marginBottom: 40,
-      ariaLabel: "Share of each task's steps leaving at each exit",
-      x: { label: "% of steps", labelAnchor: "center", labelArrow: "none", domain: [0, 100] },
-      y: { label: null, domain: [...new Set(names)], tickSize: 0, tickFormat: cut(width < 560 ? 19 : 33) },
-      marks: [Plot.barX(rows, { x: "f", y: "task", fill: (r) => exitColour(r.k), insetLeft: 0.4, insetRight: 0.4, insetTop: 1, insetBottom: 1, title: (r) => `${r.task}\nexit ${r.k}: ${digits(r.f)} %` })],
-    }));
-    key("tasks-key", exits.map((k) => ["box", exitColour(k), `exit ${k}`]));
-  }
-
-  /* ---------------------------------------------------------------- all together ------------ */
-
-  let scheduled = false;
-  function drawCharts() {
-    scheduled = false;
-    const a = answerAt(state.option, state.dtype, state.rate), point = pointAt(a, state.budget);
-    drawEnds(point);
-    drawMachines();
-    drawFrontier(a, point);
-    drawTime(point);
-    drawTasks(point);
-  }
-  function schedule() {
-    if (!scheduled) requestAnimationFrame(drawCharts);
-    scheduled = true;
-  }
-
-  function update() {
-    follow();
-    const a = answerAt(state.option, state.dtype, state.rate), point = pointAt(a, state.budget);
-    const at = onMachine(a, state.budget);
-    showRate();
-    showControls();
-    showVerdict(a, point, at);
-    showNumbers(a, point, at);
-    showThresholds(point);
-    showCommand(a);
-    schedule();
-  }
-
-  function start() {
-    document.documentElement.classList.add("js");
-    for (const d of document.querySelectorAll("details.table")) d.open = false;
-    const at = rates.findIndex((_, i) => rates[i] >= 10 && report.choices[i].machines > 0);
-    state.rate = at >= 0 ? at : Math.max(report.choices.findIndex((c) => c.machines > 0), 0);
-    const c = report.choices[state.rate], a = report.answers[c.cheapest >= 0 ? c.cheapest : c.ranking[0]];
-    state.option = a.option;
-    state.dtype = dtypes.indexOf(a.dtype);
-    setUpControls();
-    update();
+    window.addEventListener("hashchange", () => { if (loadState()) update(); });
     let width = window.innerWidth;
     window.addEventListener("resize", () => { if (width !== window.innerWidth) { width = window.innerWidth; schedule(); } });
-    window.addEventListener("beforeprint", () => { byId("every").open = true; drawCharts(); });
+    window.addEventListener("beforeprint", drawCharts);
   }
-  start();
+
+  document.documentElement.classList.add("js");
+  for (const d of document.querySelectorAll("details.table")) d.open = false;
+  const wanted = report.choices.findIndex((c) => c.rate_hz >= 10);
+  question.rate = report.choices[wanted < 0 ? report.choices.length - 1 : wanted].rate_hz;
+  setUp();
+  if (!loadState()) {
+    ranked = judge.rank(question);
+    const first = judge.sentences(question, ranked);
+    Object.assign(state, (({ option, dtype }) => ({ option, dtype }))(first.best || first.nearest || ranked[0]));
+  }
+  update();
 })();

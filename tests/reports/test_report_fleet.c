@@ -191,8 +191,9 @@ static void test_the_rate_decides_the_deepest_exit(void **state)
     fleet_free(&f);
     q.max_loss = 0.1; /* exit 3 loses 0.4 at best */
     f = made(&q, &w, NULL);
-    assert_int_equal(f.answer[SLOW].verdict, FLEET_LOSS);
-    assert_non_null(strstr(f.answer[SLOW].reason, "as deep as the rate allows"));
+    assert_int_equal(f.answer[SLOW].verdict, FLEET_RATE);
+    assert_non_null(strstr(f.answer[SLOW].reason, "exit 5, which the loss asked for needs"));
+    assert_float_equal(f.answer[SLOW].lacking, rate * t.exit[5].total.expected, 1e-9);
     fleet_free(&f);
 }
 

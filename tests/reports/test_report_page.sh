@@ -57,6 +57,7 @@ need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape
     --out "$out/shape.html" --json "$out/shape.json" --csv "$out/shape.csv"
 need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 --csv -
 same "$out/shape.csv" "$out/stdout"
+need "$report" whatif --cache "$out/cache" --model-shape 3b --rate 10,5 --runtime tuned --json "$out/tuned.json"
 need "$report" whatif --cache "$out/hostile" --hardware raspberry-pi-5 --out "$out/hostile.html"
 need "$report" compare "$out/tabletop.json" "$out/shape.json"
 grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
@@ -131,6 +132,9 @@ if [ ! -e "$modules/package-lock.json" ] ||
         --loglevel=error) || { rm -f "$modules/package-lock.json"; exit 1; }
 fi
 node tests/reports/golden.mjs "$out/tabletop.json" tests/reports/golden.json || wrong "golden numbers"
+node tests/reports/judge.mjs "$out/tabletop.json" "$out/tabletop.csv" || wrong "the judge of the tabletop"
+node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" ||
+    wrong "the judge of the shape"
 page=$(pwd)/tests/reports/page.mjs
 (cd "$modules" && node "$page" "$out") || wrong "the page in a browser"
 [ "$failures" -eq 0 ]
