@@ -45,6 +45,21 @@ static deer_status find_rhos(const cache *c, const bool *some, int view, float r
     return DEER_OK;
 }
 
+/* The largest change over up to `age` steps: rules by age alone encode sooner only when a picture
+ * changes by more than it ever did here, as when a camera is covered or moved. */
+static float largest_change(const cache *c, const bool *some, int view, int age)
+{
+    int oldest = cache_oldest(&c->about);
+    float most = 0;
+
+    for (int e = 0; e < c->about.episodes; e++)
+        for (int t = 1; t < c->episode[e].steps && (!some || some[e]); t++)
+            for (int a = 1; a <= age && a <= t; a++)
+                most =
+                    fmaxf(most, c->change[(2 * (c->episode[e].first + t) + view) * oldest + a - 1]);
+    return most;
+}
+
 /* What encodings and losses a camera's rule makes with every step at the deepest exit. */
 static deer_status judge_single(cache *c, const deer_model *model, const onpolicy_spec *how,
                                 int view, cache_eyes *eyes, single *x, deer_error *err)
@@ -88,7 +103,8 @@ static deer_status judge_camera(cache *c, const deer_model *model, const onpolic
 
     *n = 0;
     for (int i = 0; i < m->ages[view]; i++)
-        list[(*n)++] = (single){.rule = {m->age[view][i], i ? INFINITY : 0}};
+        list[(*n)++] = (single){
+            .rule = {m->age[view][i], largest_change(c, how->episodes, view, m->age[view][i])}};
     for (int i = 0; i < RHOS && m->ages[view] > 1; i++)
         list[(*n)++] = (single){.rule = {m->age[view][m->ages[view] - 1], rho[i]}};
     for (int i = 0; i < *n && !status; i++)

@@ -49,14 +49,23 @@ static double pose_error(const deer_action *action, const float demonstrated[DEM
     return sqrt(squares / DEER_POSE);
 }
 
-static void note_step(const deer_cost *cost, const deer_action *a, const float *demonstrated,
-                      double seconds, played_step *s)
+static unsigned views_of(const deer_action *a)
 {
+    return (unsigned)(a->static_age == 0) | (unsigned)(a->gripper_age == 0) << 1;
+}
+
+static void note_step(const deer_cost *cost, deer_cost_kept *kept, const deer_action *a,
+                      const float *demonstrated, double seconds, played_step *s)
+{
+    deer_cost_saved saved = deer_cost_reuse(cost, views_of(a), a->exit, kept);
+
     s->exit = a->exit;
     s->layer = a->exit_layer;
     s->head_evaluations = a->head_evaluations;
-    s->llm = deer_gflops(cost->exit[a->exit].llm);
-    s->total = deer_gflops(deer_cost_step(cost, a->exit, a->head_evaluations));
+    s->llm = deer_gflops(cost->exit[a->exit].llm - saved.llm);
+    s->total = deer_gflops(deer_cost_step(cost, a->exit, a->head_evaluations) - saved.total);
+    s->age[0] = a->static_age;
+    s->age[1] = a->gripper_age;
     s->ms = 1e3 * seconds;
     s->delta = (double)a->delta[a->exit];
     s->pose_error = pose_error(a, demonstrated);
@@ -99,6 +108,7 @@ static deer_status play_steps(const request *r, policy *p, const demo_episode *e
                               const watchers *watch, played_episode *out, deer_error *err)
 {
     deer_camera static_view, gripper_view;
+    deer_cost_kept kept = {{0}};
     deer_cost cost;
     deer_status status;
 
@@ -123,7 +133,8 @@ static deer_status play_steps(const request *r, policy *p, const demo_episode *e
             return DEER_FAILED;
         if (watch->stages)
             stage_log_step(watch->stages);
-        note_step(&cost, &action, e->actions + (size_t)t * DEMO_ACTION, seconds, &out->step[t]);
+        note_step(&cost, &kept, &action, e->actions + (size_t)t * DEMO_ACTION, seconds,
+                  &out->step[t]);
         if (log_step(watch->log, e, &out->step[t], t, &action, err))
             return DEER_FAILED;
     }

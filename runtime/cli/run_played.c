@@ -45,6 +45,8 @@ static void add_step(played_summary *s, const played_step *step)
     s->pose_error += step->pose_error * step->pose_error;
     s->gripper += step->gripper_agrees;
     s->fraction[step->exit]++;
+    for (int view = 0; view < 2; view++)
+        s->encoded[view] += step->age[view] == 0;
 }
 
 static void divide_by_steps(played_summary *s)
@@ -57,6 +59,8 @@ static void divide_by_steps(played_summary *s)
     s->gripper /= n;
     for (int k = 0; k < DEER_MAX_EXITS; k++)
         s->fraction[k] /= n;
+    for (int view = 0; view < 2; view++)
+        s->encoded[view] /= n;
 }
 
 deer_status played_summarise(const played *p, int first, int count, played_summary *s,

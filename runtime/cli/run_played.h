@@ -14,6 +14,7 @@
 typedef struct {
     int exit, layer, head_evaluations;
     double llm, total;
+    int age[2];        /* of the static camera's and the wrist camera's encoding, steps */
     double ms;         /* latency of deer_step */
     double delta;      /* criterion at the exit taken, NaN where it was not compared */
     double pose_error; /* root mean square over the 6 pose dimensions to the demonstrated action */
@@ -54,6 +55,7 @@ typedef struct {
     double pose_error;               /* root mean square over all steps */
     double gripper;                  /* fraction of steps that agree */
     double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
+    double encoded[2];               /* of steps that encode the static, the wrist camera */
 } played_summary;
 
 /* Summarises episodes first..first+count-1. */

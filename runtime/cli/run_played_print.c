@@ -65,6 +65,10 @@ static void print_trust(const played *p)
             p->drift.drifted ? "these episodes do NOT look like the calibration's, calibrate anew"
                              : "none seen",
             p->drift.most, p->drift.episodes, 1 / DEER_DRIFT_LEVEL, p->drift.stability);
+    for (int view = 0; view < 2; view++)
+        if (p->watched && p->drift.stuck >> view & 1)
+            printf("the %s camera is STUCK: %d pictures in a row without any difference\n",
+                   view ? "wrist" : "static", DEER_DRIFT_STUCK);
 }
 
 void played_print_totals(const played *p, const played_summary *s, const usage *use)
@@ -95,6 +99,10 @@ void played_print_totals(const played *p, const played_summary *s, const usage *
     print_pair("pose error (RMS)", s->pose_error, NAN, 5);
     print_pair("gripper agrees, %", 100 * s->gripper, NAN, 1);
     usage_print(stdout, use);
+    if (s->encoded[0] < 1 || s->encoded[1] < 1) {
+        print_pair("static camera encoded, %", 100 * s->encoded[0], NAN, 1);
+        print_pair("wrist camera encoded, %", 100 * s->encoded[1], NAN, 1);
+    }
     print_trust(p);
 }
 
@@ -138,6 +146,7 @@ static json_t *summary_json(const played_summary *s, int exits)
     json_put(json, "p50_total_gflops", number(s->total_p50));
     json_put(json, "p99_total_gflops", number(s->total_p99));
     json_put(json, "exit_fraction", fractions_json(s->fraction, exits));
+    json_put(json, "encoded", json_pack("[f, f]", s->encoded[0], s->encoded[1]));
     json_put(json, "ms_p50", number(s->ms_p50));
     json_put(json, "ms_p99", number(s->ms_p99));
     json_put(json, "ms_longest", number(s->ms_most));
@@ -167,6 +176,7 @@ static json_t *step_json(const played_step *s)
     json_put(json, "exit", json_integer(s->exit));
     json_put(json, "layer", json_integer(s->layer));
     json_put(json, "head_evaluations", json_integer(s->head_evaluations));
+    json_put(json, "ages", json_pack("[i, i]", s->age[0], s->age[1]));
     json_put(json, "llm_gflops", number(s->llm));
     json_put(json, "total_gflops", number(s->total));
     json_put(json, "ms", number(s->ms));
@@ -211,9 +221,10 @@ deer_status played_print_json(const played *p, const played_summary *all, const 
     json_put(root, "budget", usage_json(use));
     if (p->watched)
         json_put(root, "drift",
-                 json_pack("{s:b, s:f, s:f, s:o}", "drifted", p->drift.drifted, "evidence",
-                           p->drift.evidence, "most", p->drift.most, "stability_index",
-                           number(p->drift.stability)));
+                 json_pack("{s:b, s:f, s:f, s:o, s:b, s:b}", "drifted", p->drift.drifted,
+                           "evidence", p->drift.evidence, "most", p->drift.most, "stability_index",
+                           number(p->drift.stability), "static_stuck", p->drift.stuck & 1,
+                           "gripper_stuck", p->drift.stuck >> 1));
     if (p->stages)
         json_put(root, "profile", stage_table_json(p->stages));
     json_put(root, "episodes", list);
