@@ -8,7 +8,9 @@
  * MACs are exact counts of multiply-adds in matrix products (linear layers, attention scores and
  * weighted sums, convolutions). Biases, normalisations, activations, softmax, pooling and the
  * resizing of images are not counted, as in the tools the paper used (fvcore, thop). Causal
- * self-attention counts its full square, tokens x tokens. The paper reports one multiply-add as one
+ * self-attention counts its full square, tokens x tokens; what a session keeps of its instruction
+ * alone from step to step (queries of the first cross-attention, layers before it) is counted at
+ * every step. The paper reports one multiply-add as one
  * FLOP; so does every GFLOPs figure of this project. Hardware peak figures count two:
  * deer_hardware_flops.
  */

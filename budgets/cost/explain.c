@@ -76,6 +76,29 @@ static void print_exits(const deer_config *c, const deer_cost *cost, FILE *out)
         "  the last time to update its state, and computes W_hh h every time.\n");
 }
 
+/* Steps that encode fewer cameras, after one that went as deep with the encodings in use. */
+static void print_encodings(FILE *out, const deer_config *c, const deer_cost *cost)
+{
+    static const unsigned views[] = {3, 2, 0};
+
+    fprintf(
+        out,
+        "\nA step that uses encodings again (total GFLOPs; \"cameras\" of a thresholds file)\n\n"
+        "  exit  both encoded  one encoded  none encoded\n");
+    for (int k = 0; k < c->exits; k++) {
+        fprintf(out, "  %4d", k);
+        for (int i = 0; i < 3; i++) {
+            deer_cost_kept kept = {{k, k}};
+            deer_cost_saved saved = deer_cost_reuse(cost, views[i], k, &kept);
+            fprintf(out, "  %*.6f", i == 1 ? 11 : 12,
+                    deer_gflops(cost->exit[k].total - saved.total));
+        }
+        fputc('\n', out);
+    }
+    fprintf(out, "\n  Saved of a camera: its image through vision and resampler, and the keys and "
+                 "values of its\n  media in layers that ran since it was encoded.\n");
+}
+
 static void print_memory(const deer_config *c, const deer_cost *cost, FILE *out)
 {
     fprintf(out, "\nMemory when an exit is the deepest allowed (MB = 1e6 bytes, 32-bit weights)\n\n"
@@ -123,6 +146,7 @@ void deer_cost_explain(const deer_config *config, int tokens, FILE *out)
     fputs(counting, out);
     print_modules(config, cost.tokens, out);
     print_exits(config, &cost, out);
+    print_encodings(out, config, &cost);
     print_memory(config, &cost, out);
     print_paper(out);
 }

@@ -32,11 +32,17 @@ void deer_stages_of(const deer_config *c, int tokens, weight_dtype dtype, deer_s
     int cut = tokens < c->max_text ? tokens : c->max_text;
     arch_load one = {.images = ARCH_VIEWS, .tokens = cut, .exits = 1};
     arch_load first = {.images = ARCH_VIEWS, .tokens = cut, .exits = 2};
+    arch_load single = {.images = 1, .tokens = cut, .exits = 1};
+    module_sum media = module_media(c, &single);
     uint64_t recurrent = weights_bytes(weights_recurrent(c), dtype);
     uint64_t head = weights_bytes(weights_of(c, ARCH_HEAD), dtype);
 
     s->vision = part_of(c, ARCH_VISION, &one, dtype);
     s->resampler = part_of(c, ARCH_RESAMPLER, &one, dtype);
+    s->vision_one = part_of(c, ARCH_VISION, &single, dtype);
+    s->resampler_one = part_of(c, ARCH_RESAMPLER, &single, dtype);
+    s->media_one =
+        work((module_sum){media.macs / ARCH_VIEWS, media.activations / ARCH_VIEWS, 0}, 0, dtype);
     s->layer_without_cross = part_of(c, ARCH_DECODER, &one, dtype);
     s->layer_with_cross = together(s->layer_without_cross, part_of(c, ARCH_CROSS, &one, dtype));
     s->head_recurrent = work(module_recurrent(c), recurrent, dtype);

@@ -17,8 +17,10 @@ typedef struct {
 } deer_work;
 
 typedef struct {
-    deer_work vision;    /* both images, as one batch */
-    deer_work resampler; /* both images */
+    deer_work vision;                    /* both images, as one batch */
+    deer_work resampler;                 /* both images */
+    deer_work vision_one, resampler_one; /* of one image */
+    deer_work media_one; /* keys and values of one image's media in a layer with cross-attention */
     deer_work layer_with_cross;
     deer_work layer_without_cross;
     deer_work head_recurrent;  /* W_hh h: once a step */

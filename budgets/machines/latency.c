@@ -223,6 +223,7 @@ static void exit_time(const setting *s, const deer_config *c, const deer_stages 
 
     e->vision = l->vision.total;
     e->resampler = l->resampler.total;
+    e->one = deer_range_add(l->vision_one.total, l->resampler_one.total);
     e->llm = llm_time(c, l, c->exit_layers[k]);
     e->head = deer_range_add(deer_range_add(l->head_recurrent.total, l->head_first.total),
                              deer_range_scale(l->head_evaluation.total, k));
@@ -255,6 +256,8 @@ deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config 
     s.cached = deer_stays_cached(h, c, &stages);
     l->vision = stage_time(&s, STAGE_VISION, &stages.vision);
     l->resampler = stage_time(&s, STAGE_RESAMPLER, &stages.resampler);
+    l->vision_one = stage_time(&s, STAGE_VISION, &stages.vision_one);
+    l->resampler_one = stage_time(&s, STAGE_RESAMPLER, &stages.resampler_one);
     l->layer_with_cross = stage_time(&s, STAGE_LAYER, &stages.layer_with_cross);
     l->layer_without_cross = stage_time(&s, STAGE_LAYER, &stages.layer_without_cross);
     l->head_recurrent = stage_time(&s, STAGE_HEAD, &stages.head_recurrent);
@@ -265,6 +268,53 @@ deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config 
     for (int k = 0; k < c->exits; k++)
         exit_time(&s, c, &stages, k, l);
     return DEER_OK;
+}
+
+deer_range deer_latency_step(const deer_latency *l, int encodings, int exit)
+{
+    const deer_exit_time *e = &l->exit[exit];
+    deer_range rest = deer_range_add(deer_range_add(e->llm, e->head), e->overhead);
+
+    if (encodings == 2)
+        return e->total;
+    return encodings == 0 ? rest : deer_range_add(rest, e->one);
+}
+
+deer_range deer_latency_mean(const deer_latency *l, const deer_step_mix *mix)
+{
+    deer_range sum = {0, 0, 0};
+
+    for (int n = 0; n < 3; n++)
+        for (int k = 0; k < l->exits; k++)
+            if (mix->share[n][k] > 0)
+                sum = deer_range_add(
+                    sum, deer_range_scale(deer_latency_step(l, n, k), mix->share[n][k]));
+    return sum;
+}
+
+/* Of the steps that take longer than one, the share. */
+static double longer_than(const deer_latency *l, const deer_step_mix *mix, double seconds)
+{
+    double share = 0;
+
+    for (int n = 0; n < 3; n++)
+        for (int k = 0; k < l->exits; k++)
+            if (deer_latency_step(l, n, k).expected > seconds)
+                share += mix->share[n][k];
+    return share;
+}
+
+deer_range deer_latency_p99(const deer_latency *l, const deer_step_mix *mix)
+{
+    deer_range least = {INFINITY, INFINITY, INFINITY};
+
+    for (int n = 0; n < 3; n++)
+        for (int k = 0; k < l->exits; k++) {
+            deer_range t = deer_latency_step(l, n, k);
+            if (longer_than(l, mix, t.expected) <= 0.01 + 1e-9 && t.expected < least.expected)
+                least = t;
+        }
+    return least;
 }
 
 /* ---------------------------------------------------------------- memory ------------------- */

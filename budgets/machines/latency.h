@@ -40,12 +40,14 @@ typedef struct {
 /* A step that leaves at an exit. */
 typedef struct {
     deer_range vision, resampler, llm, head, overhead; /* seconds */
+    deer_range one;                                    /* vision and resampler of one image alone */
     deer_range total;                                  /* seconds; their sum */
     deer_range joules; /* of the machine during the step; NaN where its power is unknown */
 } deer_exit_time;
 
 typedef struct {
-    deer_stage_time vision, resampler; /* both images */
+    deer_stage_time vision, resampler;         /* both images */
+    deer_stage_time vision_one, resampler_one; /* one image */
     deer_stage_time layer_with_cross, layer_without_cross;
     deer_stage_time head_recurrent, head_first, head_evaluation;
     deer_range step_overhead;
@@ -59,6 +61,20 @@ typedef struct {
  * (weights are widened as they are read) and still moves fewer bytes. */
 deer_status deer_latency_of(const deer_hardware *hardware, int mode, const deer_config *config,
                             int tokens, weight_dtype dtype, deer_latency *latency, deer_error *err);
+
+/* How often steps encode so many cameras (0, 1, 2) and leave at an exit: shares of all steps. */
+typedef struct {
+    double share[3][DEER_MAX_EXITS];
+} deer_step_mix;
+
+/* Seconds of a step that encodes so many cameras, 0 to 2, and leaves at an exit. Keys and values of
+ * media that are kept are counted as computed: they are a small part of a layer. */
+deer_range deer_latency_step(const deer_latency *latency, int encodings, int exit);
+
+/* The mean over a mix, and the time that 99% of its steps do not exceed, as expected; its range is
+ * that step's. */
+deer_range deer_latency_mean(const deer_latency *latency, const deer_step_mix *mix);
+deer_range deer_latency_p99(const deer_latency *latency, const deer_step_mix *mix);
 
 /* Whether the weights of a step that leaves at the last exit stay in the machine's cache from step
  * to step: then they are read from there. False where the profile does not state the cache. */

@@ -110,6 +110,7 @@ static void slow_exit(deer_exit_time *e, const deer_range *factor)
 
     slow_down(&e->vision, factor);
     slow_down(&e->resampler, factor);
+    slow_down(&e->one, factor);
     slow_down(&e->llm, factor);
     slow_down(&e->head, factor);
     slow_down(&e->overhead, factor);

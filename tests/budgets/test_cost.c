@@ -276,6 +276,64 @@ static void test_runtime_does_what_is_counted(void **state)
     unlink(path);
 }
 
+/* Takes an exit, with rules that encode these cameras at every step and others never again. */
+static void set_rules(deer_session *session, const deer_model *model, int exit, unsigned views)
+{
+    const deer_camera_rule never = {DEER_MOST_AGE, INFINITY}, always = {0, 0};
+    deer_thresholds t;
+
+    thresholds_fix(model, exit, &t, NULL);
+    t.cameras = (deer_camera_rules){views & 1 ? always : never, views & 2 ? always : never, 0};
+    assert_int_equal(deer_session_set_thresholds(session, &t, NULL), DEER_OK);
+}
+
+/* Steps that use encodings again compute what is counted, to the product: deep after shallow and
+ * shallow after deep. Of the text, a session keeps the first queries, which are counted. Memory for
+ * what is kept, too. */
+static void test_reuse_is_what_is_counted(void **state)
+{
+    enum { TOKENS = 9, STEPS = 12 };
+    const int32_t ids[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+    deer_thresholds first;
+    deer_cost_kept kept = {{0}};
+    deer_session *session;
+    deer_model *model;
+    deer_cost cost;
+    uint64_t need;
+    measured m;
+
+    (void)state;
+    with_threads(1);
+    assert_int_equal(
+        deer_model_open("datasets/tabletop/policy.safetensors", DEER_ALL_EXITS, &model, NULL),
+        DEER_OK);
+    m.config = *deer_model_config(model);
+    deer_cost_of(&m.config, TOKENS, WEIGHT_F32, &cost);
+    thresholds_fix(model, 5, &first, NULL);
+    first.cameras.static_view.age = 1;
+    assert_int_equal(deer_session_new(model, &first, NULL, &session, NULL), DEER_OK);
+    assert_int_equal(deer_session_set_tokens(session, ids, TOKENS, NULL), DEER_OK);
+    for (int i = 0; i < STEPS; i++) {
+        unsigned views = i ? (unsigned)i * 7 % 3 : 3; /* both only at the first step */
+        int exit = i * 5 % 6;
+        int text =
+            i ? TOKENS * m.config.d_model * m.config.cross_heads * m.config.cross_head_dim : 0;
+        deer_cost_saved saved = deer_cost_reuse(&cost, views, exit, &kept);
+
+        set_rules(session, model, exit, i ? views : 0);
+        step_session(session, &m);
+        assert_int_equal(m.action.exit, exit);
+        assert_int_equal((m.action.static_age == 0) | (m.action.gripper_age == 0) << 1, views);
+        assert_int_equal(m.macs + (uint64_t)text,
+                         deer_cost_step(&cost, exit, m.action.head_evaluations) - saved.total);
+        assert_int_equal(saved.total, saved.vision + saved.resampler + saved.llm);
+    }
+    need = deer_session_need(&m.config, 1) + deer_session_need_reuse(&m.config);
+    assert_in_range(m.session_bytes, need * 95 / 100, need * 105 / 100);
+    deer_session_free(session);
+    deer_model_close(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_tokens_and_types),
         cmocka_unit_test(test_bytes_of_each_type),
         cmocka_unit_test(test_runtime_does_what_is_counted),
+        cmocka_unit_test(test_reuse_is_what_is_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -556,6 +556,47 @@ static void test_profiles_survive_writing(void **state)
     assert_true(fabs(again.exit[3].total.expected / latency.exit[3].total.expected - 1) < 1e-5);
 }
 
+/* A step with one encoding or none lacks just these; the mean and the p99 of a mix, by hand. */
+static void test_steps_that_encode_less(void **state)
+{
+    deer_step_mix mix = {.share = {{0.5}, {0.25, 0.24}, {0, 0, 0.005, 0.005}}};
+    deer_config config;
+    deer_stages s;
+    deer_range mean, p99;
+
+    (void)state;
+    make_machine();
+    published("3b", &config);
+    assert_int_equal(deer_latency_of(&machine, 0, &config, 14, WEIGHT_F32, &latency, &error),
+                     DEER_OK);
+    deer_stages_of(&config, 14, WEIGHT_F32, &s);
+    assert_int_equal(2 * s.vision_one.macs, s.vision.macs);
+    assert_int_equal(s.vision_one.weight_bytes, s.vision.weight_bytes);
+    for (int k = 0; k < latency.exits; k++) {
+        const deer_exit_time *e = &latency.exit[k];
+        double rest = e->llm.expected + e->head.expected + e->overhead.expected;
+
+        assert_close(deer_latency_step(&latency, 2, k).expected, e->total.expected);
+        assert_close(deer_latency_step(&latency, 0, k).expected, rest);
+        assert_close(deer_latency_step(&latency, 1, k).expected,
+                     rest + latency.vision_one.total.expected +
+                         latency.resampler_one.total.expected);
+        assert_true(deer_latency_step(&latency, 1, k).expected <
+                    deer_latency_step(&latency, 2, k).expected);
+    }
+    mean = deer_latency_mean(&latency, &mix);
+    assert_close(mean.expected, 0.5 * deer_latency_step(&latency, 0, 0).expected +
+                                    0.25 * deer_latency_step(&latency, 1, 0).expected +
+                                    0.24 * deer_latency_step(&latency, 1, 1).expected +
+                                    0.005 * latency.exit[2].total.expected +
+                                    0.005 * latency.exit[3].total.expected);
+    p99 = deer_latency_p99(&latency, &mix);
+    assert_close(p99.expected, deer_latency_step(&latency, 1, 1).expected);
+    mix.share[2][2] = 0.01;
+    p99 = deer_latency_p99(&latency, &mix);
+    assert_close(p99.expected, latency.exit[2].total.expected);
+}
+
 static void test_assumptions_are_told(void **state)
 {
     int count;
@@ -590,6 +631,7 @@ int main(void)
         cmocka_unit_test(test_fit_stays_within_bounds),
         cmocka_unit_test(test_samples_are_limited),
         cmocka_unit_test(test_profiles_survive_writing),
+        cmocka_unit_test(test_steps_that_encode_less),
         cmocka_unit_test(test_assumptions_are_told),
     };
 
