@@ -33,13 +33,14 @@ void stage_log_end(stage_log *log)
     *log = (stage_log){0};
 }
 
-static deer_work work_of(deer_stage stage, const deer_config *c, const deer_stages *s)
+static deer_work work_of(deer_stage stage, int encodings, const deer_config *c,
+                         const deer_stages *s)
 {
     switch (stage) {
     case PROFILE_VISION:
-        return s->vision;
+        return encodings == 1 ? s->vision_one : s->vision;
     case PROFILE_RESAMPLER:
-        return s->resampler;
+        return encodings == 1 ? s->resampler_one : s->resampler;
     case PROFILE_HEAD_BEGIN:
         return s->head_recurrent;
     case PROFILE_HEAD:
@@ -67,7 +68,7 @@ static void add_runs(stage_log *log, float *ms, int column, long runs, double se
     log->seconds[column] += seconds;
 }
 
-void stage_log_step(stage_log *log)
+void stage_log_step(stage_log *log, int encodings)
 {
     const deer_config *config = deer_model_config(log->model);
     float *ms = log->ms + (size_t)log->steps * STAGE_LOG_COLUMNS;
@@ -78,7 +79,7 @@ void stage_log_step(stage_log *log)
         deer_stages_of(config, deer_session_tokens(log->session), deer_dtype_of(log->model),
                        &stages);
         for (int i = 0; i < PROFILE_STAGES; i++) {
-            const deer_work work = work_of((deer_stage)i, config, &stages);
+            const deer_work work = work_of((deer_stage)i, encodings, config, &stages);
             add_runs(log, ms, i, log->now.count[i], log->now.seconds[i]);
             add_work(&log->work[i], &work, log->now.count[i]);
             whole += log->now.seconds[i];

@@ -6,7 +6,7 @@
  *   stage_table table;
  *   if (stage_log_start(&log, model, session, 1000, &err)) ...
  *   deer_step(session, ...); stage_log_skip(&log);                    // a warm-up
- *   for (...) { deer_step(session, ...); stage_log_step(&log); }
+ *   for (...) { deer_step(session, ...); stage_log_step(&log, 2); }
  *   if (limits_measure(threads, &table.limits, &err) || stage_log_table(&log, &table, &err)) ...
  *   stage_table_print(&table);
  *   stage_log_end(&log);
@@ -63,8 +63,8 @@ deer_status stage_log_start(stage_log *log, const deer_model *model, deer_sessio
                             long room, deer_error *err);
 void stage_log_end(stage_log *log);
 
-/* Keeps the times of the step that just ran, or forgets them. */
-void stage_log_step(stage_log *log);
+/* Keeps the times of the step that just ran, which encoded so many cameras, or forgets them. */
+void stage_log_step(stage_log *log, int encodings);
 void stage_log_skip(stage_log *log);
 
 /* Fills the table, whose limits are there already. */

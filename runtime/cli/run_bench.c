@@ -82,7 +82,7 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
         else if (i == -WARM_UP)
             *first = 1e3 * (clock_seconds() - start);
         if (log && i >= 0)
-            stage_log_step(log);
+            stage_log_step(log, (int)b->encodings);
         else if (log)
             stage_log_skip(log);
     }
@@ -109,9 +109,26 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
     return status;
 }
 
+/* With one encoding a step it is the wrist camera's. */
+static unsigned views_of(const bench *b)
+{
+    return b->encodings == 2 ? DEER_BOTH_VIEWS : b->encodings ? DEER_GRIPPER_VIEW : 0;
+}
+
+/* Cameras that are not encoded at a step are so at the first one alone. */
+static void set_encodings(const bench *b, deer_thresholds *t)
+{
+    const deer_camera_rule never = {DEER_MOST_AGE, INFINITY}, always = {0, 0};
+
+    t->cameras = (deer_camera_rules){.static_view = b->encodings < 2 ? never : always,
+                                     .gripper_view = b->encodings < 1 ? never : always};
+}
+
 static void summarise(const bench *b, const policy *p, double *ms, size_t before, bench_exit *m)
 {
     const deer_config *c = deer_model_config(p->model);
+    deer_cost_kept kept = {{deer_model_max_exit(p->model), deer_model_max_exit(p->model)}};
+    deer_cost_saved saved;
     deer_cost cost;
 
     m->process_bytes = resident_bytes(); /* before sorting needs some */
@@ -128,11 +145,14 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     m->p99 = quantile(ms, (size_t)b->steps, 0.99);
     m->dtype = deer_dtype_of(p->model);
     deer_cost_of(c, m->tokens, m->dtype, &cost);
-    m->llm = deer_gflops(cost.exit[m->exit].llm);
-    m->total = deer_gflops(cost.exit[m->exit].total);
+    saved = deer_cost_reuse(&cost, views_of(b), m->exit, &kept);
+    m->llm = deer_gflops(cost.exit[m->exit].llm - saved.llm);
+    m->total = deer_gflops(cost.exit[m->exit].total - saved.total);
     m->model_bytes = deer_model_bytes(p->model);
     m->session_bytes = deer_session_bytes(p->session);
     m->predicted_bytes = cost.exit[m->exit].weight_bytes + deer_session_need(c, m->threads);
+    if (b->encodings < 2)
+        m->predicted_bytes += deer_session_need_reuse(c);
 }
 
 /* Bytes in memory, without what the C library keeps of what the exit before has freed. */
@@ -155,6 +175,8 @@ static deer_status measure(bench *b, int exit, bench_exit *m, stage_table *s, de
     uint8_t *pixels;
     double *ms;
 
+    if (!status)
+        set_encodings(b, p.thresholds);
     if (!status)
         status = policy_start(&p, err);
     if (status) {
@@ -199,18 +221,18 @@ static deer_status read_config(const char *path, deer_config *config, deer_error
 /* ---------------------------------------------------------------- command ------------------ */
 
 /* What a machine's profile says of the exits that were measured. */
-static deer_status predict(const deer_hardware *machine, const deer_config *c, bench_exit *m,
-                           int count, deer_error *err)
+static deer_status predict(const deer_hardware *machine, const deer_config *c, int encodings,
+                           bench_exit *m, int count, deer_error *err)
 {
     static deer_latency latency;
 
     if (deer_latency_of(machine, 0, c, m->tokens, m->dtype, &latency, err))
         return DEER_FAILED;
     for (; count-- > 0; m++) {
-        const deer_range *t = &latency.exit[m->exit].total;
-        m->said = 1e3 * t->expected;
-        m->said_low = 1e3 * t->low;
-        m->said_high = 1e3 * t->high;
+        const deer_range t = deer_latency_step(&latency, encodings, m->exit);
+        m->said = 1e3 * t.expected;
+        m->said_low = 1e3 * t.low;
+        m->said_high = 1e3 * t.high;
     }
     return DEER_OK;
 }
@@ -254,7 +276,7 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
     if (!status && b->profile_out)
         status = write_profile(b, &config, m->dtype, s, err);
     if (!status && b->hardware)
-        status = predict(&machine, &config, m, count, err);
+        status = predict(&machine, &config, (int)b->encodings, m, count, err);
     if (!status && json)
         status = bench_print_json(b, m, count, s, err);
     else if (!status)
@@ -264,7 +286,7 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
 
 int run_bench_main(int argc, char **argv)
 {
-    bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN};
+    bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN, .encodings = 2};
     long exit = TOOL_NOT_GIVEN, threads = TOOL_NOT_GIVEN;
     bool pin = false, json = false;
     const tool_option options[] = {
@@ -275,6 +297,8 @@ int run_bench_main(int argc, char **argv)
          "side of camera images, 1 to 4096 (default the model's)"},
         {"tokens", TOOL_INT, &b.tokens, "N",
          "length of the instruction, 1 to as many as the model takes (default a short one)"},
+        {"encodings", TOOL_INT, &b.encodings, "N",
+         "cameras that a step encodes, 0 to 2 (default), what is left being used again"},
         {"threads", TOOL_INT, &threads, "N",
          "for matrix products, 1 to 1024 (default one per core)"},
         {"pin", TOOL_FLAG, &pin, NULL, "bind each thread to a core of its own"},
@@ -305,6 +329,7 @@ int run_bench_main(int argc, char **argv)
         tool_outside(&self, "steps", b.steps, 1, MAX_BENCH_STEPS) ||
         tool_outside(&self, "side", b.side, 1, MAX_SIDE) ||
         tool_outside(&self, "tokens", b.tokens, 1, MAX_TOKENS) ||
+        tool_outside(&self, "encodings", b.encodings, 0, 2) ||
         tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
         tool_ends_otherwise(&self, "profile-out", b.profile_out, ".json"))
         return TOOL_USAGE;

@@ -8,7 +8,7 @@
 
 typedef struct {
     const char *model, *profile_out, *hardware;
-    long steps, side, tokens;
+    long steps, side, tokens, encodings;
     bool profile;
     tool_progress progress;
 } bench;

@@ -132,7 +132,7 @@ static deer_status play_steps(const request *r, policy *p, const demo_episode *e
         if (watch->drift && deer_drift_step(watch->drift, &action, err))
             return DEER_FAILED;
         if (watch->stages)
-            stage_log_step(watch->stages);
+            stage_log_step(watch->stages, (action.static_age == 0) + (action.gripper_age == 0));
         note_step(&cost, &kept, &action, e->actions + (size_t)t * DEMO_ACTION, seconds,
                   &out->step[t]);
         if (log_step(watch->log, e, &out->step[t], t, &action, err))

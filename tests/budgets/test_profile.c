@@ -87,7 +87,7 @@ static void test_stages_are_those_that_ran(void **state)
         deer_action action;
         ok(deer_step(session, &seen, &action, &error));
         assert_int_equal(log.now.count[PROFILE_HEAD_BEGIN], 1);
-        stage_log_step(&log);
+        stage_log_step(&log, 2);
     }
     table.limits = limits;
     ok(stage_log_table(&log, &table, &error));
@@ -140,7 +140,7 @@ static void test_steps_may_differ(void **state)
     stage_log_skip(&log);
     for (int t = 0; t < 4; t++) { /* exit 1 at the first step alone */
         step_at(model, session, t == 0, t < 2 ? 3 : 4);
-        stage_log_step(&log);
+        stage_log_step(&log, 2);
     }
     table.limits = limits;
     ok(stage_log_table(&log, &table, &error));
@@ -174,7 +174,7 @@ static void log_step(stage_log *log, double vision, double layer, double head, l
         log->now.count[stage[i]] = ms[i] > 0;
     }
     log->now.count[PROFILE_HEAD] = evaluations;
-    stage_log_step(log);
+    stage_log_step(log, 2);
 }
 
 static void equal(double value, double expected)
