@@ -489,6 +489,21 @@ if [ -e "$model" ]; then
     json 'tau loss expected budget_kept' "$calib" check --cache "$cache" --thresholds "$files/s.json" --json
     json 'expected exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/s.json" --budget 0.005 --json
+    # Encodings of the static camera up to four steps old: how often is said, and drawn for a control.
+    sed 's/^ "steps_per_stage": 1/ "cameras": {"static": {"age": 4}, "gripper": {"age": 0}},\n&/' "$files/s.json" >"$files/cameras.json"
+    rules="$build/deer-sim eval --model $model --tasks lift --episodes 1 --json --thresholds"
+    json 'encoded first_total_gflops' $rules "$files/cameras.json"
+    cp "$out" "$files/encoded.json"
+    awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.2 && s < 0.3 && $1 + 0 == 1) }' "$out" ||
+        wrong "the static camera is not encoded at every fifth step, the wrist camera at every one"
+    json 'encoded random_cameras' $rules "$files/s.json" --random-cameras "$files/encoded.json"
+    awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.1 && s < 0.5 && $1 + 0 == 1) }' "$out" ||
+        wrong "cameras are not encoded as often as in the result given"
+    fails 1 'no shares of two cameras' $rules "$files/s.json" --random-cameras "$files/a.json"
+    fails 2 '--random-cameras excludes' "$build/deer-sim" eval --expert --random-cameras "$files/encoded.json"
+    fails 2 '--ages takes up to 7 ascending ages' "$build/deer-calib" replay --model "$model" \
+        --demos "$demos" --cache "$files/aged" --ages 2,1:1
+    fails 1 'encodings up to 4 and 0 steps old' "$build/deer-calib" check --cache "$cache" --thresholds "$files/cameras.json"
     json 'success rollouts' "$build/deer-sim" eval --model "$model" --thresholds "$files/s.json" \
         --tasks press_button --episodes 1 --seed 77 --split unseen --json
     grep -q '"seed": 77' "$out" && grep -q '"split": "unseen"' "$out" &&

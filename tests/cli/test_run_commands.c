@@ -745,6 +745,27 @@ static void test_bench(void **state)
     json_decref(root);
 }
 
+/* Of one encoding a step and of none: less work, and more memory for what is kept. */
+static void test_bench_encodings(void **state)
+{
+    const char *const encodings[] = {"0", "1", "2"};
+    double total[3], session[3];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        json_t *root =
+            json_of("deer-run", "bench", "--model", in_folder("mute"), "--steps", "3", "--exit",
+                    "1", "--threads", "1", "--encodings", encodings[i], "--json", NULL);
+        json_t *exit = json_array_get(json_object_get(root, "exits"), 0);
+
+        total[i] = number(exit, "total_gflops");
+        session[i] = number(exit, "session_bytes");
+        json_decref(root);
+    }
+    assert_true(fabs((total[2] - total[1]) - (total[1] - total[0])) < 1e-9 && total[1] < total[2]);
+    assert_true(session[0] == session[1] && session[1] > session[2]);
+}
+
 static void test_run_wrong_usage(void **state)
 {
     const char *m = in_folder("model"), *d = in_folder("demos.h5"), *t = in_folder("t.json");
@@ -760,6 +781,8 @@ static void test_run_wrong_usage(void **state)
     fails(2, "--exit", "deer-run", "episode", "--model", m, "--demos", d, "--exit", "-2", NULL);
     fails(2, "is no value", "deer-run", "bench", "--model", m, "--steps", "many", NULL);
     fails(2, "--steps must be 1 to", "deer-run", "bench", "--model", m, "--steps", "0", NULL);
+    fails(2, "--encodings must be 0 to 2", "deer-run", "bench", "--model", m, "--encodings", "3",
+          NULL);
     fails(2, "there is no exit 7", "deer-run", "bench", "--model", m, "--exit", "7", NULL);
     fails(2, "--model", "deer-run", "bench", NULL);
 }
@@ -811,6 +834,7 @@ int main(void)
         cmocka_unit_test(test_episode_profile_table),
         cmocka_unit_test(test_episode_with_given_instruction),
         cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_encodings),
         cmocka_unit_test(test_run_wrong_usage),
         cmocka_unit_test(test_run_failures),
     };
