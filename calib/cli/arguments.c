@@ -183,6 +183,17 @@ static void set_limits(const solve_arguments *a, limits *asked)
     asked->memory = isnan(a->memory) ? INFINITY : a->memory;
 }
 
+static deer_status check_cameras(solve_arguments *a, deer_error *err)
+{
+    if (!a->cameras)
+        return DEER_OK;
+    if (a->fresh || a->table || a->official || strcmp(a->scope, "total"))
+        return deer_fail_with(DEER_USAGE, err,
+                              "--cameras are for a --cache in the total scope, without "
+                              "--fresh-cameras");
+    return settings_cameras(a->cameras, &a->rules, err);
+}
+
 static deer_status understand(const solve_arguments *a, bool with_replay, calibrate_spec *s,
                               deer_error *err)
 {
@@ -193,6 +204,7 @@ static deer_status understand(const solve_arguments *a, bool with_replay, calibr
     set_limits(a, &s->asked);
     s->fresh_cameras = a->fresh;
     s->rule = a->rule && strcmp(a->rule, "delta") ? a->rule : NULL;
+    s->cameras = a->cameras ? &a->rules : NULL;
     s->points = a->frontier ? (int)a->points : 0;
     s->only_dial = a->frontier && !a->out;
     s->problem.gripper_weight = a->gripper_weight;
@@ -300,6 +312,8 @@ static void list_methods(solve_arguments *a, option_list *list)
 {
     const tool_option options[] = {
         {"scope", TOOL_STRING, &a->scope, "SCOPE", "GFLOPs are: total (default) or llm"},
+        {"cameras", TOOL_STRING, &a->cameras, "S,G",
+         "rules for cameras, instead of the best found: age/rho of each, as 9/0.6,0"},
         {"fresh-cameras", TOOL_FLAG, &a->fresh, NULL,
          "encode both at every step, though the cache has ages"},
         {"method", TOOL_STRING, &a->method, "M",
@@ -378,7 +392,7 @@ bool solve_arguments_parse(int argc, char **argv, bool with_replay, solve_argume
     *spec = calibrate_default();
     if (tool_parse(&self, argc, argv, NULL, NULL, status))
         return true;
-    if (understand(a, with_replay, spec, &err)) {
+    if (check_cameras(a, &err) || understand(a, with_replay, spec, &err)) {
         *status = tool_usage(&self, "%s", err.message);
         return true;
     }

@@ -12,7 +12,8 @@ typedef struct {
     const char *cache, *model, *table, *official, *out, *frontier;
     file_list demos;
     demos_options reading; /* of demos */
-    const char *scope, *method, *criterion, *history, *loss, *bound, *mix, *rule;
+    const char *scope, *method, *criterion, *history, *loss, *bound, *mix, *rule, *cameras;
+    deer_camera_rules rules; /* cameras, understood */
     double average, fraction, peak, average_cost, peak_cost, memory;
     double gripper_weight, confidence, deviation, largest_loss;
     long seed, evaluations, threads, longest, points;

@@ -2,6 +2,7 @@
 /* settings.c - words of the command line. */
 #include "calib/cli/settings.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,4 +129,42 @@ deer_status settings_ages(const char *text, int ages[2], int age[2][CACHE_AGES],
                           "--ages takes up to %d ascending ages of 1 to %d steps for each camera, "
                           "as in 1,2,4:1,2, not '%s'",
                           CACHE_AGES - 1, CACHE_OLDEST, text);
+}
+
+/* Reads "9/0.6" up to a comma or the end; false when it is nothing of the kind. */
+static bool read_rule(const char *text, deer_camera_rule *rule, const char **rest)
+{
+    char *behind;
+    long age = strtol(text, &behind, 10);
+    double rho = INFINITY;
+
+    if (behind == text || age < 0 || age > DEER_MOST_AGE)
+        return false;
+    if (*behind == '/') {
+        text = behind + 1;
+        rho = strtod(text, &behind);
+        if (behind == text || !(rho >= 0))
+            return false;
+    }
+    *rule = (deer_camera_rule){(int32_t)age, age ? (float)rho : 0};
+    *rest = *behind == ',' ? behind + 1 : behind;
+    return !*behind || *behind == ',';
+}
+
+deer_status settings_cameras(const char *text, deer_camera_rules *rules, deer_error *err)
+{
+    const char *rest = text;
+
+    *rules = (deer_camera_rules){.stagger = 0};
+    if (read_rule(text, &rules->static_view, &rest) &&
+        read_rule(rest, &rules->gripper_view, &rest)) {
+        rules->stagger = !strcmp(rest, "stagger");
+        if ((!*rest || rules->stagger) &&
+            (!rules->stagger || (rules->static_view.age && rules->gripper_view.age)))
+            return DEER_OK;
+    }
+    return deer_fail_with(DEER_USAGE, err,
+                          "--cameras takes an age, and perhaps /rho, for each camera, as in "
+                          "9/0.6,2 (and ,stagger with ages of 1 or more), not '%s'",
+                          text);
 }

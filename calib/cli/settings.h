@@ -21,4 +21,9 @@ const char *settings_loss_name(loss_reference loss);
 /* "1,2,4:1,2": ages of the static camera's encodings and of the wrist's, 0 besides; ascending. */
 deer_status settings_ages(const char *text, int ages[2], int age[2][CACHE_AGES], deer_error *err);
 
+/* "9/0.6,2": rules of the static camera and the wrist's, each an age and perhaps a rho behind a
+ * slash;
+ * ",stagger" behind them for one encoding a step at most. */
+deer_status settings_cameras(const char *text, deer_camera_rules *rules, deer_error *err);
+
 #endif

@@ -455,9 +455,18 @@ static deer_status fresh_budgets(job *j, deer_error *err)
 static deer_status propose(job *j, deer_error *err)
 {
     onpolicy_spec how = j->x->how;
+    const deer_camera_rules *given = j->spec->cameras;
     int n = 0;
     deer_status status;
 
+    if (given) {
+        j->choice[j->choices++] = (camera_choice){.rules = *given};
+        return eyes_can_follow(j->x->c, given)
+                   ? DEER_OK
+                   : deer_fail_with(DEER_USAGE, err,
+                                    "the cache %s has no ages as old as the rules given",
+                                    j->x->c->dir);
+    }
     how.problem.max_exit = j->x->c->exits - 1;
     how.episodes = j->for_solving;
     for (int stagger = 0; stagger <= isfinite(j->asked.peak); stagger++) {

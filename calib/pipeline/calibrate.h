@@ -44,9 +44,10 @@ typedef struct {
     const char *mix;          /* file of tasks and shares that is guaranteed for; NULL: none */
     const char *rule;         /* of exits, a name as rules_choose takes it; NULL: none */
     bool fresh_cameras;       /* no rules for cameras, whatever ages the cache has */
-    int points;               /* of a dial, 0: none */
-    bool only_dial;           /* no budget of its own: points are all that is wanted */
-    dial_progress progress;   /* of the dial */
+    const deer_camera_rules *cameras; /* these, and no search for others; NULL: the best found */
+    int points;                       /* of a dial, 0: none */
+    bool only_dial;                   /* no budget of its own: points are all that is wanted */
+    dial_progress progress;           /* of the dial */
 } calibrate_spec;
 
 /* No budgets, no guarantee; the total scope, everything else as the command's defaults. */

@@ -18,7 +18,7 @@
 #include "calib/pipeline/onpolicy.h"
 #include "calib/replay/eyes.h"
 
-enum { CAMERA_CHOICES = 8 };
+enum { CAMERA_CHOICES = 16 };
 
 typedef struct {
     deer_camera_rules rules;
