@@ -21,6 +21,7 @@ wrong() {
 }
 
 start() { # start OPTION...: a server at $url
+    : >"$work/said"
     "$build/deer-run" serve --model $model --thresholds "$work/t.json" --port 0 "$@" >"$work/said" 2>"$work/errors" &
     server=$!
     for _ in $(seq 200); do
