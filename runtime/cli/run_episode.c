@@ -26,6 +26,7 @@ typedef struct {
     file_list demos;
     demos_options reading;
     long threads;
+    double deadline; /* ms; NaN: none */
     bool all, steps, profile, pin, json;
 } request;
 
@@ -69,6 +70,7 @@ static void note_step(const deer_cost *cost, deer_cost_kept *kept, const deer_ac
     s->ms = 1e3 * seconds;
     s->delta = (double)a->delta[a->exit];
     s->pose_error = pose_error(a, demonstrated);
+    s->late = a->late;
     s->gripper_agrees = (a->command[DEER_POSE] > 0) == (demonstrated[DEER_POSE] > 0);
 }
 
@@ -259,6 +261,7 @@ static deer_status play_and_report(const request *r, policy *p, demos *d, deer_e
                      .weights = deer_model_type(p->model),
                      .thresholds = p->thresholds,
                      .threads = threads_count(),
+                     .deadline_ms = r->deadline,
                      .fixed = !r->policy.thresholds,
                      .governed = r->policy.govern};
     int first = r->name ? demos_find(d, r->name) : 0, count = r->all ? demos_count(d) : 1;
@@ -289,6 +292,8 @@ static deer_status run(const request *r, deer_error *err)
     status = policy_open(&r->policy, &p, err);
     if (!status)
         status = policy_start(&p, err);
+    if (!status && !isnan(r->deadline))
+        status = deer_session_set_deadline(p.session, (int64_t)(1e3 * r->deadline), err);
     if (!status)
         status = play_and_report(r, &p, d, err);
     policy_close(&p);
@@ -298,7 +303,7 @@ static deer_status run(const request *r, deer_error *err)
 
 int run_episode_main(int argc, char **argv)
 {
-    request r = {.policy = POLICY_DEEPEST, .threads = TOOL_NOT_GIVEN};
+    request r = {.policy = POLICY_DEEPEST, .threads = TOOL_NOT_GIVEN, .deadline = NAN};
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.policy.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_FILES, &r.demos, "FILE..", "demonstrations to play (required)"},
@@ -314,6 +319,8 @@ int run_episode_main(int argc, char **argv)
          "turn the dial before each step, so that they take X on average"},
         {"horizon", TOOL_INT, &r.policy.horizon, "N",
          "with --govern: within 2% over any N steps, 200 or more (default 500)"},
+        {"deadline", TOOL_DOUBLE, &r.deadline, "MS",
+         "take an earlier exit where a step would take longer, milliseconds"},
         {"demo", TOOL_STRING, &r.name, "NAME", "which demonstration (default the first)"},
         {"all", TOOL_FLAG, &r.all, NULL, "every demonstration, one line each"},
         {"steps", TOOL_FLAG, &r.steps, NULL, "with --all: every step, too"},
@@ -344,6 +351,8 @@ int run_episode_main(int argc, char **argv)
         return ended;
     if (!r.policy.model || !r.demos.count)
         return tool_usage(&self, "--model and --demos are required");
+    if (!isnan(r.deadline) && !(r.deadline >= 0.001 && r.deadline <= 1e9))
+        return tool_usage(&self, "--deadline must be from 0.001 to 1e9 milliseconds");
     if (r.all && r.name)
         return tool_usage(&self, "--all and --demo exclude each other");
     if (policy_contradicts(&self, &r.policy) ||

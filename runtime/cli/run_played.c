@@ -44,6 +44,7 @@ static void add_step(played_summary *s, const played_step *step)
     s->peak_total = fmax(s->peak_total, step->total);
     s->pose_error += step->pose_error * step->pose_error;
     s->gripper += step->gripper_agrees;
+    s->late += step->late;
     s->fraction[step->exit]++;
     for (int view = 0; view < 2; view++)
         s->encoded[view] += step->age[view] == 0;
@@ -57,6 +58,7 @@ static void divide_by_steps(played_summary *s)
     s->total /= n;
     s->pose_error = sqrt(s->pose_error / n);
     s->gripper /= n;
+    s->late /= n;
     for (int k = 0; k < DEER_MAX_EXITS; k++)
         s->fraction[k] /= n;
     for (int view = 0; view < 2; view++)

@@ -18,7 +18,7 @@ typedef struct {
     double ms;         /* latency of deer_step */
     double delta;      /* criterion at the exit taken, NaN where it was not compared */
     double pose_error; /* root mean square over the 6 pose dimensions to the demonstrated action */
-    bool gripper_agrees;
+    bool gripper_agrees, late;
 } played_step;
 
 typedef struct {
@@ -31,6 +31,7 @@ typedef struct {
     const deer_config *config;
     const char *weights; /* type of the model */
     const deer_thresholds *thresholds;
+    double deadline_ms;  /* of each step; NaN: none */
     bool fixed;          /* no thresholds file: nothing is expected */
     double governed;     /* the average that a governor keeps; NaN: none */
     size_t memory_bytes; /* weights and the session */
@@ -54,6 +55,7 @@ typedef struct {
     double ms_p50, ms_p99, ms_most;
     double pose_error;               /* root mean square over all steps */
     double gripper;                  /* fraction of steps that agree */
+    double late;                     /* fraction of steps longer than the deadline */
     double fraction[DEER_MAX_EXITS]; /* of steps leaving at each exit */
     double encoded[2];               /* of steps that encode the static, the wrist camera */
 } played_summary;

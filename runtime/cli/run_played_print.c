@@ -103,6 +103,8 @@ void played_print_totals(const played *p, const played_summary *s, const usage *
         print_pair("static camera encoded, %", 100 * s->encoded[0], NAN, 1);
         print_pair("wrist camera encoded, %", 100 * s->encoded[1], NAN, 1);
     }
+    if (!isnan(p->deadline_ms))
+        print_pair("late, %", 100 * s->late, NAN, 1);
     print_trust(p);
 }
 
@@ -152,6 +154,7 @@ static json_t *summary_json(const played_summary *s, int exits)
     json_put(json, "ms_longest", number(s->ms_most));
     json_put(json, "pose_error", number(s->pose_error));
     json_put(json, "gripper_agreement", number(s->gripper));
+    json_put(json, "late", number(s->late));
     return json;
 }
 
@@ -183,6 +186,7 @@ static json_t *step_json(const played_step *s)
     json_put(json, "delta", number(s->delta));
     json_put(json, "pose_error", number(s->pose_error));
     json_put(json, "gripper_agrees", json_boolean(s->gripper_agrees));
+    json_put(json, "late", json_boolean(s->late));
     return json;
 }
 

@@ -16,7 +16,7 @@ typedef struct {
     protocol_keys keys;
     const char *key_file, *log;
     long port, connections, workers, threads;
-    double message, idle;
+    double message, idle, rate;
 } request;
 
 #ifdef DEER_WEBSOCKETS
@@ -34,7 +34,11 @@ static deer_status start_fleet(const request *r, const policy *p, metrics *count
     double budget =
         isnan(r->policy.budget) ? deer_thresholds_budget(p->thresholds) : r->policy.budget;
 
-    *f = (fleet){.model = p->model, .thresholds = p->thresholds, .keys = r->keys, .counts = counts};
+    *f = (fleet){.model = p->model,
+                 .thresholds = p->thresholds,
+                 .keys = r->keys,
+                 .rate = r->rate,
+                 .counts = counts};
     metrics_start(counts, deer_model_config(p->model)->exits, budget);
     pthread_mutex_init(&f->drifts, NULL);
     if (deer_drift_new(p->thresholds, &f->drift, NULL))
@@ -119,6 +123,8 @@ static bool is_wrong(const tool_command *self, const request *r)
         tool_usage(self, "--model is required");
     else if (!(r->idle > 0 && r->idle <= 1e6))
         tool_usage(self, "--idle must be above 0 and at most a million seconds");
+    else if (!isnan(r->rate) && !(r->rate > 0 && r->rate <= 1e5))
+        tool_usage(self, "--rate must be above 0 and at most 100000 Hz");
     else if (!(r->message >= 1e3 && r->message <= 1e9))
         tool_usage(self, "--max-message must be from 1K to 1G");
     else
@@ -133,14 +139,15 @@ static bool is_wrong(const tool_command *self, const request *r)
 int run_serve_main(int argc, char **argv)
 {
     request r = {.policy = POLICY_DEEPEST,
-                 .serve = {.host = "127.0.0.1", .rate = NAN},
+                 .serve = {.host = "127.0.0.1"},
                  .keys = PROTOCOL_KEYS,
                  .port = 8000,
                  .connections = 16,
                  .workers = TOOL_NOT_GIVEN,
                  .threads = TOOL_NOT_GIVEN,
                  .message = 16 << 20,
-                 .idle = 300};
+                 .idle = 300,
+                 .rate = NAN};
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.policy.model, "FILE", "policy to serve (required)"},
         {"thresholds", TOOL_STRING, &r.policy.thresholds, "FILE", "when to exit"},
@@ -159,6 +166,8 @@ int run_serve_main(int argc, char **argv)
         {"wrist-key", TOOL_STRING, &r.keys.wrist_image, "NAME",
          "camera on the wrist (default observation/wrist_image)"},
         {"prompt-key", TOOL_STRING, &r.keys.prompt, "NAME", "instruction (default prompt)"},
+        {"rate", TOOL_DOUBLE, &r.rate, "HZ",
+         "control steps a second: take an earlier exit where a step would last longer"},
         {"connections", TOOL_INT, &r.connections, "N", "robots at once (default 16)"},
         {"max-message", TOOL_BYTES, &r.message, "BYTES", "longest message (default 16.8M)"},
         {"idle", TOOL_DOUBLE, &r.idle, "SECONDS",

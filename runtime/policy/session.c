@@ -153,6 +153,7 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
     if (s->tokens == 0)
         return deer_fail_with(DEER_USAGE, err, "the session has no instruction yet");
     profile_start(s->profile);
+    deadline_start(&s->deadline);
     if (image_pair_resize(s->plan, o, view, err))
         return DEER_USAGE;
     choose_depth(s);
@@ -195,14 +196,25 @@ static int evaluate(deer_session *s, int rows, deer_action *a, float pose[SESSIO
     return rows - 1;
 }
 
+/* Runs the layers up to an exit, or to the last one before it that comes in time: that one. */
+static int reach(deer_session *s, int exit)
+{
+    const int32_t *exit_layer = s->model->config.exit_layers;
+
+    for (int k = 0, layer = 0;; k++) {
+        for (; layer <= exit_layer[k]; layer++)
+            session_layer(s, layer);
+        if (k == exit || !deadline_fits(&s->deadline, k + 1))
+            return k;
+    }
+}
+
 /* An exit without a test. */
 static int take_exit(deer_session *s, int exit, deer_action *a)
 {
     float pose[SESSION_ROWS][DEER_POSE];
 
-    a->exit = exit;
-    for (int layer = 0; layer <= s->model->config.exit_layers[exit]; layer++)
-        session_layer(s, layer);
+    a->exit = reach(s, exit);
     s->on->pool(s->work, 0);
     return evaluate(s, 1, a, pose);
 }
@@ -217,11 +229,19 @@ static int test_from(deer_session *s, int least, deer_action *a)
     int before = least ? c->exit_layers[least - 1] : c->exit_layers[0] - 1;
     float pose[SESSION_ROWS][DEER_POSE];
     deer_exit_trial trial;
-    int layer = 0, row;
+    int layer = before + 1, row;
 
-    for (; layer <= before; layer++)
-        session_layer(s, layer);
-    s->on->pool(s->work, 0);
+    if (least) {
+        a->exit = reach(s, least - 1);
+        s->on->pool(s->work, 0);
+        if (a->exit < least - 1 || !deadline_fits(&s->deadline, least))
+            return evaluate(s, 1, a, pose);
+        deadline_passed(&s->deadline);
+    } else {
+        for (int i = 0; i <= before; i++)
+            session_layer(s, i);
+        s->on->pool(s->work, 0);
+    }
     for (int k = least;; k++) {
         for (; layer <= c->exit_layers[k]; layer++)
             session_layer(s, layer);
@@ -233,7 +253,9 @@ static int test_from(deer_session *s, int least, deer_action *a)
         }
         a->delta[k] = deer_exit_trial_next(&trial, a->pose, a->gripper_probability);
         a->exit = k;
-        if (k >= s->deepest || exit_policy_stop(t, k, a->delta[k]))
+        deadline_tested(&s->deadline, k);
+        if (k >= s->deepest || exit_policy_stop(t, k, a->delta[k]) ||
+            !deadline_fits(&s->deadline, k + 1))
             return row;
     }
 }
@@ -289,6 +311,7 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     *a = (deer_action){0};
     for (int k = 0; k < DEER_MAX_EXITS; k++)
         a->delta[k] = NAN;
+    deadline_layers(&s->deadline);
     s->on->begin(s->work);
     profile_mark(s->profile, PROFILE_HEAD_BEGIN);
     if (s->step % s->thresholds.steps_per_stage == 0)
@@ -306,5 +329,6 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
     pay(s, a);
     finish_action(c, a);
     say_ages(&s->watch, a);
+    a->late = deadline_end(&s->deadline);
     return DEER_OK;
 }

@@ -9,6 +9,7 @@
 #include "runtime/model/model.h"
 #include "runtime/policy/backend.h"
 #include "runtime/policy/cameras.h"
+#include "runtime/policy/deadline.h"
 #include "runtime/policy/image.h"
 #include "runtime/policy/profile.h"
 #include "runtime/policy/step_cost.h"
@@ -37,7 +38,8 @@ struct deer_session {
     void *work;         /* its memory: scratch and recurrent state */
     image_plan plan[2]; /* static, gripper */
     camera_watch watch;
-    uint8_t *pictures;     /* the watch's; NULL: no thresholds had rules for cameras */
+    uint8_t *pictures; /* the watch's; NULL: no thresholds had rules for cameras */
+    deadline deadline;
     deer_profile *profile; /* the caller's, or NULL */
 
     /* Tests look at intermediate results: called after every decoder layer. */

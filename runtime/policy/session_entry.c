@@ -86,6 +86,7 @@ void deer_session_free(deer_session *s)
     image_plan_free(&s->plan[0]);
     image_plan_free(&s->plan[1]);
     free(s->ids);
+    deadline_free(&s->deadline);
     free(s->pictures);
     if (s->on)
         s->on->close(s->work);
@@ -137,6 +138,21 @@ deer_status deer_session_set_governor(deer_session *s, double average_gflops, in
     if (!status)
         session_price(s);
     return leave(s, before, status);
+}
+
+deer_status deer_session_set_deadline(deer_session *s, int64_t microseconds, deer_error *err)
+{
+    deer_pool *before;
+    deer_status status = enter(s, &before, err);
+
+    if (status)
+        return status;
+    if (microseconds < 0)
+        return leave(s, before,
+                     deer_fail_with(DEER_USAGE, err, "a deadline of %lld microseconds is none",
+                                    (long long)microseconds));
+    return leave(s, before,
+                 deadline_set(&s->deadline, &s->model->config, 1e-6 * (double)microseconds, err));
 }
 
 deer_status deer_session_reset(deer_session *s, deer_error *err)
@@ -248,6 +264,7 @@ uint64_t deer_session_bytes(const deer_session *s)
     return s ? sizeof *s + s->on->bytes(s->work) +
                    (size_t)s->model->config.max_text * sizeof *s->ids +
                    (s->pictures ? camera_watch_bytes(&s->model->config) : 0) +
-                   image_plan_bytes(&s->plan[0]) + image_plan_bytes(&s->plan[1])
+                   deadline_bytes(&s->deadline) + image_plan_bytes(&s->plan[0]) +
+                   image_plan_bytes(&s->plan[1])
              : 0;
 }

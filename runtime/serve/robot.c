@@ -28,6 +28,7 @@ struct robot {
     char prompt[PROTOCOL_TEXT], task[PROTOCOL_TEXT]; /* of the running episode */
     long episode, step;
     deer_cost cost; /* of steps under this prompt */
+    deer_cost_kept kept;
     image_store store[2];
     noted_step *noted;
     int n_noted;
@@ -132,6 +133,7 @@ static deer_status begin(robot *r, deer_error *err)
     memcpy(r->task, r->now.task, sizeof r->task);
     deer_cost_of(deer_model_config(r->all->model), deer_session_tokens(r->session),
                  deer_dtype_of(r->all->model), &r->cost);
+    r->kept = (deer_cost_kept){{0, 0}};
     r->episode++;
     r->step = 0;
     return DEER_OK;
@@ -155,29 +157,56 @@ static void log_step(robot *r, const deer_action *a, const metrics_step *s, doub
     step_log_write(r->all->log, &about, a, &err); /* closing the log says what was lost */
 }
 
+/* What the step cost: less where a camera was not encoded again. */
+static double price(robot *r, const deer_action *a, double *llm)
+{
+    unsigned views = (a->static_age == 0) | (unsigned)(a->gripper_age == 0) << 1;
+    deer_cost_saved saved = deer_cost_reuse(&r->cost, views, a->exit, &r->kept);
+
+    *llm = deer_gflops(r->cost.exit[a->exit].llm - saved.llm);
+    return deer_gflops(deer_cost_step(&r->cost, a->exit, a->head_evaluations) - saved.total);
+}
+
 /* What the step was, to the robot and to whoever counts. */
-static void report(robot *r, const robot_request *request, const deer_action *a, double started,
+static void report(robot *r, const robot_request *request, deer_action *a, double started,
                    double seconds, msgpack_buffer *answer)
 {
     const fleet *all = r->all;
-    double total = deer_gflops(deer_cost_step(&r->cost, a->exit, a->head_evaluations));
+    double llm, total = price(r, a, &llm), taken = clock_seconds() - request->arrived;
+    bool late = all->rate > 0 && taken > 1 / all->rate; /* waiting for its turn counts, too */
     metrics_step step = {.exit = a->exit,
-                         .llm_gflops = deer_gflops(r->cost.exit[a->exit].llm),
+                         .llm_gflops = llm,
                          .step_seconds = seconds,
-                         .request_seconds = clock_seconds() - request->arrived};
+                         .request_seconds = taken,
+                         .late = late};
     protocol_answer out = {.exit = a->exit,
                            .delta = (double)a->delta[a->exit],
                            .gflops = total,
+                           .late = late,
                            .infer_ms = 1e3 * seconds,
                            .queue_ms = 1e3 * (started - request->arrived),
                            .prev_total_ms = request->prev_total_ms};
 
     step.budget_gflops = deer_thresholds_budget_is_llm(all->thresholds) ? step.llm_gflops : total;
     memcpy(out.command, a->command, sizeof out.command);
+    a->late = late;
     protocol_write_answer(answer, &out);
     metrics_count_step(all->counts, &step);
     note_step(r, a);
     log_step(r, a, &step, total);
+}
+
+/* At a rate the step has what is left of its period. */
+static deer_status hurry(robot *r, const robot_request *request, deer_error *err)
+{
+    deer_error why;
+    double left = r->all->rate > 0 ? 1 / r->all->rate - (clock_seconds() - request->arrived) : 0;
+
+    if (!(r->all->rate > 0))
+        return DEER_OK;
+    return deer_session_set_deadline(r->session, left > 1e-6 ? (int64_t)(1e6 * left) : 1, &why)
+               ? inside(r, "the server is out of memory", &why, err)
+               : DEER_OK;
 }
 
 deer_status robot_answer(robot *r, const robot_request *request, msgpack_buffer *answer,
@@ -193,6 +222,8 @@ deer_status robot_answer(robot *r, const robot_request *request, msgpack_buffer 
         status = prepare(r, err);
     if (!status)
         status = begin(r, err);
+    if (!status)
+        status = hurry(r, request, err);
     if (status)
         return status;
     started = clock_seconds();

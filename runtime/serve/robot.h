@@ -17,6 +17,7 @@ typedef struct {
     const deer_model *model;
     const deer_thresholds *thresholds;
     protocol_keys keys;
+    double rate; /* control steps a second: a step may take a period; NaN: as long as it takes */
     metrics *counts;
     step_log *log;          /* or NULL */
     pthread_mutex_t drifts; /* guards drift */

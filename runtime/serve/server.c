@@ -196,7 +196,7 @@ deer_status server_run(const server_options *o, deer_error *err)
         return status;
     status = block_signals(&s.signals, &before, err);
     protocol_write_metadata(&s.metadata, &o->robots->keys, o->robots->model, o->robots->thresholds,
-                            o->rate);
+                            o->robots->rate);
     if (!status && s.metadata.failed)
         status = deer_fail(err, "out of memory for a server");
     if (!status)

@@ -19,7 +19,6 @@ typedef struct {
     size_t message;  /* bytes, at most */
     double idle;     /* seconds without a whole message before a connection is closed */
     int workers, threads;
-    double rate; /* control steps a second that clients are told of; NaN: none */
 
     fleet *robots;
     void (*ready)(const char *url); /* called when it listens; or NULL */

@@ -97,6 +97,7 @@ static json_t *line_of(const step_log_about *s, const deer_action *a)
     json_put(line, "llm_gflops", number(s->llm_gflops));
     json_put(line, "total_gflops", number(s->total_gflops));
     json_put(line, "ms", number(s->ms));
+    json_put(line, "late", json_boolean(a->late));
     json_put(line, "command", numbers(a->command, DEER_COMMAND));
     return line;
 }

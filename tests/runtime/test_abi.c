@@ -77,6 +77,7 @@ static const row rows[] = {
     FIELD(deer_action, gripper_age),
     FIELD(deer_action, static_change),
     FIELD(deer_action, gripper_change),
+    FIELD(deer_action, late),
     FIELD(deer_action, reserved),
 
     STRUCT(deer_camera_rule),

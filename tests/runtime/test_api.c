@@ -318,6 +318,8 @@ static void test_sessions(void **state)
     refuses(deer_step(session, &seen, NULL, err));
     refuses(deer_session_set_thresholds(NULL, deepest, err));
     refuses(deer_session_set_thresholds(session, NULL, err));
+    refuses(deer_session_set_deadline(NULL, 1, err));
+    refuses(deer_session_set_deadline(session, -1, err));
     refuses(deer_session_set_budget(NULL, 1, err));
     refuses(deer_session_set_budget(session, NAN, err));
     refuses(deer_session_set_budget(session, 1, err));

@@ -84,6 +84,7 @@ static void test_second_is_told(void **state)
     assert_int_equal(deer_session_set_thresholds(session, deepest, NULL), DEER_BUSY);
     assert_int_equal(deer_session_set_budget(session, 1, NULL), DEER_BUSY);
     assert_int_equal(deer_session_set_governor(session, 1, 0, NULL), DEER_BUSY);
+    assert_int_equal(deer_session_set_deadline(session, 1, NULL), DEER_BUSY);
     assert_int_equal(deer_session_set_cameras(session, &own, &own, NULL), DEER_BUSY);
     sem_post(&go_on);
     pthread_join(first, &failed);

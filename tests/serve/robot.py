@@ -322,6 +322,18 @@ async def idle(url):
     assert metric(url, "deer_connections") == 0
 
 
+async def hurried(url, demos, log):
+    """At a rate that no machine keeps every step takes the first exit, and is late."""
+    demos = Demos(demos, log)
+    async with connect(url) as socket:
+        assert unpack(await socket.recv())["rate"] == 100000
+        for t in range(5):
+            await socket.send(demos.observation(demos.names[0], t, 0))
+            answer = unpack(await socket.recv())
+            assert answer["deer/exit"] == 0 and answer["deer/late"] is True, answer
+    assert metric(url, "deer_late_total") == 5
+
+
 async def key(url, said):
     """Only whoever says the key."""
     header = {"Authorization": "Api-Key " + said}

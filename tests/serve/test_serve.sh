@@ -70,6 +70,9 @@ server=
 start --max-message 300K
 robot hostile "$demos" "$log"
 stop
+start --rate 100000
+robot hurried "$demos" "$log"
+stop
 start --idle 1
 robot idle
 stop
@@ -78,6 +81,15 @@ start --host 0.0.0.0 --key-file "$work/key"
 url=ws://127.0.0.1:${url##*:}
 robot key a-key-of-letters
 stop
+
+# ---------------------------------------------------------------- the same on recorded episodes --
+
+need "$build/deer-run" episode --model $model --thresholds "$work/t.json" --demos "$demos" --deadline 0.001 --json
+grep -q '"late": 1.0' "$work/log" || wrong "a deadline of a microsecond is kept"
+need "$build/deer-run" episode --model $model --thresholds "$work/t.json" --demos "$demos" --deadline 1e9 --json
+grep -q '"late": 0.0' "$work/log" || wrong "a deadline of days is not kept"
+"$build/deer-run" episode --model $model --demos "$demos" --deadline 0 >"$work/log" 2>&1
+[ $? -eq 2 ] || wrong "--deadline 0 is taken"
 
 # ---------------------------------------------------------------- what is refused ----------------
 
@@ -100,6 +112,7 @@ refuses 1 'no key' --key-file "$work/empty"
 refuses 2 'port' --port 70000
 refuses 2 'connections' --connections 0
 refuses 2 'max-message' --max-message 10
+refuses 2 'rate' --rate 0
 refuses 1 'cannot write' --log "$work/no/such/folder"
 start
 refuses 1 'choose another --port' --port "${url##*:}"

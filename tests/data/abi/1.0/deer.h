@@ -421,7 +421,8 @@ typedef struct {
     int32_t gripper_age;
     float static_change;  /* of a camera's picture since then, as in deer_camera_rule; NaN where */
     float gripper_change; /* nothing depends on it */
-    uint32_t reserved[4]; /* 0 */
+    uint32_t late;        /* 1: the step took longer than its deadline */
+    uint32_t reserved[3]; /* 0 */
 } deer_action;
 
 /* A session of a model under thresholds (copied). options NULL: all defaults. The model, and the
@@ -470,6 +471,15 @@ DEER_API deer_status deer_session_set_governor(deer_session *session, double ave
 
 /* How it stands after the last step; belongs to the session. NULL where nothing is governed. */
 DEER_API const deer_governor *deer_session_governor(const deer_session *session);
+
+/* From the next step on a step is to take no longer than this, from deer_step's beginning to its
+ * end; 0: as long as it takes. It then does not go on to an exit that would come too late, by the
+ * 99th percentile of what the way there took at the last steps, and takes an earlier one than the
+ * thresholds would, never a later one. Cameras and the first exit are computed whatever happens:
+ * action.late says of a step whether it took longer all the same. Clocks are read at every exit.
+ * The first deadline of a session allocates memory for times; no step does. */
+DEER_API deer_status deer_session_set_deadline(deer_session *session, int64_t microseconds,
+                                               deer_error *err);
 
 /* Starts a new (sub-)task: tokenizes the instruction with the official prompt
  * "<image>" + instruction + "<|endofchunk|>" + end of text, and resets the recurrent state. After a
