@@ -102,7 +102,7 @@ CALIB_LIBS    := $(call pc_libs,$(CALIB_PC))
 SERVE_LIBS    := $(call pc_libs,$(SERVE_PC))
 # Without libwebsockets everything is built but the sockets, and deer-run serve says so.
 ifneq ($(SERVE_LIBS),)
-SERVE         += $(call objects,$(addprefix runtime/serve/,listen.c connection.c server.c))
+SERVE         += $(call objects,$(addprefix runtime/serve/,listen.c connection.c server.c remote.c))
 endif
 PNG_LIBS      := $(call pc_libs,libpng)
 
@@ -169,9 +169,9 @@ SERVE_FROM := $(BUILD)/serve_from
 $(SERVE_FROM): always
 	@mkdir -p $(@D)
 	@echo '$(SERVE_LIBS)' | cmp -s - $@ || echo '$(SERVE_LIBS)' >$@
-$(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o: $(SERVE_FROM)
+$(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim_remote.o: $(SERVE_FROM)
 $(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
-$(BUILD)/runtime/cli/run_serve.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
+$(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
 # are fused.
@@ -304,9 +304,9 @@ endif
 $(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(PNG_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+$(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBSERVE) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(TABLETOP_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)

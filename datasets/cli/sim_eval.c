@@ -8,6 +8,7 @@
 #include "datasets/cli/sim_commands.h"
 #include "datasets/cli/sim_evaluation.h"
 #include "datasets/cli/sim_exits.h"
+#include "datasets/cli/sim_remote.h"
 #include "datasets/tabletop/parallel.h"
 #include "runtime/base/json_file.h"
 #include "runtime/cli/tool_policy.h"
@@ -44,6 +45,8 @@ static deer_status start(void *context, deer_error *err)
     evaluation *e = context;
 
     if (rollout_stage_open(&e->stage, e->model, e->thresholds, err))
+        return DEER_FAILED;
+    if (e->remote && sim_remote_open(e->remote, e->key, &e->stage.remote, err))
         return DEER_FAILED;
     e->stage.by_views = e->by_views[0] ? e->by_views : NULL;
     e->stage.encode = e->encode;
@@ -250,7 +253,7 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
 
 typedef struct {
     policy_choice policy;
-    const char *tasks, *unknown, *split, *exits, *cameras;
+    const char *tasks, *unknown, *split, *exits, *cameras, *remote, *key_file;
     long episodes, seed, workers, chains;
     double strict, noise, light;
     bool json, expert;
@@ -261,12 +264,14 @@ static bool contradicts(const tool_command *self, const request *r)
 {
     int how = !!r->policy.thresholds + (r->policy.exit != TOOL_NOT_GIVEN) + !!r->exits;
 
-    if (!r->policy.model == !r->expert)
-        tool_usage(self, "either --model FILE or --expert is required");
-    else if (r->cameras && (r->expert || r->exits || !isnan(r->policy.govern)))
-        tool_usage(self, "--random-cameras excludes --expert, --exits and --govern");
-    else if (how && r->expert)
-        tool_usage(self, "--thresholds, --exit and --exits need --model, not --expert");
+    if (!!r->policy.model + r->expert + !!r->remote != 1)
+        tool_usage(self, "one of --model FILE, --policy URL and --expert is required");
+    else if (r->key_file && !r->remote)
+        tool_usage(self, "--key-file needs --policy");
+    else if (r->cameras && (!r->policy.model || r->exits || !isnan(r->policy.govern)))
+        tool_usage(self, "--random-cameras needs --model, and excludes --exits and --govern");
+    else if (how && !r->policy.model)
+        tool_usage(self, "--thresholds, --exit and --exits need --model");
     else if (how > 1)
         tool_usage(self, "--thresholds, --exit and --exits exclude each other");
     else if (r->chains != TOOL_NOT_GIVEN && r->episodes != TOOL_NOT_GIVEN)
@@ -307,6 +312,7 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
     e->seed = (uint64_t)r->seed;
     e->thresholds_file = r->policy.thresholds;
     e->exits = r->exits;
+    e->remote = r->remote;
     e->cameras_file = r->cameras;
     e->chains = r->chains == TOOL_NOT_GIVEN ? 0 : (int)r->chains;
     return true;
@@ -317,8 +323,12 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     int episodes = r->episodes == TOOL_NOT_GIVEN ? 10 : (int)r->episodes;
     policy p = {.model = NULL};
     usage use;
-    deer_status status = r->expert ? DEER_OK : policy_open(&r->policy, &p, err);
+    char *key = NULL;
+    deer_status status = r->policy.model ? policy_open(&r->policy, &p, err) : DEER_OK;
 
+    if (!status && r->key_file)
+        status = sim_remote_key(r->key_file, &key, err);
+    e->key = key;
     e->model = p.model;
     e->thresholds = p.thresholds;
     if (!status && e->exits)
@@ -334,6 +344,7 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     else if (!status)
         evaluation_print(e, &use);
     free(e->outcome);
+    free(key);
     for (int views = 0; views < 4; views++)
         deer_thresholds_free(e->by_views[views]);
     policy_close(&p);
@@ -352,7 +363,10 @@ int sim_eval_main(int argc, char **argv)
                  .seed = 1000,
                  .workers = tool_cores()};
     const tool_option options[] = {
-        {"model", TOOL_STRING, &r.policy.model, "FILE", "policy (required, unless --expert)"},
+        {"model", TOOL_STRING, &r.policy.model, "FILE",
+         "policy (required, unless --policy or --expert)"},
+        {"policy", TOOL_STRING, &r.remote, "URL", "or: the one that ws://HOST:PORT serves"},
+        {"key-file", TOOL_STRING, &r.key_file, "FILE", "with the key that server asks for"},
         {"expert", TOOL_FLAG, &r.expert, NULL, "judge the scripted expert instead"},
         {"thresholds", TOOL_STRING, &r.policy.thresholds, "FILE",
          "stop early under these thresholds"},
@@ -390,6 +404,7 @@ int sim_eval_main(int argc, char **argv)
         "--model FILE [--thresholds FILE | --exit K] [options]", options,
         "deer-sim eval --model datasets/tabletop/policy.safetensors --episodes 20\n"
         "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
+        "deer-sim eval --policy ws://127.0.0.1:8000 --episodes 5\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --strict\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --govern 0.004 --light 0.5\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};

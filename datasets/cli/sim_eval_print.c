@@ -299,6 +299,7 @@ static void add_conditions_json(const evaluation *e, json_t *root)
     json_put(root, "weights", text_or_null(e->model ? deer_model_type(e->model) : NULL));
     json_put(root, "exit",
              fixed ? json_integer(deer_thresholds_max_exit(e->thresholds)) : json_null());
+    json_put(root, "policy", text_or_null(e->remote));
     json_put(root, "thresholds", text_or_null(e->thresholds_file));
     json_put(root, "exits", text_or_null(e->exits));
     json_put(root, "random_cameras", text_or_null(e->cameras_file));

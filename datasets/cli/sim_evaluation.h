@@ -48,7 +48,8 @@ typedef struct {
     deer_model *model; /* NULL: the expert acts */
     deer_thresholds *thresholds;
     const char *thresholds_file, *exits, *cameras_file; /* as given, NULL: none */
-    exits_control control;                              /* of exits */
+    const char *remote, *key;     /* address of a policy server, and its key; NULL: none */
+    exits_control control;        /* of exits */
     double encode[2];             /* cameras encoded with these probabilities instead */
     deer_thresholds *by_views[4]; /* for that; NULL: as the thresholds say */
     const policy_choice *policy;

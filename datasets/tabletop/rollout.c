@@ -80,7 +80,8 @@ static deer_status act(rollout_stage *stage, deer_action *action, deer_error *er
 {
     deer_observation seen = observation(stage);
 
-    return deer_step(stage->session, &seen, action, err);
+    return stage->remote ? stage->remote->act(stage->remote->context, &seen, action, err)
+                         : deer_step(stage->session, &seen, action, err);
 }
 
 deer_status rollout_act(rollout_stage *stage, deer_action *action, deer_error *err)
@@ -209,7 +210,7 @@ static deer_status judge_step(rollout_stage *stage, int *exit, rollout_outcome *
     deer_action action = {{0}};
     double started;
 
-    if (stage->session) {
+    if (stage->session || stage->remote) {
         look(stage);
         if (choose_exit(stage, err))
             return DEER_FAILED;
@@ -253,6 +254,9 @@ static deer_status begin_judging(rollout_stage *stage, rollout_outcome *outcome,
             return DEER_FAILED;
         outcome->tokens = deer_session_tokens(stage->session);
     }
+    if (stage->remote)
+        return stage->remote->begin(stage->remote->context, tabletop_instruction(stage->world),
+                                    tabletop_task_name(outcome->task), err);
     return DEER_OK;
 }
 

@@ -12,6 +12,14 @@
 #include "datasets/tabletop/exits.h"
 #include "datasets/tabletop/tabletop.h"
 
+/* A policy that is no session of this process. */
+typedef struct {
+    void *context;
+    deer_status (*begin)(void *context, const char *instruction, const char *task, deer_error *err);
+    deer_status (*act)(void *context, const deer_observation *seen, deer_action *action,
+                       deer_error *err);
+} rollout_policy;
+
 /* A world and a renderer for one process, and the policy that acts there, if one does. */
 typedef struct {
     tabletop *world;
@@ -19,6 +27,7 @@ typedef struct {
     tabletop_renderer *eye;
     deer_session *session; /* NULL: the expert acts */
     const deer_model *model;
+    const rollout_policy *remote; /* NULL, or the policy that acts in the session's place */
     exits_chooser *chooser; /* NULL, or what chooses the session's exits; freed with the stage */
 
     /* NULL, or thresholds [4] that encode no camera, the static one, the wrist's, both; at each

@@ -312,7 +312,7 @@ void msgpack_put_real(msgpack_buffer *out, double value)
         put(out, 0xcb, 8, bits);
 }
 
-static void put_contents(msgpack_buffer *out, const void *bytes, size_t size)
+void msgpack_put_raw(msgpack_buffer *out, const void *bytes, size_t size)
 {
     uint8_t *to = more(out, size);
 
@@ -328,7 +328,7 @@ void msgpack_put_text(msgpack_buffer *out, const char *text)
         put(out, (uint8_t)(0xa0 | size), 0, 0);
     else
         put(out, 0xdb, 4, size);
-    put_contents(out, text, size);
+    msgpack_put_raw(out, text, size);
 }
 
 void msgpack_put_bytes(msgpack_buffer *out, const void *bytes, size_t size)
@@ -337,7 +337,7 @@ void msgpack_put_bytes(msgpack_buffer *out, const void *bytes, size_t size)
         put(out, 0xc4, 1, size);
     else
         put(out, 0xc6, 4, size);
-    put_contents(out, bytes, size);
+    msgpack_put_raw(out, bytes, size);
 }
 
 void msgpack_put_list(msgpack_buffer *out, uint32_t count)

@@ -86,5 +86,6 @@ void msgpack_put_text(msgpack_buffer *out, const char *text);
 void msgpack_put_bytes(msgpack_buffer *out, const void *bytes, size_t size);
 void msgpack_put_list(msgpack_buffer *out, uint32_t count); /* its elements are to follow */
 void msgpack_put_map(msgpack_buffer *out, uint32_t count);  /* its keys and values, in turn */
+void msgpack_put_raw(msgpack_buffer *out, const void *bytes, size_t size); /* as they are */
 
 #endif

@@ -370,6 +370,15 @@ async def drain(url, demos, log):
                 assert closed.rcvd.code == 1001, closed
 
 
+def outcomes(there, here):
+    """Two evaluations, the policy's own and a server's, have the same rollouts."""
+    there, here = (json.load(open(file)) for file in (there, here))
+    assert there["policy"].startswith("ws://") and here["policy"] is None
+    keys = ("task", "number", "success", "steps", "expert_steps", "harm")
+    assert [[o[k] for k in keys] for o in there["outcomes"]] == [[o[k] for k in keys] for o in here["outcomes"]]
+    assert there["success"] == here["success"] and len(here["outcomes"]) > 3
+
+
 # ---------------------------------------------------------------- killed clients ------------------------------
 
 
@@ -404,4 +413,6 @@ async def killed(url, demos, log, rounds):
 
 
 if __name__ == "__main__":
-    asyncio.run(globals()[sys.argv[1]](*sys.argv[2:]))
+    scenario = globals()[sys.argv[1]](*sys.argv[2:])
+    if scenario:
+        asyncio.run(scenario)

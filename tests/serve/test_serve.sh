@@ -61,6 +61,11 @@ start --threads 1 --connections 8 --log "$work/served.jsonl"
 if [ "${LONG:-0}" = 1 ]; then robot same "$demos" "$log" 8 500; else robot same "$demos" "$log" 8 60; fi
 robot limits "$demos" "$log" 8
 robot killed "$demos" "$log" "$([ "${LONG:-0}" = 1 ] && echo 20 || echo 2)"
+# The tabletop's own client closes the loop: the same rollouts as with the policy in the process.
+few="--tasks lift,drawer --episodes 1 --seed 3 --json"
+"$build/deer-sim" eval --policy "$url" $few >"$work/there.json" || wrong "deer-sim eval --policy"
+need "$build/deer-sim" eval --model $model --thresholds "$work/t.json" $few
+$python tests/serve/robot.py outcomes "$work/there.json" "$work/log" || wrong "rollouts differ"
 robot drain "$demos" "$log"
 wait $server || wrong "SIGTERM ends it with $?"
 server=
