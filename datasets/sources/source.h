@@ -68,6 +68,6 @@ deer_status source_refuses(const char *source, const char *option, const char *v
 /* A 128-bit hash as text. */
 void source_hash(const void *data, size_t size, char fingerprint[DEER_FINGERPRINT]);
 
-extern const source_kind source_calvin, source_hdf5, source_lerobot;
+extern const source_kind source_calvin, source_hdf5, source_lerobot, source_rlds;
 
 #endif

@@ -7,7 +7,8 @@
 
 #include "runtime/base/file_kind.h"
 
-static const source_kind *const kinds[] = {&source_calvin, &source_hdf5, &source_lerobot, NULL};
+static const source_kind *const kinds[] = {&source_calvin, &source_hdf5, &source_lerobot,
+                                           &source_rlds, NULL};
 
 const source_kind *const *source_kinds(void)
 {

@@ -23,8 +23,9 @@ budgets/machines    runtime/deer.h runtime/base/ runtime/model/modules.h budgets
 budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
 datasets/demos      runtime/deer.h runtime/base/ runtime/import/
 datasets/parquet    runtime/deer.h runtime/base/ runtime/import/
+datasets/tfrecord   runtime/deer.h runtime/base/ runtime/import/
 datasets/video      runtime/deer.h
-datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/ datasets/parquet/ datasets/video/
+datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/ datasets/parquet/ datasets/tfrecord/ datasets/video/
 datasets/tabletop   runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ datasets/demos/
 calib               runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/
 reports             runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/ reports/

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* tfrecord.c - finding and reading records, checksums compared. */
+#include "datasets/tfrecord/tfrecord.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { HEAD = 12, FOOT = 4, MOST_RECORDS = 10000000 };
+
+/* ---------------------------------------------------------------- checksum ----------------- */
+
+/* CRC-32C (Castagnoli), lowest bit first. */
+static uint32_t crc(const uint8_t *p, size_t n)
+{
+    static const uint32_t polynomial = 0x82f63b78;
+    uint32_t table[256], sum = UINT32_MAX;
+
+    for (uint32_t i = 0; i < 256; i++) {
+        table[i] = i;
+        for (int bit = 0; bit < 8; bit++)
+            table[i] = table[i] >> 1 ^ (table[i] & 1 ? polynomial : 0);
+    }
+    for (size_t i = 0; i < n; i++)
+        sum = sum >> 8 ^ table[(sum ^ p[i]) & 0xff];
+    return ~sum;
+}
+
+uint32_t tfrecord_sum(const void *data, size_t n)
+{
+    uint32_t sum = crc(data, n);
+
+    return (sum >> 15 | sum << 17) + 0xa282ead8;
+}
+
+static uint64_t number(const uint8_t *p, int bytes)
+{
+    uint64_t value = 0;
+
+    for (int i = bytes - 1; i >= 0; i--)
+        value = value << 8 | p[i];
+    return value;
+}
+
+/* ---------------------------------------------------------------- records ------------------ */
+
+static bool grow(tfrecord_index *index)
+{
+    size_t n = index->count;
+    void *more;
+
+    if (n & (n - 1)) /* room for the next power of two is there */
+        return true;
+    more = realloc(index->record, (n ? 2 * n : 1) * sizeof *index->record);
+    if (more)
+        index->record = more;
+    return more != NULL;
+}
+
+/* Adds the record that begins at *at, and moves on behind it. */
+static deer_status add(const byte_source *file, size_t *at, tfrecord_index *index, deer_error *err)
+{
+    uint8_t head[HEAD];
+    uint64_t size;
+
+    if (file->size - *at < HEAD + FOOT)
+        return deer_fail(err, "%s is cut off in record %zu; copy or download it again", file->path,
+                         index->count);
+    if (bytes_read(file, *at, head, HEAD, err))
+        return DEER_FAILED;
+    if (tfrecord_sum(head, 8) != number(head + 8, 4))
+        return index->count ? deer_fail(err, "%s: record %zu is damaged (its length's checksum)",
+                                        file->path, index->count)
+                            : deer_fail(err, "%s is no TFRecord file", file->path);
+    size = number(head, 8);
+    if (size > file->size - *at - HEAD - FOOT)
+        return deer_fail(err, "%s is cut off in record %zu; copy or download it again", file->path,
+                         index->count);
+    if (index->count == MOST_RECORDS || !grow(index))
+        return deer_fail(err, "%s has more records than can be listed", file->path);
+    index->record[index->count++] = (tfrecord_place){*at + HEAD, (size_t)size};
+    *at += HEAD + (size_t)size + FOOT;
+    return DEER_OK;
+}
+
+deer_status tfrecord_open(const char *path, byte_source *file, tfrecord_index *index,
+                          deer_error *err)
+{
+    deer_status status = bytes_open(path, file, err);
+
+    *index = (tfrecord_index){NULL, 0};
+    for (size_t at = 0; !status && at < file->size;)
+        status = add(file, &at, index, err);
+    if (status) {
+        tfrecord_free(index);
+        bytes_close(file);
+    }
+    return status;
+}
+
+void tfrecord_free(tfrecord_index *index)
+{
+    free(index->record);
+    *index = (tfrecord_index){NULL, 0};
+}
+
+deer_status tfrecord_read(const byte_source *file, const tfrecord_place *record, uint8_t **data,
+                          deer_error *err)
+{
+    *data = bytes_copy(file, record->at, record->size + FOOT, err);
+    if (!*data)
+        return DEER_FAILED;
+    if (tfrecord_sum(*data, record->size) == number(*data + record->size, FOOT))
+        return bytes_unchanged(file, err);
+    free(*data);
+    *data = NULL;
+    return deer_fail(err, "%s: the record at byte %zu is damaged (its checksum is another)",
+                     file->path, record->at);
+}
