@@ -95,4 +95,5 @@ for header in runtime/deer*.h; do
     put 644 "$header" "$INCLUDEDIR/deer/$(basename "$header")"
 done
 put 644 datasets/tabletop/policy.safetensors "$DATADIR/deer/policy.safetensors"
+put 644 datasets/tabletop/thresholds.json "$DATADIR/deer/thresholds.json"
 [ "$what" = install ] || remove_folders

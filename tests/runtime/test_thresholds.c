@@ -111,6 +111,29 @@ static void test_cameras(void **state)
     assert_true(u.cameras.gripper_view.age == 3 && u.cameras.gripper_view.rho == 0);
 }
 
+/* The thresholds beside the tabletop's policy are its own, each point of their dial can be taken,
+ * and all have rules for cameras. */
+static void test_shipped(void **state)
+{
+    deer_model *policy;
+    deer_thresholds *t;
+    double before = 0;
+
+    (void)state;
+    ok(deer_model_open("datasets/tabletop/policy.safetensors", DEER_ALL_EXITS, &policy, &error));
+    ok(deer_thresholds_load("datasets/tabletop/thresholds.json", policy, &t, &error));
+    assert_true(deer_thresholds_points(t) >= 4 && !deer_thresholds_budget_is_llm(t));
+    for (int i = 0; i < deer_thresholds_points(t); i++) {
+        const deer_point *p = deer_thresholds_point(t, i);
+        assert_true(p->budget_gflops > before && p->cameras.static_view.age > 0);
+        before = p->budget_gflops;
+        ok(deer_thresholds_set_budget(t, before, &error));
+        assert_memory_equal(deer_thresholds_cameras(t), &p->cameras, sizeof p->cameras);
+    }
+    deer_thresholds_free(t);
+    deer_model_close(policy);
+}
+
 static void test_scores(void **state)
 {
     deer_thresholds t, u;
@@ -665,6 +688,7 @@ int main(void)
         cmocka_unit_test(test_criteria),
         cmocka_unit_test(test_fixed),
         cmocka_unit_test(test_cameras),
+        cmocka_unit_test(test_shipped),
         cmocka_unit_test(test_scores),
         cmocka_unit_test(test_scores_refused),
         cmocka_unit_test(test_unknown_weights),
