@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "runtime/base/half.h"
+
 /* ---------------------------------------------------------------- change ------------------- */
 
 static deer_status see_camera(const shard_replay *r, const demo_episode *e, int view,
@@ -38,6 +40,18 @@ deer_status ages_see(const shard_replay *r, const demo_episode *e, cache_shard *
 
 /* ---------------------------------------------------------------- features ----------------- */
 
+bool replay_store_features(const shard_replay *r, const float *pooled, uint16_t *to)
+{
+    size_t n = (size_t)r->rows * r->width;
+    bool finite = true;
+
+    for (size_t i = 0; i < n; i++) {
+        to[i] = half_from_float(pooled[i]);
+        finite &= (to[i] & 0x7c00) != 0x7c00;
+    }
+    return finite;
+}
+
 /* Frames that wait in the batch: one episode's, of one pair, up to step `next`. */
 typedef struct {
     const cache_episode *episode;
@@ -55,8 +69,8 @@ static deer_status run_frames(shard_replay *r, const frames *f, cache_shard *s, 
     for (int i = 0; i < n; i++) {
         size_t row = (size_t)f->episode->first + (size_t)(f->next - n + i);
 
-        if (!shard_store_features(r, f->pooled + (size_t)i * each,
-                                  s->aged + (row * pairs + (size_t)f->pair) * each))
+        if (!replay_store_features(r, f->pooled + (size_t)i * each,
+                                   s->aged + (row * pairs + (size_t)f->pair) * each))
             return deer_fail(err, "%s: %s step %d: the model's features are not finite in float16",
                              r->path, f->episode->name, f->next - n + i);
     }

@@ -10,6 +10,9 @@
 
 #include "calib/replay/replay_shard.h"
 
+/* One step's features [rows, width] as a shard has them; false when one is not finite. */
+bool replay_store_features(const shard_replay *r, const float *pooled, uint16_t *to);
+
 /* How much the pictures of an episode change: fills the shard's rows of change. */
 deer_status ages_see(const shard_replay *r, const demo_episode *e, cache_shard *shard, int index,
                      deer_error *err);

@@ -156,18 +156,6 @@ static void spread_state(const shard_replay *r, float *state)
         memcpy(state + (size_t)k * r->state, last, r->state * sizeof *state);
 }
 
-bool shard_store_features(const shard_replay *r, const float *pooled, uint16_t *to)
-{
-    size_t n = (size_t)r->rows * r->width;
-    bool finite = true;
-
-    for (size_t i = 0; i < n; i++) {
-        to[i] = half_from_float(pooled[i]);
-        finite &= (to[i] & 0x7c00) != 0x7c00;
-    }
-    return finite;
-}
-
 static bool store_actions(const shard_replay *r, const float *pose, const float *gripper,
                           const cache_shard *s, size_t row)
 {
@@ -209,7 +197,7 @@ static deer_status act(shard_replay *r, const crowd *going, int t, size_t base, 
     for (int i = 0; i < going->count; i++) {
         const cache_episode *e = &s->episode[going->episode[i]];
         size_t row = (size_t)e->first + (size_t)t, at = (size_t)i * rows;
-        bool finite = shard_store_features(r, r->in + (size_t)i * each, s->features + row * each);
+        bool finite = replay_store_features(r, r->in + (size_t)i * each, s->features + row * each);
 
         finite &= store_actions(r, r->pose + at * DEER_POSE, r->gripper + at, s, row);
         if (!finite)

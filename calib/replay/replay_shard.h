@@ -48,9 +48,6 @@ typedef struct {
 deer_status shard_replay_open(shard_replay *r, const deer_model *model, int room, deer_error *err);
 void shard_replay_close(shard_replay *r);
 
-/* One step's features [rows, width] as a shard has them; false when one is not finite. */
-bool shard_store_features(const shard_replay *r, const float *pooled, uint16_t *to);
-
 /* Fills a shard that cache_shard_alloc made. Half filled, without an error, when stopped. */
 deer_status shard_replay_run(shard_replay *r, cache_shard *shard, deer_error *err);
 
