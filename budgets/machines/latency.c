@@ -341,8 +341,9 @@ const char *const *deer_latency_assumptions(int *count)
     static const char *const sentences[] = {
         "A stage takes the longer of its arithmetic and its memory traffic, then a fixed time for "
         "each of its matrix products.",
-        "Weights are read from memory once each time a stage runs; both images go through vision "
-        "and resampler as one batch; attention scores stay on chip.",
+        "Weights are read from memory once each time a stage runs; every step takes both images "
+        "through vision and resampler as one batch (rules for cameras are not looked at); "
+        "attention scores stay on chip.",
         "Weights that all fit into the last-level cache stay there from step to step, where the "
         "profile states its size and speed.",
         "A step that leaves at exit k reads the head k + 1 times: once for the pseudo exit and the "
