@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/* home.c - a model's weights on a device.
+ *
+ * They are copied as they are, panels and all, in order of execution; each stretch is let go by the
+ * processor as soon as it is there, so that at no time both hold everything. The head's weights stay
+ * with the processor as well: calibration evaluates it there (deer_head_evaluate). */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "runtime/gpu/backend_gpu.h"
+
+enum { PIECE = 32 << 20, PAGE = 4096 };
+
+/* ---------------------------------------------------------------- stretches ---------------- */
+
+static const char *layer_begin(const deer_model *model, int layer)
+{
+    const decoder_weights *l = &model->weights.decoder[layer];
+
+    return l->has_cross ? (const char *)l->cross.attn_gate : (const char *)l->norm_1.w;
+}
+
+/* Where each stretch begins, and behind the last one the end. Returns how many there are. */
+static int stretches_of(const deer_model *model, const char *at[DEER_MAX_EXITS + 3])
+{
+    const int32_t *exit = model->config.exit_layers;
+    int n = 0;
+
+    at[n++] = model->arena;
+    at[n++] = layer_begin(model, 0);
+    for (int k = 0; k < model->max_exit; k++)
+        at[n++] = layer_begin(model, exit[k] + 1);
+    at[n] = (const char *)model->arena + model->arena_bytes;
+    return n;
+}
+
+/* ---------------------------------------------------------------- bringing ----------------- */
+
+/* The rest of a buffer that the processor does not see, through one that it does. */
+typedef struct {
+    gpu_device *gpu;
+    gpu_buffer staging;
+    gpu_line line;
+    VkCommandPool pool;
+    VkCommandBuffer commands;
+} ferry;
+
+static deer_status ferry_open(gpu_device *gpu, ferry *f, deer_error *err)
+{
+    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+                                          .flags = VK_COMMAND_POOL_CREATE_RESET_COMMAND_BUFFER_BIT,
+                                          .queueFamilyIndex = gpu->family};
+    VkCommandBufferAllocateInfo commands = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
+                                            .level = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
+                                            .commandBufferCount = 1};
+    VkResult result;
+
+    *f = (ferry){.gpu = gpu};
+    if (gpu_buffer_make(gpu, PIECE, GPU_HOST, &f->staging, err) ||
+        gpu_line_make(gpu, &f->line, err))
+        return DEER_FAILED;
+    result = gpu->vk.CreateCommandPool(gpu->device, &pool, NULL, &f->pool);
+    commands.commandPool = f->pool;
+    if (!result)
+        result = gpu->vk.AllocateCommandBuffers(gpu->device, &commands, &f->commands);
+    return result ? gpu_fail(gpu, result, "making room for commands", err) : DEER_OK;
+}
+
+static void ferry_close(ferry *f)
+{
+    if (!f->gpu || f->gpu->stuck)
+        return;
+    if (f->pool)
+        f->gpu->vk.DestroyCommandPool(f->gpu->device, f->pool, NULL);
+    gpu_line_free(f->gpu, &f->line);
+    gpu_buffer_free(f->gpu, &f->staging);
+}
+
+static deer_status ferry_piece(ferry *f, const char *from, const gpu_buffer *to, size_t at,
+                               size_t bytes, deer_error *err)
+{
+    const VkCommandBufferBeginInfo begin = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+    VkResult result;
+
+    memcpy(f->staging.mapped, from, bytes);
+    result = f->gpu->vk.BeginCommandBuffer(f->commands, &begin);
+    if (!result) {
+        f->gpu->vk.CmdCopyBuffer(f->commands, f->staging.handle, to->handle, 1,
+                                 &(VkBufferCopy){0, at, bytes});
+        result = f->gpu->vk.EndCommandBuffer(f->commands);
+    }
+    if (result)
+        return gpu_fail(f->gpu, result, "recording", err);
+    return gpu_submit(f->gpu, &f->line, &f->commands, 1, err)
+               ? DEER_FAILED
+               : gpu_wait(f->gpu, &f->line, f->line.submitted, err);
+}
+
+static deer_status fill(ferry *f, const gpu_stretch *s, deer_error *err)
+{
+    deer_status status = DEER_OK;
+
+    if (s->buffer.mapped) {
+        memcpy(s->buffer.mapped, s->begin, s->bytes);
+        return DEER_OK;
+    }
+    if (!f->gpu->device)
+        return DEER_FAILED;
+    for (size_t at = 0; !status && at < s->bytes; at += PIECE)
+        status = ferry_piece(f, s->begin + at, &s->buffer, at,
+                             s->bytes - at < PIECE ? s->bytes - at : PIECE, err);
+    return status;
+}
+
+/* Whole pages from `begin` up to `end` are zeros from now on and take no memory. */
+static void let_go(const char *begin, const char *end)
+{
+    uintptr_t first = ((uintptr_t)begin + PAGE - 1) / PAGE * PAGE, last = (uintptr_t)end / PAGE * PAGE;
+
+    if (last > first)
+        madvise((void *)first, last - first, MADV_DONTNEED);
+}
+
+static deer_status bring(gpu_home *home, const deer_model *model, ferry *f, deer_error *err)
+{
+    const char *at[DEER_MAX_EXITS + 3];
+    int n = stretches_of(model, at);
+
+    for (int i = 0; i < n; i++) {
+        gpu_stretch *s = &home->stretch[i];
+        s->begin = at[i];
+        s->bytes = (size_t)(at[i + 1] - at[i]);
+        if (gpu_buffer_make(home->gpu, s->bytes, GPU_LOCAL, &s->buffer, err))
+            return DEER_FAILED;
+        home->stretches = i + 1;
+        if (fill(f, s, err))
+            return DEER_FAILED;
+    }
+    return DEER_OK;
+}
+
+/* Only once all of it is on the device: before, a failure leaves the model as it was. */
+static void let_weights_go(const deer_model *model)
+{
+    const char *arena = model->arena;
+
+    let_go(arena, (const char *)model->weights.head.lstm[0].ih.w.panels);
+    let_go(layer_begin(model, 0), arena + model->arena_bytes);
+}
+
+static void leave(void *home)
+{
+    gpu_home *h = home;
+
+    for (int i = 0; i < DEER_MAX_EXITS + 2 && !h->gpu->stuck; i++)
+        gpu_buffer_free(h->gpu, &h->stretch[i].buffer);
+    gpu_close(h->gpu);
+    free(h);
+}
+
+deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, deer_error *err)
+{
+    gpu_home *home = calloc(1, sizeof *home);
+    ferry f = {0};
+    deer_status status;
+
+    if (!home)
+        return deer_fail(err, "out of memory for a GPU");
+    status = gpu_open(wish, cache, &home->gpu, err);
+    if (status) {
+        free(home);
+        return status;
+    }
+    if (!home->gpu->unified)
+        status = ferry_open(home->gpu, &f, err);
+    if (!status)
+        status = bring(home, model, &f, err);
+    ferry_close(&f);
+    if (status) {
+        leave(home);
+        return status;
+    }
+    let_weights_go(model);
+    model->on = &backend_gpu;
+    model->device = home;
+    model->leave_device = leave;
+    return DEER_OK;
+}
