@@ -23,6 +23,16 @@ else
 BUILD    ?= build
 endif
 
+# GPU=1: with GPUs, by way of Vulkan; GPU=0: without. By itself: with, where what that needs is there.
+# Neither loader nor driver is linked: libvulkan.so.1 is opened by name when a device is asked for.
+GLSLANG  ?= glslangValidator
+ifneq ($(and $(shell command -v $(GLSLANG)),$(shell echo '\#include <vulkan/vulkan.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo there)),)
+GPU      ?= 1
+else
+GPU      ?= 0
+endif
+GPU_PACKAGES := libvulkan-dev glslang-tools
+
 # Debian 12 packages that the programs and the demo need. What only some targets need is added to
 # PACKAGES where these are.
 PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev liblzf-dev \
@@ -32,6 +42,11 @@ PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev liblz
 LEAN_PACKAGES := build-essential pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
 ifeq ($(LEAN),1)
 PACKAGES := $(LEAN_PACKAGES)
+endif
+ifneq ($(origin GPU),command line)
+PACKAGES += $(GPU_PACKAGES)
+else ifeq ($(GPU),1)
+PACKAGES += $(GPU_PACKAGES)
 endif
 
 # What tests need besides: libraries and tools that use deer, compilers and emulators for the kernels
@@ -74,7 +89,12 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno
 # A part of a library is a folder of sources; programs are in <folder>/cli.
 sources    = $(foreach d,$(1),$(wildcard $(d)/*.c))
 objects    = $(patsubst %.c,$(BUILD)/%.o,$(1))
-RUNTIME   := $(call objects,$(call sources,$(addprefix runtime/,base kernels model text policy thresholds)))
+RUNTIME   := $(call objects,$(call sources,$(addprefix runtime/,base kernels model text policy thresholds)) runtime/devices/open.c)
+ifeq ($(GPU),1)
+RUNTIME   += $(call objects,$(call sources,runtime/gpu)) $(BUILD)/runtime/gpu/shaders.o
+else
+RUNTIME   += $(call objects,runtime/devices/no_gpu.c)
+endif
 IMPORT    := $(call objects,$(call sources,runtime/import))
 SERVE     := $(call objects,$(addprefix runtime/serve/,msgpack.c array.c protocol.c metrics.c step_log.c robot.c work.c))
 BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines measure))) $(BUILD)/budgets/machines/texts.o
@@ -192,6 +212,19 @@ $(BUILD)/datasets/tabletop/scene_xml.c: datasets/tabletop/scene.xml
 	@{ echo 'extern const char tabletop_scene_xml[];'; echo 'const char tabletop_scene_xml[] ='; \
 	   sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $<; echo ';'; } > $@
 
+# Shaders for GPUs, compiled and as C arrays.
+SHADERS := $(sort $(wildcard runtime/gpu/shaders/*.comp))
+$(BUILD)/runtime/gpu/shaders.c: $(SHADERS) $(wildcard runtime/gpu/shaders/*.glsl)
+	@mkdir -p $(@D)
+	$(call say,GLSL)
+	$(Q){ echo '#include "runtime/gpu/kernels.h"'; \
+	   for f in $(SHADERS); do name=$$(basename $$f .comp); \
+	     $(GLSLANG) -V --target-env vulkan1.1 --vn gpu_code_$$name -o $(@D)/$$name.h $$f >$(@D)/said || \
+	       { cat $(@D)/said >&2; rm -f $@; exit 1; }; \
+	     echo "extern const uint32_t gpu_code_$$name[]; extern const size_t gpu_size_$$name;"; \
+	     echo "#include \"$$name.h\""; \
+	     echo "const size_t gpu_size_$$name = sizeof gpu_code_$$name;"; done; } >$@.new && mv $@.new $@
+
 # The hardware profiles, likewise: a table of names and texts.
 MACHINES := $(sort $(wildcard budgets/machines/profiles/*.json))
 $(BUILD)/budgets/machines/texts.c: $(MACHINES)
@@ -245,6 +278,13 @@ $(PAGE)/plot_js.c: $(PAGE_PLOT) $(PAGE_FROM)
 $(PAGE)/bare/d3_js.c $(PAGE)/bare/plot_js.c: $(PAGE)/none
 	$(embed_text)
 
+# What is in the library depends on GPU.
+WITH_GPU := $(BUILD)/with-gpu
+$(WITH_GPU): always
+	@mkdir -p $(@D)
+	@echo '$(GPU)' | cmp -s - $@ || { echo '$(GPU)' >$@; \
+	   [ '$(GPU)' = 1 ] || echo 'Built without GPUs: that needs the packages $(GPU_PACKAGES) (or say GPU=0).'; }
+$(LIBRUNTIME) $(LIBDEER) $(LIBDEER_SO): $(WITH_GPU)
 $(LIBRUNTIME): $(RUNTIME)
 $(LIBIMPORT): $(IMPORT)
 $(LIBSERVE): $(SERVE)
@@ -266,7 +306,7 @@ NO_UNDEFINED := $(if $(findstring -fsanitize,$(EXTRA_CFLAGS)),,-Wl,--no-undefine
 $(RUNTIME): ALL_CFLAGS += -fPIC -fno-semantic-interposition
 $(LIBDEER_SO): $(RUNTIME)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) -Wl,-Bsymbolic-functions $^ -o $@ $(RUNTIME_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) -Wl,-Bsymbolic-functions $(filter %.o,$^) -o $@ $(RUNTIME_LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(@F) $(BUILD)/libdeer.so
 # Calibration for other programs: what calib/library has and hides all of what that is made from, a
@@ -280,7 +320,7 @@ $(LIBDEERCALIB_SO): $(CALIB_PUBLIC) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(L
 	$(Q)ln -sf $(@F) $(BUILD)/libdeercalib.so
 $(LIBDEER): $(RUNTIME)
 	$(call say,AR)
-	$(Q)$(CC) $(CFLAGS) -r -nostdlib $^ -o $(BUILD)/libdeer.o
+	$(Q)$(CC) $(CFLAGS) -r -nostdlib $(filter %.o,$^) -o $(BUILD)/libdeer.o
 	$(Q)$(OBJCOPY) --localize-hidden $(BUILD)/libdeer.o
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $(BUILD)/libdeer.o

@@ -167,8 +167,8 @@ static void order_media(const gpu_work *w, int frames)
     uint32_t *words = orders_of(w);
 
     for (int i = 0; i < orders_crosses(&w->model->config); i++) {
-        unsigned due = w->kept ? 3 & ~w->kept[i] : 3;
-        size_t first = due == 2 ? l : 0, count = due == 3 ? ARCH_VIEWS * l * (size_t)frames : l;
+        unsigned due = w->kept ? BACKEND_BOTH & ~w->kept[i] : BACKEND_BOTH;
+        size_t first = due == BACKEND_GRIPPER ? l : 0, count = due == BACKEND_BOTH ? ARCH_VIEWS * l * (size_t)frames : l;
         put_pair(words, ORDERS_MEDIA + 2 * i, first, due ? count : 0);
     }
 }
@@ -266,15 +266,12 @@ static float *embedded(void *work)
     return tape_floats(&((gpu_work *)work)->tape, SLICE_EMBEDDED_IN);
 }
 
-static void see(void *work, int frames, deer_profile *profile)
+/* Some images, one behind the other. */
+static void see_some(gpu_work *w, size_t first, size_t count, deer_profile *profile)
 {
-    gpu_work *w = work;
-
     flush(w);
     wait_for(w, UNIT_VISION);
-    order_images(w, 0, ARCH_VIEWS * (size_t)frames);
-    for (int i = 0; w->kept && i < orders_crosses(&w->model->config); i++)
-        w->kept[i] = 0;
+    order_images(w, first, count);
     ask(w, UNIT_VISION);
     if (profile)
         finish(w);
@@ -284,6 +281,55 @@ static void see(void *work, int frames, deer_profile *profile)
     if (profile)
         finish(w);
     profile_mark(profile, PROFILE_RESAMPLER);
+}
+
+/* The media of these cameras are others now. */
+static void forget(gpu_work *w, unsigned views)
+{
+    for (int i = 0; w->kept && i < orders_crosses(&w->model->config); i++)
+        w->kept[i] &= ~views;
+}
+
+static void see(void *work, int frames, unsigned views, deer_profile *profile)
+{
+    size_t images = ARCH_VIEWS * (size_t)frames;
+
+    if (views == BACKEND_BOTH)
+        see_some(work, 0, images, profile);
+    for (size_t i = 0; views != BACKEND_BOTH && i < images; i++)
+        if (views >> i % ARCH_VIEWS & 1)
+            see_some(work, i, 1, profile);
+    forget(work, views);
+}
+
+static size_t media_size(const deer_config *c)
+{
+    return (size_t)c->resampler_latents * (size_t)c->vision_width;
+}
+
+static void take_media(const void *work, int image, float *to)
+{
+    gpu_work *w = (gpu_work *)(uintptr_t)work; /* what it holds does not change for the caller */
+    size_t size = media_size(&w->model->config);
+
+    ask(w, UNIT_TAKE);
+    finish(w);
+    memcpy(to, tape_floats(&w->tape, SLICE_MEDIA_OUT) + (size_t)image * size, size * sizeof *to);
+}
+
+/* Of a session, whose images are two. */
+static void give_media(void *work, int image, const float *from)
+{
+    gpu_work *w = work;
+
+    flush(w);
+    for (int i = 0; i < ARCH_VIEWS; i++)
+        wait_for(w, UNIT_GIVE + i);
+    memcpy(tape_floats(&w->tape, SLICE_MEDIA_IN), from,
+           media_size(&w->model->config) * sizeof *from);
+    ask(w, UNIT_GIVE + image);
+    flush(w);
+    forget(w, 1u << image);
 }
 
 static void tell(void *work, const backend_text *text)
@@ -304,7 +350,7 @@ static void tell(void *work, const backend_text *text)
 static void note_layer(gpu_work *w, int layer)
 {
     if (w->kept && arch_has_cross(&w->model->config, layer))
-        w->kept[layer / w->model->config.cross_every] = 3;
+        w->kept[layer / w->model->config.cross_every] = BACKEND_BOTH;
 }
 
 static void advance(void *work, int layer)
@@ -453,6 +499,8 @@ const backend backend_gpu = {
     .pixels = pixels,
     .embedded = embedded,
     .see = see,
+    .take_media = take_media,
+    .give_media = give_media,
     .tell = tell,
     .advance = advance,
     .pool = pool,

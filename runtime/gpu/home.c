@@ -184,6 +184,7 @@ deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, de
     let_weights_go(model);
     model->on = &backend_gpu;
     model->device = home;
+    model->device_name = home->gpu->name;
     model->leave_device = leave;
     return DEER_OK;
 }

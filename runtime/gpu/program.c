@@ -676,6 +676,14 @@ static void reset(builder *b)
     zero(b, SLICE_STATE_OUT);
 }
 
+static void give(builder *b, size_t image)
+{
+    size_t one = b->p->size[SLICE_MEDIA_IN];
+
+    begin_unit(b, UNIT_GIVE + (int)image);
+    copy(b, part(SLICE_MEDIA, image * one, one), all(b, SLICE_MEDIA_IN));
+}
+
 /* What a session has besides a batch. */
 static void robot(builder *b)
 {
@@ -683,6 +691,7 @@ static void robot(builder *b)
     reset(b);
     for (int i = 0; i < 2; i++) {
         keep(b, (size_t)i);
+        give(b, (size_t)i);
         begin_unit(b, UNIT_POOL + i);
         pool(b, (size_t)i * (size_t)b->c->d_model);
         begin_unit(b, UNIT_ACT + i);
@@ -709,7 +718,8 @@ static void size_images(builder *b, size_t *size)
     size[SLICE_PIXELS] = size[SLICE_PIXELS_IN] = n * 3 * side * side;
     size[SLICE_PATCHES] = n * p * 3 * (size_t)c->patch_size * (size_t)c->patch_size;
     size[SLICE_TOKENS] = n * (p + 1) * w;
-    size[SLICE_MEDIA] = size[SLICE_OWN] = n * l * w;
+    size[SLICE_MEDIA] = size[SLICE_MEDIA_OUT] = size[SLICE_OWN] = n * l * w;
+    size[SLICE_MEDIA_IN] = l * w;
     size[SLICE_NORMED] = n * (p + l) * w;
     size[SLICE_WIDE] =
         n * larger(tower, larger((p + l) * 2 * inner, l * (size_t)c->resampler_mlp));
@@ -762,7 +772,7 @@ static void size_slices(builder *b)
     if (b->p->head_rows)
         size_head(b->c, b->p->size);
     for (int i = 0; i < SLICES; i++)
-        b->p->size[i] = larger(b->p->size[i], 64);
+        b->p->size[i] = larger(b->p->size[i], 1);
 }
 
 /* ---------------------------------------------------------------- whole -------------------- */
@@ -777,6 +787,8 @@ static void build(builder *b)
     tell(b);
     begin_unit(b, UNIT_HIDDEN);
     copy(b, all(b, SLICE_HIDDEN_OUT), all(b, SLICE_HIDDEN));
+    begin_unit(b, UNIT_TAKE);
+    copy(b, all(b, SLICE_MEDIA_OUT), all(b, SLICE_MEDIA));
     begin_unit(b, UNIT_FEATURES);
     if (b->p->head_rows) {
         robot(b);

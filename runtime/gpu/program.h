@@ -63,6 +63,8 @@ typedef enum {
     SLICE_STATE_OUT, /* h, then c */
     SLICE_HIDDEN_OUT,
     SLICE_FEATURES_OUT,
+    SLICE_MEDIA_IN, /* of one image */
+    SLICE_MEDIA_OUT,
     SLICES
 } gpu_slice;
 
@@ -89,10 +91,12 @@ enum {
     UNIT_TELL,      /* orders; hidden states become the instruction */
     UNIT_HIDDEN,    /* shows the hidden states */
     UNIT_FEATURES,  /* pools all frames and shows that */
+    UNIT_TAKE,      /* shows the media */
     UNIT_BEGIN,     /* what all evaluations of the head share */
     UNIT_RESET,     /* zeroes the state */
     UNIT_KEEP,      /* + row of the last evaluation: its state becomes the state */
-    UNIT_POOL = UNIT_KEEP + 2,   /* + row */
+    UNIT_GIVE = UNIT_KEEP + 2,   /* + image: its media are given */
+    UNIT_POOL = UNIT_GIVE + 2,   /* + row */
     UNIT_ACT = UNIT_POOL + 2,    /* + rows - 1: evaluates the head and shows its actions */
     UNIT_LAYERS = UNIT_ACT + 2,  /* + layer; behind the last layer: + exit, its end and decision */
 };

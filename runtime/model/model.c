@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/options.h"
-#include "runtime/base/threads.h"
 #include "runtime/model/bind.h"
 
 deer_status model_read_config(const safetensors *file, deer_config *config, deer_error *err)
@@ -120,32 +118,10 @@ static deer_status open_model(const char *path, int max_exit, bool values, deer_
     return status;
 }
 
-deer_status deer_model_open(const char *path, int32_t max_exit, deer_model **out, deer_error *err)
+deer_status model_open(const char *path, int max_exit, deer_model **out, deer_error *err)
 {
-    return deer_model_open_with(path, max_exit, NULL, out, err);
-}
-
-deer_status deer_model_open_with(const char *path, int32_t max_exit,
-                                 const deer_model_options *options, deer_model **out,
-                                 deer_error *err)
-{
-    deer_model_options o;
-    deer_pool *before;
-    deer_status status;
-
-    if (!out)
-        return deer_fail_with(DEER_USAGE, err, "deer_model_open has nowhere to put the model");
     *out = NULL;
-    if (!path)
-        return deer_fail_with(DEER_USAGE, err, "which model file?");
-    if (options_read("deer_model_options", &o, sizeof o, options, err))
-        return DEER_USAGE;
-    if (o.reserved)
-        return deer_fail_with(DEER_USAGE, err, "deer_model_options.reserved must be 0");
-    before = threads_enter(o.pool);
-    status = open_model(path, max_exit, true, out, err);
-    threads_leave(before);
-    return status;
+    return open_model(path, max_exit, true, out, err);
 }
 
 deer_status model_describe(const char *path, deer_model **out, deer_error *err)
@@ -167,6 +143,8 @@ void deer_model_close(deer_model *model)
 {
     if (!model)
         return;
+    if (model->leave_device)
+        model->leave_device(model->device);
     tokenizer_free(model->words);
     model_unload(model);
     free_weights(model);
@@ -193,6 +171,11 @@ const char *deer_model_fingerprint(const deer_model *model)
 const char *deer_model_type(const deer_model *model)
 {
     return model ? weight_dtype_name(model->type) : "";
+}
+
+const char *deer_model_device(const deer_model *model)
+{
+    return !model ? "" : model->device_name ? model->device_name : "cpu";
 }
 
 uint64_t deer_model_bytes(const deer_model *model)

@@ -24,6 +24,13 @@ struct deer_model {
     model_weights weights;
     void *arena; /* every weight but the embedding */
     size_t arena_bytes;
+
+    /* Where it runs, if that is not the processor; then the weights are there and not here, but for
+     * the head's. */
+    const struct backend *on; /* runtime/policy/backend.h; NULL: the processor */
+    void *device;             /* the backend's own */
+    void (*leave_device)(void *device);
+    const char *device_name;
 };
 
 /* Makes the arena and fills it from the file, several tensors at once, and finds the fingerprint.
@@ -34,6 +41,9 @@ void model_unload(deer_model *model);
 
 /* Of the arena, for weights that need so many: whole pages. */
 size_t model_arena_bytes(size_t bytes);
+
+/* deer_model_open on the processor. */
+deer_status model_open(const char *path, int max_exit, deer_model **model, deer_error *err);
 
 /* As deer_model_open, up to the deepest exit, but without the weights' values: for saying what a
  * file holds. No session can be made of it. */

@@ -40,7 +40,20 @@ typedef struct {
     const float *h, *c;
 } backend_state;
 
+/* What a device needs to decide about exits by itself. */
 typedef struct {
+    const deer_thresholds *thresholds;
+    const float *done; /* [6] pose at the step before */
+} backend_orders;
+
+/* And what it decided. */
+typedef struct {
+    int exit, row, evaluations; /* row: for keep; evaluations: of the head */
+    float pose[DEER_POSE], gripper;
+    float value[DEER_MAX_EXITS]; /* the criterion's, up to the exit taken */
+} backend_decision;
+
+typedef struct backend {
     const char *name; /* "cpu" */
 
     /* Memory for up to `frames` observations at a time and a head for up to head_rows features (0:
@@ -97,6 +110,18 @@ typedef struct {
 
     /* The hidden states [rows, d], for those who look inside. */
     const float *(*hidden)(const void *work);
+
+    /* What follows may be NULL. */
+
+    /* Everything of a step behind tell, up to the exit where exit_policy_stop stops: the same
+     * numbers as by begin, advance, pool and act, without waiting for each exit in between. */
+    void (*decide)(void *work, const backend_orders *orders, backend_decision *decision);
+
+    /* Waits until all that was asked is done: for measuring it. */
+    void (*wait)(void *work);
+
+    /* DEER_OK, or what went wrong since this was asked last: results since then mean nothing. */
+    deer_status (*trouble)(void *work, deer_error *err);
 } backend;
 
 /* The processor: the kernels of runtime/kernels, on the threads of the caller's pool. */

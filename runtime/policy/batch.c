@@ -42,7 +42,7 @@ static deer_status make_room(deer_batch *b, deer_error *err)
     if (!b->words || !b->embedded || !b->ids || !b->tokens)
         return deer_fail(err, "out of memory for a batch of %d observations of %s", b->room,
                          c->name);
-    b->on = &backend_cpu;
+    b->on = b->model->on ? b->model->on : &backend_cpu;
     return b->on->open(b->model, b->room, 0, false, &b->work, err);
 }
 
@@ -265,6 +265,8 @@ deer_status deer_batch_run(deer_batch *b, float *pooled, int32_t *count, deer_er
     before = threads_enter(b->pool);
     run(b, pooled);
     threads_leave(before);
+    if (b->on->trouble && b->on->trouble(b->work, err))
+        return DEER_FAILED;
     *count = b->ran = b->count;
     b->count = 0;
     b->rows = 0;

@@ -45,7 +45,7 @@ deer_status session_make(deer_session *s, const deer_session_options *o, const d
     deer_status status =
         image_pair_prepare(s->plan, &o->static_view, &o->gripper_view, c->image_size, err);
 
-    s->on = &backend_cpu;
+    s->on = s->model->on ? s->model->on : &backend_cpu;
     if (!status)
         status = s->on->open(s->model, 1, SESSION_ROWS, reuses(t), &s->work, err);
     if (!status) {
@@ -145,6 +145,14 @@ static void pay(deer_session *s, const deer_action *a)
 
 /* ---------------------------------------------------------------- step --------------------- */
 
+/* A stage has ended, also where the device runs behind. */
+static void mark(deer_session *s, deer_stage stage)
+{
+    if (s->profile && s->on->wait)
+        s->on->wait(s->work);
+    profile_mark(s->profile, stage);
+}
+
 deer_status session_see(deer_session *s, const deer_observation *o, deer_error *err)
 {
     image_view view[2];
@@ -162,7 +170,7 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
     profile_mark(s->profile, PROFILE_PREPROCESS);
     s->on->see(s->work, 1, due, s->profile);
     session_start(s);
-    profile_mark(s->profile, PROFILE_EMBEDDING);
+    mark(s, PROFILE_EMBEDDING);
     return DEER_OK;
 }
 
@@ -178,7 +186,7 @@ void session_start(deer_session *s)
 void session_layer(deer_session *s, int layer)
 {
     s->on->advance(s->work, layer);
-    profile_mark(s->profile, profile_layer(layer));
+    mark(s, profile_layer(layer));
     if (s->observe)
         s->observe(s->observe_context, layer, s->on->hidden(s->work));
 }
@@ -260,6 +268,20 @@ static int test_from(deer_session *s, int least, deer_action *a)
     }
 }
 
+/* The same from the first exit on, where the device decides by itself. */
+static int test_there(deer_session *s, deer_action *a)
+{
+    backend_decision d = {.exit = 0};
+
+    s->on->decide(s->work, &(backend_orders){&s->thresholds, s->deepest, s->done}, &d);
+    memcpy(a->pose, d.pose, sizeof a->pose);
+    a->gripper_probability = d.gripper;
+    a->exit = d.exit;
+    a->head_evaluations = d.evaluations;
+    memcpy(a->delta, d.value, (size_t)(d.exit + 1) * sizeof *a->delta);
+    return d.row;
+}
+
 /* An exit, or the deepest that this step may take. */
 static int no_deeper(const deer_session *s, int exit)
 {
@@ -271,8 +293,11 @@ static int decide(deer_session *s, deer_action *a)
     const deer_thresholds *t = &s->thresholds;
     int least = no_deeper(s, deer_rule_least(&t->rule, &s->memory, t->max_exit));
 
-    return deer_rule_untested(&t->rule, least, t->max_exit) ? take_exit(s, least, a)
-                                                            : test_from(s, least, a);
+    bool there = s->on->decide && least == 0 && !s->profile && !s->observe;
+
+    if (deer_rule_untested(&t->rule, least, t->max_exit))
+        return take_exit(s, least, a);
+    return there ? test_there(s, a) : test_from(s, least, a);
 }
 
 /* The official code hands the robot float16 numbers. */
@@ -313,11 +338,13 @@ deer_status session_act(deer_session *s, deer_action *a, deer_error *err)
         a->delta[k] = NAN;
     deadline_layers(&s->deadline);
     s->on->begin(s->work);
-    profile_mark(s->profile, PROFILE_HEAD_BEGIN);
+    mark(s, PROFILE_HEAD_BEGIN);
     if (s->step % s->thresholds.steps_per_stage == 0)
         row = decide(s, a);
     else
         row = take_exit(s, no_deeper(s, s->last_exit), a); /* between decisions */
+    if (s->on->trouble && s->on->trouble(s->work, err))
+        return DEER_FAILED;
     if (!is_finite(a))
         return deer_fail(err, "the policy's action is not finite; its state is left as it was");
     /* The state kept is the one made by the exit's feature alone. */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* open.c - a model, opened where it is to run. */
+#include <stdlib.h>
+#include <strings.h>
+
+#include "runtime/base/options.h"
+#include "runtime/base/threads.h"
+#include "runtime/gpu/gpu.h"
+
+/* Without an option the environment decides, and without that it is the processor. */
+static const char *or_environment(const char *option, const char *variable)
+{
+    const char *set = option && *option ? option : getenv(variable);
+
+    return set && *set ? set : NULL;
+}
+
+static deer_status bring(deer_model *model, const deer_model_options *o, deer_error *err)
+{
+    const char *device = or_environment(o->device, "DEER_DEVICE");
+    const char *cache = or_environment(o->kernel_cache, "DEER_KERNEL_CACHE");
+
+    if (!device || !strcasecmp(device, "cpu"))
+        return DEER_OK;
+    if (strcasecmp(device, "auto"))
+        return gpu_bring(model, device, cache, err);
+    gpu_bring(model, "gpu", cache, NULL); /* or not: deer_model_device says where it is */
+    return DEER_OK;
+}
+
+static deer_status open_there(const char *path, int max_exit, const deer_model_options *o,
+                              deer_model **out, deer_error *err)
+{
+    deer_status status = model_open(path, max_exit, out, err);
+
+    if (!status)
+        status = bring(*out, o, err);
+    if (status) {
+        deer_model_close(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+deer_status deer_model_open(const char *path, int32_t max_exit, deer_model **out, deer_error *err)
+{
+    return deer_model_open_with(path, max_exit, NULL, out, err);
+}
+
+deer_status deer_model_open_with(const char *path, int32_t max_exit,
+                                 const deer_model_options *options, deer_model **out,
+                                 deer_error *err)
+{
+    deer_model_options o;
+    deer_pool *before;
+    deer_status status;
+
+    if (!out)
+        return deer_fail_with(DEER_USAGE, err, "deer_model_open has nowhere to put the model");
+    *out = NULL;
+    if (!path)
+        return deer_fail_with(DEER_USAGE, err, "which model file?");
+    if (options_read("deer_model_options", &o, sizeof o, options, err))
+        return DEER_USAGE;
+    if (o.reserved)
+        return deer_fail_with(DEER_USAGE, err, "deer_model_options.reserved must be 0");
+    before = threads_enter(o.pool);
+    status = open_there(path, max_exit, &o, out, err);
+    threads_leave(before);
+    return status;
+}
