@@ -278,6 +278,7 @@ static void note_limits(gpu_device *gpu, VkPhysicalDeviceProperties *p)
     gpu->largest = most.maxMemoryAllocationSize;
     gpu->unified = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ||
                    p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    gpu->software = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     gpu->timeout = (uint64_t)SECONDS_PATIENT * 1000000000u;
 }
 

@@ -38,6 +38,7 @@ typedef struct {
     VkPhysicalDeviceMemoryProperties memory;
     size_t largest;    /* bytes of one allocation */
     bool unified;      /* the processor's memory is the device's */
+    bool software;
     bool stuck;        /* it did not answer in time: what it may still use must stay */
     char name[256];
     uint64_t timeout;  /* nanoseconds */

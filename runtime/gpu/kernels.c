@@ -16,9 +16,9 @@ SHADERS(DECLARE)
 const gpu_kernel_form gpu_kernels[GPU_KERNELS] = {
     [GPU_LINEAR_FEW] = {KERNEL(linear_few), 7, 1, 12, 3, 3},
     [GPU_LINEAR_MANY] = {KERNEL(linear_many), 7, 1, 12, 1, 3},
-    [GPU_QUANTISE] = {KERNEL(quantise), 3, 3, 5, 0, 0},
-    [GPU_LAYERNORM] = {KERNEL(layernorm), 5, 1, 13, 0, 2},
-    [GPU_ATTENTION] = {KERNEL(attention), 4, 1, 12, 3, 0},
+    [GPU_QUANTISE] = {KERNEL(quantise), 3, 3, 5, 1, 0},
+    [GPU_LAYERNORM] = {KERNEL(layernorm), 5, 1, 13, 1, 2},
+    [GPU_ATTENTION] = {KERNEL(attention), 4, 1, 12, 4, 0},
     [GPU_PATCHES] = {KERNEL(patches), 2, 1, 3, 0, 0},
     [GPU_TOKENS] = {KERNEL(tokens), 4, 1, 4, 0, 2},
     [GPU_REPEAT] = {KERNEL(repeat), 2, 1, 4, 0, 1},

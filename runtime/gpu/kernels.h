@@ -9,14 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GPU_CONSTANTS = 3, GPU_VIEWS = 7, GPU_PUSH = 13, GPU_PIPELINES = 64 };
+enum { GPU_CONSTANTS = 4, GPU_VIEWS = 7, GPU_PUSH = 13, GPU_PIPELINES = 64 };
 
 typedef enum {
     GPU_LINEAR_FEW,  /* constants: type, rows, slices */
     GPU_LINEAR_MANY, /* type */
-    GPU_QUANTISE,
-    GPU_LAYERNORM,
-    GPU_ATTENTION, /* values of a head, queries and keys of a tile */
+    GPU_QUANTISE,    /* lanes */
+    GPU_LAYERNORM,   /* lanes */
+    GPU_ATTENTION,   /* values of a head, queries and keys of a tile, lanes */
     GPU_PATCHES,
     GPU_TOKENS,
     GPU_REPEAT,

@@ -10,7 +10,6 @@
 #include "runtime/model/arch.h"
 
 enum {
-    FEW = 64,          /* rows that a product for few of them takes */
     MOST_GROUPS = 65535, /* that every device takes */
     SHARED = 16384,    /* bytes of shared memory, likewise */
     MORE = 256,
@@ -26,6 +25,7 @@ typedef struct {
 typedef struct {
     gpu_program *p;
     const deer_config *c;
+    gpu_taste taste;
     touch *touched; /* [room] */
     int touches, touches_room;
     bool fresh; /* the next dispatch is the first of its unit */
@@ -188,6 +188,7 @@ static void quantise(builder *b, const matrix *m, product *of)
     size[SLICE_BYTES] = larger(size[SLICE_BYTES], of->rows.most * words);
     size[SLICE_BYTE_SCALES] = larger(size[SLICE_BYTE_SCALES], of->rows.most * chunks);
     add(b, (gpu_dispatch){.kernel = GPU_QUANTISE,
+                          .constants = {b->taste.lanes},
                           .view = {all(b, SLICE_BYTES), all(b, SLICE_BYTE_SCALES), of->from},
                           .push = {(uint32_t)of->rows.at, (uint32_t)m->k, (uint32_t)words,
                                    (uint32_t)stride, (uint32_t)of->from_at},
@@ -200,7 +201,7 @@ static void quantise(builder *b, const matrix *m, product *of)
 static void multiply(builder *b, const linear_layer *l, product of)
 {
     const matrix *m = &l->w;
-    bool few = of.rows.most <= FEW, bias = l->b && !of.biasless;
+    bool few = of.rows.most <= b->taste.few, bias = l->b && !of.biasless;
     uint32_t rows = of.rows.most <= 2 ? 2 : 16, panels = ((uint32_t)m->n + 15) / 16;
     uint32_t high = (uint32_t)of.rows.most;
 
@@ -208,7 +209,7 @@ static void multiply(builder *b, const linear_layer *l, product of)
         quantise(b, m, &of);
     add(b, (gpu_dispatch){
                .kernel = few ? GPU_LINEAR_FEW : GPU_LINEAR_MANY,
-               .constants = {(uint32_t)m->type, rows, 32},
+               .constants = {(uint32_t)m->type, rows, b->taste.slices},
                .view = {of.to, of.from,
                         m->type == WEIGHT_Q8 ? all(b, SLICE_BYTE_SCALES) : all(b, SLICE_NOTHING),
                         matrix_view(b, m), weight(b, m->scale, (size_t)m->n),
@@ -234,6 +235,7 @@ static void norm_groups(builder *b, const norm_layer *l, gpu_view to, rows_at to
 {
     add(b,
         (gpu_dispatch){.kernel = GPU_LAYERNORM,
+                          .constants = {b->taste.lanes},
                        .view = {to, from, weight(b, l->w, n), weight(b, l->b, n),
                                 all(b, SLICE_NOTHING)},
                        .push = {(uint32_t)rows.at, (uint32_t)n, (uint32_t)per,
@@ -260,15 +262,16 @@ typedef struct {
     int visible;
 } look;
 
-/* Tiles of queries and keys that fit in shared memory. */
-static bool tiles_for(uint32_t dim, uint32_t tile[2])
+/* Queries and keys of a tile, and invocations, so that a tile fits in shared memory. */
+static bool tiles_for(uint32_t dim, uint32_t most_lanes, uint32_t tile[3])
 {
-    static const uint32_t sizes[][2] = {{16, 32}, {16, 16}, {8, 16}, {8, 8}, {4, 4}, {2, 2}, {1, 1}};
+    static const uint32_t sizes[][3] = {{16, 32, 64}, {8, 16, 64}, {4, 16, 64},
+                                        {4, 32, 8},   {4, 8, 8},   {1, 4, 4}};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        uint32_t q = sizes[i][0], k = sizes[i][1];
-        tile[0] = q, tile[1] = k;
-        if (4 * ((q + k) * (dim + 1) + q * k + 2 * q) <= SHARED)
+        uint32_t q = sizes[i][0], k = sizes[i][1], lanes = sizes[i][2];
+        memcpy(tile, sizes[i], sizeof sizes[i]);
+        if (lanes <= most_lanes && 4 * ((q + k) * (dim + 1) + q * k + 2 * lanes) <= SHARED)
             return true;
     }
     return false;
@@ -276,13 +279,13 @@ static bool tiles_for(uint32_t dim, uint32_t tile[2])
 
 static void attend(builder *b, const look *a)
 {
-    uint32_t tile[2], dim = (uint32_t)a->dim;
+    uint32_t tile[3], dim = (uint32_t)a->dim;
 
-    if (!tiles_for(dim, tile))
+    if (!tiles_for(dim, b->taste.lanes, tile))
         b->p->trouble = "its attention heads are too wide";
     add(b, (gpu_dispatch){
                .kernel = GPU_ATTENTION,
-               .constants = {dim, tile[0], tile[1]},
+               .constants = {dim, tile[0], tile[1], tile[2]},
                .view = {a->to, a->q, a->kv, all(b, SLICE_SLOPES)},
                .push = {(uint32_t)a->rows, (uint32_t)a->table, (uint32_t)a->q_stride,
                         (uint32_t)a->kv_stride, (uint32_t)(a->heads * a->dim), (uint32_t)a->q_at,
@@ -515,6 +518,7 @@ static void normalise_qk(builder *b, const decoder_weights *l, size_t d)
     gpu_view wide = all(b, SLICE_WIDE);
 
     add(b, (gpu_dispatch){.kernel = GPU_LAYERNORM,
+                          .constants = {b->taste.lanes},
                           .view = {wide, wide, weight(b, l->q_ln.w, d), all(b, SLICE_NOTHING),
                                    weight(b, l->k_ln.w, d)},
                           .push = {(uint32_t)text.at, (uint32_t)d, 1, 0, 3 * (uint32_t)d, 0, 0,
@@ -810,10 +814,10 @@ static void widen_views(gpu_program *p)
         }
 }
 
-deer_status program_make(const deer_model *model, int frames, int head_rows, gpu_program *p,
-                         deer_error *err)
+deer_status program_make(const deer_model *model, int frames, int head_rows, gpu_taste taste,
+                         gpu_program *p, deer_error *err)
 {
-    builder b = {.p = p, .c = &model->config};
+    builder b = {.p = p, .c = &model->config, .taste = taste};
 
     *p = (gpu_program){.model = model,
                        .frames = frames,

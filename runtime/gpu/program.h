@@ -121,8 +121,19 @@ static inline int program_exit(const gpu_program *p, int exit)
     return UNIT_LAYERS + p->layers + exit;
 }
 
-deer_status program_make(const deer_model *model, int frames, int head_rows, gpu_program *program,
-                         deer_error *err);
+/* What a device likes. A software driver runs a workgroup's invocations one after the other, in
+ * vectors of a few. */
+typedef struct {
+    uint32_t slices; /* invocations beside each other in the words of a product of few rows, / 4 */
+    size_t few;      /* up to so many rows are few */
+    uint32_t lanes;  /* of a workgroup whose invocations share a row or a few queries */
+} gpu_taste;
+
+#define GPU_TASTE_OF_GPUS ((gpu_taste){32, 64, 64})
+#define GPU_TASTE_OF_SOFTWARE ((gpu_taste){2, SIZE_MAX, 8})
+
+deer_status program_make(const deer_model *model, int frames, int head_rows, gpu_taste taste,
+                         gpu_program *program, deer_error *err);
 void program_free(gpu_program *program);
 
 #endif

@@ -8,6 +8,7 @@
 enum { ALIGNED = 256, BINDINGS = GPU_VIEWS + 1 };
 
 int tape_skip_barrier = -1;
+bool tape_plays_gpu;
 
 /* ---------------------------------------------------------------- memory ------------------- */
 
@@ -309,7 +310,10 @@ int tape_rehearse(gpu_tape *t, const int *units, int count)
 static deer_status make(gpu_tape *t, const deer_model *model, int frames, int head_rows,
                         deer_error *err)
 {
-    if (program_make(model, frames, head_rows, &t->program, err) || make_memory(t, err) ||
+    bool soft = t->home->gpu->software && !tape_plays_gpu;
+    gpu_taste taste = soft ? GPU_TASTE_OF_SOFTWARE : GPU_TASTE_OF_GPUS;
+
+    if (program_make(model, frames, head_rows, taste, &t->program, err) || make_memory(t, err) ||
         gpu_line_make(t->home->gpu, &t->line, err))
         return DEER_FAILED;
     return record_all(t, err);

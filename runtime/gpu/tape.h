@@ -68,6 +68,9 @@ size_t tape_bytes(const gpu_tape *tape);
 /* The n-th barrier recorded from now on is left out; -1: none. Counts down. */
 extern int tape_skip_barrier;
 
+/* A software driver is given what a GPU likes. */
+extern bool tape_plays_gpu;
+
 /* Records units one behind the other into one command buffer and runs it: what tools that look at
  * one at a time need to see. Returns how many barriers that had. */
 int tape_rehearse(gpu_tape *tape, const int *units, int count);

@@ -489,7 +489,7 @@ static void test_set(void **state)
     print_groups(folder);
     assert_true(episodes >= 1);
     for (int i = 0; i < GROUPS; i++) {
-        assert_true(groups[i].values > 0);
+        assert_true(groups[i].values > 0 || (i == VISION && getenv("DEER_DEVICE")));
         assert_true(groups[i].largest <= groups[i].tolerance);
     }
     H5Fclose(file);

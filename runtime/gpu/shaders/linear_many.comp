@@ -17,6 +17,13 @@ const uint SIDE = 64, WIDE = SIDE + 4; // the rest keeps memory banks apart
 shared uint a_tile[STEP * WIDE]; // [input][row]
 shared uint b_tile[STEP * WIDE]; // [input][output]
 
+void put_row(uint row, uint end, uint column, vec4 v)
+{
+    for (uint c = 0; c < 4 && row < end; c++, column++)
+        if (column < n)
+            put(row, column, TYPE == 2 ? v[c] * scale[late(1) + column] : v[c]);
+}
+
 void main()
 {
     uint lane = gl_LocalInvocationIndex, tx = lane % 16, ty = lane / 16;
@@ -68,10 +75,8 @@ void main()
             }
         barrier();
     }
-    for (uint r = 0; r < 4; r++)
-        for (uint c = 0; c < 4; c++) {
-            uint row = first + ty * 4 + r, column = panel * 16 + tx * 4 + c;
-            if (row < end && column < n)
-                put(row, column, TYPE == 2 ? sum[r][c] * scale[late(1) + column] : sum[r][c]);
-        }
+    put_row(first + ty * 4, end, panel * 16 + tx * 4, sum[0]);
+    put_row(first + ty * 4 + 1, end, panel * 16 + tx * 4, sum[1]);
+    put_row(first + ty * 4 + 2, end, panel * 16 + tx * 4, sum[2]);
+    put_row(first + ty * 4 + 3, end, panel * 16 + tx * 4, sum[3]);
 }

@@ -6,8 +6,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
 
-const uint LANES = 64;
-layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint LANES = 64;
+layout(local_size_x_id = 0) in;
 layout(binding = 1, std430) writeonly buffer Q { uint q[]; };
 layout(binding = 2, std430) writeonly buffer Scale { float scale[]; };
 layout(binding = 3, std430) readonly buffer X { float x[]; };
