@@ -54,6 +54,9 @@ endif
 # Debian's do as well.
 TEST_PACKAGES := libcmocka-dev libzip-dev cmake g++ mandoc libwebsockets-dev python3-websockets python3-msgpack python3-h5py \
                  python3-cffi python3-numpy python3-pytest python3-pip
+ifneq ($(GPU),0)
+TEST_PACKAGES += mesa-vulkan-drivers vulkan-validationlayers spirv-tools
+endif
 ifeq ($(shell command -v npm),)
 TEST_PACKAGES += nodejs npm
 endif
@@ -147,6 +150,9 @@ ifeq ($(LEAN),1)
 PROGRAMS := $(BUILD)/deer-run
 endif
 TEST_SOURCES := $(wildcard tests/*/test_*.c)
+ifneq ($(GPU),1)
+TEST_SOURCES := $(filter-out %/test_gpu.c %/test_gpu_kernels.c,$(TEST_SOURCES))
+endif
 TESTS    := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TEST_SOURCES)))
 HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
 BARE     := $(BUILD)/tests/deer-report-bare

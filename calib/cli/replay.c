@@ -6,13 +6,13 @@
 #include "calib/cli/run_replay.h"
 #include "calib/cli/settings.h"
 #include "datasets/demos/hdf5_io.h"
-#include "runtime/cli/tool.h"
+#include "runtime/cli/tool_policy.h"
 
 int calib_replay_main(int argc, char **argv)
 {
     replay_spec spec = {0};
     file_list recorded = {.count = 0};
-    const char *part = NULL, *ages = NULL;
+    const char *part = NULL, *ages = NULL, *device = NULL;
     long threads = tool_cores(), per_shard = REPLAY_PER_SHARD, batch = REPLAY_BATCH;
     const tool_option options[] = {
         {"model", TOOL_STRING, &spec.model, "FILE", "policy to run (required)"},
@@ -31,6 +31,9 @@ int calib_replay_main(int argc, char **argv)
         {"follow-links", TOOL_FLAG, &spec.reading.follow_links, NULL,
          "read links and virtual datasets into files of the same folder"},
         {"threads", TOOL_INT, &threads, "N", "threads, 1 to 1024 (default one per core)"},
+        {"device", TOOL_STRING, &device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu)"},
         {"batch", TOOL_INT, &batch, "N",
          "observations that go through the model together (default 8)"},
         {"shard-episodes", TOOL_INT, &per_shard, "N",
@@ -63,6 +66,7 @@ int calib_replay_main(int argc, char **argv)
         return tool_usage(&self, "%s", err.message);
     if (ages && settings_ages(ages, spec.ages, spec.age, &err))
         return tool_usage(&self, "%s", err.message);
+    policy_device(device);
     spec.demos = recorded.name;
     spec.files = recorded.count;
     spec.threads = (int)threads;

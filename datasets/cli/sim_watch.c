@@ -228,6 +228,7 @@ int sim_watch_main(int argc, char **argv)
 {
     policy_choice choice = POLICY_DEEPEST;
     const char *task = "stack_red_on_blue", *split_name = "seen", *out = NULL, *sheet = NULL;
+    const char *device = NULL;
     long seed = 0, fps = 5, every = 3;
     const tool_option options[] = {
         {"model", TOOL_STRING, &choice.model, "FILE", "policy (required)"},
@@ -237,6 +238,9 @@ int sim_watch_main(int argc, char **argv)
          "stop early under these thresholds"},
         {"exit", TOOL_INT, &choice.exit, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
+        {"device", TOOL_STRING, &device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu)"},
         {"task", TOOL_STRING, &task, "NAME", "what is asked for (default stack_red_on_blue)"},
         {"split", TOOL_STRING, &split_name, "NAME", "seen (default) or unseen wording and layout"},
         {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
@@ -267,6 +271,7 @@ int sim_watch_main(int argc, char **argv)
         !sim_split(&self, split_name, &split) || tool_ends_otherwise(&self, "out", out, ".webp") ||
         tool_ends_otherwise(&self, "sheet", sheet, ".png"))
         return TOOL_USAGE;
+    policy_device(device);
     status = policy_open(&choice, &p, &err);
     f.model = p.model;
     if (!status)

@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 #endif
         {"serve", "serve a policy to robots by websocket", run_serve_main},
         {"bench", "latency and memory of each exit", run_bench_main},
+        {"devices", "what a policy can run on", run_devices_main},
         {NULL, NULL, NULL}};
 
     return tool_dispatch("deer-run", "runs a multi-exit policy under a compute budget", commands,

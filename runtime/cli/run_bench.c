@@ -288,6 +288,7 @@ int run_bench_main(int argc, char **argv)
 {
     bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN, .encodings = 2};
     long exit = TOOL_NOT_GIVEN, threads = TOOL_NOT_GIVEN;
+    const char *device = NULL;
     bool pin = false, json = false;
     const tool_option options[] = {
         {"model", TOOL_STRING, &b.model, "FILE", "policy to run (required)"},
@@ -301,6 +302,9 @@ int run_bench_main(int argc, char **argv)
          "cameras that a step encodes, 0 to 2 (default), what is left being used again"},
         {"threads", TOOL_INT, &threads, "N",
          "for matrix products, 1 to 1024 (default one per core)"},
+        {"device", TOOL_STRING, &device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu)"},
         {"pin", TOOL_FLAG, &pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &b.profile, NULL,
          "time of each stage of the deepest exit, beside this machine's limits"},
@@ -333,6 +337,7 @@ int run_bench_main(int argc, char **argv)
         tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
         tool_ends_otherwise(&self, "profile-out", b.profile_out, ".json"))
         return TOOL_USAGE;
+    policy_device(device);
     status = policy_threads(threads, pin, &err);
     if (!status)
         status = run(&b, exit, json, &err);

@@ -304,6 +304,7 @@ static deer_status run(const request *r, deer_error *err)
 int run_episode_main(int argc, char **argv)
 {
     request r = {.policy = POLICY_DEEPEST, .threads = TOOL_NOT_GIVEN, .deadline = NAN};
+    const char *device = NULL;
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.policy.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_FILES, &r.demos, "FILE..", "demonstrations to play (required)"},
@@ -330,6 +331,9 @@ int run_episode_main(int argc, char **argv)
          "read links and virtual datasets into files of the same folder"},
         {"threads", TOOL_INT, &r.threads, "N",
          "for matrix products, 1 to 1024 (default one per core)"},
+        {"device", TOOL_STRING, &device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu)"},
         {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},
         {"profile", TOOL_FLAG, &r.profile, NULL,
          "time of each stage of the steps played, beside this machine's limits"},
@@ -358,6 +362,7 @@ int run_episode_main(int argc, char **argv)
     if (policy_contradicts(&self, &r.policy) ||
         tool_outside(&self, "threads", r.threads, 1, TOOL_MOST_THREADS))
         return TOOL_USAGE;
+    policy_device(device);
     status = policy_threads(r.threads, r.pin, &err);
     if (!status)
         status = run(&r, &err);

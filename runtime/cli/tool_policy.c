@@ -2,7 +2,10 @@
 /* tool_policy.c - a model under thresholds or at a fixed exit. */
 #include "runtime/cli/tool_policy.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "runtime/base/threads.h"
 
@@ -23,6 +26,21 @@ deer_status policy_threads(long threads, bool pin, deer_error *err)
     if (!status)
         threads_enter(pool);
     return status;
+}
+
+void policy_device(const char *device)
+{
+    if (device)
+        setenv("DEER_DEVICE", device, 1); /* whoever opens a model looks there */
+}
+
+/* A wish for whatever there is may end on the processor: then that is said. */
+static void say_device(const deer_model *model)
+{
+    const char *wish = getenv("DEER_DEVICE");
+
+    if (wish && !strcasecmp(wish, "auto") && !strcmp(deer_model_device(model), "cpu"))
+        fprintf(stderr, "no GPU can be used (deer-run devices says why): running on the CPU\n");
 }
 
 /* The deepest exit is in the thresholds file, and decides how much of the model is loaded; the file
@@ -86,6 +104,8 @@ deer_status policy_open(const policy_choice *choice, policy *p, deer_error *err)
         status = deer_thresholds_set_budget(p->thresholds, choice->budget, err);
     if (status)
         policy_close(p);
+    else
+        say_device(p->model);
     return status;
 }
 

@@ -87,7 +87,8 @@ static void put_pair(uint32_t *words, int at, size_t first, size_t count)
     words[at + 1] = (uint32_t)count;
 }
 
-static void put_sequence(uint32_t *words, int table, int i, size_t q, size_t tq, size_t k, size_t tk)
+static void put_sequence(uint32_t *words, int table, int i, size_t q, size_t tq, size_t k,
+                         size_t tk)
 {
     put_pair(words, table + 4 * i, q, tq);
     put_pair(words, table + 4 * i + 2, k, tk);
@@ -168,7 +169,8 @@ static void order_media(const gpu_work *w, int frames)
 
     for (int i = 0; i < orders_crosses(&w->model->config); i++) {
         unsigned due = w->kept ? BACKEND_BOTH & ~w->kept[i] : BACKEND_BOTH;
-        size_t first = due == BACKEND_GRIPPER ? l : 0, count = due == BACKEND_BOTH ? ARCH_VIEWS * l * (size_t)frames : l;
+        size_t first = due == BACKEND_GRIPPER ? l : 0,
+               count = due == BACKEND_BOTH ? ARCH_VIEWS * l * (size_t)frames : l;
         put_pair(words, ORDERS_MEDIA + 2 * i, first, due ? count : 0);
     }
 }
@@ -187,9 +189,9 @@ static void order_decision(const gpu_work *w, const backend_orders *o)
 
 /* ---------------------------------------------------------------- life --------------------- */
 
-static size_t need(const deer_config *config, int frames, int head_rows, int threads)
+static size_t need(const deer_config *config, int frames, int head_rows, bool keeps, int threads)
 {
-    (void)config, (void)frames, (void)head_rows, (void)threads;
+    (void)config, (void)frames, (void)head_rows, (void)keeps, (void)threads;
     return 0; /* known once the device is: bytes says it */
 }
 
@@ -209,13 +211,19 @@ static void close_work(void *work)
 static deer_status make(gpu_work *w, int frames, int head_rows, deer_error *err)
 {
     const deer_config *c = &w->model->config;
+    gpu_home *home = w->model->device;
+    gpu_program program;
 
     w->frame_tokens = calloc((size_t)frames, sizeof *w->frame_tokens);
     if (head_rows)
         w->kept = calloc((size_t)orders_crosses(c) + 1, sizeof *w->kept);
     if (!w->frame_tokens || (head_rows && !w->kept))
         return deer_fail(err, "out of memory for a session on the GPU");
-    if (tape_make(w->model->device, w->model, frames, head_rows, &w->tape, err))
+    if (program_make(w->model, frames, head_rows, tape_taste(home->gpu), &program, err)) {
+        program_free(&program);
+        return DEER_FAILED;
+    }
+    if (tape_make(home, &program, &w->tape, err))
         return DEER_FAILED;
     memcpy(tape_words(&w->tape, SLICE_SLOPES_IN), w->model->slopes,
            (size_t)c->heads * sizeof *w->model->slopes);
@@ -227,12 +235,14 @@ static deer_status make(gpu_work *w, int frames, int head_rows, deer_error *err)
     return trouble(w, err);
 }
 
-static deer_status open_work(const deer_model *model, int frames, int head_rows, void **work,
-                             deer_error *err)
+/* A session always keeps keys and values: on a device they lie there anyway. */
+static deer_status open_work(const deer_model *model, int frames, int head_rows, bool keeps,
+                             void **work, deer_error *err)
 {
     gpu_work *w = calloc(1, sizeof *w);
     deer_status status;
 
+    (void)keeps;
     *work = NULL;
     if (!w)
         return deer_fail(err, "out of memory for a session on the GPU");

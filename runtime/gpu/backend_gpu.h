@@ -17,8 +17,8 @@ typedef struct {
     int pending[WORK_PENDING], pendings; /* units asked for and not submitted yet */
     int frames, rows;                    /* of the text told last */
     int tokens[1], *frame_tokens;        /* [frames] */
-    unsigned *kept; /* [cross-attentions] cameras whose keys and values are up to date */
-    unsigned due;   /* (see) cameras whose media are new */
+    unsigned *kept;     /* [cross-attentions] cameras whose keys and values are up to date */
+    unsigned due;       /* (see) cameras whose media are new */
     deer_status status; /* of what was asked since the last check */
     deer_error said;
 } gpu_work;

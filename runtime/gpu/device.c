@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "runtime/base/file.h"
 
@@ -153,15 +154,16 @@ static const char *missing(const gpu_device *gpu, VkPhysicalDevice physical,
         return "timeline semaphores";
     if (!compute_family(gpu, physical, &family))
         return "a queue that computes";
-    if (p->limits.maxComputeWorkGroupInvocations < 256 || p->limits.maxComputeWorkGroupSize[0] < 256)
+    if (p->limits.maxComputeWorkGroupInvocations < 256 ||
+        p->limits.maxComputeWorkGroupSize[0] < 256)
         return "256 invocations a workgroup";
     return "";
 }
 
 static void describe(const gpu_device *gpu, VkPhysicalDevice physical, gpu_about *about)
 {
-    VkPhysicalDeviceProperties2 properties = {
-        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+    VkPhysicalDeviceProperties2 properties = {.sType =
+                                                  VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
     const VkPhysicalDeviceProperties *p = &properties.properties;
     VkPhysicalDeviceMemoryProperties memory;
 
@@ -201,6 +203,8 @@ deer_status gpu_list(gpu_about *list, int room, int *count, deer_error *err)
     deer_status status = gpu ? make_instance(gpu, err) : deer_fail(err, "out of memory");
 
     *count = 0;
+    if (gpu)
+        gpu->owner = (int)getpid();
     if (!status)
         status = enumerate(gpu, devices, &found, err);
     for (uint32_t i = 0; !status && i < found; i++, ++*count)
@@ -253,8 +257,8 @@ static deer_status choose(gpu_device *gpu, const char *wish, deer_error *err)
         }
     }
     if (rank < 0)
-        return deer_fail(err,
-                         "there is no device '%s'; deer-run devices lists those there are%s", wish,
+        return deer_fail(err, "there is no device '%s'; deer-run devices lists those there are%s",
+                         wish,
                          strcasecmp(wish, "gpu") ? "" : " (software drivers only by their name)");
     if (!best.usable)
         return deer_fail(err, "%s cannot be used: it lacks %s", best.name, best.missing);
@@ -357,6 +361,7 @@ deer_status gpu_open(const char *wish, const char *cache, gpu_device **out, deer
     if (!gpu)
         return deer_fail(err, "out of memory for a GPU");
     pthread_mutex_init(&gpu->lock, NULL);
+    gpu->owner = (int)getpid();
     status = open_chosen(gpu, wish, cache, err);
     if (status)
         gpu_close(gpu);
@@ -396,10 +401,18 @@ static void close_device(gpu_device *gpu)
     gpu->vk.DestroyDevice(gpu->device, NULL);
 }
 
+bool gpu_is_foreign(gpu_device *gpu)
+{
+    if (gpu->owner != (int)getpid())
+        gpu->stuck = true;
+    return gpu->owner != (int)getpid();
+}
+
 void gpu_close(gpu_device *gpu)
 {
     if (!gpu)
         return;
+    gpu_is_foreign(gpu);
     if (gpu->stuck) {
         free(gpu->cache_path);
         return; /* threads of the driver may be in the rest */

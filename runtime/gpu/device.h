@@ -36,14 +36,15 @@ typedef struct {
     uint32_t family;
     VkPhysicalDeviceLimits limits;
     VkPhysicalDeviceMemoryProperties memory;
-    size_t largest;    /* bytes of one allocation */
-    bool unified;      /* the processor's memory is the device's */
+    size_t largest; /* bytes of one allocation */
+    bool unified;   /* the processor's memory is the device's */
     bool software;
-    bool stuck;        /* it did not answer in time: what it may still use must stay */
+    int owner;         /* the process that opened it */
+    bool stuck; /* it did not answer in time: what it may still use must stay */
     char name[256];
-    uint64_t timeout;  /* nanoseconds */
+    uint64_t timeout;     /* nanoseconds */
     pthread_mutex_t lock; /* of the queue and the pipelines */
-    char *cache_path;  /* or NULL */
+    char *cache_path;     /* or NULL */
     VkPipelineCache cache;
     size_t cache_loaded; /* bytes that the file had */
     gpu_pipeline pipeline[GPU_PIPELINES];
@@ -55,6 +56,9 @@ deer_status gpu_open(const char *wish, const char *cache, gpu_device **gpu, deer
 
 /* Frees it and everything on it but buffers and what others made. NULL: nothing. */
 void gpu_close(gpu_device *gpu);
+
+/* Whether this is another process than the one that opened it, which must leave it alone. */
+bool gpu_is_foreign(gpu_device *gpu);
 
 /* DEER_FAILED with what result means, while doing `what` ("waiting for the GPU"). */
 deer_status gpu_fail(const gpu_device *gpu, VkResult result, const char *what, deer_error *err);

@@ -2,8 +2,8 @@
 /* home.c - a model's weights on a device.
  *
  * They are copied as they are, panels and all, in order of execution; each stretch is let go by the
- * processor as soon as it is there, so that at no time both hold everything. The head's weights stay
- * with the processor as well: calibration evaluates it there (deer_head_evaluate). */
+ * processor as soon as it is there, so that at no time both hold everything. The head's weights
+ * stay with the processor as well: calibration evaluates it there (deer_head_evaluate). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -69,7 +69,7 @@ static deer_status ferry_open(gpu_device *gpu, ferry *f, deer_error *err)
 
 static void ferry_close(ferry *f)
 {
-    if (!f->gpu || f->gpu->stuck)
+    if (f->gpu->stuck)
         return;
     if (f->pool)
         f->gpu->vk.DestroyCommandPool(f->gpu->device, f->pool, NULL);
@@ -97,32 +97,37 @@ static deer_status ferry_piece(ferry *f, const char *from, const gpu_buffer *to,
                : gpu_wait(f->gpu, &f->line, f->line.submitted, err);
 }
 
-static deer_status fill(ferry *f, const gpu_stretch *s, deer_error *err)
+static deer_status carry(gpu_device *gpu, const gpu_stretch *s, deer_error *err)
 {
-    deer_status status = DEER_OK;
+    ferry f;
+    deer_status status = ferry_open(gpu, &f, err);
 
-    if (s->buffer.mapped) {
-        memcpy(s->buffer.mapped, s->begin, s->bytes);
-        return DEER_OK;
-    }
-    if (!f->gpu->device)
-        return DEER_FAILED;
     for (size_t at = 0; !status && at < s->bytes; at += PIECE)
-        status = ferry_piece(f, s->begin + at, &s->buffer, at,
+        status = ferry_piece(&f, s->begin + at, &s->buffer, at,
                              s->bytes - at < PIECE ? s->bytes - at : PIECE, err);
+    ferry_close(&f);
     return status;
+}
+
+deer_status home_fill(gpu_device *gpu, const gpu_stretch *s, deer_error *err)
+{
+    if (!s->buffer.mapped)
+        return carry(gpu, s, err);
+    memcpy(s->buffer.mapped, s->begin, s->bytes);
+    return DEER_OK;
 }
 
 /* Whole pages from `begin` up to `end` are zeros from now on and take no memory. */
 static void let_go(const char *begin, const char *end)
 {
-    uintptr_t first = ((uintptr_t)begin + PAGE - 1) / PAGE * PAGE, last = (uintptr_t)end / PAGE * PAGE;
+    uintptr_t first = ((uintptr_t)begin + PAGE - 1) / PAGE * PAGE,
+              last = (uintptr_t)end / PAGE * PAGE;
 
     if (last > first)
         madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
-static deer_status bring(gpu_home *home, const deer_model *model, ferry *f, deer_error *err)
+static deer_status bring(gpu_home *home, const deer_model *model, deer_error *err)
 {
     const char *at[DEER_MAX_EXITS + 3];
     int n = stretches_of(model, at);
@@ -134,7 +139,7 @@ static deer_status bring(gpu_home *home, const deer_model *model, ferry *f, deer
         if (gpu_buffer_make(home->gpu, s->bytes, GPU_LOCAL, &s->buffer, err))
             return DEER_FAILED;
         home->stretches = i + 1;
-        if (fill(f, s, err))
+        if (home_fill(home->gpu, s, err))
             return DEER_FAILED;
     }
     return DEER_OK;
@@ -153,6 +158,7 @@ static void leave(void *home)
 {
     gpu_home *h = home;
 
+    gpu_is_foreign(h->gpu);
     for (int i = 0; i < DEER_MAX_EXITS + 2 && !h->gpu->stuck; i++)
         gpu_buffer_free(h->gpu, &h->stretch[i].buffer);
     gpu_close(h->gpu);
@@ -162,7 +168,6 @@ static void leave(void *home)
 deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, deer_error *err)
 {
     gpu_home *home = calloc(1, sizeof *home);
-    ferry f = {0};
     deer_status status;
 
     if (!home)
@@ -172,11 +177,7 @@ deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, de
         free(home);
         return status;
     }
-    if (!home->gpu->unified)
-        status = ferry_open(home->gpu, &f, err);
-    if (!status)
-        status = bring(home, model, &f, err);
-    ferry_close(&f);
+    status = bring(home, model, err);
     if (status) {
         leave(home);
         return status;

@@ -88,9 +88,9 @@ void gpu_buffer_free(gpu_device *gpu, gpu_buffer *b)
 
 deer_status gpu_line_make(gpu_device *gpu, gpu_line *line, deer_error *err)
 {
-    const VkSemaphoreTypeCreateInfo timeline = {
-        .sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
-        .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
+    const VkSemaphoreTypeCreateInfo timeline = {.sType =
+                                                    VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO,
+                                                .semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE};
     const VkSemaphoreCreateInfo info = {.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO,
                                         .pNext = &timeline};
     VkResult result;
@@ -123,6 +123,9 @@ deer_status gpu_submit(gpu_device *gpu, gpu_line *line, const VkCommandBuffer *c
                                .pSignalSemaphores = &line->semaphore};
     VkResult result;
 
+    if (gpu_is_foreign(gpu))
+        return deer_fail(err, "%s was opened by another process: open the model in this one",
+                         gpu->name);
     pthread_mutex_lock(&gpu->lock);
     result = gpu->vk.QueueSubmit(gpu->queue, 1, &info, VK_NULL_HANDLE);
     pthread_mutex_unlock(&gpu->lock);
@@ -142,7 +145,7 @@ deer_status gpu_wait(gpu_device *gpu, gpu_line *line, uint64_t value, deer_error
 
     if (value <= line->done)
         return DEER_OK;
-    if (gpu->stuck)
+    if (gpu_is_foreign(gpu) || gpu->stuck)
         return gpu_fail(gpu, VK_TIMEOUT, "waiting for it", err);
     result = gpu->vk.WaitSemaphores(gpu->device, &info, gpu->timeout);
     gpu->stuck = result == VK_TIMEOUT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* orders.h - what changes from step to step, as 32-bit words on the device: which rows take part,
- * where sequences begin, when to stop. Shaders read it as live[] (shaders/common.glsl), so that what
- * is recorded once serves every instruction, threshold and choice of cameras.
+ * where sequences begin, when to stop. Shaders read it as live[] (shaders/common.glsl), so that
+ * what is recorded once serves every instruction, threshold and choice of cameras.
  *
  *   orders_layout at;
  *   orders_lay_out(config, frames, &at);
@@ -17,9 +17,9 @@ enum {
     /* Pairs (first row, how many), of images: */
     ORDERS_IMAGES = 64,
     ORDERS_PATCHES = 66,
-    ORDERS_TOKENS = 68,  /* patches and the class token */
-    ORDERS_LATENTS = 70, /* media tokens */
-    ORDERS_SEEN = 72,    /* patches and latents */
+    ORDERS_TOKENS = 68,    /* patches and the class token */
+    ORDERS_LATENTS = 70,   /* media tokens */
+    ORDERS_SEEN = 72,      /* patches and latents */
     ORDERS_TEXT_PART = 96, /* from here on what comes with the text */
     ORDERS_ONE = 96,
     ORDERS_TWO = 98,
@@ -27,13 +27,14 @@ enum {
     ORDERS_FRAMES = 102,
     ORDERS_DECIDE = 112, /* what decide.comp reads: */
     ORDERS_CRITERION = 112,
-    ORDERS_LAST = 113, /* the deepest exit allowed */
-    ORDERS_DONE = 114, /* [6] pose at the step before */
-    ORDERS_TAU = 120,  /* [32] */
+    ORDERS_LAST = 113,  /* the deepest exit allowed */
+    ORDERS_DONE = 114,  /* [6] pose at the step before */
+    ORDERS_TAU = 120,   /* [32] */
     ORDERS_SCORE = 152, /* [32][4] */
     ORDERS_MEDIA = 280, /* of each cross-attention a pair: media whose keys and values are due */
 
-    RESULT_SLOT = 24, /* words of an exit's result: pose [6], gripper, criterion, whether it stopped */
+    RESULT_SLOT =
+        24, /* words of an exit's result: pose [6], gripper, criterion, whether it stopped */
     RESULT_VALUE = 7,
     RESULT_STOPS = 8,
 };

@@ -15,17 +15,17 @@ static VkResult make_layout(gpu_device *gpu, const gpu_kernel_form *form, gpu_pi
         .bindingCount = (uint32_t)form->views + 1,
         .pBindings = binding};
     const VkPushConstantRange range = {VK_SHADER_STAGE_COMPUTE_BIT, 0, 4 * (uint32_t)form->push};
-    const VkPipelineLayoutCreateInfo layout = {
-        .sType = VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
-        .setLayoutCount = 1,
-        .pSetLayouts = &p->set,
-        .pushConstantRangeCount = 1,
-        .pPushConstantRanges = &range};
+    const VkPipelineLayoutCreateInfo layout = {.sType =
+                                                   VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO,
+                                               .setLayoutCount = 1,
+                                               .pSetLayouts = &p->set,
+                                               .pushConstantRangeCount = 1,
+                                               .pPushConstantRanges = &range};
     VkResult result;
 
     for (uint32_t i = 0; i < BINDINGS; i++)
-        binding[i] = (VkDescriptorSetLayoutBinding){
-            i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1, VK_SHADER_STAGE_COMPUTE_BIT, NULL};
+        binding[i] = (VkDescriptorSetLayoutBinding){i, VK_DESCRIPTOR_TYPE_STORAGE_BUFFER, 1,
+                                                    VK_SHADER_STAGE_COMPUTE_BIT, NULL};
     result = gpu->vk.CreateDescriptorSetLayout(gpu->device, &set, NULL, &p->set);
     return result ? result : gpu->vk.CreatePipelineLayout(gpu->device, &layout, NULL, &p->layout);
 }

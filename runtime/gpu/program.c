@@ -11,7 +11,7 @@
 
 enum {
     MOST_GROUPS = 65535, /* that every device takes */
-    SHARED = 16384,    /* bytes of shared memory, likewise */
+    SHARED = 16384,      /* bytes of shared memory, likewise */
     MORE = 256,
 };
 
@@ -207,22 +207,22 @@ static void multiply(builder *b, const linear_layer *l, product of)
 
     if (m->type == WEIGHT_Q8)
         quantise(b, m, &of);
-    add(b, (gpu_dispatch){
-               .kernel = few ? GPU_LINEAR_FEW : GPU_LINEAR_MANY,
-               .constants = {(uint32_t)m->type, rows, b->taste.slices},
-               .view = {of.to, of.from,
-                        m->type == WEIGHT_Q8 ? all(b, SLICE_BYTE_SCALES) : all(b, SLICE_NOTHING),
-                        matrix_view(b, m), weight(b, m->scale, (size_t)m->n),
-                        weight(b, bias ? l->b : NULL, (size_t)m->n),
-                        weight(b, of.add == ADD_GATED ? of.gate : NULL, 1)},
-               .push = {(uint32_t)of.rows.at, (uint32_t)m->n, (uint32_t)m->k,
-                        (uint32_t)matrix_words(m->type, m->k),
-                        (uint32_t)(of.from_stride ? of.from_stride : (size_t)m->k),
-                        (uint32_t)of.from_at,
-                        (uint32_t)(of.to_stride ? of.to_stride : (size_t)m->n), (uint32_t)of.to_at,
-                        of.then, of.add, bias},
-               .groups = {few ? panels : (panels + 3) / 4,
-                          few ? (high + rows - 1) / rows : (high + 63) / 64, 1}});
+    add(b,
+        (gpu_dispatch){
+            .kernel = few ? GPU_LINEAR_FEW : GPU_LINEAR_MANY,
+            .constants = {(uint32_t)m->type, rows, b->taste.slices},
+            .view = {of.to, of.from,
+                     m->type == WEIGHT_Q8 ? all(b, SLICE_BYTE_SCALES) : all(b, SLICE_NOTHING),
+                     matrix_view(b, m), weight(b, m->scale, (size_t)m->n),
+                     weight(b, bias ? l->b : NULL, (size_t)m->n),
+                     weight(b, of.add == ADD_GATED ? of.gate : NULL, 1)},
+            .push = {(uint32_t)of.rows.at, (uint32_t)m->n, (uint32_t)m->k,
+                     (uint32_t)matrix_words(m->type, m->k),
+                     (uint32_t)(of.from_stride ? of.from_stride : (size_t)m->k),
+                     (uint32_t)of.from_at, (uint32_t)(of.to_stride ? of.to_stride : (size_t)m->n),
+                     (uint32_t)of.to_at, of.then, of.add, bias},
+            .groups = {few ? panels : (panels + 3) / 4,
+                       few ? (high + rows - 1) / rows : (high + 63) / 64, 1}});
 }
 
 /* Rows in groups of `per`, which lie `group` words apart. */
@@ -233,17 +233,14 @@ typedef struct {
 static void norm_groups(builder *b, const norm_layer *l, gpu_view to, rows_at to_at, gpu_view from,
                         rows_at from_at, rows_of rows, size_t per, size_t n, bool relu)
 {
-    add(b,
-        (gpu_dispatch){.kernel = GPU_LAYERNORM,
-                          .constants = {b->taste.lanes},
-                       .view = {to, from, weight(b, l->w, n), weight(b, l->b, n),
-                                all(b, SLICE_NOTHING)},
-                       .push = {(uint32_t)rows.at, (uint32_t)n, (uint32_t)per,
-                                (uint32_t)from_at.at, (uint32_t)from_at.group,
-                                (uint32_t)from_at.stride, (uint32_t)to_at.at,
-                                (uint32_t)to_at.group, (uint32_t)to_at.stride, 0, l->b != NULL,
-                                relu},
-                       .groups = {(uint32_t)rows.most, 1, 1}});
+    add(b, (gpu_dispatch){
+               .kernel = GPU_LAYERNORM,
+               .constants = {b->taste.lanes},
+               .view = {to, from, weight(b, l->w, n), weight(b, l->b, n), all(b, SLICE_NOTHING)},
+               .push = {(uint32_t)rows.at, (uint32_t)n, (uint32_t)per, (uint32_t)from_at.at,
+                        (uint32_t)from_at.group, (uint32_t)from_at.stride, (uint32_t)to_at.at,
+                        (uint32_t)to_at.group, (uint32_t)to_at.stride, 0, l->b != NULL, relu},
+               .groups = {(uint32_t)rows.most, 1, 1}});
 }
 
 static void norm(builder *b, const norm_layer *l, gpu_view to, gpu_view from, rows_of rows,
@@ -255,7 +252,7 @@ static void norm(builder *b, const norm_layer *l, gpu_view to, gpu_view from, ro
 typedef struct {
     gpu_view to, q, kv;
     size_t q_at, k_at, v_at, q_stride, kv_stride;
-    int rows, table;             /* of sequences */
+    int rows, table; /* of sequences */
     int heads, dim;
     size_t sequences, most_q;
     bool causal, round;
@@ -283,16 +280,16 @@ static void attend(builder *b, const look *a)
 
     if (!tiles_for(dim, b->taste.lanes, tile))
         b->p->trouble = "its attention heads are too wide";
-    add(b, (gpu_dispatch){
-               .kernel = GPU_ATTENTION,
-               .constants = {dim, tile[0], tile[1], tile[2]},
-               .view = {a->to, a->q, a->kv, all(b, SLICE_SLOPES)},
-               .push = {(uint32_t)a->rows, (uint32_t)a->table, (uint32_t)a->q_stride,
-                        (uint32_t)a->kv_stride, (uint32_t)(a->heads * a->dim), (uint32_t)a->q_at,
-                        (uint32_t)a->k_at, (uint32_t)a->v_at, a->causal, a->round,
-                        (uint32_t)a->visible, number(1 / sqrtf((float)a->dim))},
-               .groups = {((uint32_t)a->most_q + tile[0] - 1) / tile[0], (uint32_t)a->heads,
-                          (uint32_t)a->sequences}});
+    add(b,
+        (gpu_dispatch){.kernel = GPU_ATTENTION,
+                       .constants = {dim, tile[0], tile[1], tile[2]},
+                       .view = {a->to, a->q, a->kv, all(b, SLICE_SLOPES)},
+                       .push = {(uint32_t)a->rows, (uint32_t)a->table, (uint32_t)a->q_stride,
+                                (uint32_t)a->kv_stride, (uint32_t)(a->heads * a->dim),
+                                (uint32_t)a->q_at, (uint32_t)a->k_at, (uint32_t)a->v_at, a->causal,
+                                a->round, (uint32_t)a->visible, number(1 / sqrtf((float)a->dim))},
+                       .groups = {((uint32_t)a->most_q + tile[0] - 1) / tile[0], (uint32_t)a->heads,
+                                  (uint32_t)a->sequences}});
 }
 
 /* ---------------------------------------------------------------- images ------------------- */
@@ -341,11 +338,11 @@ static void embed_patches(builder *b)
     size_t w = (size_t)c->vision_width, p = patches_of(c);
     rows_of patches = rows(b, ARCH_PATCHES), tokens = rows(b, ARCH_TOKENS);
 
-    add(b, (gpu_dispatch){.kernel = GPU_PATCHES,
-                          .view = {all(b, SLICE_PATCHES), all(b, SLICE_PIXELS)},
-                          .push = {(uint32_t)patches.at, (uint32_t)c->image_size,
-                                   (uint32_t)c->patch_size},
-                          .groups = {(uint32_t)patches.most, 1, 1}});
+    add(b, (gpu_dispatch){
+               .kernel = GPU_PATCHES,
+               .view = {all(b, SLICE_PATCHES), all(b, SLICE_PIXELS)},
+               .push = {(uint32_t)patches.at, (uint32_t)c->image_size, (uint32_t)c->patch_size},
+               .groups = {(uint32_t)patches.most, 1, 1}});
     multiply(b, &v->conv1,
              (product){.to = all(b, SLICE_MIXED), .from = all(b, SLICE_PATCHES), .rows = patches});
     add(b, (gpu_dispatch){.kernel = GPU_TOKENS,
@@ -501,14 +498,15 @@ static void cross_attention(builder *b, const cross_weights *x, int number)
                       .sequences = (size_t)b->p->frames,
                       .most_q = (size_t)c->max_text,
                       .visible = b->p->at.visible});
-    multiply(b, &x->to_out,
-             (product){
-                 .to = hidden, .from = mixed, .rows = text, .add = ADD_GATED, .gate = x->attn_gate});
+    multiply(
+        b, &x->to_out,
+        (product){
+            .to = hidden, .from = mixed, .rows = text, .add = ADD_GATED, .gate = x->attn_gate});
     norm(b, &x->ff_norm, normed, hidden, text, d);
     multiply(b, &x->ff_up, (product){.to = wide, .from = normed, .rows = text, .then = THEN_GELU});
-    multiply(b, &x->ff_down,
-             (product){
-                 .to = hidden, .from = wide, .rows = text, .add = ADD_GATED, .gate = x->ff_gate});
+    multiply(
+        b, &x->ff_down,
+        (product){.to = hidden, .from = wide, .rows = text, .add = ADD_GATED, .gate = x->ff_gate});
 }
 
 /* LayerNorm of q and k over the whole width, before the heads are split. */
@@ -607,13 +605,12 @@ static void lstm_layer(builder *b, int l, rows_of rows)
                        .from = all(b, l ? SLICE_OUT : SLICE_POOLED),
                        .rows = rows,
                        .biasless = true});
-    add(b, (gpu_dispatch){
-               .kernel = GPU_LSTM_CELL,
-               .view = {all(b, SLICE_OUT), all(b, SLICE_H_NEXT), all(b, SLICE_C_NEXT),
-                        all(b, SLICE_GATES), all(b, SLICE_RECURRENT), all(b, SLICE_C),
-                        weight(b, w->ih.b, 4 * (size_t)n)},
-               .push = {(uint32_t)rows.at, n, (uint32_t)b->c->lstm_layers, (uint32_t)l},
-               .groups = {(n + 63) / 64, (uint32_t)rows.most, 1}});
+    add(b, (gpu_dispatch){.kernel = GPU_LSTM_CELL,
+                          .view = {all(b, SLICE_OUT), all(b, SLICE_H_NEXT), all(b, SLICE_C_NEXT),
+                                   all(b, SLICE_GATES), all(b, SLICE_RECURRENT), all(b, SLICE_C),
+                                   weight(b, w->ih.b, 4 * (size_t)n)},
+                          .push = {(uint32_t)rows.at, n, (uint32_t)b->c->lstm_layers, (uint32_t)l},
+                          .groups = {(n + 63) / 64, (uint32_t)rows.most, 1}});
     if (w->norm.w)
         norm(b, &w->norm, all(b, SLICE_OUT), all(b, SLICE_OUT), rows, n);
 }
@@ -638,9 +635,9 @@ static void mlp(builder *b, const mlp_weights *m, rows_of rows, size_t to)
                         n, true);
         in = out;
     }
-    multiply(b, &m->linear[c->head_mlp_layers],
-             (product){
-                 .to = all(b, SLICE_RAW), .from = in, .rows = rows, .to_at = to, .to_stride = 8});
+    multiply(
+        b, &m->linear[c->head_mlp_layers],
+        (product){.to = all(b, SLICE_RAW), .from = in, .rows = rows, .to_at = to, .to_stride = 8});
 }
 
 /* The head on the first n pooled rows, and what becomes of its actions: a decision at exit `exit`,
@@ -654,11 +651,11 @@ static void head(builder *b, int n, int exit)
         lstm_layer(b, l, rows);
     mlp(b, &w->pose, rows, 0);
     mlp(b, &w->gripper, rows, DEER_POSE);
-    add(b, (gpu_dispatch){.kernel = GPU_DECIDE,
-                          .view = {all(b, SLICE_RESULT), all(b, SLICE_TRIAL), all(b, SLICE_RAW)},
-                          .push = {(uint32_t)exit, (uint32_t)n, exit == DEER_MAX_EXITS,
-                                   ORDERS_DECIDE},
-                          .groups = {1, 1, 1}});
+    add(b,
+        (gpu_dispatch){.kernel = GPU_DECIDE,
+                       .view = {all(b, SLICE_RESULT), all(b, SLICE_TRIAL), all(b, SLICE_RAW)},
+                       .push = {(uint32_t)exit, (uint32_t)n, exit == DEER_MAX_EXITS, ORDERS_DECIDE},
+                       .groups = {1, 1, 1}});
 }
 
 static void keep(builder *b, size_t row)
@@ -725,8 +722,7 @@ static void size_images(builder *b, size_t *size)
     size[SLICE_MEDIA] = size[SLICE_MEDIA_OUT] = size[SLICE_OWN] = n * l * w;
     size[SLICE_MEDIA_IN] = l * w;
     size[SLICE_NORMED] = n * (p + l) * w;
-    size[SLICE_WIDE] =
-        n * larger(tower, larger((p + l) * 2 * inner, l * (size_t)c->resampler_mlp));
+    size[SLICE_WIDE] = n * larger(tower, larger((p + l) * 2 * inner, l * (size_t)c->resampler_mlp));
     size[SLICE_Q] = n * l * inner;
     size[SLICE_MIXED] = n * larger((p + 1) * w, l * inner);
 }

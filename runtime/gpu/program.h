@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* program.h - a step as a list of dispatches: which kernel, on what memory, how many groups. Nothing
- * of Vulkan is in it.
+/* program.h - a step as a list of dispatches: which kernel, on what memory, how many groups.
+ * Nothing of Vulkan is in it.
  *
  *   gpu_program p;
  *   program_make(model, 1, 2, &p, &err);
@@ -8,9 +8,9 @@
  *       ... p.list[i] ...
  *   program_free(&p);
  *
- * Units are what is submitted as a whole: a decoder layer, the end of an exit. A dispatch that needs
- * what another of its unit wrote, or writes what another still reads, says `barrier`; a unit begins
- * with one in any case. */
+ * Units are what is submitted as a whole: a decoder layer, the end of an exit. A dispatch that
+ * needs what another of its unit wrote, or writes what another still reads, says `barrier`; a unit
+ * begins with one in any case. */
 #ifndef RUNTIME_GPU_PROGRAM_H
 #define RUNTIME_GPU_PROGRAM_H
 
@@ -18,9 +18,9 @@
 #include "runtime/gpu/orders.h"
 #include "runtime/model/model.h"
 
-/* Memory of a session or batch; sizes in 32-bit words are in program.size. F frames, V = 2 F images,
- * P patches, L latents, T tokens at most, w vision width, d decoder width, H hidden state, N its
- * layers. */
+/* Memory of a session or batch; sizes in 32-bit words are in program.size. F frames, V = 2 F
+ * images, P patches, L latents, T tokens at most, w vision width, d decoder width, H hidden state,
+ * N its layers. */
 typedef enum {
     /* the device's */
     SLICE_NOTHING,
@@ -85,20 +85,20 @@ typedef struct {
 } gpu_dispatch;
 
 enum {
-    UNIT_OPEN,      /* once: what never changes */
-    UNIT_VISION,    /* pixels -> tokens */
-    UNIT_RESAMPLER, /* tokens -> media */
-    UNIT_TELL,      /* orders; hidden states become the instruction */
-    UNIT_HIDDEN,    /* shows the hidden states */
-    UNIT_FEATURES,  /* pools all frames and shows that */
-    UNIT_TAKE,      /* shows the media */
-    UNIT_BEGIN,     /* what all evaluations of the head share */
-    UNIT_RESET,     /* zeroes the state */
-    UNIT_KEEP,      /* + row of the last evaluation: its state becomes the state */
-    UNIT_GIVE = UNIT_KEEP + 2,   /* + image: its media are given */
-    UNIT_POOL = UNIT_GIVE + 2,   /* + row */
-    UNIT_ACT = UNIT_POOL + 2,    /* + rows - 1: evaluates the head and shows its actions */
-    UNIT_LAYERS = UNIT_ACT + 2,  /* + layer; behind the last layer: + exit, its end and decision */
+    UNIT_OPEN,                  /* once: what never changes */
+    UNIT_VISION,                /* pixels -> tokens */
+    UNIT_RESAMPLER,             /* tokens -> media */
+    UNIT_TELL,                  /* orders; hidden states become the instruction */
+    UNIT_HIDDEN,                /* shows the hidden states */
+    UNIT_FEATURES,              /* pools all frames and shows that */
+    UNIT_TAKE,                  /* shows the media */
+    UNIT_BEGIN,                 /* what all evaluations of the head share */
+    UNIT_RESET,                 /* zeroes the state */
+    UNIT_KEEP,                  /* + row of the last evaluation: its state becomes the state */
+    UNIT_GIVE = UNIT_KEEP + 2,  /* + image: its media are given */
+    UNIT_POOL = UNIT_GIVE + 2,  /* + row */
+    UNIT_ACT = UNIT_POOL + 2,   /* + rows - 1: evaluates the head and shows its actions */
+    UNIT_LAYERS = UNIT_ACT + 2, /* + layer; behind the last layer: + exit, its end and decision */
 };
 
 typedef struct {
@@ -110,7 +110,7 @@ typedef struct {
     int count, room;
     struct {
         int first, end;
-    } *unit; /* [units] of the list */
+    } * unit; /* [units] of the list */
     int units;
     const char *trouble; /* why it cannot be made, or NULL */
 } gpu_program;

@@ -110,8 +110,8 @@ static deer_status bind(gpu_tape *t, VkCommandBuffer to, const gpu_dispatch *d,
     gpu->vk.CmdBindPipeline(to, VK_PIPELINE_BIND_POINT_COMPUTE, p->pipeline);
     gpu->vk.CmdBindDescriptorSets(to, VK_PIPELINE_BIND_POINT_COMPUTE, p->layout, 0, 1,
                                   &write.dstSet, 0, NULL);
-    gpu->vk.CmdPushConstants(to, p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, 4 * (uint32_t)form->push,
-                             push);
+    gpu->vk.CmdPushConstants(to, p->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                             4 * (uint32_t)form->push, push);
     return DEER_OK;
 }
 
@@ -136,10 +136,10 @@ static void barrier(const gpu_tape *t, VkCommandBuffer to)
 /* The processor sees what was written once the submission is done. */
 static void show(const gpu_tape *t, VkCommandBuffer to)
 {
-    const VkMemoryBarrier all = {
-        .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-        .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-        .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
+    const VkMemoryBarrier all = {.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                 .srcAccessMask =
+                                     VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                                 .dstAccessMask = VK_ACCESS_HOST_READ_BIT};
 
     t->home->gpu->vk.CmdPipelineBarrier(
         to, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
@@ -163,8 +163,7 @@ static void record_transfer(const gpu_tape *t, VkCommandBuffer to, const gpu_dis
     if (d->kernel == GPU_ZERO)
         gpu->vk.CmdFillBuffer(to, target, target_at, bytes, 0);
     else
-        gpu->vk.CmdCopyBuffer(to, source, target, 1,
-                              &(VkBufferCopy){source_at, target_at, bytes});
+        gpu->vk.CmdCopyBuffer(to, source, target, 1, &(VkBufferCopy){source_at, target_at, bytes});
 }
 
 static deer_status record_one(gpu_tape *t, VkCommandBuffer to, const gpu_dispatch *d,
@@ -293,7 +292,8 @@ int tape_rehearse(gpu_tape *t, const int *units, int count)
     VkCommandBuffer commands;
 
     for (int u = 0; u < count; u++)
-        for (int i = t->program.unit[units[u]].first; i < t->program.unit[units[u]].end; i++, sets++)
+        for (int i = t->program.unit[units[u]].first; i < t->program.unit[units[u]].end;
+             i++, sets++)
             barriers += t->program.list[i].barrier;
     own.pool = VK_NULL_HANDLE;
     own.descriptors = VK_NULL_HANDLE;
@@ -307,25 +307,22 @@ int tape_rehearse(gpu_tape *t, const int *units, int count)
 
 /* ---------------------------------------------------------------- life --------------------- */
 
-static deer_status make(gpu_tape *t, const deer_model *model, int frames, int head_rows,
-                        deer_error *err)
+gpu_taste tape_taste(const gpu_device *gpu)
 {
-    bool soft = t->home->gpu->software && !tape_plays_gpu;
-    gpu_taste taste = soft ? GPU_TASTE_OF_SOFTWARE : GPU_TASTE_OF_GPUS;
-
-    if (program_make(model, frames, head_rows, taste, &t->program, err) || make_memory(t, err) ||
-        gpu_line_make(t->home->gpu, &t->line, err))
-        return DEER_FAILED;
-    return record_all(t, err);
+    return gpu->software && !tape_plays_gpu ? GPU_TASTE_OF_SOFTWARE : GPU_TASTE_OF_GPUS;
 }
 
-deer_status tape_make(gpu_home *home, const deer_model *model, int frames, int head_rows,
-                      gpu_tape *t, deer_error *err)
+deer_status tape_make(gpu_home *home, gpu_program *program, gpu_tape *t, deer_error *err)
 {
     deer_status status;
 
-    *t = (gpu_tape){.home = home};
-    status = make(t, model, frames, head_rows, err);
+    *t = (gpu_tape){.home = home, .program = *program};
+    *program = (gpu_program){0};
+    status = make_memory(t, err);
+    if (!status)
+        status = gpu_line_make(home->gpu, &t->line, err);
+    if (!status)
+        status = record_all(t, err);
     if (status)
         tape_free(t);
     return status;
@@ -335,7 +332,7 @@ void tape_free(gpu_tape *t)
 {
     gpu_device *gpu = t->home->gpu;
 
-    if (t->line.semaphore)
+    if (t->line.semaphore && !gpu_is_foreign(gpu))
         tape_wait(t, NULL);
     if (!gpu->stuck) { /* else it may still use them */
         free_pools(t);

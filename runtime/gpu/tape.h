@@ -2,7 +2,8 @@
 /* tape.h - a program recorded for a device, with its memory: what a session submits.
  *
  *   gpu_tape t;
- *   tape_make(home, model, 1, 2, &t, &err);
+ *   program_make(model, 1, 2, tape_taste(home->gpu), &program, &err);
+ *   tape_make(home, &program, &t, &err);
  *   fill(tape_floats(&t, SLICE_PIXELS_IN));
  *   tape_run(&t, units, count, &err);          // does not wait
  *   tape_wait(&t, &err);
@@ -29,6 +30,9 @@ typedef struct {
     int stretches;
 } gpu_home;
 
+/* Copies the weights of a stretch into its buffer. */
+deer_status home_fill(gpu_device *gpu, const gpu_stretch *stretch, deer_error *err);
+
 typedef struct {
     gpu_home *home;
     gpu_program program;
@@ -42,9 +46,12 @@ typedef struct {
     gpu_line line;
 } gpu_tape;
 
-deer_status tape_make(gpu_home *home, const deer_model *model, int frames, int head_rows,
-                      gpu_tape *tape, deer_error *err);
+/* Takes what the program holds, also on failure. */
+deer_status tape_make(gpu_home *home, gpu_program *program, gpu_tape *tape, deer_error *err);
 void tape_free(gpu_tape *tape);
+
+/* What suits the device. */
+gpu_taste tape_taste(const gpu_device *gpu);
 
 /* A slice of the processor's. */
 void *tape_words(const gpu_tape *tape, gpu_slice slice);

@@ -15,6 +15,8 @@ runtime/text        runtime/deer.h runtime/base/
 runtime/model       runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/
 runtime/thresholds  runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/
 runtime/policy      runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/ runtime/model/ runtime/thresholds/
+runtime/gpu         runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/model/ runtime/policy/
+runtime/devices     runtime/deer.h runtime/base/ runtime/model/ runtime/gpu/
 runtime/serve       runtime/deer.h runtime/deer_drift.h runtime/base/ budgets/cost/
 runtime/import      runtime/deer.h runtime/base/ runtime/text/ runtime/model/
 runtime             runtime/deer.h deer.h

@@ -43,6 +43,8 @@ static const row rows[] = {
     FIELD(deer_model_options, size),
     FIELD(deer_model_options, reserved),
     FIELD(deer_model_options, pool),
+    FIELD(deer_model_options, device),
+    FIELD(deer_model_options, kernel_cache),
 
     STRUCT(deer_camera),
     FIELD(deer_camera, width),

@@ -203,6 +203,16 @@ typedef struct {
     uint32_t size;     /* sizeof(deer_model_options) */
     uint32_t reserved; /* 0 */
     deer_pool *pool;   /* whose threads load the weights; NULL: the library's own */
+
+    /* Where the model, and with it every session and batch of it, runs: "cpu"; "gpu", the best one
+     * there is that is no software; "auto", that or the CPU; or a part of a device's name, as
+     * deer-run devices lists them. NULL: what the environment variable DEER_DEVICE says, else the
+     * CPU. */
+    const char *device;
+
+    /* A file that keeps what a GPU's driver compiled from one run to the next. NULL: what
+     * DEER_KERNEL_CACHE says, else none. */
+    const char *kernel_cache;
 } deer_model_options;
 
 /* The same with options. */
@@ -224,6 +234,9 @@ DEER_API const char *deer_model_fingerprint(const deer_model *model);
 
 /* Type of the matrices: "f32", "bf16" or "q8"; "" without a model. */
 DEER_API const char *deer_model_type(const deer_model *model);
+
+/* Where it runs: "cpu", or the name of a GPU; "" without a model. */
+DEER_API const char *deer_model_device(const deer_model *model);
 
 /* Bytes of memory that the weights up to max_exit take. */
 DEER_API uint64_t deer_model_bytes(const deer_model *model);
