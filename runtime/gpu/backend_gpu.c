@@ -181,7 +181,7 @@ static void order_decision(const gpu_work *w, const backend_orders *o)
     uint32_t *words = orders_of(w);
 
     words[ORDERS_CRITERION] = (uint32_t)t->criterion;
-    words[ORDERS_LAST] = (uint32_t)t->max_exit;
+    words[ORDERS_LAST] = (uint32_t)o->deepest;
     memcpy(words + ORDERS_DONE, o->done, DEER_POSE * sizeof *o->done);
     memcpy(words + ORDERS_TAU, t->tau, sizeof t->tau);
     memcpy(words + ORDERS_SCORE, t->score, sizeof t->score);
@@ -282,6 +282,7 @@ static void see_some(gpu_work *w, size_t first, size_t count, deer_profile *prof
     flush(w);
     wait_for(w, UNIT_VISION);
     order_images(w, first, count);
+    w->media_shown = false;
     ask(w, UNIT_VISION);
     if (profile)
         finish(w);
@@ -322,24 +323,30 @@ static void take_media(const void *work, int image, float *to)
     gpu_work *w = (gpu_work *)(uintptr_t)work; /* what it holds does not change for the caller */
     size_t size = media_size(&w->model->config);
 
-    ask(w, UNIT_TAKE);
+    if (!w->media_shown)
+        ask(w, UNIT_TAKE);
     finish(w);
+    w->media_shown = true;
     memcpy(to, tape_floats(&w->tape, SLICE_MEDIA_OUT) + (size_t)image * size, size * sizeof *to);
 }
 
-/* Of a session, whose images are two. */
+/* A session's at once, a batch's all together, before its text is told. */
 static void give_media(void *work, int image, const float *from)
 {
     gpu_work *w = work;
+    bool robot = w->tape.program.head_rows;
+    size_t size = media_size(&w->model->config);
 
     flush(w);
-    for (int i = 0; i < ARCH_VIEWS; i++)
-        wait_for(w, UNIT_GIVE + i);
-    memcpy(tape_floats(&w->tape, SLICE_MEDIA_IN), from,
-           media_size(&w->model->config) * sizeof *from);
-    ask(w, UNIT_GIVE + image);
-    flush(w);
-    forget(w, 1u << image);
+    wait_for(w, UNIT_GIVE + (robot ? image : 0));
+    memcpy(tape_floats(&w->tape, SLICE_MEDIA_IN) + (size_t)image * size, from, size * sizeof *from);
+    w->media_shown = false;
+    w->given = !robot;
+    if (robot) {
+        ask(w, UNIT_GIVE + image);
+        flush(w);
+        forget(w, 1u << image);
+    }
 }
 
 static void tell(void *work, const backend_text *text)
@@ -353,6 +360,9 @@ static void tell(void *work, const backend_text *text)
     memcpy(w->frame_tokens, text->tokens, (size_t)text->frames * sizeof *text->tokens);
     order_text(w, text);
     order_media(w, text->frames);
+    if (w->given)
+        ask(w, UNIT_GIVE);
+    w->given = false;
     ask(w, UNIT_TELL);
 }
 
@@ -449,7 +459,6 @@ static void ask_exit(gpu_work *w, int k)
     const int32_t *exits = w->model->config.exit_layers;
 
     if (k == 0) {
-        ask(w, UNIT_BEGIN);
         for (int i = 0; i < exits[0]; i++)
             ask(w, UNIT_LAYERS + i);
         ask(w, UNIT_POOL); /* the pseudo exit's */
@@ -485,7 +494,7 @@ static void read_decision(const gpu_work *w, int exit, backend_decision *d)
 static void decide(void *work, const backend_orders *orders, backend_decision *decision)
 {
     gpu_work *w = work;
-    int last = orders->thresholds->max_exit, k = 0;
+    int last = orders->deepest, k = 0;
 
     order_decision(w, orders); /* they go with the text, which is not submitted yet */
     ask_exit(w, 0);

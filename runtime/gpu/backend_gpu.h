@@ -16,9 +16,10 @@ typedef struct {
     gpu_tape tape;
     int pending[WORK_PENDING], pendings; /* units asked for and not submitted yet */
     int frames, rows;                    /* of the text told last */
-    int tokens[1], *frame_tokens;        /* [frames] */
+    int *frame_tokens;                   /* [frames] */
     unsigned *kept;     /* [cross-attentions] cameras whose keys and values are up to date */
-    unsigned due;       /* (see) cameras whose media are new */
+    bool given;         /* a batch's media, which are not on the device yet */
+    bool media_shown;   /* the processor sees them as they are */
     deer_status status; /* of what was asked since the last check */
     deer_error said;
 } gpu_work;

@@ -39,7 +39,7 @@ typedef struct {
     size_t largest; /* bytes of one allocation */
     bool unified;   /* the processor's memory is the device's */
     bool software;
-    int owner;         /* the process that opened it */
+    int owner;  /* the process that opened it */
     bool stuck; /* it did not answer in time: what it may still use must stay */
     char name[256];
     uint64_t timeout;     /* nanoseconds */

@@ -5,8 +5,8 @@
 #define SHADERS(X)                                                                                 \
     X(linear_few)                                                                                  \
     X(linear_many)                                                                                 \
-    X(quantise) X(layernorm) X(attention) X(patches) X(tokens) X(repeat) X(pool) X(lstm_cell)      \
-        X(decide)
+    X(quantise)                                                                                    \
+    X(layernorm) X(attention) X(patches) X(tokens) X(repeat) X(pool) X(lstm_cell) X(decide)
 #define DECLARE(name)                                                                              \
     extern const uint32_t gpu_code_##name[];                                                       \
     extern const size_t gpu_size_##name;

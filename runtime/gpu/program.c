@@ -679,10 +679,10 @@ static void reset(builder *b)
 
 static void give(builder *b, size_t image)
 {
-    size_t one = b->p->size[SLICE_MEDIA_IN];
+    size_t one = (size_t)b->c->resampler_latents * (size_t)b->c->vision_width;
 
     begin_unit(b, UNIT_GIVE + (int)image);
-    copy(b, part(SLICE_MEDIA, image * one, one), all(b, SLICE_MEDIA_IN));
+    copy(b, part(SLICE_MEDIA, image * one, one), part(SLICE_MEDIA_IN, image * one, one));
 }
 
 /* What a session has besides a batch. */
@@ -720,7 +720,7 @@ static void size_images(builder *b, size_t *size)
     size[SLICE_PATCHES] = n * p * 3 * (size_t)c->patch_size * (size_t)c->patch_size;
     size[SLICE_TOKENS] = n * (p + 1) * w;
     size[SLICE_MEDIA] = size[SLICE_MEDIA_OUT] = size[SLICE_OWN] = n * l * w;
-    size[SLICE_MEDIA_IN] = l * w;
+    size[SLICE_MEDIA_IN] = n * l * w;
     size[SLICE_NORMED] = n * (p + l) * w;
     size[SLICE_WIDE] = n * larger(tower, larger((p + l) * 2 * inner, l * (size_t)c->resampler_mlp));
     size[SLICE_Q] = n * l * inner;
@@ -796,6 +796,8 @@ static void build(builder *b)
     }
     pool(b, 0);
     copy(b, all(b, SLICE_FEATURES_OUT), all(b, SLICE_POOLED));
+    begin_unit(b, UNIT_GIVE);
+    copy(b, all(b, SLICE_MEDIA), all(b, SLICE_MEDIA_IN));
     layers(b);
 }
 

@@ -63,7 +63,7 @@ typedef enum {
     SLICE_STATE_OUT, /* h, then c */
     SLICE_HIDDEN_OUT,
     SLICE_FEATURES_OUT,
-    SLICE_MEDIA_IN, /* of one image */
+    SLICE_MEDIA_IN,
     SLICE_MEDIA_OUT,
     SLICES
 } gpu_slice;
@@ -95,7 +95,7 @@ enum {
     UNIT_BEGIN,                 /* what all evaluations of the head share */
     UNIT_RESET,                 /* zeroes the state */
     UNIT_KEEP,                  /* + row of the last evaluation: its state becomes the state */
-    UNIT_GIVE = UNIT_KEEP + 2,  /* + image: its media are given */
+    UNIT_GIVE = UNIT_KEEP + 2,  /* + image of a session: its media are given; a batch's: all */
     UNIT_POOL = UNIT_GIVE + 2,  /* + row */
     UNIT_ACT = UNIT_POOL + 2,   /* + rows - 1: evaluates the head and shows its actions */
     UNIT_LAYERS = UNIT_ACT + 2, /* + layer; behind the last layer: + exit, its end and decision */

@@ -43,6 +43,7 @@ typedef struct {
 /* What a device needs to decide about exits by itself. */
 typedef struct {
     const deer_thresholds *thresholds;
+    int deepest;       /* exit that this step may take */
     const float *done; /* [6] pose at the step before */
 } backend_orders;
 
@@ -113,8 +114,8 @@ typedef struct backend {
 
     /* What follows may be NULL. */
 
-    /* Everything of a step behind tell, up to the exit where exit_policy_stop stops: the same
-     * numbers as by begin, advance, pool and act, without waiting for each exit in between. */
+    /* Everything of a step behind begin, up to the exit where exit_policy_stop stops: the same
+     * numbers as by advance, pool and act, without waiting for each exit in between. */
     void (*decide)(void *work, const backend_orders *orders, backend_decision *decision);
 
     /* Waits until all that was asked is done: for measuring it. */
