@@ -14,7 +14,7 @@ typedef struct {
     policy_choice policy;
     server_options serve;
     protocol_keys keys;
-    const char *key_file, *log;
+    const char *key_file, *log, *device;
     long port, connections, workers, threads;
     double message, idle, rate;
 } request;
@@ -109,8 +109,10 @@ static deer_status serve(const request *r, const policy *p, deer_error *err)
 static deer_status run(const request *r, deer_error *err)
 {
     policy p;
-    deer_status status = policy_open(&r->policy, &p, err);
+    deer_status status;
 
+    policy_device(r->device);
+    status = policy_open(&r->policy, &p, err);
     if (!status)
         status = serve(r, &p, err);
     policy_close(&p);
@@ -173,6 +175,9 @@ int run_serve_main(int argc, char **argv)
         {"idle", TOOL_DOUBLE, &r.idle, "SECONDS",
          "close a connection without a message for so long (default 300)"},
         {"threads", TOOL_INT, &r.threads, "N", "for the products of a step (default one per core)"},
+        {"device", TOOL_STRING, &r.device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu)"},
         {"workers", TOOL_INT, &r.workers, "N",
          "steps side by side (default: what cores the threads leave)"},
         {"log", TOOL_FILE, &r.log, "FILE", "append every step to it, a JSON line each"},

@@ -7,8 +7,8 @@
  * them in double precision (tests/data/make_golden.py). DIR holds config.json, weights.safetensors
  * (official names) and golden.h5. Everything is taken from there, so any set of that layout works.
  * It all holds as well on the device that DEER_DEVICE names, but that a GPU's vision tokens are not
- * looked at. Preprocessing is compared bit for bit, exits exactly, the rest within tolerances that lie above
- * float32 noise (1e-5) and below what mistakes cause (1e-4). */
+ * looked at. Preprocessing is compared bit for bit, exits exactly, the rest within tolerances that
+ * lie above float32 noise (1e-5) and below what mistakes cause (1e-4). */
 #include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
