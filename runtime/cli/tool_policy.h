@@ -39,7 +39,8 @@ typedef struct {
  * per core; bound to cores when pin. They stay until the program ends. */
 deer_status policy_threads(long threads, bool pin, deer_error *err);
 
-/* Where models run that are opened from now on: what --device says; NULL: as $DEER_DEVICE has it. */
+/* Where models run that are opened from now on: what --device says; NULL: as $DEER_DEVICE has it.
+ */
 void policy_device(const char *device);
 
 /* Whether the options exclude each other or there can be no such exit; then prints so, as
