@@ -148,7 +148,7 @@ static void pay(deer_session *s, const deer_action *a)
 /* A stage has ended, also where the device runs behind. */
 static void mark(deer_session *s, deer_stage stage)
 {
-    if (s->profile && s->on->wait)
+    if (s->on->wait && (s->profile || s->deadline.limit > 0))
         s->on->wait(s->work);
     profile_mark(s->profile, stage);
 }
@@ -292,8 +292,8 @@ static int decide(deer_session *s, deer_action *a)
 {
     const deer_thresholds *t = &s->thresholds;
     int least = no_deeper(s, deer_rule_least(&t->rule, &s->memory, t->max_exit));
-
-    bool there = s->on->decide && least == 0 && !s->profile && !s->observe;
+    bool looks = s->profile || s->observe || s->deadline.limit > 0; /* at what comes in between */
+    bool there = s->on->decide && least == 0 && !looks;
 
     if (deer_rule_untested(&t->rule, least, t->max_exit))
         return take_exit(s, least, a);
