@@ -92,4 +92,9 @@ double deer_hardware_flops(uint64_t macs);
  * for an unknown name. */
 bool deer_config_published(const char *name, deer_config *config);
 
+/* The same, or the shape of a file *.json: an object with "like" (a published name) and the fields
+ * of docs/model-file.md that differ, as {"like": "3b", "name": "ours", "image_size": 336}.
+ * DEER_USAGE for another name; DEER_FAILED, by file and field, for a file that is no shape. */
+deer_status deer_config_shape(const char *name, deer_config *config, deer_error *err);
+
 #endif

@@ -23,13 +23,17 @@ static void measure_instructions(report *r)
     r->tokens = (int)lround(sum / (double)c->steps);
 }
 
-/* The configuration of a published model, whose exits are mapped one to one to the cache's. */
+/* The shape of a model that is not there, whose exits are mapped one to one to the cache's. */
 static deer_status published_shape(const char *name, const cache *c, deer_config *config,
                                    deer_error *err)
 {
-    if (!deer_config_published(name, config))
-        return deer_fail_with(DEER_USAGE, err, "there is no published shape '%s'; say 3b or 9b",
-                              name);
+    deer_status status = deer_config_shape(name, config, err);
+    char clean[sizeof config->name];
+
+    if (status)
+        return status;
+    text_copy_utf8(clean, sizeof clean, config->name);
+    strcpy(config->name, clean);
     if (config->exits == c->exits)
         return DEER_OK;
     return deer_fail_with(

@@ -239,8 +239,8 @@ bool question_parse(int argc, char **argv, question *q, int *status)
                .threads = tool_cores()};
     const tool_option options[] = {
         {"cache", TOOL_STRING, &q->cache, "DIR", "feature cache of deer-calib replay (required)"},
-        {"model-shape", TOOL_STRING, &q->model_shape, "3b|9b",
-         "take exits from the cache, costs from a published model's shape"},
+        {"model-shape", TOOL_STRING, &q->model_shape, "3b|9b|FILE",
+         "take exits from the cache, costs from a published model's shape, or from one like it"},
         {"hardware", TOOL_STRING, &w.hardware, "LIST", "all, NAME, NAME:MODE, FILE.json"},
         {"class", TOOL_STRING, &w.classes, "LIST",
          "of the machines that all names: robot, edge, desktop, server (robot,edge,desktop)"},

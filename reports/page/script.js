@@ -88,12 +88,16 @@
       element("dl", {}, ...facts.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, `${value} `, note ? element("small", {}, note) : null)))));
   }
 
-  /* Why the runner-up is second. */
+  /* Why the runner-up is second: the first figure, in the buyer's order, that is worse. */
   function secondBecause(first, second) {
     if (first.sure && !second.sure) return "Second, for it is in time only as expected.";
-    const [key, name, better] = { price: ["price", (x) => dollars(x), "dearer"], watts: ["watts", (x) => unit(x, "W"), "more"], time: ["ms", (x) => unit(x, "ms"), "slower"] }[question.weight];
-    const off = second[key][1] - first[key][1];
-    return off > 0 ? `Second, for it is ${name(off)} ${better}.` : "Second, by the other figures.";
+    const all = ["price", "watts", "time"], order = all.map((_, i) => all[(all.indexOf(question.weight) + i) % 3]);
+    for (const key of order) {
+      const of = (a) => (key === "time" ? a.ms : a[key])[1], off = of(second) - of(first);
+      if (off > 1e-4 * of(first)) return `Second${key === question.weight ? "" : `, alike by ${question.weight},`} for it ${key === "price" ? `costs ${dollars(off)}` : key === "watts" ? `draws ${unit(off, "W")}` : `takes ${unit(off, "ms")}`} more.`;
+      if (!known(off)) return `Second, for its ${key === "price" ? "price" : "power"} is not known.`;
+    }
+    return "Second, alike in everything.";
   }
 
   function showCards() {

@@ -128,6 +128,52 @@ static void test_head_shares_recurrent_product(void **state)
 }
 
 /* Instructions are cut to max_text tokens, and so is their cost; types change bytes only. */
+/* What a file with these fields makes of a shape. */
+static deer_status shape_of(const char *text, deer_config *config, deer_error *err)
+{
+    char path[] = "/tmp/test_shape.XXXXXX.json";
+    int file = mkstemps(path, 5);
+    deer_status status;
+
+    assert_int_equal(write(file, text, strlen(text)), (ssize_t)strlen(text));
+    close(file);
+    status = deer_config_shape(path, config, err);
+    unlink(path);
+    return status;
+}
+
+/* Shapes like a published one: twice as wide pictures are four times the patches. */
+static void shapes_from_files(void)
+{
+    static const struct {
+        const char *text, *says;
+    } wrong[] = {{"[]", "is no shape"},
+                 {"{\"like\": \"5b\"}", "is no shape"},
+                 {"{\"like\": \"3b\", \"wheels\": 4}", "no field 'wheels'"},
+                 {"{\"like\": \"3b\", \"image_size\": -1}", "image_size"},
+                 {"{\"like\": \"3b\", \"heads\": 7}", "multiple"}};
+    deer_config plain, wide;
+    deer_cost small, large;
+    deer_error err;
+
+    assert_int_equal(deer_config_shape("3b", &plain, &err), DEER_OK);
+    assert_int_equal(shape_of("{\"like\": \"3b\"}", &wide, &err), DEER_OK);
+    assert_memory_equal(&plain, &wide, sizeof plain);
+    assert_int_equal(
+        shape_of("{\"like\": \"3b\", \"name\": \"ours\", \"image_size\": 448}", &wide, &err),
+        DEER_OK);
+    assert_string_equal(wide.name, "ours");
+    deer_cost_of(&plain, 14, WEIGHT_BF16, &small);
+    deer_cost_of(&wide, 14, WEIGHT_BF16, &large);
+    assert_true(large.exit[0].total > 3 * small.exit[0].total);
+    assert_int_equal(deer_config_shape("5b", &wide, &err), DEER_USAGE);
+    assert_non_null(strstr(err.message, "say 3b or 9b"));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        assert_int_equal(shape_of(wrong[i].text, &wide, &err), DEER_FAILED);
+        assert_non_null(strstr(err.message, wrong[i].says));
+    }
+}
+
 static void test_tokens_and_types(void **state)
 {
     deer_config config;
@@ -139,6 +185,7 @@ static void test_tokens_and_types(void **state)
     assert_int_equal(b.tokens, 32);
     assert_int_equal(a.exit[5].total, b.exit[5].total);
     assert_false(deer_config_published("5b", &config));
+    shapes_from_files();
 }
 
 /* Bytes that one decoder layer with cross-attention adds to the 3B model, by hand: 12 d^2 + q, kv,
