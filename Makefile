@@ -35,7 +35,7 @@ GPU_PACKAGES := libvulkan-dev glslang-tools
 
 # Debian 12 packages that the programs and the demo need. What only some targets need is added to
 # PACKAGES where these are.
-PACKAGES := build-essential pkg-config libnlopt-dev libhdf5-dev zlib1g-dev liblzf-dev \
+PACKAGES := build-essential pkg-config libnlopt-dev liblapacke-dev libhdf5-dev zlib1g-dev liblzf-dev \
             libavformat-dev libavcodec-dev libswscale-dev libsnappy-dev libzstd-dev \
             libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmujoco-dev \
             libegl-dev libgl1-mesa-dri libpng-dev libwebp-dev
@@ -83,9 +83,10 @@ DATASETS_PC := hdf5 libxxhash zlib liblzf
 SOURCES_PC  := libavformat libavcodec libswscale libavutil libzstd
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
+ONLINE_PC   := lapacke
 SERVE_PC    := libwebsockets
 
-PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
+PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC) $(ONLINE_PC))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
              $(PC_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
@@ -103,7 +104,7 @@ SERVE     := $(call objects,$(addprefix runtime/serve/,msgpack.c array.c protoco
 BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines measure))) $(BUILD)/budgets/machines/texts.o
 DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,demos sources parquet tfrecord video)))
 TABLETOP  := $(call objects,$(call sources,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
-CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee pipeline)))
+CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee online pipeline)))
 CALIB_PUBLIC := $(call objects,$(call sources,calib/library))
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
@@ -122,6 +123,7 @@ DATASETS_LIBS := $(call pc_libs,$(DATASETS_PC))
 SOURCES_LIBS  := $(call pc_libs,$(SOURCES_PC)) -lsnappy
 TABLETOP_LIBS := -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
 CALIB_LIBS    := $(call pc_libs,$(CALIB_PC))
+ONLINE_LIBS   := $(call pc_libs,$(ONLINE_PC))
 SERVE_LIBS    := $(call pc_libs,$(SERVE_PC))
 # Without libwebsockets everything is built but the sockets, and deer-run serve says so.
 ifneq ($(SERVE_LIBS),)
@@ -355,7 +357,7 @@ $(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBSERVE) $(LIBTABLETOP) $(LIBDATASETS) 
 	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(ONLINE_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 # A deer-report without the page's libraries, to test what it then says.
 $(BARE): $(REPORT_CLI) $(TOOL) $(PAGE)/bare/d3_js.o $(PAGE)/bare/plot_js.o $(filter-out %/d3_js.o %/plot_js.o,$(REPORTS)) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
@@ -379,8 +381,9 @@ $(OLD_PROGRAM): $(BUILD)/tests/runtime/test_abi_old.o $(LIBDEER_SO)
 $(foreach source,$(filter-out %/test_abi_old.c,$(TEST_SOURCES)),$(eval $(call test_program,$(source))))
 $(filter-out $(OLD_PROGRAM),$(TESTS)):
 	$(call say,LINK)
-	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka
+	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka $($(@F)_LIBS)
 
+test_online_LIBS := $(ONLINE_LIBS)
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/test_calib_library: $(CALIB_PUBLIC)
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))

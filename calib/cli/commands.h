@@ -6,6 +6,7 @@
 int calib_replay_main(int argc, char **argv);
 int calib_solve_main(int argc, char **argv);
 int calib_check_main(int argc, char **argv);
+int calib_online_main(int argc, char **argv);
 int calib_bench_main(int argc, char **argv);
 
 /* "deer-calib --model M --demos D --avg-gflops X --out T": replay and solve in one. */

@@ -11,6 +11,7 @@ int main(int argc, char **argv)
         {"replay", "run a policy over demonstrations into a feature cache", calib_replay_main},
         {"solve", "choose thresholds under budgets from a cache", calib_solve_main},
         {"check", "judge a thresholds file on a cache", calib_check_main},
+        {"online", "find thresholds by trying them", calib_online_main},
         {"bench", "measure the solvers on made-up problems", calib_bench_main},
         {NULL, NULL, NULL}};
 
