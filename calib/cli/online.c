@@ -76,13 +76,13 @@ static deer_status write_thresholds(const job *j, const double *x, const online_
 
     online_path_tau(&j->path, (int)j->r->coordinates, x, tau);
     json_put(json, "tau", tau_json(tau, deer_thresholds_max_exit(j->t)));
-    json_put(json, "expected",
-             seen ? json_pack("{s:f}", llm ? "average_llm_gflops" : "average_total_gflops",
-                              seen->cost)
-                  : json_object());
-    json_put(json, "budget",
-             json_pack("{s:f, s:s}", "average_gflops", j->r->budget, "scope",
-                       llm ? "llm" : "total"));
+    json_put(
+        json, "expected",
+        seen ? json_pack("{s:f}", llm ? "average_llm_gflops" : "average_total_gflops", seen->cost)
+             : json_object());
+    json_put(
+        json, "budget",
+        json_pack("{s:f, s:s}", "average_gflops", j->r->budget, "scope", llm ? "llm" : "total"));
     json_put(json, "calibration",
              json_pack("{s:i, s:i, s:s, s:I}", "episodes", 0, "steps", 0, "solver", "online",
                        "seed", (json_int_t)j->r->seed));
@@ -231,9 +231,9 @@ static deer_status print_json(const job *j, const online_answer *a, const verdic
         json_push(x, json_real(a->candidate[a->best].x[i]));
     return json_print(json_pack("{s:i, s:i, s:f, s:b, s:f, s:b, s:o, s:o, s:o}", "evaluations",
                                 a->trials, "candidates", a->candidates, "units", a->kept,
-                                "out_of_time", a->out_of_time, "budget", j->r->budget,
-                                "is_offline", a->best == 0, "x", x, "offline",
-                                result_json(&v->start), "found", result_json(&v->found)),
+                                "out_of_time", a->out_of_time, "budget", j->r->budget, "is_offline",
+                                a->best == 0, "x", x, "offline", result_json(&v->start), "found",
+                                result_json(&v->found)),
                       JSON_INDENT(1) | JSON_REAL_PRECISION(8), err);
 }
 
@@ -277,21 +277,19 @@ static deer_status open_all(job *j, deer_error *err)
                          r->thresholds);
     least = deer_thresholds_point(j->t, 0)->budget_gflops;
     if (r->budget < least)
-        return deer_fail_with(DEER_INFEASIBLE, err,
-                              "an average of %.6g GFLOPs (%s) is below the dial's least, %.6g",
-                              r->budget, deer_thresholds_budget_is_llm(j->t) ? "llm" : "total",
-                              least);
+        return deer_fail_with(
+            DEER_INFEASIBLE, err, "an average of %.6g GFLOPs (%s) is below the dial's least, %.6g",
+            r->budget, deer_thresholds_budget_is_llm(j->t) ? "llm" : "total", least);
     j->file = json_file_read(r->thresholds, MOST_FILE, err);
-    if (!j->file || open_journal(j, err) ||
-        temporary_folder(j->folder, sizeof j->folder, err)) {
+    if (!j->file || open_journal(j, err) || temporary_folder(j->folder, sizeof j->folder, err)) {
         *j->folder = 0;
         return DEER_FAILED;
     }
     j->path = (online_path){j->t, r->budget};
-    j->how = (evaluator){.command = r->command,
-                         .cost = deer_thresholds_budget_is_llm(j->t) ? "llm_gflops"
-                                                                     : "total_gflops",
-                         .timeout = r->timeout};
+    j->how =
+        (evaluator){.command = r->command,
+                    .cost = deer_thresholds_budget_is_llm(j->t) ? "llm_gflops" : "total_gflops",
+                    .timeout = r->timeout};
     j->deadline = clock_seconds() + r->seconds;
     return DEER_OK;
 }
@@ -376,7 +374,8 @@ int calib_online_main(int argc, char **argv)
     const tool_command self = {
         "deer-calib online", "finds thresholds by trying them on the robot, or on a simulator",
         "--eval CMD --thresholds FILE --budget X --out FILE [options]", options,
-        "deer-calib solve --cache cache --scope llm --avg-fraction 0.3 --frontier f.json --out t.json\n"
+        "deer-calib solve --cache cache --scope llm --avg-fraction 0.3 --frontier f.json --out "
+        "t.json\n"
         "deer-calib online --eval 'deer-sim eval --model policy.safetensors --thresholds "
         "{thresholds} --seed {seed} --episodes {episodes} --json' --thresholds t.json --budget "
         "0.003 --out online.json"};

@@ -80,9 +80,9 @@ static char *fill_in(const char *command, const char *thresholds, uint64_t seed,
 
 typedef struct {
     pid_t pid;
-    int out, err;         /* what it prints */
-    char *text;           /* [MOST_OUTPUT] */
-    size_t n;             /* bytes of it */
+    int out, err;           /* what it prints */
+    char *text;             /* [MOST_OUTPUT] */
+    size_t n;               /* bytes of it */
     char words[MOST_WORDS]; /* the end of its standard error */
     size_t words_n;
 } child;

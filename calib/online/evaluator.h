@@ -2,8 +2,8 @@
 /* evaluator.h - a command that tries thresholds, and prints how it went.
  *
  *   evaluator e = {.command = "deer-sim eval --model M --thresholds {thresholds} --seed {seed} "
- *                             "--episodes {episodes} --json", .cost = "llm_gflops", .timeout = 600};
- *   evaluator_run(&e, "/tmp/t.json", 7, 2, &result, &err);
+ *                             "--episodes {episodes} --json", .cost = "llm_gflops", .timeout =
+ * 600}; evaluator_run(&e, "/tmp/t.json", 7, 2, &result, &err);
  *
  * The command is run by sh, with {thresholds} replaced by a file's name, {seed} and {episodes} by
  * numbers. It prints one JSON object with "success", 0 to 1, the mean cost of a step as "cost", or

@@ -144,8 +144,8 @@ deer_status journal_add(journal *j, const online_trial *t, const online_result *
 
     pthread_mutex_lock(&j->lock);
     json_push(j->trials, entry_of(t, r));
-    status = json_write(j->path, json_incref(j->root), JSON_INDENT(1) | JSON_REAL_PRECISION(17),
-                        err);
+    status =
+        json_write(j->path, json_incref(j->root), JSON_INDENT(1) | JSON_REAL_PRECISION(17), err);
     pthread_mutex_unlock(&j->lock);
     return status;
 }

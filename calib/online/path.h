@@ -4,9 +4,9 @@
  *   online_path path = {.t = thresholds, .budget = 0.0045};
  *   online_path_tau(&path, 3, x, tau);
  *
- * x[0] goes along the dial, from 0.7 to 1.3 of the budget; x[1] moves thresholds from early exits to
- * late ones, x[2] the first exit's, x[3] the second's, by up to a factor of 3 either way. The middle
- * is the dial at the budget: the offline answer.
+ * x[0] goes along the dial, from 0.7 to 1.3 of the budget; x[1] moves thresholds from early exits
+ * to late ones, x[2] the first exit's, x[3] the second's, by up to a factor of 3 either way. The
+ * middle is the dial at the budget: the offline answer.
  */
 #ifndef CALIB_PATH_ONLINE_H
 #define CALIB_PATH_ONLINE_H

@@ -38,8 +38,8 @@ typedef deer_status (*online_evaluate)(void *context, const online_trial *trial,
                                        online_result *result, deer_error *err);
 
 typedef struct {
-    int d;        /* coordinates, 1 to ONLINE_MOST */
-    double limit; /* of the cost */
+    int d;                                                    /* coordinates, 1 to ONLINE_MOST */
+    double limit;                                             /* of the cost */
     double (*expected)(const void *context, const double *x); /* cost, before anything is tried */
     const void *context;
     int evaluations;             /* trials in all */
@@ -52,11 +52,11 @@ typedef struct {
 /* A point that was tried; the first one is the middle of the cube. */
 typedef struct {
     double x[ONLINE_MOST];
-    int units;                 /* of it that were tried */
-    double rollouts, success;  /* in all; their share */
-    double cost;               /* mean */
-    double believed, doubt;    /* success by the process: mean and standard deviation */
-    double keeps;              /* probability that the limit is kept */
+    int units;                /* of it that were tried */
+    double rollouts, success; /* in all; their share */
+    double cost;              /* mean */
+    double believed, doubt;   /* success by the process: mean and standard deviation */
+    double keeps;             /* probability that the limit is kept */
 } online_candidate;
 
 typedef struct {

@@ -160,8 +160,8 @@ static bool understand(const tool_command *self, request *q, recording *r)
         tool_usage(self, "there is no task '%s'", q->unknown);
     else if (q->noise < 0)
         tool_usage(self, "--noise must be 0 or more, not %g", q->noise);
-    else if (q->policy.exit != TOOL_NOT_GIVEN && !q->policy.model)
-        tool_usage(self, "--exit needs --model");
+    else if ((q->policy.exit != TOOL_NOT_GIVEN || q->policy.thresholds) && !q->policy.model)
+        tool_usage(self, "--exit and --thresholds need --model");
     else {
         r->row = (int)q->row;
         r->seed = (uint64_t)q->seed;
@@ -217,6 +217,8 @@ int sim_record_main(int argc, char **argv)
         {"model", TOOL_STRING, &q.policy.model, "FILE",
          "let this model act; labels stay the expert's"},
         {"policy", TOOL_RENAMED, "model", NULL, NULL},
+        {"thresholds", TOOL_STRING, &q.policy.thresholds, "FILE",
+         "let --model stop early under these"},
         {"exit", TOOL_INT, &q.policy.exit, "K",
          "exit at which --model acts, from 0 (default its deepest)"},
         {"workers", TOOL_INT, &q.workers, "N", "processes, 1 to 1024 (default one per core)"},

@@ -5,14 +5,22 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <math.h>
 #include <nlopt.h>
 
-#include "calib/online/search.h"
+#include "calib/online/evaluator.h"
+#include "calib/online/journal.h"
+#include "calib/online/path.h"
+#include "runtime/base/clock.h"
+#include "runtime/base/file.h"
 #include "runtime/base/random.h"
+#include "runtime/base/tau.h"
+#include "runtime/deer_replay.h"
 
 static deer_error error;
 
@@ -41,9 +49,8 @@ static void test_posterior_in_closed_form(void **state)
     a = 2.1, b = k[0], c = 2.4;
     det = a * c - b * b;
     expected_mean = 0.5 + (near[0] * (c * 0.5 - b * 2.5) + near[1] * (a * 2.5 - b * 0.5)) / det;
-    expected_variance = 2 - (near[0] * (c * near[0] - b * near[1]) +
-                             near[1] * (a * near[1] - b * near[0])) /
-                                det;
+    expected_variance =
+        2 - (near[0] * (c * near[0] - b * near[1]) + near[1] * (a * near[1] - b * near[0])) / det;
     ok(gaussian_condition(&g, 1, 2, x, y, noise, &error));
     gaussian_predict(&g, &at, &mean, &variance);
     assert_true(fabs(mean - expected_mean) < 1e-12);
@@ -291,7 +298,8 @@ static void test_against_the_official_way_and_nlopt(void **state)
     static const struct {
         const char *name;
         nlopt_algorithm how;
-    } others[] = {{"sbplx", NLOPT_LN_SBPLX}, {"bobyqa", NLOPT_LN_BOBYQA}, {"crs2", NLOPT_GN_CRS2_LM}};
+    } others[] = {
+        {"sbplx", NLOPT_LN_SBPLX}, {"bobyqa", NLOPT_LN_BOBYQA}, {"crs2", NLOPT_GN_CRS2_LM}};
     static online_answer a;
     double ours = 0, official = 0, our_episodes = 0, official_episodes = 0;
 
@@ -340,6 +348,139 @@ static void test_goes_on_where_it_stopped(void **state)
     }
 }
 
+/* ---------------------------------------------------------------- evaluators --------------- */
+
+static void says(const char *words)
+{
+    assert_null(strchr(error.message, '\n'));
+    if (!strstr(error.message, words))
+        fail_msg("'%s' does not say '%s'", error.message, words);
+}
+
+static online_result evaluate(const char *command, deer_status expected)
+{
+    const evaluator e = {.command = command, .cost = "llm_gflops", .timeout = 0.5};
+    online_result r = {0};
+
+    assert_int_equal(evaluator_run(&e, "/tmp/a b", 7, 3, &r, &error), expected);
+    return r;
+}
+
+static void test_evaluators(void **state)
+{
+    online_result r = evaluate("echo '{\"success\": 0.5, \"cost\": 2, \"rollouts\": 4}'", DEER_OK);
+    double started;
+
+    (void)state;
+    assert_true(r.success == 0.5 && r.cost == 2 && r.rollouts == 4);
+    r = evaluate("echo '{\"success\": 1, \"llm_gflops\": 0.25, \"total_gflops\": 9}'", DEER_OK);
+    assert_true(r.success == 1 && r.cost == 0.25 && r.rollouts == 1);
+    r = evaluate(
+        "test {thresholds} = '/tmp/a b' && echo \"{\\\"success\\\": 0, \\\"cost\\\": {seed}, "
+        "\\\"rollouts\\\": {episodes}}\"",
+        DEER_OK);
+    assert_true(r.cost == 7 && r.rollouts == 3);
+
+    evaluate("echo first >&2; echo 'no robot here' >&2; exit 3", DEER_FAILED);
+    says("ended with status 3 (no robot here)");
+    evaluate("/no/such/program", DEER_FAILED);
+    says("ended with status 127");
+    evaluate("kill -9 $$", DEER_FAILED);
+    says("killed by signal 9");
+    evaluate("echo garbage", DEER_FAILED);
+    says("printed no JSON object");
+    evaluate("true", DEER_FAILED);
+    says("printed no JSON object");
+    evaluate("echo '[1]'", DEER_FAILED);
+    says("printed no JSON object");
+    evaluate("echo '{\"success\": 1.5, \"cost\": 1}'", DEER_FAILED);
+    says("no \"success\" from 0 to 1");
+    evaluate("echo '{\"success\": true, \"cost\": 1}'", DEER_FAILED);
+    says("no \"success\" from 0 to 1");
+    evaluate("echo '{\"success\": 1, \"cost\": -1}'", DEER_FAILED);
+    says("no \"cost\" above 0, nor \"llm_gflops\"");
+    evaluate("echo '{\"success\": 1, \"cost\": 1, \"rollouts\": 0}'", DEER_FAILED);
+    says("must be 1 or more");
+
+    started = clock_seconds();
+    evaluate("sleep 30 & sleep 30", DEER_FAILED);
+    says("took more than 0.5 seconds");
+    evaluate("exec >&- 2>&-; sleep 30", DEER_FAILED);
+    says("took more than 0.5 seconds");
+    assert_true(clock_seconds() - started < 20);
+    evaluate("yes", DEER_FAILED);
+    assert_true(strstr(error.message, "printed more than") || strstr(error.message, "took more"));
+}
+
+/* ---------------------------------------------------------------- journals ----------------- */
+
+static void test_journal(void **state)
+{
+    const online_trial one = {.number = 0, .x = {0.1, 1.0 / 3}}, other = {.number = 0, .x = {0.1}};
+    const online_result result = {1.0 / 7, 29, 0.1 + 0.2};
+    static const char damaged[] =
+        "{\"deer_online\": 1, \"settings\": \"s\", \"trials\": [{\"success\": 2}]}";
+    online_result r;
+    char folder[] = "/tmp/deer-test-XXXXXX", path[64];
+    journal *j;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/j", folder);
+    ok(journal_open(path, "these", &j, &error));
+    assert_false(journal_find(j, &one, &r));
+    ok(journal_add(j, &one, &result, &error));
+    assert_true(journal_find(j, &one, &r));
+    journal_close(j);
+    ok(journal_open(path, "these", &j, &error)); /* bit for bit */
+    assert_int_equal(journal_known(j), 1);
+    assert_true(journal_find(j, &one, &r));
+    assert_memory_equal(&r, &result, sizeof r);
+    assert_false(journal_find(j, &other, &r));
+    journal_close(j);
+    assert_int_equal(journal_open(path, "those", &j, &error), DEER_FAILED);
+    says("has results of other settings");
+    ok(file_write(path, damaged, strlen(damaged), &error));
+    assert_int_equal(journal_open(path, "s", &j, &error), DEER_FAILED);
+    says("result 0 is damaged");
+    ok(file_write(path, "{}", 2, &error));
+    assert_int_equal(journal_open(path, "s", &j, &error), DEER_FAILED);
+    says("is no journal");
+    unlink(path);
+    rmdir(folder);
+}
+
+/* ---------------------------------------------------------------- the path ----------------- */
+
+static void test_path(void **state)
+{
+    deer_thresholds t = {.max_exit = 3, .exits = 4, .points = 3};
+    const double middle[4] = {0.5, 0.5, 0.5, 0.5}, low[4] = {0, 0.5, 0.5, 0.5};
+    const double early[4] = {0.5, 0, 0.5, 0.5}, first[4] = {0.5, 0.5, 1, 0.5};
+    const online_path path = {&t, 2};
+    float tau[4];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        t.point[i].budget_gflops = 1 + i;
+        for (int k = 0; k < 3; k++)
+            t.point[i].tau[k] = (float)pow(10, -i);
+        t.point[i].tau[3] = TAU_ALWAYS;
+    }
+    t.point[1].tau[1] = TAU_NEVER;
+    online_path_tau(&path, 4, middle, tau); /* the dial's own point */
+    assert_memory_equal(tau, t.point[1].tau, sizeof tau);
+    assert_true(online_path_cost(&path, middle) == 2);
+    online_path_tau(&path, 1, low, tau); /* 1.4: four tenths of the way, of exponents */
+    assert_true(fabsf(tau[0] - 0.3981072f) < 1e-5f && tau[1] == 1);
+    assert_true(fabs(online_path_cost(&path, low) - 1.4) < 1e-12);
+    online_path_tau(&path, 2, early, tau);
+    assert_true(fabsf(tau[0] - 0.3f) < 1e-6f && tau[1] == TAU_NEVER);
+    assert_true(fabsf(tau[2] - 0.1f / 3) < 1e-6f && tau[3] == TAU_ALWAYS);
+    online_path_tau(&path, 3, first, tau);
+    assert_true(fabsf(tau[0] - 0.3f) < 1e-6f && fabsf(tau[2] - 0.1f) < 1e-7f);
+}
+
 static void test_what_is_refused(void **state)
 {
     static online_answer a;
@@ -364,6 +505,9 @@ int main(void)
         cmocka_unit_test(test_finds_the_constrained_optimum),
         cmocka_unit_test(test_against_the_official_way_and_nlopt),
         cmocka_unit_test(test_goes_on_where_it_stopped),
+        cmocka_unit_test(test_evaluators),
+        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_path),
         cmocka_unit_test(test_what_is_refused),
     };
 

@@ -534,6 +534,38 @@ if [ -e "$model" ]; then
     done
     fails 2 '--light above 0' "$build/deer-sim" eval --model "$model" --light 0
     fails 2 '--noise must be 0 or more' "$build/deer-sim" eval --model "$model" --noise -1
+    # Thresholds by trial: an evaluator that knows what it wants; killed, the search goes on to the same answer.
+    cat >"$files/robot.sh" <<'END'
+awk '/"tau"/ && !seen++ { getline; t = $1 + 0 } END { printf "{\"success\": %f, \"cost\": 0.0049, \"rollouts\": 50}\n",
+    1 / (1 + (log(t) + 4) ^ 2) }' "$1"
+sleep 0.02
+END
+    online="$calib online --thresholds $files/s.json --budget 0.005 --evaluations 14"
+    robot="sh $files/robot.sh {thresholds}"
+    ok $online --eval "$robot" --out "$files/o.json"
+    grep -q '^14 evaluations of ' "$out" && grep -q '^offline ' "$out" || wrong "no report"
+    json 'deer_thresholds tau dial expected calibration' cat "$files/o.json"
+    ok "$build/deer-run" episode --model "$model" --demos "$demos" --thresholds "$files/o.json"
+    $online --eval "$robot" --out "$files/p.json" >"$out" 2>"$err" &
+    killed=$!
+    tries=0
+    while [ $tries -lt 500 ] && ! grep -q '"trial": 3' "$files/p.json.journal.json" 2>/dev/null; do
+        sleep 0.02
+        tries=$((tries + 1))
+    done
+    kill -9 $killed 2>/dev/null
+    wait $killed 2>/dev/null
+    json 'evaluations found offline' $online --eval "$robot" --out "$files/p.json" --json
+    grep -q 'goes on with [1-9]' "$err" || wrong "it did not go on"
+    ok cmp "$files/o.json" "$files/p.json"
+    fails 1 'has results of other settings' $online --eval 'true {thresholds}' --out "$files/p.json"
+    nowhere 1 'printed no JSON object' $online --eval 'echo {thresholds}' --out "$files/q.json"
+    nowhere 1 'ended with status 1 (no robot)' $online --eval 'echo no robot >&2; false {thresholds}' --out "$files/q.json"
+    nowhere 1 'took more than 0.2 seconds' $online --eval 'sleep 9; : {thresholds}' --timeout 0.2 --out "$files/q.json"
+    nowhere 2 'a place for {thresholds}' $online --eval true --out "$files/q.json"
+    nowhere 2 '--coordinates must be 1 to 4' $online --coordinates 5 --eval "$robot" --out "$files/q.json"
+    nowhere 1 'no dial to search along' "$calib" online --thresholds "$files/t.json" --budget 0.005 --eval "$robot" --out "$files/q.json"
+    nowhere 3 "below the dial's least" "$calib" online --thresholds "$files/s.json" --budget 0.001 --eval "$robot" --out "$files/q.json"
     usage $combined $budget --print-official
     usage $combined $budget --history random
     usage "$calib" solve --table "$files/t.h5" --criterion combined --avg-cost 1
