@@ -160,8 +160,10 @@ static bool understand(const tool_command *self, request *q, recording *r)
         tool_usage(self, "there is no task '%s'", q->unknown);
     else if (q->noise < 0)
         tool_usage(self, "--noise must be 0 or more, not %g", q->noise);
-    else if ((q->policy.exit != TOOL_NOT_GIVEN || q->policy.thresholds) && !q->policy.model)
-        tool_usage(self, "--exit and --thresholds need --model");
+    else if (q->policy.exit != TOOL_NOT_GIVEN && !q->policy.model)
+        tool_usage(self, "--exit needs --model");
+    else if (q->policy.thresholds && !q->policy.model)
+        tool_usage(self, "--thresholds needs --model");
     else {
         r->row = (int)q->row;
         r->seed = (uint64_t)q->seed;

@@ -220,6 +220,7 @@ record="$build/deer-sim record --tasks lift_red,press_button --episodes 2"
     nowhere 2 "--split is seen or unseen, not 'foo'" $record --out "$files/new.h5" --split foo
     nowhere 2 '--noise must be 0 or more, not -1' $record --out "$files/new.h5" --noise -1
     nowhere 2 '--exit needs --model' $record --out "$files/new.h5" --exit 2
+    nowhere 2 '--thresholds needs --model' $record --out "$files/new.h5" --thresholds "$files/t.json"
 }
 "$build/tests/command_helper" empty "$files/empty.h5"
 "$build/tests/command_helper" sightless "$files/sightless.h5"
