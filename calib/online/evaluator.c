@@ -87,18 +87,47 @@ typedef struct {
     size_t words_n;
 } child;
 
+static void end_group(int signal_number)
+{
+    (void)signal_number;
+    kill(0, SIGKILL);
+}
+
+/* As the shell ended. */
+static _Noreturn void end_as(int status)
+{
+    if (WIFSIGNALED(status)) {
+        signal(WTERMSIG(status), SIG_DFL);
+        raise(WTERMSIG(status));
+    }
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+/* The leader of the command's group: nothing in it outlives the thread that waits for it, however
+ * that ends. */
 static _Noreturn void become(const char *command, const int out[2], const int err[2])
 {
-    int nothing = open("/dev/null", O_RDONLY);
+    int nothing = open("/dev/null", O_RDWR), status = 0;
+    pid_t shell;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* do not outlive the thread that waits */
     setpgid(0, 0);
+    signal(SIGTERM, end_group);
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     signal(SIGXFSZ, SIG_DFL);
     dup2(nothing, 0);
     dup2(out[1], 1);
     dup2(err[1], 2);
-    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
-    _exit(127);
+    shell = fork();
+    if (shell == 0) {
+        signal(SIGTERM, SIG_DFL);
+        execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+        _exit(127);
+    }
+    dup2(nothing, 1); /* the pipes are the shell's alone: they end with it */
+    dup2(nothing, 2);
+    while (waitpid(shell, &status, 0) < 0 && errno == EINTR)
+        ;
+    end_as(status);
 }
 
 static deer_status start(child *c, const char *command, deer_error *err)

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* test_online.c - the search for thresholds by trial: its arithmetic, and what it finds. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -412,6 +414,58 @@ static void test_evaluators(void **state)
     assert_true(strstr(error.message, "printed more than") || strstr(error.message, "took more"));
 }
 
+/* A process that has ended may wait for somebody to ask how. */
+static bool is_alive(int pid)
+{
+    char path[32], state = 'Z';
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    f = fopen(path, "r");
+    if (f && fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+        state = 'Z';
+    if (f)
+        fclose(f);
+    return state != 'Z';
+}
+
+/* Whatever becomes of the search, the command ends with it. */
+static void test_no_evaluator_is_left_behind(void **state)
+{
+    char folder[] = "/tmp/deer-test-XXXXXX", path[64], command[300];
+    const evaluator e = {.command = command, .timeout = 60};
+    int tries = 0, left = 0;
+    FILE *f = NULL;
+    pid_t pid;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/pid", folder);
+    snprintf(command, sizeof command, "sleep 60 & echo $! >%s.new; mv %s.new %s; wait", path, path,
+             path);
+    pid = fork();
+    if (pid == 0) {
+        online_result r;
+        evaluator_run(&e, "t", 1, 1, &r, &error);
+        _exit(0);
+    }
+    for (; !f && tries < 2000; tries++) {
+        f = fopen(path, "r");
+        usleep(5000);
+    }
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%d", &left), 1);
+    fclose(f);
+    assert_true(is_alive(left));
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    for (tries = 0; is_alive(left) && tries < 2000; tries++)
+        usleep(5000);
+    assert_false(is_alive(left));
+    unlink(path);
+    rmdir(folder);
+}
+
 /* ---------------------------------------------------------------- journals ----------------- */
 
 static void test_journal(void **state)
@@ -506,6 +560,7 @@ int main(void)
         cmocka_unit_test(test_against_the_official_way_and_nlopt),
         cmocka_unit_test(test_goes_on_where_it_stopped),
         cmocka_unit_test(test_evaluators),
+        cmocka_unit_test(test_no_evaluator_is_left_behind),
         cmocka_unit_test(test_journal),
         cmocka_unit_test(test_path),
         cmocka_unit_test(test_what_is_refused),
