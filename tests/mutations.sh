@@ -121,6 +121,11 @@ mistake test_tabletop "intervals are of 90%" datasets/tabletop/rollout.c 's/z = 
 
 quick test_thresholds "the dial turns to the next dearer point" runtime/thresholds/thresholds.c 's/point\[i\].budget_gflops <= average_gflops/point[i ? i - 1 : 0].budget_gflops <= average_gflops/'
 mistake test_thresholds "thresholds of other weights are taken" runtime/thresholds/thresholds_model.c 's/!strcmp(t->weights, weights)/1/'
+quick test_governor "the limit lets the second exit through" runtime/thresholds/governor.c 's/while (k > 0 \&\& g->now.ahead_gflops/while (k > 1 \&\& g->now.ahead_gflops/'
+mistake test_governor "what is saved is kept for ever" runtime/thresholds/governor.c 's/fmax(-g->room, g->now.ahead_gflops + used - g->now.budget_gflops)/g->now.ahead_gflops + used - g->now.budget_gflops/'
+mistake test_session "a governed step is charged for cameras that it did not encode" runtime/policy/step_cost.c 's/if (w->fresh\[i\])$/if (w->fresh[i] || 1)/'
+mistake test_online "improvement is for certain" calib/online/gaussian.c 's/ + deviation \* density(z)//'
+mistake test_online "a journal of other settings is taken" calib/online/journal.c 's/if (strcmp(of, settings) != 0)/if (strcmp(of, settings) == 1000)/'
 mistake test_drift "the watch never doubts" runtime/thresholds/drift.c 's/(b - 2) \* (p - 0.5)/0 * (b - 2) * (p - 0.5)/'
 mistake test_drift "ties are not broken" runtime/thresholds/drift.c 's/uniform(d) \* (double)equal/0.0 * (double)equal/'
 mistake test_bpe "of equal pairs the rightmost is merged first" runtime/text/bpe.c 's/m->rank < best->rank/m->rank <= best->rank/'
