@@ -202,6 +202,11 @@ def test_order_of_calls(recorded, model, thresholds_file):
         session.set_thresholds(deer.Thresholds.load(thresholds_file))
         with pytest.raises(deer.Infeasible):
             session.set_budget(1e-9)
+        with pytest.raises(deer.Infeasible):
+            session.set_governor(1e-9)
+        with pytest.raises(deer.Usage, match="200 steps"):
+            session.set_governor(1.0, horizon=1)
+        session.set_governor(1.0, horizon=300)
         session.set_budget(1.0)
         session.set_tokens(np.array([1, 2, 3]))
         assert session.tokens == 3 and session.nbytes > 1000

@@ -214,7 +214,8 @@ typedef struct {
     int32_t gripper_age;
     float static_change;
     float gripper_change;
-    uint32_t reserved[4];
+    uint32_t late;
+    uint32_t reserved[3];
 } deer_action;
 deer_status deer_session_new(const deer_model *model, const deer_thresholds *thresholds,
                                       const deer_session_options *options, deer_session **session,
@@ -225,6 +226,19 @@ deer_status deer_session_set_thresholds(deer_session *session,
                                                  deer_error *err);
 deer_status deer_session_set_budget(deer_session *session, double average_gflops,
                                              deer_error *err);
+typedef struct {
+    double budget_gflops;
+    int64_t horizon;
+    int64_t steps;
+    double used_gflops;
+    double ahead_gflops;
+    double setting_gflops;
+} deer_governor;
+deer_status deer_session_set_governor(deer_session *session, double average_gflops,
+                                               int64_t horizon, deer_error *err);
+const deer_governor *deer_session_governor(const deer_session *session);
+deer_status deer_session_set_deadline(deer_session *session, int64_t microseconds,
+                                               deer_error *err);
 deer_status deer_session_set_instruction(deer_session *session, const char *instruction,
                                                   deer_error *err);
 deer_status deer_session_set_tokens(deer_session *session, const int32_t *ids,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._errors import Busy, Usage
-from ._library import call, ffi, real, runtime, string_bytes
+from ._library import call, ffi, integer, real, runtime, string_bytes
 from ._model import Model, Pool, needed_pool
 from ._shared import Owner, Shared, Using
 from ._thresholds import Thresholds, frozen
@@ -142,6 +142,13 @@ class Session(Owner):
     def set_budget(self, average_gflops: float) -> None:
         """Turns the dial of the thresholds, where their file has one: GFLOPs of a step on average."""
         self._call(runtime().deer_session_set_budget, real(average_gflops, "average_gflops"))
+
+    def set_governor(self, average_gflops: float, horizon: int = 0) -> None:
+        """Turns the dial before every step, so that steps take average_gflops on average, whatever
+        the robot meets: within 2% over any `horizon` steps, 200 or more (0: 500).
+        """
+        self._call(runtime().deer_session_set_governor, real(average_gflops, "average_gflops"),
+                   integer(horizon, "horizon", 0, 1_000_000_000))
 
     def step(self, static_image: npt.ArrayLike, wrist_image: npt.ArrayLike) -> Action:
         """One control step.
