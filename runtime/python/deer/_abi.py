@@ -89,6 +89,8 @@ typedef struct {
     uint32_t size;
     uint32_t reserved;
     deer_pool *pool;
+    const char *device;
+    const char *kernel_cache;
 } deer_model_options;
 deer_status deer_model_open_with(const char *path, int32_t max_exit,
                                           const deer_model_options *options, deer_model **model,
@@ -98,6 +100,7 @@ int32_t deer_model_max_exit(const deer_model *model);
 const char *deer_model_fingerprint(const deer_model *model);
 #define DEER_TYPE 8
 const char *deer_model_type(const deer_model *model);
+const char *deer_model_device(const deer_model *model);
 uint64_t deer_model_bytes(const deer_model *model);
 int32_t deer_unknown_words(const deer_model *model, const char *instruction);
 typedef struct deer_thresholds deer_thresholds;
