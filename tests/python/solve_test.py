@@ -2,6 +2,7 @@
 """Thresholds from arrays: the numbers of deer-calib on the same table, and of plain numpy."""
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -98,6 +99,10 @@ def test_numbers_are_those_of_numpy(table):
     np.testing.assert_allclose(found.exit_fraction, np.bincount(taken, minlength=5) / len(taken))
     assert found.official.loss >= found.loss >= found.oracle_loss
     assert found.full.cost == 6 and found.full.loss == 0
+    plain = json.loads(json.dumps(found.as_dict()))
+    assert plain["tau"][-1] == "always" and plain["full"]["tau"][0] == "never"
+    assert plain["cost"] == found.cost and plain["guarantee"] is None
+    assert pickle.loads(pickle.dumps(found)).loss == found.loss and found.tau.flags.writeable
     again = deer.evaluate(found.tau, table.delta, table.loss, table.cost, table.episode)
     assert (again.cost, again.loss) == (found.cost, found.loss) and again.official is None
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Feature caches: replaying demonstrations, reading what every exit saw and said, calibrating."""
+import os
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union, cast
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -47,12 +48,13 @@ def _teller(progress: Optional[Callable[[int, int], Any]], raised: List[BaseExce
     """A C function that calls progress; an exception ends the calls, and is kept."""
     if progress is None:
         return ffi.NULL
+    told = progress
 
     def tell(_: Any, steps: int, of: int) -> None:
         if raised:
             return
         try:
-            progress(int(steps), int(of))
+            told(int(steps), int(of))
         except BaseException as error:  # of whatever kind: C cannot pass it on
             raised.append(error)
 
@@ -74,8 +76,7 @@ def replay(model: Path, demos: Union[Path, Sequence[Path]], cache: Path, *,
     progress: called with steps done and steps in all, from other threads, one at a time; its
         exception is raised when the replay is over.
     """
-    files = [demos] if isinstance(demos, (str, bytes)) or hasattr(demos, "__fspath__") else \
-        list(cast(Sequence[Path], demos))
+    files: List[Path] = [demos] if isinstance(demos, (str, bytes, os.PathLike)) else list(demos)
     kept: List[Any] = []
 
     def keep(value: bytes) -> Any:
@@ -166,7 +167,7 @@ class Cache(Owner):
         lib = calibration()
         made = ffi.new("deer_cache **")
         call(lib.deer_cache_open, path_bytes(folder, "folder"), made)
-        self = cast("Cache", object.__new__(cls))
+        self = object.__new__(cls)
         self._shared = shared = Shared(made[0], lib.deer_cache_close)
         n, k = int(lib.deer_cache_steps(made[0])), int(lib.deer_cache_exits(made[0]))
 

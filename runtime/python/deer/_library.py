@@ -5,7 +5,7 @@ import os
 import sys
 from typing import Any, Callable, Dict, List, Type
 
-import cffi
+import cffi  # type: ignore[import]
 
 from . import _abi
 from ._errors import Busy, Error, Failed, Infeasible, Usage
@@ -63,7 +63,7 @@ def calibration_version() -> str:
 
 def text(chars: Any) -> str:
     """A C string, or an array of char, as str."""
-    return ffi.string(chars).decode("utf-8", "replace") if chars != ffi.NULL else ""
+    return str(ffi.string(chars).decode("utf-8", "replace")) if chars != ffi.NULL else ""
 
 
 def call(function: Callable[..., int], *arguments: Any) -> None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Models and threads."""
-from typing import Any, Dict, List, Optional, Union, cast
+import os
+from typing import Any, Dict, List, Optional, Union
 
 from ._library import call, ffi, integer, path_bytes, runtime, string_bytes, text
 from ._shared import Owner, Shared, Using
-import os
 
 Path = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -96,7 +96,7 @@ class Model(Owner):
             for needed in needs:
                 needed.release()
             raise
-        model = cast("Model", object.__new__(cls))
+        model = object.__new__(cls)
         model._shared = Shared(made[0], lib.deer_model_close, *needs)
         return model
 

@@ -11,10 +11,10 @@ from ._errors import Busy, Usage
 from ._library import call, ffi, integer, real, runtime, string_bytes
 from ._model import Model, Pool, needed_pool
 from ._shared import Owner, Shared, Using
-from ._thresholds import Thresholds, frozen
+from ._thresholds import Thresholds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Action:
     """What the policy does at one step."""
 
@@ -25,6 +25,8 @@ class Action:
     exit_layer: int  #: its decoder layer, 0-based
     head_evaluations: int
     delta: npt.NDArray[np.float32]  #: [exit + 1] criterion at each exit; NaN where not evaluated
+    static_age: int = 0  #: steps since what is used of the camera was encoded; 0: now
+    gripper_age: int = 0
 
 
 _Camera = Tuple[int, int, int]  # width, height, bytes from one row to the next
@@ -190,9 +192,10 @@ class Session(Owner):
         a = self._action
         floats = np.frombuffer(ffi.buffer(a, ffi.sizeof("deer_action")), np.float32).copy()
         first = ffi.offsetof("deer_action", "delta") // 4
-        return Action(frozen(floats[:7]), frozen(floats[7:13]), float(a.gripper_probability),
+        return Action(floats[:7], floats[7:13], float(a.gripper_probability),
                       int(a.exit), int(a.exit_layer), int(a.head_evaluations),
-                      frozen(floats[first:first + a.exit + 1]))
+                      floats[first:first + a.exit + 1],
+                      int(a.static_age), int(a.gripper_age))
 
     def _ask(self, function: Any) -> int:
         shared = self._enter()

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: MIT
 """Exit thresholds for any early-exit model, from plain arrays."""
-from dataclasses import dataclass
-from typing import Any, List, Optional, Tuple
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ._errors import Usage
 from ._library import calibration, call, ffi, integer, real, text
-from ._thresholds import Guarantee, frozen, guarantee_of, known
+from ._thresholds import Guarantee, guarantee_of, known
 
 _METHODS = ("best", "coordinate", "nlopt", "official-exp", "official-gauss", "official-gamma")
 _DISTRIBUTIONS = ("exp", "gauss", "gamma")
@@ -18,7 +18,7 @@ _MOST_EXITS = 32
 # ---------------------------------------------------------------- what is found ----------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OperatingPoint:
     """Thresholds, and what they do on the steps given. None: not known."""
 
@@ -42,8 +42,14 @@ class OperatingPoint:
         """What the official DeeR-VLA code is given: "--thresholds 0.02 .. 100000.0"."""
         return _line(self.tau)
 
+    def as_dict(self) -> Dict[str, Any]:
+        """All of it as json.dump takes it: arrays are lists, and a tau of infinity is "never" or
+        "always"."""
+        plain: Dict[str, Any] = _plain(asdict(self))
+        return plain
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Solution(OperatingPoint):
     """What was found, and what to compare it with on the same steps."""
 
@@ -54,7 +60,7 @@ class Solution(OperatingPoint):
     gap_closed: Optional[float] = None  #: share of the way from the heuristic to the oracle
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Official:
     """Thresholds as the official DeeR-VLA code has them."""
 
@@ -67,6 +73,16 @@ class Official:
     def thresholds_line(self) -> str:
         """What the official code is given: "--thresholds 0.02 .. 100000.0"."""
         return _line(self.tau)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray):
+        return [_plain(number) for number in value.tolist()]
+    if isinstance(value, float) and np.isinf(value):
+        return "always" if value > 0 else "never"
+    return value
 
 
 def _line(tau: npt.NDArray[np.float32]) -> str:
@@ -180,6 +196,10 @@ def options_of(budget: Optional[float], fraction: Optional[float], peak: Optiona
     o.size = ffi.sizeof("deer_solve_options")
     if method not in _METHODS:
         raise Usage(f"there is no method {method!r}; there are: {', '.join(_METHODS)}")
+    if budget is not None and fraction is not None:
+        raise Usage("give budget or fraction, not both")
+    if not points and all(b is None for b in (budget, fraction, peak, memory, max_loss)):
+        raise Usage("give a budget: budget, fraction, peak, memory or max_loss")
     o.method = _METHODS.index(method)
     o.average, o.fraction = positive(budget, "budget"), positive(fraction, "fraction")
     o.peak, o.memory = positive(peak, "peak"), positive(memory, "memory")
@@ -197,16 +217,17 @@ def options_of(budget: Optional[float], fraction: Optional[float], peak: Optiona
 # ---------------------------------------------------------------- from C -----------------------
 
 
-def _fields(p: Any) -> Tuple[Any, ...]:
+def _fields(p: Any) -> Dict[str, Any]:
     n = int(p.max_exit) + 1
     tau = np.array([p.tau[k] for k in range(n)], np.float32)
     fraction = np.array([p.exit_fraction[k] for k in range(n)], np.float64)
-    return (text(p.name), n - 1, frozen(tau), float(p.cost), float(p.loss), known(p.peak),
-            known(p.memory), frozen(fraction), known(p.budget))
+    return dict(name=text(p.name), max_exit=n - 1, tau=tau, cost=float(p.cost), loss=float(p.loss),
+                peak=known(p.peak), memory=known(p.memory), exit_fraction=fraction,
+                budget=known(p.budget))
 
 
-def _point(p: Any, guarantee: Optional[Guarantee] = None) -> Optional[OperatingPoint]:
-    return OperatingPoint(*_fields(p), guarantee) if p != ffi.NULL else None
+def _point(p: Any) -> Optional[OperatingPoint]:
+    return OperatingPoint(**_fields(p)) if p != ffi.NULL else None
 
 
 def solution_of(pointer: Any) -> Optional[Solution]:
@@ -215,12 +236,12 @@ def solution_of(pointer: Any) -> Optional[Solution]:
     found = lib.deer_solution_found(pointer)
     if found == ffi.NULL:
         return None
-    return Solution(*_fields(found), guarantee_of(lib.deer_solution_guarantee(pointer)),
-                    text(lib.deer_solution_solver(pointer)),
-                    _point(lib.deer_solution_full(pointer)),
-                    _point(lib.deer_solution_official(pointer)),
-                    known(lib.deer_solution_oracle_loss(pointer)),
-                    known(lib.deer_solution_gap_closed(pointer)))
+    return Solution(**_fields(found), guarantee=guarantee_of(lib.deer_solution_guarantee(pointer)),
+                    solver=text(lib.deer_solution_solver(pointer)),
+                    full=_point(lib.deer_solution_full(pointer)),
+                    official=_point(lib.deer_solution_official(pointer)),
+                    oracle_loss=known(lib.deer_solution_oracle_loss(pointer)),
+                    gap_closed=known(lib.deer_solution_gap_closed(pointer)))
 
 
 def points_of(pointer: Any) -> List[OperatingPoint]:
@@ -229,7 +250,7 @@ def points_of(pointer: Any) -> List[OperatingPoint]:
     points = []
     for i in range(lib.deer_solution_points(pointer)):
         promised = guarantee_of(lib.deer_solution_point_guarantee(pointer, i))
-        points.append(OperatingPoint(*_fields(lib.deer_solution_point(pointer, i)), promised))
+        points.append(OperatingPoint(**_fields(lib.deer_solution_point(pointer, i)), guarantee=promised))
     return points
 
 
@@ -373,4 +394,4 @@ def _with_parameter(values: npt.NDArray[np.float32], distribution: str, paramete
          ffi.from_buffer("float[]", tau))
     taken = np.bincount(exits_taken(tau, values.T), minlength=exits) / samples
     average = None if cost is None else float(taken @ _per_exit(cost, "cost", exits))
-    return Official(frozen(tau), f"official-{distribution} {parameter:.6g}", average, frozen(taken))
+    return Official(tau, f"official-{distribution} {parameter:.6g}", average, taken)

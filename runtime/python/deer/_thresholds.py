@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Thresholds files, and what calibration says of them."""
 from dataclasses import dataclass
-from typing import Any, Optional, Tuple, cast
+from typing import Any, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ def guarantee_of(g: Any) -> Optional[Guarantee]:
                      int(g.tested_on), text(g.bound), text(g.statement))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Expected:
     """What calibration expects of a step; None where it does not know. GFLOPs count one multiply-add
     as one."""
@@ -120,7 +120,7 @@ class Thresholds(Owner):
     @classmethod
     def _of(cls, pointer: Any) -> "Thresholds":
         lib = runtime()
-        self = cast("Thresholds", object.__new__(cls))
+        self = object.__new__(cls)
         self._shared = Shared(pointer, lib.deer_thresholds_free)
         self.max_exit = int(lib.deer_thresholds_max_exit(pointer))
         self.tau = frozen(np.array([lib.deer_thresholds_tau(pointer, k)
