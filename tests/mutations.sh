@@ -100,6 +100,8 @@ mistake test_official_thresholds "a quantile too many" calib/solve/official.c 's
 mistake test_solver "the oracle counts costs twice" calib/solve/oracle.c 's/price \* step_cost\[k\]/2 * price * step_cost[k]/'
 mistake test_cache "damaged data is believed" calib/cache/cache_shard.c 's/if (strcmp(got, want))/if (0 \&\& strcmp(got, want))/'
 mistake test_cache "a shard of another model is taken" calib/cache/cache_shard.c 's/if (strcmp(model, m->model))/if (0)/'
+mistake test_calib_library "a budget that is no number is none" calib/library/asked.c 's/!(number\[i\].value >= 0)/number[i].value < 0/'
+mistake test_calib_library "a point's memory is its peak" calib/library/solution.c 's/\.memory = x->memory/.memory = x->peak_total/'
 
 # ---- budgets
 
