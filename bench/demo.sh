@@ -31,8 +31,10 @@ evaluate() { # evaluate NAME OPTIONS...
 evaluate full
 evaluate official --thresholds "$out/official.json"
 evaluate optimized --thresholds "$out/optimized.json"
+evaluate shipped --thresholds datasets/tabletop/thresholds.json # cameras too
 say "$BUILD/deer-report" rollouts full="$out/full.rollouts.json" \
     official="$out/official.rollouts.json" optimized="$out/optimized.rollouts.json" \
+    shipped="$out/shipped.rollouts.json" \
     --out "$out/summary.json"
 if [ "${PAGE:-yes}" = no ]; then
     printf '\nwrote %s; the page of deer-report whatif is skipped: install npm and run make demo again\n' "$out/summary.json"

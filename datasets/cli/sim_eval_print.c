@@ -8,6 +8,7 @@
 #include "datasets/cli/sim_evaluation.h"
 #include "runtime/base/json_build.h"
 #include "runtime/base/random.h"
+#include "runtime/deer_replay.h"
 
 /* ---------------------------------------------------------------- sums --------------------- */
 
@@ -311,16 +312,18 @@ static void add_policy_json(const evaluation *e, json_t *root)
     const deer_config *config = deer_model_config(e->model);
     const tally *t = &e->all;
     deer_cost deepest;
+    uint64_t bytes;
 
     deer_cost_of(config, config->max_text, deer_dtype_of(e->model), &deepest);
+    bytes = deepest.exit[deer_thresholds_max_exit(e->thresholds)].memory_bytes;
+    if (evaluation_has_rules(e))
+        bytes += deer_session_need_reuse(config);
     json_put(root, "peak_llm_gflops", json_real(t->peak_llm));
     json_put(root, "peak_total_gflops", json_real(t->peak_total));
     if (evaluation_has_rules(e))
         json_put(root, "first_total_gflops", json_real(t->first_total));
     json_put(root, "encoded", json_pack("[f, f]", encoded(t, 0), encoded(t, 1)));
-    json_put(root, "memory_bytes",
-             json_integer(
-                 (json_int_t)deepest.exit[deer_thresholds_max_exit(e->thresholds)].memory_bytes));
+    json_put(root, "memory_bytes", json_integer((json_int_t)bytes));
     json_put(root, "ms_per_step", json_real(1e3 * t->seconds / (double)t->steps));
     json_put(root, "exit_fractions", exit_fractions(t, config->exits));
     json_put(root, "first_exits", counts_json(t->first, config->exits));

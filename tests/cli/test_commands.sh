@@ -501,7 +501,7 @@ if [ -e "$model" ]; then
     awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.1 && s < 0.5 && $1 + 0 == 1) }' "$out" ||
         wrong "cameras are not encoded as often as in the result given"
     fails 1 'no shares of two cameras' $rules "$files/s.json" --random-cameras "$files/a.json"
-    fails 2 '--random-cameras excludes' "$build/deer-sim" eval --expert --random-cameras "$files/encoded.json"
+    fails 2 '--random-cameras needs --model' "$build/deer-sim" eval --expert --random-cameras "$files/encoded.json"
     fails 2 '--ages takes up to 7 ascending ages' "$build/deer-calib" replay --model "$model" \
         --demos "$demos" --cache "$files/aged" --ages 2,1:1
     fails 1 'encodings up to 4 and 0 steps old' "$build/deer-calib" check --cache "$cache" --thresholds "$files/cameras.json"
