@@ -91,7 +91,7 @@ esac
 put 644 "$made/deer.pc" "$LIBDIR/pkgconfig/deer.pc"
 put 644 "$made/deer-config.cmake" "$LIBDIR/cmake/deer/deer-config.cmake"
 put 644 "$made/deer-config-version.cmake" "$LIBDIR/cmake/deer/deer-config-version.cmake"
-for header in runtime/deer*.h; do
+for header in runtime/deer*.h runtime/deer.hpp; do
     put 644 "$header" "$INCLUDEDIR/deer/$(basename "$header")"
 done
 put 644 datasets/tabletop/policy.safetensors "$DATADIR/deer/policy.safetensors"

@@ -7,8 +7,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "runtime/base/clock.h"
 #include "runtime/serve/remote.h"
 #include "runtime/serve/server.h"
+
+enum { PATIENCE = 5 }; /* seconds for a server that is about to listen */
 
 /* The next request: its prompt and task are the running episode's. */
 typedef struct {
@@ -58,9 +61,14 @@ deer_status sim_remote_open(const char *url, const char *key, const rollout_poli
 {
     static asker here;
     static const rollout_policy remote_policy = {&here, begin, act};
+    double until = clock_seconds() + PATIENCE;
+    deer_status status;
 
     *policy = &remote_policy;
-    return remote_open(url, key, &here.server, err);
+    while ((status = remote_open(url, key, &here.server, err)) == DEER_FAILED &&
+           clock_seconds() < until)
+        nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
+    return status;
 }
 
 deer_status sim_remote_key(const char *path, char **key, deer_error *err)

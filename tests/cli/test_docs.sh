@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The examples of docs/commands.md print what it says they print: every block that starts with "$ " is run, and
+# What README.md says to paste works, and the examples of docs/commands.md print what it says they print: every block that starts with "$ " is run, and
 # each line below the commands has to be among the output. Lines with "..." stand for what differs or is left
 # out; blocks with --profile show times of one machine and are not run. BUILD: the build folder.
 set -u
@@ -18,6 +18,15 @@ awk '/^```/ { inside = !inside; if (inside) n++; next }
 
 lines=0
 failures=0
+# What README.md says to paste, where it says so (what it says after make install, test_install.sh runs).
+ln -s "$root/datasets" datasets
+awk '/^<!-- run -->/ { wanted = 1 } /^```/ { inside = wanted && !inside; wanted = wanted && inside; next } inside' \
+    "$root/README.md" >pasted
+if deer-run serve --model datasets/tabletop/policy.safetensors --host no.such.host.invalid 2>&1 | grep -q 'no address'; then
+    sh -eu ./pasted >output 2>messages || { echo "FAILED: README.md: $(cat messages)"; failures=1; }
+    lines=$(grep -c . pasted)
+    grep -q '^lift_red ' output && [ -s steps.jsonl ] || { echo "FAILED: README.md: $(cat output)"; failures=1; }
+fi
 for block in block*; do
     grep -q -e '^\$ .* --profile' "$block" && continue
     sed -n 's/^\$ //p' "$block" >commands

@@ -61,7 +61,12 @@ readelf -d "$stage/lib/libdeercalib.so" | grep -q "soname: .libdeercalib.so.${ve
 
 cp tests/packaging/consumer.c tests/packaging/neighbours.c tests/packaging/solver.c "$root"
 cp -r tests/packaging/cmake "$root/cmake"
-cp tests/packaging/consumer.c "$root/cmake"
+cp tests/packaging/consumer.c examples/cpp/robot.cpp "$root/cmake"
+awk '/^<!-- run/ { wanted = /after make install/ } /^```/ { inside = wanted && !inside; wanted = wanted && inside; next } inside' \
+    README.md >"$root/pasted"
+mkdir "$root/tests"
+cp -r examples "$root"
+cp -r tests/examples "$root/tests" # drive_node.cpp includes the node
 cd "$root" || exit 1
 PKG_CONFIG_PATH=$stage/lib/pkgconfig
 export PKG_CONFIG_PATH
@@ -106,6 +111,31 @@ need cmake --build cmake-build
 for program in with-shared with-archive; do runs "cmake-build/$program"; done
 cmake -S cmake -B cmake-newer -DCMAKE_PREFIX_PATH="$stage" -DWANTED=99 >"$root/log" 2>&1 &&
     wrong "CMake takes this version for version 99"
+
+# ---------------------------------------------------------------- examples -----------------------
+
+drives() { # drives PROGRAM...: ten moves, the same from each
+    said=$(LD_LIBRARY_PATH=$stage/lib "$@" "$policy" 2>&1) || wrong "$*: $said"
+    [ "$(echo "$said" | grep -c '^move .* turn .*, \(open\|close\)$')" -eq 10 ] || wrong "$* says '$said'"
+    [ -z "${drove:-}" ] || [ "$said" = "$drove" ] || wrong "$* moves otherwise: $said"
+    drove=$said
+}
+strict="-Wall -Wextra -pedantic -Werror"
+need cc -std=c11 $strict examples/c/robot.c -o drive-c $shared
+need c++ -std=c++17 $strict examples/cpp/robot.cpp -o drive-cpp $shared
+drives ./drive-c
+drives ./drive-cpp
+drives cmake-build/with-hpp
+said=$(LD_LIBRARY_PATH=$stage/lib ./drive-cpp none 2>&1) && wrong "no policy is a policy"
+case $said in *"none"*"(failed)") ;; *) wrong "an exception says '$said'" ;; esac
+# ROS 2 is not in Debian 12: its node is compiled against stubs of the types it uses, and driven by them.
+need c++ -std=c++17 $strict -Itests/examples/ros2 tests/examples/drive_node.cpp -o drive-node $shared
+cp "$policy" policy.safetensors
+LD_LIBRARY_PATH=$stage/lib ./drive-node >"$root/log" 2>&1 || wrong "the ROS 2 node: $(cat "$root/log")"
+# What the README says to paste after make install.
+[ "$(grep -c . pasted)" -ge 3 ] || wrong "README.md has nothing to paste after make install"
+PKG_CONFIG_SYSROOT_DIR=$root/stage LD_LIBRARY_PATH=$stage/lib sh -eu pasted >"$root/log" 2>&1 || wrong "README.md: $(cat "$root/log")"
+[ "$(grep -c '^move' "$root/log")" -eq 20 ] || wrong "README.md: two robots do not move: $(cat "$root/log")"
 
 # ---------------------------------------------------------------- pages and completion ------------
 

@@ -61,6 +61,11 @@ start --threads 1 --connections 8 --log "$work/served.jsonl"
 if [ "${LONG:-0}" = 1 ]; then robot same "$demos" "$log" 8 500; else robot same "$demos" "$log" 8 60; fi
 robot limits "$demos" "$log" 8
 robot killed "$demos" "$log" "$([ "${LONG:-0}" = 1 ] && echo 20 || echo 2)"
+[ "$($python examples/serve/client.py "$url" 3 | grep -c 'exit . move')" -eq 3 ] || wrong "examples/serve/client.py"
+for folder in "" board; do
+    said=$(PYTHONPATH=tests/examples/viewers $python examples/serve/log_to_viewer.py "$log" $folder) || wrong "log_to_viewer.py"
+    [ "$(echo "$said" | wc -l)" -eq $((5 * $(wc -l <"$log"))) ] || wrong "log_to_viewer.py $folder shows $(echo "$said" | wc -l) numbers"
+done
 # The tabletop's own client closes the loop: the same rollouts as with the policy in the process.
 few="--tasks lift,drawer --episodes 1 --seed 3 --json"
 "$build/deer-sim" eval --policy "$url" $few >"$work/there.json" || wrong "deer-sim eval --policy"
