@@ -64,7 +64,9 @@ for program in model run data sim calib report; do
             fi
             refused_twice "$command" "$second" "$second" "$second" "$(value_of "$first")"
             case $second in # what is called otherwise elsewhere
-            save | output | output-file | policy | dataset | data | max-deviation | json-out)
+            policy) # a server's address, and nothing else
+                case $command in *'deer-sim eval') ;; *) wrong "$command has --policy" ;; esac ;;
+            save | output | output-file | dataset | data | max-deviation | json-out)
                 wrong "$command has --$second" ;;
             esac
             ;;
