@@ -12,8 +12,8 @@ int sim_tasks_main(int argc, char **argv);
 int sim_picture_main(int argc, char **argv);
 int sim_watch_main(int argc, char **argv);
 
-/* Tasks by names, families or "all", separated by commas; returns how many, -1 for an unknown name
- * (which is then in *unknown). */
+/* Tasks by names, families, "all" (that the shipped policy has learnt) or "every", separated by
+ * commas; returns how many, -1 for an unknown name (which is then in *unknown). */
 int sim_select_tasks(const char *names, int *tasks, const char **unknown);
 
 /* The split called "seen" or "unseen"; for another name false, after a message as of tool_usage. */

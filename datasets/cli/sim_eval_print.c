@@ -336,7 +336,7 @@ deer_status evaluation_print_json(const evaluation *e, const usage *use, deer_er
     const tally *t = &e->all;
     json_t *root = tally_json(t), *tasks = json_object();
 
-    for (int i = 0; i < tabletop_tasks(); i++)
+    for (int i = 0; i < tabletop_every_task(); i++)
         if (e->each[i].rollouts) {
             json_t *task = tally_json(&e->each[i]);
             if (e->model)
@@ -438,7 +438,7 @@ void evaluation_print(const evaluation *e, const usage *use)
            "LLM", "total");
     printf("%-28s %6s   %6s  %-14s   %5s   %5s   %8s   %8s\n", "task", "trials", "success",
            "95% interval", "to do", "exit", "GFLOPs", "GFLOPs");
-    for (int i = 0; i < tabletop_tasks(); i++)
+    for (int i = 0; i < tabletop_every_task(); i++)
         if (e->each[i].rollouts)
             print_row(tabletop_task_name(i), &e->each[i]);
     print_row("all", t);

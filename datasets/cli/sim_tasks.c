@@ -11,7 +11,8 @@ static bool matches(int task, const char *name, size_t length)
 {
     const char *task_name = tabletop_task_name(task), *family = tabletop_task_family(task);
 
-    return (length == 3 && !strncmp(name, "all", 3)) ||
+    return (length == 3 && !strncmp(name, "all", 3) && task < tabletop_tasks()) ||
+           (length == 5 && !strncmp(name, "every", 5)) ||
            (strlen(task_name) == length && !strncmp(name, task_name, length)) ||
            (strlen(family) == length && !strncmp(name, family, length));
 }
@@ -24,7 +25,7 @@ int sim_select_tasks(const char *names, int *tasks, const char **unknown)
     for (const char *p = names; *p;) {
         size_t length = strcspn(p, ",");
         int found = 0;
-        for (int t = 0; t < tabletop_tasks(); t++)
+        for (int t = 0; t < tabletop_every_task(); t++)
             if (matches(t, p, length)) {
                 chosen[t] = true;
                 found++;
@@ -35,7 +36,7 @@ int sim_select_tasks(const char *names, int *tasks, const char **unknown)
         }
         p += length + (p[length] == ',');
     }
-    for (int t = 0; t < tabletop_tasks(); t++)
+    for (int t = 0; t < tabletop_every_task(); t++)
         if (chosen[t])
             tasks[count++] = t;
     return count;
@@ -59,7 +60,7 @@ int sim_tasks_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, NULL, NULL, &status))
         return status;
     printf("%-14s %s\n", "family", "task");
-    for (int t = 0; t < tabletop_tasks(); t++)
+    for (int t = 0; t < tabletop_every_task(); t++)
         printf("%-14s %s\n", tabletop_task_family(t), tabletop_task_name(t));
     return DEER_OK;
 }

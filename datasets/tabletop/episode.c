@@ -38,7 +38,9 @@ void tabletop_reset(tabletop *world, uint64_t seed, int task, tabletop_split spl
 
     world->random = seed ^ random_next(&mix);
     world->kick = 0;
+    world->riding = false;
     mj_resetData(world->model, world->data);
+    world_furnish(world, task_of(task));
     vary_appearance(world);
     draw_hand(world);
     layout_draw(world, task, split);

@@ -48,10 +48,19 @@ static void approach(const tabletop *world, double x, double y, double z, double
         go(world, x, y, z, yaw, grip, action);
 }
 
+/* How far a block on the belt gets in two steps, by which the hand follows what it aims at. */
+static double ahead(const tabletop *world, int block)
+{
+    return world->riding && block == world->block && world_block(world, block)[0] < WORLD_BELT_END
+               ? 2 * WORLD_BELT_SPEED / TABLETOP_CONTROL_HZ
+               : 0;
+}
+
 /* Moves towards holding the block; true once it is held (action is then the caller's to choose). */
 static bool grasp(const tabletop *world, int block, float *action)
 {
-    const double *b = world_block(world, block), *hand = world_hand(world);
+    const double *at = world_block(world, block), *hand = world_hand(world);
+    double b[3] = {at[0] + ahead(world, block), at[1], at[2]}; /* where it will be */
     double yaw = world_block_yaw(world, block), error = away(world, b[0], b[1]);
     double turn = fabs(hand[3] - yaw), low = fmax(b[2] - 0.010, 0.008);
     double tolerance = hand[2] < low + 0.06 ? 0.014 : 0.010;
@@ -152,6 +161,29 @@ static void store(const tabletop *world, float *action)
         go(world, WORLD_DRAWER_X, y, 0.13, 0, closed_grip, action);
 }
 
+/* Between the walls of the tray, straight. */
+static void place(const tabletop *world, float *action)
+{
+    const double *b = world_block(world, world->block), *hand = world_hand(world);
+    double dx = WORLD_TRAY_X - b[0], dy = WORLD_TRAY_Y - b[1], error = hypot(dx, dy);
+    double x = world->target[0] + dx, y = world->target[1] + dy;
+    double turn = fabs(world_block_yaw(world, world->block));
+
+    if (world->open && world_in_tray(world, world->block))
+        retreat(world, action);
+    else if (!grasp(world, world->block, action))
+        return;
+    else if (error < 0.005 && b[2] < 0.0235)
+        go(world, world->target[0], world->target[1], world->target[2], world->target[3], open_grip,
+           action);
+    else if (error < 0.004 && turn < 0.06)
+        go(world, x, y, 0.0205 - (b[2] - hand[2]), world->target[3], closed_grip, action);
+    else if (error > 0.06 && b[2] < 0.05)
+        go(world, hand[0], hand[1], 0.10, world->target[3], closed_grip, action);
+    else
+        go(world, x, y, error < 0.015 ? 0.06 : 0.09, 0, closed_grip, action);
+}
+
 static void stack(const tabletop *world, float *action)
 {
     int block = world->block, other = world->other;
@@ -228,8 +260,8 @@ static bool wants_in_hand(const tabletop *world, int block)
 {
     task_family family = task_of(world->task)->family;
 
-    return block == world->block &&
-           (family == FAMILY_LIFT || family == FAMILY_STACK || family == FAMILY_STORE);
+    return block == world->block && (family == FAMILY_LIFT || family == FAMILY_STACK ||
+                                     family == FAMILY_STORE || family == FAMILY_PLACE);
 }
 
 void tabletop_expert(const tabletop *world, float action[DEER_COMMAND])
@@ -261,6 +293,9 @@ void tabletop_expert(const tabletop *world, float action[DEER_COMMAND])
         break;
     case FAMILY_STACK:
         stack(world, action);
+        break;
+    case FAMILY_PLACE:
+        place(world, action);
         break;
     }
 }

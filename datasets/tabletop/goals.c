@@ -36,6 +36,8 @@ bool tabletop_succeeded(const tabletop *world)
         return world_stacked(world, world->block, world->other) && released(world);
     case FAMILY_STORE:
         return world_in_drawer(world, world->block) && released(world);
+    case FAMILY_PLACE:
+        return world_in_tray(world, world->block) && released(world);
     }
     return false;
 }
@@ -101,6 +103,10 @@ static void goal_of(const tabletop *world, const float subject[2], float xy[2])
     case FAMILY_STORE:
         xy[0] = WORLD_DRAWER_X;
         xy[1] = (float)(WORLD_DRAWER_Y - world_drawer(world));
+        break;
+    case FAMILY_PLACE:
+        xy[0] = (float)WORLD_TRAY_X;
+        xy[1] = (float)WORLD_TRAY_Y;
         break;
     case FAMILY_DRAWER:
         xy[1] =

@@ -122,8 +122,8 @@ bool tabletop_possible(const tabletop *world, int task)
         return false;
     in_hand = block >= 0 && (world_held(world) == block || can_grasp(world, block));
     switch (t->family) {
-    case FAMILY_LIFT:
-        return can_grasp(world, block);
+    case FAMILY_LIFT: /* one on the belt needs the way that it will be carried */
+        return can_grasp(world, block) && (!t->moving || can_push(world, block, 1));
     case FAMILY_PUSH:
         return can_grasp(world, block) && can_push(world, block, t->direction);
     case FAMILY_DRAWER:
@@ -134,6 +134,8 @@ bool tabletop_possible(const tabletop *world, int task)
         return in_hand && can_stack(world, block, other);
     case FAMILY_STORE:
         return in_hand && can_store(world);
+    case FAMILY_PLACE:
+        return in_hand && world_drawer(world) < 0.02;
     }
     return false;
 }
@@ -194,6 +196,8 @@ static double drawer_start(tabletop *world, const task_spec *t)
 {
     if (t->family == FAMILY_STORE)
         return WORLD_DRAWER_OPEN;
+    if (t->family == FAMILY_PLACE)
+        return 0;
     if (t->family == FAMILY_DRAWER)
         return t->direction > 0 ? 0 : WORLD_DRAWER_OPEN;
     return random_uniform(&world->random, 0, 1) < 0.35 ? WORLD_DRAWER_OPEN : 0;
@@ -212,4 +216,7 @@ void layout_draw(tabletop *world, int task, tabletop_split split)
         draw_positions(world, present);
     } while (!all_apart(world) || !fits_split(world, task, split) ||
              !tabletop_possible(world, task));
+    if (t->moving)
+        world->model->geom_pos[3 * world->belt + 1] =
+            world_block(world, world_find(world, t->subject))[1];
 }

@@ -47,7 +47,8 @@ typedef struct tabletop_renderer tabletop_renderer;
 
 /* ---- tasks ---- */
 
-int tabletop_tasks(void);
+int tabletop_tasks(void);      /* those that the shipped policy has learnt, and rows are drawn of */
+int tabletop_every_task(void); /* and others, numbered behind them */
 const char *tabletop_task_name(int task);   /* "lift_red", "stack_blue_on_green", "open_drawer" */
 const char *tabletop_task_family(int task); /* "lift", "stack", ...; "relation" where a block is
                                                named by its place */

@@ -48,13 +48,20 @@ static int joint_position(const mjModel *model, const char *joint)
     return model->jnt_qposadr[mj_name2id(model, mjOBJ_JOINT, joint)];
 }
 
+static const char *const tray_parts[WORLD_TRAY_PARTS] = {"tray_floor", "tray_left", "tray_right",
+                                                         "tray_near", "tray_far"};
+
 static void find_parts(tabletop *world)
 {
     static const char *const names[WORLD_OBJECTS] = {"red", "green", "blue", "can", "brick"};
     const mjModel *m = world->model;
 
-    for (int i = 0; i < WORLD_OBJECTS; i++)
-        world->objects[i] = m->jnt_qposadr[m->body_jntadr[mj_name2id(m, mjOBJ_BODY, names[i])]];
+    for (int i = 0; i < WORLD_OBJECTS; i++) {
+        int joint = m->body_jntadr[mj_name2id(m, mjOBJ_BODY, names[i])];
+
+        world->objects[i] = m->jnt_qposadr[joint];
+        world->speeds[i] = m->jnt_dofadr[joint];
+    }
     world->hand = joint_position(m, "hand_x");
     world->finger = joint_position(m, "finger_left");
     world->drawer = joint_position(m, "drawer");
@@ -62,6 +69,9 @@ static void find_parts(tabletop *world)
     world->lamp_geom = mj_name2id(m, mjOBJ_GEOM, "lamp");
     world->light = mj_name2id(m, mjOBJ_LIGHT, "key");
     world->camera = mj_name2id(m, mjOBJ_CAMERA, "static");
+    world->belt = mj_name2id(m, mjOBJ_GEOM, "belt");
+    for (int i = 0; i < WORLD_TRAY_PARTS; i++)
+        world->tray[i] = mj_name2id(m, mjOBJ_GEOM, tray_parts[i]);
     for (int i = 0; i < 3; i++) {
         world->light_diffuse[i] = m->light_diffuse[3 * world->light + i];
         world->headlight[i] = m->vis.headlight.diffuse[i];
@@ -92,6 +102,28 @@ deer_status world_new(tabletop **out, deer_error *err)
     return DEER_OK;
 }
 
+/* A geom on the table, or out of sight; solid: and in the way of things. */
+static void show(tabletop *world, int geom, bool there, double height, bool solid)
+{
+    mjModel *m = world->model;
+
+    m->geom_pos[3 * geom + 2] = there ? height : -1;
+    m->geom_rgba[4 * geom + 3] = there;
+    m->geom_contype[geom] = m->geom_conaffinity[geom] = there && solid;
+}
+
+static void furnish(tabletop *world, bool belt, bool tray)
+{
+    show(world, world->belt, belt, 0.0004, false);
+    for (int i = 0; i < WORLD_TRAY_PARTS; i++)
+        show(world, world->tray[i], tray, i ? 0.004 : 0.0004, i > 0);
+}
+
+void world_furnish(tabletop *world, const task_spec *task)
+{
+    furnish(world, task->moving, task->family == FAMILY_PLACE);
+}
+
 void world_copy(tabletop *to, const tabletop *from)
 {
     mjModel *model = to->model;
@@ -100,6 +132,8 @@ void world_copy(tabletop *to, const tabletop *from)
     *to = *from;
     to->model = model;
     to->data = mj_copyData(data, model, from->data);
+    furnish(to, from->model->geom_rgba[4 * from->belt + 3] > 0,
+            from->model->geom_rgba[4 * from->tray[0] + 3] > 0);
 }
 
 void tabletop_free(tabletop *world)
@@ -124,11 +158,27 @@ static void apply_targets(tabletop *world)
     ctrl[4] = ctrl[5] = world->open ? open_finger : closed_finger;
 }
 
+/* The belt carries its block as fast as it runs, until fingers have it or its end is reached. */
+static void ride(tabletop *world)
+{
+    double *speed = world->data->qvel + world->speeds[world->block];
+
+    if (world_held(world) == world->block)
+        world->riding = false;
+    if (!world->riding)
+        return;
+    speed[0] = world_block(world, world->block)[0] < WORLD_BELT_END ? WORLD_BELT_SPEED : 0;
+    speed[1] = 0;
+}
+
 static void advance(tabletop *world)
 {
     apply_targets(world);
-    for (int i = 0; i < physics_steps; i++)
+    for (int i = 0; i < physics_steps; i++) {
+        if (world->riding)
+            ride(world);
         mj_step(world->model, world->data);
+    }
     if (world->data->qpos[world->button] < lamp_switch)
         world->lamp = true;
 }
@@ -272,4 +322,11 @@ bool world_in_drawer(const tabletop *world, int block)
 
     return fabs(b[0] - WORLD_DRAWER_X) < 0.075 &&
            fabs(b[1] - (WORLD_DRAWER_Y - world_drawer(world))) < 0.08 && b[2] > 0 && b[2] < 0.06;
+}
+
+bool world_in_tray(const tabletop *world, int block)
+{
+    const double *b = world_block(world, block);
+
+    return fabs(b[0] - WORLD_TRAY_X) < 0.007 && fabs(b[1] - WORLD_TRAY_Y) < 0.007 && b[2] < 0.0225;
 }

@@ -17,6 +17,11 @@
 #define WORLD_BUTTON_X 0.20
 #define WORLD_BUTTON_Y 0.20
 #define WORLD_BLOCK 0.04 /* edge of a block */
+#define WORLD_TRAY_X (-0.15)
+#define WORLD_TRAY_Y (-0.10)
+#define WORLD_TRAY_PARTS 5     /* its floor and four walls */
+#define WORLD_BELT_SPEED 0.025 /* to the right, metres a second */
+#define WORLD_BELT_END 0.23    /* x at which a block stops */
 
 #define WORLD_OBJECTS (TABLETOP_BLOCKS + 2) /* the blocks, then the distractors */
 
@@ -26,7 +31,8 @@ typedef enum {
     FAMILY_DRAWER,
     FAMILY_BUTTON,
     FAMILY_STACK,
-    FAMILY_STORE
+    FAMILY_STORE,
+    FAMILY_PLACE /* in the tray */
 } task_family;
 
 /* How an instruction names a block: by its colour, or by where it is among the others. */
@@ -38,6 +44,13 @@ typedef enum {
     NAMED_MIDDLE,
     NAMED_RIGHTMOST,
     NAMED_NEAREST, /* to the button */
+    NAMED_FARTHEST,
+    NAMED_LEFT_OF_RED, /* the only one on that side of it */
+    NAMED_LEFT_OF_GREEN,
+    NAMED_LEFT_OF_BLUE,
+    NAMED_RIGHT_OF_RED,
+    NAMED_RIGHT_OF_GREEN,
+    NAMED_RIGHT_OF_BLUE,
     NAMED_NOTHING
 } block_name;
 
@@ -47,6 +60,7 @@ typedef struct {
     block_name other;   /* stack: the block below */
     int direction;      /* push: -1 left, +1 right; drawer: +1 open, -1 close */
     char name[32];
+    bool moving; /* the block comes on the belt */
 } task_spec;
 
 struct tabletop {
@@ -62,6 +76,7 @@ struct tabletop {
     double target[4];             /* commanded hand x y z yaw */
     double noise[4];              /* of the present kick: x y z yaw */
     int kick;                     /* steps it still lasts */
+    bool riding;                  /* `block` is on the moving belt */
     bool open;                    /* gripper command */
     bool lamp;
     char instruction[128];
@@ -70,7 +85,9 @@ struct tabletop {
     int finger; /* qpos index of the two fingers */
     int drawer, button;
     int objects[WORLD_OBJECTS]; /* qpos index of each */
+    int speeds[WORLD_OBJECTS];  /* qvel index of each */
     int lamp_geom, light, camera;
+    int belt, tray[WORLD_TRAY_PARTS];                                     /* geoms */
     double light_diffuse[3], headlight[3], camera_pos[3], camera_quat[4]; /* as in scene.xml */
 };
 
@@ -91,6 +108,10 @@ bool world_holds(const tabletop *world, int block);
 int world_held(const tabletop *world);
 /* Whether block stands on other, released or not. */
 bool world_stacked(const tabletop *world, int block, int other);
+/* Whether the block lies flat between the walls of the tray. */
+bool world_in_tray(const tabletop *world, int block);
+/* Brings belt and tray where the task has them, and away where it has not. */
+void world_furnish(tabletop *world, const task_spec *task);
 /* Whether the block lies inside the drawer. */
 bool world_in_drawer(const tabletop *world, int block);
 

@@ -428,10 +428,10 @@ if [ -e "$model" ]; then
     nowhere 1 . "$calib" solve --cache "$cache" $budget --out "$files/none/new.json"
     fails 1 . "$calib" solve --cache "$files/none" $budget --out "$files/new.json"
     # Rules of exits: chosen, written, judged, run.
-    json 'rules taken held_out tried' "$calib" solve --cache "$cache" $budget --rule schedule \
+    json 'rules tau loss' "$calib" solve --cache "$cache" $budget --rule schedule \
         --out "$files/rule.json" --json
     grep -q '"kind": "schedule"' "$files/rule.json" || wrong "no schedule in the thresholds file"
-    json 'episode_losses adrift average_llm_gflops' "$calib" check --cache "$cache" \
+    json 'episode_losses average_llm_gflops exit_fraction' "$calib" check --cache "$cache" \
         --thresholds "$files/rule.json" --json
     json 'expected exit_fraction' "$build/deer-run" episode --model "$model" --demos "$demos" \
         --thresholds "$files/rule.json" --json

@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# What choosing the moment is worth when time counts: success within 1.25 times the expert's time, start by
+# start, of thresholds, rules and blind controls at common budgets; then which loss of recorded episodes foretells
+# it (rank correlation). What is there already is not done again: remove build/clock to start over. BUILD: the
+# build folder. EPISODES: rollouts per task (29 tasks) and seed. SEEDS. BUDGETS: shares of the full LLM cost.
+# FACTOR: another than 1.25.
+set -eu
+BUILD=${BUILD:-build}
+out=$BUILD/clock
+model=datasets/tabletop/policy.safetensors
+episodes=${EPISODES:-11}
+seeds=${SEEDS:-"31000 32000 33000"}
+budgets=${BUDGETS:-"0.20 0.24 0.33 0.40"}
+factor=${FACTOR:-1.25}
+mkdir -p "$out"
+
+if [ ! -d "$out/cache" ]; then
+    "$BUILD/deer-sim" record --episodes 4 --row 2 --seed 21 --out "$out/demos.h5"
+    "$BUILD/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
+fi
+
+solve() { # solve NAME OPTIONS...: thresholds for $budget
+    [ -s "$out/$1-$budget.tau" ] && return
+    name=$1-$budget.tau
+    shift
+    "$BUILD/deer-calib" solve --cache "$out/cache" --scope llm --avg-fraction "$budget" --out "$out/$name" "$@" >"$out/$name.txt"
+}
+
+evaluate() { # evaluate NAME OPTIONS...: with every seed
+    name=$1
+    shift
+    for seed in $seeds; do
+        mkdir -p "$out/$seed"
+        [ -s "$out/$seed/$name.json" ] && continue
+        # FILE: another evaluation of the same seed
+        "$BUILD/deer-sim" eval --model $model --seed "$seed" --strict "$factor" --episodes "$episodes" --json \
+            $(echo "$*" | sed "s|FILE|$out/$seed|g") >"$out/$seed/$name.part"
+        mv "$out/$seed/$name.part" "$out/$seed/$name.json"
+    done
+}
+
+files() { # files NAME: NAME=FILE,FILE..
+    list=
+    for seed in $seeds; do list="$list,$out/$seed/$1.json"; done
+    echo "$1=${list#,}"
+}
+
+evaluate full --exit 5
+evaluate fixed-1 --exits fixed:1
+for budget in $budgets; do
+    solve best
+    solve official --method official-exp
+    solve rule --rule auto
+    solve schedule --rule schedule
+    evaluate "best-$budget" --thresholds "$out/best-$budget.tau"
+    evaluate "official-$budget" --thresholds "$out/official-$budget.tau"
+    evaluate "rule-$budget" --thresholds "$out/rule-$budget.tau"
+    evaluate "schedule-$budget" --thresholds "$out/schedule-$budget.tau"
+    evaluate "random-$budget" --exits "random:FILE/best-$budget.json"
+    evaluate "markov-$budget" --exits "markov:FILE/best-$budget.json"
+done
+evaluate oracle-0.1 --exits oracle:0.1
+evaluate oracle-0.06 --exits oracle:0.06
+
+for budget in $budgets; do
+    printf '\nbudget %s, within %s times the expert'"'"'s time\n' "$budget" "$factor"
+    "$BUILD/deer-report" rollouts --paired "$(files "rule-$budget")" "$(files "best-$budget")" "$(files "official-$budget")" \
+        "$(files "schedule-$budget")" "$(files "random-$budget")" "$(files "markov-$budget")" "$(files fixed-1)" \
+        "$(files oracle-0.1)" "$(files full)"
+done
+
+# ---------------------------------------------------------------- which loss foretells it ---------
+
+number() { awk -v key="\"$2\":" '$1 == key { gsub(",", "", $2); print $2; exit }' "$1"; }
+
+printf '\nrank correlation of losses on recorded episodes with failure in time\n'
+for tau in "$out"/*.tau; do
+    name=$(basename "$tau" .tau)
+    "$BUILD/deer-calib" check --cache "$out/cache" --thresholds "$tau" --json >"$out/check.part" || [ $? -eq 3 ]
+    sum=0
+    count=0
+    for seed in $seeds; do
+        sum=$(echo "$sum $(number "$out/$seed/$name.json" success)" | awk '{ print $1 + $2 }')
+        count=$((count + 1))
+    done
+    for loss in mean demo window gathered adrift poor runs behind; do
+        echo "$loss $(number "$out/check.part" $loss) $(echo "$sum $count" | awk '{ print $1 / $2 }')"
+    done
+done | awk '
+    { n[$1]++; x[$1, n[$1]] = $2; y[$1, n[$1]] = -$3 }
+    function rank(v, key, i, count,   j, below, same) {
+        below = same = 0
+        for (j = 1; j <= count; j++) { below += v[key, j] < v[key, i]; same += v[key, j] == v[key, i] }
+        return below + (same + 1) / 2
+    }
+    function correlation(key, first, step,   i, a, b, sa, sb, saa, sbb, sab, m) {
+        m = sa = sb = saa = sbb = sab = 0
+        for (i = first; i <= n[key]; i += step) {
+            a = rank(x, key, i, n[key]); b = rank(y, key, i, n[key])
+            m++; sa += a; sb += b; saa += a * a; sbb += b * b; sab += a * b
+        }
+        return (sab - sa * sb / m) / sqrt((saa - sa * sa / m) * (sbb - sb * sb / m))
+    }
+    END {
+        printf "%-10s %8s %8s %8s %9s\n", "loss", "all", "odd", "even", "settings"
+        for (key in n) printf "%-10s %8.3f %8.3f %8.3f %9d\n", key, correlation(key, 1, 1), correlation(key, 1, 2), correlation(key, 2, 2), n[key]
+    }'
