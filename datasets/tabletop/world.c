@@ -56,12 +56,8 @@ static void find_parts(tabletop *world)
     static const char *const names[WORLD_OBJECTS] = {"red", "green", "blue", "can", "brick"};
     const mjModel *m = world->model;
 
-    for (int i = 0; i < WORLD_OBJECTS; i++) {
-        int joint = m->body_jntadr[mj_name2id(m, mjOBJ_BODY, names[i])];
-
-        world->objects[i] = m->jnt_qposadr[joint];
-        world->speeds[i] = m->jnt_dofadr[joint];
-    }
+    for (int i = 0; i < WORLD_OBJECTS; i++)
+        world->objects[i] = m->jnt_qposadr[m->body_jntadr[mj_name2id(m, mjOBJ_BODY, names[i])]];
     world->hand = joint_position(m, "hand_x");
     world->finger = joint_position(m, "finger_left");
     world->drawer = joint_position(m, "drawer");
@@ -158,17 +154,15 @@ static void apply_targets(tabletop *world)
     ctrl[4] = ctrl[5] = world->open ? open_finger : closed_finger;
 }
 
-/* The belt carries its block as fast as it runs, until fingers have it or its end is reached. */
+/* The belt takes its block along, until fingers have it or its end is reached. */
 static void ride(tabletop *world)
 {
-    double *speed = world->data->qvel + world->speeds[world->block];
+    double *x = world->data->qpos + world->objects[world->block];
 
     if (world_held(world) == world->block)
         world->riding = false;
-    if (!world->riding)
-        return;
-    speed[0] = world_block(world, world->block)[0] < WORLD_BELT_END ? WORLD_BELT_SPEED : 0;
-    speed[1] = 0;
+    else if (*x < WORLD_BELT_END)
+        *x += WORLD_BELT_SPEED / TABLETOP_CONTROL_HZ / physics_steps;
 }
 
 static void advance(tabletop *world)

@@ -85,7 +85,6 @@ struct tabletop {
     int finger; /* qpos index of the two fingers */
     int drawer, button;
     int objects[WORLD_OBJECTS]; /* qpos index of each */
-    int speeds[WORLD_OBJECTS];  /* qvel index of each */
     int lamp_geom, light, camera;
     int belt, tray[WORLD_TRAY_PARTS];                                     /* geoms */
     double light_diffuse[3], headlight[3], camera_pos[3], camera_quat[4]; /* as in scene.xml */
