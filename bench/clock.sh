@@ -4,7 +4,7 @@
 # start, of thresholds, rules and blind controls at common budgets; then which loss of recorded episodes foretells
 # it (rank correlation). What is there already is not done again: remove build/clock to start over. BUILD: the
 # build folder. EPISODES: rollouts per task (29 tasks) and seed. SEEDS. BUDGETS: shares of the full LLM cost.
-# FACTOR: another than 1.25.
+# FACTOR: rollouts end at so many times the expert's time; WITHIN: they are judged by that.
 set -eu
 BUILD=${BUILD:-build}
 out=$BUILD/clock
@@ -12,7 +12,8 @@ model=datasets/tabletop/policy.safetensors
 episodes=${EPISODES:-11}
 seeds=${SEEDS:-"31000 32000 33000"}
 budgets=${BUDGETS:-"0.20 0.24 0.33 0.40"}
-factor=${FACTOR:-1.25}
+factor=${FACTOR:-1.6}
+within=${WITHIN:-1.25}
 mkdir -p "$out"
 
 if [ ! -d "$out/cache" ]; then
@@ -64,8 +65,8 @@ evaluate oracle-0.1 --exits oracle:0.1
 evaluate oracle-0.06 --exits oracle:0.06
 
 for budget in $budgets; do
-    printf '\nbudget %s, within %s times the expert'"'"'s time\n' "$budget" "$factor"
-    "$BUILD/deer-report" rollouts --paired "$(files "rule-$budget")" "$(files "best-$budget")" "$(files "official-$budget")" \
+    printf '\nbudget %s, within %s times the expert'"'"'s time\n' "$budget" "$within"
+    "$BUILD/deer-report" rollouts --paired --within "$within" "$(files "rule-$budget")" "$(files "best-$budget")" "$(files "official-$budget")" \
         "$(files "schedule-$budget")" "$(files "random-$budget")" "$(files "markov-$budget")" "$(files fixed-1)" \
         "$(files oracle-0.1)" "$(files full)"
 done
@@ -81,7 +82,8 @@ for tau in "$out"/*.tau; do
     sum=0
     count=0
     for seed in $seeds; do
-        sum=$(echo "$sum $(number "$out/$seed/$name.json" success)" | awk '{ print $1 + $2 }')
+        sum=$(awk -v within="$within" -v sum="$sum" '$1 == "\"factor\":" && $2 + 0 == within + 0 { getline; print sum + $2; exit }' \
+            "$out/$seed/$name.json")
         count=$((count + 1))
     done
     for loss in mean demo window gathered adrift poor runs behind; do

@@ -9,13 +9,26 @@
 
 /* ---------------------------------------------------------------- reading ------------------ */
 
+static const double least_allowed = 12; /* ROLLOUT_LEAST_ALLOWED */
+
+/* Whether it was done within so many times the expert's steps, and did no harm: as deer-sim eval
+ * --strict judges (datasets/tabletop/rollout.h). */
+static bool in_time(const json_t *o, double within)
+{
+    double expert = json_number_value(json_object_get(o, "expert_steps"));
+    double allowed = expert > 0 ? fmax(least_allowed, floor(within * expert + 1e-9)) : INFINITY;
+
+    return json_number_value(json_object_get(o, "steps")) <= allowed &&
+           !json_is_string(json_object_get(o, "harm"));
+}
+
 /* What a rollout was worth, and took. */
-static deer_status read_outcome(const char *path, const json_t *o, paired_side *rollout,
-                                deer_error *err)
+static deer_status read_outcome(const char *path, const json_t *o, double within,
+                                paired_side *rollout, deer_error *err)
 {
     const json_t *steps = json_object_get(o, "steps"), *success = json_object_get(o, "success");
 
-    *rollout = (paired_side){.worth = json_is_true(success),
+    *rollout = (paired_side){.worth = json_is_true(success) && (within <= 0 || in_time(o, within)),
                              .steps = json_number_value(steps),
                              .llm = json_number_value(json_object_get(o, "llm_gflops")),
                              .total = json_number_value(json_object_get(o, "total_gflops"))};
@@ -38,6 +51,7 @@ typedef struct {
     const json_t *list;
     size_t at;
     bool rows;
+    double within;
 } reader;
 
 static const json_t *number_of(const json_t *outcome, bool rows)
@@ -54,7 +68,7 @@ static deer_status next_start(reader *r, paired_side *sum, deer_error *err)
     do {
         paired_side one;
 
-        if (read_outcome(r->path, o, &one, err))
+        if (read_outcome(r->path, o, r->within, &one, err))
             return DEER_FAILED;
         join(sum, &one);
         o = json_array_get(r->list, ++r->at);
@@ -92,6 +106,21 @@ static deer_status check_file(const char *path, const json_t *root, deer_error *
             "eval --json?",
             path);
     return DEER_OK;
+}
+
+/* Files whose rollouts ended before the time asked for cannot say. */
+static deer_status check_within(const char *path, const json_t *root, double within,
+                                deer_error *err)
+{
+    const json_t *strict = json_object_get(root, "strict");
+
+    if (within <= 0 || (json_is_null(strict) && !json_object_get(root, "chains")) ||
+        (json_number_value(strict) >= within && !json_object_get(root, "chains")))
+        return DEER_OK;
+    return deer_fail(err, "%s cannot be judged within %g times the expert's steps: %s", path,
+                     within,
+                     json_object_get(root, "chains") ? "it has rows of instructions"
+                                                     : "its rollouts ended before");
 }
 
 static deer_status check_pair(const char *first, const json_t *a, const char *second,
@@ -145,10 +174,15 @@ deer_status paired_add(const char *first, const char *second, paired *pair, deer
     json_t *a = evaluation_load(first, err), *b = a ? evaluation_load(second, err) : NULL;
     deer_status status = b ? check_pair(first, a, second, b, err) : DEER_FAILED;
 
+    if (!status)
+        status = check_within(first, a, pair->within, err);
+    if (!status)
+        status = check_within(second, b, pair->within, err);
+
     if (!status) {
         bool rows = json_object_get(a, "chains");
-        reader from = {first, json_object_get(a, "outcomes"), 0, rows};
-        reader to = {second, json_object_get(b, "outcomes"), 0, rows};
+        reader from = {first, json_object_get(a, "outcomes"), 0, rows, pair->within};
+        reader to = {second, json_object_get(b, "outcomes"), 0, rows, pair->within};
 
         if (pair->pairs && pair->rows != rows)
             status = deer_fail(err, "%s has %s, the files before have not", first,

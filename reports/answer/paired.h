@@ -28,6 +28,8 @@ typedef struct {
     int first, second, equal; /* pairs in which the one or the other did more, or both as much */
     paired_side side[2];
     double squares; /* of the differences */
+    double within;  /* of single tasks: judged within so many times the expert's steps, which the
+                       files must have been given; 0: as they were */
 
     /* Of paired_finish: */
     double difference, low, high; /* second minus first, a pair; its 95% interval */

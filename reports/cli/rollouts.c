@@ -268,12 +268,15 @@ int report_rollouts_main(int argc, char **argv)
 {
     const char *out = NULL, *csv = NULL;
     bool json = false, paired = false;
+    double within = 0;
     const tool_option options[] = {
         {"out", TOOL_TEXT, &out, "FILE", "JSON summary to write"},
         {"json", TOOL_FLAG, &json, NULL, "print JSON on standard output"},
         {"csv", TOOL_TEXT, &csv, "FILE", "the same as a table"},
         {"paired", TOOL_FLAG, &paired, NULL,
          "against the first, start by start; several seeds: NAME=FILE,FILE"},
+        {"within", TOOL_DOUBLE, &within, "FACTOR",
+         "with --paired: judged within so many times the expert's steps, and without harm"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-report rollouts", "compares closed-loop evaluations in one table",
@@ -294,8 +297,10 @@ int report_rollouts_main(int argc, char **argv)
         return ended;
     if (paired && csv)
         return tool_usage(&self, "--paired has no --csv; use --json");
+    if (within < 0 || (within > 0 && !paired))
+        return tool_usage(&self, "--within goes with --paired, and is 0 or more");
     if (paired)
-        return rollouts_paired(&self, rest, n, out, json);
+        return rollouts_paired(&self, rest, n, within, out, json);
     if (check_names(&self, rest, n))
         return TOOL_USAGE;
     rows = json_array();

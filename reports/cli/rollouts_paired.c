@@ -42,12 +42,13 @@ static bool next_file(const char **list, char *path, size_t size)
     return true;
 }
 
-static deer_status pair_up(const side *first, const side *second, paired *pair, deer_error *err)
+static deer_status pair_up(const side *first, const side *second, double within, paired *pair,
+                           deer_error *err)
 {
     const char *a = first->files, *b = second->files;
     char from[4096], to[4096];
 
-    *pair = (paired){0};
+    *pair = (paired){.within = within};
     for (;;) {
         bool more = next_file(&a, from, sizeof from);
 
@@ -134,8 +135,8 @@ static deer_status tell(const side *sides, const paired *pairs, int n, const cha
     return DEER_OK;
 }
 
-int rollouts_paired(const tool_command *self, const char *const *argument, int n, const char *out,
-                    bool json)
+int rollouts_paired(const tool_command *self, const char *const *argument, int n, double within,
+                    const char *out, bool json)
 {
     side sides[MOST] = {{NULL}};
     paired pairs[MOST];
@@ -147,7 +148,7 @@ int rollouts_paired(const tool_command *self, const char *const *argument, int n
     for (int i = 0; i < n && !status; i++)
         status = split(argument[i], &sides[i], &err);
     for (int i = 1; i < n && !status; i++)
-        status = pair_up(&sides[0], &sides[i], &pairs[i], &err);
+        status = pair_up(&sides[0], &sides[i], within, &pairs[i], &err);
     if (!status)
         status = tell(sides, pairs, n, out, json, &err);
     for (int i = 0; i < n; i++)

@@ -8,7 +8,7 @@
 
 /* argument [n]: [NAME=]FILE[,FILE..], files of the same seeds in the same order each. Prints a
  * table, or JSON; returns the exit status. */
-int rollouts_paired(const tool_command *self, const char *const *argument, int n, const char *out,
-                    bool json);
+int rollouts_paired(const tool_command *self, const char *const *argument, int n, double within,
+                    const char *out, bool json);
 
 #endif

@@ -220,6 +220,32 @@ static void test_pairs_of_rows(void **state)
     assert_float_equal(pair.squares, 1 + 1 + 4, 1e-12);
 }
 
+/* The same files, judged within another time: 10 steps of an expert that takes 8 are in time within
+ * 1.25, and within anything where 12 steps are allowed anyway. */
+static void test_pairs_within(void **state)
+{
+    static const char text[] =
+        "{\"seed\": 7, \"split\": \"seen\", \"strict\": 1.6, \"tasks\": {}, \"outcomes\": ["
+        "{\"task\": \"a\", \"number\": 0, \"success\": true, \"steps\": 25, \"expert_steps\": 20},"
+        "{\"task\": \"a\", \"number\": 1, \"success\": true, \"steps\": 26, \"expert_steps\": 20},"
+        "{\"task\": \"a\", \"number\": 2, \"success\": true, \"steps\": 12, \"expert_steps\": 8},"
+        "{\"task\": \"a\", \"number\": 3, \"success\": false, \"steps\": 12, \"expert_steps\": "
+        "8}]}";
+    char path[] = "/tmp/deer-pair-w-XXXXXX";
+    paired pair = {.within = 1.25}, later = {.within = 1.3}, never = {.within = 2};
+
+    (void)state;
+    close(mkstemp(path));
+    write_file(path, text);
+    ok(paired_add(path, path, &pair, &err));
+    assert_true(pair.side[0].worth == 2 && pair.pairs == 4);
+    ok(paired_add(path, path, &later, &err));
+    assert_true(later.side[0].worth == 3);
+    assert_int_equal(paired_add(path, path, &never, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "ended before"));
+    unlink(path);
+}
+
 static void refuses_pair(const char *a, const char *first, const char *b, const char *second,
                          const char *words)
 {
@@ -633,6 +659,7 @@ int main(void)
         cmocka_unit_test(test_sign_test),
         cmocka_unit_test(test_pairs_of_rollouts),
         cmocka_unit_test(test_pairs_of_rows),
+        cmocka_unit_test(test_pairs_within),
         cmocka_unit_test(test_pairs_share_their_starts),
         cmocka_unit_test(test_success_is_of_a_policy),
         cmocka_unit_test(test_success_of_one_evaluation),
