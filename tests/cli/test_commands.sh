@@ -547,7 +547,7 @@ END
     grep -q '^14 evaluations of ' "$out" && grep -q '^offline ' "$out" || wrong "no report"
     json 'deer_thresholds tau dial expected calibration' cat "$files/o.json"
     ok "$build/deer-run" episode --model "$model" --demos "$demos" --thresholds "$files/o.json"
-    $online --eval "$robot" --out "$files/p.json" >"$out" 2>"$err" &
+    TMPDIR=$work $online --eval "$robot" --out "$files/p.json" >"$out" 2>"$err" & # leaves its folder there
     killed=$!
     tries=0
     while [ $tries -lt 500 ] && ! grep -q '"trial": 3' "$files/p.json.journal.json" 2>/dev/null; do
