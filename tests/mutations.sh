@@ -174,5 +174,12 @@ mistake test_golden "QuickGELU replaced" runtime/kernels/isa_elementwise.h 's/fa
 mistake test_golden "media normalised" runtime/policy/decoder.c \
     's/^    if (due == BACKEND_BOTH)$/    layer_norm(s->media, s->media, model->weights.resampler.norm.w, model->weights.resampler.norm.b, 2 * c->resampler_latents, c->vision_width);\n&/'
 
+if [ -x "$BUILD/tests/test_gpu" ]; then
+    mistake test_gpu "an exit ahead on a GPU that is not called off" runtime/gpu/shaders/decide.comp 's/live\[0\] = 1;/live[0] = 0;/'
+    mistake test_gpu "a GPU's keys of a camera seen anew" runtime/gpu/backend_gpu.c 's/w->kept\[i\] &= ~views;/;/'
+    mistake test_gpu_kernels "a GPU's bytes scaled wrongly" runtime/gpu/shaders/quantise.comp \
+        's/c\], inverse, /c], inverse * 0.99, /'
+fi
+
 echo "$planted mistakes planted, $missed not noticed"
 [ "$missed" -eq 0 ]

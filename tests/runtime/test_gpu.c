@@ -236,8 +236,9 @@ static void test_tabletop_f32(void **state)
     pair_close(&p);
 }
 
-/* As near as the processor's instruction sets are to each other, and half as much again. */
-static void one_type(weight_dtype type)
+/* As near as the processor's instruction sets are to each other, and half as much again; `least` is
+ * allowed where they are all alike, as in a build without optimisation. */
+static void one_type(weight_dtype type, double least)
 {
     char path[96];
     model_output to = {.path = path, .dtype = type};
@@ -252,20 +253,21 @@ static void one_type(weight_dtype type)
     say(weight_dtype_name(type), &c);
     say("  the processor's generic kernels", &yard);
     assert_true(c.same >= yard.same - 2);
-    assert_true(c.pose <= 1.5 * yard.pose + 5e-4 && c.gripper <= 1.5 * yard.gripper + 5e-3);
+    assert_true(c.pose <= fmax(1.5 * yard.pose, least));
+    assert_true(c.gripper <= fmax(1.5 * yard.gripper, 10 * least));
     pair_close(&p);
 }
 
 static void test_tabletop_bf16(void **state)
 {
     (void)state;
-    one_type(WEIGHT_BF16);
+    one_type(WEIGHT_BF16, 1e-3);
 }
 
 static void test_tabletop_q8(void **state)
 {
     (void)state;
-    one_type(WEIGHT_Q8);
+    one_type(WEIGHT_Q8, 6e-3);
 }
 
 /* What a GPU is given: other workgroups, tiles of 64 by 64. */
