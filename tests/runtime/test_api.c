@@ -63,6 +63,7 @@ static void test_names(void **state)
     }
     assert_string_equal(deer_status_name(DEER_BUSY), "busy");
     assert_string_equal(deer_criterion_name((deer_criterion)FAR), "unknown");
+    assert_string_equal(deer_rule_name((deer_rule_kind)FAR), "unknown");
     assert_string_equal(deer_version(), DEER_VERSION);
     assert_int_equal(deer_version_number(), 10000);
     assert_int_equal(deer_fail(NULL, "nobody %s", "reads"), DEER_FAILED);
@@ -399,6 +400,7 @@ static void test_cameras(void **state)
 
     (void)state;
     assert_null(deer_thresholds_cameras(NULL));
+    assert_null(deer_thresholds_rule(NULL));
     assert_int_equal(deer_thresholds_cameras(deepest)->static_view.age, 0);
     assert_true(deer_session_need_reuse(NULL) == 0);
     assert_true(deer_session_need_reuse(deer_model_config(model)) > 0);
