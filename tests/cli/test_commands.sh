@@ -298,7 +298,7 @@ eval="$build/deer-sim eval --model $a"
         fails 2 "--threads must be 1 to 1024, not $threads" \
             "$build/deer-data" import --calvin "$files" --out "$files/new.h5" --threads $threads
     done
-    fails 2 'need --model, not --expert' "$build/deer-sim" eval --expert --exit 1
+    fails 2 '--exits need --model' "$build/deer-sim" eval --expert --exit 1
     fails 2 '--fps must be 1 to 50, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --fps 0
     fails 2 '--every must be 1 to 60, not 0' "$build/deer-sim" watch --model "$a" --out "$files/new.webp" --every 0
     fails 2 '--moments must be 1 to 16, not 17' "$build/deer-sim" picture --out "$files/new.png" --moments 17
