@@ -46,13 +46,13 @@ int32_t deer_rule_least(const deer_exit_rule *rule, const deer_rule_memory *memo
 {
     int32_t least = 0;
 
-    if (!rule || !memory)
+    if (!rule || !memory || max_exit < 0)
         return 0;
     if (rule->kind == DEER_RULE_SCHEDULE && rule->steps > 0 && rule->steps <= DEER_MAX_PATTERN)
-        least = rule->pattern[memory->steps % rule->steps];
+        least = rule->pattern[(uint64_t)memory->steps % (uint64_t)rule->steps];
     else if (must_go_deep(rule, memory))
         least = rule->deep;
-    return least < max_exit ? least : max_exit;
+    return least < 0 ? 0 : least < max_exit ? least : max_exit;
 }
 
 bool deer_rule_untested(const deer_exit_rule *rule, int32_t least, int32_t max_exit)
@@ -66,7 +66,7 @@ void deer_rule_note(const deer_exit_rule *rule, deer_rule_memory *memory, int32_
 {
     if (!rule || !memory || !pose)
         return;
-    memory->steps++;
+    memory->steps += memory->steps < INT64_MAX;
     memory->speed = sqrtf(pose[0] * pose[0] + pose[1] * pose[1] + pose[2] * pose[2]);
     if (exit >= rule->deep) {
         memory->shallow = 0;

@@ -479,6 +479,29 @@ static void test_batches(void **state)
     deer_batch_free(b);
 }
 
+static void test_rules_of_exits(void **state)
+{
+    const float pose[DEER_POSE] = {0};
+    deer_exit_rule strange = {.kind = DEER_RULE_SCHEDULE, .steps = DEER_MAX_PATTERN, .deep = -FAR};
+    deer_rule_memory memory = {.steps = INT64_MIN, .shallow = INT32_MAX, .speed = NAN};
+
+    (void)state;
+    for (int kind = -1; kind <= FAR; kind++) {
+        strange.kind = kind;
+        assert_in_range(deer_rule_least(&strange, &memory, 2), 0, 2);
+        assert_int_equal(deer_rule_least(&strange, &memory, -1), 0);
+    }
+    assert_int_equal(deer_rule_least(NULL, &memory, 2), 0);
+    assert_int_equal(deer_rule_least(&strange, NULL, 2), 0);
+    assert_false(deer_rule_untested(NULL, 1, 2));
+    memory.steps = INT64_MAX;
+    deer_rule_note(&strange, &memory, -FAR, NAN, pose);
+    assert_true(memory.steps == INT64_MAX);
+    deer_rule_note(NULL, &memory, 0, 0, pose);
+    deer_rule_note(&strange, NULL, 0, 0, pose);
+    deer_rule_note(&strange, &memory, 0, 0, NULL);
+}
+
 static void test_heads(void **state)
 {
     const deer_config *c = deer_model_config(model);
@@ -639,6 +662,7 @@ int main(void)
         cmocka_unit_test(test_drift),
         cmocka_unit_test(test_cameras),
         cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_rules_of_exits),
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_exits),
         cmocka_unit_test(test_configurations),
