@@ -41,7 +41,7 @@ static void test_kinds_are_told_apart(void **state)
         assert_ptr_equal(source_named(cases[i].name), kind);
     }
     assert_null(source_of("Makefile", &error));
-    says("looks like no dataset that is known (--calvin, --hdf5, --lerobot)");
+    says("looks like no dataset that is known (--calvin, --hdf5, --lerobot, --rlds)");
     assert_null(source_named("rlds"));
 }
 
