@@ -42,7 +42,7 @@ static void test_kinds_are_told_apart(void **state)
     }
     assert_null(source_of("Makefile", &error));
     says("looks like no dataset that is known (--calvin, --hdf5, --lerobot, --rlds)");
-    assert_null(source_named("rlds"));
+    assert_null(source_named("zarr"));
 }
 
 /* make_demos.py: pixel i is i * 7 % 251, and i * 5 % 251 on the wrist. */
