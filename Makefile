@@ -86,7 +86,7 @@ CALIB_PC    := nlopt
 ONLINE_PC   := lapacke
 SERVE_PC    := libwebsockets
 
-PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC) $(ONLINE_PC))
+PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
              $(PC_CFLAGS) $(CFLAGS) $(EXTRA_CFLAGS)
 
@@ -198,6 +198,7 @@ $(SERVE_FROM): always
 	@mkdir -p $(@D)
 	@echo '$(SERVE_LIBS)' | cmp -s - $@ || echo '$(SERVE_LIBS)' >$@
 $(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim_remote.o: $(SERVE_FROM)
+$(call objects,calib/online/gaussian.c): ALL_CFLAGS += $(call pc_cflags,$(ONLINE_PC))
 $(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
 $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
 
