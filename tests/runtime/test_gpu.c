@@ -5,6 +5,7 @@
  *
  *   test_gpu rehearse [N]    a step in one command buffer, without its N-th barrier: for the
  *                            validation layer (test_gpu_validation.sh) */
+#include "tests/runtime/keep_driver.h"
 #include "tests/runtime/small_model.h"
 
 #include <dlfcn.h>
@@ -908,5 +909,6 @@ int main(int argc, char **argv)
 
     if (argc > 1 && !strcmp(argv[1], "rehearse"))
         return rehearse(argc > 2 ? atoi(argv[2]) : -1);
+    keep_driver();
     return cmocka_run_group_tests(tests, start, end);
 }

@@ -15,6 +15,7 @@
 
 #include "runtime/gpu/tape.h"
 #include "runtime/kernels/kernels.h"
+#include "tests/runtime/keep_driver.h"
 
 static deer_error error;
 static gpu_home home;
@@ -527,5 +528,6 @@ int main(void)
         cmocka_unit_test(test_called_off),   cmocka_unit_test(test_coarse_alignment),
     };
 
+    keep_driver();
     return cmocka_run_group_tests(tests, start, end);
 }
