@@ -93,7 +93,7 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno
 # A part of a library is a folder of sources; programs are in <folder>/cli.
 sources    = $(foreach d,$(1),$(wildcard $(d)/*.c))
 objects    = $(patsubst %.c,$(BUILD)/%.o,$(1))
-RUNTIME   := $(call objects,$(call sources,$(addprefix runtime/,base kernels model text policy thresholds)) runtime/devices/open.c)
+RUNTIME   := $(call objects,$(call sources,$(addprefix runtime/,base base/json base/threads kernels model text processor policy thresholds)) runtime/devices/open.c)
 ifeq ($(GPU),1)
 RUNTIME   += $(call objects,$(call sources,runtime/gpu)) $(BUILD)/runtime/gpu/shaders.o
 else
@@ -102,7 +102,7 @@ endif
 IMPORT    := $(call objects,$(call sources,runtime/import))
 SERVE     := $(call objects,$(addprefix runtime/serve/,msgpack.c array.c protocol.c metrics.c step_log.c robot.c work.c))
 BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines measure))) $(BUILD)/budgets/machines/texts.o
-DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,demos sources parquet tfrecord video)))
+DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,hdf5 demos sources parquet tfrecord video)))
 TABLETOP  := $(call objects,$(call sources,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
 CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee online pipeline)))
 CALIB_PUBLIC := $(call objects,$(call sources,calib/library))
@@ -112,9 +112,9 @@ REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats p
 TOOL      := $(call objects,$(wildcard runtime/cli/tool*.c))
 cli        = $(call objects,$(wildcard $(1)))
 RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
-MODEL_CLI := $(call cli,runtime/cli/deer_model.c runtime/cli/model_*.c)
+MODEL_CLI := $(call cli,runtime/cli/deer_model.c runtime/cli/model/*.c)
 DATA_CLI  := $(call cli,datasets/cli/deer_data.c datasets/cli/data_*.c datasets/cli/png_file.c)
-SIM_CLI   := $(call cli,datasets/cli/deer_sim.c datasets/cli/sim_*.c datasets/cli/png_file.c)
+SIM_CLI   := $(call cli,datasets/cli/deer_sim.c datasets/cli/sim/*.c datasets/cli/png_file.c)
 CALIB_CLI := $(call cli,calib/cli/*.c calib/cli/bench/*.c)
 REPORT_CLI := $(call cli,reports/cli/*.c)
 
@@ -393,7 +393,7 @@ $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
 KERNELS := $(call objects,$(wildcard runtime/kernels/isa*.c) $(patsubst %,runtime/%.c,kernels/linear \
-             kernels/attention kernels/kernels kernels/reference base/error base/options base/threads policy/exit_policy thresholds/criterion))
+             kernels/attention kernels/kernels kernels/reference base/error base/options base/threads/threads policy/exit_policy thresholds/criterion))
 $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(call say,LINK)
 	$(Q)$(link) -static -lm -lpthread

@@ -17,10 +17,10 @@
 
 #include "budgets/measure/limits.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/cli/tool.h"
-#include "runtime/policy/backend_cpu.h"
 #include "runtime/policy/session.h"
+#include "runtime/processor/backend_cpu.h"
 
 enum { CAMERA_HEIGHT = 480, CAMERA_WIDTH = 640 };
 

@@ -162,16 +162,16 @@ mistake test_golden "ALiBi slopes" runtime/model/config.c 's/exp2(-8.0 \* (h + 1
 mistake test_golden "ALiBi left out" runtime/kernels/isa_elementwise.h 's/form->slope \* (at/0 * (at/'
 quick test_golden "LSTM state kept from an exit not taken" runtime/policy/session.c \
     's/    if (k >= s->deepest || exit_policy_stop/    s->on->keep(s->work, 0);\n&/'
-mistake test_golden "LSTM state not reset" runtime/policy/backend_cpu.c 's/^    memset(w->[hc], 0, state);//'
+mistake test_golden "LSTM state not reset" runtime/processor/backend_cpu.c 's/^    memset(w->[hc], 0, state);//'
 mistake test_golden "interleaved ALiBi slopes in order" runtime/model/config.c 's/h < power \/ 2 ? 2 \* h + 1 : .*;/h;/'
-mistake test_golden "a second image looked at" runtime/policy/decoder.c 's/        if (images == 1)/        if (images)/'
-mistake test_golden "text before the image sees it" runtime/policy/decoder.c 's/        if (images == 1)/        if (images < 2)/'
+mistake test_golden "a second image looked at" runtime/processor/decoder.c 's/        if (images == 1)/        if (images)/'
+mistake test_golden "text before the image sees it" runtime/processor/decoder.c 's/        if (images == 1)/        if (images < 2)/'
 mistake test_golden "steps counted on across episodes" runtime/policy/session.c 's/^    s->step = 0;//'
 mistake test_golden "cameras swapped" runtime/policy/image.c 's/{&seen->static_view, &seen->gripper_view}/{\&seen->gripper_view, \&seen->static_view}/'
-mistake test_golden "LayerNorm after the vision tower" runtime/policy/vision.c \
+mistake test_golden "LayerNorm after the vision tower" runtime/processor/vision.c \
     's/^        vision_layer(c, &model->weights.vision.block\[i\], s, images, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->weights.vision.ln_pre.w, model->weights.vision.ln_pre.b, images * (grid * grid + 1), c->vision_width);/'
 mistake test_golden "QuickGELU replaced" runtime/kernels/isa_elementwise.h 's/fabsf(1.702f/fabsf(1.6f/'
-mistake test_golden "media normalised" runtime/policy/decoder.c \
+mistake test_golden "media normalised" runtime/processor/decoder.c \
     's/^    if (due == BACKEND_BOTH)$/    layer_norm(s->media, s->media, model->weights.resampler.norm.w, model->weights.resampler.norm.b, 2 * c->resampler_latents, c->vision_width);\n&/'
 
 if [ -x "$BUILD/tests/test_gpu" ]; then

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "budgets/cost/cost.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_file.h"
 #include "runtime/model/config.h"
 
 enum { MAX_FILE = 1 << 20 };

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "budgets/machines/hardware_internal.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_file.h"
 
 enum { MAX_UNITS = 4 };
 

@@ -7,7 +7,7 @@
 
 #include "budgets/machines/hardware_internal.h"
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 /* A number as it stands in the file; low and high only where they differ from the value. */
 static void put_number(json_t *json, const char *key, double number, double value, double factor)

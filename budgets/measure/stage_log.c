@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "budgets/measure/statistics.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 /* ---------------------------------------------------------------- keeping ------------------ */
 

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 /* Mean of a step, as a ratio of sums over episodes, and its standard error by linearization. */
 static void fill_used(const double *sum, const double *steps, size_t n, usage *use)

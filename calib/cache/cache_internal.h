@@ -4,7 +4,7 @@
 #define CALIB_CACHE_INTERNAL_H
 
 #include "calib/cache/cache.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 
 #define CACHE_FORMAT 2
 

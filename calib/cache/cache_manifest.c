@@ -13,7 +13,7 @@
 #include "calib/cache/cache_internal.h"
 #include "runtime/base/dtype.h"
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/deer_replay.h"
 
 enum { MAX_MANIFEST = 64 << 20, MAX_EPISODE_STEPS = 1 << 24 };

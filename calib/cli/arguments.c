@@ -7,7 +7,7 @@
 
 #include "calib/cli/settings.h"
 #include "calib/criterion/criteria.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/cli/tool.h"
 
 static const char examples[] =

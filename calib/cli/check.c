@@ -13,7 +13,7 @@
 #include "calib/pipeline/calibrate.h"
 #include "calib/replay/eyes.h"
 #include "calib/solve/oracle.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/base/tau.h"
 #include "runtime/cli/tool.h"
 #include "runtime/deer_replay.h"

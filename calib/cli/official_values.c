@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "budgets/cost/cost.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/base/tau.h"
 #include "runtime/import/official.h"
 #include "runtime/import/pth.h"

@@ -12,10 +12,10 @@
 #include "calib/online/path.h"
 #include "calib/pipeline/temporary.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/jobs.h"
-#include "runtime/base/json_build.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 #include "runtime/base/tau.h"
+#include "runtime/base/threads/jobs.h"
 #include "runtime/cli/tool.h"
 #include "runtime/deer_replay.h"
 

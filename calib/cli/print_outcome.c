@@ -6,7 +6,7 @@
 
 #include "calib/cli/settings.h"
 #include "calib/cli/table.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- people ------------------- */

@@ -2,7 +2,7 @@
 /* print_rules.c - rules of exits side by side. */
 #include "calib/cli/print_rules.h"
 
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 void rules_print(FILE *out, const rule_choice *x)
 {

@@ -5,7 +5,7 @@
 #include "calib/cli/commands.h"
 #include "calib/cli/run_replay.h"
 #include "calib/cli/settings.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/cli/tool_policy.h"
 
 int calib_replay_main(int argc, char **argv)

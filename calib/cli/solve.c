@@ -16,7 +16,7 @@
 #include "calib/pipeline/calibrate_table.h"
 #include "calib/pipeline/deliver.h"
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/cli/tool.h"
 
 /* ---------------------------------------------------------------- output ------------------- */

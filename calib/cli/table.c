@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* table.c - rows of costs, losses and exits. */
 #include "calib/cli/table.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/base/tau.h"
 
 #include <math.h>

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "calib/solve/frontier.h"
-#include "runtime/base/jobs.h"
+#include "runtime/base/threads/jobs.h"
 
 /* ---------------------------------------------------------------- one promise -------------- */
 

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "runtime/base/json_build.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 
 enum { VERSION = 1, MOST_FILE = 16 << 20, MOST_ENTRIES = 4096 };
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/base/file.h"
 
 /* ---------------------------------------------------------------- reading ------------------ */

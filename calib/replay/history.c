@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "runtime/base/half.h"
-#include "runtime/base/jobs.h"
 #include "runtime/base/random.h"
 #include "runtime/base/tau.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/jobs.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/deer_replay.h"
 
 enum { BATCH = 64, WINDOW = 12, SAMPLE_FROM = 5, SAMPLE_TO = 11, WINDOW_STRIDE = 6 };

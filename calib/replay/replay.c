@@ -10,7 +10,7 @@
 
 #include "calib/replay/replay_shard.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 
 /* What all threads share. */
 typedef struct {

@@ -8,7 +8,7 @@
 
 #include "calib/replay/replay_ages.h"
 #include "runtime/base/half.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 
 enum { ABREAST = 16 }; /* episodes whose heads run side by side */
 

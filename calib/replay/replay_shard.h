@@ -18,7 +18,7 @@
 
 #include "calib/cache/cache.h"
 #include "datasets/demos/demos.h"
-#include "runtime/base/jobs.h"
+#include "runtime/base/threads/jobs.h"
 #include "runtime/deer_replay.h"
 
 typedef struct {

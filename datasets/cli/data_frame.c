@@ -5,7 +5,7 @@
 #include "datasets/cli/data_commands.h"
 #include "datasets/cli/png_file.h"
 #include "datasets/demos/demos.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/cli/tool.h"
 
 /* The image of a camera at a step; steps below zero count from the end. */

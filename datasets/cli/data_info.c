@@ -11,8 +11,8 @@
 
 #include "datasets/cli/data_commands.h"
 #include "datasets/demos/demos.h"
-#include "datasets/demos/hdf5_io.h"
-#include "runtime/base/json_build.h"
+#include "datasets/hdf5/hdf5_io.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/cli/tool.h"
 
 static const char *const action_names[DEMO_ACTION] = {"x",     "y",   "z",      "roll",

@@ -17,8 +17,8 @@
 #include <xxhash.h>
 
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 
 enum { PATH = 4352, MAX_NOTE = 4096, BLOCK = 1 << 20, SLACK = 1 << 14 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* deer_sim.c - the tabletop benchmark: record demonstrations, judge policies. */
-#include "datasets/cli/sim_commands.h"
+#include "datasets/cli/sim/sim_commands.h"
 #include "runtime/cli/tool.h"
 
 int main(int argc, char **argv)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "datasets/demos/demos_internal.h"
-#include "datasets/demos/hdf5_filter.h"
+#include "datasets/hdf5/hdf5_filter.h"
 
 enum { MAX_STEPS = 1000000, MAX_SIDE = 4096, MAX_OBJECT = 4096, MAX_ACTION = 4096 };
 static const uint64_t MAX_VIDEO = 1ull << 33; /* bytes of one camera in one demonstration */

@@ -4,8 +4,8 @@
 #define DATASETS_DEMOS_INTERNAL_H
 
 #include "datasets/demos/demos.h"
-#include "datasets/demos/hdf5_io.h"
 #include "datasets/demos/language.h"
+#include "datasets/hdf5/hdf5_io.h"
 
 #define DEMOS_VIEWS 2 /* static, gripper */
 #define DEMOS_PATH 256

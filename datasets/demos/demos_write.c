@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "datasets/demos/demos_internal.h"
-#include "datasets/demos/hdf5_chunks.h"
+#include "datasets/hdf5/hdf5_chunks.h"
 #include "runtime/base/file.h"
 
 struct demos_writer {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/base/text.h"
 
 enum { MAX_WORDINGS = 1000 };

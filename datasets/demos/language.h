@@ -9,7 +9,7 @@
 #ifndef DATASETS_LANGUAGE_H
 #define DATASETS_LANGUAGE_H
 
-#include "datasets/demos/hdf5_text.h"
+#include "datasets/hdf5/hdf5_text.h"
 
 /* Each appends every wording found in the first place that has any, cleaned and none twice; what
  * cannot be read makes them failed. */

@@ -15,7 +15,7 @@
 
 #include "datasets/sources/npy.h"
 #include "runtime/base/file.h"
-#include "runtime/base/jobs.h"
+#include "runtime/base/threads/jobs.h"
 #include "runtime/import/pickle.h"
 
 enum { MAX_FRAME = 64 << 20, MAX_ANNOTATIONS = 256 << 20, MAX_RUN = 4096, PATH = 9000 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_file.h"
 
 enum { MOST_META = 16 << 20, MOST_IMAGES = 32, DEEPEST = 8 };
 

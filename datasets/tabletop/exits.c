@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/random.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/deer_replay.h"
 
 struct exits_chooser {

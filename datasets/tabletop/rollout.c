@@ -7,7 +7,7 @@
 #include "datasets/tabletop/rollout.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/random.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 
 enum { PIXELS = TABLETOP_IMAGE * TABLETOP_IMAGE * 3 };
 

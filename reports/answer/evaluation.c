@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_file.h"
 
 enum { MAX_FILE = 16 << 20 };
 

@@ -9,8 +9,8 @@
 #include "calib/solve/frontier.h"
 #include "calib/solve/oracle.h"
 #include "reports/answer/bootstrap.h"
-#include "runtime/base/jobs.h"
 #include "runtime/base/tau.h"
+#include "runtime/base/threads/jobs.h"
 
 /* Frontiers are walked from solved answers at these shares of the range of costs, and the best walk
  * counts at every budget. With many steps, walks are dear and nearly the same: then two for the

@@ -10,7 +10,7 @@
 #include "reports/cli/rollouts_paired.h"
 #include "reports/formats/text.h"
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/cli/tool.h"
 
 /* What a row takes from an evaluation: name here, name there. */

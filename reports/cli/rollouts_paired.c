@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "reports/answer/paired.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 enum { MOST = 64 }; /* evaluations */
 

@@ -10,7 +10,7 @@
 #include "reports/answer/assumptions.h"
 #include "reports/answer/sentence.h"
 #include "reports/formats/text.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/base/tau.h"
 
 /* ---------------------------------------------------------------- small pieces ------------- */

@@ -9,7 +9,7 @@
 #include "reports/formats/text.h"
 #include "reports/page/page_tables.h"
 #include "reports/page/thumbnail.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 /* Parts of the page, embedded by the Makefile. */
 extern const char page_template_html[], page_style_css[], page_judge_js[], page_charts_js[],

@@ -6,8 +6,8 @@
 #include "budgets/cost/cost.h"
 #include "budgets/cost/explain.h"
 #include "budgets/cost/weights.h"
-#include "runtime/base/json_build.h"
-#include "runtime/cli/model_commands.h"
+#include "runtime/base/json/json_build.h"
+#include "runtime/cli/model/model_commands.h"
 #include "runtime/cli/tool.h"
 #include "runtime/model/model.h"
 

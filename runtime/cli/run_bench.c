@@ -9,7 +9,7 @@
 #include "budgets/measure/machine_profile.h"
 #include "budgets/measure/statistics.h"
 #include "runtime/base/clock.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/cli/run_bench.h"
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/tool_policy.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "budgets/machines/hardware.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/cli/run_bench.h"
 
 static double mb(long bytes)

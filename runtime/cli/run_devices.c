@@ -2,7 +2,7 @@
 /* run_devices.c - what a policy can run on. */
 #include <stdio.h>
 
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/tool.h"
 #include "runtime/gpu/gpu.h"

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/tool.h"
 #include "runtime/deer_replay.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 
 deer_status policy_threads(long threads, bool pin, deer_error *err)
 {

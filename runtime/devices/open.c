@@ -4,7 +4,7 @@
 #include <strings.h>
 
 #include "runtime/base/options.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/gpu/gpu.h"
 
 /* Without an option the environment decides, and without that it is the processor. */

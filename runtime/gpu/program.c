@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* program.c - the architecture as dispatches: the same products in the same order as
- * runtime/policy/vision.c, decoder.c and head.c. */
+ * runtime/processor/vision.c, decoder.c and head.c. */
 #include "runtime/gpu/program.h"
 
 #include <math.h>

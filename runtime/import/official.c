@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 #include "runtime/import/weights.h"
 #include "runtime/model/config.h"
 #include "runtime/model/match.h"

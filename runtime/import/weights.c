@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "runtime/base/file_kind.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_file.h"
 
 enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_ATTRIBUTES = 1000000 };
 

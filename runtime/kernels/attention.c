@@ -6,7 +6,7 @@
  * threads. Sums and the softmax are float32; the products may be bfloat16's. */
 #include <string.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/kernels/tiles.h"
 
 enum { WORTH_SHARING = 1 << 20 }; /* multiply-adds */

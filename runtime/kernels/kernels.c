@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/kernels/isa.h"
 
 enum { WORTH_SHARING = 1 << 16 }; /* values: some microseconds' worth */

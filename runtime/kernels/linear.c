@@ -7,7 +7,7 @@
  * others. Either way the inputs go through in chunks, so that operands stay in the cache. */
 #include <string.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/kernels/tiles.h"
 
 enum {

@@ -6,7 +6,7 @@
  *
  * Everything that has to know the architecture is a visitor: finding a file's tensors (match.h),
  * where each belongs in memory (bind.h), writing a file, how many bytes and multiply-adds a stage
- * takes (budgets/cost), how much room products and attentions need (policy/backend_cpu.c). Names
+ * takes (budgets/cost), how much room products and attentions need (processor/backend_cpu.c). Names
  * are the official ones; docs/model-file.md has the table for people. Source: the official model
  * classes, instantiated with the official configuration. */
 #ifndef RUNTIME_ARCH_H

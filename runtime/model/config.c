@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* config.c - the model's dimensions: JSON, checks. */
 #include "runtime/model/config.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 #include <limits.h>
 #include <math.h>

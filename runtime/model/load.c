@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "runtime/base/jobs.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/jobs.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/model/bind.h"
 #include "runtime/model/model.h"
 

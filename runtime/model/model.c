@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* model.c - opening a model file: check its table, load the prefix, know who it is. */
 #include "runtime/model/model.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_file.h"
 
 #include <stdlib.h>
 #include <string.h>

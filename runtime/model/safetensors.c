@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 
 enum { MAX_HEADER = 100 << 20 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/deer_replay.h"
 #include "runtime/model/arch.h"
 #include "runtime/model/model.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/kernels/isa.h"
 
 enum { MAX_SIDE = 16384, BLOCK = 16 /* rows and columns that are turned at once */ };

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/half.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/policy/exit_policy.h"
 #include "runtime/thresholds/thresholds_format.h"
 

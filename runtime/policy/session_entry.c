@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/options.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/policy/instruction.h"
 #include "runtime/policy/session.h"
 

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 
 struct step_log {
     int fd;

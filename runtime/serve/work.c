@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 
 typedef struct {
     work_item *first, **end;

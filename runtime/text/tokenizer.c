@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "runtime/base/file_kind.h"
-#include "runtime/base/json_build.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 #include "runtime/base/text.h"
 #include "runtime/text/bpe.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "runtime/base/dtype.h"
-#include "runtime/base/json_file.h"
+#include "runtime/base/json/json_file.h"
 #include "runtime/base/tau.h"
 #include "runtime/thresholds/criterion.h"
 #include "runtime/thresholds/exit_rule.h"

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
-#include "runtime/base/json_build.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/base/tau.h"
 #include "runtime/thresholds/criterion.h"
 #include "runtime/thresholds/thresholds_format.h"

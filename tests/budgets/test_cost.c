@@ -14,7 +14,7 @@
 #include "runtime/import/official.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/thresholds/thresholds_format.h"
-#include "tests/runtime/with_threads.h"
+#include "tests/base/with_threads.h"
 
 static void published(const char *name, int tokens, deer_config *config, deer_cost *cost)
 {

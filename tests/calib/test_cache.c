@@ -18,7 +18,7 @@
 
 #include "calib/cache/cache.h"
 #include "calib/replay/replay.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "tests/calib/calib_world.h"
 
 enum { EPISODES = 20, PER_SHARD = 3, SHARDS = 7 };

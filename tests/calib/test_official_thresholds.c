@@ -18,7 +18,7 @@
 
 #include "calib/problem/order.h"
 #include "calib/solve/official.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 
 static const char *golden_path = "tests/data/official/thresholds_golden_a.h5";
 

@@ -14,11 +14,11 @@
 #include "calib/pipeline/onpolicy.h"
 #include "calib/pipeline/rules.h"
 #include "calib/replay/replay.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/policy/exit_policy.h"
 #include "runtime/thresholds/thresholds_format.h"
+#include "tests/base/with_threads.h"
 #include "tests/calib/calib_world.h"
-#include "tests/runtime/with_threads.h"
 
 /* Features are cached in float16; actions computed from them differ from the runtime's by that.
  * This policy's head is drawn at random with six times the usual gain, which makes the most of it.

@@ -17,7 +17,7 @@
 #include "calib/problem/synthetic.h"
 #include "calib/problem/table_file.h"
 #include "calib/solve/solve.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 
 static deer_error err;
 static char path[] = "/tmp/deer-table-XXXXXX";

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "datasets/demos/demos.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/cli/tool.h"
 
 enum { STEPS = 7, HEIGHT = 12, WIDTH = 10, WRIST = 8, OBJECT = 5 };

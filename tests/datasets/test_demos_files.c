@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "datasets/demos/demos.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 
 static char folder[64], path[160];
 

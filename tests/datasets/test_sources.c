@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "datasets/cli/data_orient.h"
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "datasets/sources/columns.h"
 #include "datasets/sources/source.h"
 

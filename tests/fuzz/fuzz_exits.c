@@ -2,7 +2,7 @@
 /* fuzz_exits.c - evaluations whose exits another one is to repeat (deer-sim eval --exits). */
 #include <math.h>
 
-#include "datasets/cli/sim_exits.h"
+#include "datasets/cli/sim/sim_exits.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { EXITS = 6 };

@@ -10,11 +10,14 @@ trap 'rm -f "$rules"' EXIT
 # Programs (cli folders), tests and bench may include anything, but for programs only their own folder's.
 cat >"$rules" <<'END'
 runtime/base        runtime/deer.h
+runtime/base/json   runtime/deer.h runtime/base/
+runtime/base/threads runtime/deer.h runtime/base/
 runtime/kernels     runtime/deer.h runtime/base/
 runtime/text        runtime/deer.h runtime/base/
 runtime/model       runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/
 runtime/thresholds  runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/
 runtime/policy      runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/text/ runtime/model/ runtime/thresholds/
+runtime/processor   runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/model/ runtime/policy/
 runtime/gpu         runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/kernels/ runtime/model/ runtime/policy/
 runtime/devices     runtime/deer.h runtime/base/ runtime/model/ runtime/gpu/
 runtime/serve       runtime/deer.h runtime/deer_drift.h runtime/base/ budgets/cost/
@@ -23,11 +26,12 @@ runtime             runtime/deer.h deer.h
 budgets/cost        runtime/deer.h runtime/deer_replay.h runtime/base/ runtime/model/arch.h runtime/model/config.h runtime/model/modules.h
 budgets/machines    runtime/deer.h runtime/base/ runtime/model/modules.h budgets/cost/
 budgets/measure     runtime/deer.h runtime/base/ budgets/cost/ budgets/machines/
-datasets/demos      runtime/deer.h runtime/base/ runtime/import/
+datasets/hdf5       runtime/deer.h runtime/base/
+datasets/demos      runtime/deer.h runtime/base/ runtime/import/ datasets/hdf5/
 datasets/parquet    runtime/deer.h runtime/base/ runtime/import/
 datasets/tfrecord   runtime/deer.h runtime/base/ runtime/import/
 datasets/video      runtime/deer.h
-datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/demos/ datasets/parquet/ datasets/tfrecord/ datasets/video/
+datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/hdf5/ datasets/demos/ datasets/parquet/ datasets/tfrecord/ datasets/video/
 datasets/tabletop   runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ datasets/demos/
 calib               runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/
 reports             runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/ reports/

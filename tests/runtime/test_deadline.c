@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "runtime/base/random.h"
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/policy/session.h"
 
 enum { SIDE = 64, EXITS = 6 };

@@ -22,11 +22,11 @@
 
 #include <cmocka.h>
 
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/base/half.h"
 #include "runtime/import/official.h"
-#include "runtime/policy/backend_cpu.h"
 #include "runtime/policy/session.h"
+#include "runtime/processor/backend_cpu.h"
 #include "runtime/thresholds/thresholds_format.h"
 
 #define HIDDEN_TOLERANCE 5e-5

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "datasets/demos/hdf5_io.h"
+#include "datasets/hdf5/hdf5_io.h"
 #include "runtime/policy/image.h"
 
 static const char file_name[] = "tests/data/images.h5";

@@ -17,7 +17,7 @@
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
 #include "runtime/thresholds/thresholds_format.h"
-#include "tests/runtime/with_threads.h"
+#include "tests/base/with_threads.h"
 
 /* float32 sums of up to 300 values of size 1: relative noise about 300 * 6e-8. */
 static const float tolerance = 2e-5f;

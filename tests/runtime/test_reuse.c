@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "runtime/base/threads.h"
+#include "runtime/base/threads/threads.h"
 #include "runtime/deer_drift.h"
 #include "runtime/import/model_file.h"
 #include "runtime/model/model.h"

@@ -22,7 +22,7 @@
 #include "budgets/measure/statistics.h"
 #include "runtime/deer.h"
 #include "runtime/thresholds/thresholds_format.h"
-#include "tests/runtime/with_threads.h"
+#include "tests/base/with_threads.h"
 
 #ifndef __has_feature
 #define __has_feature(x) 0

@@ -9,7 +9,7 @@
 #include "calib/guarantee/guarantee.h"
 #include "calib/problem/synthetic.h"
 #include "calib/solve/solve.h"
-#include "runtime/base/jobs.h"
+#include "runtime/base/threads/jobs.h"
 
 enum { EXITS = 6, JUDGED_ON = 4000, THREADS = 2 };
 

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* watch.c - deer-sim watch: one rollout as an animated picture, with the exit taken drawn on each
+ * frame. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <webp/encode.h>
+#include <webp/mux.h>
+
+#include "datasets/cli/png_file.h"
+#include "datasets/cli/sim/sim_commands.h"
+#include "datasets/tabletop/rollout.h"
+#include "runtime/base/file.h"
+#include "runtime/cli/tool_policy.h"
+
+/* A frame: both cameras, below them the strip with one column of boxes a step: as many filled boxes
+ * as exits were looked at. */
+enum {
+    VIEW = 256,
+    WIDTH = 2 * VIEW,
+    STRIP = 64,
+    HEIGHT = VIEW + STRIP,
+    PIXELS = WIDTH * HEIGHT * 3
+};
+
+typedef struct {
+    const deer_model *model;
+    rollout_stage stage;
+    int steps;
+    bool succeeded;
+    int exits[TABLETOP_MAX_STEPS];
+    uint8_t *frames; /* [steps, HEIGHT, WIDTH, 3] */
+} film;
+
+/* ---------------------------------------------------------------- drawing ------------------ */
+
+static void fill(uint8_t *frame, int x, int y, int width, int height, const uint8_t *colour)
+{
+    for (int row = y; row < y + height; row++)
+        for (int column = x; column < x + width; column++)
+            memcpy(frame + 3 * (row * WIDTH + column), colour, 3);
+}
+
+/* From green (the first exit) over yellow to red (the deepest). */
+static void colour_of(int exit, int exits, uint8_t *rgb)
+{
+    double depth = exits > 1 ? (double)exit / (exits - 1) : 1;
+
+    rgb[0] = (uint8_t)(255 * fmin(1, 0.25 + 1.5 * depth));
+    rgb[1] = (uint8_t)(255 * fmin(1, 1.6 * (1 - depth) + 0.15));
+    rgb[2] = 60;
+}
+
+static void draw_strip(const film *f, uint8_t *frame)
+{
+    static const uint8_t background[3] = {24, 26, 30}, empty[3] = {52, 55, 62};
+    int exits = deer_model_config(f->model)->exits, box = (STRIP - 8) / exits;
+
+    fill(frame, 0, VIEW, WIDTH, STRIP, background);
+    for (int step = 0; step < TABLETOP_MAX_STEPS; step++)
+        for (int k = 0; k < exits; k++) {
+            uint8_t colour[3];
+            colour_of(step < f->steps ? f->exits[step] : 0, exits, colour);
+            fill(frame, 16 + 8 * step, VIEW + 4 + (exits - 1 - k) * box, 7, box - 1,
+                 step < f->steps && k <= f->exits[step] ? colour : empty);
+        }
+}
+
+static void draw_view(film *f, tabletop_camera camera, const char *top, const char *bottom,
+                      uint8_t *frame)
+{
+    static uint8_t view[VIEW * VIEW * 3];
+
+    tabletop_render_captioned(f->stage.eye, f->stage.world, camera, VIEW, top, bottom, view);
+    for (int y = 0; y < VIEW; y++)
+        memcpy(frame + 3 * (y * WIDTH + (int)camera * VIEW), view + 3 * y * VIEW, 3 * VIEW);
+}
+
+/* Breaks a sentence into lines that fit a view. */
+static void wrap(char *text)
+{
+    enum { LINE = 30 };
+    int length = 0;
+
+    for (char *p = text, *space = NULL; *p; p++) {
+        if (*p == ' ')
+            space = p;
+        if (++length > LINE && space) {
+            *space = '\n';
+            length = (int)(p - space);
+            space = NULL;
+        }
+    }
+}
+
+static void draw_frame(film *f, const deer_action *action, uint8_t *frame)
+{
+    const deer_config *config = deer_model_config(f->model);
+    char top[160], taken[80], delta[80] = "";
+
+    snprintf(top, sizeof top, "%s", tabletop_instruction(f->stage.world));
+    wrap(top);
+    snprintf(taken, sizeof taken, "step %d: %s", f->steps,
+             tabletop_phase_name(tabletop_phase_of(f->stage.world)));
+    if (isfinite(action->delta[action->exit]))
+        snprintf(delta, sizeof delta, "delta %.4f", (double)action->delta[action->exit]);
+    draw_view(f, TABLETOP_STATIC, top, taken, frame);
+    snprintf(taken, sizeof taken, "exit %d of %d (layer %d)", action->exit, config->exits - 1,
+             action->exit_layer);
+    draw_view(f, TABLETOP_GRIPPER, taken, delta, frame);
+    draw_strip(f, frame);
+}
+
+/* ---------------------------------------------------------------- rollout ------------------ */
+
+static deer_status run(film *f, deer_error *err)
+{
+    while (!f->succeeded && f->steps < TABLETOP_MAX_STEPS) {
+        deer_action action;
+        if (rollout_act(&f->stage, &action, err))
+            return DEER_FAILED;
+        f->exits[f->steps++] = action.exit;
+        draw_frame(f, &action, f->frames + (size_t)(f->steps - 1) * PIXELS);
+        tabletop_step(f->stage.world, action.command);
+        f->succeeded = tabletop_succeeded(f->stage.world);
+    }
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- files -------------------- */
+
+static deer_status add_frame(WebPAnimEncoder *encoder, const uint8_t *rgb, int time,
+                             deer_error *err)
+{
+    WebPConfig config;
+    WebPPicture picture;
+    bool added;
+
+    if (!WebPConfigPreset(&config, WEBP_PRESET_DRAWING, 80) || !WebPPictureInit(&picture))
+        return deer_fail(err, "libwebp is of another version than its headers");
+    picture.width = WIDTH;
+    picture.height = HEIGHT;
+    picture.use_argb = 1;
+    added = WebPPictureImportRGB(&picture, rgb, 3 * WIDTH) &&
+            WebPAnimEncoderAdd(encoder, &picture, time, &config);
+    WebPPictureFree(&picture);
+    return added ? DEER_OK
+                 : deer_fail(err, "cannot encode a frame: %s", WebPAnimEncoderGetError(encoder));
+}
+
+static deer_status encode(const film *f, int frame_ms, WebPData *data, deer_error *err)
+{
+    WebPAnimEncoderOptions options;
+    WebPAnimEncoder *encoder;
+    deer_status status = DEER_OK;
+
+    if (!WebPAnimEncoderOptionsInit(&options))
+        return deer_fail(err, "libwebp is of another version than its headers");
+    encoder = WebPAnimEncoderNew(WIDTH, HEIGHT, &options);
+    if (!encoder)
+        return deer_fail(err, "out of memory for an animation");
+    for (int i = 0; i < f->steps && !status; i++)
+        status = add_frame(encoder, f->frames + (size_t)i * PIXELS, i * frame_ms, err);
+    /* The last frame stays for two seconds. */
+    if (!status && (!WebPAnimEncoderAdd(encoder, NULL, (f->steps - 1) * frame_ms + 2000, NULL) ||
+                    !WebPAnimEncoderAssemble(encoder, data)))
+        status =
+            deer_fail(err, "cannot encode the animation: %s", WebPAnimEncoderGetError(encoder));
+    WebPAnimEncoderDelete(encoder);
+    return status;
+}
+
+static deer_status write_animation(const film *f, int frame_ms, const char *out, deer_error *err)
+{
+    WebPData data;
+    deer_status status;
+
+    WebPDataInit(&data);
+    status = encode(f, frame_ms, &data, err);
+    if (!status)
+        status = file_write(out, data.bytes, data.size, err);
+    WebPDataClear(&data);
+    return status;
+}
+
+/* Every n-th frame, three in a row. */
+static deer_status write_sheet(const film *f, int every, const char *out, deer_error *err)
+{
+    int count = (f->steps + every - 1) / every, rows = (count + 2) / 3,
+        columns = count < 3 ? count : 3;
+    size_t stride = (size_t)columns * WIDTH * 3;
+    uint8_t *rgb = calloc((size_t)rows * HEIGHT, stride);
+    deer_status status;
+
+    if (!rgb)
+        return deer_fail(err, "out of memory for a picture");
+    for (int i = 0; i < count; i++) {
+        const uint8_t *frame = f->frames + (size_t)(i * every) * PIXELS;
+        uint8_t *at = rgb + (size_t)(i / 3 * HEIGHT) * stride + (size_t)(i % 3 * WIDTH * 3);
+        for (int y = 0; y < HEIGHT; y++)
+            memcpy(at + (size_t)y * stride, frame + (size_t)y * WIDTH * 3, WIDTH * 3);
+    }
+    status = png_file_write(out, columns * WIDTH, rows * HEIGHT, rgb, err);
+    free(rgb);
+    return status;
+}
+
+/* ---------------------------------------------------------------- command ------------------ */
+
+static deer_status shoot(film *f, const deer_thresholds *thresholds, int task, uint64_t seed,
+                         tabletop_split split, deer_error *err)
+{
+    f->frames = malloc((size_t)TABLETOP_MAX_STEPS * PIXELS);
+    if (!f->frames)
+        return deer_fail(err, "out of memory for %d frames", TABLETOP_MAX_STEPS);
+    if (rollout_stage_open(&f->stage, f->model, thresholds, err))
+        return DEER_FAILED;
+    tabletop_reset(f->stage.world, seed, task, split);
+    return deer_session_set_instruction(f->stage.session, tabletop_instruction(f->stage.world),
+                                        err) ||
+                   run(f, err)
+               ? DEER_FAILED
+               : DEER_OK;
+}
+
+int sim_watch_main(int argc, char **argv)
+{
+    policy_choice choice = POLICY_DEEPEST;
+    const char *task = "stack_red_on_blue", *split_name = "seen", *out = NULL, *sheet = NULL;
+    const char *device = NULL;
+    long seed = 0, fps = 5, every = 3;
+    const tool_option options[] = {
+        {"model", TOOL_STRING, &choice.model, "FILE", "policy (required)"},
+        {"out", TOOL_FILE, &out, "FILE", "animated WebP picture to write, a .webp"},
+        {"sheet", TOOL_FILE, &sheet, "FILE", "and/or a .png with every few frames side by side"},
+        {"thresholds", TOOL_STRING, &choice.thresholds, "FILE",
+         "stop early under these thresholds"},
+        {"exit", TOOL_INT, &choice.exit, "K",
+         "always exit at the K-th exit, from 0 (default deepest)"},
+        {"device", TOOL_STRING, &device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu)"},
+        {"task", TOOL_STRING, &task, "NAME", "what is asked for (default stack_red_on_blue)"},
+        {"split", TOOL_STRING, &split_name, "NAME", "seen (default) or unseen wording and layout"},
+        {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
+        {"fps", TOOL_INT, &fps, "N",
+         "frames a second, 1 to 50 (default 5; the robot acts at 10 Hz)"},
+        {"every", TOOL_INT, &every, "N", "frames between those on the sheet, 1 to 60 (default 3)"},
+        {NULL, 0, NULL, NULL, NULL}};
+    const tool_command self = {
+        "deer-sim watch", "draws a rollout with the exit taken at each step",
+        "--model FILE (--out FILE | --sheet FILE) [options]", options,
+        "deer-sim watch --model policy.safetensors --thresholds t.json --out rollout.webp\n"
+        "deer-sim watch --model policy.safetensors --exit 0 --task store_green --sheet frames.png"};
+    film f = {0};
+    policy p;
+    tabletop_split split;
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!choice.model || (!out && !sheet))
+        return tool_usage(&self, "--model FILE and --out FILE (or --sheet FILE) are required");
+    if (tabletop_task_find(task) < 0)
+        return tool_usage(&self, "there is no task '%s'", task);
+    if (policy_contradicts(&self, &choice) || tool_outside(&self, "fps", fps, 1, 50) ||
+        tool_outside(&self, "every", every, 1, TABLETOP_MAX_STEPS) ||
+        !sim_split(&self, split_name, &split) || tool_ends_otherwise(&self, "out", out, ".webp") ||
+        tool_ends_otherwise(&self, "sheet", sheet, ".png"))
+        return TOOL_USAGE;
+    policy_device(device);
+    status = policy_open(&choice, &p, &err);
+    f.model = p.model;
+    if (!status)
+        status = shoot(&f, p.thresholds, tabletop_task_find(task), (uint64_t)seed, split, &err);
+    if (!status && out)
+        status = write_animation(&f, (int)(1000 / fps), out, &err);
+    if (!status && sheet)
+        status = write_sheet(&f, (int)every, sheet, &err);
+    if (!status)
+        fprintf(stderr, "\"%s\": %s after %d steps\n", tabletop_instruction(f.stage.world),
+                f.succeeded ? "done" : "not done", f.steps);
+    rollout_stage_close(&f.stage);
+    policy_close(&p);
+    free(f.frames);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+/* hdf5_text.c - reading texts of every kind that HDF5 has. */
+#include "datasets/hdf5/hdf5_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "datasets/hdf5/hdf5_io.h"
+
+enum { MAX_TEXTS = 1 << 20, MAX_BYTES = 64 << 20 };
+
+bool hdf5_texts_add(hdf5_texts *t, const char *text, size_t n)
+{
+    char **grown = realloc(t->text, (t->count + 1) * sizeof *grown);
+    char *copy = malloc(n + 1);
+
+    t->text = grown ? grown : t->text;
+    if (!grown || !copy) {
+        free(copy);
+        t->failed = true;
+        return false;
+    }
+    t->text[t->count] = copy;
+    memcpy(t->text[t->count], text, n);
+    t->text[t->count++][n] = 0;
+    return true;
+}
+
+void hdf5_texts_free(hdf5_texts *t)
+{
+    for (size_t i = 0; i < t->count; i++)
+        free(t->text[i]);
+    free(t->text);
+    *t = (hdf5_texts){NULL};
+}
+
+/* Where texts are read from: H5Aread and H5Dread differ in their arguments alone. */
+typedef struct {
+    hid_t object;
+    bool attribute;
+} place;
+
+static bool read_all(place p, hid_t type, void *data)
+{
+    return p.attribute ? H5Aread(p.object, type, data) >= 0
+                       : H5Dread(p.object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
+}
+
+static bool read_variable(place p, hid_t type, hid_t space, size_t n, hdf5_texts *t)
+{
+    char **value = calloc(n, sizeof *value);
+    bool ok = value && read_all(p, type, value);
+
+    for (size_t i = 0; ok && i < n; i++)
+        ok = hdf5_texts_add(t, value[i] ? value[i] : "", value[i] ? strlen(value[i]) : 0);
+    if (value)
+        H5Dvlen_reclaim(type, space, H5P_DEFAULT, value);
+    free(value);
+    return ok;
+}
+
+static bool read_fixed(place p, hid_t type, size_t n, hdf5_texts *t)
+{
+    size_t size = H5Tget_size(type);
+    char *value = size && size <= MAX_BYTES / n ? malloc(size * n) : NULL;
+    bool ok = value && read_all(p, type, value);
+
+    for (size_t i = 0; ok && i < n; i++)
+        ok = hdf5_texts_add(t, value + i * size, strnlen(value + i * size, size));
+    free(value);
+    return ok;
+}
+
+static bool read_texts(place p, hid_t type, hid_t space, hdf5_texts *t)
+{
+    H5T_class_t class = H5Tget_class(type);
+    hssize_t n = H5Sget_simple_extent_npoints(space);
+
+    if (class == H5T_NO_CLASS || n < 0)
+        return !(t->failed = true);
+    if (n < 1 || n > MAX_TEXTS || (class != H5T_STRING && class != H5T_OPAQUE))
+        return false;
+    if (H5Tis_variable_str(type) > 0 ? read_variable(p, type, space, (size_t)n, t)
+                                     : read_fixed(p, type, (size_t)n, t))
+        return true;
+    t->failed = true;
+    return false;
+}
+
+bool hdf5_texts_of_attribute(hid_t object, const char *name, hdf5_texts *t)
+{
+    htri_t there = H5Aexists(object, name);
+    hid_t attribute, type, space;
+    bool ok;
+
+    t->failed = t->failed || there < 0;
+    if (there <= 0)
+        return false;
+    attribute = H5Aopen(object, name, H5P_DEFAULT);
+    type = H5Aget_type(attribute);
+    space = H5Aget_space(attribute);
+    ok = read_texts((place){attribute, true}, type, space, t);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Aclose(attribute);
+    return ok;
+}
+
+bool hdf5_texts_of_dataset(hid_t object, const char *name, hdf5_texts *t)
+{
+    hid_t dataset, type, space;
+    bool ok;
+
+    if (hdf5_has(object, name) != HDF5_FOUND) /* also where a group on the way to it is missing */
+        return false;
+    dataset = hdf5_dataset_open(object, "", name, NULL);
+    if (dataset < 0) /* a group, or in another file that is not to be read */
+        return false;
+    type = H5Dget_type(dataset);
+    space = H5Dget_space(dataset);
+    ok = read_texts((place){dataset, false}, type, space, t);
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Dclose(dataset);
+    return ok;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* test_threads.c - the pool: every part runs once, meetings wait, nobody waits for who does not
+ * come, callers get out of each other's way, children have pools of their own, and threads can be
+ * bound to cores. */
+#include <dirent.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "runtime/base/clock.h"
+#include "runtime/base/threads/threads.h"
+#include "runtime/cli/tool.h"
+#include "runtime/deer.h"
+#include "tests/base/with_threads.h"
+
+enum { PARTS = 4, ROUNDS = 100, PATIENCE = 20 }; /* seconds */
+
+typedef struct {
+    atomic_int ran[PARTS], before, late;
+    int seen_parts;
+} counts;
+
+static void count_and_meet(void *context, int part, int parts)
+{
+    counts *c = context;
+
+    c->ran[part]++;
+    if (part == 0)
+        c->seen_parts = parts;
+    c->before++;
+    threads_meet(parts);
+    if (c->before != parts) /* somebody had not come yet */
+        c->late++;
+    threads_meet(parts);
+    if (part == 0)
+        c->before = 0;
+}
+
+/* Of a machine with as many cores; 0: of this one. */
+static int pretended_cores;
+
+int sched_getaffinity(pid_t pid, size_t size, cpu_set_t *set)
+{
+    CPU_ZERO(set);
+    if (!pretended_cores)
+        return syscall(SYS_sched_getaffinity, pid, size, set) < 0 ? -1 : 0;
+    for (int i = 0; i < pretended_cores; i++)
+        CPU_SET(i, set);
+    return 0;
+}
+
+/* Exit status of a child that runs the function. */
+static int in_child(int (*f)(void))
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(f());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int count_of_many_cores(void)
+{
+    pretended_cores = 700;
+    return threads_count() == THREADS_MOST ? 0 : 1;
+}
+
+static void test_no_more_threads_than_the_pool_has(void **state)
+{
+    const deer_pool_options many = {.size = sizeof many, .threads = THREADS_MOST + 1};
+    deer_pool *pool;
+
+    (void)state;
+    assert_int_equal(in_child(count_of_many_cores), 0);
+    assert_int_equal(deer_pool_new(&many, &pool, NULL), DEER_USAGE);
+    assert_null(pool);
+}
+
+static int count_free_cores(void)
+{
+    cpu_set_t set;
+
+    sched_getaffinity(0, sizeof set, &set);
+    return CPU_COUNT(&set);
+}
+
+static void pin_threads(int threads)
+{
+    const deer_pool_options options = {.size = sizeof options, .threads = threads, .pin = 1};
+    deer_pool *pool;
+
+    if (!deer_pool_new(&options, &pool, NULL))
+        threads_enter(pool);
+}
+
+static int pin_without_a_job(void)
+{
+    int cores = count_free_cores();
+
+    pin_threads(0);
+    return count_free_cores() == 1 && in_child(count_free_cores) == cores ? 0 : 1;
+}
+
+/* Before any job has started the pool. */
+static void test_child_of_a_pinned_thread_is_free(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(pin_without_a_job), 0);
+}
+
+static void assert_each_ran_once(counts *c, int parts)
+{
+    for (int part = 0; part < PARTS; part++)
+        assert_int_equal(atomic_exchange(&c->ran[part], 0), part < parts);
+}
+
+/* Threads come when the system lets them: how many there are is not for the test to say, but that
+ * they do come is. */
+static void test_parts_that_come_meet(void **state)
+{
+    double began = clock_seconds();
+    counts c = {.late = 0};
+    int most = 0;
+
+    (void)state;
+    for (int i = 0; most < 2 || i < ROUNDS; i++) {
+        if (i % 10 == 0)
+            with_threads(PARTS); /* a pool that has not met with a crowd */
+        for (int limit = 1; limit <= PARTS; limit++) {
+            threads_run_together(count_and_meet, &c, limit);
+            assert_in_range(c.seen_parts, 1, limit);
+            assert_each_ran_once(&c, c.seen_parts);
+            most = c.seen_parts > most ? c.seen_parts : most;
+        }
+        assert_true(clock_seconds() - began < PATIENCE);
+    }
+    assert_int_equal(c.late, 0);
+}
+
+static void count(void *context, int part, int parts)
+{
+    counts *c = context;
+
+    c->ran[part]++;
+    if (part == 0)
+        c->seen_parts = parts;
+}
+
+static void test_every_part_runs_whoever_does_it(void **state)
+{
+    counts c = {.late = 0};
+
+    (void)state;
+    for (int i = 0; i < ROUNDS * ROUNDS; i++) {
+        if (i % ROUNDS == 0)
+            with_threads(PARTS);
+        threads_run(count, &c, 1 + i % PARTS);
+        assert_in_range(c.seen_parts, 1, 1 + i % PARTS);
+        assert_each_ran_once(&c, c.seen_parts);
+    }
+}
+
+static void nest(void *context, int part, int parts)
+{
+    counts *inner = context;
+
+    (void)parts;
+    threads_run_together(count_and_meet, &inner[part], PARTS); /* the pool is busy: alone */
+}
+
+static void test_second_caller_runs_alone(void **state)
+{
+    counts inner[PARTS] = {0};
+
+    (void)state;
+    with_threads(PARTS);
+    threads_run(nest, inner, PARTS);
+    for (int i = 0; i < PARTS; i++) {
+        assert_int_equal(inner[i].seen_parts, 1);
+        assert_int_equal(inner[i].ran[0], 1);
+    }
+}
+
+typedef struct {
+    atomic_int here, elsewhere;
+    pid_t caller;
+} places;
+
+static void note_place(void *context, int part, int parts)
+{
+    places *p = context;
+
+    (void)part;
+    (void)parts;
+    atomic_fetch_add(gettid() == p->caller ? &p->here : &p->elsewhere, 1);
+    usleep(100); /* time for others to come */
+}
+
+/* A crowd is what the pool must not wait in: many jobs whose other parts never come. */
+static void test_a_thread_that_is_late_is_not_waited_for(void **state)
+{
+    places p = {.caller = gettid()};
+    int jobs = 0;
+
+    (void)state;
+    with_threads(PARTS);
+    for (double began = clock_seconds(); !p.elsewhere && clock_seconds() - began < PATIENCE; jobs++)
+        threads_run(note_place, &p, PARTS);
+    assert_int_not_equal(p.elsewhere, 0);
+    assert_in_range(p.here + p.elsewhere, jobs, jobs * PARTS);
+}
+
+static int share_in_child(void)
+{
+    places p = {.caller = gettid()};
+
+    for (double began = clock_seconds(); !p.elsewhere && clock_seconds() - began < PATIENCE;)
+        threads_run(note_place, &p, PARTS);
+    return p.elsewhere ? 0 : 1;
+}
+
+static void test_child_has_its_own_pool(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(share_in_child), 0);
+}
+
+/* How many of the process's threads are bound to one core, and to which cores. */
+static int bound_threads(cpu_set_t *to)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    int bound = 0;
+
+    CPU_ZERO(to);
+    while (tasks && (task = readdir(tasks))) {
+        cpu_set_t may;
+        if (task->d_name[0] != '.' && !sched_getaffinity(atoi(task->d_name), sizeof may, &may) &&
+            CPU_COUNT(&may) == 1) {
+            CPU_OR(to, to, &may);
+            bound++;
+        }
+    }
+    if (tasks)
+        closedir(tasks);
+    return bound;
+}
+
+/* One core each, no two the same while there are cores; a child of it may use all. */
+static int pin_in_child(void)
+{
+    double began = clock_seconds();
+    cpu_set_t cores_used;
+    int cores = count_free_cores(), together = cores < PARTS ? cores : PARTS;
+
+    pin_threads(PARTS);
+    threads_start();
+    while (bound_threads(&cores_used) < PARTS || CPU_COUNT(&cores_used) != together)
+        if (clock_seconds() - began > PATIENCE)
+            return 1;
+    return in_child(count_free_cores) == cores ? 0 : 2;
+}
+
+static void test_pinned(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(pin_in_child), 0);
+}
+
+/* Tools start no more threads than there are cores they may use. */
+static int limit_to_one_core(void)
+{
+    cpu_set_t may, one;
+    int first = 0;
+
+    if (sched_getaffinity(0, sizeof may, &may) || tool_cores() != CPU_COUNT(&may))
+        return 1;
+    while (!CPU_ISSET(first, &may))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    return sched_setaffinity(0, sizeof one, &one) || tool_cores() != 1 ? 2 : 0;
+}
+
+static void test_tools_count_their_own_cores(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(limit_to_one_core), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_more_threads_than_the_pool_has),
+        cmocka_unit_test(test_child_of_a_pinned_thread_is_free),
+        cmocka_unit_test(test_parts_that_come_meet),
+        cmocka_unit_test(test_every_part_runs_whoever_does_it),
+        cmocka_unit_test(test_a_thread_that_is_late_is_not_waited_for),
+        cmocka_unit_test(test_second_caller_runs_alone),
+        cmocka_unit_test(test_child_has_its_own_pool),
+        cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_tools_count_their_own_cores),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
