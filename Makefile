@@ -197,10 +197,10 @@ SERVE_FROM := $(BUILD)/serve_from
 $(SERVE_FROM): always
 	@mkdir -p $(@D)
 	@echo '$(SERVE_LIBS)' | cmp -s - $@ || echo '$(SERVE_LIBS)' >$@
-$(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim_remote.o: $(SERVE_FROM)
+$(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: $(SERVE_FROM)
 $(call objects,calib/online/gaussian.c): ALL_CFLAGS += $(call pc_cflags,$(ONLINE_PC))
 $(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
-$(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
+$(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
 # are fused.
@@ -399,7 +399,7 @@ $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(Q)$(link) -static -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
-$(BUILD)/tests/fuzz/fuzz_exits: $(BUILD)/datasets/cli/sim_exits.o
+$(BUILD)/tests/fuzz/fuzz_exits: $(BUILD)/datasets/cli/sim/sim_exits.o
 $(BUILD)/tests/fuzz/fuzz_rollouts: $(call objects,$(call sources,reports/answer reports/formats)) $(TOOL)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(LIBCALIB) $(LIBSERVE) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
