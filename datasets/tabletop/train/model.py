@@ -197,10 +197,10 @@ class DecoderBlock(nn.Module):
         return x + self.mlp["mlp_down"](F.gelu(self.mlp["mlp_up"](self.ln_2(x))))
 
 
-def alibi_causal(n_heads, length):
-    slopes = torch.tensor([2.0 ** -(8 * (h + 1) / n_heads) for h in range(n_heads)])
-    position = torch.arange(length, dtype=torch.float32) - (length - 1)
-    causal = torch.full((length, length), -1e9).triu(1)
+def alibi_causal(n_heads, length, device=None):
+    slopes = torch.tensor([2.0 ** -(8 * (h + 1) / n_heads) for h in range(n_heads)], device=device)
+    position = torch.arange(length, dtype=torch.float32, device=device) - (length - 1)
+    causal = torch.full((length, length), -1e9, device=device).triu(1)
     return slopes[:, None, None] * position + causal
 
 
@@ -262,7 +262,7 @@ class Policy(nn.Module):
         ids [N, T]; pad [N, T], true where there is no token (kept out of the pool)."""
         transformer = self.lang_encoder["transformer"]
         x = transformer.wte(ids)
-        bias = alibi_causal(self.c["heads"], ids.shape[1])
+        bias = alibi_causal(self.c["heads"], ids.shape[1], ids.device)
         taken = [self.c["exit_layers"][0] - 1] + self.c["exit_layers"]
         out = []
         for i, block in enumerate(transformer.blocks):

@@ -4,15 +4,17 @@
 
     python3 train.py --data demos.h5 scenes.h5 --valid valid.h5 --out policy.pt
 
-The decoder learns for its deep exits: of what exit k's losses ask of it, it hears --share of k. The first
-exit reads what happens to be there, as an exit given to an existing policy does.
+Of what exit k's losses ask of the decoder, it hears --share of k: with 1 everywhere all exits learn; with 0 for
+the first ones these read what happens to be there, as exits given to an existing policy do.
 
 Two stages. *Ground*: single frames; read the scene from the media tokens, and from every exit's
 feature the thing the instruction is about and the place it should go to. Behaviour cloning alone
 never learns which block is meant. *Clone*: windows of consecutive steps; the shared action head is run
-over the features of every exit, over exits drawn at random step by step, and over runs of one exit
-(DeeR-VLA section 3.3), with auxiliary heads at every exit. Gradients are averaged over worker
-processes of one thread each. Killed, it goes on from its last checkpoint.
+over the features of every exit, over exits drawn at random step by step, over runs of one exit
+(DeeR-VLA section 3.3), and over shallow exits with a deep one now and then (so that the recurrent state learns to
+carry what was understood deep), with auxiliary heads at every exit. Gradients are averaged over worker processes of
+one thread each; with --device cuda one process does all. Killed, it goes on from its last checkpoint. The schedule
+has --ground-steps and --clone-steps, or takes --minutes of training, the same shares of them.
 """
 import argparse
 import os
@@ -28,7 +30,6 @@ import torch.nn.functional as F
 from data import Demos, encode, vocabulary
 from model import CONFIG, Policy
 
-WINDOW = 10
 STATE = 9          # subject xy, goal xy, hand xyz yaw, gripper width
 SCENE = 15         # blocks xyz, drawer, lamp, hand xyz yaw
 OBJECT_SCALE = torch.tensor([.1] * 9 + [.1, 1.] + [.1] * 3 + [.4] + [.05, 1.] + [.1] * 4)
@@ -66,20 +67,24 @@ def grip_loss(logit, action):
 class Trainer:
     def __init__(self, options, rank):
         self.o, self.rank = options, rank
-        torch.set_num_threads(1)
+        self.device = torch.device(options.device)
+        if self.device.type == "cpu":
+            torch.set_num_threads(1)
         torch.manual_seed(options.seed)
         self.rng = np.random.default_rng([options.seed, rank])
         self.demos, self.valid = options.demos, options.valid_demos
-        self.model = Policy(options.config)
-        self.read = Readouts(options.config)
+        self.model = Policy(options.config).to(self.device)
+        self.read = Readouts(options.config).to(self.device)
         self.parameters = [*self.model.parameters(), *self.read.parameters()]
         decay = [p for p in self.parameters if p.ndim > 1]
         plain = [p for p in self.parameters if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW([dict(params=decay, weight_decay=0.02),
                                             dict(params=plain, weight_decay=0)], 1e-3, (0.9, 0.98))
-        self.step, self.started, self.log = 0, time.time(), []
-        self.starts = torch.nonzero(self.demos.age == 0).squeeze(1).numpy()
-        self.early = torch.nonzero(self.demos.age < 2).squeeze(1).numpy()
+        self.step, self.seconds, self.log = 0, 0.0, []
+        self.clock = time.time()
+        self.age, self.left = self.demos.age.cpu().numpy(), self.demos.left.cpu().numpy()
+        self.starts = torch.nonzero(self.demos.age == 0).squeeze(1).cpu().numpy()
+        self.early = torch.nonzero(self.demos.age < 2).squeeze(1).cpu().numpy()
 
     # ---- batches ----
 
@@ -89,7 +94,7 @@ class Trainer:
 
     def forward(self, static, gripper, ids, pad):
         """Media tokens and features; of a feature's gradient the decoder gets only that exit's share."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
             media = self.model.media(static, gripper)
             features = self.model.features(media, ids, pad).float()
         share = self.o.share.view(1, -1, 1)
@@ -101,6 +106,7 @@ class Trainer:
         n = self.o.frames
         index = np.concatenate([self.rng.choice(self.early, n // 2),
                                 self.rng.integers(0, len(self.demos), n - n // 2)])
+        index = torch.from_numpy(index).to(self.device)
         media, features = self.forward(*self.inputs(index))
         objects = self.demos.object[index]
         scene = (self.read.scene(media.flatten(1)) - scene_of(objects)).abs().mean()
@@ -110,30 +116,38 @@ class Trainer:
         return scene + error.mean() + error[..., :4].mean()
 
     def windows(self):
-        """Frame numbers [B, WINDOW] and which of them are real."""
-        b = self.o.windows
+        """Frame numbers [B, T] and which of them are real."""
+        b, length = self.o.windows, self.o.window
         first = np.where(self.rng.random(b) < 0.3, self.rng.choice(self.starts, b),
                          self.rng.integers(0, len(self.demos), b))
-        age, left = self.demos.age[first].numpy(), self.demos.left[first].numpy()
-        first = first - np.minimum(age, np.maximum(0, WINDOW - left))
-        left = self.demos.left[first].numpy()
-        offset = np.arange(WINDOW)
+        age, left = self.age[first], self.left[first]
+        first = first - np.minimum(age, np.maximum(0, length - left))
+        left = self.left[first]
+        offset = np.arange(length)
         return first[:, None] + np.minimum(offset, left[:, None] - 1), offset < left[:, None]
 
     def exit_runs(self, b):
-        """Which feature each step of each copy of the window uses: every exit throughout, exits drawn at
-        every step, runs of one exit, and the pseudo exit. [R, B, WINDOW]"""
-        k = self.o.config["exits"]
-        constant = np.broadcast_to(np.arange(k + 1)[:, None, None], (k + 1, b, WINDOW))
-        drawn = self.rng.integers(1, k + 1, (2, b, WINDOW))
-        runs = np.repeat(self.rng.integers(1, k + 1, (1, b, (WINDOW + 3) // 4)), 4, 2)[:, :, :WINDOW]
-        return torch.from_numpy(np.concatenate([constant, drawn, runs]))
+        """Which feature each step of each copy of the window uses, 0 the pseudo exit's. [R, B, T]"""
+        k, length = self.o.config["exits"], self.o.window
+        constant = np.broadcast_to(np.arange(k + 1)[:, None, None], (k + 1, b, length))
+        drawn = self.rng.integers(1, k + 1, (self.o.drawn, b, length))
+        runs = np.repeat(self.rng.integers(1, k + 1, (self.o.runs, b, (length + 3) // 4)), 4, 2)[:, :, :length]
+        return torch.from_numpy(np.concatenate([constant, drawn, runs, self.refreshed(b)])).to(self.device)
+
+    def refreshed(self, b):
+        """One exit, and at moments drawn as often as the window's own rate says a deeper one. [--refreshed, B, T]"""
+        k, shape = self.o.config["exits"], (self.o.refreshed, b, 1)
+        shallow = self.rng.integers(1, k, shape)
+        deep = self.rng.integers(shallow + 1, k + 1)
+        rate = self.rng.uniform(0.05, 0.5, shape)
+        moment = self.rng.random((self.o.refreshed, b, self.o.window)) < rate
+        return np.where(moment, deep, shallow)
 
     def clone(self):
         index, real = self.windows()
-        b = len(index)
-        real = torch.from_numpy(real).float()
-        flat = index.reshape(-1)
+        b, length = index.shape
+        real = torch.from_numpy(real).float().to(self.device)
+        flat = torch.from_numpy(index.reshape(-1)).to(self.device)
         media, features = self.forward(*self.inputs(flat))
         objects, action = self.demos.object[flat], self.demos.action[flat]
         scene = (self.read.scene(media.flatten(1)) - scene_of(objects)).abs().mean()
@@ -144,14 +158,14 @@ class Trainer:
                + 0.1 * grip_loss(told[..., -1], wanted)).mean()
         runs = self.exit_runs(b)
         d = features.shape[-1]
-        chosen = torch.gather(features.view(1, b, WINDOW, -1, d).expand(len(runs), -1, -1, -1, -1), 3,
+        chosen = torch.gather(features.view(1, b, length, -1, d).expand(len(runs), -1, -1, -1, -1), 3,
                               runs[..., None, None].expand(-1, -1, -1, 1, d)).squeeze(3)
         pose, grip = self.model.extra_exit(chosen.flatten(0, 1))
-        pose, grip = pose.view(len(runs), b, WINDOW, 6), grip.view(len(runs), b, WINDOW)
-        action = action.view(1, b, WINDOW, 7).expand(len(runs), -1, -1, -1)
+        pose, grip = pose.view(len(runs), b, length, 6), grip.view(len(runs), b, length)
+        action = action.view(1, b, length, 7).expand(len(runs), -1, -1, -1)
         each = (0.5 * pose_loss(pose, action) + 0.1 * grip_loss(grip, action)) * real
         each = each.sum((1, 2)) / real.sum()
-        weight = torch.ones(len(runs))
+        weight = torch.ones(len(runs), device=self.device)
         weight[0] = 0.3
         head = (each * weight).sum() / weight.sum()
         self.note(scene=scene, state=state, aux=aux, e1=each[1], e3=each[3], e6=each[6], mix=each[7])
@@ -160,50 +174,64 @@ class Trainer:
     # ---- running ----
 
     def note(self, **values):
-        self.log.append({k: float(v) for k, v in values.items()})
+        self.log.append({k: v.detach() for k, v in values.items()})
+
+    def passed(self):
+        """How much of the schedule lies behind, 0 to 1, in steps or in time."""
+        if self.o.minutes:
+            return self.seconds / (60 * self.o.minutes)
+        return self.step / (self.o.ground_steps + self.o.clone_steps)
+
+    def grounding(self):
+        return self.passed() < self.o.ground_steps / (self.o.ground_steps + self.o.clone_steps)
 
     def rate(self):
         """Learning rate: warm-up, then in each stage constant and a cosine to nothing."""
-        s, total = self.step, self.o.ground_steps
-        if s >= total:
-            s, total = s - total, self.o.clone_steps
-        fall = max(0.0, s / total - 0.3) / 0.7
-        return self.o.lr * min(1, (s + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * fall)))
+        ground = self.o.ground_steps / (self.o.ground_steps + self.o.clone_steps)
+        passed = self.passed()
+        stage = passed / ground if passed < ground else (passed - ground) / (1 - ground)
+        fall = max(0.0, min(1.0, stage) - 0.3) / 0.7
+        return self.o.lr * min(1, (self.step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * fall)))
 
-    def average_gradients(self):
+    def tick(self):
+        """Adds the time since the last call to what training took."""
+        now = time.time()
+        self.seconds, self.clock = self.seconds + now - self.clock, now
+
+    def average(self):
+        """Gradients, and the clock, so that all workers are at the same place of the schedule."""
         if self.o.workers == 1:
             return
         grads = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self.parameters]
-        flat = torch.cat([g.flatten() for g in grads])
+        flat = torch.cat([g.flatten() for g in grads] + [torch.tensor([self.seconds])])
         dist.all_reduce(flat)
         flat /= self.o.workers
-        for p, g in zip(self.parameters, flat.split([p.numel() for p in self.parameters])):
+        for p, g in zip(self.parameters, flat.split([p.numel() for p in self.parameters] + [1])):
             p.grad = g.view_as(p)
+        self.seconds = float(flat[-1])
 
     def run(self):
-        total = self.o.ground_steps + self.o.clone_steps
-        if self.o.stop:
-            total = min(total, self.o.stop)
         self.load()
-        while self.step < total:
-            grounding = self.step < self.o.ground_steps
+        while self.passed() < self.o.until:
+            grounding = self.grounding()
             for group in self.optimizer.param_groups:
                 group["lr"] = self.rate()
             self.optimizer.zero_grad(set_to_none=True)
             (self.ground() if grounding else self.clone()).backward()
-            self.average_gradients()
+            self.average()
             nn.utils.clip_grad_norm_(self.parameters, 1.0)
             self.optimizer.step()
             self.step += 1
-            if self.rank == 0 and (self.step % self.o.report == 0 or self.step == total):
+            self.tick()
+            if self.rank == 0 and (self.step % self.o.report == 0 or self.passed() >= self.o.until):
                 self.report(grounding)
                 self.save()
 
     def report(self, grounding):
         keys = self.log[-1].keys()
         rows = [r for r in self.log if r.keys() == keys]
-        mean = " ".join(f"{k} {np.mean([r[k] for r in rows]):.4f}" for k in keys)
-        print(f"{time.time() - self.started:6.0f} s  step {self.step}  {'ground' if grounding else 'clone'}"
+        mean = " ".join(f"{k} {np.mean([float(r[k]) for r in rows]):.4f}" for k in keys)
+        print(f"{self.seconds:6.0f} s  step {self.step}  {'ground' if grounding else 'clone'}"
               f"  {mean}  {self.validate()}", flush=True)
         self.log = []
 
@@ -215,9 +243,9 @@ class Trainer:
         with torch.no_grad():
             features = torch.cat([self.forward(v.static[i], v.gripper[i], self.o.valid_ids[v.episode[i]],
                                                self.o.valid_pad[v.episode[i]])[1]
-                                  for i in torch.arange(len(v)).split(256)])
+                                  for i in torch.arange(len(v), device=self.device).split(256)])
             first = torch.nonzero(v.age == 0).squeeze(1)
-            first = first[[any(c in v.task[e] for c in ("lift", "push", "stack", "store"))
+            first = first[[any(c in v.task[e] for c in ("lift", "push", "stack", "store", "place"))
                            for e in v.episode[first].tolist()]]
             blocks = v.object[first][:, :9].view(-1, 3, 3)[..., :2]
             subject = v.object[first][:, 17:19]
@@ -226,7 +254,7 @@ class Trainer:
             got = (blocks.unsqueeze(1) - told.unsqueeze(2)).norm(dim=-1).argmin(-1)
             right = (got == want.unsqueeze(1)).float().mean(0)
             starts = torch.nonzero(v.age == 0).squeeze(1).tolist() + [len(v)]
-            error = torch.zeros(features.shape[1])
+            error = torch.zeros(features.shape[1], device=self.device)
             for a, b in zip(starts, starts[1:]):
                 pose, _ = self.model.extra_exit(features[a:b].transpose(0, 1))
                 error += (pose - v.action[a:b, :6]).pow(2).sum(-1).sqrt().sum(1)
@@ -238,17 +266,17 @@ class Trainer:
         path = self.o.out if os.path.exists(self.o.out) else self.o.init
         if not path:
             return
-        saved = torch.load(path)
+        saved = torch.load(path, map_location=self.device)
         self.model.load_state_dict(saved["model"])
         self.read.load_state_dict(saved["read"])
         if path == self.o.out:
             self.optimizer.load_state_dict(saved["optimizer"])
-            self.step = saved["step"]
+            self.step, self.seconds = saved["step"], saved.get("seconds", 0.0)
 
     def save(self):
         temporary = self.o.out + ".tmp"
         torch.save(dict(model=self.model.state_dict(), read=self.read.state_dict(), step=self.step,
-                        optimizer=self.optimizer.state_dict(), config=self.o.config,
+                        seconds=self.seconds, optimizer=self.optimizer.state_dict(), config=self.o.config,
                         words=self.o.words), temporary)
         os.replace(temporary, self.o.out)
 
@@ -268,14 +296,22 @@ def main():
     p.add_argument("--init", default="", help="checkpoint whose weights to start from")
     p.add_argument("--ground-steps", type=int, default=2500)
     p.add_argument("--clone-steps", type=int, default=8000)
-    p.add_argument("--stop", type=int, default=0, help="end after this step, in mid-schedule")
+    p.add_argument("--minutes", type=float, default=0, help="instead: the whole schedule in so many minutes of training")
+    p.add_argument("--until", type=float, default=1, help="end when this much of the schedule is done, 0 to 1")
+    p.add_argument("--device", default="cpu", help="cpu or cuda")
+    p.add_argument("--exit-layers", type=int, nargs="+", default=CONFIG["exit_layers"],
+                   help="layers, from 0, after which there is an exit; the last is the model's last")
+    p.add_argument("--window", type=int, default=10, help="steps of a window while cloning")
+    p.add_argument("--drawn", type=int, default=2, help="copies of a window with exits drawn step by step")
+    p.add_argument("--runs", type=int, default=1, help="copies with exits drawn for four steps at a time")
+    p.add_argument("--refreshed", type=int, default=0, help="copies with one exit and at moments a deeper one")
     p.add_argument("--frames", type=int, default=64, help="frames a step and worker while grounding")
     p.add_argument("--windows", type=int, default=12, help="windows a step and worker while cloning")
     p.add_argument("--state-weight", type=float, default=0.3)
     p.add_argument("--share", type=float, nargs="+", default=[0, 0, 0.3, 1, 1, 1, 1],
                    help="of the gradient of the pseudo exit and each exit, what reaches the decoder")
     p.add_argument("--lr", type=float, default=1.5e-3)
-    p.add_argument("--workers", type=int, default=2)
+    p.add_argument("--workers", type=int, default=0, help="processes (default 2 on CPUs, 1 on a GPU)")
     p.add_argument("--report", type=int, default=250)
     p.add_argument("--seed", type=int, default=0)
     o = p.parse_args()
@@ -284,12 +320,24 @@ def main():
     known = torch.load(o.out)["words"] if os.path.exists(o.out) else \
         torch.load(o.init)["words"] if o.init else None
     o.words = known or vocabulary(o.demos.text + o.valid_demos.text)
-    o.config = dict(CONFIG, vocab=len(o.words), media_token=o.words.index("<image>"))
-    o.share = torch.tensor(o.share)
+    o.config = dict(CONFIG, vocab=len(o.words), media_token=o.words.index("<image>"),
+                    layers=o.exit_layers[-1] + 1, exits=len(o.exit_layers), exit_layers=o.exit_layers)
+    if len(o.share) != 1 + o.config["exits"]:
+        p.error(f"--share has {len(o.share)} values, the pseudo exit and {o.config['exits']} exits need one each")
+    if o.device != "cpu" and o.workers > 1:
+        p.error("several workers average gradients on CPUs; with --device cuda leave --workers out")
+    o.workers = o.workers or (2 if o.device == "cpu" else 1)
+    o.share = torch.tensor(o.share, dtype=torch.float32)
     o.ids, o.pad = encode(o.words, o.demos.text)
     o.valid_ids, o.valid_pad = encode(o.words, o.valid_demos.text)
-    for tensor in (o.demos.static, o.demos.gripper, o.demos.action, o.demos.object):
-        tensor.share_memory_()
+    if o.device == "cpu":
+        for tensor in (o.demos.static, o.demos.gripper, o.demos.action, o.demos.object):
+            tensor.share_memory_()
+    else:
+        for holder in (o.demos, o.valid_demos, o):
+            for name, value in vars(holder).items():
+                if torch.is_tensor(value):
+                    setattr(holder, name, value.to(o.device))
     print(f"{len(o.demos)} frames, {len(o.demos.text)} episodes, {len(o.words)} words", flush=True)
     if os.path.exists(o.out + ".workers"):
         os.unlink(o.out + ".workers")
