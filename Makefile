@@ -415,6 +415,9 @@ $(BUILD)/bench/stages.o: ALL_CFLAGS += $(call pc_cflags,openblas)
 $(BUILD)/bench/stages: $(BUILD)/bench/stages.o $(TOOL) $(LIBBUDGETS) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(call pc_libs,openblas) $(RUNTIME_LIBS)
+$(BUILD)/bench/serve: $(BUILD)/bench/serve.o $(LIBSERVE) $(LIBBUDGETS) $(LIBRUNTIME)
+	$(call say,LINK)
+	$(Q)$(link) $(RUNTIME_LIBS)
 
 .SECONDARY:
 -include $(shell find $(addprefix $(BUILD)/,bench budgets calib datasets reports runtime tests) -name '*.d' 2>/dev/null)

@@ -202,17 +202,40 @@ static deer_status take_actions(msgpack_reader *in, float command[DEER_COMMAND],
     return DEER_OK;
 }
 
+static bool is_number(const msgpack_value *value)
+{
+    return value->type == MSGPACK_REAL || value->type == MSGPACK_INTEGER;
+}
+
+/* How long it took; what is no number, or no map at all, is passed over. */
+static void take_timing(msgpack_reader in, protocol_answer *a)
+{
+    msgpack_value map, key, value;
+    msgpack_reader at;
+
+    msgpack_next(&in, &map);
+    for (uint32_t i = 0; map.type == MSGPACK_MAP && i < map.count; i++) {
+        msgpack_pair(&in, &key, &at, &value);
+        if (!is_number(&value))
+            continue;
+        if (msgpack_is(&key, "infer_ms"))
+            a->infer_ms = value.real;
+        else if (msgpack_is(&key, "queue_ms"))
+            a->queue_ms = value.real;
+        else if (msgpack_is(&key, "prev_total_ms"))
+            a->prev_total_ms = value.real;
+    }
+}
+
 /* What deer says besides; values of other types are passed over. */
 static void take_about(const msgpack_value *key, const msgpack_value *value, protocol_answer *a)
 {
-    bool is_number = value->type == MSGPACK_REAL || value->type == MSGPACK_INTEGER;
-
     if (msgpack_is(key, "deer/exit") && value->type == MSGPACK_INTEGER && value->integer >= 0 &&
         value->integer < DEER_MAX_EXITS)
         a->exit = (int32_t)value->integer;
-    else if (msgpack_is(key, "deer/delta") && is_number)
+    else if (msgpack_is(key, "deer/delta") && is_number(value))
         a->delta = value->real;
-    else if (msgpack_is(key, "deer/gflops") && is_number)
+    else if (msgpack_is(key, "deer/gflops") && is_number(value))
         a->gflops = value->real;
     else if (msgpack_is(key, "deer/late") && value->type == MSGPACK_BOOLEAN)
         a->late = value->boolean;
@@ -225,7 +248,12 @@ deer_status protocol_read_answer(const uint8_t *message, size_t size, protocol_a
     msgpack_value map, key, value;
     bool has_actions = false;
 
-    *a = (protocol_answer){.exit = -1, .delta = NAN, .gflops = NAN, .prev_total_ms = NAN};
+    *a = (protocol_answer){.exit = -1,
+                           .delta = NAN,
+                           .gflops = NAN,
+                           .infer_ms = NAN,
+                           .queue_ms = NAN,
+                           .prev_total_ms = NAN};
     if (msgpack_check(message, size, err))
         return DEER_FAILED;
     msgpack_next(&in, &map);
@@ -234,6 +262,8 @@ deer_status protocol_read_answer(const uint8_t *message, size_t size, protocol_a
     for (uint32_t i = 0; i < map.count; i++) {
         msgpack_pair(&in, &key, &at, &value);
         take_about(&key, &value, a);
+        if (msgpack_is(&key, "server_timing"))
+            take_timing(at, a);
         if (!msgpack_is(&key, "actions"))
             continue;
         if (take_actions(&at, a->command, err))

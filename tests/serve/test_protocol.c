@@ -277,17 +277,25 @@ static void test_answer(void **state)
                                .delta = 0.125,
                                .gflops = 0.02,
                                .late = true,
+                               .infer_ms = 1.5,
+                               .queue_ms = 0.25,
                                .prev_total_ms = NAN};
+    protocol_answer second = a, again;
     msgpack_buffer out = {0};
-    protocol_answer again;
 
     (void)state;
     protocol_write_answer(&out, &a);
     assert_int_equal(protocol_read_answer(out.data, out.size, &again, NULL), DEER_OK);
     assert_memory_equal(again.command, a.command, sizeof a.command);
     assert_true(again.exit == 3 && again.delta == 0.125 && again.gflops == 0.02 && again.late);
+    assert_true(again.infer_ms == 1.5 && again.queue_ms == 0.25 && isnan(again.prev_total_ms));
     for (size_t cut = 0; cut < out.size; cut++)
         assert_int_equal(protocol_read_answer(out.data, cut, &again, NULL), DEER_FAILED);
+    second.prev_total_ms = 2;
+    out.size = 0;
+    protocol_write_answer(&out, &second);
+    assert_int_equal(protocol_read_answer(out.data, out.size, &again, NULL), DEER_OK);
+    assert_true(again.prev_total_ms == 2);
     msgpack_free(&out);
 }
 
