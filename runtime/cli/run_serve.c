@@ -27,21 +27,26 @@ static void say_ready(const char *url)
     fflush(stdout);
 }
 
-/* What robots share; a drift watch where the thresholds have episodes to compare with. */
+/* What robots share; a drift watch where the thresholds have episodes to compare with, of the exits
+ * that the file's own thresholds take: a governor does not keep those. */
 static deer_status start_fleet(const request *r, const policy *p, metrics *counts, fleet *f,
                                deer_error *err)
 {
-    double budget =
-        isnan(r->policy.budget) ? deer_thresholds_budget(p->thresholds) : r->policy.budget;
+    const policy_choice *choice = &r->policy;
+    double budget = !isnan(choice->govern)   ? choice->govern
+                    : !isnan(choice->budget) ? choice->budget
+                                             : deer_thresholds_budget(p->thresholds);
 
     *f = (fleet){.model = p->model,
                  .thresholds = p->thresholds,
                  .keys = r->keys,
                  .rate = r->rate,
+                 .govern = choice->govern,
+                 .horizon = choice->horizon == TOOL_NOT_GIVEN ? 0 : choice->horizon,
                  .counts = counts};
-    metrics_start(counts, deer_model_config(p->model)->exits, budget);
+    metrics_start(counts, deer_model_config(p->model)->exits, budget, !isnan(choice->govern));
     pthread_mutex_init(&f->drifts, NULL);
-    if (deer_drift_new(p->thresholds, &f->drift, NULL))
+    if (isnan(choice->govern) && deer_drift_new(p->thresholds, &f->drift, NULL))
         f->drift = NULL;
     return r->log ? step_log_open(r->log, &f->log, err) : DEER_OK;
 }
@@ -106,6 +111,17 @@ static deer_status serve(const request *r, const policy *p, deer_error *err)
 
 #endif
 
+/* A budget that cannot be kept is refused here, not to the first robot that comes. */
+static deer_status try_budget(const request *r, policy *p, deer_error *err)
+{
+    deer_status status;
+
+    if (isnan(r->policy.govern))
+        return DEER_OK;
+    status = policy_start(p, err);
+    return status ? status : policy_govern(&r->policy, p->session, err);
+}
+
 static deer_status run(const request *r, deer_error *err)
 {
     policy p;
@@ -113,6 +129,8 @@ static deer_status run(const request *r, deer_error *err)
 
     policy_device(r->device);
     status = policy_open(&r->policy, &p, err);
+    if (!status)
+        status = try_budget(r, &p, err);
     if (!status)
         status = serve(r, &p, err);
     policy_close(&p);
@@ -157,6 +175,10 @@ int run_serve_main(int argc, char **argv)
          "or: always this exit, from 0 (default the deepest)"},
         {"budget", TOOL_DOUBLE, &r.policy.budget, "X",
          "turn the thresholds' dial to X GFLOPs a step"},
+        {"govern", TOOL_DOUBLE, &r.policy.govern, "X",
+         "turn the dial before each step, so that every robot's steps take X on average"},
+        {"horizon", TOOL_INT, &r.policy.horizon, "N",
+         "with --govern: within 2% over any N steps, 200 or more (default 500)"},
         {"host", TOOL_STRING, &r.serve.host, "NAME",
          "address to listen on (default 127.0.0.1: this machine only)"},
         {"port", TOOL_INT, &r.port, "N", "default 8000; 0: any that is free"},

@@ -196,7 +196,6 @@ deer_status deer_session_set_instruction(deer_session *s, const char *instructio
     if (!status)
         session_reset(s);
     session_price(s);
-    session_price(s);
     return leave(s, before, status);
 }
 

@@ -12,12 +12,13 @@
 static const double bounds[METRICS_BUCKETS] = {0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05,
                                                0.1,    0.2,   0.5,   1,     2,    5,    10};
 
-void metrics_start(metrics *m, int exits, double budget)
+void metrics_start(metrics *m, int exits, double budget, bool governed)
 {
     memset(m, 0, sizeof *m);
     pthread_mutex_init(&m->lock, NULL);
     m->exits = exits;
     m->budget = budget;
+    m->governed = governed;
 }
 
 void metrics_end(metrics *m)
@@ -44,6 +45,7 @@ void metrics_count_step(metrics *m, const metrics_step *s)
     m->gflops += s->budget_gflops;
     m->llm_gflops += s->llm_gflops;
     m->late += s->late;
+    m->most_ahead = s->ahead_gflops > m->most_ahead ? s->ahead_gflops : m->most_ahead;
     count_time(&m->step, s->step_seconds);
     count_time(&m->request, s->request_seconds);
     pthread_mutex_unlock(&m->lock);
@@ -129,6 +131,10 @@ static void print_budget(FILE *to, const metrics *m, uint64_t steps)
         print_one(to, "deer_budget_used_ratio", "gauge",
                   "GFLOPs a step so far, in units of the budget",
                   m->gflops / (double)steps / m->budget);
+    if (m->governed)
+        print_one(to, "deer_budget_most_ahead_gflops", "gauge",
+                  "the most that a robot had used beyond the budget of its steps so far",
+                  m->most_ahead);
 }
 
 static void print_drift(FILE *to, const metrics *m)

@@ -19,6 +19,8 @@ typedef struct {
     pthread_mutex_t lock;
     int exits;
     double budget; /* GFLOPs a step that were asked for; NaN: none */
+    bool governed; /* it is kept, for each robot by itself */
+    double most_ahead;
     uint64_t taken[DEER_MAX_EXITS];
     double gflops, llm_gflops;
     uint64_t late, failures;          /* steps; requests that were answered with an error */
@@ -34,11 +36,13 @@ typedef struct {
     int exit;
     double llm_gflops, budget_gflops; /* in the budget's scope, and the language model's alone */
     double step_seconds, request_seconds;
+    double ahead_gflops; /* of a governed budget: what the robot has used beyond it so far */
     bool late;
 } metrics_step;
 
-/* budget: GFLOPs a step on average, NaN where none was asked for. */
-void metrics_start(metrics *m, int exits, double budget);
+/* budget: GFLOPs a step on average, NaN where none was asked for; governed: it is kept, whatever
+ * robots meet. */
+void metrics_start(metrics *m, int exits, double budget, bool governed);
 void metrics_end(metrics *m);
 
 void metrics_count_step(metrics *m, const metrics_step *step);

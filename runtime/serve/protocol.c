@@ -158,31 +158,46 @@ void protocol_write_request(msgpack_buffer *out, const protocol_keys *keys,
 
 /* ---------------------------------------------------------------- answers ------------------ */
 
+static void put_number(msgpack_buffer *out, const char *key, double value)
+{
+    msgpack_put_text(out, key);
+    msgpack_put_real(out, value);
+}
+
+/* What the connection's steps used, of what they may. */
+static void write_account(msgpack_buffer *out, const deer_governor *g)
+{
+    msgpack_put_text(out, "deer/budget");
+    msgpack_put_map(out, 5);
+    msgpack_put_text(out, "steps");
+    msgpack_put_integer(out, g->steps);
+    put_number(out, "asked_gflops", g->budget_gflops);
+    put_number(out, "used_gflops", g->used_gflops / (double)g->steps);
+    put_number(out, "ahead_gflops", g->ahead_gflops);
+    put_number(out, "setting_gflops", g->setting_gflops);
+}
+
 void protocol_write_answer(msgpack_buffer *out, const protocol_answer *a)
 {
-    bool again = !isnan(a->prev_total_ms);
+    bool again = !isnan(a->prev_total_ms), governed = a->account.horizon > 0;
 
-    msgpack_put_map(out, 6);
+    msgpack_put_map(out, 6 + governed);
     msgpack_put_text(out, "actions");
     array_write_floats(out, 1, DEER_COMMAND, a->command);
     msgpack_put_text(out, "deer/exit");
     msgpack_put_integer(out, a->exit);
-    msgpack_put_text(out, "deer/delta");
-    msgpack_put_real(out, a->delta);
-    msgpack_put_text(out, "deer/gflops");
-    msgpack_put_real(out, a->gflops);
+    put_number(out, "deer/delta", a->delta);
+    put_number(out, "deer/gflops", a->gflops);
     msgpack_put_text(out, "deer/late");
     msgpack_put_boolean(out, a->late);
     msgpack_put_text(out, "server_timing");
     msgpack_put_map(out, 2 + again);
-    msgpack_put_text(out, "infer_ms");
-    msgpack_put_real(out, a->infer_ms);
-    msgpack_put_text(out, "queue_ms");
-    msgpack_put_real(out, a->queue_ms);
-    if (again) {
-        msgpack_put_text(out, "prev_total_ms");
-        msgpack_put_real(out, a->prev_total_ms);
-    }
+    put_number(out, "infer_ms", a->infer_ms);
+    put_number(out, "queue_ms", a->queue_ms);
+    if (again)
+        put_number(out, "prev_total_ms", a->prev_total_ms);
+    if (governed)
+        write_account(out, &a->account);
 }
 
 /* The first row of an array of floats [n, 7]. */
@@ -303,8 +318,7 @@ void protocol_write_metadata(msgpack_buffer *out, const protocol_keys *keys,
     put_count(out, "image_size", c->image_size);
     msgpack_put_text(out, "action_scale");
     array_write_floats(out, 1, DEER_POSE, c->action_scale);
-    msgpack_put_text(out, "rate");
-    msgpack_put_real(out, rate);
+    put_number(out, "rate", rate);
     msgpack_put_text(out, "keys");
     msgpack_put_map(out, 3);
     put_pair(out, "image", keys->image);

@@ -46,7 +46,8 @@ typedef struct {
     double gflops; /* of the step, everything counted */
     bool late;
     double infer_ms, queue_ms;
-    double prev_total_ms; /* of the answer before; NaN: there was none */
+    double prev_total_ms;  /* of the answer before; NaN: there was none */
+    deer_governor account; /* of the connection; horizon 0: nothing is governed. Not read again */
 } protocol_answer;
 
 void protocol_write_answer(msgpack_buffer *out, const protocol_answer *answer);

@@ -24,6 +24,7 @@ struct robot {
     fleet *all;
     uint64_t number;
     deer_session *session; /* NULL until the first message */
+    deer_camera camera[2]; /* the session's */
     protocol_request now;
     char prompt[PROTOCOL_TEXT], task[PROTOCOL_TEXT]; /* of the running episode */
     long episode, step;
@@ -99,21 +100,52 @@ static deer_status inside(const robot *r, const char *what, const deer_error *wh
     return deer_fail(err, "%s", what);
 }
 
-/* A session and its cameras as this message's images are. */
-static deer_status prepare(robot *r, deer_error *err)
+/* The robot's session; its account of a governed budget lasts as long as it does. */
+static deer_status open_session(robot *r, deer_error *err)
 {
+    const fleet *all = r->all;
     const deer_session_options options = {.size = sizeof options,
                                           .static_view = r->now.static_view,
                                           .gripper_view = r->now.gripper_view};
+    deer_status status = deer_session_new(all->model, all->thresholds, &options, &r->session, err);
+
+    if (status || isnan(all->govern))
+        return status;
+    status = deer_session_set_governor(r->session, all->govern, all->horizon, err);
+    if (status) {
+        deer_session_free(r->session); /* a robot without its budget does not move */
+        r->session = NULL;
+    }
+    return status;
+}
+
+static bool is_same_camera(const deer_camera *a, const deer_camera *b)
+{
+    return a->width == b->width && a->height == b->height;
+}
+
+/* Only where they are others: the session forgets what it has encoded of the cameras before. */
+static deer_status change_cameras(robot *r, deer_error *err)
+{
+    if (is_same_camera(&r->now.static_view, &r->camera[0]) &&
+        is_same_camera(&r->now.gripper_view, &r->camera[1]))
+        return DEER_OK;
+    return deer_session_set_cameras(r->session, &r->now.static_view, &r->now.gripper_view, err);
+}
+
+/* A session and its cameras as this message's images are. */
+static deer_status prepare(robot *r, deer_error *err)
+{
     deer_error why;
-    deer_status status =
-        r->session
-            ? deer_session_set_cameras(r->session, &r->now.static_view, &r->now.gripper_view, &why)
-            : deer_session_new(r->all->model, r->all->thresholds, &options, &r->session, &why);
+    deer_status status = r->session ? change_cameras(r, &why) : open_session(r, &why);
 
     if (status == DEER_USAGE)
         return deer_fail_with(DEER_USAGE, err, "%s", why.message);
-    return status ? inside(r, "the server has no room for these images", &why, err) : DEER_OK;
+    if (status)
+        return inside(r, "the server has no room for these images", &why, err);
+    r->camera[0] = r->now.static_view;
+    r->camera[1] = r->now.gripper_view;
+    return DEER_OK;
 }
 
 /* A new prompt, or a request for it, begins an episode. */
@@ -187,6 +219,9 @@ static void report(robot *r, const robot_request *request, deer_action *a, doubl
                            .queue_ms = 1e3 * (started - request->arrived),
                            .prev_total_ms = request->prev_total_ms};
 
+    if (deer_session_governor(r->session))
+        out.account = *deer_session_governor(r->session);
+    step.ahead_gflops = out.account.ahead_gflops;
     step.budget_gflops = deer_thresholds_budget_is_llm(all->thresholds) ? step.llm_gflops : total;
     memcpy(out.command, a->command, sizeof out.command);
     a->late = late;

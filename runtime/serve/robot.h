@@ -17,7 +17,9 @@ typedef struct {
     const deer_model *model;
     const deer_thresholds *thresholds;
     protocol_keys keys;
-    double rate; /* control steps a second: a step may take a period; NaN: as long as it takes */
+    double rate;   /* control steps a second: a step may take a period; NaN: as long as it takes */
+    double govern; /* GFLOPs a step on average, of each robot; NaN: as the thresholds have it */
+    int64_t horizon; /* of that, steps; 0: the library's default */
     metrics *counts;
     step_log *log;          /* or NULL */
     pthread_mutex_t drifts; /* guards drift */

@@ -334,6 +334,35 @@ async def hurried(url, demos, log):
     assert metric(url, "deer_late_total") == 5
 
 
+async def governed(url, demos, log, asked):
+    """Every connection has its own account of the budget, and keeps within it."""
+    demos, asked, used = Demos(demos, log), float(asked), 0
+    moments = [(name, t) for name in demos.names for t in range(len(demos.steps[name]))]
+    async with connect(url) as socket, connect(url) as other:
+        await socket.recv()
+        await other.recv()
+        for step in range(600):
+            await socket.send(demos.observation(*moments[step % len(moments)], 0))
+            answer = unpack(await socket.recv())
+            account, used = answer["deer/budget"], used + answer["deer/gflops"]
+            assert account["steps"] == step + 1 and account["asked_gflops"] == asked, account
+            assert abs(account["used_gflops"] * (step + 1) - used) < 1e-9 * used, (account, used)
+            assert account["ahead_gflops"] <= 0.01 * 500 * asked * (1 + 1e-9), account
+            if step in (0, 300):
+                await other.send(demos.observation(*moments[0], 0))
+                account = unpack(await other.recv())["deer/budget"]
+                assert account["steps"] == 1 + step // 300, account
+    assert abs(used / 600 / asked - 1) < 0.02, used / 600 / asked
+    assert metric(url, "deer_budget_gflops") == asked
+    assert 0 < metric(url, "deer_budget_most_ahead_gflops") <= 0.01 * 500 * asked * (1 + 1e-9)
+
+
+def kept(url, steps):
+    """So many steps of the simulated table, by one connection, took the budget."""
+    assert metric(url, "deer_steps_total") >= int(steps), metric(url, "deer_steps_total")
+    assert abs(metric(url, "deer_budget_used_ratio") - 1) < 0.02, metric(url, "deer_budget_used_ratio")
+
+
 async def key(url, said):
     """Only whoever says the key."""
     header = {"Authorization": "Api-Key " + said}

@@ -354,13 +354,14 @@ static void test_metrics(void **state)
     char *text;
 
     (void)state;
-    metrics_start(&m, 3, 0.5);
+    metrics_start(&m, 3, 0.5, true);
     for (int i = 0; i < 5; i++)
         metrics_count_step(&m, &(metrics_step){.exit = i % 2,
                                                .llm_gflops = 0.25,
                                                .budget_gflops = 0.25,
                                                .step_seconds = seconds[i],
                                                .request_seconds = 0.001,
+                                               .ahead_gflops = i == 2 ? 0.75 : -1,
                                                .late = i == 4});
     metrics_count_open(&m, 1);
     metrics_count_open(&m, 1);
@@ -380,6 +381,7 @@ static void test_metrics(void **state)
     expect_line(text, "deer_step_seconds_count 5");
     expect_line(text, "deer_request_seconds_bucket{le=\"0.001\"} 5");
     expect_line(text, "deer_budget_used_ratio 0.5");
+    expect_line(text, "deer_budget_most_ahead_gflops 0.75");
     expect_line(text, "deer_late_total 1");
     expect_line(text, "deer_failures_total 1");
     expect_line(text, "deer_connections 1");

@@ -20,9 +20,9 @@ wrong() {
     echo "FAILED: $*"
 }
 
-start() { # start OPTION...: a server at $url
+start() { # start OPTION...: a server at $url, under the thresholds of the file $thresholds
     : >"$work/said"
-    "$build/deer-run" serve --model $model --thresholds "$work/t.json" --port 0 "$@" >"$work/said" 2>"$work/errors" &
+    "$build/deer-run" serve --model $model --thresholds "$thresholds" --port 0 "$@" >"$work/said" 2>"$work/errors" &
     server=$!
     for _ in $(seq 200); do
         url=$(sed -n 's/.*listening on //p' "$work/said")
@@ -52,6 +52,7 @@ if ! "$build/deer-run" serve --model $model --exit 0 --host no.such.host.invalid
 fi
 
 demos=$work/d.h5
+thresholds=$work/t.json
 log=$work/log.jsonl
 need "$build/deer-sim" record --tasks lift_red,open_drawer,stack_red_on_green,push_blue_left --episodes 3 --seed 5 --out "$demos"
 need "$build/deer-calib" --model $model --demos "$demos" --cache "$work/cache" --scope llm --avg-fraction 0.4 --out "$work/t.json"
@@ -83,6 +84,20 @@ stop
 start --rate 100000
 robot hurried "$demos" "$log"
 stop
+# Thresholds with rules for cameras and a dial, in the total scope.
+thresholds=datasets/tabletop/thresholds.json
+need "$build/deer-run" episode --model $model --thresholds $thresholds --demos "$demos" --all --log "$work/reuse.jsonl"
+start
+robot same "$demos" "$work/reuse.jsonl" 3 60
+stop
+start --govern 0.0125 --threads 1
+robot governed "$demos" "$log" 0.0125
+stop
+start --govern 0.0125 --threads 1
+need "$build/deer-sim" eval --policy "$url" --tasks lift,stack --episodes 5 --seed 8
+robot kept 600
+stop
+thresholds=$work/t.json
 start --idle 1
 robot idle
 stop
@@ -123,6 +138,9 @@ refuses 2 'port' --port 70000
 refuses 2 'connections' --connections 0
 refuses 2 'max-message' --max-message 10
 refuses 2 'rate' --rate 0
+refuses 2 'govern needs --thresholds' --govern 0.01
+refuses 2 'no dial to govern' --thresholds "$work/t.json" --govern 0.01
+refuses 3 "below the dial's least" --thresholds datasets/tabletop/thresholds.json --govern 0.001
 refuses 1 'cannot write' --log "$work/no/such/folder"
 start
 refuses 1 'choose another --port' --port "${url##*:}"
