@@ -207,7 +207,9 @@ def test_order_of_calls(recorded, model, thresholds_file):
         with pytest.raises(deer.Usage, match="200 steps"):
             session.set_governor(1.0, horizon=1)
         session.set_governor(1.0, horizon=300)
+        assert session.governor.steps == 0 and session.governor.horizon == 300
         session.set_budget(1.0)
+        assert session.governor is None
         session.set_tokens(np.array([1, 2, 3]))
         assert session.tokens == 3 and session.nbytes > 1000
         for tokens, kind in ((["a"], TypeError), ([1.5], TypeError), ([[1]], TypeError),
@@ -217,6 +219,39 @@ def test_order_of_calls(recorded, model, thresholds_file):
         for words, kind in ((b"lift", TypeError), ("a\0b", deer.Usage), (None, TypeError)):
             with pytest.raises(kind):
                 session.set_instruction(words)
+
+
+def test_a_governed_budget_holds(recorded, model):
+    thresholds = deer.Thresholds.load(POLICY.with_name("thresholds.json"), model)
+    asked, steps = 0.0125, 0
+    with deer.Session(model, thresholds, pool=deer.Pool(1)) as session:
+        session.set_governor(asked, horizon=500)
+        while steps < 600:
+            for instruction, static, wrist in episodes_of(recorded.demos):
+                session.set_instruction(instruction)
+                for images in zip(static, wrist):
+                    session.step(*images)
+                    steps += 1
+        account = session.governor
+        assert account.steps == steps and account.budget_gflops == asked
+        assert abs(account.used_gflops / steps / asked - 1) < 0.02, account
+        assert account.ahead_gflops == pytest.approx(account.used_gflops - steps * asked)
+
+
+def test_a_deadline_makes_steps_shorter(recorded, model):
+    instruction, static, wrist = next(episodes_of(recorded.demos))
+    with deer.Session(model, deer.Thresholds.fixed(model, 5), pool=deer.Pool(1)) as session:
+        session.set_instruction(instruction)
+        assert not session.step(static[0], wrist[0]).late
+        session.set_deadline(1e-6)
+        action = session.step(static[0], wrist[0])
+        assert action.exit == 0 and action.late
+        session.set_deadline(0)
+        action = session.step(static[0], wrist[0])
+        assert action.exit == 5 and not action.late
+        for seconds in (-1, float("nan"), 1e10):
+            with pytest.raises(deer.Usage):
+                session.set_deadline(seconds)
 
 
 def test_wrong_files_are_named(tmp_path, cache_folder, model):

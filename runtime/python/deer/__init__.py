@@ -18,14 +18,14 @@ from ._cache import Cache, Episode, ReplayReport, calibrate, read_cache, replay
 from ._errors import Busy, Closed, Error, Failed, Infeasible, Usage
 from ._library import calibration_version, version
 from ._model import Model, Pool
-from ._session import Action, Session
+from ._session import Action, Governor, Session
 from ._solve import (Official, OperatingPoint, Solution, evaluate, exits_taken, frontier,
                      official_thresholds, solve)
 from ._thresholds import Expected, Guarantee, Thresholds
 
 __version__ = "1.0.0"
 __all__ = [
-    "Action", "Busy", "Cache", "Closed", "Episode", "Error", "Expected", "Failed", "Guarantee",
+    "Action", "Busy", "Cache", "Closed", "Episode", "Error", "Expected", "Failed", "Governor", "Guarantee",
     "Infeasible", "Model", "Official", "OperatingPoint", "Pool", "ReplayReport", "Session",
     "Solution", "Thresholds", "Usage", "calibrate", "calibration_version", "evaluate",
     "exits_taken", "frontier", "official_thresholds", "read_cache", "replay", "solve", "version",

@@ -27,6 +27,19 @@ class Action:
     delta: npt.NDArray[np.float32]  #: [exit + 1] criterion at each exit; NaN where not evaluated
     static_age: int = 0  #: steps since what is used of the camera was encoded; 0: now
     gripper_age: int = 0
+    late: bool = False  #: it took longer than the session's deadline
+
+
+@dataclass(frozen=True)
+class Governor:
+    """How a governed budget stands after a step."""
+
+    budget_gflops: float  #: of a step on average, in the thresholds' scope
+    horizon: int  #: steps
+    steps: int  #: since it was set, instructions and resets included
+    used_gflops: float  #: by all of them together
+    ahead_gflops: float  #: used beyond the budget of those steps; below 0: saved
+    setting_gflops: float  #: where the dial stands
 
 
 _Camera = Tuple[int, int, int]  # width, height, bytes from one row to the next
@@ -147,10 +160,31 @@ class Session(Owner):
 
     def set_governor(self, average_gflops: float, horizon: int = 0) -> None:
         """Turns the dial before every step, so that steps take average_gflops on average, whatever
-        the robot meets: within 2% over any `horizon` steps, 200 or more (0: 500).
+        the robot meets: within 2% over any `horizon` steps, 200 or more (0: 500). The account goes on
+        over instructions and resets; set_thresholds and set_budget end it.
         """
         self._call(runtime().deer_session_set_governor, real(average_gflops, "average_gflops"),
                    integer(horizon, "horizon", 0, 1_000_000_000))
+
+    @property
+    def governor(self) -> Optional[Governor]:
+        """How the budget of set_governor stands; None where nothing is governed."""
+        shared = self._enter()
+        try:
+            g = runtime().deer_session_governor(shared.pointer)
+            return Governor(g.budget_gflops, int(g.horizon), int(g.steps), g.used_gflops,
+                            g.ahead_gflops, g.setting_gflops) if g else None
+        finally:
+            self._leave(shared)
+
+    def set_deadline(self, seconds: float) -> None:
+        """From the next step on a step takes an earlier exit than the thresholds would rather than
+        last longer than this; 0: as long as it takes. Action.late says whether it did all the same.
+        """
+        if not 0 <= (most := real(seconds, "seconds")) <= 1e9:
+            raise Usage(f"a deadline of {most} seconds is none: 0 to 1e9")
+        self._call(runtime().deer_session_set_deadline,
+                   max(1, round(1e6 * most)) if most else 0)
 
     def step(self, static_image: npt.ArrayLike, wrist_image: npt.ArrayLike) -> Action:
         """One control step.
@@ -195,7 +229,7 @@ class Session(Owner):
         return Action(floats[:7], floats[7:13], float(a.gripper_probability),
                       int(a.exit), int(a.exit_layer), int(a.head_evaluations),
                       floats[first:first + a.exit + 1],
-                      int(a.static_age), int(a.gripper_age))
+                      int(a.static_age), int(a.gripper_age), bool(a.late))
 
     def _ask(self, function: Any) -> int:
         shared = self._enter()
