@@ -16,6 +16,7 @@ box=$(mktemp -d)
 server=
 trap '[ -z "$server" ] || kill $server 2>/dev/null || true; rm -rf "$box"' EXIT
 
+make -s --no-print-directory BUILD="$BUILD" "$BUILD/deer-run" "$BUILD/bench/serve" >/dev/null
 $FIRST "$BUILD/deer-run" serve --model $model --exit $exit --port 0 --threads 1 >"$box/said" &
 server=$!
 for _ in $(seq 100); do
