@@ -206,13 +206,17 @@ $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: ALL_CFL
 # are fused.
 ISA = $(BUILD)/runtime/kernels/isa_
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
-$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
+$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
 ifeq ($(MACHINE),x86_64)
 $(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
 $(ISA)avx512.o $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512bf16 -mavx512vnni
 else ifeq ($(MACHINE),aarch64)
+# GCC's scheduling before registers are given out takes more of them than there are.
+$(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += $(if $(findstring clang,$(CC)),,-fno-schedule-insns)
 $(ISA)neon.o: ALL_CFLAGS += -march=armv8.2-a+dotprod
+$(ISA)neon_dot.o: ALL_CFLAGS += -march=armv8.2-a+dotprod+bf16
+$(ISA)neon_mmla.o: ALL_CFLAGS += -march=armv8.2-a+dotprod+bf16+i8mm
 endif
 
 # The simulator's scene, as a C string.

@@ -3,13 +3,16 @@
 """Parts of a step beside PyTorch and beside what this machine can do at most: compare.py [options]
 
 Both programs (stages.c, peer.py) load the same weights, are held to the same results on the same inputs, and
-then take turns, so that whatever else the machine does meets both. Prints a table and writes it as a list of
-{name, value, unit, peer, peer_value, ratio, limit, of_limit, ...}. The rows are below, each with what it
-must reach; a row whose peer or model is missing is left out and says so.
+then take turns, so that whatever else the machine does meets both. The peer runs as whatever is fastest for the row: of the
+core types of OpenBLAS, numbers of threads and ways to wait that this processor has (processor.py), and of the forms
+that peer.py tries. Prints a table and writes it as a list of {name, processor, value, unit, peer, peer_value,
+peer_setting, ratio, limit, of_limit, ...}. The rows are below, each with what it must reach; a row whose peer or
+model is missing is left out and says so.
 
     bench/compare.py                               every row, into build/bench.json
-    bench/compare.py --rows layer-f32,layer-bf16   only these; the others' last results stay
+    bench/compare.py --rows layer-f32,layer-bf16   only these; the others' last results stay, other processors' too
     bench/compare.py --threads 1 --rounds 9
+    bench/compare.py --rows "" --markdown          all that was measured, processors side by side
 
 Needs python3-numpy, and python3-torch and python3-pil for the peer. The models of the size that is published
 (random weights, bench/models.sh) lie in BUILD/bench."""
@@ -23,6 +26,9 @@ import sys
 import tempfile
 
 import numpy as np
+
+import processor
+from processor import Setting
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
@@ -48,7 +54,7 @@ ROWS = {
     "vision-f32": Stage("vision", "3b-f32", 0, "3b-f32", 1, 7, 1, None, 1e-3),
     "vision-bf16": Stage("vision", "3b-bf16", 0, "3b-bf16", 1, 7, 1, 1.4, 5e-2),
     "replay-f32": Stage("replay", "3b-f32", 2, "3b-f32", 1, 3, 4, 1.3, 1e-3),
-    "tabletop": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4),
+    "tabletop": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 12.0, 1e-4),
     "tabletop-official": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4, "official"),
     **{f"memory-{dtype}-{layers}": Memory(f"3b-{dtype}", layers // 2 - 1, 0.05)
        for dtype in ("f32", "bf16", "q8") for layers in (4, 8, 12)},
@@ -69,9 +75,10 @@ WHAT = {
 class Partner:
     """One of the two programs, loaded and waiting for orders."""
 
-    def __init__(self, name, command):
+    def __init__(self, name, command, setting):
         self.name = name
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env=processor.environment(setting))
 
     def ask(self, *order):
         try:
@@ -147,13 +154,15 @@ def work(stage, config, table, cost, exit, frames):
     return sight + layers * layer + head, c["total_gflops"] * 1e9
 
 
-def limit_ms(stage, dtype, size, macs, limits):
-    """(ms, of what): the larger of reading the weights and multiplying, at this machine's best."""
+def limit_ms(stage, dtype, size, macs, limits, fastest):
+    """(ms, of what): the larger of reading the weights and multiplying, at this machine's best; never longer than
+    the fastest run of either side, which has shown that less is enough. fastest: {whose: ms}."""
     peak = limits["sgemm_gflops"] if stage == "replay" else limits[
         {"f32": "f32_gflops", "bf16": "bf16_gflops", "q8": "int8_gops"}[dtype]] or limits["f32_gflops"]
     read, multiply = size / limits["read_gbs"] / 1e6, 2 * macs / peak / 1e6
     name = "sgemm" if stage == "replay" else f"{dtype} peak"
-    return max((read, "read bandwidth"), (multiply, name))
+    whose = min(fastest, key=fastest.get)
+    return min(max((read, "read bandwidth"), (multiply, name)), (fastest[whose], f"fastest run, {whose}"))
 
 
 def compare_results(ours, peer, stage, folder, tolerance, name):
@@ -171,7 +180,7 @@ def compare_results(ours, peer, stage, folder, tolerance, name):
 
 def higher(a, b):
     """Of two measurements of the machine's limits, the higher of each."""
-    return {k: None if v is None else max(v, b[k]) for k, v in a.items()}
+    return {k: None if v is None or b[k] is None else max(v, b[k]) for k, v in a.items()}
 
 
 def spread(times):
@@ -180,26 +189,55 @@ def spread(times):
 
 class Runner:
     def __init__(self, args):
-        self.args, self.build = args, args.build
-        self.environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE", OMP_NUM_THREADS=str(args.threads),
-                                OPENBLAS_NUM_THREADS=str(args.threads))
-        self.environment.pop("OPENBLAS_CORETYPE", None)
-        os.environ.clear()
-        os.environ.update(self.environment)
+        self.args, self.build, self.speeds = args, args.build, None
+        self.name = processor.name()
         self.has_torch = subprocess.run([PYTHON, "-c", "import torch, PIL"], capture_output=True).returncode == 0
 
     def path(self, model):
         return model if "/" in model else f"{self.build}/bench/{model}.safetensors"
 
+    def cores(self):
+        """Core types of OpenBLAS worth trying, fastest first; all are measured once."""
+        if self.speeds is None:
+            self.speeds = processor.measured(self.args.threads)
+            said = ", ".join(f"{core} {large:.0f} and {few:.0f}" for core, (large, few) in self.speeds.items())
+            print(f"OpenBLAS, GFLOP/s of large products and of 14 rows: {said or 'not found'}", file=sys.stderr)
+        return processor.worth_trying(self.speeds) if self.speeds else [""]
+
     def stages(self, model, exit, folder):
         return Partner(model, [f"{self.build}/bench/stages", self.path(model), str(exit), folder,
-                               str(self.args.threads)])
+                               str(self.args.threads)], Setting(self.cores()[0], self.args.threads, "passive"))
 
-    def peer(self, model, exit, folder, form):
+    def peer(self, model, exit, folder, form, setting):
         if model.startswith("ours:"):
             return self.stages(model[5:], exit, folder)
         return Partner("PyTorch", [PYTHON, f"{HERE}/peer.py", self.path(model), str(exit), folder,
-                                   str(self.args.threads), form])
+                                   str(setting.threads), form], setting)
+
+    def trial(self, row, folder, setting):
+        """How long the peer takes so, ms: the shortest run of half a second's."""
+        peer = self.peer(row.peer, row.exit, folder, "official" if row.form == "official" else "eager", setting)
+        times = peer.times(row.stage, 1)
+        while sum(times) < 500 and len(times) < 50:
+            times += peer.times(row.stage, 1)
+        peer.close()
+        return min(times)
+
+    def fastest_setting(self, row, folder):
+        """(Setting, {tried: ms}) of the peer. Fewer threads, and threads that do not sleep, can only help where handing
+        work over counts: below 100 ms."""
+        tried, threads = {}, self.args.threads
+        if row.peer.startswith("ours:"):
+            return Setting("", threads, "passive"), {}
+
+        def attempt(settings):
+            tried.update({s: self.trial(row, folder, s) for s in settings})
+            return min(tried, key=tried.get)
+
+        best = attempt([Setting(core, threads, "passive") for core in self.cores()])
+        if tried[best] < 100 and threads > 1:
+            best = attempt([best._replace(wait="spinning"), best._replace(threads=1)])
+        return best, tried
 
     def missing(self, model, peer):
         """Why a row cannot be run, or None."""
@@ -220,7 +258,7 @@ class Runner:
             print(f"{name}: left out: {reason}", file=sys.stderr)
             return None
         run = {Stage: self.run_stage, Memory: self.run_memory, Startup: self.run_startup, Steady: self.run_steady}
-        return {"name": name, **run[type(row)](name, row), "threads": self.args.threads}
+        return {"name": name, "processor": self.name, **run[type(row)](name, row), "threads": self.args.threads}
 
     def deer_run_bench(self, row, *options):
         """What `deer-run bench` says of the row's exit, in a process of its own."""
@@ -258,7 +296,8 @@ class Runner:
         config, table = header(self.path(model))
         with tempfile.TemporaryDirectory() as folder:
             write_inputs(folder, config, frames)
-            peer = self.peer(peer_model, exit, folder, form)
+            setting, tried = self.fastest_setting(row, folder)
+            peer = self.peer(peer_model, exit, folder, form, setting)
             variants = {} if peer_model.startswith("ours:") else json.loads(peer.ask("variants", stage, "-"))
             ours = self.stages(model, exit, folder)
             error = compare_results(ours, peer, stage, folder, tolerance, name)
@@ -272,32 +311,63 @@ class Runner:
             peer.close()
         dtype = next((d for d in ("bf16", "q8") if model.endswith(d)), "f32")
         size, macs = work(stage, config, table, self.cost(model), exit, frames)
-        limit, limit_of = limit_ms(stage, dtype, size, macs, limits)
+        whose = peer_model if peer_model.startswith("ours:") else "PyTorch"
+        limit, limit_of = limit_ms(stage, dtype, size, macs, limits, {"ours": min(a), whose: min(b)})
         value, peer_value = float(np.median(a)), float(np.median(b))
         return {"what": WHAT[stage].format(T=TOKENS, L=config["exit_layers"][exit], B=frames),
-                "value": value, "unit": "ms", "peer": peer_model if peer_model.startswith("ours:") else "PyTorch",
+                "value": value, "unit": "ms", "peer": whose,
                 "peer_value": peer_value, "ratio": peer_value / value, "must": must,
                 "met": must is None or peer_value / value >= must, "limit": limit,
                 "limit_of": limit_of, "of_limit": limit / value, **spread(a),
                 **{f"peer_{k}": v for k, v in spread(b).items()}, "runs": len(a),
                 "difference": error, "gigabytes": size / 1e9, "gmacs": macs / 1e9, "machine": limits,
-                "peer_variants": sorted({v["best"] for v in variants.values()})}
+                "sgemm_core": self.cores()[0],
+                "peer_variants": sorted({v["best"] for v in variants.values()}), "peer_setting": setting._asdict(),
+                "peer_tried": [{**s._asdict(), "ms": ms} for s, ms in tried.items()]}
+
+
+def setting_of(row):
+    """What the peer was fastest with, in words."""
+    s = row["peer_setting"]
+    forms = "+".join(row["peer_variants"])
+    said = [forms, s["core"], f"{s['threads']} threads" if s["threads"] > 1 else "1 thread", s["wait"]]
+    return ", ".join(x for x in said if x)
+
+
+def machine_of(rows):
+    """The best of the machine's limits that any row has seen, in words."""
+    m = {}
+    for r in rows:
+        m = higher(r["machine"], m) if m else r["machine"]
+    return (f"{m['read_gbs']:.1f} GB/s read; GFLOP/s (a multiply-add is two): f32 {m['f32_gflops'] or 0:.0f}, "
+            f"bf16 {m['bf16_gflops'] or 0:.0f}, int8 {m['int8_gops'] or 0:.0f}, sgemm {m['sgemm_gflops']:.0f} "
+            f"({rows[-1]['sgemm_core']})")
 
 
 def print_stages(rows):
     print(f"\n{'':17} {'ours, ms':>9} {'p10':>8} {'p90':>8} {'peer, ms':>9} {'p10':>8} {'p90':>8} {'faster':>7} "
-          f"{'must':>5} {'limit, ms':>9} {'reached':>8}  limit is")
+          f"{'must':>5} {'limit, ms':>9} {'reached':>8}  limit is; the peer is fastest")
     for r in rows:
         must = f"{r['must']:.1f}x" if r["must"] else "-"
         print(f"{r['name']:17} {r['value']:9.3f} {r['p10']:8.3f} {r['p90']:8.3f} {r['peer_value']:9.3f} "
               f"{r['peer_p10']:8.3f} {r['peer_p90']:8.3f} {r['ratio']:6.2f}x {must:>5} {r['limit']:9.3f} "
-              f"{100 * r['of_limit']:7.1f}%  {r['limit_of']}{'' if r['met'] else '  MISSED'}")
-    m = {}
-    for r in rows:
-        m = higher(r["machine"], m) if m else r["machine"]
-    print(f"\nmachine, {rows[-1]['threads']} threads: {m['read_gbs']:.1f} GB/s read; GFLOP/s (a multiply-add is two): "
-          f"f32 {m['f32_gflops']:.0f}, bf16 {m['bf16_gflops'] or 0:.0f}, int8 {m['int8_gops'] or 0:.0f}, "
-          f"sgemm {m['sgemm_gflops']:.0f}")
+              f"{100 * r['of_limit']:7.1f}%  {r['limit_of']}; {setting_of(r)}{'' if r['met'] else '  MISSED'}")
+    print(f"\n{rows[-1]['processor']}, {rows[-1]['threads']} threads: {machine_of(rows)}")
+
+
+def print_markdown(rows):
+    """A table of ratios, a column each processor; what the limits are there."""
+    stages = [r for r in rows if "machine" in r]
+    where = sorted({r["processor"] for r in stages})
+    print("| row, faster than the peer (ours, ms; peer, ms; peer's setting) |" + "".join(f" {w} |" for w in where))
+    print("|---" * (1 + len(where)) + "|")
+    for name in dict.fromkeys(r["name"] for r in stages):
+        at = {r["processor"]: r for r in stages if r["name"] == name}
+        cells = (f"{at[w]['ratio']:.2f}x ({at[w]['value']:.3g}; {at[w]['peer_value']:.3g}; {setting_of(at[w])})"
+                 if w in at else "" for w in where)
+        print(f"| {name} |" + "".join(f" {c} |" for c in cells))
+    for w in where:
+        print(f"\n{w}: {machine_of([r for r in stages if r['processor'] == w])}")
 
 
 def print_others(rows):
@@ -331,22 +401,27 @@ def main():
     parser.add_argument("--rows", default=",".join(ROWS), help="which, separated by commas")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=0, help="turns of each side (default: the row's)")
+    parser.add_argument("--markdown", action="store_true", help="all processors' rows as a table, side by side")
     parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
     args = parser.parse_args()
-    names = args.rows.split(",")
+    names = [n for n in args.rows.split(",") if n]
     unknown = [n for n in names if n not in ROWS]
     if unknown:
         parser.error(f"no row {unknown[0]}; there are {', '.join(ROWS)}")
     path = f"{args.build}/bench.json"
-    done = {r["name"]: r for r in json.load(open(path))} if os.path.exists(path) else {}
+    kept = json.load(open(path)) if os.path.exists(path) else []
+    done = {(r["processor"], r["name"]): r for r in kept if r["name"] in ROWS and "processor" in r}
     runner = Runner(args)
     for name in names:
         row = runner.run(name)
         if row:
-            done[name] = row
-            publish(path, [done[n] for n in ROWS if n in done])
-    if done:
-        print_table([done[n] for n in ROWS if n in done])
+            done[runner.name, name] = row
+            publish(path, sorted(done.values(), key=lambda r: (r["processor"], list(ROWS).index(r["name"]))))
+    here = [done[key] for key in ((runner.name, n) for n in ROWS) if key in done]
+    if args.markdown:
+        print_markdown(list(done.values()))
+    elif here:
+        print_table(here)
         print(f"written: {path}")
 
 

@@ -10,13 +10,19 @@
 #ifndef HWCAP_ASIMDDP
 #define HWCAP_ASIMDDP (1 << 20)
 #endif
+#ifndef HWCAP2_I8MM
+#define HWCAP2_I8MM (1 << 13)
+#endif
+#ifndef HWCAP2_BF16
+#define HWCAP2_BF16 (1 << 14)
+#endif
 #endif
 
 extern const isa isa_generic;
 #if defined(__x86_64__)
 extern const isa isa_avx2, isa_avx512, isa_avx512_dot;
 #elif defined(__aarch64__)
-extern const isa isa_neon;
+extern const isa isa_neon, isa_neon_dot, isa_neon_mmla;
 #endif
 
 static _Atomic(const isa *) in_use;
@@ -37,7 +43,14 @@ int isa_list(const isa *list[8])
     if (avx2)
         list[n++] = &isa_avx2;
 #elif defined(__aarch64__)
-    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+    bool dot = getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+    bool bf16 = dot && getauxval(AT_HWCAP2) & HWCAP2_BF16;
+
+    if (bf16 && getauxval(AT_HWCAP2) & HWCAP2_I8MM)
+        list[n++] = &isa_neon_mmla;
+    if (bf16)
+        list[n++] = &isa_neon_dot;
+    if (dot)
         list[n++] = &isa_neon;
 #endif
     list[n++] = &isa_generic;

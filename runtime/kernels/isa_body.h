@@ -8,6 +8,7 @@
  *   F32_ROWS, BF16_ROWS, Q8_ROWS      most rows of a tile, so that its sums fit in registers
  *   BF16_SUBWORDS, Q8_SUBWORDS        subwords of a word (isa.h)
  *   BF16_DOT(sum, w, x), Q8_DOT(sum, w, x)   where an instruction multiplies whole words
+ *   BF16_MMLA(sum, x, w), Q8_MMLA(sum, x, w)   where it multiplies two rows by two outputs
  *   WIDEN(from)       where the compiler does not find the instruction for LANES bytes -> integers
  * and has included isa.h. Vectors are GCC's: the arithmetic below is the same for all. */
 
@@ -79,7 +80,7 @@ static void bf16_words_across(uint32_t *to, const float *first, const float *sec
 }
 
 /* What is left of a word for its subword s, as the step takes it. */
-#ifndef BF16_DOT
+#if BF16_SUBWORDS > 1
 INLINE words bf16_subword(words w, int s)
 {
     if (s)
@@ -88,7 +89,6 @@ INLINE words bf16_subword(words w, int s)
 }
 #endif
 
-#ifndef Q8_DOT
 #if Q8_SUBWORDS == 2 /* pairs of 16 bits: inputs 0 and 2, 1 and 3 */
 INLINE words q8_subword(words w, int s)
 {
@@ -96,13 +96,12 @@ INLINE words q8_subword(words w, int s)
         w >>= 8;
     return w & 0x00ff00ffu;
 }
-#else
+#elif Q8_SUBWORDS == 4
 INLINE words q8_subword(words w, int s)
 {
     return w >> (8 * s) & 0xffu;
 }
 #define Q8_STEP(sum, w, x) ((sum) + (integers)(w) * (int32_t)(x))
-#endif
 #endif
 
 /* ---------------------------------------------------------------- tiles -------------------- */
@@ -156,6 +155,9 @@ INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows)
     EACH_SUM(r, i) put_sum(y + r * y_stride + i * LANES, sum[r][i], start, i, add);
 }
 
+#ifdef BF16_MMLA
+#include "runtime/kernels/isa_pairs.h"
+#else
 INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
 {
     floats sum[BF16_ROWS][VECTORS];
@@ -197,6 +199,7 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
         put_sum(y + r * y_stride + i * LANES, scaled, start, i, add);
     }
 }
+#endif
 
 /* One function for each number of panels and rows, and their table. */
 #define TILE(type, panels, rows)                                                                   \

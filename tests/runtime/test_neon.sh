@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The kernels on a 64-bit Arm: test_kernels.c, cross-compiled and emulated, on a processor that has
-# NEON's dot products and on one that has not. BUILD: the build folder.
+# The kernels on a 64-bit Arm: test_kernels.c, cross-compiled and emulated, on processors that have
+# NEON's matrix products, its dot products alone, and neither. BUILD: the build folder.
 set -eu
 BUILD=${BUILD:-build}
 program=$BUILD/aarch64/tests/kernels
@@ -20,5 +20,6 @@ on() { # on PROCESSOR SETS: every check passes there, with just these instructio
     echo "$output"
     echo "$output" | grep -qx "instruction sets: $2" || { echo "FAILED: not $2 on $1"; exit 1; }
 }
-on max "neon generic"
-on cortex-a53 "generic"
+on max "neon_mmla neon_dot neon generic"
+on neoverse-n1 "neon generic"
+on cortex-a72 "generic"
