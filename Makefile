@@ -397,7 +397,7 @@ $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
 KERNELS := $(call objects,$(wildcard runtime/kernels/isa*.c) $(patsubst %,runtime/%.c,kernels/linear \
-             kernels/attention kernels/kernels kernels/reference base/error base/options base/threads/threads policy/exit_policy thresholds/criterion))
+             kernels/attention kernels/choice kernels/kernels kernels/reference base/error base/options base/threads/threads policy/exit_policy thresholds/criterion))
 $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(call say,LINK)
 	$(Q)$(link) -static -lm -lpthread

@@ -7,6 +7,7 @@
 #include "budgets/machines/hardware.h"
 #include "runtime/base/json/json_build.h"
 #include "runtime/cli/run_bench.h"
+#include "runtime/kernels/isa.h"
 
 static double mb(long bytes)
 {
@@ -45,6 +46,25 @@ static void print_said(const bench *b, const bench_exit *m, int count)
                m->said, 100 * (m->said / m->median - 1), m->said_low, m->said_high);
 }
 
+/* The choice among instruction sets, and what it was made by. */
+static void print_sets(void)
+{
+    int sets;
+    const isa_time *time = isa_times(&sets);
+
+    printf("\nmicroseconds of a product, and what is used: * (DEER_ISA=NAME decides)\n%-12s", "");
+    for (int type = 0; type < WEIGHT_DTYPES; type++)
+        printf(" %10s", weight_dtype_name((weight_dtype)type));
+    putchar('\n');
+    for (int i = 0; i < sets; i++) {
+        printf("%-12s", time[i].set->name);
+        for (int type = 0; type < WEIGHT_DTYPES; type++)
+            printf(" %9.1f%c", 1e6 * time[i].seconds[type],
+                   isa_of((weight_dtype)type) == time[i].set ? '*' : ' ');
+        putchar('\n');
+    }
+}
+
 void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *s)
 {
     printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
@@ -54,6 +74,7 @@ void bench_print(const bench *b, const bench_exit *m, int count, const stage_tab
     print_memory(m, count);
     if (b->hardware)
         print_said(b, m, count);
+    print_sets();
     puts("\nEach row opens the model up to that exit and never leaves before it.");
     if (!s)
         return;
@@ -74,6 +95,25 @@ static json_t *exit_json(const bench_exit *m)
                      "growth_bytes", (json_int_t)m->growth);
 }
 
+/* {type: {"used": set, "us": {set: microseconds}}}; a set that was not tried has none. */
+static json_t *sets_json(void)
+{
+    json_t *root = json_object();
+    int sets;
+    const isa_time *time = isa_times(&sets);
+
+    for (int type = 0; type < WEIGHT_DTYPES; type++) {
+        json_t *us = json_object();
+        for (int i = 0; i < sets; i++)
+            json_put(us, time[i].set->name,
+                     isinf(time[i].seconds[type]) ? json_null()
+                                                  : json_real(1e6 * time[i].seconds[type]));
+        json_put(root, weight_dtype_name((weight_dtype)type),
+                 json_pack("{s:s, s:o}", "used", isa_of((weight_dtype)type)->name, "us", us));
+    }
+    return root;
+}
+
 deer_status bench_print_json(const bench *b, const bench_exit *m, int count, const stage_table *s,
                              deer_error *err)
 {
@@ -90,6 +130,7 @@ deer_status bench_print_json(const bench *b, const bench_exit *m, int count, con
                      json_pack("[f, f, f]", m[i].said_low, m[i].said, m[i].said_high));
         json_push(exits, exit);
     }
+    json_put(root, "instruction_sets", sets_json());
     if (s)
         json_put(root, "profile", stage_table_json(s));
     return json_print(root, JSON_INDENT(1) | JSON_REAL_PRECISION(6), err);

@@ -176,7 +176,7 @@ static void share(void *context, int part, int parts)
 
     lay_out(a->tk, a->dim, &room, s->ws->base + (size_t)part * s->ws->bytes);
     for (int i = heads * part / parts; i < heads * (part + 1) / parts; i++)
-        attend_head(isa_now(), a, &room, i / a->heads, i % a->heads);
+        attend_head(isa_of(a->type), a, &room, i / a->heads, i % a->heads);
 }
 
 void attention_run(const workspace *ws, const attention_job *job)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* isa.c - which instruction set this processor has. */
+/* isa.c - which instruction sets this processor has, and which are in use. */
 #include "runtime/kernels/isa.h"
 
 #include <stdatomic.h>
@@ -25,9 +25,9 @@ extern const isa isa_avx2, isa_avx512, isa_avx512_dot;
 extern const isa isa_neon, isa_neon_dot, isa_neon_mmla;
 #endif
 
-static _Atomic(const isa *) in_use;
+static _Atomic(const isa *) in_use[WEIGHT_DTYPES];
 
-int isa_list(const isa *list[8])
+int isa_list(const isa *list[ISA_MOST])
 {
     int n = 0;
 
@@ -57,20 +57,37 @@ int isa_list(const isa *list[8])
     return n;
 }
 
+void isa_use_for(weight_dtype type, const isa *chosen)
+{
+    atomic_store(&in_use[type], chosen);
+}
+
 void isa_use(const isa *chosen)
 {
-    atomic_store(&in_use, chosen);
+    for (int type = 0; type < WEIGHT_DTYPES; type++)
+        isa_use_for((weight_dtype)type, chosen);
+}
+
+bool isa_is_chosen(void)
+{
+    return atomic_load(&in_use[WEIGHT_DTYPES - 1]) != NULL; /* the last that a choice writes */
+}
+
+const isa *isa_of(weight_dtype type)
+{
+    const isa *now = atomic_load_explicit(&in_use[type], memory_order_relaxed);
+
+    if (!now) { /* kernels without a model */
+        const isa *list[ISA_MOST];
+        isa_list(list);
+        if (isa_choose(NULL))
+            isa_use(list[0]);
+        now = atomic_load(&in_use[type]);
+    }
+    return now;
 }
 
 const isa *isa_now(void)
 {
-    const isa *now = atomic_load_explicit(&in_use, memory_order_relaxed);
-
-    if (!now) {
-        const isa *list[8];
-        isa_list(list);
-        now = list[0];
-        isa_use(now);
-    }
-    return now;
+    return isa_of(WEIGHT_F32);
 }

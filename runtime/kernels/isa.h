@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "runtime/deer.h"
 #include "runtime/kernels/kernels.h"
 
 enum {
@@ -25,6 +26,7 @@ enum {
     ISA_SUBWORDS = 4, /* most subwords, likewise */
     ISA_WORDS = 512,  /* most words of an operand */
     ISA_SPARE = 16,   /* between rows of an operand: they fall into different sets of a cache */
+    ISA_MOST = 8,     /* most sets that a processor can have */
 
     ISA_FILTER_BITS = 22, /* behind the point, of an image filter's weights */
 };
@@ -61,6 +63,7 @@ typedef struct {
     int subwords[WEIGHT_DTYPES];              /* of a word */
     isa_tile *const (*tile)[2][ISA_ROWS + 1]; /* [WEIGHT_DTYPES][panels - 1][rows] */
     isa_operand *operand[WEIGHT_DTYPES];
+    bool own_sums[WEIGHT_DTYPES]; /* other than those of fused multiply-adds, one input at a time */
     /* x [n] -> bfloat16 words of weights: of consecutive values (the last one filled up with zero),
      * and of values that lie in two rows: [n]. */
     void (*bf16_words)(uint32_t *to, const float *x, int n);
@@ -78,13 +81,29 @@ typedef struct {
                         int n);
 } isa;
 
-/* The one in use: the best that this processor has, or what isa_use said. */
+/* The one in use for products of this type of weights; for everything else, that for float32. */
+const isa *isa_of(weight_dtype type);
 const isa *isa_now(void);
 
-/* Those compiled in that this processor can run, best first; returns how many. */
-int isa_list(const isa *list[8]);
+/* Those compiled in that this processor can run, in the order in which they are expected to be
+ * fast; returns how many. */
+int isa_list(const isa *list[ISA_MOST]);
 
-/* For tests. Not while a step runs. */
+/* What trying every set has shown, once in a process: the shortest time of the same product. */
+typedef struct {
+    const isa *set;
+    double seconds[WEIGHT_DTYPES]; /* infinite where nothing was tried: there is but one set */
+} isa_time;
+const isa_time *isa_times(int *count);
+
+/* Chooses, unless there is a choice already: what the environment's DEER_ISA names, or for each
+ * type the first set unless another is clearly faster. Fails where DEER_ISA names none of this
+ * processor. */
+deer_status isa_choose(deer_error *err);
+bool isa_is_chosen(void);
+
+/* For one type, or for all: for tests. Not while a step runs. */
+void isa_use_for(weight_dtype type, const isa *chosen);
 void isa_use(const isa *chosen);
 
 #endif

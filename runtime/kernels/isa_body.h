@@ -24,6 +24,12 @@ enum {
     Q8_STRIDE = ISA_WORDS * Q8_SUBWORDS + ISA_SPARE,
 };
 
+#ifdef __FP_FAST_FMAF
+enum { FUSED = 1 };
+#else
+enum { FUSED = 0 };
+#endif
+
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -349,6 +355,7 @@ const isa ISA_TABLE_NAME = {
     .subwords = {1, BF16_SUBWORDS, Q8_SUBWORDS},
     .tile = tiles,
     .operand = {operand_f32, operand_bf16, operand_q8},
+    .own_sums = {!FUSED, !FUSED || BF16_SUBWORDS == 1, !FUSED},
     .bf16_words = bf16_words,
     .bf16_words_across = bf16_words_across,
     .layer_norm = rows_layer_norm,

@@ -244,7 +244,7 @@ static void share(void *context, int part, int parts)
 {
     const linear_share *s = context;
     const linear_job *job = s->job;
-    linear_part p = {.set = isa_now(), .job = job, .parts = 1, .end_row = job->m};
+    linear_part p = {.set = isa_of(job->layer->w.type), .job = job, .parts = 1, .end_row = job->m};
     int panels = (job->layer->w.n + ISA_PANEL - 1) / ISA_PANEL, pairs = (panels + 1) / 2;
 
     p.end_panel = panels;

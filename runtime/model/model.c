@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/kernels/isa.h"
 #include "runtime/model/bind.h"
 
 deer_status model_read_config(const safetensors *file, deer_config *config, deer_error *err)
@@ -108,7 +109,9 @@ static deer_status open_model(const char *path, int max_exit, bool values, deer_
 
     if (!model)
         return deer_fail(err, "out of memory opening %s", path);
-    status = safetensors_open(path, &model->file, err);
+    status = values ? isa_choose(err) : DEER_OK;
+    if (!status)
+        status = safetensors_open(path, &model->file, err);
     if (!status)
         status = read_model(model, max_exit, values, err);
     if (status)

@@ -180,7 +180,7 @@ static void compare(const deer_action *a, const deer_action *b, comparison *c)
 
 static void step_plainly(pair *p, deer_action *a)
 {
-    const isa *list[8];
+    const isa *list[ISA_MOST];
     const deer_observation o = seen(p);
 
     isa_use(list[isa_list(list) - 1]);

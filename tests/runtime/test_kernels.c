@@ -54,7 +54,7 @@ static float x[20000], w[110000], b[300], y[20000], z[20000];
 /* test_neon.sh reads the line. */
 static void test_isa_list(void **state)
 {
-    const isa *list[8];
+    const isa *list[ISA_MOST];
     int sets = isa_list(list);
 
     (void)state;
@@ -185,7 +185,7 @@ static void test_linear(void **state)
     static const int sizes[][3] = {{1, 1, 1},    {1, 300, 300}, {7, 33, 65},  {14, 256, 64},
                                    {65, 1, 9},   {15, 48, 99},  {29, 17, 16}, {3, 37, 2100},
                                    {150, 40, 7}, {6, 35, 600},  {2, 31, 1030}};
-    const isa *list[8];
+    const isa *list[ISA_MOST];
     int sets = isa_list(list);
 
     (void)state;
@@ -211,7 +211,7 @@ static void test_linear_is_reproducible(void **state)
 {
     enum { M = 33, N = 150, K = 555 };
     workspace ws = make_workspace(workspace_linear(M));
-    const isa *list[8];
+    const isa *list[ISA_MOST];
     int sets = isa_list(list);
     test_layer t;
 
@@ -407,7 +407,7 @@ static void check_attention(weight_dtype type, int dim, int keys)
 
 static void test_attention(void **state)
 {
-    const isa *list[8];
+    const isa *list[ISA_MOST];
     int sets = isa_list(list);
 
     (void)state;
@@ -450,7 +450,7 @@ static void test_filter_rows(void **state)
     enum { TAPS = 5, STRIDE = 250, N = 240 };
     static const int weight[TAPS] = {-900000, 3000000, 2700000, -700000, 94304};
     static uint8_t from[TAPS * STRIDE], to[N];
-    const isa *list[8];
+    const isa *list[ISA_MOST];
     int sets = isa_list(list);
 
     (void)state;
