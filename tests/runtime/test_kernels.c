@@ -62,7 +62,50 @@ static void test_isa_list(void **state)
     for (int s = 0; s < sets; s++)
         print_message(" %s", list[s]->name);
     print_message("\n");
-    assert_true(isa_now() == list[0]);
+}
+
+static double seconds_of(const isa *set, weight_dtype type)
+{
+    int sets;
+    const isa_time *time = isa_times(&sets);
+
+    for (int s = 0; s < sets; s++)
+        if (time[s].set == set)
+            return time[s].seconds[type];
+    fail_msg("%s was not tried", set->name);
+    return NAN;
+}
+
+/* No other set is clearly faster than the one that is chosen; DEER_ISA decides, if it names one. */
+static void test_choice(void **state)
+{
+    const isa *list[ISA_MOST];
+    int sets = isa_list(list);
+    deer_error err;
+
+    (void)state;
+    isa_use(NULL);
+    assert_int_equal(isa_choose(&err), DEER_OK);
+    for (int type = 0; type < WEIGHT_DTYPES; type++) {
+        double chosen = seconds_of(isa_of((weight_dtype)type), (weight_dtype)type);
+        assert_true(sets == 1 || (chosen > 0 && isfinite(chosen)));
+        for (int s = 0; s < sets; s++)
+            assert_true(sets == 1 || seconds_of(list[s], (weight_dtype)type) > 0.7 * chosen);
+    }
+    isa_use(NULL);
+    setenv("DEER_ISA", "abacus", 1);
+    assert_int_equal(isa_choose(&err), DEER_USAGE);
+    assert_non_null(strstr(err.message, "\"abacus\""));
+    assert_non_null(strstr(err.message, list[0]->name));
+    for (int s = 0; s < sets; s++) {
+        isa_use(NULL);
+        setenv("DEER_ISA", list[s]->name, 1);
+        assert_int_equal(isa_choose(&err), DEER_OK);
+        for (int type = 0; type < WEIGHT_DTYPES; type++)
+            assert_true(isa_of((weight_dtype)type) == list[s]);
+    }
+    unsetenv("DEER_ISA");
+    isa_use(list[0]);
 }
 
 /* ---------------------------------------------------------------- products ----------------- */
@@ -659,6 +702,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_isa_list),
+        cmocka_unit_test(test_choice),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_activations),
