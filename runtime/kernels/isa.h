@@ -81,7 +81,8 @@ typedef struct {
                         int n);
 } isa;
 
-/* The one in use for products of this type of weights; for everything else, that for float32. */
+/* The one in use for products of this type of weights; for everything else, that for float32.
+ * Before there is a choice it is the first of the list. */
 const isa *isa_of(weight_dtype type);
 const isa *isa_now(void);
 
