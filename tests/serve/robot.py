@@ -408,6 +408,14 @@ def outcomes(there, here):
     assert there["success"] == here["success"] and len(here["outcomes"]) > 3
 
 
+def evaluated(printed, demos, log, seed):
+    """What examples/online/evaluate.py says of one episode is what deer-run episode says."""
+    printed, demos = json.load(open(printed)), Demos(demos, log)
+    steps = demos.steps[random.Random(int(seed)).choice(sorted(demos.names))]
+    assert printed["rollouts"] == 1 and printed["success"] in (0, 1), printed
+    assert abs(printed["cost"] / np.mean([step["total_gflops"] for step in steps]) - 1) < 1e-6, printed
+
+
 # ---------------------------------------------------------------- killed clients ------------------------------
 
 

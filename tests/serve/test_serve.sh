@@ -97,6 +97,18 @@ start --govern 0.0125 --threads 1
 need "$build/deer-sim" eval --policy "$url" --tasks lift,stack --episodes 5 --seed 8
 robot kept 600
 stop
+# examples/online: an evaluator that is not deer-sim, alone and in a search.
+PATH=$(cd "$build" && pwd):$PATH
+evaluator="$python examples/online/evaluate.py"
+robot_options="--model $model --demos $demos"
+$evaluator $thresholds 3 1 $robot_options >"$work/printed" || wrong "examples/online/evaluate.py"
+$python tests/serve/robot.py evaluated "$work/printed" "$demos" "$work/reuse.jsonl" 3 || wrong "examples/online/evaluate.py: $(cat "$work/printed")"
+need deer-calib online --thresholds $thresholds --budget 0.0118 --coordinates 1 --evaluations 4 --out "$work/online.json" \
+    --eval "$evaluator {thresholds} {seed} {episodes} $robot_options"
+grep -q '^4 evaluations' "$work/log" && [ -s "$work/online.json" ] || wrong "deer-calib online: $(cat "$work/log")"
+deer-calib online --thresholds $thresholds --budget 0.0118 --out "$work/none.json" \
+    --eval "$evaluator {thresholds} {seed} {episodes} --model $model --demos $work/no.h5" >"$work/log" 2>&1 && wrong "no robot, and a search"
+[ ! -e "$work/none.json" ] && grep -q 'no.h5' "$work/log" || wrong "no robot: $(cat "$work/log")"
 thresholds=$work/t.json
 start --idle 1
 robot idle
