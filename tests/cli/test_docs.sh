@@ -3,6 +3,10 @@
 # What README.md says to paste works, and the examples of docs/commands.md print what it says they print: every block that starts with "$ " is run, and
 # each line below the commands has to be among the output. Lines with "..." stand for what differs or is left
 # out; blocks with --profile show times of one machine and are not run. BUILD: the build folder.
+#
+# README.md's other blocks: the C program is compiled by test_headers.sh, the researcher's Python run and the package
+# installed (by pip, elsewhere than sudo would) by tests/python/package_test.py, the embedder's lines run by
+# test_install.sh. Run by no test, since they build: make demo, make test (.ci/run does), and the contributor's lines.
 set -u
 export LC_ALL=C
 root=$PWD
@@ -25,7 +29,7 @@ awk '/^<!-- run -->/ { wanted = 1 } /^```/ { inside = wanted && !inside; wanted 
 if deer-run serve --model datasets/tabletop/policy.safetensors --host no.such.host.invalid 2>&1 | grep -q 'no address'; then
     sh -eu ./pasted >output 2>messages || { echo "FAILED: README.md: $(cat messages)"; failures=1; }
     lines=$(grep -c . pasted)
-    grep -q '^lift_red ' output && [ -s steps.jsonl ] || { echo "FAILED: README.md: $(cat output)"; failures=1; }
+    grep -q '^lift_red ' output && [ -s steps.jsonl ] && grep -q '^30 Hz: ' output || { echo "FAILED: README.md: $(cat output)"; failures=1; }
 fi
 for block in block*; do
     grep -q -e '^\$ .* --profile' "$block" && continue

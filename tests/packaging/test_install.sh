@@ -130,7 +130,9 @@ said=$(LD_LIBRARY_PATH=$stage/lib ./drive-cpp none 2>&1) && wrong "no policy is 
 case $said in *"none"*"(failed)") ;; *) wrong "an exception says '$said'" ;; esac
 # ROS 2 is not in Debian 12: its node is compiled against stubs of the types it uses, and driven by them.
 need c++ -std=c++17 $strict -Itests/examples/ros2 tests/examples/drive_node.cpp -o drive-node $shared
+mkdir -p datasets/tabletop
 cp "$policy" policy.safetensors
+cp "$policy" datasets/tabletop
 LD_LIBRARY_PATH=$stage/lib ./drive-node >"$root/log" 2>&1 || wrong "the ROS 2 node: $(cat "$root/log")"
 # What the README says to paste after make install.
 [ "$(grep -c . pasted)" -ge 3 ] || wrong "README.md has nothing to paste after make install"

@@ -61,7 +61,7 @@ echo 'deer_error err; deer_thresholds *thresholds = NULL; deer_session *session 
 opening runtime/deer_drift.h >"$folder/lines"
 example deer_drift.h
 echo 'deer_error err; deer_model *model; deer_thresholds *thresholds; deer_session *session;' >"$folder/declared"
-awk '/^## In your own program/ { on = 1 } on && /^```$/ { exit } on && c { print } on && /^```c/ { c = 1 }' README.md >"$folder/lines"
+awk '/^## For the embedder/ { on = 1 } on && /^```$/ { exit } on && c { print } on && /^```c/ { c = 1 }' README.md >"$folder/lines"
 example README.md
 cat >"$folder/declared" <<'END'
 int64_t steps = 0; float *delta = NULL, *loss = NULL; double *cost = NULL; int64_t *episode = NULL;
