@@ -41,6 +41,14 @@ typedef struct {
     float constant, weight[DEER_SIGNALS];
 } deer_score;
 
+#define DEER_SUMS 16 /* the name of an instruction set and a zero */
+
+/* The instruction set whose sums the model's products have on this processor, where they are its
+ * own: with others exits can agree at slightly other values. Empty where they are the same bits as
+ * on every processor that fuses multiply-adds, and for a model that does not run on the processor.
+ */
+DEER_API const char *deer_model_sums(const deer_model *model);
+
 #define DEER_MAX_POINTS 32
 #define DEER_MAX_REFERENCE 256
 
@@ -57,6 +65,7 @@ typedef struct {
 struct deer_thresholds {
     char model_fingerprint[DEER_FINGERPRINT];
     char weights[DEER_TYPE]; /* that model's type, as deer_model_type says it; empty: not known */
+    char sums[DEER_SUMS];    /* as deer_model_sums said it where the exits were computed */
     deer_criterion criterion;
     int32_t exits;             /* thresholds up to and including max_exit */
     int32_t max_exit;          /* index of the deepest exit allowed */

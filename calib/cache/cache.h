@@ -25,6 +25,7 @@
 
 #include "datasets/demos/demo_sizes.h"
 #include "runtime/deer.h"
+#include "runtime/deer_replay.h"
 
 #define CACHE_AGES 8 /* at most, of a camera */
 #define CACHE_OLDEST 64
@@ -35,6 +36,7 @@
 typedef struct {
     char model[DEER_FINGERPRINT];
     char weights[DEER_TYPE]; /* the model's type, as deer_model_type says it; empty: not known */
+    char sums[DEER_SUMS];    /* the features' own, as deer_model_sums says it */
     char demos[DEER_FINGERPRINT];
     char model_path[1024]; /* where the model was; empty when not known */
     deer_config config;

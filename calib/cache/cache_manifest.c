@@ -219,6 +219,8 @@ static deer_status manifest_write(const char *path, const cache_manifest *m, dee
     json_put(json, "model", json_string(m->model));
     if (*m->weights)
         json_put(json, "weights", json_string(m->weights));
+    if (*m->sums)
+        json_put(json, "sums", json_string(m->sums));
     json_put(json, "demos", json_string(m->demos));
     json_put(json, "model_path", json_string(m->model_path));
     json_put(json, "config", config_json(&m->config));
@@ -283,6 +285,7 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
     json_int_t per_shard = json_integer_value(json_object_get(json, "episodes_per_shard"));
     const char *model_path = json_string_value(json_object_get(json, "model_path"));
     const char *weights = json_string_value(json_object_get(json, "weights"));
+    const char *sums = json_string_value(json_object_get(json, "sums"));
     json_int_t format = json_integer_value(json_object_get(json, "deer_cache"));
     weight_dtype dtype;
 
@@ -300,6 +303,8 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
         strcpy(m->model_path, model_path);
     if (weights && weight_dtype_from_name(weights, &dtype))
         strcpy(m->weights, weights);
+    if (sums && strlen(sums) < sizeof m->sums)
+        strcpy(m->sums, sums);
     m->horizon = take_horizon(json);
     m->per_shard = (int)per_shard;
     m->shards = (m->episodes + m->per_shard - 1) / m->per_shard;
@@ -338,6 +343,11 @@ deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *
     return status;
 }
 
+static const char *sums_of(const cache_manifest *m)
+{
+    return *m->sums ? m->sums : "fused multiply-adds";
+}
+
 static deer_status manifest_compare(const char *dir, cache_manifest *m, const cache_manifest *there,
                                     deer_error *err)
 {
@@ -351,6 +361,11 @@ static deer_status manifest_compare(const char *dir, cache_manifest *m, const ca
                          "the cache %s is of other demonstrations (%.8s, not %.8s); choose "
                          "another folder or delete it",
                          dir, there->demos, m->demos);
+    if (strcmp(m->sums, there->sums))
+        return deer_fail(err,
+                         "the cache %s has sums of %s, and this processor's are of %s; choose "
+                         "another folder, or say DEER_ISA",
+                         dir, sums_of(there), sums_of(m));
     if (cache_pairs(m) &&
         (memcmp(m->ages, there->ages, sizeof m->ages) || memcmp(m->age, there->age, sizeof m->age)))
         return deer_fail(err,

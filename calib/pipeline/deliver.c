@@ -122,6 +122,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     memset(t, 0, sizeof *t);
     strcpy(t->model_fingerprint, x->c->about.model);
     strcpy(t->weights, x->model ? deer_model_type(x->model) : x->c->about.weights);
+    strcpy(t->sums, x->c->about.sums);
     t->criterion = o->problem.criterion;
     t->max_exit = o->found.max_exit;
     t->exits = t->max_exit + 1;

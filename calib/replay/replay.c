@@ -147,6 +147,7 @@ static deer_status note_model(const char *from, const deer_model *model, cache_m
     if (!path && errno == ENOMEM)
         return deer_fail(err, "out of memory opening %s", from);
     strcpy(m->weights, deer_model_type(model));
+    strcpy(m->sums, deer_model_sums(model));
     if (path && strlen(path) < sizeof m->model_path)
         strcpy(m->model_path, path);
     free(path);

@@ -176,6 +176,13 @@ const char *deer_model_type(const deer_model *model)
     return model ? weight_dtype_name(model->type) : "";
 }
 
+const char *deer_model_sums(const deer_model *model)
+{
+    const isa *set = model ? isa_of(model->type) : NULL;
+
+    return set && set->own_sums[model->type] && !model->device_name ? set->name : "";
+}
+
 const char *deer_model_device(const deer_model *model)
 {
     return !model ? "" : model->device_name ? model->device_name : "cpu";

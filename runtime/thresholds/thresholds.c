@@ -84,6 +84,7 @@ deer_status thresholds_fix(const deer_model *model, int exit, deer_thresholds *t
                               deer_model_max_exit(model), exit);
     strcpy(t->model_fingerprint, deer_model_fingerprint(model));
     strcpy(t->weights, deer_model_type(model));
+    strcpy(t->sums, deer_model_sums(model));
     t->exits = exit + 1;
     t->max_exit = exit;
     t->steps_per_stage = 1;

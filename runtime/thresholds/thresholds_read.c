@@ -101,6 +101,20 @@ static deer_status read_weights(const char *path, const json_t *json, deer_thres
     return DEER_OK;
 }
 
+/* Of most files there are none. */
+static deer_status read_sums(const char *path, const json_t *json, deer_thresholds *t,
+                             deer_error *err)
+{
+    const json_t *value = json_object_get(json, "sums");
+    const char *name = json_string_value(value);
+
+    if (value && (!name || !*name || strlen(name) >= sizeof t->sums))
+        return deer_fail(err, "%s: sums must name an instruction set", path);
+    if (value)
+        strcpy(t->sums, name);
+    return DEER_OK;
+}
+
 static deer_status read_criterion(const char *path, const json_t *json, deer_thresholds *t,
                                   deer_error *err)
 {
@@ -383,9 +397,9 @@ static deer_status read_all(const char *path, const json_t *json, const deer_mod
     if (stage < 1 || stage > 1000000)
         return deer_fail(err, "%s: steps_per_stage must be 1 or more", path);
     t->steps_per_stage = (int)stage;
-    if (read_weights(path, json, t, err) || read_criterion(path, json, t, err) ||
-        read_tau(path, json, t, err) || read_exits(path, json, model, t, err) ||
-        read_scores(path, json, t, err))
+    if (read_weights(path, json, t, err) || read_sums(path, json, t, err) ||
+        read_criterion(path, json, t, err) || read_tau(path, json, t, err) ||
+        read_exits(path, json, model, t, err) || read_scores(path, json, t, err))
         return DEER_FAILED;
     read_expected(json, t->exits, &t->expected);
     read_origin(json, t);

@@ -182,6 +182,8 @@ static json_t *thresholds_json(const deer_config *config, const deer_thresholds 
     json_put(json, "model_fingerprint", json_string(t->model_fingerprint));
     if (*t->weights)
         json_put(json, "weights", json_string(t->weights));
+    if (*t->sums)
+        json_put(json, "sums", json_string(t->sums));
     json_put(json, "criterion", json_string(deer_criterion_name(t->criterion)));
     if (exit_criterion_of(t->criterion)->needs & CRITERION_NEEDS_SCORE)
         json_put(json, "score", scores_json(t->score, t->max_exit));

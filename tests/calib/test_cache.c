@@ -19,6 +19,7 @@
 #include "calib/cache/cache.h"
 #include "calib/replay/replay.h"
 #include "datasets/hdf5/hdf5_io.h"
+#include "runtime/kernels/isa.h"
 #include "tests/calib/calib_world.h"
 
 enum { EPISODES = 20, PER_SHARD = 3, SHARDS = 7 };
@@ -371,6 +372,20 @@ static void test_other_model_or_demos(void **state)
     w = other;
 }
 
+/* Features are of one kind of sums; plain C on x86-64 does not fuse them. */
+static void test_other_sums(void **state)
+{
+    const isa *list[ISA_MOST];
+    const isa *plain = list[isa_list(list) - 1];
+
+    (void)state;
+    if (list[0] == plain || !plain->own_sums[WEIGHT_F32])
+        skip();
+    isa_use(plain);
+    assert_refused(whole, "has sums of fused multiply-adds, and this processor's are of generic");
+    isa_use(list[0]);
+}
+
 /* A shard of another cache, put in place of one's own. */
 static void test_foreign_shard(void **state)
 {
@@ -632,6 +647,7 @@ int main(void)
         cmocka_unit_test(test_processes_share_the_work),
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_other_model_or_demos),
+        cmocka_unit_test(test_other_sums),
         cmocka_unit_test(test_foreign_shard),
         cmocka_unit_test(test_shard_of_another_model),
         cmocka_unit_test(test_no_cache),

@@ -60,6 +60,7 @@ static void test_every_field(void **state)
                                  .loss = NAN,
                                  .exit_fraction = {0.75, NAN}};
     strcpy(t.solver, "nlopt \"crs\"\n");
+    strcpy(t.sums, "neon_mmla");
     t.budget_gflops = 1.75;
     t.budget_is_llm = true;
     t.calibration_episodes = 184;
@@ -68,6 +69,7 @@ static void test_every_field(void **state)
     u = round_trip(&t);
     assert_string_equal(t.model_fingerprint, u.model_fingerprint);
     assert_string_equal(u.weights, "f32");
+    assert_string_equal(u.sums, "neon_mmla");
     assert_int_equal(u.criterion, DEER_CRITERION_COSINE);
     assert_true(u.exits == 2 && u.max_exit == 1 && u.steps_per_stage == 3);
     assert_true(u.tau[0] == 0.1f && u.tau[1] == INFINITY);
@@ -396,6 +398,9 @@ static void test_fields_refused(void **state)
     refuse_field("weights", "2", "\"f32\", \"bf16\" or \"q8\"");
     refuse_field("weights", "\"f16\"", "\"f32\", \"bf16\" or \"q8\"");
     refuse_field("weights", "\"q8\"", "another model (q8 ");
+    refuse_field("sums", "2", "must name an instruction set");
+    refuse_field("sums", "\"\"", "must name an instruction set");
+    refuse_field("sums", "\"avx512_and_much_more\"", "must name an instruction set");
     refuse_field("criterion", NULL, "criterion");
     refuse_field("criterion", "\"l3\"", "'l3'");
     refuse_field("criterion", "2", "criterion");
