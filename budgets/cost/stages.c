@@ -27,27 +27,51 @@ static deer_work together(deer_work a, deer_work b)
                        a.activation_bytes + b.activation_bytes, a.products + b.products};
 }
 
-void deer_stages_of(const deer_config *c, int tokens, weight_dtype dtype, deer_stages *s)
+deer_load deer_load_of(int tokens, weight_dtype dtype)
 {
-    int cut = tokens < c->max_text ? tokens : c->max_text;
-    arch_load one = {.images = ARCH_VIEWS, .tokens = cut, .exits = 1};
-    arch_load first = {.images = ARCH_VIEWS, .tokens = cut, .exits = 2};
-    arch_load single = {.images = 1, .tokens = cut, .exits = 1};
-    module_sum media = module_media(c, &single);
+    return (deer_load){.cameras = ARCH_VIEWS,
+                       .tokens = tokens,
+                       .vision = dtype,
+                       .resampler = dtype,
+                       .decoder = dtype,
+                       .head = dtype};
+}
+
+static void head_stages(const deer_config *c, weight_dtype dtype, deer_stages *s)
+{
+    arch_load one = {.images = 1, .exits = 1}, first = {.images = 1, .exits = 2};
     uint64_t recurrent = weights_bytes(weights_recurrent(c), dtype);
     uint64_t head = weights_bytes(weights_of(c, ARCH_HEAD), dtype);
 
-    s->vision = part_of(c, ARCH_VISION, &one, dtype);
-    s->resampler = part_of(c, ARCH_RESAMPLER, &one, dtype);
-    s->vision_one = part_of(c, ARCH_VISION, &single, dtype);
-    s->resampler_one = part_of(c, ARCH_RESAMPLER, &single, dtype);
-    s->media_one =
-        work((module_sum){media.macs / ARCH_VIEWS, media.activations / ARCH_VIEWS, 0}, 0, dtype);
-    s->layer_without_cross = part_of(c, ARCH_DECODER, &one, dtype);
-    s->layer_with_cross = together(s->layer_without_cross, part_of(c, ARCH_CROSS, &one, dtype));
     s->head_recurrent = work(module_recurrent(c), recurrent, dtype);
     s->head_first = work(module_work(c, ARCH_HEAD, &first), head - recurrent, dtype);
     s->head_evaluation = work(module_work(c, ARCH_HEAD, &one), head - recurrent, dtype);
+}
+
+void deer_stages_of_load(const deer_config *c, const deer_load *l, deer_stages *s)
+{
+    int cut = l->tokens < c->max_text ? l->tokens : c->max_text;
+    arch_load all = {.images = l->cameras, .tokens = cut, .exits = 1, .cameras = l->cameras};
+    arch_load single = {.images = 1, .tokens = cut, .exits = 1};
+    module_sum media = module_media(c, &single);
+
+    s->vision = part_of(c, ARCH_VISION, &all, l->vision);
+    s->resampler = part_of(c, ARCH_RESAMPLER, &all, l->resampler);
+    s->vision_one = part_of(c, ARCH_VISION, &single, l->vision);
+    s->resampler_one = part_of(c, ARCH_RESAMPLER, &single, l->resampler);
+    s->media_one = work((module_sum){media.macs / ARCH_VIEWS, media.activations / ARCH_VIEWS, 0}, 0,
+                        l->decoder);
+    s->layer_without_cross = part_of(c, ARCH_DECODER, &all, l->decoder);
+    s->layer_with_cross =
+        together(s->layer_without_cross, part_of(c, ARCH_CROSS, &all, l->decoder));
+    head_stages(c, l->head, s);
+}
+
+void deer_stages_of(const deer_config *c, int tokens, weight_dtype dtype, deer_stages *s)
+{
+    deer_load load = deer_load_of(tokens, dtype);
+
+    deer_stages_of_load(c, &load, s);
 }
 
 const deer_work *deer_stages_layer(const deer_config *c, const deer_stages *s, int i)

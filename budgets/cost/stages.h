@@ -28,6 +28,21 @@ typedef struct {
     deer_work head_evaluation; /* each exit behind the first, likewise */
 } deer_stages;
 
+enum { DEER_MOST_CAMERAS = 4 };
+
+/* What a step is given, and of which type the weights of each part are. */
+typedef struct {
+    int cameras; /* 1 to DEER_MOST_CAMERAS; the models there are have 2 */
+    int tokens;  /* of the instruction */
+    weight_dtype vision, resampler, decoder, head;
+} deer_load;
+
+/* Both cameras, every part of one type. */
+deer_load deer_load_of(int tokens, weight_dtype dtype);
+
+/* The work of each stage for such a load: as below, with "both images" those of all cameras. */
+void deer_stages_of_load(const deer_config *config, const deer_load *load, deer_stages *stages);
+
 /* The work of each stage for an instruction of `tokens` text tokens (cut to config->max_text).
  * MACs add up to those of deer_cost_of. Activations are 32-bit numbers where weights are f32 and
  * 16-bit ones otherwise; attention scores stay on chip. Pure arithmetic. */

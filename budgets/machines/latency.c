@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "budgets/cost/weights.h"
 #include "runtime/model/modules.h"
 
 /* ---------------------------------------------------------------- ranges ------------------- */
@@ -78,36 +79,45 @@ static deer_status check_setting(const deer_hardware *h, int mode, weight_dtype 
 
 /* ---------------------------------------------------------------- times -------------------- */
 
-/* What a computation runs on: the machine, its mode, the type of the weights. */
+/* What a computation runs on: the machine and its mode. */
 typedef struct {
     const deer_hardware *machine;
     const hardware_mode *mode;
-    weight_dtype dtype;
     bool cached; /* every weight of the step stays on chip */
 } setting;
 
-/* Bytes a second, of the peak. */
-static double bandwidth_of(const setting *s, int end)
+static deer_stage_speed speed_of(const setting *s, weight_dtype dtype, stage_kind kind)
 {
     const deer_hardware *h = s->machine;
-    bool cached = s->cached && deer_figure_known(&h->cache_bandwidth);
+    const stage_efficiency *e = &h->efficiency[kind][dtype];
+    bool known = deer_figure_known(&h->cache_bandwidth);
+    deer_stage_speed x;
 
-    return cached ? speed(&h->cache_bandwidth, end)
-                  : speed(&h->bandwidth, end) * speed(&s->mode->bandwidth, end);
+    for (int end = 0; end < CASES; end++) {
+        double share = speed(&e->bandwidth, end);
+
+        *end_of(&x.flops, end) =
+            rate_of(h, dtype, end) * speed(&s->mode->compute, end) * speed(&e->compute, end);
+        *end_of(&x.bytes, end) =
+            speed(&h->bandwidth, end) * speed(&s->mode->bandwidth, end) * share;
+        *end_of(&x.cached, end) = known ? speed(&h->cache_bandwidth, end) * share : NAN;
+        *end_of(&x.overhead, end) = burden(&e->overhead, end);
+    }
+    return x;
 }
 
-static deer_stage_time stage_time(const setting *s, stage_kind kind, const deer_work *w)
+static deer_stage_time stage_time(const setting *s, weight_dtype dtype, stage_kind kind,
+                                  const deer_work *w)
 {
-    const stage_efficiency *e = &s->machine->efficiency[kind][s->dtype];
-    double flops = deer_hardware_flops(w->macs);
+    deer_stage_speed x = speed_of(s, dtype, kind);
+    deer_range *rate = s->cached && !isnan(x.cached.expected) ? &x.cached : &x.bytes;
     double bytes = (double)(w->weight_bytes + w->activation_bytes);
     deer_stage_time t;
 
     for (int end = 0; end < CASES; end++) {
-        double arithmetic = flops / (rate_of(s->machine, s->dtype, end) *
-                                     speed(&s->mode->compute, end) * speed(&e->compute, end));
-        double traffic = bytes / (bandwidth_of(s, end) * speed(&e->bandwidth, end));
-        double overhead = w->products * burden(&e->overhead, end);
+        double arithmetic = deer_hardware_flops(w->macs) / *end_of(&x.flops, end);
+        double traffic = bytes / *end_of(rate, end);
+        double overhead = w->products * *end_of(&x.overhead, end);
 
         *end_of(&t.arithmetic, end) = arithmetic;
         *end_of(&t.traffic, end) = traffic;
@@ -118,15 +128,36 @@ static deer_stage_time stage_time(const setting *s, stage_kind kind, const deer_
     return t;
 }
 
-deer_status deer_work_time(const deer_hardware *h, int mode, weight_dtype dtype, stage_kind kind,
-                           const deer_work *work, deer_stage_time *time, deer_error *err)
+static deer_status check_parts(const deer_hardware *h, int mode, const deer_load *l,
+                               deer_error *err)
 {
-    setting s = {.machine = h, .dtype = dtype};
+    return check_setting(h, mode, l->vision, err) || check_setting(h, mode, l->resampler, err) ||
+                   check_setting(h, mode, l->decoder, err) || check_setting(h, mode, l->head, err)
+               ? DEER_FAILED
+               : DEER_OK;
+}
+
+deer_status deer_stage_speed_of(const deer_hardware *h, int mode, weight_dtype dtype,
+                                stage_kind kind, deer_stage_speed *speed, deer_error *err)
+{
+    setting s = {.machine = h};
 
     if (check_setting(h, mode, dtype, err))
         return DEER_FAILED;
     s.mode = &h->mode[mode];
-    *time = stage_time(&s, kind, work);
+    *speed = speed_of(&s, dtype, kind);
+    return DEER_OK;
+}
+
+deer_status deer_work_time(const deer_hardware *h, int mode, weight_dtype dtype, stage_kind kind,
+                           const deer_work *work, deer_stage_time *time, deer_error *err)
+{
+    setting s = {.machine = h};
+
+    if (check_setting(h, mode, dtype, err))
+        return DEER_FAILED;
+    s.mode = &h->mode[mode];
+    *time = stage_time(&s, dtype, kind, work);
     return DEER_OK;
 }
 
@@ -243,31 +274,39 @@ bool deer_stays_cached(const deer_hardware *h, const deer_config *c, const deer_
     return deer_figure_known(&h->cache) && bytes <= h->cache.value;
 }
 
-deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config *c, int tokens,
-                            weight_dtype dtype, deer_latency *l, deer_error *err)
+deer_status deer_latency_of_load(const deer_hardware *h, int mode, const deer_config *c,
+                                 const deer_load *load, deer_latency *l, deer_error *err)
 {
-    setting s = {.machine = h, .dtype = dtype};
-    deer_stages stages;
+    setting s = {.machine = h};
+    deer_stages w;
 
-    if (check_setting(h, mode, dtype, err))
+    if (check_parts(h, mode, load, err))
         return DEER_FAILED;
     s.mode = &h->mode[mode];
-    deer_stages_of(c, tokens, dtype, &stages);
-    s.cached = deer_stays_cached(h, c, &stages);
-    l->vision = stage_time(&s, STAGE_VISION, &stages.vision);
-    l->resampler = stage_time(&s, STAGE_RESAMPLER, &stages.resampler);
-    l->vision_one = stage_time(&s, STAGE_VISION, &stages.vision_one);
-    l->resampler_one = stage_time(&s, STAGE_RESAMPLER, &stages.resampler_one);
-    l->layer_with_cross = stage_time(&s, STAGE_LAYER, &stages.layer_with_cross);
-    l->layer_without_cross = stage_time(&s, STAGE_LAYER, &stages.layer_without_cross);
-    l->head_recurrent = stage_time(&s, STAGE_HEAD, &stages.head_recurrent);
-    l->head_first = stage_time(&s, STAGE_HEAD, &stages.head_first);
-    l->head_evaluation = stage_time(&s, STAGE_HEAD, &stages.head_evaluation);
+    deer_stages_of_load(c, load, &w);
+    s.cached = deer_stays_cached(h, c, &w);
+    l->vision = stage_time(&s, load->vision, STAGE_VISION, &w.vision);
+    l->resampler = stage_time(&s, load->resampler, STAGE_RESAMPLER, &w.resampler);
+    l->vision_one = stage_time(&s, load->vision, STAGE_VISION, &w.vision_one);
+    l->resampler_one = stage_time(&s, load->resampler, STAGE_RESAMPLER, &w.resampler_one);
+    l->layer_with_cross = stage_time(&s, load->decoder, STAGE_LAYER, &w.layer_with_cross);
+    l->layer_without_cross = stage_time(&s, load->decoder, STAGE_LAYER, &w.layer_without_cross);
+    l->head_recurrent = stage_time(&s, load->head, STAGE_HEAD, &w.head_recurrent);
+    l->head_first = stage_time(&s, load->head, STAGE_HEAD, &w.head_first);
+    l->head_evaluation = stage_time(&s, load->head, STAGE_HEAD, &w.head_evaluation);
     l->step_overhead = range_of(&h->step_overhead);
     l->exits = c->exits;
     for (int k = 0; k < c->exits; k++)
-        exit_time(&s, c, &stages, k, l);
+        exit_time(&s, c, &w, k, l);
     return DEER_OK;
+}
+
+deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config *c, int tokens,
+                            weight_dtype dtype, deer_latency *l, deer_error *err)
+{
+    deer_load load = deer_load_of(tokens, dtype);
+
+    return deer_latency_of_load(h, mode, c, &load, l, err);
 }
 
 deer_range deer_latency_step(const deer_latency *l, int encodings, int exit)
@@ -319,19 +358,43 @@ deer_range deer_latency_p99(const deer_latency *l, const deer_step_mix *mix)
 
 /* ---------------------------------------------------------------- memory ------------------- */
 
-void deer_memory_of(const deer_hardware *h, const deer_config *c, weight_dtype dtype, int exit,
-                    deer_memory *m)
+/* Bytes of all that a step to decoder layer `last` needs. */
+static uint64_t weights_of_parts(const deer_config *c, const deer_load *l, int last)
+{
+    uint64_t layer = weights_bytes(weights_of(c, ARCH_DECODER), l->decoder);
+    uint64_t cross = weights_bytes(weights_of(c, ARCH_CROSS), l->decoder);
+    uint64_t bytes = weights_bytes(weights_of(c, ARCH_VISION), l->vision) +
+                     weights_bytes(weights_of(c, ARCH_RESAMPLER), l->resampler) +
+                     weights_bytes(weights_of(c, ARCH_HEAD), l->head);
+
+    for (int i = 0; i <= last; i++)
+        bytes += layer + (arch_has_cross(c, i) ? cross : 0);
+    return bytes;
+}
+
+/* The session's scratch and state do not depend on the weights' type, and are those of two cameras.
+ */
+void deer_memory_of_load(const deer_hardware *h, const deer_config *c, const deer_load *load,
+                         int exit, deer_memory *m)
 {
     deer_cost cost;
     double own;
 
-    deer_cost_of(c, c->max_text, dtype, &cost);
-    m->weights = cost.exit[exit].weight_bytes;
+    deer_cost_of(c, c->max_text, load->decoder, &cost);
+    m->weights = weights_of_parts(c, load, c->exit_layers[exit]);
     m->activations = cost.exit[exit].activation_bytes;
-    own = (double)cost.exit[exit].memory_bytes;
+    own = (double)(m->weights + m->activations);
     m->reserved = range_of(&h->reserved);
     m->total = deer_range_add(m->reserved, (deer_range){own, own, own});
     m->available = h->memory.value;
+}
+
+void deer_memory_of(const deer_hardware *h, const deer_config *c, weight_dtype dtype, int exit,
+                    deer_memory *m)
+{
+    deer_load load = deer_load_of(c->max_text, dtype);
+
+    deer_memory_of_load(h, c, &load, exit, m);
 }
 
 /* ---------------------------------------------------------------- assumptions -------------- */
@@ -341,9 +404,8 @@ const char *const *deer_latency_assumptions(int *count)
     static const char *const sentences[] = {
         "A stage takes the longer of its arithmetic and its memory traffic, then a fixed time for "
         "each of its matrix products.",
-        "Weights are read from memory once each time a stage runs; every step takes both images "
-        "through vision and resampler as one batch (rules for cameras are not looked at); "
-        "attention scores stay on chip.",
+        "Weights are read from memory once each time a stage runs; the images that a step "
+        "encodes go through vision and resampler as one batch; attention scores stay on chip.",
         "Weights that all fit into the last-level cache stay there from step to step, where the "
         "profile states its size and speed.",
         "A step that leaves at exit k reads the head k + 1 times: once for the pseudo exit and the "

@@ -62,6 +62,22 @@ typedef struct {
 deer_status deer_latency_of(const deer_hardware *hardware, int mode, const deer_config *config,
                             int tokens, weight_dtype dtype, deer_latency *latency, deer_error *err);
 
+/* The same of another load: other cameras, parts of different types. */
+deer_status deer_latency_of_load(const deer_hardware *hardware, int mode, const deer_config *config,
+                                 const deer_load *load, deer_latency *latency, deer_error *err);
+
+/* What one kind of stage gets of a machine, low: at its best. */
+typedef struct {
+    deer_range flops;    /* FLOP/s, two a multiply-add */
+    deer_range bytes;    /* byte/s, from memory */
+    deer_range cached;   /* byte/s, of weights that stay on chip; NaN where it is unknown */
+    deer_range overhead; /* seconds a product */
+} deer_stage_speed;
+
+/* Errors as of deer_latency_of. */
+deer_status deer_stage_speed_of(const deer_hardware *hardware, int mode, weight_dtype dtype,
+                                stage_kind kind, deer_stage_speed *speed, deer_error *err);
+
 /* How often steps encode so many cameras (0, 1, 2) and leave at an exit: shares of all steps. */
 typedef struct {
     double share[3][DEER_MAX_EXITS];
@@ -97,6 +113,10 @@ typedef struct {
 
 void deer_memory_of(const deer_hardware *hardware, const deer_config *config, weight_dtype dtype,
                     int exit, deer_memory *memory);
+
+/* The same of another load. */
+void deer_memory_of_load(const deer_hardware *hardware, const deer_config *config,
+                         const deer_load *load, int exit, deer_memory *memory);
 
 /* Average power in watts at `rate` steps a second that take `seconds` and `joules` each: idle
  * between steps. NaN where power is unknown; a step that takes longer than 1 / rate runs back to

@@ -36,6 +36,44 @@ static void say_shape(const report *r, sentences *s)
     say(s, "Instructions have the lengths of the cache's tokenizer.");
 }
 
+/* Which cameras a step encodes. */
+static void say_cameras(const report *r, sentences *s)
+{
+    if (!r->given.reuses) {
+        say(s, "Every step encodes every camera.");
+        return;
+    }
+    say(s,
+        "Cameras are encoded by the rules of the thresholds file, followed along the recorded "
+        "episodes: the "
+        "static one at %.1f%% of steps, the wrist's at %.1f%%. Losses are against full depth with "
+        "fresh cameras. An episode's first step encodes both; it is not asked to be in time.",
+        100 * r->given.seen.encoded[0], 100 * r->given.seen.encoded[1]);
+}
+
+/* What a step is given that it was not recorded with. */
+static void say_load(const report *r, sentences *s)
+{
+    deer_load load = fleet_load(r->q, r->tokens, r->q->dtype[0]);
+    deer_config c = fleet_config(r->q, &r->config);
+    const question_load *l = &r->q->load;
+    static const stage_kind parts[] = {STAGE_VISION, STAGE_LAYER, STAGE_HEAD};
+    static const char *const names[] = {"vision", "the decoder", "the head"};
+
+    if (l->cameras || l->image_size || l->tokens)
+        say(s,
+            "Times, energy and memory are of %d cameras, images of %d pixels a side and %d tokens; "
+            "thresholds, losses and GFLOPs are those of the recorded policy.",
+            load.cameras, c.image_size, load.tokens);
+    for (int i = 0; i < 3; i++)
+        if (l->has_part[parts[i]])
+            say(s, "Times and memory of %s are those of %s weights, whatever the type of the rest.",
+                names[i], weight_dtype_name(l->part[parts[i]]));
+    if (r->q->deadline > 0)
+        say(s, "A step must end within %g ms: exits that would not are not taken.",
+            1e3 * r->q->deadline);
+}
+
 int assumptions_list(const report *r, char list[ASSUMPTIONS_MOST][ASSUMPTION_LENGTH])
 {
     sentences s = {list, 0};
@@ -57,10 +95,11 @@ int assumptions_list(const report *r, char list[ASSUMPTIONS_MOST][ASSUMPTION_LEN
     say(&s,
         "A machine keeps a rate when its deepest allowed exit, not the average, ends within the "
         "period: no step is late.");
-    say(&s,
-        "Times are of an instruction of %d tokens, the mean of the recorded ones; memory is of "
-        "the longest.",
-        r->tokens);
+    say(&s, "Times are of an instruction of %d tokens%s; memory is of the longest there can be.",
+        fleet_load(r->q, r->tokens, WEIGHT_F32).tokens,
+        r->q->load.tokens ? "" : ", the mean of the recorded ones");
+    say_cameras(r, &s);
+    say_load(r, &s);
     if (r->success.n)
         say(&s,
             "Success lies on a line between the evaluations given, by average cost; it is that of "

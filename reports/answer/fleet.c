@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "reports/formats/text.h"
+#include "runtime/deer_replay.h"
 
 const char *fleet_verdict_name(fleet_verdict verdict)
 {
@@ -98,31 +99,81 @@ static deer_status load_machines(const question *q, fleet *f, deer_error *err)
     return status;
 }
 
-static void fill_costs(const question *q, const deer_config *config, int tokens, fleet *f,
-                       fleet_option *o)
+deer_load fleet_load(const question *q, int tokens, weight_dtype dtype)
+{
+    const question_load *l = &q->load;
+    deer_load load = deer_load_of(l->tokens ? l->tokens : tokens, dtype);
+    weight_dtype *const part[STAGE_KINDS] = {&load.vision, &load.resampler, &load.decoder,
+                                             &load.head};
+
+    load.cameras = l->cameras ? l->cameras : load.cameras;
+    for (int s = 0; s < STAGE_KINDS; s++)
+        if (l->has_part[s])
+            *part[s] = l->part[s];
+    return load;
+}
+
+deer_config fleet_config(const question *q, const deer_config *config)
+{
+    deer_config c = *config;
+
+    if (q->load.image_size)
+        c.image_size = q->load.image_size;
+    return c;
+}
+
+double fleet_period(const question *q, int rate)
+{
+    double period = 1 / q->rate[rate];
+
+    return q->deadline > 0 && q->deadline < period ? q->deadline : period;
+}
+
+const char *fleet_limit(const question *q, int rate)
+{
+    return fleet_period(q, rate) < 1 / q->rate[rate] ? "deadline" : "period";
+}
+
+/* Memory with a deepest exit; older encodings are kept besides. */
+static void fill_memory(const deer_hardware *hardware, const deer_config *c, const deer_load *load,
+                        bool reuses, int k, deer_memory *m)
+{
+    double kept = reuses ? (double)deer_session_need_reuse(c) : 0;
+
+    deer_memory_of_load(hardware, c, load, k, m);
+    m->activations += (uint64_t)kept;
+    m->total = deer_range_add(m->total, (deer_range){kept, kept, kept});
+}
+
+static void fill_costs(const question *q, const deer_config *config, int tokens, const sweep *w,
+                       fleet *f, fleet_option *o)
 {
     const deer_hardware *hardware = &f->machine[o->machine];
+    deer_config c = fleet_config(q, config);
 
     for (int d = 0; d < q->dtypes; d++) {
         fleet_costs *costs = &o->costs[d];
+        deer_load load = fleet_load(q, tokens, q->dtype[d]);
         deer_error err;
 
         costs->allowed_known =
-            !deer_latency_of(hardware, o->mode, config, tokens, q->dtype[d], &costs->allowed, &err);
+            !deer_latency_of_load(hardware, o->mode, &c, &load, &costs->allowed, &err);
         costs->latency = costs->allowed;
         costs->known = costs->allowed_known &&
                        !deer_runtime_apply(hardware, q->runtime, &costs->latency, &err);
         if (!costs->known)
             snprintf(costs->unknown, sizeof costs->unknown, "%.319s", err.message);
-        for (int k = 0; k < config->exits; k++)
-            deer_memory_of(hardware, config, q->dtype[d], k, &costs->memory[k]);
+        for (int k = 0; k < c.exits; k++) {
+            costs->longest[k] = deer_latency_step(&costs->latency, w->reuses ? w->encodings : 2, k);
+            fill_memory(hardware, &c, &load, w->reuses, k, &costs->memory[k]);
+        }
     }
 }
 
 /* ---------------------------------------------------------------- points ------------------- */
 
 static const fleet_point nothing = {
-    {NAN, NAN, NAN}, 0, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
+    {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}, {NAN, NAN, NAN}};
 
 hardware_form_facts fleet_around(const question *q, const deer_hardware *hardware)
 {
@@ -169,26 +220,48 @@ deer_range fleet_joules(const question *q, const deer_hardware *h, const deer_ex
     return at.joules;
 }
 
+/* Where every step encodes every camera. */
+static deer_step_mix mix_of(const sweep *w, const sweep_point *x)
+{
+    deer_step_mix mix = x->mix;
+
+    if (!w->reuses)
+        for (int k = 0; k <= x->at.max_exit; k++)
+            mix.share[2][k] = x->at.fraction[k];
+    return mix;
+}
+
+/* Joules of a step that encodes so many cameras: as much a second as one that encodes all. */
+static deer_range joules_of(const deer_latency *l, int encodings, int k)
+{
+    deer_range all = l->exit[k].total, some = deer_latency_step(l, encodings, k);
+    deer_range joules = l->exit[k].joules;
+
+    return (deer_range){joules.low * some.low / all.low,
+                        joules.expected * some.expected / all.expected,
+                        joules.high * some.high / all.high};
+}
+
+static deer_range mean_joules(const deer_latency *l, const deer_step_mix *mix)
+{
+    deer_range sum = {0, 0, 0};
+
+    for (int n = 0; n < 3; n++)
+        for (int k = 0; k < l->exits; k++)
+            if (mix->share[n][k] > 0)
+                sum = deer_range_add(sum, deer_range_scale(joules_of(l, n, k), mix->share[n][k]));
+    return sum;
+}
+
 /* What a sweep point does on an option. */
-static fleet_point point_of(const question *q, const deer_hardware *hardware,
+static fleet_point point_of(const question *q, const sweep *w, const deer_hardware *hardware,
                             const fleet_costs *costs, const sweep_point *x, double rate)
 {
-    fleet_point at = {.seconds = {0, 0, 0}, .joules = {0, 0, 0}};
-    double left = 0;
-    int k = 0;
+    deer_step_mix mix = mix_of(w, x);
+    fleet_point at = {.seconds = deer_latency_mean(&costs->latency, &mix),
+                      .p99 = deer_latency_p99(&costs->latency, &mix),
+                      .joules = mean_joules(&costs->latency, &mix)};
 
-    for (int e = 0; e <= x->at.max_exit; e++) {
-        const deer_exit_time *t = &costs->latency.exit[e];
-
-        if (x->at.fraction[e] <= 0)
-            continue;
-        at.seconds = deer_range_add(at.seconds, deer_range_scale(t->total, x->at.fraction[e]));
-        at.joules = deer_range_add(at.joules, deer_range_scale(t->joules, x->at.fraction[e]));
-    }
-    while (k < x->at.max_exit && (left += x->at.fraction[k]) < 0.99 - 1e-9)
-        k++;
-    at.p99_exit = k;
-    at.p99 = costs->latency.exit[k].total;
     at.watts = deer_power_at(hardware, rate, at.seconds, at.joules);
     add_surroundings(q, hardware, &at);
     return at;
@@ -250,30 +323,29 @@ static int fits_memory(const asker *j, const fleet_costs *costs)
 
 static void say_too_slow(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
-    const deer_range *first = &costs->latency.exit[0].total;
+    const deer_range *first = &costs->longest[0];
     char text[4][TEXT_DIGITS];
 
-    if (misses(a, FLEET_RATE, first->expected * j->q->rate[a->rate]))
+    if (misses(a, FLEET_RATE, first->expected / fleet_period(j->q, a->rate)))
         snprintf(a->reason, sizeof a->reason,
-                 "rate: even the first exit takes %s (%s to %s), the period is %s",
+                 "rate: even the first exit takes %s (%s to %s), the %s is %s",
                  text_digits(text[0], 1e3 * first->expected, " ms"),
                  text_digits(text[1], 1e3 * first->low, ""),
-                 text_digits(text[2], 1e3 * first->high, ""),
-                 text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
+                 text_digits(text[2], 1e3 * first->high, ""), fleet_limit(j->q, a->rate),
+                 text_digits(text[3], 1e3 * fleet_period(j->q, a->rate), " ms"));
 }
 
 static void choose_exit(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
-    double period = 1 / j->q->rate[a->rate];
+    double period = fleet_period(j->q, a->rate);
     int roomy = fits_memory(j, costs);
-    const deer_exit_time *exit = costs->latency.exit;
 
     for (int k = 0; k <= roomy; k++)
-        if (exit[k].total.expected <= period)
+        if (costs->longest[k].expected <= period)
             a->deepest = k;
     if (roomy < 0)
         say_no_memory(j, &costs->memory[0], a);
-    if (!(exit[0].total.expected <= period))
+    if (!(costs->longest[0].expected <= period))
         say_too_slow(j, costs, a);
 }
 
@@ -283,7 +355,7 @@ static const char *what_limits(const asker *j, const fleet_costs *costs, const f
 {
     if (k == j->w->exits - 1)
         return "even at full depth";
-    return costs->latency.exit[k + 1].total.expected > 1 / j->q->rate[a->rate]
+    return costs->longest[k + 1].expected > fleet_period(j->q, a->rate)
                ? "as deep as the rate allows"
                : "as deep as memory allows";
 }
@@ -328,16 +400,16 @@ static int exit_needed(const asker *j, const fleet_costs *costs, const fleet_ans
 /* The exit that the loss needs ends too late. */
 static void say_too_deep(const asker *j, const fleet_costs *costs, int k, fleet_answer *a)
 {
-    const deer_range *step = &costs->latency.exit[k].total;
+    const deer_range *step = &costs->longest[k];
     char text[4][TEXT_DIGITS];
 
-    if (misses(a, FLEET_RATE, step->expected * j->q->rate[a->rate]))
-        snprintf(
-            a->reason, sizeof a->reason,
-            "rate: exit %d, which the loss asked for needs, takes %s (%s to %s), the period is %s",
-            k, text_digits(text[0], 1e3 * step->expected, " ms"),
-            text_digits(text[1], 1e3 * step->low, ""), text_digits(text[2], 1e3 * step->high, ""),
-            text_digits(text[3], 1e3 / j->q->rate[a->rate], " ms"));
+    if (misses(a, FLEET_RATE, step->expected / fleet_period(j->q, a->rate)))
+        snprintf(a->reason, sizeof a->reason,
+                 "rate: exit %d, which the loss asked for needs, takes %s (%s to %s), the %s is %s",
+                 k, text_digits(text[0], 1e3 * step->expected, " ms"),
+                 text_digits(text[1], 1e3 * step->low, ""),
+                 text_digits(text[2], 1e3 * step->high, ""), fleet_limit(j->q, a->rate),
+                 text_digits(text[3], 1e3 * fleet_period(j->q, a->rate), " ms"));
 }
 
 static void say_fails(const asker *j, const char *limit, int k, double success, fleet_answer *a)
@@ -394,7 +466,8 @@ static void check_power(const asker *j, const deer_hardware *hardware, const fle
     bool chosen = a->budget >= 0;
     double limit = j->q->watts;
     deer_range watts =
-        chosen ? a->at.watts : point_of(j->q, hardware, costs, &first, j->q->rate[a->rate]).watts;
+        chosen ? a->at.watts
+               : point_of(j->q, j->w, hardware, costs, &first, j->q->rate[a->rate]).watts;
     char text[2][TEXT_DIGITS];
 
     if (isnan(limit))
@@ -411,20 +484,20 @@ static void check_power(const asker *j, const deer_hardware *hardware, const fle
     }
 }
 
-/* Whether the step to the deepest exit, its memory and the power at a budget keep what is asked
- * with every figure at its pessimistic end. */
-static bool holds_at_worst(const question *q, const fleet_costs *costs, const fleet_answer *a,
+/* Whether the step to a deepest exit, its memory and the power keep what is asked with every figure
+ * at its pessimistic end. */
+static bool holds_at_worst(const question *q, const fleet_costs *costs, int deepest, int rate,
                            const fleet_point *at)
 {
-    const deer_memory *m = &costs->memory[a->deepest];
+    const deer_memory *m = &costs->memory[deepest];
 
-    return costs->latency.exit[a->deepest].total.high <= 1 / q->rate[a->rate] &&
-           m->total.high <= m->available && (isnan(q->watts) || at->watts.high <= q->watts);
+    return costs->longest[deepest].high <= fleet_period(q, rate) && m->total.high <= m->available &&
+           (isnan(q->watts) || at->watts.high <= q->watts);
 }
 
 static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
 {
-    const deer_range *step = &costs->latency.exit[a->deepest].total;
+    const deer_range *step = &costs->longest[a->deepest];
     char takes[TEXT_DIGITS], period[TEXT_DIGITS];
 
     a->verdict = FLEET_MEETS;
@@ -433,7 +506,7 @@ static void say_meets(const asker *j, const fleet_costs *costs, fleet_answer *a)
                      : "as expected, a step down to exit %d takes %s of %s; at the pessimistic end "
                        "of its figures a demand fails",
              a->deepest, text_digits(takes, 1e3 * (a->sure ? step->high : step->expected), " ms"),
-             text_digits(period, 1e3 / j->q->rate[a->rate], " ms"));
+             text_digits(period, 1e3 * fleet_period(j->q, a->rate), " ms"));
 }
 
 /* Whether the machine is no choice, whatever the demands. */
@@ -477,12 +550,12 @@ static void ask(const asker *j, fleet_answer *a)
     if (a->budget >= 0) {
         const sweep_point *x = &j->w->frontier[a->deepest].ours[a->budget];
 
-        a->at = point_of(j->q, hardware, costs, x, j->q->rate[a->rate]);
+        a->at = point_of(j->q, j->w, hardware, costs, x, j->q->rate[a->rate]);
         a->success = success_of(j, a, x);
     }
     check_power(j, hardware, costs, a);
     if (a->verdict == FLEET_MEETS) {
-        a->sure = holds_at_worst(j->q, costs, a, &a->at);
+        a->sure = holds_at_worst(j->q, costs, a->deepest, a->rate, &a->at);
         say_meets(j, costs, a);
     }
 }
@@ -534,11 +607,32 @@ fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *su
     fleet_budget b = {.verdict = a->verdict, .at = nothing};
 
     if (costs->known)
-        b.at = point_of(q, &f->machine[o->machine], costs, x, q->rate[a->rate]);
+        b.at = point_of(q, w, &f->machine[o->machine], costs, x, q->rate[a->rate]);
     if (a->deepest < 0)
         return b;
     b.verdict = verdict_of(q, success, f, a->dtype, x, &b.at);
-    b.sure = b.verdict == FLEET_MEETS && holds_at_worst(q, costs, a, &b.at);
+    b.sure = b.verdict == FLEET_MEETS && holds_at_worst(q, costs, a->deepest, a->rate, &b.at);
+    return b;
+}
+
+fleet_budget fleet_of(const question *q, const sweep *w, const success_curve *success,
+                      const fleet *f, const fleet_answer *a, const sweep_point *x)
+{
+    const fleet_option *o = &f->option[a->option];
+    const fleet_costs *costs = &o->costs[a->dtype];
+    const deer_memory *m = &costs->memory[x->at.max_exit];
+    fleet_budget b = {.verdict = a->verdict, .at = nothing};
+
+    if (!costs->known || isnan(m->total.expected) || isnan(m->available))
+        return b;
+    b.at = point_of(q, w, &f->machine[o->machine], costs, x, q->rate[a->rate]);
+    if (!(m->total.expected <= m->available) || policy_bytes(m) > q->memory)
+        b.verdict = FLEET_MEMORY;
+    else if (costs->longest[x->at.max_exit].expected > fleet_period(q, a->rate))
+        b.verdict = FLEET_RATE;
+    else
+        b.verdict = verdict_of(q, success, f, a->dtype, x, &b.at);
+    b.sure = b.verdict == FLEET_MEETS && holds_at_worst(q, costs, x->at.max_exit, a->rate, &b.at);
     return b;
 }
 
@@ -709,7 +803,7 @@ deer_status fleet_make(const question *q, const deer_config *config, int tokens,
     f->max_loss = fleet_max_loss(q, w->fixed[0].at.loss, w->fixed[w->exits - 1].at.loss);
     status = load_machines(q, f, err);
     for (int o = 0; o < f->options && !status; o++)
-        fill_costs(q, config, tokens, f, &f->option[o]);
+        fill_costs(q, config, tokens, w, f, &f->option[o]);
     if (!status)
         status = answer_all(&j, err);
     for (int r = 0; r < q->rates && !status; r++) {

@@ -50,6 +50,8 @@ typedef struct {
     bool allowed_known;
     deer_latency allowed;               /* what the machine allows any runtime */
     deer_latency latency;               /* of the runtime asked for; joules of the machine alone */
+    deer_range longest[DEER_MAX_EXITS]; /* seconds of a step that must end in time: behind an
+                                           episode's first, whose cameras may all be new */
     deer_memory memory[DEER_MAX_EXITS]; /* by deepest exit */
 } fleet_costs;
 
@@ -62,8 +64,7 @@ typedef struct {
 /* What thresholds do on an option at a rate. Unknown numbers are NaN. */
 typedef struct {
     deer_range seconds; /* of a step, mean */
-    int p99_exit;       /* 99% of the steps leave there or before */
-    deer_range p99;     /* seconds to that exit */
+    deer_range p99;     /* that 99% of the steps do not exceed */
     deer_range joules;  /* of a step, mean, at the wall */
     deer_range watts;   /* average at the rate, at the wall */
 } fleet_point;
@@ -80,7 +81,7 @@ typedef struct {
     char reason[320]; /* one sentence */
 } fleet_answer;
 
-/* What one budget's thresholds do. */
+/* What some thresholds do, of a budget or of a file. */
 typedef struct {
     fleet_verdict verdict; /* the first of loss, success, power that fails */
     bool sure;             /* meets also with every figure at its pessimistic end */
@@ -130,6 +131,22 @@ double fleet_max_loss(const question *q, double first, double deepest);
  * or, where not even the first one fits, of the last exit, with the answer's own verdict. */
 fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *success,
                       const fleet *f, const fleet_answer *a, int budget);
+
+/* The same of other thresholds, whatever exit the answer would allow. */
+fleet_budget fleet_of(const question *q, const sweep *w, const success_curve *success,
+                      const fleet *f, const fleet_answer *a, const sweep_point *x);
+
+/* Seconds within which every step must end. */
+double fleet_period(const question *q, int rate);
+
+/* "period", or "deadline" where that is shorter. */
+const char *fleet_limit(const question *q, int rate);
+
+/* What a step is given, with weights of a type where no part has one of its own. */
+deer_load fleet_load(const question *q, int tokens, weight_dtype dtype);
+
+/* The model's configuration with the images as asked. */
+deer_config fleet_config(const question *q, const deer_config *config);
 
 /* Joules of a step that leaves at an exit, of the whole computer at the wall. */
 deer_range fleet_joules(const question *q, const deer_hardware *hardware,

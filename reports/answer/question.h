@@ -3,7 +3,7 @@
 #ifndef REPORTS_QUESTION_H
 #define REPORTS_QUESTION_H
 
-#include "budgets/cost/cost.h"
+#include "budgets/cost/stages.h"
 #include "budgets/machines/runtimes.h"
 #include "datasets/demos/demos.h"
 #include "reports/answer/sweep.h"
@@ -13,6 +13,14 @@ enum { QUESTION_RATES = 8, QUESTION_DTYPES = 3, QUESTION_NAMES = 64 };
 
 /* What the buyer minds most, among machines that meet the demands. */
 typedef enum { WEIGH_PRICE, WEIGH_WATTS, WEIGH_TIME, WEIGHTS_OF_BUYERS } buyer_weight;
+
+/* What a step is given where it is not as recorded; zero: as it is. Times, energy and memory are of
+ * this, losses and GFLOPs stay those of the recorded policy. */
+typedef struct {
+    int cameras, image_size, tokens;
+    bool has_part[STAGE_KINDS]; /* a part of the model has a type of its own */
+    weight_dtype part[STAGE_KINDS];
+} question_load;
 
 /* Numbers that were not given are NaN, texts NULL. */
 typedef struct {
@@ -39,7 +47,10 @@ typedef struct {
     char *rollout[QUESTION_NAMES]; /* files of deer-sim eval --json */
     double max_loss, min_success;  /* per step; 0..1 */
     double watts, memory;          /* W on average; bytes for the policy */
-    double confidence;             /* of the guarantee */
+    double deadline;               /* seconds a step may take; 0: its period */
+    question_load load;
+    const char *thresholds; /* a file to judge beside the frontier; its cameras count everywhere */
+    double confidence;      /* of the guarantee */
     uint64_t seed;
     int threads;
     void (*progress)(void *context, int pieces, int of); /* as in sweep_spec */

@@ -43,6 +43,17 @@ static deer_status published_shape(const char *name, const cache *c, deer_config
         name, config->exits, c->exits);
 }
 
+static deer_status check_images(const report *r, deer_error *err)
+{
+    int side = r->q->load.image_size, patch = r->config.patch_size;
+
+    if (!side || (side >= patch && side % patch == 0))
+        return DEER_OK;
+    return deer_fail_with(DEER_USAGE, err,
+                          "--image-size %d is no multiple of the %d pixels of a patch of %s", side,
+                          patch, r->config.name);
+}
+
 static deer_status open_cache(report *r, deer_error *err)
 {
     if (cache_open(r->q->cache, &r->c, err))
@@ -53,10 +64,25 @@ static deer_status open_cache(report *r, deer_error *err)
     text_copy_utf8(r->model_name, sizeof r->model_name, r->config.name);
     measure_instructions(r);
     r->mapped = r->q->model_shape != NULL;
-    return r->mapped ? published_shape(r->q->model_shape, r->c, &r->config, err) : DEER_OK;
+    if (r->mapped) {
+        deer_status status = published_shape(r->q->model_shape, r->c, &r->config, err);
+
+        if (status)
+            return status;
+    }
+    return check_images(r, err);
 }
 
 /* ---------------------------------------------------------------- parts -------------------- */
+
+static bool changed(const question_load *l)
+{
+    bool parts = false;
+
+    for (int s = 0; s < STAGE_KINDS; s++)
+        parts = parts || l->has_part[s];
+    return l->cameras || l->image_size || l->tokens || parts;
+}
 
 static deer_status load_success(report *r, deer_error *err)
 {
@@ -71,6 +97,10 @@ static deer_status load_success(report *r, deer_error *err)
             "evaluations are of the policy in the cache, not of the shape %s: leave "
             "--rollouts or --model-shape out",
             r->q->model_shape);
+    if (changed(&r->q->load) && r->q->rollouts)
+        return deer_fail_with(DEER_USAGE, err,
+                              "evaluations are of the policy as it is: leave --rollouts out, or "
+                              "--cameras, --image-size, --tokens and --part-dtype");
     status = success_load(r->q->rollout, r->q->rollouts, fixed, r->w.exits, &r->success, err);
     return status ? status : success_check_policy(&r->success, r->c->about.model, err);
 }
@@ -123,12 +153,15 @@ static deer_status make_parts(report *r, const calibration_spec *spec, deer_erro
                         .to = q->to,
                         .seed = q->seed,
                         .threads = q->threads,
+                        .views = r->given.reuses ? r->given.eyes.views : NULL,
                         .progress = q->progress,
                         .context = q->context};
-    deer_status status = calibration_make(r->c, spec, NULL, &r->p, err);
+    deer_status status = given_problem(r->c, q, spec, &r->given, &r->p, err);
 
     if (!status)
         status = sweep_make(&r->p, &range, &r->w, err);
+    if (!status)
+        status = given_judge(r->c, q, spec, &r->p, &r->given, err);
     if (!status)
         status = load_success(r, err);
     if (!status)
@@ -154,6 +187,8 @@ deer_status report_make(const question *q, report *r, deer_error *err)
     memset(r, 0, sizeof *r);
     r->q = q;
     status = open_cache(r, err);
+    if (!status)
+        status = given_open(r->c, q, &r->given, err);
     if (!status) {
         calibration_spec spec = {.criterion = DEER_CRITERION_L2,
                                  .loss = LOSS_DEEPEST,
@@ -162,6 +197,7 @@ deer_status report_make(const question *q, report *r, deer_error *err)
                                  .scope_llm = q->scope_llm,
                                  .costs_of = &r->config};
 
+        given_specify(&r->given, &spec);
         status = make_parts(r, &spec, err);
     }
     if (status)
@@ -176,6 +212,7 @@ void report_free(report *r)
     tasks_free(&r->t);
     sweep_free(&r->w);
     calibration_free(&r->p);
+    given_close(r->c, &r->given);
     cache_close(r->c);
     r->c = NULL;
     r->sums = NULL;

@@ -10,6 +10,7 @@
 #define REPORTS_REPORT_H
 
 #include "reports/answer/fleet.h"
+#include "reports/answer/given.h"
 #include "reports/answer/tasks.h"
 #include "reports/answer/trust.h"
 
@@ -23,6 +24,7 @@ typedef struct {
     bool mapped;         /* the latter */
     int tokens;          /* of an instruction, mean over the steps, rounded */
     int longest;         /* of an instruction, tokens */
+    given given;
     calibration p;
     sweep w;
     success_curve success;

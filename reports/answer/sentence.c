@@ -45,14 +45,14 @@ static void say_best(const report *r, int rate, const fleet_answer *a, char *tex
         snprintf(price, sizeof price, "%.0f USD", usd);
     snprintf(text, size,
              "The %s of %d%s, as a whole computer: %s, %s at the wall. A step takes %s on average "
-             "(%s to %s); the period is %s.",
+             "(%s to %s); the %s is %s.",
              most[r->q->weight], a->sure ? r->f.choice[rate].sure : r->f.choice[rate].machines,
              a->sure ? " that are in time at worst" : " that are in time as expected", price,
              text_digits(digits[0], a->at.watts.expected, " W"),
              text_digits(digits[1], 1e3 * a->at.seconds.expected, " ms"),
              text_digits(digits[2], 1e3 * a->at.seconds.low, ""),
-             text_digits(digits[3], 1e3 * a->at.seconds.high, ""),
-             text_digits((char[TEXT_DIGITS]){0}, 1e3 / r->q->rate[rate], " ms"));
+             text_digits(digits[3], 1e3 * a->at.seconds.high, ""), fleet_limit(r->q, rate),
+             text_digits((char[TEXT_DIGITS]){0}, 1e3 * fleet_period(r->q, rate), " ms"));
 }
 
 static void say_nearest(const report *r, int rate, char *text, size_t size)

@@ -276,6 +276,47 @@ static deer_status allocate(sweep *w, deer_error *err)
     return ok ? DEER_OK : deer_fail(err, "out of memory for %d budgets", w->budgets);
 }
 
+/* ---------------------------------------------------------------- cameras ------------------ */
+
+deer_step_mix sweep_mix(const steps *s, const uint8_t *views, const float *tau, int max_exit)
+{
+    deer_step_mix mix = {{{0}}};
+
+    for (int64_t i = 0; i < s->n; i++) {
+        int k = tau_exit(s->delta + i, s->n, tau, max_exit);
+
+        mix.share[(views[i] & 1) + (views[i] >> 1 & 1)][k] += 1.0 / (double)s->n;
+    }
+    return mix;
+}
+
+static int most_encodings(const steps *s, const uint8_t *views)
+{
+    int most = 0;
+
+    for (int64_t i = 1; i < s->n; i++) {
+        int n = (views[i] & 1) + (views[i] >> 1 & 1);
+
+        if (s->episode[i] == s->episode[i - 1] && n > most)
+            most = n;
+    }
+    return most;
+}
+
+static void fill_mixes(const calibration *p, const uint8_t *views, sweep *w)
+{
+    w->reuses = true;
+    w->encodings = most_encodings(&p->s, views);
+    for (int k = 0; k < w->exits; k++) {
+        w->fixed[k].mix = sweep_mix(&p->s, views, w->fixed[k].at.tau, k);
+        for (int b = 0; b < w->budgets; b++) {
+            sweep_point *x = &w->frontier[k].ours[b];
+
+            x->mix = sweep_mix(&p->s, views, x->at.tau, x->at.max_exit);
+        }
+    }
+}
+
 deer_status sweep_budgets(const steps *s, double from, double to, int n, double *budget,
                           deer_error *err)
 {
@@ -311,6 +352,8 @@ deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, d
         w->draws = j.draws.draws;
         status = solve_everything(&j, err);
     }
+    if (!status && spec->views)
+        fill_mixes(p, spec->views, w);
     bootstrap_free(&j.draws);
     free(j.path);
     if (status)

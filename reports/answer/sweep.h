@@ -13,6 +13,7 @@
 #ifndef REPORTS_SWEEP_H
 #define REPORTS_SWEEP_H
 
+#include "budgets/machines/latency.h"
 #include "calib/problem/calibration.h"
 
 #define SWEEP_MOST_BUDGETS 200
@@ -25,6 +26,7 @@ typedef struct {
 typedef struct {
     operating_point at;        /* its cost is in the scope of the budgets */
     interval cost_95, loss_95; /* 95% of bootstrap samples with these thresholds */
+    deer_step_mix mix;         /* of steps by cameras encoded and exit, where cameras are reused */
 } sweep_point;
 
 /* Thresholds that look no deeper than one exit; [budgets] each. A budget beyond what that exit
@@ -42,6 +44,8 @@ typedef struct {
     bool *has_official;    /* [budgets] whether one keeps the budget */
     sweep_point fixed[DEER_MAX_EXITS]; /* always the same exit */
     int draws;                         /* of the bootstrap */
+    bool reuses;                       /* some steps use older encodings of cameras */
+    int encodings; /* then: the most cameras that a step behind an episode's first encodes */
 } sweep;
 
 typedef struct {
@@ -49,6 +53,7 @@ typedef struct {
     double from, to; /* GFLOPs; NaN: from the first exit's cost to the deepest's */
     uint64_t seed;
     int threads;
+    const uint8_t *views; /* [steps] cameras encoded, DEER_*_VIEW; NULL: both, always */
     /* Called from any thread, one at a time; may be NULL. */
     void (*progress)(void *context, int pieces, int of);
     void *context;
@@ -58,6 +63,9 @@ typedef struct {
  */
 deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, deer_error *err);
 void sweep_free(sweep *w);
+
+/* Shares of the steps by cameras encoded and exit; views [steps]: the cameras of each step. */
+deer_step_mix sweep_mix(const steps *s, const uint8_t *views, const float *tau, int max_exit);
 
 /* The budgets [n] of a sweep of s, ascending; from and to as in sweep_spec. DEER_INFEASIBLE as
  * sweep_make. */

@@ -136,7 +136,8 @@ deer_status trust_on_policy(cache *c, const char *model, const calibration_spec 
     history_rule rule = {.kind = HISTORY_ON_POLICY,
                          .tau = x->at.tau,
                          .max_exit = x->at.max_exit,
-                         .criterion = spec->criterion};
+                         .criterion = spec->criterion,
+                         .score = spec->score};
     deer_model *policy = NULL;
     calibration_actions actions = {0};
     calibration own;

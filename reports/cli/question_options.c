@@ -2,6 +2,7 @@
 /* question_options.c - the options of deer-report whatif. */
 #include "reports/cli/question_options.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,10 +11,13 @@
 #include "budgets/machines/hardware.h"
 #include "runtime/cli/tool.h"
 
+static const long NOT_GIVEN = LONG_MIN;
+
 /* As written on the command line. */
 typedef struct {
-    const char *sweep, *rate, *dtype, *hardware, *rollouts, *classes, *runtime, *weight;
-    long seed, threads;
+    const char *sweep, *rate, *dtype, *hardware, *rollouts, *classes, *runtime, *weight, *parts;
+    long seed, threads, cameras, image_size, tokens;
+    double deadline;
 } words;
 
 /* ---------------------------------------------------------------- lists -------------------- */
@@ -110,6 +114,42 @@ static bool read_classes(const char *text, question *q)
     return n > 0;
 }
 
+/* "vision=q8,head=f32"; vision: its tower and the resampler. */
+static bool read_parts(const char *text, question_load *l)
+{
+    static const struct {
+        const char *name;
+        stage_kind first, last;
+    } part[] = {{"vision", STAGE_VISION, STAGE_RESAMPLER},
+                {"decoder", STAGE_LAYER, STAGE_LAYER},
+                {"head", STAGE_HEAD, STAGE_HEAD}};
+    char copy[64], *item[3];
+    int n;
+
+    if (strlen(text) >= sizeof copy)
+        return false;
+    strcpy(copy, text);
+    n = cut_list(copy, item, 3);
+    for (int i = 0; i < n; i++) {
+        char *equals = strchr(item[i], '=');
+        int p = 0;
+
+        if (!equals)
+            return false;
+        *equals = 0;
+        while (p < 3 && strcmp(part[p].name, item[i]))
+            p++;
+        if (p == 3 || l->has_part[part[p].first])
+            return false;
+        for (int s = part[p].first; s <= (int)part[p].last; s++)
+            if (!weight_dtype_from_name(equals + 1, &l->part[s]))
+                return false;
+            else
+                l->has_part[s] = true;
+    }
+    return n > 0;
+}
+
 static bool read_weight(const char *text, question *q)
 {
     static const char *const names[WEIGHTS_OF_BUYERS] = {"price", "watts", "time"};
@@ -183,6 +223,33 @@ static int check_limits(const tool_command *self, const question *q)
     return 0;
 }
 
+static int given(long value)
+{
+    return value == NOT_GIVEN ? 0 : (int)value;
+}
+
+static int read_load(const tool_command *self, const words *w, question *q)
+{
+    if ((w->cameras != NOT_GIVEN &&
+         tool_outside(self, "cameras", w->cameras, 1, DEER_MOST_CAMERAS)) ||
+        (w->tokens != NOT_GIVEN && tool_outside(self, "tokens", w->tokens, 1, 100000)) ||
+        (w->image_size != NOT_GIVEN && tool_outside(self, "image-size", w->image_size, 1, 4096)))
+        return TOOL_USAGE;
+    if (w->parts && !read_parts(w->parts, &q->load))
+        return refuse(self, w->parts, "part-dtype",
+                      "some of vision=, decoder= and head= with f32, bf16 or q8");
+    if (!(w->deadline >= 0 && isfinite(w->deadline)))
+        return tool_usage(self, "--deadline %g is no time in ms", w->deadline);
+    if (q->thresholds && w->cameras != NOT_GIVEN)
+        return tool_usage(self, "--cameras and --thresholds exclude each other: rules for cameras "
+                                "are for the two there are");
+    q->load.cameras = given(w->cameras);
+    q->load.tokens = given(w->tokens);
+    q->load.image_size = given(w->image_size);
+    q->deadline = w->deadline / 1e3;
+    return 0;
+}
+
 static int read_words(const tool_command *self, const words *w, question *q)
 {
     if (!q->cache)
@@ -209,6 +276,8 @@ static int read_words(const tool_command *self, const words *w, question *q)
         return TOOL_USAGE;
     q->seed = (uint64_t)w->seed;
     q->threads = (int)w->threads;
+    if (read_load(self, w, q))
+        return TOOL_USAGE;
     return read_names(self, w, q) ? TOOL_USAGE : check_limits(self, q);
 }
 
@@ -235,6 +304,9 @@ bool question_parse(int argc, char **argv, question *q, int *status)
                .classes = "robot,edge,desktop",
                .runtime = "deer",
                .weight = "price",
+               .cameras = NOT_GIVEN,
+               .image_size = NOT_GIVEN,
+               .tokens = NOT_GIVEN,
                .seed = 1,
                .threads = tool_cores()};
     const tool_option options[] = {
@@ -253,6 +325,15 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"host-watts", TOOL_DOUBLE, &q->host_watts, "W", "that it draws besides (45; 250)"},
         {"rate", TOOL_STRING, &w.rate, "LIST", "control rates, Hz (5,10,30)"},
         {"dtype", TOOL_STRING, &w.dtype, "LIST", "types of the weights (f32,bf16,q8)"},
+        {"thresholds", TOOL_STRING, &q->thresholds, "FILE",
+         "thresholds to judge, too; their rules for cameras hold for everything"},
+        {"deadline", TOOL_DOUBLE, &w.deadline, "MS", "of a step, where it is before its period"},
+        {"cameras", TOOL_INT, &w.cameras, "N",
+         "what if there were so many, 1 to 4 (times, energy; as recorded: 2)"},
+        {"image-size", TOOL_INT, &w.image_size, "PX", "what if images were so large, likewise"},
+        {"tokens", TOOL_INT, &w.tokens, "N", "what if instructions were so long, likewise"},
+        {"part-dtype", TOOL_STRING, &w.parts, "LIST",
+         "types of single parts: vision=q8,decoder=bf16,head=f32"},
         {"budget-sweep", TOOL_STRING, &w.sweep, "N", "budgets: 40, or FROM:TO:40 in GFLOPs"},
         {"scope", TOOL_STRING, &q->scope, "total|llm", "what budgets count (total)"},
         {"max-loss", TOOL_DOUBLE, &q->max_loss, "X",

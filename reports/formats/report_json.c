@@ -10,6 +10,7 @@
 #include "reports/answer/assumptions.h"
 #include "reports/answer/sentence.h"
 #include "reports/formats/text.h"
+#include "reports/formats/work_json.h"
 #include "runtime/base/json/json_build.h"
 #include "runtime/base/tau.h"
 
@@ -125,6 +126,10 @@ static json_t *demands_json(const report *r)
     set_real(json, "min_success", q->min_success);
     set_real(json, "max_watts", q->watts);
     set_real(json, "max_memory_bytes", q->memory);
+    set_real(json, "host_price_usd", q->host_price);
+    set_real(json, "host_watts", q->host_watts);
+    set_real(json, "deadline_ms", q->deadline > 0 ? 1e3 * q->deadline : NAN);
+    json_put(json, "load", work_load_json(r));
     return json;
 }
 
@@ -139,6 +144,16 @@ static json_t *tau_json(const sweep_point *x)
         json_push(list, tau_word(x->at.tau[k]) ? json_string(tau_word(x->at.tau[k]))
                                                : json_real((double)x->at.tau[k]));
     json_push(list, json_null());
+    return list;
+}
+
+/* Shares of the steps that encode no, one or both cameras, each by exit. */
+static json_t *mix_json(const sweep_point *x)
+{
+    json_t *list = json_array();
+
+    for (int n = 0; n < 3; n++)
+        json_push(list, reals(x->mix.share[n], x->at.max_exit + 1));
     return list;
 }
 
@@ -161,6 +176,8 @@ static json_t *point_json(const report *r, const sweep_point *x)
     }
     json_put(json, "tau", tau_json(x));
     json_put(json, "exit_fractions", reals(x->at.fraction, x->at.max_exit + 1));
+    if (r->w.reuses)
+        json_put(json, "mix", mix_json(x));
     return json;
 }
 
@@ -249,6 +266,52 @@ static json_t *rollouts_json(const report *r)
     return list;
 }
 
+/* ---------------------------------------------------------------- thresholds file ---------- */
+
+static json_t *rule_json(const deer_camera_rule *rule)
+{
+    json_t *json = json_object();
+
+    set_integer(json, "age", rule->age);
+    set_real(json, "rho", (double)rule->rho);
+    return json;
+}
+
+/* When cameras are encoded: null where always. */
+static json_t *cameras_json(const report *r)
+{
+    json_t *json = json_object();
+
+    if (!r->given.reuses) {
+        json_decref(json);
+        return json_null();
+    }
+    json_put(json, "static", rule_json(&r->given.file->cameras.static_view));
+    json_put(json, "gripper", rule_json(&r->given.file->cameras.gripper_view));
+    set_bool(json, "stagger", r->given.file->cameras.stagger);
+    json_put(json, "encoded", reals(r->given.seen.encoded, 2));
+    set_real(json, "older", r->given.seen.older);
+    set_integer(json, "most_at_a_step", r->w.encodings);
+    return json;
+}
+
+static json_t *given_json(const report *r)
+{
+    json_t *json = json_object();
+
+    if (!r->given.file) {
+        json_decref(json);
+        return json_null();
+    }
+    set_text(json, "file", r->q->thresholds);
+    set_text(json, "solver", r->given.file->solver);
+    set_integer(json, "deepest_exit", r->given.file->max_exit);
+    set_bool(json, "rule_of_exits", r->given.file->rule.kind != 0);
+    set_bool(json, "own_history", r->given.own_history);
+    json_put(json, "point", point_json(r, &r->given.point));
+    return json;
+}
+
 /* ---------------------------------------------------------------- machines ----------------- */
 
 static json_t *figure_json(const deer_figure *x, const char *unit, double factor)
@@ -291,6 +354,7 @@ static json_t *exit_time_json(const report *r, const deer_hardware *hardware,
     set_real(json, "llm_ms", 1e3 * allowed->llm.expected);
     set_real(json, "head_ms", 1e3 * allowed->head.expected);
     set_real(json, "overhead_ms", 1e3 * allowed->overhead.expected);
+    json_put(json, "longest_ms", costs->known ? range_json(costs->longest[k], 1e3) : json_null());
     return json;
 }
 
@@ -305,8 +369,8 @@ static json_t *memory_json(const deer_memory *m)
     return json;
 }
 
-static json_t *costs_json(const report *r, const deer_hardware *hardware, const fleet_costs *costs,
-                          int dtype)
+static json_t *costs_json(const report *r, const deer_hardware *hardware, int mode,
+                          const fleet_costs *costs, int dtype)
 {
     json_t *json = json_object(), *exits = json_array(), *memory = json_array();
 
@@ -321,6 +385,8 @@ static json_t *costs_json(const report *r, const deer_hardware *hardware, const 
     else
         set_text(json, "unknown", costs->unknown);
     json_put(json, "exits", exits);
+    json_put(json, "speeds",
+             costs->allowed_known ? work_speeds_json(r, hardware, mode, dtype) : json_null());
     json_put(json, "memory", memory);
     set_real(json, "available_bytes", costs->memory[0].available);
     return json;
@@ -332,7 +398,7 @@ static json_t *option_json(const report *r, const fleet_option *o)
     json_t *json = json_object(), *costs = json_array();
 
     for (int d = 0; d < r->q->dtypes; d++)
-        json_push(costs, costs_json(r, hardware, &o->costs[d], d));
+        json_push(costs, costs_json(r, hardware, o->mode, &o->costs[d], d));
     set_integer(json, "machine", o->machine);
     set_text(json, "mode", hardware->mode[o->mode].name);
     set_real(json, "mode_watts", hardware->mode[o->mode].watts.value);
@@ -398,6 +464,8 @@ static json_t *machine_json(const question *q, const deer_hardware *h)
     json_put(figures, "memory", figure_json(&h->memory, "GB", 1e-9));
     json_put(figures, "reserved", figure_json(&h->reserved, "GB", 1e-9));
     json_put(figures, "idle", figure_json(&h->idle_watts, "W", 1));
+    json_put(figures, "cache", figure_json(&h->cache, "MB", 1e-6));
+    json_put(figures, "step_overhead", figure_json(&h->step_overhead, "ms", 1e3));
     json_put(figures, "price", figure_json(&h->price, "USD", 1));
     set_text(json, "name", h->name);
     set_text(json, "title", h->title);
@@ -414,6 +482,21 @@ static json_t *machine_json(const question *q, const deer_hardware *h)
     return json;
 }
 
+/* What the thresholds file does on an answer's machine. */
+static json_t *given_answer_json(const report *r, const fleet_answer *a)
+{
+    fleet_budget b = fleet_of(r->q, &r->w, &r->success, &r->f, a, &r->given.point);
+    json_t *json = json_object();
+
+    json_put(json, "verdict", json_string(fleet_verdict_name(b.verdict)));
+    set_bool(json, "sure", b.sure);
+    json_put(json, "ms", range_json(b.at.seconds, 1e3));
+    json_put(json, "p99_ms", range_json(b.at.p99, 1e3));
+    json_put(json, "joules", range_json(b.at.joules, 1));
+    json_put(json, "watts", range_json(b.at.watts, 1));
+    return json;
+}
+
 static json_t *answer_json(const report *r, const fleet_answer *a)
 {
     json_t *json = json_object();
@@ -426,6 +509,8 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     set_text(json, "reason", a->reason);
     set_integer(json, "deepest_exit", a->deepest);
     set_integer(json, "budget_index", a->budget);
+    if (r->given.file)
+        json_put(json, "thresholds", given_answer_json(r, a));
     if (a->budget < 0)
         return json;
     set_real(json, "loss", r->w.frontier[a->deepest].ours[a->budget].at.loss);
@@ -671,6 +756,9 @@ json_t *report_json(const report *r)
     json_put(json, "demands", demands_json(r));
     json_put(json, "budgets_gflops", reals(r->w.budget, r->w.budgets));
     set_integer(json, "recommended_budget", r->recommended);
+    json_put(json, "shapes", work_shapes_json(r));
+    json_put(json, "cameras", cameras_json(r));
+    json_put(json, "thresholds", given_json(r));
     json_put(json, "exits", exits_json(r));
     json_put(json, "frontiers", frontiers_json(r));
     json_put(json, "official", official_json(r));

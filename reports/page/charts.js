@@ -28,11 +28,11 @@ const Charts = (() => {
 
   /* Price or power against the longest step a machine must be in time with. rows: title, x, ms [3], kind
    * ("sure", "expected", "no"), chosen (1, 2 or 0), own: deer runs there. */
-  function scatter(rows, period, xLabel, width) {
+  function scatter(rows, period, limit, xLabel, width) {
     const height = width < 560 ? 340 : 420, left = 46, right = 14, xs = rows.map((r) => r.x), lows = rows.map((r) => r.ms[0]), highs = rows.map((r) => r.ms[2]);
     const x = d3.scaleLog([0.8 * d3.min(xs), 1.35 * d3.max(xs)], [left, width - right]).clamp(true);
     const y = d3.scaleLog([0.8 * Math.min(d3.min(lows), period / 2), 1.3 * Math.max(d3.max(highs), period * 2)], [height - 42, 18]);
-    const words = width < 560 ? `period, ${digits(period)} ms` : `the period, ${digits(period)} ms: a step must end below`;
+    const words = width < 560 ? `${limit}, ${digits(period)} ms` : `the ${limit}, ${digits(period)} ms: a step must end below`;
     const named = apart([...rows].sort((a, b) => (b.chosen > 0) - (a.chosen > 0) || a.chosen - b.chosen || a.ms[1] - b.ms[1]), (r) => ({ x: x(r.x), y: y(r.ms[1]) }), width - right,
       { left: width - right - 7 * words.length, right: width - right, top: y(period) - 16, bottom: y(period) + 2 });
     const symbol = { sure: "circle", expected: "diamond2", no: "times" };
@@ -57,7 +57,7 @@ const Charts = (() => {
 
   /* Loss or success against time, cost or energy, from nothing to beyond full depth. rows have x, y, low, high;
    * fixed also k. limit and here may be null. */
-  function frontier({ rows, official, oracle, fixed, judged, limit, here, period }, xLabel, good, width) {
+  function frontier({ rows, official, oracle, fixed, judged, limit, given, here, period }, xLabel, good, width) {
     const most = 1.12 * (d3.max([...rows, ...fixed], (r) => r.x) || 1), end = rows[rows.length - 1];
     const line = (data, text, colour, dash) => [Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 2.5, strokeDasharray: dash })];
     const label = (data, i, text, dx, dy, anchor) => Plot.text(data.length ? [data[Math.min(i, data.length - 1)]] : [], { x: "x", y: "y", text: () => text, dx, dy, textAnchor: anchor, ...halo });
@@ -78,6 +78,8 @@ const Charts = (() => {
         label(rows, Math.floor(rows.length / 3), width < 560 ? "thresholds" : "thresholds, with 95% of bootstrap samples", -14, 0, "end"),
         Plot.ruleX(judged, { x: "x", y1: "low", y2: "high", stroke: ours }),
         Plot.dot(judged, { x: "x", y: "y", fill: ours, r: 4 }),
+        given && known(given.x) && known(given.y) ? Plot.dot([given], { x: "x", y: "y", symbol: "diamond2", r: 7, stroke: other, strokeWidth: 2, fill: "var(--bg)" }) : null,
+        given && known(given.x) && known(given.y) ? Plot.text([given], { x: "x", y: "y", text: () => "the file", dy: -14, ...halo }) : null,
         here && known(here.x) && known(here.y) ? Plot.dot([here], { x: "x", y: "y", r: 8, stroke: ink, strokeWidth: 2.5 }) : null,
         here && known(here.x) && known(here.y) ? Plot.text([here], { x: "x", y: "y", text: () => "here", dy: 18, dx: -4, textAnchor: "end", fontWeight: 700, ...halo }) : null,
         end ? null : Plot.text(["unknown: nothing to draw"], { frameAnchor: "middle", ...halo }),

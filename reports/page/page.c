@@ -12,8 +12,8 @@
 #include "runtime/base/json/json_build.h"
 
 /* Parts of the page, embedded by the Makefile. */
-extern const char page_template_html[], page_style_css[], page_judge_js[], page_charts_js[],
-    page_script_js[], page_d3_js[], page_plot_js[];
+extern const char page_template_html[], page_style_css[], page_latency_js[], page_judge_js[],
+    page_charts_js[], page_script_js[], page_d3_js[], page_plot_js[];
 
 /* ---------------------------------------------------------------- moments ------------------ */
 
@@ -92,8 +92,8 @@ static void style(FILE *out)
 
 static void scripts(FILE *out)
 {
-    const char *const script[] = {page_d3_js, page_plot_js, page_judge_js, page_charts_js,
-                                  page_script_js};
+    const char *const script[] = {page_d3_js,    page_plot_js,   page_latency_js,
+                                  page_judge_js, page_charts_js, page_script_js};
 
     for (size_t i = 0; i < sizeof script / sizeof *script; i++)
         fprintf(out, "<script>%s</script>\n", script[i]);

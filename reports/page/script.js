@@ -31,7 +31,7 @@
   const runtimeTitle = (name) => report.runtimes.find((r) => r.name === name).title;
 
   /* The step a machine must end in time: to the deepest exit it uses, or the first one. */
-  const longest = (a) => (a.exits ? a.exits[Math.max(a.deepest, 0)].ms : null);
+  const longest = (a) => (a.exits ? a.exits[Math.max(a.deepest, 0)].longest : null);
 
   /* ---------------------------------------------------------------- the link ---------------- */
 
@@ -39,8 +39,25 @@
     const machine = judge.machineOf(state.option), words = { rate: question.rate, runtime: question.runtime, weight: question.weight, machine: machine.name, mode: report.options[state.option].mode, dtype: state.dtype };
     if (known(question.watts)) words.watts = question.watts;
     if (known(question.hostPrice)) words.host = question.hostPrice;
+    if (known(question.hostWatts)) words.hostwatts = question.hostWatts;
+    for (const [key, value] of Object.entries(changes())) if (value !== null) words[key] = value;
     if (state.touched) words.budget = state.budget;
     try { history.replaceState(null, "", `#${new URLSearchParams(words)}`); } catch { /* where no history may be kept, links keep nothing */ }
+  }
+
+  /* What differs from what was asked on the command line, as words of a link; null: nothing. */
+  function changes() {
+    const as = judge.asked(), of = (value, given) => (value === given ? null : value ?? "same"), q = question;
+    return { shape: of(q.shape, 0), cameras: of(q.cameras, as.cameras), size: q.shape === 0 ? of(q.size, as.size) : of(q.size, report.shapes[q.shape].image_size), tokens: of(q.tokens, as.tokens),
+      vision: of(q.parts.vision, as.parts.vision), decoder: of(q.parts.decoder, as.parts.decoder), head: of(q.parts.head, as.parts.head), deadline: of(q.deadline, as.deadline) };
+  }
+
+  function loadChanges(words) {
+    const as = judge.asked(), whole = (key, least, most, otherwise) => { const n = Number(words.get(key)); return words.get(key) !== null && Number.isInteger(n) && n >= least && n <= most ? n : otherwise; };
+    const shape = whole("shape", 0, report.shapes.length - 1, 0), sizes = report.shapes[shape].sizes.map((s) => s.image_size), size = Number(words.get("size"));
+    const part = (key) => (dtypes.includes(words.get(key)) ? words.get(key) : words.get(key) === "same" ? null : as.parts[key]);
+    Object.assign(question, { shape, cameras: report.cameras ? as.cameras : whole("cameras", 1, 4, as.cameras), tokens: whole("tokens", 1, report.shapes[shape].max_tokens, as.tokens), size: sizes.includes(size) ? size : shape ? report.shapes[shape].image_size : as.size,
+      parts: { vision: part("vision"), decoder: part("decoder"), head: part("head") }, deadline: words.get("deadline") === "same" ? null : positive(words.get("deadline")) ?? as.deadline });
   }
 
   const positive = (text) => (text !== null && text !== "" && Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : null);
@@ -53,12 +70,16 @@
     if (["price", "watts", "time"].includes(words.get("weight"))) question.weight = words.get("weight");
     question.watts = positive(words.get("watts")) ?? question.watts;
     question.hostPrice = positive(words.get("host"));
+    question.hostWatts = positive(words.get("hostwatts"));
+    loadChanges(words);
     const option = report.options.findIndex((o) => report.machines[o.machine].name === words.get("machine") && (o.mode === words.get("mode") || !words.get("mode")));
     if (option < 0) return false;
     state.option = option;
     state.dtype = dtypes.includes(words.get("dtype")) ? words.get("dtype") : dtypes[0];
+    state.touched = false;
     const budget = Number(words.get("budget"));
-    if (words.get("budget") !== null && Number.isInteger(budget) && budget >= 0 && budget < report.budgets_gflops.length) Object.assign(state, { budget, touched: true });
+    if (words.get("budget") === "file" && report.thresholds) Object.assign(state, { budget: "file", touched: true });
+    else if (words.get("budget") !== null && Number.isInteger(budget) && budget >= 0 && budget < report.budgets_gflops.length) Object.assign(state, { budget, touched: true });
     return true;
   }
 
@@ -176,31 +197,59 @@
   }
 
   function showControls() {
-    const list = report.options.map((o, i) => [o, i]).filter(([o]) => o.machine === report.options[state.option].machine), text = `${unit(report.budgets_gflops[state.budget], "GFLOPs")} (${report.scope})`;
+    const list = report.options.map((o, i) => [o, i]).filter(([o]) => o.machine === report.options[state.option].machine), text = state.budget === "file" ? `as in ${report.thresholds.file}` : `${unit(report.budgets_gflops[state.budget], "GFLOPs")} (${report.scope})`;
     byId("machine").value = report.options[state.option].machine;
     byId("mode").replaceChildren(...list.map(([o, i]) => element("option", { value: i, textContent: o.mode, selected: i === state.option })));
     byId("mode-field").hidden = list.length < 2;
     byId("dtype").value = state.dtype;
-    byId("budget").value = state.budget;
+    if (state.budget !== "file") byId("budget").value = state.budget;
     byId("budget").setAttribute("aria-valuetext", text);
     byId("budget-value").textContent = text;
-    for (const [id, value] of [["rate", question.rate], ["runtime", question.runtime], ["weight", question.weight], ["watts", question.watts ?? ""], ["host-price", question.hostPrice ?? ""]])
+    for (const [id, value] of [["rate", question.rate], ["runtime", question.runtime], ["weight", question.weight], ["watts", question.watts ?? ""], ["host-price", question.hostPrice ?? ""], ["host-watts", question.hostWatts ?? ""], ["deadline", question.deadline ?? ""]])
       if (document.activeElement !== byId(id)) byId(id).value = value;
     byId("best").disabled = !state.touched;
+    byId("file").disabled = state.budget === "file";
+    showChanges();
+  }
+
+  /* The sliders of what a step is given, and in words what of it was changed. */
+  function showChanges() {
+    const q = question, shape = report.shapes[q.shape], sizes = shape.sizes, now = changes(), said = [];
+    byId("shape").value = q.shape;
+    byId("cameras").value = q.cameras;
+    byId("size").max = sizes.length - 1;
+    byId("size").value = sizes.findIndex((s) => s.image_size === q.size);
+    byId("size").setAttribute("aria-valuetext", `${q.size} pixels`);
+    byId("tokens").max = shape.max_tokens;
+    byId("tokens").value = q.tokens;
+    byId("cameras-value").textContent = String(q.cameras);
+    byId("size-value").textContent = `${q.size} px`;
+    byId("tokens-value").textContent = `${q.tokens} tokens`;
+    for (const part of ["vision", "decoder", "head"]) byId(`part-${part}`).value = q.parts[part] ?? "";
+    if (now.shape !== null) said.push(`the shape ${shape.name}`);
+    if (now.cameras !== null) said.push(`${q.cameras} ${q.cameras === 1 ? "camera" : "cameras"}`);
+    if (now.size !== null) said.push(`images of ${q.size} px`);
+    if (now.tokens !== null) said.push(`${q.tokens} tokens`);
+    for (const part of ["vision", "decoder", "head"]) if (now[part] !== null) said.push(`${part} in ${q.parts[part] ?? "the machine's type"}`);
+    if (now.deadline !== null) said.push(q.deadline ? `a deadline of ${unit(q.deadline, "ms")}` : "no deadline but the period");
+    byId("whatif-words").textContent = said.length ? `(now: ${said.join(", ")})` : "there were other cameras, images, instructions, shapes, types of parts, a deadline?";
+    byId("as-asked").disabled = !said.length;
   }
 
   function showBanner(a, x) {
     const box = byId("banner"), name = judge.machineOf(state.option).title, kind = x.verdict === "meets" ? (x.sure ? "yes" : "maybe") : "no";
-    const why = a.deepest < 0 || x.verdict === a.verdict ? a.reason : { loss: `loss ${digits(x.loss)} is more than ${digits(question.loss)}`, success: `success ${percent(x.success)} is less than ${percent(question.success)}`,
+    const file = state.budget === "file" ? report.thresholds.deepest_exit : -1, step = a.exits && (file < 0 ? longest(a) : a.exits[file].longest);
+    const why = file < 0 && (a.deepest < 0 || x.verdict === a.verdict) || !step ? a.reason : { loss: `loss ${digits(x.loss)} is more than ${digits(question.loss)}`, success: `success ${percent(x.success)} is less than ${percent(question.success)}`,
       power: `${unit(x.watts && x.watts[1], "W")} is more than ${unit(question.watts, "W")}`, unknown: "the profile does not say what power it takes",
-      meets: `a step down to exit ${a.deepest} takes ${unit(longest(a)[1], "ms")} of ${unit(1e3 / question.rate, "ms")}` }[x.verdict];
+      memory: `down to exit ${file} it takes more memory than there is`, rate: `a step down to exit ${file}, which the file allows, takes ${unit(step[1], "ms")} of ${unit(judge.periodOf(question), "ms")}`,
+      meets: `a step down to exit ${file < 0 ? a.deepest : file} takes ${unit(step[x.sure ? 2 : 1], "ms")} of ${unit(judge.periodOf(question), "ms")}` }[x.verdict];
     box.className = `banner ${kind}`;
     box.dataset.verdict = x.verdict;
     box.replaceChildren(element("strong", {}, name), ` \u00b7 ${judge.machineOf(state.option).support_words}`, element("br"), `${kind === "yes" ? "\u25cf Yes, also at worst" : kind === "maybe" ? "\u25c6 Yes, as expected" : "\u00d7 No"}: ${why}.`);
   }
 
   function showNumbers(a, x) {
-    const list = [], costs = judge.costsOf(state.option, state.dtype), memory = costs.memory[Math.max(a.deepest, 0)], full = report.exits[last];
+    const list = [], costs = judge.roomOf(state.option, state.dtype, question), memory = costs.memory[state.budget === "file" ? report.thresholds.deepest_exit : Math.max(a.deepest, 0)], full = report.exits[last];
     const number = (id, name, value, note) => list.push(element("div", {}, element("dt", {}, name), element("dd", { data: { number: id } }, value, note ? element("small", {}, note) : null)));
     if (x.ms) {
       number("ms", "A step, on average", unit(x.ms[1], "ms"), span(x.ms, "ms"));
@@ -222,11 +271,12 @@
       const bar = element("i");
       bar.style.width = `${80 * f / most}px`;
       return element("tr", {}, element("th", { scope: "row", className: "n" }, `${k} `, element("small", {}, `layer ${report.model.exit_layers[k]}`)), element("td", { className: "n", data: { tau: k } }, tau(x.point.tau[k])),
-        element("td", { data: { fraction: k } }, element("div", { className: "meter" }, bar, percent(f))), element("td", { className: "n" }, a.exits ? digits(a.exits[k].ms[1]) : "\u2013"));
+        element("td", { data: { fraction: k } }, element("div", { className: "meter" }, bar, percent(f))), element("td", { className: "n" }, a.exits ? digits(a.exits[k].longest[1]) : "\u2013"));
     }));
   }
 
   function showCommand(a) {
+    if (state.budget === "file") { byId("command").textContent = `${report.thresholds.file}, ${report.thresholds.own_history ? "with the exits that it takes itself" : "as cached: with --model, with the exits that it takes itself"}.`; return; }
     if (report.model.published_shape || a.deepest < 0) {
       byId("command").textContent = report.model.published_shape ? `The thresholds are those of the policy ${report.cache.policy}; a policy of the shape ${report.model.name} needs its own, from its own cache.` : "";
       return;
@@ -250,17 +300,15 @@
     const { by, rows } = scatterRows(), label = by === "price" ? "USD for a whole computer (logarithmic)" : "W at the wall (logarithmic)";
     byId("scatter-title").textContent = `${by === "price" ? "Price" : "Power"} against the longest step, ${question.runtime === "deer" ? "deer; bars: every figure at its best to its worst" : `${question.runtime}; bars: fastest to slowest measured`}`;
     if (!rows.length) { byId("scatter-chart").replaceChildren(element("p", { className: "hint" }, "No machine has both figures to draw.")); byId("scatter-key").textContent = ""; return; }
-    draw("scatter-chart", (width) => Charts.scatter(rows, 1e3 / question.rate, label, width));
+    draw("scatter-chart", (width) => Charts.scatter(rows, judge.periodOf(question), judge.limitOf(question), label, width));
     byId("scatter-key").textContent = `\u25cf in time also at worst, \u25c6 as expected, \u00d7 not; filled: deer runs there; 1 and 2: the cards.${ranked.length > rows.length ? ` ${ranked.length - rows.length} machines without a time or a ${by === "price" ? "price" : "power"} are in the table.` : ""}`;
   }
-
-  const average = (fractions, of) => fractions.reduce((sum, f, k) => (f > 0 ? sum + f * of(k) : sum), 0);
 
   function drawFrontier(a, x) {
     const where = `${judge.machineOf(state.option).title}, ${settingOf(a)}`, exits = a.exits, k = a.deepest >= 0 ? a.deepest : last, good = state.good;
     const axis = state.axis !== "cost" && !exits ? "cost" : state.axis;
-    const xOf = { cost: (p) => p.cost_gflops, ms: (p) => average(p.exit_fractions, (e) => exits[e].ms[1]), joules: (p) => average(p.exit_fractions, (e) => exits[e].joules[1]) }[axis];
-    const label = { cost: `GFLOPs a step on average, ${report.scope}`, ms: "ms a step on average", joules: "J of the machine a step" }[axis];
+    const machine = judge.machineOf(state.option), xOf = { cost: (p) => p.cost_gflops, ms: (p) => judge.pointOf(machine, exits, p, question).ms[1], joules: (p) => judge.pointOf(machine, exits, p, question).joules[1] }[axis];
+    const label = { cost: `GFLOPs a step on average, ${report.scope}`, ms: "ms a step on average", joules: "J a step, at the wall" }[axis];
     const row = (p) => ({ x: xOf(p), y: good === "loss" ? p.loss : p.success, low: (p[`${good}_95`] || [])[0], high: (p[`${good}_95`] || [])[1] }), drawn = (r) => known(r.x) && known(r.y);
     byId("frontier-title").textContent = `${good === "loss" ? "Loss" : "Success"} against ${label}${axis === "cost" ? "" : ` on ${where}`}, exits up to ${k}`;
     byId("loss-words").textContent = `A loss of ${digits(x.loss)} is ${lossWords(x.loss)} of difference to full depth on each axis, were all of it in the pose. Dashed: the official heuristic; dotted: no exit rule can be below; squares: always the same exit.`;
@@ -269,16 +317,25 @@
       oracle: axis === "cost" && good === "loss" ? report.budgets_gflops.map((b, i) => ({ x: b, y: report.frontiers[k].oracle_loss[i] })).filter(drawn) : [],
       fixed: good === "loss" ? report.exits.map((e) => ({ ...row(e), k: e.exit })).filter(drawn) : [],
       judged: good === "success" && axis === "cost" ? report.rollouts.map((r) => ({ x: r.cost_gflops, y: r.success, low: r.success_95[0], high: r.success_95[1] })) : [],
-      limit: good === "loss" ? question.loss : null, here: row(x.point), period: axis === "ms" ? 1e3 / question.rate : null,
+      limit: good === "loss" ? question.loss : null, given: report.thresholds && row(report.thresholds.point), here: row(x.point), period: axis === "ms" ? judge.periodOf(question) : null,
     }, width < 560 || axis === "cost" ? label : `${label} on ${where}`, good, width));
   }
 
-  const stageNames = [["vision_ms", "Vision"], ["resampler_ms", "Resampler"], ["llm_ms", "Language model"], ["head_ms", "Action head"], ["overhead_ms", "Overhead"]];
+  const stageNames = [["vision", "Vision"], ["resampler", "Resampler"], ["llm", "Language model"], ["head", "Action head"], ["overhead", "Overhead"]];
   function drawTime(a, x) {
-    const exits = judge.costsOf(state.option, state.dtype).exits, factor = a.exits ? a.exits[0].factor : null;
-    byId("time-caption").textContent = `Milliseconds to each exit on ${judge.machineOf(state.option).title}, ${settingOf(a)}, with ${runtimeTitle(question.runtime)}`;
+    byId("time-caption").textContent = `Milliseconds to each exit on ${judge.machineOf(state.option).title}, ${settingOf(a)}, with ${runtimeTitle(question.runtime)}${report.cameras ? ", every camera encoded" : ""}`;
     if (!a.exits) { byId("time-chart").replaceChildren(element("p", { className: "hint" }, `Not known: ${a.reason}.`)); return; }
-    draw("time-chart", (width) => Charts.stages(exits.map((e) => Object.fromEntries(stageNames.map(([key]) => [key.replace("_ms", ""), factor * e[key]]))), stageNames.map(([key, name]) => [key.replace("_ms", ""), name]), x.point.exit_fractions, 1e3 / question.rate, width));
+    draw("time-chart", (width) => Charts.stages(a.exits.map((e) => Object.fromEntries(stageNames.map(([key]) => [key, e.factor * e.stages[key]]))), stageNames, x.point.exit_fractions, judge.periodOf(question), width));
+    byId("cameras-words").textContent = camerasWords(a, x);
+  }
+
+  /* What rules for cameras do to a step. */
+  function camerasWords(a, x) {
+    const c = report.cameras;
+    if (!c) return "";
+    const rule = (r, share) => `at ${percent(share)} of steps (${r.age ? `at the latest ${r.age} steps after the last time${known(r.rho) && r.rho > 0 ? `, or when its picture has changed by ${digits(r.rho)}` : ", or at any change"}` : "always"})`, shares = x.point.mix.map((s) => s.reduce((sum, f) => sum + f, 0));
+    return `By the rules of ${report.thresholds.file} the static camera is encoded ${rule(c.static, c.encoded[0])}, the wrist's ${rule(c.gripper, c.encoded[1])}; ${percent(shares[0])} of steps encode none, ${percent(shares[1])} one. `
+      + `To exit ${Math.max(a.deepest, 0)} a step takes ${["none", "one", "both"].map((n, i) => `${unit(a.exits[Math.max(a.deepest, 0)].by[i][1], "ms")} with ${n}`).join(", ")} of them. An episode's first step encodes both and may be late.`;
   }
 
   function drawTasks() {
@@ -338,15 +395,31 @@
     byId("runtime").append(...report.runtimes.map((r) => element("option", { value: r.name, textContent: r.title })));
     byId("machine").append(...report.machines.map((m, i) => element("option", { value: i, textContent: m.title })));
     byId("dtype").append(...dtypes.map((d) => element("option", { value: d, textContent: d })));
+    byId("shape").append(...report.shapes.map((s, i) => element("option", { value: i, textContent: s.name })));
+    byId("shape-field").hidden = report.shapes.length < 2;
+    for (const part of ["vision", "decoder", "head"]) byId(`part-${part}`).append(element("option", { value: "", textContent: "as the machine's" }), ...dtypes.map((d) => element("option", { value: d, textContent: d })));
+    byId("cameras").disabled = report.cameras !== null; /* its rules are for the two there are */
+    byId("file").hidden = !report.thresholds;
     byId("budget").max = report.budgets_gflops.length - 1;
     byId("good-field").hidden = report.rollouts.length === 0;
-    byId("host-price").placeholder = String((report.machines.find((m) => m.form === "card") || { around: { price_usd: [0, 800, 0] } }).around.price_usd[1]);
+    const card = report.machines.find((m) => m.form === "card");
+    byId("host-price").placeholder = card ? card.around.price_usd[1] : "800";
+    byId("host-watts").placeholder = card ? card.around.watts[1] : "45";
     const again = () => { ranked = judge.rank(question); if (!state.touched) take(report.options[state.option].machine); };
     listen("rate", "input", (v) => { question.rate = positive(v) ?? question.rate; again(); });
     listen("runtime", "change", (v) => { question.runtime = v; again(); });
     listen("weight", "change", (v) => { question.weight = v; again(); });
     listen("watts", "input", (v) => { question.watts = positive(v); again(); });
     listen("host-price", "input", (v) => { question.hostPrice = v === "" || !(Number(v) >= 0) ? null : Number(v); });
+    listen("host-watts", "input", (v) => { question.hostWatts = v === "" || !(Number(v) >= 0) ? null : Number(v); });
+    listen("deadline", "input", (v) => { question.deadline = positive(v); again(); });
+    listen("shape", "change", (v) => { const shape = report.shapes[Number(v)]; Object.assign(question, { shape: Number(v), size: Number(v) ? shape.image_size : judge.asked().size, tokens: Math.min(question.tokens, shape.max_tokens) }); again(); });
+    listen("cameras", "input", (v) => { question.cameras = Number(v); again(); });
+    listen("size", "input", (v) => { question.size = report.shapes[question.shape].sizes[Number(v)].image_size; again(); });
+    listen("tokens", "input", (v) => { question.tokens = Number(v); again(); });
+    for (const part of ["vision", "decoder", "head"]) listen(`part-${part}`, "change", (v) => { question.parts = { ...question.parts, [part]: v || null }; again(); });
+    byId("as-asked").addEventListener("click", () => { const { shape, cameras, size, tokens, parts, deadline } = judge.asked(); Object.assign(question, { shape, cameras, size, tokens, parts, deadline }); again(); update(); });
+    byId("file").addEventListener("click", () => { Object.assign(state, { budget: "file", touched: true }); update(); });
     listen("machine", "change", (v) => { state.touched = false; take(Number(v)); });
     listen("mode", "change", (v) => { state.option = Number(v); });
     listen("dtype", "change", (v) => { state.dtype = v; });

@@ -378,7 +378,7 @@ size_t arch_vectors(const deer_config *c, arch_rows rows, const arch_load *load)
     case ARCH_SEEN:
         return images * (patches + latents);
     case ARCH_MEDIA:
-        return ARCH_VIEWS * latents;
+        return (size_t)(load->cameras ? load->cameras : ARCH_VIEWS) * latents;
     case ARCH_TEXT:
         return (size_t)load->tokens;
     case ARCH_EXITS:

@@ -52,8 +52,9 @@ typedef enum {
 /* How much goes through a model at a time. */
 typedef struct {
     int images;
-    int tokens; /* of the instruction */
-    int exits;  /* whose features the head takes together */
+    int tokens;  /* of the instruction */
+    int exits;   /* whose features the head takes together */
+    int cameras; /* of an observation; 0: the ARCH_VIEWS there are */
 } arch_load;
 
 typedef struct {

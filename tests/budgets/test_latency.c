@@ -12,6 +12,7 @@
 
 #include <math.h>
 
+#include "budgets/cost/weights.h"
 #include "budgets/machines/hardware_fit.h"
 #include "budgets/machines/latency.h"
 #include "budgets/machines/runtimes.h"
@@ -597,6 +598,56 @@ static void test_steps_that_encode_less(void **state)
     assert_close(p99.expected, latency.exit[2].total.expected);
 }
 
+/* Three cameras encode three times as much and are attended to; parts of other types take what
+ * those types take. */
+static void test_other_loads(void **state)
+{
+    static deer_latency bf16, q8, f32, mixed, three;
+    deer_load load = deer_load_of(14, WEIGHT_BF16);
+    deer_config config;
+    deer_stages two, more;
+    deer_memory whole, parts;
+    uint64_t own;
+
+    (void)state;
+    make_machine();
+    published("3b", &config);
+    load.cameras = 3;
+    deer_stages_of(&config, 14, WEIGHT_BF16, &two);
+    deer_stages_of_load(&config, &load, &more);
+    assert_int_equal(2 * more.vision.macs, 3 * two.vision.macs);
+    assert_int_equal(more.layer_without_cross.macs, two.layer_without_cross.macs);
+    /* Keys and values of 64 latents of width 1024, and both products of 14 queries with 64 keys,
+     * all 512 wide: of one image more. */
+    assert_int_equal(more.layer_with_cross.macs - two.layer_with_cross.macs,
+                     64 * 1024 * 2 * 512 + 2 * 14 * 64 * 512);
+    assert_int_equal(deer_latency_of_load(&machine, 0, &config, &load, &three, &error), DEER_OK);
+    deer_latency_of(&machine, 0, &config, 14, WEIGHT_BF16, &bf16, &error);
+    deer_latency_of(&machine, 0, &config, 14, WEIGHT_Q8, &q8, &error);
+    deer_latency_of(&machine, 0, &config, 14, WEIGHT_F32, &f32, &error);
+    assert_true(three.exit[5].vision.expected > 1.4 * bf16.exit[5].vision.expected);
+
+    load = deer_load_of(14, WEIGHT_BF16);
+    load.vision = load.resampler = WEIGHT_Q8;
+    load.head = WEIGHT_F32;
+    assert_int_equal(deer_latency_of_load(&machine, 0, &config, &load, &mixed, &error), DEER_OK);
+    assert_close(mixed.exit[5].vision.expected, q8.exit[5].vision.expected);
+    assert_close(mixed.exit[5].resampler.high, q8.exit[5].resampler.high);
+    assert_close(mixed.exit[5].llm.low, bf16.exit[5].llm.low);
+    assert_close(mixed.exit[5].head.expected, f32.exit[5].head.expected);
+    deer_memory_of_load(&machine, &config, &load, 5, &parts);
+    deer_memory_of(&machine, &config, WEIGHT_BF16, 5, &whole);
+    own = weights_bytes(weights_of(&config, ARCH_HEAD), WEIGHT_F32) -
+          weights_bytes(weights_of(&config, ARCH_HEAD), WEIGHT_BF16);
+    for (int part = 0; part < 2; part++) {
+        arch_part of = part ? ARCH_VISION : ARCH_RESAMPLER;
+
+        own += weights_bytes(weights_of(&config, of), WEIGHT_Q8) -
+               weights_bytes(weights_of(&config, of), WEIGHT_BF16);
+    }
+    assert_int_equal(parts.weights, whole.weights + own);
+}
+
 static void test_assumptions_are_told(void **state)
 {
     int count;
@@ -632,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_samples_are_limited),
         cmocka_unit_test(test_profiles_survive_writing),
         cmocka_unit_test(test_steps_that_encode_less),
+        cmocka_unit_test(test_other_loads),
         cmocka_unit_test(test_assumptions_are_told),
     };
 

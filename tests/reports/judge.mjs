@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The page's judge against the program: judge.mjs REPORT.json TABLE.csv [OTHER.json]
+/* The page's judge against the program: judge.mjs REPORT.json TABLE.csv [OTHER.json ..]
  *
  * Every answer, ranking and sentence of the JSON and every row of the CSV is what reports/page/judge.js
  * says of the same question, and the JSON is as docs/report.schema.json describes it. With OTHER, a report of the same cache whose question was another one (a
- * runtime, rates, a weight, limits): asked that, the judge of the first report says what the program said
+ * runtime, rates, a weight, limits, other cameras or types): asked that, the judge of the first report says what the program said
  * in the second. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { createRequire } from "node:module";
 import { readTable } from "./table.mjs";
 
 const Judge = createRequire(import.meta.url)("../../reports/page/judge.js");
-const [report_path, table_path, other_path] = process.argv.slice(2);
+const [report_path, table_path, ...others] = process.argv.slice(2);
 const report = JSON.parse(readFileSync(report_path, "utf8"));
 
 /* ---------------------------------------------------------------- schema ------------------------- */
@@ -32,7 +32,7 @@ function valid(x, schema, where) {
   }
 }
 const schema = JSON.parse(readFileSync(new URL("../../docs/report.schema.json", import.meta.url), "utf8"));
-for (const path of [report_path, other_path].filter(Boolean)) valid(JSON.parse(readFileSync(path, "utf8")), schema, path);
+for (const path of [report_path, ...others]) valid(JSON.parse(readFileSync(path, "utf8")), schema, path);
 assert.throws(() => valid({ ...report, deer_report: "2" }, schema, "a report"), /deer_report is string/);
 
 /* ---------------------------------------------------------------- answers ------------------------ */
@@ -60,6 +60,13 @@ function holds(judge, said) {
       if (a.budget_index >= 0)
         for (const [key, list] of [["ms", a.ms], ["watts", a.watts], ["joules", a.joules], ["p99", a.p99_ms]])
           list.forEach((x, i) => near(found[key][i], x, `${where}: ${key}`));
+      if (a.thresholds) {
+        const file = judge.atBudget(found, "file", question);
+        assert.equal(file.verdict, a.thresholds.verdict, `${where}, the file`);
+        assert.equal(file.sure, a.thresholds.sure, `${where}, the file`);
+        for (const [key, list] of [["ms", a.thresholds.ms], ["p99", a.thresholds.p99_ms], ["joules", a.thresholds.joules], ["watts", a.thresholds.watts]])
+          list.forEach((x, i) => near(file[key]?.[i], x, `${where}, the file: ${key}`));
+      }
       answers++;
     }
     const ranked = judge.rank(question), sentences = judge.sentences(question, ranked), index = (a) => said.answers.findIndex((x) => x.option === a.option && x.dtype === a.dtype && x.rate_hz === choice.rate_hz);
@@ -95,4 +102,4 @@ function rows(judge, table) {
 
 const judge = Judge.make(report);
 console.log(`${holds(judge, report)} answers and ${rows(judge, readTable(table_path))} rows are the judge's`);
-if (other_path) console.log(`${holds(judge, JSON.parse(readFileSync(other_path, "utf8")))} answers to another question are the judge's`);
+for (const path of others) console.log(`${holds(judge, JSON.parse(readFileSync(path, "utf8")))} answers to another question are the judge's`);

@@ -4,7 +4,8 @@
  *   node page.mjs FOLDER
  *
  * FOLDER has tabletop.html, .json and .csv (with rollouts and demonstrations), shape.html, .json and .csv
- * (--model-shape), tuned.json (the same with another runtime), hostile.html, whose names come from somebody who
+ * (--model-shape), tuned.json (the same with another runtime), other.json (another load), cameras.html and
+ * .json (--thresholds), hostile.html, whose names come from somebody who
  * wants to run a script, and blank.html and never.html, where no machine can be judged or is fast enough.
  * Screenshots and a PDF are left there to be looked at. That the judge of the page is the program's is judge.mjs's
  * business; here it is what the page shows. */
@@ -170,6 +171,73 @@ async function testLink(browser) {
   await close(page, "link");
 }
 
+/* Other cameras, images, instructions and types by the sliders: what the program says of the same. */
+async function testWhatIf(browser) {
+  const page = await open(browser, "shape"), other = readJson("other"), load = other.demands.load, slide = (id, value) => page.$eval(id, (e, v) => { e.value = v; e.dispatchEvent(new Event("input")); }, String(value));
+  const sizes = await page.evaluate(() => JSON.parse(document.getElementById("data").textContent).shapes[0].sizes.map((s) => s.image_size));
+  await page.click("#whatif summary");
+  await page.selectOption("#runtime", other.demands.runtime);
+  await page.fill("#host-watts", String(other.demands.host_watts));
+  await page.fill("#deadline", String(other.demands.deadline_ms));
+  await slide("#cameras", load.cameras);
+  await slide("#size", sizes.indexOf(load.image_size));
+  await slide("#tokens", load.tokens);
+  await page.selectOption("#part-vision", load.part_dtypes.vision);
+  await page.selectOption("#part-head", load.part_dtypes.head);
+  for (const [r, choice] of other.choices.entries()) {
+    await page.fill("#rate", String(choice.rate_hz));
+    testFirstScreen(await shown(page), other, r);
+  }
+  const words = await page.textContent("#whatif-words"), hash = await page.evaluate(() => location.hash);
+  for (const part of [`${load.cameras} cameras`, `images of ${load.image_size} px`, `${load.tokens} tokens`, "vision in q8", "head in f32", "deadline of 70.0 ms"]) assert.ok(words.includes(part), `${part}: ${words}`);
+  const again = await open(browser, "shape", { hash }), before = await shown(page), after = await shown(again);
+  assert.equal(after.verdict, before.verdict, "a link keeps what was changed");
+  assert.deepEqual(after.numbers, before.numbers);
+  await close(again, "what if, by a link");
+  await page.click("#as-asked");
+  assert.ok(!(await page.textContent("#whatif-words")).includes("now:"), "back to what was asked");
+  await page.selectOption("#shape", "1");
+  const own = readJson("tabletop"), at = await page.evaluate(() => document.getElementById("verdict").textContent);
+  assert.ok(at.includes(own.model.name), `the shape is that of the recorded policy: ${at}`);
+  await close(page, "what if");
+}
+
+/* Times of another shape are those of a report of that shape: the page's own arithmetic for it. */
+async function testOtherShape(browser) {
+  const page = await open(browser, "tabletop"), shape = readJson("shape"), index = readJson("tabletop").shapes.findIndex((s) => s.name === shape.model.name);
+  assert.ok(index > 0, "the page can ask for the published shape");
+  for (const [name, mode, dtype] of [["raspberry-pi-5", "2.4 GHz", "q8"], ["laptop-ryzen-ai-370", "28W", "bf16"]]) {
+    await ask(page, { rate: 0.01, machine: name, mode, dtype, shape: index });
+    const option = shape.options.find((o) => shape.machines[o.machine].name === name && o.mode === mode), costs = option.dtypes.find((d) => d.dtype === dtype);
+    const ms = await page.$$eval("#thresholds tbody tr td:last-child", (cells) => cells.map((c) => Number(c.textContent)));
+    const full = costs.exits.map((e) => e.ms[1]);
+    ms.forEach((x, k) => assert.ok(Math.abs(x - full[k]) < 0.02 * full[k], `${name}, exit ${k}: ${x} ms, not ${full[k]}`)); /* instructions are of one length */
+  }
+  await close(page, "another shape");
+}
+
+/* A thresholds file: its cameras are counted, its own numbers are shown. */
+async function testThresholdsFile(browser) {
+  const page = await open(browser, "cameras"), report = readJson("cameras"), encoded = report.cameras.encoded;
+  await settle(page);
+  testFirstScreen(await shown(page), report, report.choices.findIndex((c) => c.rate_hz >= 10));
+  for (const a of report.answers.filter((x) => x.thresholds.ms[1] !== null && x.verdict !== "cannot").slice(0, 6)) {
+    const option = report.options[a.option];
+    await ask(page, { rate: a.rate_hz, machine: report.machines[option.machine].name, mode: option.mode, dtype: a.dtype });
+    await page.click("#file");
+    const at = await shown(page);
+    assert.equal(at.banner, a.thresholds.verdict);
+    near(at.numbers.ms, a.thresholds.ms[1], "the file's step");
+    near(at.numbers.watts, a.thresholds.watts[1], "the file's power");
+    near(at.numbers.loss, report.thresholds.point.loss, "the file's loss");
+    assert.equal(at.words.budget, "file", "the link says so");
+  }
+  const words = await page.textContent("#cameras-words");
+  for (const share of encoded) assert.ok(words.includes(`${(100 * share).toFixed(0)} % of steps`), `${share} of steps: ${words}`);
+  assert.ok(await page.isDisabled("#cameras"), "its rules are for the cameras there are");
+  await close(page, "a thresholds file");
+}
+
 /* The controls can be reached and used with the keyboard alone. */
 async function testKeyboard(page) {
   const reached = new Set();
@@ -179,7 +247,7 @@ async function testKeyboard(page) {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.className));
   }
-  for (const wanted of ["theme", "rate", "runtime", "weight", "watts", "host-price", "pick", "filter", "copy", "sort"])
+  for (const wanted of ["theme", "rate", "runtime", "weight", "watts", "host-price", "host-watts", "pick", "filter", "copy", "sort"])
     assert.ok(reached.has(wanted), `Tab reaches ${wanted}`);
   const before = await shown(page);
   await page.focus("#budget");
@@ -254,7 +322,7 @@ async function testHostile(browser) {
   const report = JSON.parse(await page.locator("#data").evaluate((e) => e.textContent));
   assert.ok(report.tasks.some((t) => t.name === name), "the name arrives whole");
   assert.ok((await page.locator("#exits").innerText()).includes(name), "and is shown as text");
-  assert.equal(await page.locator("script").count(), 6, "no script but the page's own");
+  assert.equal(await page.locator("script").count(), 7, "no script but the page's own");
   await close(page, "hostile");
 }
 
@@ -285,6 +353,9 @@ try {
   await testTheme(page);
   await close(page, "tabletop");
   await testShape(browser);
+  await testWhatIf(browser);
+  await testOtherShape(browser);
+  await testThresholdsFile(browser);
   await testLink(browser);
   await testLooks(browser);
   await testWithoutScripts(browser);

@@ -36,7 +36,10 @@ same() { cmp -s "$1" "$2" || wrong "$1 and $2 differ"; }
 # ---------------------------------------------------------------- caches --------------------------
 
 need "$build/deer-sim" record --episodes 1 --seed 5 --out "$out/demos.h5"
-need "$build/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
+need "$build/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache" \
+    --ages 2:1
+need "$build/deer-calib" solve --cache "$out/cache" --model $model --scope total --avg-fraction 0.45 \
+    --cameras 2/0.3,1/0.3 --out "$out/tau.json"
 need "$build/deer-sim" eval --model $model --episodes 1 --seed 40 --exit 0 --json
 cp "$out/stdout" "$out/first.json"
 need "$build/deer-sim" eval --model $model --episodes 1 --seed 40 --json
@@ -58,6 +61,17 @@ need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape
 need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape 3b --rate 10,5 --csv -
 same "$out/shape.csv" "$out/stdout"
 need "$report" whatif --cache "$out/cache" --model-shape 3b --rate 10,5 --runtime tuned --json "$out/tuned.json"
+need "$report" whatif --cache "$out/cache" --model-shape 3b --rate 5,10 --runtime tuned --cameras 3 \
+    --image-size 336 --tokens 25 --part-dtype vision=q8,head=f32 --deadline 70 --host-watts 60 \
+    --json "$out/other.json"
+need "$report" whatif --cache "$out/cache" --model $model --thresholds "$out/tau.json" --rate 30,300 \
+    --budget-sweep 9 --out "$out/cameras.html" --json "$out/cameras.json" --csv "$out/cameras.csv"
+need "$build/deer-calib" check --cache "$out/cache" --model $model --thresholds "$out/tau.json" --json
+cp "$out/stdout" "$out/check.json"
+node -e 'const [r, c] = process.argv.slice(1).map((f) => JSON.parse(require("fs").readFileSync(f))), p = r.thresholds.point;
+    for (const [x, y] of [[p.total_gflops, c.average_total_gflops], [p.loss, c.loss]])
+        if (!(Math.abs(x - y) <= 1e-5 * y)) { console.log(x, y); process.exit(1); }' "$out/cameras.json" "$out/check.json" ||
+    wrong "a report says of a thresholds file what deer-calib check does not"
 need "$report" whatif --cache "$out/hostile" --hardware raspberry-pi-5 --out "$out/hostile.html"
 need "$report" compare "$out/tabletop.json" "$out/shape.json"
 grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
@@ -81,6 +95,9 @@ grep -q '^10 Hz: [1-9]' "$out/stdout" || wrong "no machine has any success"
 
 # ---------------------------------------------------------------- what cannot be answered ---------
 
+sed 's/"model_fingerprint": "[0-9a-f]*"/"model_fingerprint": "00000000000000000000000000000000"/' \
+    "$out/tau.json" >"$out/tau-of-another.json"
+
 cache="--cache $out/cache"
 fails 1 "abacus.*orin-nano-8" "$report" whatif $cache --hardware abacus
 fails 2 "no power mode" "$report" whatif $cache --hardware orin-nano-8:99W
@@ -96,6 +113,14 @@ fails 2 "--json .*would overwrite .*another place" "$report" whatif $cache --jso
 [ ! -e "$out/x" ] || wrong "a file that two outputs claim was written"
 fails 2 "rates" "$report" whatif $cache --rate 5,x
 fails 2 "f32,bf16,q8" "$report" whatif $cache --dtype f64
+fails 2 "cameras" "$report" whatif $cache --cameras 0
+fails 2 "multiple of the 14 pixels" "$report" whatif $cache --model-shape 3b --image-size 225
+fails 2 "vision=, decoder= and head=" "$report" whatif $cache --part-dtype eyes=q8
+fails 2 "no time in ms" "$report" whatif $cache --deadline -1
+fails 2 "exclude each other" "$report" whatif $cache --cameras 1 --thresholds "$out/tau.json"
+fails 2 "takes --model" "$report" whatif $cache --thresholds "$out/tau.json"
+fails 1 "is for another policy" "$report" whatif --cache "$out/hostile" --thresholds "$out/tau-of-another.json"
+fails 2 "leave --rollouts out" "$report" whatif $cache --cameras 1 --rollouts "$out/full.json"
 fails 2 "which cache" "$report" whatif
 fails 1 "hostile" "$report" whatif --cache "$out/hostile" --demos "$out/demos.h5" --out "$out/no.html"
 [ ! -e "$out/no.html" ] || wrong "a page of other demonstrations was written"
@@ -133,8 +158,9 @@ if [ ! -e "$modules/package-lock.json" ] ||
 fi
 node tests/reports/golden.mjs "$out/tabletop.json" tests/reports/golden.json || wrong "golden numbers"
 node tests/reports/judge.mjs "$out/tabletop.json" "$out/tabletop.csv" || wrong "the judge of the tabletop"
-node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" ||
-    wrong "the judge of the shape"
+node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" \
+    "$out/other.json" || wrong "the judge of the shape"
+node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
 page=$(pwd)/tests/reports/page.mjs
 (cd "$modules" && node "$page" "$out") || wrong "the page in a browser"
 [ "$failures" -eq 0 ]
