@@ -83,7 +83,7 @@ DATASETS_PC := hdf5 libxxhash zlib liblzf
 SOURCES_PC  := libavformat libavcodec libswscale libavutil libzstd
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
-ONLINE_PC   := lapacke
+LAPACK_PC   := lapacke
 SERVE_PC    := libwebsockets
 
 PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
@@ -122,8 +122,7 @@ RUNTIME_LIBS  := $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
 DATASETS_LIBS := $(call pc_libs,$(DATASETS_PC))
 SOURCES_LIBS  := $(call pc_libs,$(SOURCES_PC)) -lsnappy
 TABLETOP_LIBS := -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
-CALIB_LIBS    := $(call pc_libs,$(CALIB_PC))
-ONLINE_LIBS   := $(call pc_libs,$(ONLINE_PC))
+CALIB_LIBS    := -Wl,--as-needed $(call pc_libs,$(CALIB_PC) $(LAPACK_PC))
 SERVE_LIBS    := $(call pc_libs,$(SERVE_PC))
 # Without libwebsockets everything is built but the sockets, and deer-run serve says so.
 ifneq ($(SERVE_LIBS),)
@@ -198,7 +197,7 @@ $(SERVE_FROM): always
 	@mkdir -p $(@D)
 	@echo '$(SERVE_LIBS)' | cmp -s - $@ || echo '$(SERVE_LIBS)' >$@
 $(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: $(SERVE_FROM)
-$(call objects,calib/online/gaussian.c): ALL_CFLAGS += $(call pc_cflags,$(ONLINE_PC))
+$(call objects,calib/online/gaussian.c calib/criterion/regression.c): ALL_CFLAGS += $(call pc_cflags,$(LAPACK_PC))
 $(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
 $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
 
@@ -362,7 +361,7 @@ $(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBSERVE) $(LIBTABLETOP) $(LIBDATASETS) 
 	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 $(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(link) $(ONLINE_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 # A deer-report without the page's libraries, to test what it then says.
 $(BARE): $(REPORT_CLI) $(TOOL) $(PAGE)/bare/d3_js.o $(PAGE)/bare/plot_js.o $(filter-out %/d3_js.o %/plot_js.o,$(REPORTS)) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
@@ -388,7 +387,6 @@ $(filter-out $(OLD_PROGRAM),$(TESTS)):
 	$(call say,LINK)
 	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka $($(@F)_LIBS)
 
-test_online_LIBS := $(ONLINE_LIBS)
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/test_calib_library: $(CALIB_PUBLIC)
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))

@@ -2,6 +2,7 @@
 /* regression.c - gamma regression by Fisher scoring. */
 #include "calib/criterion/regression.h"
 
+#include <lapacke.h>
 #include <math.h>
 #include <string.h>
 
@@ -21,34 +22,7 @@ void regression_spread(const double *x, int64_t n, double *mean, double *spread)
     *spread = sqrt(fmax(1e-12, square / (double)n));
 }
 
-/* The lower factor of a symmetric positive definite a [m, m], in place: Cholesky. */
-static void factor(double *a, int m)
-{
-    for (int j = 0; j < m; j++)
-        for (int i = j; i < m; i++) {
-            double sum = a[i * m + j];
-
-            for (int k = 0; k < j; k++)
-                sum -= a[i * m + k] * a[j * m + k];
-            a[i * m + j] = i == j ? sqrt(sum) : sum / a[j * m + j];
-        }
-}
-
-/* Solves for x [m] in place. */
-static void solve_factored(const double *a, double *x, int m)
-{
-    for (int i = 0; i < m; i++) {
-        for (int k = 0; k < i; k++)
-            x[i] -= a[i * m + k] * x[k];
-        x[i] /= a[i * m + i];
-    }
-    for (int i = m - 1; i >= 0; i--) {
-        for (int k = i + 1; k < m; k++)
-            x[i] -= a[k * m + i] * x[k];
-        x[i] /= a[i * m + i];
-    }
-}
-
+/* The lower half alone. */
 static void information(const double *term, int64_t n, int m, double *a)
 {
     memset(a, 0, (size_t)(m * m) * sizeof *a);
@@ -87,12 +61,14 @@ void regression_fit(const double *term, const float *y, int64_t n, int m, double
     memset(weight, 0, (size_t)m * sizeof *weight);
     weight[0] = log(fmax(mean, 1e-12));
     information(term, n, m, a);
-    factor(a, m);
+    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', m, a, m))
+        return; /* terms that are no numbers: the mean is all there is */
     for (int round = 0; round < ROUNDS; round++) {
         double moved = 0;
 
         score_of(term, y, n, m, weight, right);
-        solve_factored(a, right, m);
+        if (LAPACKE_dpotrs(LAPACK_ROW_MAJOR, 'L', m, 1, a, m, right, 1))
+            return;
         for (int j = 0; j < m; j++) {
             weight[j] += fmax(-1, fmin(1, right[j]));
             moved = fmax(moved, fabs(right[j]));

@@ -11,6 +11,7 @@
 
 #include "budgets/cost/cost.h"
 #include "calib/criterion/combined.h"
+#include "calib/criterion/regression.h"
 #include "calib/pipeline/onpolicy.h"
 #include "calib/pipeline/rules.h"
 #include "calib/replay/replay.h"
@@ -735,9 +736,42 @@ static void test_on_policy_last_resort(void **state)
     free(feature);
 }
 
+/* Where the fit ends, its equations hold: the residuals of every term but the first weigh as much
+ * as the pull towards 0, three rows' worth; and losses made by a formula have that formula. */
+static void test_regression(void **state)
+{
+    enum { N = 400, M = 3 };
+    const double truth[M] = {-1, 0.8, -0.5};
+    static double term[N * M];
+    static float y[N];
+    double weight[M];
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        double *t = term + i * M;
+        t[0] = 1, t[1] = sin(i), t[2] = cos(1.7 * i);
+        y[i] = (float)(exp(truth[0] + truth[1] * t[1] + truth[2] * t[2]) * (1 + 0.5 * sin(5 * i)));
+    }
+    regression_fit(term, y, N, M, weight);
+    for (int j = 0; j < M; j++) {
+        double sum = j ? -3 * weight[j] : 0;
+        for (int i = 0; i < N; i++) {
+            const double *t = term + i * M;
+            double expected = exp(weight[0] + weight[1] * t[1] + weight[2] * t[2]);
+            sum += t[j] * (((double)y[i] + 1e-9) / expected - 1);
+        }
+        assert_true(fabs(sum) < 0.05); /* of 400 rows; a round moves weights by less than 1e-4 */
+        assert_true(fabs(weight[j] - truth[j]) < 0.05);
+    }
+    term[4] = NAN; /* nothing to be said but the mean */
+    regression_fit(term, y, N, M, weight);
+    assert_true(isfinite(weight[0]) && weight[1] == 0 && weight[2] == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_regression),
         cmocka_unit_test(test_every_episode_needs_an_instruction),
         cmocka_unit_test(test_episodes_are_described),
         cmocka_unit_test(test_cache_is_what_the_runtime_does),
