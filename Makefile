@@ -33,6 +33,10 @@ GPU      ?= 0
 endif
 GPU_PACKAGES := libvulkan-dev glslang-tools
 
+# BLAS=openblas: large products by OpenBLAS on processors that have no tiles of ours; BLAS=none: without.
+# By itself: with, where its headers are. It is not linked: libopenblas.so.0 is opened by name there.
+BLAS     ?= $(if $(shell $(PKG_CONFIG) --libs openblas 2>/dev/null),openblas,none)
+
 # Debian 12 packages that the programs and the demo need. What only some targets need is added to
 # PACKAGES where these are.
 PACKAGES := build-essential pkg-config libnlopt-dev liblapacke-dev libhdf5-dev zlib1g-dev liblzf-dev \
@@ -52,7 +56,7 @@ endif
 # What tests need besides: libraries and tools that use deer, compilers and emulators for the kernels
 # of other machines, a browser for the report's page. Node.js, npm and Chromium of other origin than
 # Debian's do as well.
-TEST_PACKAGES := libcmocka-dev libzip-dev cmake g++ mandoc libwebsockets-dev python3-websockets python3-msgpack python3-h5py \
+TEST_PACKAGES := libopenblas-dev libcmocka-dev libzip-dev cmake g++ mandoc libwebsockets-dev python3-websockets python3-msgpack python3-h5py \
                  python3-cffi python3-numpy python3-pytest python3-pip
 ifneq ($(GPU),0)
 TEST_PACKAGES += mesa-vulkan-drivers vulkan-validationlayers spirv-tools
@@ -200,6 +204,17 @@ $(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/s
 $(call objects,calib/online/gaussian.c calib/criterion/regression.c): ALL_CFLAGS += $(call pc_cflags,$(LAPACK_PC))
 $(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
 $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
+
+# What is built with OpenBLAS or without is built again when that changes.
+WITH_BLAS := $(BUILD)/with-blas
+$(WITH_BLAS): always
+	@mkdir -p $(@D)
+	@echo '$(BLAS)' | cmp -s - $@ || { echo '$(BLAS)' >$@; [ '$(origin BLAS) $(BLAS)' != 'file none' ] || \
+	   echo 'Built without OpenBLAS, which only processors without kernels of ours use: libopenblas-dev (or say BLAS=none).'; }
+$(BUILD)/runtime/kernels/blas.o: $(WITH_BLAS)
+ifeq ($(BLAS),openblas)
+$(BUILD)/runtime/kernels/blas.o: ALL_CFLAGS += -DDEER_BLAS $(call pc_cflags,openblas)
+endif
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
 # are fused.
@@ -395,7 +410,7 @@ $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
 KERNELS := $(call objects,$(wildcard runtime/kernels/isa*.c) $(patsubst %,runtime/%.c,kernels/linear \
-             kernels/attention kernels/choice kernels/kernels kernels/reference base/error base/options base/threads/threads policy/exit_policy thresholds/criterion))
+             kernels/attention kernels/blas kernels/choice kernels/kernels kernels/reference base/error base/options base/threads/threads policy/exit_policy thresholds/criterion))
 $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(call say,LINK)
 	$(Q)$(link) -static -lm -lpthread

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/kernels/blas.h"
 #include "runtime/kernels/tiles.h"
 
 enum { ROWS = 14, PANELS = 4, OUTPUTS = PANELS * ISA_PANEL, MOST_INPUTS = 4 * ISA_WORDS };
@@ -139,12 +140,15 @@ static deer_status use_named(const char *name, deer_error *err)
 deer_status isa_choose(deer_error *err)
 {
     const char *name = getenv("DEER_ISA");
+    deer_status status = DEER_OK;
 
     if (isa_is_chosen())
         return DEER_OK;
     if (name && *name)
-        return use_named(name, err);
-    for (int type = 0; type < WEIGHT_DTYPES; type++)
+        status = use_named(name, err);
+    for (int type = 0; type < WEIGHT_DTYPES && !(name && *name); type++)
         isa_use_for((weight_dtype)type, fastest((weight_dtype)type));
-    return DEER_OK;
+    if (!status && isa_is_generic(isa_now()))
+        blas_ready(); /* loaded now and not in a step */
+    return status;
 }

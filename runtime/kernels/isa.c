@@ -57,6 +57,11 @@ int isa_list(const isa *list[ISA_MOST])
     return n;
 }
 
+bool isa_is_generic(const isa *set)
+{
+    return set == &isa_generic;
+}
+
 void isa_use_for(weight_dtype type, const isa *chosen)
 {
     atomic_store(&in_use[type], chosen);

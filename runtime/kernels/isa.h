@@ -103,6 +103,9 @@ const isa_time *isa_times(int *count);
 deer_status isa_choose(deer_error *err);
 bool isa_is_chosen(void);
 
+/* Whether it is the one in plain C, for processors that no tiles are made for. */
+bool isa_is_generic(const isa *set);
+
 /* For one type, or for all: for tests. Not while a step runs. */
 void isa_use_for(weight_dtype type, const isa *chosen);
 void isa_use(const isa *chosen);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "runtime/base/threads/threads.h"
+#include "runtime/kernels/blas.h"
 #include "runtime/kernels/tiles.h"
 
 enum {
@@ -216,6 +217,7 @@ size_t workspace_linear(int rows)
 {
     size_t block = (size_t)smaller(rows, BLOCK) * row_bytes(1);
     size_t few = (size_t)smaller(rows, 4) * row_bytes(ISA_SUBWORDS);
+    _Static_assert(BLAS_ROWS * ISA_WORDS >= ISA_WORDS * BLAS_OUTPUTS, "room for blas_rows");
 
     return 64 + (block > few ? block : few);
 }
@@ -238,6 +240,20 @@ static void take_room(linear_part *p, char *room, size_t bytes)
     p->operand = (uint32_t *)(void *)room;
     p->scales =
         (isa_row *)(void *)(p->operand + (size_t)p->chunks * (size_t)p->rows * (size_t)p->stride);
+}
+
+/* All by OpenBLAS, rows dealt to the threads. */
+static void share_blas(void *context, int part, int parts)
+{
+    const linear_share *s = context;
+    const linear_job *job = s->job;
+    linear_part p = {.set = isa_of(job->layer->w.type), .job = job, .parts = 1};
+    int first = job->m * part / parts, end = job->m * (part + 1) / parts, n = job->layer->w.n;
+
+    blas_rows(job, first, end, 0, (n + ISA_PANEL - 1) / ISA_PANEL,
+              (float *)(void *)(s->ws->base + (size_t)part * s->ws->bytes));
+    for (int r = first; r < end; r++)
+        end_rows(&p, r, 1, 0, n);
 }
 
 static void share(void *context, int part, int parts)
@@ -266,7 +282,9 @@ void linear_run(const workspace *ws, const linear_job *job)
     linear_share s = {ws, job};
     bool worth = (double)job->m * job->layer->w.n * job->layer->w.k >= WORTH_SHARING;
 
-    if (!worth)
+    if (blas_takes(isa_of(job->layer->w.type), job))
+        threads_run(share_blas, &s, worth ? ws->parts : 1);
+    else if (!worth)
         share(&s, 0, 1);
     else if (job->m >= ROWS_TO_SPLIT * ws->parts)
         threads_run(share, &s, ws->parts);

@@ -13,6 +13,7 @@
 #include "runtime/base/half.h"
 #include "runtime/base/tau.h"
 #include "runtime/deer.h"
+#include "runtime/kernels/blas.h"
 #include "runtime/kernels/isa.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
@@ -49,7 +50,7 @@ static void assert_close(const float *a, const float *b, int n)
     assert_within(a, b, n, tolerance);
 }
 
-static float x[20000], w[110000], b[300], y[20000], z[20000];
+static float x[40000], w[110000], b[300], y[20000], z[20000];
 
 /* test_neon.sh reads the line. */
 static void test_isa_list(void **state)
@@ -300,6 +301,27 @@ static void test_pack_refuses(void **state)
         rows[14] = bad32[i] & 0xffff0000;
         assert_false(matrix_pack(panels, rows, WEIGHT_BF16, 3, 10, 0, 1));
     }
+}
+
+/* By OpenBLAS on the last set, plain C: more inputs than are unpacked at a time, outputs that are
+ * no multiple of a panel. Elsewhere it has nothing to do, nor where it was built without. */
+static void test_blas(void **state)
+{
+    static const int sizes[][3] = {{64, 100, 600}, {97, 17, 33}, {200, 65, 90}, {70, 3, 1}};
+    const isa *list[ISA_MOST];
+    int sets = isa_list(list);
+    linear_job job = {.layer = &(linear_layer){.w = {.type = WEIGHT_F32}}, .m = BLAS_ROWS};
+
+    (void)state;
+    print_message("OpenBLAS: %s\n", blas_ready() ? "called" : "not here");
+    for (int s = 0; s < sets; s++)
+        assert_int_equal(blas_takes(list[s], &job), blas_ready() && s == sets - 1);
+    job.m--;
+    assert_false(blas_takes(list[sets - 1], &job));
+    isa_use(list[sets - 1]);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        check_product(WEIGHT_F32, sizes[i][0], sizes[i][1], sizes[i][2]);
+    isa_use(list[0]);
 }
 
 static void test_layer_norm(void **state)
@@ -704,6 +726,7 @@ int main(void)
         cmocka_unit_test(test_isa_list),
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_blas),
         cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_softmax),
