@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RHOS = 3, ONE = CACHE_AGES + RHOS, PAIRS = ONE * ONE };
+enum { RHOS = 6, ONE = CACHE_AGES + RHOS, PAIRS = ONE * ONE };
 
-/* Rules of change are tried where so much of a camera's steps differ by more from the step before.
- */
-static const double quantile[RHOS] = {0.25, 0.5, 0.75};
+/* Rules of change are tried where so large a share of a camera's steps differs by less from the
+ * step before: mostly small ones, for a picture that hardly changed is nearly as good as new. */
+static const double quantile[RHOS] = {0.05, 0.1, 0.15, 0.25, 0.5, 0.75};
 
 /* A rule of one camera, the other one being fresh. */
 typedef struct {
