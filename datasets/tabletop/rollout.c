@@ -162,13 +162,26 @@ deer_status rollout_record(rollout_stage *stage, uint64_t seed, const rollout_re
 
 /* ---------------------------------------------------------------- judging ------------------ */
 
-/* Draws which cameras are encoded. At the first step both are encoded, whatever is drawn. */
-static deer_status draw_views(rollout_stage *stage, deer_error *err)
+/* Whether a camera's share says that it is encoded at this step. */
+static bool draw_view(rollout_stage *stage, int view, bool first)
+{
+    bool due;
+
+    if (!stage->evenly)
+        return random_uniform(&stage->random, 0, 1) < stage->encode[view];
+    stage->owed[view] += stage->encode[view];
+    due = first || stage->owed[view] >= 1;
+    stage->owed[view] -= due;
+    return due;
+}
+
+/* Which cameras are encoded. At the first step both are, whatever is drawn. */
+static deer_status draw_views(rollout_stage *stage, bool first, deer_error *err)
 {
     unsigned views = 0;
 
     for (int i = 0; i < 2; i++)
-        views |= (unsigned)(random_uniform(&stage->random, 0, 1) < stage->encode[i]) << i;
+        views |= (unsigned)draw_view(stage, i, first) << i;
     return deer_session_set_thresholds(stage->session, stage->by_views[views], err);
 }
 
@@ -214,7 +227,7 @@ static deer_status judge_step(rollout_stage *stage, int *exit, rollout_outcome *
         look(stage);
         if (choose_exit(stage, err))
             return DEER_FAILED;
-        if (stage->by_views && draw_views(stage, err))
+        if (stage->by_views && draw_views(stage, *exit < 0, err))
             return DEER_FAILED;
         started = clock_seconds();
         if (act(stage, &action, err))
@@ -246,6 +259,7 @@ static deer_status begin_judging(rollout_stage *stage, rollout_outcome *outcome,
     outcome->task = tabletop_task(stage->world);
     outcome->expert_steps = tabletop_expert_steps(stage->world, stage->scratch);
     stage->random = seed;
+    stage->owed[0] = stage->owed[1] = 0;
     if (stage->chooser &&
         exits_begin(stage->chooser, tabletop_instruction(stage->world), seed, err))
         return DEER_FAILED;

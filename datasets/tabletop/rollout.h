@@ -30,11 +30,13 @@ typedef struct {
     const rollout_policy *remote; /* NULL, or the policy that acts in the session's place */
     exits_chooser *chooser; /* NULL, or what chooses the session's exits; freed with the stage */
 
-    /* NULL, or thresholds [4] that encode no camera, the static one, the wrist's, both; at each
-     * step behind the first each camera is encoded with its probability [2]. */
+    /* NULL, or thresholds [4] that encode no camera, the static one, the wrist's, both; each camera
+     * is encoded at a share of the steps [2], both at the first: drawn at random, or evenly. */
     deer_thresholds *const *by_views;
     const double *encode;
-    uint64_t random; /* for that */
+    bool evenly;
+    double owed[2];  /* encodings, for that */
+    uint64_t random; /* for the other */
     double noise;    /* disturbance of the session's actions, as of recorded ones; 0: none */
     double light;    /* brightness of both cameras' pictures, 0..1; 0: as they are */
     uint8_t static_rgb[TABLETOP_IMAGE * TABLETOP_IMAGE * 3];

@@ -500,6 +500,10 @@ if [ -e "$model" ]; then
     json 'encoded random_cameras' $rules "$files/s.json" --random-cameras "$files/encoded.json"
     awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.1 && s < 0.5 && $1 + 0 == 1) }' "$out" ||
         wrong "cameras are not encoded as often as in the result given"
+    json 'encoded even_cameras' $rules "$files/s.json" --even-cameras "$files/encoded.json"
+    awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.2 && s < 0.3 && $1 + 0 == 1) }' "$out" ||
+        wrong "cameras are not encoded evenly, as often as in the result given"
+    fails 2 'exclude each other' $rules "$files/s.json" --even-cameras "$files/a.json" --random-cameras "$files/a.json"
     fails 1 'no shares of two cameras' $rules "$files/s.json" --random-cameras "$files/a.json"
     fails 2 '--random-cameras needs --model' "$build/deer-sim" eval --expert --random-cameras "$files/encoded.json"
     fails 2 '--ages takes up to 7 ascending ages' "$build/deer-calib" replay --model "$model" \

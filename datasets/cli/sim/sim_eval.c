@@ -50,6 +50,7 @@ static deer_status start(void *context, deer_error *err)
         return DEER_FAILED;
     e->stage.by_views = e->by_views[0] ? e->by_views : NULL;
     e->stage.encode = e->encode;
+    e->stage.evenly = e->evenly;
     e->stage.noise = e->noise;
     e->stage.light = e->light;
     if (is_governed(e))
@@ -225,7 +226,7 @@ static deer_status force_views(const evaluation *e, unsigned views, deer_thresho
     return DEER_OK;
 }
 
-static deer_status random_cameras(evaluation *e, const char *path, deer_error *err)
+static deer_status drawn_cameras(evaluation *e, const char *path, deer_error *err)
 {
     deer_status status = load_rates(e, path, err);
 
@@ -253,7 +254,7 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
 
 typedef struct {
     policy_choice policy;
-    const char *tasks, *unknown, *split, *exits, *cameras, *remote, *key_file;
+    const char *tasks, *unknown, *split, *exits, *random, *even, *remote, *key_file;
     long episodes, seed, workers, chains;
     double strict, noise, light;
     bool json, expert;
@@ -268,8 +269,11 @@ static bool contradicts(const tool_command *self, const request *r)
         tool_usage(self, "one of --model FILE, --policy URL and --expert is required");
     else if (r->key_file && !r->remote)
         tool_usage(self, "--key-file needs --policy");
-    else if (r->cameras && (!r->policy.model || r->exits || !isnan(r->policy.govern)))
-        tool_usage(self, "--random-cameras needs --model, and excludes --exits and --govern");
+    else if (r->random && r->even)
+        tool_usage(self, "--random-cameras and --even-cameras exclude each other");
+    else if ((r->random || r->even) && (!r->policy.model || r->exits || !isnan(r->policy.govern)))
+        tool_usage(self, "--%s-cameras needs --model, and excludes --exits and --govern",
+                   r->random ? "random" : "even");
     else if (how && !r->policy.model)
         tool_usage(self, "--thresholds, --exit and --exits need --model");
     else if (how > 1)
@@ -313,7 +317,8 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
     e->thresholds_file = r->policy.thresholds;
     e->exits = r->exits;
     e->remote = r->remote;
-    e->cameras_file = r->cameras;
+    e->cameras_file = r->even ? r->even : r->random;
+    e->evenly = r->even != NULL;
     e->chains = r->chains == TOOL_NOT_GIVEN ? 0 : (int)r->chains;
     return true;
 }
@@ -333,8 +338,8 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     e->thresholds = p.thresholds;
     if (!status && e->exits)
         status = sim_exits_read(e->exits, deer_model_max_exit(e->model) + 1, &e->control, err);
-    if (!status && r->cameras)
-        status = random_cameras(e, r->cameras, err);
+    if (!status && e->cameras_file)
+        status = drawn_cameras(e, e->cameras_file, err);
     if (!status)
         status = evaluate(e, episodes, (int)r->workers, err);
     if (!status)
@@ -381,8 +386,9 @@ int sim_eval_main(int argc, char **argv)
         {"exits", TOOL_STRING, &r.exits, "HOW",
          "control: random:FILE or markov:FILE (as in that --json result), periodic:0,1, fixed:K, "
          "oracle:EPS, expert:PRICE"},
-        {"random-cameras", TOOL_STRING, &r.cameras, "FILE",
+        {"random-cameras", TOOL_STRING, &r.random, "FILE",
          "control: encode cameras at random, as often as in this --json result"},
+        {"even-cameras", TOOL_STRING, &r.even, "FILE", "control: the same, evenly spaced"},
         {"tasks", TOOL_STRING, &r.tasks, "NAMES",
          "tasks or families, comma-separated (default all)"},
         {"episodes", TOOL_INT, &r.episodes, "N", "rollouts per task (default 10)"},

@@ -303,7 +303,8 @@ static void add_conditions_json(const evaluation *e, json_t *root)
     json_put(root, "policy", text_or_null(e->remote));
     json_put(root, "thresholds", text_or_null(e->thresholds_file));
     json_put(root, "exits", text_or_null(e->exits));
-    json_put(root, "random_cameras", text_or_null(e->cameras_file));
+    json_put(root, "random_cameras", text_or_null(e->evenly ? NULL : e->cameras_file));
+    json_put(root, "even_cameras", text_or_null(e->evenly ? e->cameras_file : NULL));
 }
 
 /* What only a policy has. */

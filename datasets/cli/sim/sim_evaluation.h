@@ -50,7 +50,8 @@ typedef struct {
     const char *thresholds_file, *exits, *cameras_file; /* as given, NULL: none */
     const char *remote, *key;     /* address of a policy server, and its key; NULL: none */
     exits_control control;        /* of exits */
-    double encode[2];             /* cameras encoded with these probabilities instead */
+    double encode[2];             /* cameras encoded at these shares of the steps instead, */
+    bool evenly;                  /* at random or evenly spaced */
     deer_thresholds *by_views[4]; /* for that; NULL: as the thresholds say */
     const policy_choice *policy;
     double noise, light; /* of the world: see rollout_stage */
