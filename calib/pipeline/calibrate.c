@@ -521,6 +521,8 @@ static deer_status choose_cameras(job *j, deer_error *err)
         return status;
     j->x->o.choices = j->choices;
     see_through(j, &j->choice[best].rules); /* none keeps the budgets: the cheapest one's message */
+    if (j->cameras.static_view.age || j->cameras.gripper_view.age)
+        j->guarantee.deepest_is_reference = false; /* that is one with fresh cameras */
     return DEER_OK;
 }
 

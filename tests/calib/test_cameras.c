@@ -284,6 +284,35 @@ static void test_peak_staggers(void **state)
     calibrated_free(found);
 }
 
+/* A promise of an average is kept under the rules that were chosen for it, and delivered with them.
+ * With old pictures the deepest exit, too, deviates from itself with fresh ones: no loss is certain
+ * without a test, and one that too few episodes can show is refused in one line. */
+static void test_promises(void **state)
+{
+    const calibrate_source from = {.cache = folder, .model = w.model};
+    const deer_camera_rules old = {{4, INFINITY}, {3, INFINITY}, 0};
+    calibrate_spec spec = calibrate_default();
+    calibrated *found;
+    deer_thresholds t;
+
+    (void)state;
+    spec.asked.fraction = 0.7;
+    spec.guarantee.confidence = 0.7;
+    found = calibrated_for(spec);
+    assert_true(found->o.guaranteed.given);
+    assert_true(found->o.found.total <= found->o.budget);
+    deliver_thresholds(found, &t);
+    assert_true(t.cameras.static_view.age + t.cameras.gripper_view.age > 0);
+    assert_true(t.guarantee.confidence == 0.7);
+    calibrated_free(found);
+    spec.asked.fraction = 1;
+    spec.cameras = &old;
+    spec.guarantee.deviation = 0.6;
+    assert_int_equal(calibrate(&from, &spec, &found, &err), DEER_INFEASIBLE);
+    assert_non_null(strstr(err.message, "episodes"));
+    assert_null(strchr(err.message, '\n'));
+}
+
 /* ---------------------------------------------------------------- the cache ---------------- */
 
 static void test_other_ages_are_refused(void **state)
@@ -312,6 +341,7 @@ int main(void)
                                        cmocka_unit_test(test_rules_and_thresholds_together),
                                        cmocka_unit_test(test_llm_scope_stays),
                                        cmocka_unit_test(test_peak_staggers),
+                                       cmocka_unit_test(test_promises),
                                        cmocka_unit_test(test_other_ages_are_refused)};
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
