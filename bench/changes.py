@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Whether a picture's change says how much features change: the error of the deepest exit's features when a
 # camera is encoded by period, by change, or at random, as often. The other camera is fresh; an age that
-# the cache does not have is seen as the next older one. Usage: changes.py CACHE DEMOS, the cache made with
+# the cache does not have is seen as the next older one. And the error of pictures one step old by how much they
+# have changed. Usage: changes.py CACHE DEMOS, the cache made with
 # --ages, of images of the model's own size.
 import json
 import sys
@@ -58,6 +59,16 @@ def follow(due, known, error, oldest):
     return encoded / len(fresh), total / len(fresh)
 
 
+def by_change(change, error):
+    """Mean error, by change from the smallest to the largest."""
+    there = ~np.isnan(change)
+    change, error = change[there], error[there]
+    limits = np.percentile(change, (0, 5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 100))
+    for low, high in zip(limits[:-1], limits[1:]):
+        here = (change >= low) & (change <= high)
+        print("    %.3f to %.3f  error %.4f" % (low, high, error[here].mean()))
+
+
 def say(how, result):
     print("  %-34s encoded %.3f  error %.4f" % ((how,) + result))
 
@@ -74,7 +85,9 @@ for view, camera in enumerate(("rgb_static", "rgb_gripper")):
             there = ~np.isnan(change[:, age])
             print("  %s over %d steps: correlation with the error %.2f" %
                   (measure, age, np.corrcoef(change[there, age], error[age][there])[0, 1]))
-        for rho in np.nanpercentile(change[:, 1], (20, 35, 50, 65, 80, 95)):
+        if 1 in known:
+            by_change(change[:, 1], error[1])
+        for rho in np.nanpercentile(change[:, 1], (10, 20, 35, 50, 65, 80, 95)):
             due = lambda row, now: change[row, now] > rho
             say("%s above %.4f" % (measure, rho), follow(due, known, error, oldest))
     for share in (0.2, 0.35, 0.5, 0.65, 0.8):

@@ -153,6 +153,7 @@ void cache_hdf5_leave(void);
 typedef struct {
     uint8_t *pair;  /* [steps] ages in use: 0 fresh, else 1 + pair of the cache's ages */
     uint8_t *views; /* [steps] cameras encoded, DEER_*_VIEW */
+    bool stagger;   /* a step that encodes both goes no deeper than the first exit */
 } cache_eyes;
 
 /* A complete cache, all but the features in memory; rows in the order of the episodes. */
@@ -190,5 +191,8 @@ size_t cache_features_bytes(const cache *c);
  * before. And what is seen there through the cache's eyes. */
 const uint16_t *cache_features(const cache *c, int e, int step);
 const uint16_t *cache_seen(const cache *c, int e, int step);
+
+/* Whether a session goes no deeper than the first exit at this row's step, as those eyes see it. */
+bool cache_shallow(const cache *c, int64_t row);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "calib/cache/cache.h"
+#include "runtime/deer_replay.h"
 
 void cache_close(cache *c)
 {
@@ -176,4 +177,9 @@ const uint16_t *cache_seen(const cache *c, int e, int step)
 
     return pair ? c->aged[shard] + (row * pairs + (size_t)pair - 1) * step_features(c)
                 : cache_features(c, e, step);
+}
+
+bool cache_shallow(const cache *c, int64_t row)
+{
+    return c->eyes && c->eyes->stagger && c->eyes->views[row] == DEER_BOTH_VIEWS;
 }

@@ -214,6 +214,8 @@ static void fill_step(void *context, const calibration_step *step)
         s->delta[k * s->n + step->i] = step->value[k];
         s->loss[k * s->n + step->i] = step->loss[k];
     }
+    if (cache_shallow(f->c, step->row))
+        s->delta[step->i] = 0; /* any threshold but "never" stops there */
 }
 
 deer_status calibration_make(const cache *c, const calibration_spec *spec,

@@ -9,7 +9,7 @@ deer_status eyes_open(const cache *c, cache_eyes *eyes, deer_error *err)
 {
     size_t n = (size_t)c->steps;
 
-    *eyes = (cache_eyes){calloc(n, 1), calloc(n, 1)};
+    *eyes = (cache_eyes){calloc(n, 1), calloc(n, 1), false};
     if (eyes->pair && eyes->views)
         return DEER_OK;
     eyes_close(eyes);
@@ -20,7 +20,7 @@ void eyes_close(cache_eyes *eyes)
 {
     free(eyes->pair);
     free(eyes->views);
-    *eyes = (cache_eyes){NULL, NULL};
+    *eyes = (cache_eyes){NULL, NULL, false};
 }
 
 static int oldest_of(const cache_manifest *m, int view)
@@ -75,6 +75,7 @@ void eyes_follow(const cache *c, const deer_camera_rules *rules, cache_eyes *eye
     const cache_manifest *m = &c->about;
     int64_t encoded[2] = {0}, older = 0;
 
+    eyes->stagger = rules->stagger;
     for (int e = 0; e < m->episodes; e++) {
         int32_t age[2] = {0};
 

@@ -25,6 +25,7 @@ typedef struct {
     int64_t out;              /* row of the result for that step */
     float done[DEER_POSE];    /* at the step before */
     deer_rule_memory memory;  /* of the thresholds' rule */
+    int deepest;              /* exit that this step may take */
     int heads;                /* evaluations of the head at this step */
     uint64_t random;
 } track;
@@ -159,16 +160,17 @@ static void load_step(const worker *w, const track *t, int step, int slot)
 /* The first exit that passes, of those that a rule leaves; poses [R, 6], grippers [R]. */
 static int decide(const history_rule *rule, track *t, const float *pose, const float *gripper)
 {
-    int least = deer_rule_least(rule->exits, &t->memory, rule->max_exit), k = least;
+    int least = deer_rule_least(rule->exits, &t->memory, rule->max_exit), k;
     float value = NAN;
     deer_exit_trial trial;
 
+    k = least = least < t->deepest ? least : t->deepest;
     t->heads = 1;
     if (!deer_rule_untested(rule->exits, least, rule->max_exit)) {
         deer_exit_trial_begin(&trial, rule->criterion, rule->score, t->done,
                               pose + least * DEER_POSE);
         trial.exit = least;
-        for (; k < rule->max_exit; k++) {
+        for (; k < t->deepest; k++) {
             value = deer_exit_trial_next(&trial, pose + (k + 1) * DEER_POSE, gripper[k + 1]);
             if (tau_stops(value, rule->tau[k]))
                 break;
@@ -178,6 +180,15 @@ static int decide(const history_rule *rule, track *t, const float *pose, const f
     deer_rule_note(rule->exits, &t->memory, k, value, pose + (k + 1) * DEER_POSE);
     memcpy(t->done, pose + (k + 1) * DEER_POSE, sizeof t->done);
     return k;
+}
+
+/* As deep as a session goes at this step. */
+static int deepest_at(const worker *w, const track *t, int step)
+{
+    const cache *c = w->j->c;
+
+    return cache_shallow(c, c->episode[t->episode].first + t->from + step) ? 0
+                                                                           : w->j->rule->max_exit;
 }
 
 /* The exit whose features the state goes on with. */
@@ -255,6 +266,7 @@ static deer_status run_batch(worker *w, track *tracks, int n, deer_error *err)
                 continue;
             move_state(w, i, left);
             slot_of[left] = slot_of[i];
+            tracks[slot_of[left]].deepest = deepest_at(w, &tracks[slot_of[left]], step);
             load_step(w, &tracks[slot_of[left]], step, left);
             left++;
         }

@@ -130,6 +130,14 @@ static void choose_depth(deer_session *s)
     session_rule_from(s, &before);
 }
 
+/* Where cameras are staggered, a step that encodes both all the same, as the first one must, goes
+ * no deeper than the first exit: what a robot can afford at one step is then never exceeded. */
+static void limit_depth(deer_session *s, uint32_t due)
+{
+    if (s->thresholds.cameras.stagger && due == DEER_BOTH_VIEWS)
+        s->deepest = 0;
+}
+
 /* For what the step computed; what it kept of the cameras is known for the next one. */
 static void pay(deer_session *s, const deer_action *a)
 {
@@ -166,6 +174,7 @@ deer_status session_see(deer_session *s, const deer_observation *o, deer_error *
         return DEER_USAGE;
     choose_depth(s);
     due = camera_watch_step(&s->watch, &s->thresholds.cameras, view);
+    limit_depth(s, due);
     image_pair_normalise(view, due, &s->model->config, s->on->pixels(s->work));
     profile_mark(s->profile, PROFILE_PREPROCESS);
     s->on->see(s->work, 1, due, s->profile);
