@@ -302,7 +302,8 @@ typedef struct {
 typedef struct {
     deer_camera_rule static_view, gripper_view;
     uint32_t stagger; /* 1: else one of them a step at most, and so no sooner than the next step
-                         where both are due; ages are kept. Needs ages of 1 or more */
+                         where both are due; ages are kept. A step that must encode both goes no
+                         deeper than the first exit. Needs ages of 1 or more */
 } deer_camera_rules;
 
 /* How the steps before decide which exits a step may take. A robot that errs once is put right by
