@@ -62,11 +62,12 @@ ifneq ($(GPU),0)
 TEST_PACKAGES += mesa-vulkan-drivers vulkan-validationlayers spirv-tools
 endif
 ifeq ($(shell command -v npm),)
-TEST_PACKAGES += nodejs npm
+FIGURE_PACKAGES += nodejs npm
 endif
 ifeq ($(shell command -v chromium),)
-TEST_PACKAGES += chromium
+FIGURE_PACKAGES += chromium
 endif
+TEST_PACKAGES += $(FIGURE_PACKAGES)
 ifeq ($(shell uname -m),x86_64)
 TEST_PACKAGES += gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 endif
@@ -532,7 +533,7 @@ format: ## clang-format every source file
 
 .PHONY: figure types bench bench-tools bench-coverage bench-import
 
-figure: PACKAGES += gnuplot-nox
+figure: PACKAGES += $(FIGURE_PACKAGES)
 figure: check-deps all ## success against GFLOPs: docs/curve.svg (about 15 minutes)
 	@BUILD=$(BUILD) bench/curve.sh
 

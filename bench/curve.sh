@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Success against LLM GFLOPs per action on common seeds: fixed exits, the official heuristic, optimised
 # thresholds, and exits drawn at random as often as those take them; and rows of five instructions. Writes
-# docs/curve/*.csv and docs/curve.svg. What is there already is not done again: remove build/curve to start
+# docs/curve/*.csv, docs/curve.svg and docs/curve-dark.svg. What is there already is not done again: remove build/curve to start
 # over. BUILD: the build folder. EPISODES: rollouts per task (29 tasks). CHAINS: rows. SEED: of both.
 set -eu
 BUILD=${BUILD:-build}
@@ -74,5 +74,4 @@ for fraction in $rows; do
     names="$names chains-$fraction"
 done
 table chains $names
-gnuplot bench/curve.gnuplot
-echo "wrote docs/curve.svg"
+node bench/curve.mjs "$BUILD/reports/page"

@@ -129,6 +129,35 @@ const Charts = (() => {
     };
   }
 
-  return { scatter, frontier, stages, tasks, short };
+  /* Success against what an action costs. series: name, colour, symbol, dash, rows {x, y, low, high} in %, from the
+   * cheapest; side: where the name stands beside the first row. What lies below `from` is told at the edge. */
+  function success(series, from, xLabel, width, height) {
+    const rows = series.flatMap((s) => s.rows.map((r) => ({ ...r, s }))), inside = (r) => r.y >= from, first = (s) => s.rows.find(inside);
+    return {
+      width, height, marginLeft: 46, marginBottom: 42, marginRight: 20, marginTop: 22, clip: true, ariaLabel: `Success against ${xLabel}`,
+      x: { domain: [0, 1.05 * d3.max(rows, (r) => r.x)], label: xLabel, labelAnchor: "center", labelArrow: "none", ticks: width < 560 ? 4 : 8 },
+      y: { domain: [from, 100], label: "% success", labelArrow: "none", grid: true },
+      marks: [
+        ...series.map((s) => Plot.ruleX(s.rows.filter(inside), { x: "x", y1: (r) => Math.max(r.low, from), y2: "high", stroke: s.colour, strokeOpacity: 0.4, strokeWidth: 1.5 })),
+        ...series.map((s) => Plot.line(s.rows.filter(inside), { x: "x", y: "y", stroke: s.colour, strokeWidth: 2, strokeDasharray: s.dash })),
+        ...series.map((s) => Plot.dot(s.rows.filter(inside), { x: "x", y: "y", stroke: s.colour, fill: s.open ? "var(--bg)" : s.colour, symbol: s.symbol, r: 4.5, strokeWidth: 2 })),
+        ...series.map((s) => Plot.text([first(s)], { x: "x", y: "y", text: () => s.name, dx: s.side === "right" ? 10 : -9, dy: s.side === "right" ? 16 : 0, textAnchor: s.side === "right" ? "start" : "end", ...halo, fill: s.colour, fontWeight: 600 })),
+        Plot.text(rows.filter((r) => !inside(r)), { x: "x", frameAnchor: "bottom", dy: -6, text: (r) => `\u2193 ${r.name || ""}${digits(r.y)} %`, ...halo, fill: (r) => r.s.colour, fontWeight: 600 }),
+      ],
+    };
+  }
+
+  /* One bar for each exit. */
+  function bars(values, label, width, height) {
+    const rows = values.map((y, k) => ({ k: String(k), y }));
+    return {
+      width, height, marginLeft: 56, marginBottom: 40, marginTop: 24, marginRight: 20, ariaLabel: label,
+      x: { type: "band", domain: rows.map((r) => r.k), label: "deepest exit", labelAnchor: "center", labelArrow: "none", padding: 0.35 },
+      y: { domain: [0, 1.15 * d3.max(values)], label, labelArrow: "none", grid: true, ticks: 4 },
+      marks: [Plot.barY(rows, { x: "k", y: "y", fill: ours }), Plot.text(rows, { x: "k", y: "y", text: (r) => digits(r.y), dy: -8, ...halo })],
+    };
+  }
+
+  return { scatter, frontier, stages, tasks, success, bars, short };
 })();
 if (typeof module !== "undefined") module.exports = Charts;

@@ -408,6 +408,8 @@ if [ -e "$model" ]; then
     grep -q '^carry  *0 .*  -$' "$out" || wrong "no dash for the mean exit of no steps"
     ! grep -q nan "$out" || wrong "a table for people has nan"
     ok "$build/deer-sim" watch --model "$model" --exit 0 --out "$files/w.webp" --sheet "$files/w.png"
+    # Three frames of 512 pixels side by side, 16 apart: a PNG says its width at byte 16.
+    [ "$(od -An -tu1 -j18 -N2 "$files/w.png" | tr -s ' ')" = " 6 32" ] || wrong "the sheet is not 1568 pixels wide"
     ok "$build/deer-sim" picture --moments 1 --out "$files/scene.png"
     bad_demos "$calib" replay --model "$model" --cache "$files/new" --demos
     bad_models "$calib" replay --demos "$demos" --cache "$files/new" --model

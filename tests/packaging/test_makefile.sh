@@ -47,13 +47,13 @@ build CFLAGS=-O2 V=1 PKG_CONFIG="$work/my-pkg-config"
 case $said in *"-DASKED_$$"*) ;; *) wrong "PKG_CONFIG is not asked" ;; esac
 
 packages() { plan "$@" | grep packaging/packages.sh | head -n 1; }
-for development in chromium npm gnuplot cmocka clang aarch64 qemu mandoc cmake websockets; do
+for development in chromium npm cmocka clang aarch64 qemu mandoc cmake websockets; do
     packages demo NPM= | grep -q "$development" && wrong "make demo asks for $development"
 done
 packages demo | grep -q libmujoco-dev || wrong "make demo does not ask for MuJoCo"
 packages test | grep -q libcmocka-dev || wrong "make test does not ask for cmocka"
 packages fuzz | grep -q 'clang' || wrong "make fuzz does not ask for clang"
-packages figure | grep -q 'gnuplot' || wrong "make figure does not ask for gnuplot"
+packages figure NPM= | grep -q 'gnuplot' && wrong "make figure asks for gnuplot"
 packages lean | grep -q 'hdf5\|mujoco\|nlopt' && wrong "make lean asks for what it does not use"
 make --no-print-directory BUILD="$work/b" SERVE_PC=none "$work/b/runtime/cli/run_serve.o" >"$work/said" 2>&1 ||
     wrong "without libwebsockets deer-run cannot be built: $(cat "$work/said")"

@@ -161,6 +161,11 @@ node tests/reports/judge.mjs "$out/tabletop.json" "$out/tabletop.csv" || wrong "
 node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" \
     "$out/other.json" || wrong "the judge of the shape"
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
+mkdir "$out/figures"
+node bench/curve.mjs "$build/reports/page" "$out/figures" >"$out/stdout" 2>"$out/stderr" || wrong "the README's figures"
+for figure in curve.svg curve-dark.svg; do
+    cmp -s "docs/$figure" "$out/figures/$figure" || wrong "docs/$figure is not what bench/curve.mjs draws"
+done
 page=$(pwd)/tests/reports/page.mjs
 (cd "$modules" && node "$page" "$out") || wrong "the page in a browser"
 [ "$failures" -eq 0 ]

@@ -10,19 +10,13 @@
 
 #include "datasets/cli/png_file.h"
 #include "datasets/cli/sim/sim_commands.h"
+#include "datasets/cli/sim/strip.h"
 #include "datasets/tabletop/rollout.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/tool_policy.h"
 
-/* A frame: both cameras, below them the strip with one column of boxes a step: as many filled boxes
- * as exits were looked at. */
-enum {
-    VIEW = 256,
-    WIDTH = 2 * VIEW,
-    STRIP = 64,
-    HEIGHT = VIEW + STRIP,
-    PIXELS = WIDTH * HEIGHT * 3
-};
+/* A frame: both cameras, below them the strip of exits. On the sheet frames stand apart. */
+enum { VIEW = 256, WIDTH = 2 * VIEW, GAP = 16 };
 
 typedef struct {
     const deer_model *model;
@@ -30,42 +24,21 @@ typedef struct {
     int steps;
     bool succeeded;
     int exits[TABLETOP_MAX_STEPS];
-    uint8_t *frames; /* [steps, HEIGHT, WIDTH, 3] */
+    strip strip;
+    uint8_t *frames; /* [steps, height, WIDTH, 3] */
 } film;
 
+static int height_of(const film *f)
+{
+    return VIEW + strip_height(&f->strip);
+}
+
+static size_t bytes_of(const film *f)
+{
+    return (size_t)height_of(f) * WIDTH * 3;
+}
+
 /* ---------------------------------------------------------------- drawing ------------------ */
-
-static void fill(uint8_t *frame, int x, int y, int width, int height, const uint8_t *colour)
-{
-    for (int row = y; row < y + height; row++)
-        for (int column = x; column < x + width; column++)
-            memcpy(frame + 3 * (row * WIDTH + column), colour, 3);
-}
-
-/* From green (the first exit) over yellow to red (the deepest). */
-static void colour_of(int exit, int exits, uint8_t *rgb)
-{
-    double depth = exits > 1 ? (double)exit / (exits - 1) : 1;
-
-    rgb[0] = (uint8_t)(255 * fmin(1, 0.25 + 1.5 * depth));
-    rgb[1] = (uint8_t)(255 * fmin(1, 1.6 * (1 - depth) + 0.15));
-    rgb[2] = 60;
-}
-
-static void draw_strip(const film *f, uint8_t *frame)
-{
-    static const uint8_t background[3] = {24, 26, 30}, empty[3] = {52, 55, 62};
-    int exits = deer_model_config(f->model)->exits, box = (STRIP - 8) / exits;
-
-    fill(frame, 0, VIEW, WIDTH, STRIP, background);
-    for (int step = 0; step < TABLETOP_MAX_STEPS; step++)
-        for (int k = 0; k < exits; k++) {
-            uint8_t colour[3];
-            colour_of(step < f->steps ? f->exits[step] : 0, exits, colour);
-            fill(frame, 16 + 8 * step, VIEW + 4 + (exits - 1 - k) * box, 7, box - 1,
-                 step < f->steps && k <= f->exits[step] ? colour : empty);
-        }
-}
 
 static void draw_view(film *f, tabletop_camera camera, const char *top, const char *bottom,
                       uint8_t *frame)
@@ -109,7 +82,7 @@ static void draw_frame(film *f, const deer_action *action, uint8_t *frame)
     snprintf(taken, sizeof taken, "exit %d of %d (layer %d)", action->exit, config->exits - 1,
              action->exit_layer);
     draw_view(f, TABLETOP_GRIPPER, taken, delta, frame);
-    draw_strip(f, frame);
+    strip_draw(&f->strip, f->exits, f->steps, frame + (size_t)VIEW * WIDTH * 3);
 }
 
 /* ---------------------------------------------------------------- rollout ------------------ */
@@ -121,7 +94,7 @@ static deer_status run(film *f, deer_error *err)
         if (rollout_act(&f->stage, &action, err))
             return DEER_FAILED;
         f->exits[f->steps++] = action.exit;
-        draw_frame(f, &action, f->frames + (size_t)(f->steps - 1) * PIXELS);
+        draw_frame(f, &action, f->frames + (size_t)(f->steps - 1) * bytes_of(f));
         tabletop_step(f->stage.world, action.command);
         f->succeeded = tabletop_succeeded(f->stage.world);
     }
@@ -130,7 +103,7 @@ static deer_status run(film *f, deer_error *err)
 
 /* ---------------------------------------------------------------- files -------------------- */
 
-static deer_status add_frame(WebPAnimEncoder *encoder, const uint8_t *rgb, int time,
+static deer_status add_frame(WebPAnimEncoder *encoder, const uint8_t *rgb, int height, int time,
                              deer_error *err)
 {
     WebPConfig config;
@@ -140,7 +113,7 @@ static deer_status add_frame(WebPAnimEncoder *encoder, const uint8_t *rgb, int t
     if (!WebPConfigPreset(&config, WEBP_PRESET_DRAWING, 80) || !WebPPictureInit(&picture))
         return deer_fail(err, "libwebp is of another version than its headers");
     picture.width = WIDTH;
-    picture.height = HEIGHT;
+    picture.height = height;
     picture.use_argb = 1;
     added = WebPPictureImportRGB(&picture, rgb, 3 * WIDTH) &&
             WebPAnimEncoderAdd(encoder, &picture, time, &config);
@@ -157,11 +130,12 @@ static deer_status encode(const film *f, int frame_ms, WebPData *data, deer_erro
 
     if (!WebPAnimEncoderOptionsInit(&options))
         return deer_fail(err, "libwebp is of another version than its headers");
-    encoder = WebPAnimEncoderNew(WIDTH, HEIGHT, &options);
+    encoder = WebPAnimEncoderNew(WIDTH, height_of(f), &options);
     if (!encoder)
         return deer_fail(err, "out of memory for an animation");
     for (int i = 0; i < f->steps && !status; i++)
-        status = add_frame(encoder, f->frames + (size_t)i * PIXELS, i * frame_ms, err);
+        status = add_frame(encoder, f->frames + (size_t)i * bytes_of(f), height_of(f), i * frame_ms,
+                           err);
     /* The last frame stays for two seconds. */
     if (!status && (!WebPAnimEncoderAdd(encoder, NULL, (f->steps - 1) * frame_ms + 2000, NULL) ||
                     !WebPAnimEncoderAssemble(encoder, data)))
@@ -184,24 +158,27 @@ static deer_status write_animation(const film *f, int frame_ms, const char *out,
     return status;
 }
 
-/* Every n-th frame, three in a row. */
+/* Every n-th frame, three in a row, on white. */
 static deer_status write_sheet(const film *f, int every, const char *out, deer_error *err)
 {
     int count = (f->steps + every - 1) / every, rows = (count + 2) / 3,
         columns = count < 3 ? count : 3;
-    size_t stride = (size_t)columns * WIDTH * 3;
-    uint8_t *rgb = calloc((size_t)rows * HEIGHT, stride);
+    int width = columns * (WIDTH + GAP) - GAP, height = rows * (height_of(f) + GAP) - GAP;
+    size_t stride = (size_t)width * 3, size = (size_t)height * stride;
+    uint8_t *rgb = malloc(size);
     deer_status status;
 
     if (!rgb)
         return deer_fail(err, "out of memory for a picture");
+    memset(rgb, 255, size);
     for (int i = 0; i < count; i++) {
-        const uint8_t *frame = f->frames + (size_t)(i * every) * PIXELS;
-        uint8_t *at = rgb + (size_t)(i / 3 * HEIGHT) * stride + (size_t)(i % 3 * WIDTH * 3);
-        for (int y = 0; y < HEIGHT; y++)
+        const uint8_t *frame = f->frames + (size_t)(i * every) * bytes_of(f);
+        uint8_t *at = rgb + (size_t)(i / 3 * (height_of(f) + GAP)) * stride +
+                      (size_t)(i % 3 * (WIDTH + GAP) * 3);
+        for (int y = 0; y < height_of(f); y++)
             memcpy(at + (size_t)y * stride, frame + (size_t)y * WIDTH * 3, WIDTH * 3);
     }
-    status = png_file_write(out, columns * WIDTH, rows * HEIGHT, rgb, err);
+    status = png_file_write(out, width, height, rgb, err);
     free(rgb);
     return status;
 }
@@ -211,7 +188,8 @@ static deer_status write_sheet(const film *f, int every, const char *out, deer_e
 static deer_status shoot(film *f, const deer_thresholds *thresholds, int task, uint64_t seed,
                          tabletop_split split, deer_error *err)
 {
-    f->frames = malloc((size_t)TABLETOP_MAX_STEPS * PIXELS);
+    f->strip = (strip){WIDTH, deer_model_config(f->model)->exits, TABLETOP_MAX_STEPS};
+    f->frames = malloc((size_t)TABLETOP_MAX_STEPS * bytes_of(f));
     if (!f->frames)
         return deer_fail(err, "out of memory for %d frames", TABLETOP_MAX_STEPS);
     if (rollout_stage_open(&f->stage, f->model, thresholds, err))
