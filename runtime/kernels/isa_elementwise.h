@@ -6,85 +6,125 @@
  * well, so both have their own form here; the tests hold them against double precision. */
 static const float epsilon = 1e-5f; /* of every LayerNorm */
 
-enum { STRIPES = 16 };
-
-typedef float stripes __attribute__((vector_size(4 * STRIPES), aligned(4), may_alias));
-typedef uint32_t stripe_bits __attribute__((vector_size(4 * STRIPES), aligned(4), may_alias));
+enum { STRIPES = 16 }; /* PER_PANEL vectors */
 
 /* Halves of a vector, its quarters, .. change places. */
+#if LANES == 16
 #define HALVES(v)                                                                                  \
     __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 #define QUARTERS(v)                                                                                \
     __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
-#define PAIRS(v) __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
+#define PAIRS_OF(v)                                                                                \
+    __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
 #define SINGLES(v)                                                                                 \
     __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+#define LANE_NUMBERS                                                                               \
+    {                                                                                              \
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15                                       \
+    }
+#elif LANES == 8
+#define QUARTERS(v) __builtin_shufflevector(v, v, 4, 5, 6, 7, 0, 1, 2, 3)
+#define PAIRS_OF(v) __builtin_shufflevector(v, v, 2, 3, 0, 1, 6, 7, 4, 5)
+#define SINGLES(v) __builtin_shufflevector(v, v, 1, 0, 3, 2, 5, 4, 7, 6)
+#define LANE_NUMBERS                                                                               \
+    {                                                                                              \
+        0, 1, 2, 3, 4, 5, 6, 7                                                                     \
+    }
+#else
+#define PAIRS_OF(v) __builtin_shufflevector(v, v, 2, 3, 0, 1)
+#define SINGLES(v) __builtin_shufflevector(v, v, 1, 0, 3, 2)
+#define LANE_NUMBERS                                                                               \
+    {                                                                                              \
+        0, 1, 2, 3                                                                                 \
+    }
+#endif
 
-/* Sums of every 16th value, then those: vectorises, and errors grow with n / 16 instead of n. */
-INLINE float add_stripes(stripes sum)
+INLINE floats add(floats a, floats b)
 {
-    sum += HALVES(sum);
-    sum += QUARTERS(sum);
-    sum += PAIRS(sum);
-    sum += SINGLES(sum);
-    return sum[0];
+    return a + b;
 }
 
 /* a where the mask has ones, b where it has zeros. */
-INLINE stripes choose(stripe_bits mask, stripes a, stripes b)
+INLINE floats choose(words mask, floats a, floats b)
 {
-    return (stripes)(((stripe_bits)a & mask) | ((stripe_bits)b & ~mask));
+    return (floats)(((words)a & mask) | ((words)b & ~mask));
 }
 
-INLINE stripes larger_of(stripes a, stripes b)
+INLINE floats larger_of(floats a, floats b)
 {
-    return choose((stripe_bits)(a > b), a, b);
+    return choose((words)(a > b), a, b);
 }
 
-INLINE float largest_stripe(stripes top)
+/* Sixteen numbers to one: those eight apart, then those four, two and one apart; the same order for
+ * every width of vectors. */
+INLINE float fold(floats part[PER_PANEL], floats (*two)(floats, floats))
 {
-    top = larger_of(top, HALVES(top));
-    top = larger_of(top, QUARTERS(top));
-    top = larger_of(top, PAIRS(top));
-    top = larger_of(top, SINGLES(top));
-    return top[0];
+    floats v;
+
+    UNROLL for (int apart = PER_PANEL / 2; apart > 0; apart /= 2)
+    {
+        UNROLL for (int p = 0; p < apart; p++) part[p] = two(part[p], part[p + apart]);
+    }
+    v = part[0];
+#if LANES == 16
+    v = two(v, HALVES(v));
+#endif
+#if LANES >= 8
+    v = two(v, QUARTERS(v));
+#endif
+    v = two(v, PAIRS_OF(v));
+    v = two(v, SINGLES(v));
+    return v[0];
 }
 
+#define EACH_PART(p) UNROLL for (int p = 0; p < PER_PANEL; p++)
+
+/* Sums of every 16th value, then those: vectorises, and errors grow with n / 16 instead of n. */
 INLINE float sum_of(const float *x, int n)
 {
-    stripes sum = {0}, last = {0};
+    floats sum[PER_PANEL] = {{0}};
+    float last[STRIPES] = {0};
     int whole = n / STRIPES * STRIPES;
 
     for (int j = 0; j < whole; j += STRIPES)
-        sum += *(const stripes *)(x + j);
-    memcpy(&last, x + whole, (size_t)(n - whole) * sizeof *x);
-    return add_stripes(sum + last);
+        EACH_PART(p) sum[p] += *(const floats *)(x + j + p * LANES);
+    if (whole < n) {
+        memcpy(last, x + whole, (size_t)(n - whole) * sizeof *x);
+        EACH_PART(p) sum[p] += *(const floats *)(last + p * LANES);
+    }
+    return fold(sum, add);
 }
 
 INLINE float squares_around(float mean, const float *x, int n)
 {
-    stripes sum = {0};
+    floats sum[PER_PANEL] = {{0}};
     int whole = n / STRIPES * STRIPES;
     float rest = 0;
 
-    for (int j = 0; j < whole; j += STRIPES) {
-        stripes off = *(const stripes *)(x + j) - mean;
-        sum += off * off;
-    }
+    for (int j = 0; j < whole; j += STRIPES)
+        EACH_PART(p)
+        {
+            floats off = *(const floats *)(x + j + p * LANES) - mean;
+            sum[p] += off * off;
+        }
     for (int j = whole; j < n; j++)
         rest += (x[j] - mean) * (x[j] - mean);
-    return add_stripes(sum) + rest;
+    return fold(sum, add) + rest;
 }
 
 INLINE void norm_row(float *y, const float *x, const float *w, const float *b, int n, float mean,
                      float scale)
 {
-    if (b)
-        for (int j = 0; j < n; j++)
-            y[j] = (x[j] - mean) * scale * w[j] + b[j];
-    else
-        for (int j = 0; j < n; j++)
-            y[j] = (x[j] - mean) * scale * w[j];
+    int whole = n / LANES * LANES;
+
+    for (int j = 0; j < whole; j += LANES) {
+        floats v = (*(const floats *)(x + j) - mean) * scale * *(const floats *)(w + j);
+        if (b)
+            v += *(const floats *)(b + j);
+        *(floats *)(y + j) = v;
+    }
+    for (int j = whole; j < n; j++)
+        y[j] = (x[j] - mean) * scale * w[j] + (b ? b[j] : 0);
 }
 
 /* Rows that go through each pass together: what a processor has to wait for in one, it does in the
@@ -170,51 +210,58 @@ static void each_gelu(float *x, int n)
     }
 }
 
-/* exponential, sixteen at a time. */
-INLINE stripes exponentials(stripes x)
+/* exponential, a vector at a time. */
+INLINE floats exponentials(floats x)
 {
     const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
-    stripes shifted = x * (float)M_LOG2E + rounder, n = shifted - rounder;
-    stripes r = (x - n * ln2_high) - n * ln2_low, series;
-    stripe_bits power = ((stripe_bits)shifted - (0x4b400000u - 127u)) << 23; /* 2^n */
+    floats shifted = x * (float)M_LOG2E + rounder, n = shifted - rounder;
+    floats r = (x - n * ln2_high) - n * ln2_low, series;
+    words power = ((words)shifted - (0x4b400000u - 127u)) << 23; /* 2^n */
 
     EXPONENTIAL_NEAR_0(series, r);
-    return choose((stripe_bits)(x < -87), (stripes){0}, series * (stripes)power);
+    return choose((words)(x < -87), (floats){0}, series * (floats)power);
 }
 
-/* The numbers a row's softmax is of, what is behind `used` as minus infinity; returns the largest.
- */
-INLINE float row_form(stripes *x, const softmax_form *form, int used)
+/* The numbers a row's softmax is of, what is behind `used` as minus infinity, up to whole stripes;
+ * returns the largest. */
+INLINE float row_form(float *x, const softmax_form *form, int used)
 {
-    const stripe_bits lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const stripes at = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    const stripes nothing = (stripes){0} - INFINITY;
-    stripes top = nothing;
+    const words lane = LANE_NUMBERS;
+    const floats at = LANE_NUMBERS, nothing = (floats){0} - INFINITY;
+    floats top[PER_PANEL];
 
-    for (int i = 0; i < (used + STRIPES - 1) / STRIPES; i++) {
-        stripes v = x[i] * form->scale + form->slope * (at + (float)(STRIPES * i - (form->n - 1)));
-        if (i == used / STRIPES)
-            v = choose((stripe_bits)(lane < (uint32_t)(used % STRIPES)), v, nothing);
-        top = larger_of(v, top);
-        x[i] = v;
-    }
-    return largest_stripe(top);
+    EACH_PART(p) top[p] = nothing;
+    for (int i = 0; i < used; i += STRIPES)
+        EACH_PART(p)
+        {
+            int first = i + p * LANES, left = used - first;
+            floats *to = (floats *)(x + first);
+            floats v = *to * form->scale + form->slope * (at + (float)(first - (form->n - 1)));
+            if (left < LANES)
+                v = choose((words)(lane < (uint32_t)(left > 0 ? left : 0)), v, nothing);
+            top[p] = larger_of(v, top[p]);
+            *to = v;
+        }
+    return fold(top, larger_of);
 }
 
-INLINE float row_exponentials(stripes *x, int whole, float highest)
+INLINE float row_exponentials(float *x, int used, float highest)
 {
-    stripes sum = {0};
+    floats sum[PER_PANEL] = {{0}};
 
-    for (int i = 0; i < whole; i++) {
-        x[i] = exponentials(x[i] - highest);
-        sum += x[i];
-    }
-    return add_stripes(sum);
+    for (int i = 0; i < used; i += STRIPES)
+        EACH_PART(p)
+        {
+            floats *to = (floats *)(x + i + p * LANES);
+            *to = exponentials(*to - highest);
+            sum[p] += *to;
+        }
+    return fold(sum, add);
 }
 
 static void rows_softmax(float *x, long stride, int rows, const softmax_form *form)
 {
-    int all = (form->n + STRIPES - 1) / STRIPES, whole[SOME_ROWS];
+    int all = (form->n + STRIPES - 1) / STRIPES * STRIPES, whole[SOME_ROWS];
     float size[SOME_ROWS];
 
     for (int first = 0; first < rows; first += SOME_ROWS, x += SOME_ROWS * stride) {
@@ -222,17 +269,17 @@ static void rows_softmax(float *x, long stride, int rows, const softmax_form *fo
 
         for (int r = 0; r < some; r++) {
             int used = form->used + (first + r) * form->more;
-            whole[r] = (used + STRIPES - 1) / STRIPES;
-            size[r] = row_form((stripes *)(x + r * stride), form, used);
+            whole[r] = (used + STRIPES - 1) / STRIPES * STRIPES;
+            size[r] = row_form(x + r * stride, form, used);
         }
         for (int r = 0; r < some; r++)
-            size[r] = row_exponentials((stripes *)(x + r * stride), whole[r], size[r]);
+            size[r] = row_exponentials(x + r * stride, whole[r], size[r]);
         for (int r = 0; r < some; r++) {
-            stripes *row = (stripes *)(x + r * stride), scale = (stripes){0} + 1 / size[r];
-            for (int i = 0; i < whole[r]; i++)
-                row[i] *= scale;
-            for (int i = whole[r]; i < all; i++)
-                row[i] = (stripes){0};
+            float *row = x + r * stride, scale = 1 / size[r];
+            for (int i = 0; i < whole[r]; i += LANES)
+                *(floats *)(row + i) *= scale;
+            for (int i = whole[r]; i < all; i += LANES)
+                *(floats *)(row + i) = (floats){0};
         }
     }
 }
