@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/number.h"
+#include "runtime/base/text.h"
 
 void protocol_tidy(char *text)
 {
@@ -20,6 +21,16 @@ void protocol_tidy(char *text)
 /* Which parts of a request were there. */
 enum { HAS_IMAGE = 1, HAS_WRIST = 2, HAS_PROMPT = 4, HAS_TASK = 8, HAS_RESET = 16 };
 
+static bool is_utf8(const char *text, size_t size)
+{
+    size_t length;
+
+    for (size_t at = 0; at < size; at += length)
+        if (!(length = text_character(text + at, size - at)))
+            return false;
+    return true;
+}
+
 static deer_status take_text(msgpack_reader *in, const char *name, char to[PROTOCOL_TEXT],
                              deer_error *err)
 {
@@ -32,6 +43,8 @@ static deer_status take_text(msgpack_reader *in, const char *name, char to[PROTO
                               PROTOCOL_TEXT - 1);
     if (memchr(text.bytes, 0, text.size))
         return deer_fail_with(DEER_USAGE, err, "%s has a zero in it", name);
+    if (!is_utf8((const char *)text.bytes, text.size))
+        return deer_fail_with(DEER_USAGE, err, "%s is not UTF-8", name);
     memcpy(to, text.bytes, text.size);
     to[text.size] = 0;
     return DEER_OK;

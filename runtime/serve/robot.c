@@ -92,9 +92,10 @@ void robot_free(robot *r)
 
 /* ---------------------------------------------------------------- a message ---------------- */
 
-/* What the robot is told where the fault is not its own; why, the operator reads. */
-static deer_status inside(const robot *r, const char *what, const deer_error *why, deer_error *err)
+/* What the robot is told where the fault is not its own; why, the operator reads, on one line. */
+static deer_status inside(const robot *r, const char *what, deer_error *why, deer_error *err)
 {
+    protocol_tidy(why->message);
     fprintf(stderr, "deer-run serve: robot %llu: %s: %s\n", (unsigned long long)r->number, what,
             why->message);
     return deer_fail(err, "%s", what);

@@ -156,15 +156,17 @@ static struct lws *watch(server *s, int fd)
                : lws_adopt_descriptor_vhost(s->vhost, LWS_ADOPT_RAW_FILE_DESC, copy, "deer", NULL);
 }
 
-static void serve(server *s)
+static deer_status serve(server *s, deer_error *err)
 {
     char url[128];
 
     listen_url(s->listening, url, sizeof url);
     if (s->options->ready)
         s->options->ready(url);
-    while (!s->over && !(s->drains && !s->first) && lws_service(s->context, 0) >= 0)
-        ;
+    while (!s->over && !(s->drains && !s->first))
+        if (lws_service(s->context, 0) < 0)
+            return deer_fail(err, "libwebsockets gave up waiting for sockets");
+    return DEER_OK;
 }
 
 static deer_status run(server *s, unsigned files, deer_error *err)
@@ -177,7 +179,7 @@ static deer_status run(server *s, unsigned files, deer_error *err)
     if (!status && (!watch(s, s->signals) || !(s->listener = watch(s, s->listening))))
         status = deer_fail(err, "libwebsockets does not take the socket");
     if (!status)
-        serve(s);
+        status = serve(s, err);
     work_end(s->work);
     if (s->context)
         lws_context_destroy(s->context);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,7 +17,8 @@
 struct step_log {
     int fd;
     char *path;
-    deer_error lost; /* what befell the first line that was; or "" */
+    pthread_mutex_t lock; /* guards lost */
+    deer_error lost;      /* what befell the first line that was; or "" */
 };
 
 deer_status step_log_open(const char *path, step_log **out, deer_error *err)
@@ -29,6 +31,7 @@ deer_status step_log_open(const char *path, step_log **out, deer_error *err)
         free(log);
         return deer_fail(err, "out of memory for a log");
     }
+    pthread_mutex_init(&log->lock, NULL);
     log->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
     if (log->fd < 0) {
         deer_fail(err, "cannot open %s to append to it: %s", path, strerror(errno));
@@ -54,6 +57,7 @@ deer_status step_log_close(step_log *log, deer_error *err)
         status = deer_fail(err, "%s", log->lost.message);
     if (log->fd >= 0 && close(log->fd) && !status)
         status = deer_fail(err, "cannot write %s: %s", log->path, strerror(errno));
+    pthread_mutex_destroy(&log->lock);
     free(log->path);
     free(log);
     return status;
@@ -102,21 +106,33 @@ static json_t *line_of(const step_log_about *s, const deer_action *a)
     return line;
 }
 
+/* Keeps what befell the first line that was lost. */
+static deer_status lose(step_log *log, const char *why, deer_error *err)
+{
+    deer_error lost;
+
+    deer_fail(&lost, "cannot write %s: %s", log->path, why);
+    pthread_mutex_lock(&log->lock);
+    if (!*log->lost.message)
+        log->lost = lost;
+    pthread_mutex_unlock(&log->lock);
+    return deer_fail(err, "%s", lost.message);
+}
+
 deer_status step_log_write(step_log *log, const step_log_about *about, const deer_action *action,
                            deer_error *err)
 {
     char *text = json_text(line_of(about, action), JSON_COMPACT | JSON_REAL_PRECISION(17));
     size_t size = text ? strlen(text) : 0;
     deer_status status = DEER_OK;
+    ssize_t written;
 
     if (!text)
-        return deer_fail(err, "out of memory for a line of %s", log->path);
+        return lose(log, "out of memory for a line, or a text in it is not UTF-8", err);
     text[size] = '\n'; /* in place of the zero */
-    if (write(log->fd, text, size + 1) != (ssize_t)(size + 1)) {
-        status = deer_fail(err, "cannot write %s: %s", log->path,
-                           errno ? strerror(errno) : "the line was cut");
-        log->lost = err ? *err : log->lost;
-    }
+    written = write(log->fd, text, size + 1);
+    if (written != (ssize_t)(size + 1))
+        status = lose(log, written < 0 ? strerror(errno) : "the line was cut", err);
     free(text);
     return status;
 }

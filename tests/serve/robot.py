@@ -169,6 +169,8 @@ def hostile_messages():
         (b"shape", [1] * 40), (b"shape", [0, 2**31, 3]), (b"data", b""), (b"data", None), (b"data", b"\0" * 191),
         (b"data", [0] * 192)))
     yield from (but(image={k: v for k, v in as_map.items() if k != gone}) for gone in as_map)
+    for bad in (b"\xff", b"\xc0\xaf", b"\xed\xa0\x80"):  # no UTF-8: a lone byte, too long a form, half of a pair
+        yield whole.replace(b"\xa4lift", bytes([0xa0 + len(bad)]) + bad)
     yield pack({**good, "deer/reset": 1})
     yield pack({**good, "deer/task": 1})
     yield b"\x82" + pack("prompt") + pack("a") + pack("prompt") + pack("b")  # a key twice

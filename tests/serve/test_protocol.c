@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* test_protocol.c - messages of the policy server without a socket: MessagePack, arrays, images,
- * observations and answers, what is counted. That openpi's own packer is understood, robot.py
- * shows.
+ * observations and answers, what is counted and logged. That openpi's own packer is understood,
+ * robot.py shows.
  */
 #include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,6 +18,7 @@
 #include "runtime/base/random.h"
 #include "runtime/serve/metrics.h"
 #include "runtime/serve/protocol.h"
+#include "runtime/serve/step_log.h"
 
 /* ---------------------------------------------------------------- MessagePack -------------- */
 
@@ -392,6 +395,42 @@ static void test_metrics(void **state)
     metrics_end(&m);
 }
 
+/* ---------------------------------------------------------------- the log ------------------ */
+
+/* A line that cannot be written is lost alone, and closing says so. */
+static void test_step_log(void **state)
+{
+    char path[] = "/tmp/deer-log-XXXXXX", line[512];
+    step_log_about about = {.episode = "robot 1", .instruction = "say \"lift\"\n", .ms = NAN};
+    const deer_action action = {.exit = 1, .delta = {0, 0.25f}};
+    int fd = mkstemp(path), lines = 0;
+    step_log *log;
+    deer_error err;
+    FILE *file;
+
+    (void)state;
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(step_log_open(path, &log, &err), DEER_OK);
+    assert_int_equal(step_log_write(log, &about, &action, &err), DEER_OK);
+    about.instruction = "lift \xff";
+    assert_int_equal(step_log_write(log, &about, &action, &err), DEER_FAILED);
+    about.step = 1;
+    assert_int_equal(step_log_write(log, &about, &action, &err), DEER_OK);
+    assert_int_equal(step_log_close(log, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "not UTF-8"));
+    file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file)) {
+        assert_non_null(strstr(line, "\"delta\":0.25,"));
+        assert_non_null(strstr(line, "\"ms\":null"));
+        assert_int_equal(!strstr(line, "\"instruction\":\"say \\\"lift\\\"\\n\""), lines++ > 0);
+    }
+    assert_int_equal(lines, 2);
+    fclose(file);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_float_images), cmocka_unit_test(test_request),
         cmocka_unit_test(test_answer),       cmocka_unit_test(test_damage),
         cmocka_unit_test(test_tidy),         cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_step_log),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
