@@ -63,9 +63,9 @@ void statement_write(const job *j, const guarantee *g, char *text)
     used = strlen(text);
     if (g->certain) {
         snprintf(text + used, ROOM - used,
-                 " on all episodes, for certain: every step takes the same exit, and what that "
-                 "%s needs no test",
-                 isfinite(g->deviation) ? "loses and costs at most" : "costs at most");
+                 " on all episodes, for certain: no exit that a step can take %s more, which needs "
+                 "no test",
+                 isfinite(g->deviation) ? "loses or costs" : "costs");
         return;
     }
     say_episodes(j, isfinite(g->deviation), text + used, ROOM - used);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Sends a log of steps (deer-run serve --log, deer-run episode --log) to rerun, or with a folder to TensorBoard:
+"""Sends a log of steps (deer-run serve --log, deer-run episode --log) to rerun (0.23 or later), or with a folder to TensorBoard:
 python3 log_to_viewer.py LOG.jsonl [FOLDER]"""
 import json
 import sys
@@ -11,7 +11,7 @@ if len(sys.argv) > 2:
 else:
     import rerun
     rerun.init("deer", spawn=True)
-    show = lambda name, value, i: (rerun.set_time_sequence("step", i), rerun.log(name, rerun.Scalar(value)))
+    show = lambda name, value, i: (rerun.set_time("step", sequence=i), rerun.log(name, rerun.Scalars(value)))
 for i, step in enumerate(steps):
     for key in ("exit", "delta", "llm_gflops", "total_gflops", "ms"):
         if step[key] is not None:

@@ -81,6 +81,14 @@ void drive()
     other->encoding = "mono8";
     show(other);
     expect(still(moved()), "it moves on images of another kind");
+    for (const char *rate : {"0", "-5", "nan", "1e300"}) {
+        stub::parameters()["rate"] = rate;
+        try {
+            PolicyNode node;
+            expect(false, "it takes a rate that is none");
+        } catch (const std::invalid_argument &) {
+        }
+    }
     if (failures)
         std::exit(1);
     std::puts("the node does what it says");

@@ -36,6 +36,12 @@ def test_model(model):
     with deer.Pool(1) as pool, deer.Model.open(str(POLICY), max_exit=2, pool=pool) as shallow:
         assert shallow.max_exit == 2 and shallow.fingerprint == model.fingerprint
         assert shallow.nbytes < model.nbytes and pool.threads == 1
+    with deer.Model.open(POLICY, device="cpu") as here:
+        assert here.device == model.device == "cpu"
+    with pytest.raises(deer.Error, match="no such device|abacus"):
+        deer.Model.open(POLICY, device="abacus")
+    with pytest.raises(TypeError, match="device"):
+        deer.Model.open(POLICY, device=7)
 
 
 def test_cache_is_what_the_files_hold(recorded, cache_folder, model):

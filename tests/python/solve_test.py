@@ -208,3 +208,22 @@ def test_wrong_arguments_are_named(table):
         deer.evaluate([0.1, np.nan, 0.2], d, l, t.cost, e)
     with pytest.raises(deer.Usage, match="no thresholds up to exit 5"):
         deer.evaluate(np.zeros(6), d, l, t.cost, e)
+
+
+class Elsewhere:
+    """A tensor that numpy cannot read: on a GPU, of bfloat16."""
+
+    def detach(self):
+        return self
+
+    def __array__(self, *_, **__):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+
+def test_arrays_that_are_none_say_what_to_do(table):
+    for wrong, words in ((Elsewhere(), r"delta is no array: .*tensor\.detach\(\)\.cpu\(\)\.float\(\)"),
+                         ([[1.0, 2.0], [1.0]], "delta is no array|of real numbers")):
+        with pytest.raises(TypeError, match=words):
+            deer.solve(wrong, table.loss, table.cost, fraction=0.5)
+    with pytest.raises(deer.Usage, match=r"not \[5, 960\]; turn it with \.T"):
+        deer.solve(table.delta.T, table.loss.T, table.cost, fraction=0.5)

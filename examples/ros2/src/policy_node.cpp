@@ -9,7 +9,9 @@
 // times a second, and has as long as that. Until both cameras and an instruction are there the robot stands still;
 // so it does when a step fails or an image is old.
 #include <chrono>
+#include <cstdio>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include <deer/deer.hpp>
@@ -51,6 +53,8 @@ public:
           patience_(declare_parameter<double>("patience", 0.5)),
           session_(model_, thresholds_of(declare_parameter<std::string>("thresholds", "")))
     {
+        if (!(rate_ >= 0.001 && rate_ <= 10000))
+            throw std::invalid_argument("rate must be 0.001 to 10000 steps a second");
         auto period = std::chrono::microseconds(static_cast<std::int64_t>(1e6 / rate_));
 
         session_.set_deadline(period);

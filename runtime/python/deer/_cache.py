@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Feature caches: replaying demonstrations, reading what every exit saw and said, calibrating."""
+from __future__ import annotations  # help() shows them as they are written here
+
 import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union

@@ -75,12 +75,14 @@ class Model(Owner):
 
     @classmethod
     def open(cls, path: Path, *, max_exit: Optional[int] = None,
-             pool: Optional[Pool] = None) -> "Model":
+             pool: Optional[Pool] = None, device: Optional[str] = None) -> "Model":
         """Loads a model file (.safetensors) into memory and checks it.
 
         max_exit: the deepest exit that will be used, an index from 0; what lies behind it is not
             loaded. None: all.
         pool: whose threads load the weights.
+        device: "cpu", "gpu", "auto", or part of a name that `deer-run devices` lists. None: as the
+            environment's DEER_DEVICE has it, or the CPU.
         """
         lib = runtime()
         name = path_bytes(path, "path")
@@ -91,6 +93,8 @@ class Model(Owner):
             options = ffi.new("deer_model_options *")
             options.size = ffi.sizeof("deer_model_options")
             options.pool = needs[0].pointer if needs else ffi.NULL
+            wish = ffi.NULL if device is None else ffi.new("char[]", string_bytes(device, "device"))
+            options.device = wish
             call(lib.deer_model_open_with, name, deepest, options, made)
         except BaseException:
             for needed in needs:
@@ -117,6 +121,12 @@ class Model(Owner):
         """The deepest exit that is loaded, an index from 0."""
         with Using(self) as pointer:
             return int(runtime().deer_model_max_exit(pointer))
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", or the GPU's name."""
+        with Using(self) as pointer:
+            return text(runtime().deer_model_device(pointer))
 
     @property
     def fingerprint(self) -> str:

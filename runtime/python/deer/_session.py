@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A robot: observation to action, one step at a time."""
+from __future__ import annotations  # help() shows them as they are written here
+
 import threading
 from dataclasses import dataclass
 from typing import Any, Optional, Sequence, Tuple

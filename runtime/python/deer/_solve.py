@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Exit thresholds for any early-exit model, from plain arrays."""
+from __future__ import annotations  # help() shows them as they are written here
+
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -107,9 +109,18 @@ def exits_taken(tau: npt.ArrayLike, delta: npt.ArrayLike) -> npt.NDArray[np.intp
 # ---------------------------------------------------------------- arrays -----------------------
 
 
+def _numpy(values: Any, name: str) -> npt.NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists; tensors that need more
+        tensor = hasattr(values, "detach")
+        raise TypeError(f"{name} is no array: {error}"
+                        + ("; give tensor.detach().cpu().float()" if tensor else "")) from error
+
+
 def _array(values: Any, name: str, dtype: Any) -> npt.NDArray[Any]:
     """The caller's own memory where it is C-contiguous and of that dtype, else a copy."""
-    array = np.asarray(values)
+    array = _numpy(values, name)
     if array.dtype == np.bool_ or not (np.issubdtype(array.dtype, np.floating)
                                        or np.issubdtype(array.dtype, np.integer)):
         raise TypeError(f"{name} is of real numbers, not {array.dtype}")
@@ -120,13 +131,14 @@ def _array(values: Any, name: str, dtype: Any) -> npt.NDArray[Any]:
 def _matrix(values: Any, name: str) -> npt.NDArray[np.float32]:
     array = _array(values, name, np.float32)
     if array.ndim != 2 or not array.shape[0] or not 1 <= array.shape[1] <= _MOST_EXITS:
+        turned = array.ndim == 2 and 1 <= array.shape[0] <= _MOST_EXITS < array.shape[1]
         raise Usage(f"{name} is [steps, exits] of 1 to {_MOST_EXITS} exits, not "
-                    f"{list(np.shape(values))}")
+                    f"{list(array.shape)}" + ("; turn it with .T" if turned else ""))
     return array
 
 
 def _labels(values: Any, name: str, steps: int) -> npt.NDArray[np.int64]:
-    array = np.asarray(values)
+    array = _numpy(values, name)
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{name} is of whole numbers, not {array.dtype}")
     if array.shape != (steps,):

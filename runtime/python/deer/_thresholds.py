@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Thresholds files, and what calibration says of them."""
+from __future__ import annotations  # help() shows them as they are written here
+
 from dataclasses import dataclass
 from typing import Any, Optional, Tuple
 
