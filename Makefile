@@ -157,7 +157,7 @@ PROGRAMS := $(BUILD)/deer-run
 endif
 TEST_SOURCES := $(wildcard tests/*/test_*.c)
 ifneq ($(GPU),1)
-TEST_SOURCES := $(filter-out %/test_gpu.c %/test_gpu_kernels.c,$(TEST_SOURCES))
+TEST_SOURCES := $(filter-out tests/gpu/%,$(TEST_SOURCES))
 endif
 TESTS    := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TEST_SOURCES)))
 HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache

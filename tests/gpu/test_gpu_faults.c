@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT */
+/* test_gpu_faults.c - a driver that fails on purpose, on Mesa's lavapipe, and one that counts what
+ * a steady session asks of it: nothing new. */
+#include "tests/gpu/pair.h"
+
+#include <dlfcn.h>
+
+#include "runtime/gpu/backend_gpu.h"
+
+/* ---------------------------------------------------------------- a driver of tests -------- */
+
+/* Fails the n-th call of one function; counts calls of all that are watched. */
+static struct {
+    const char *fails;
+    int at; /* which call, from 0 */
+    VkResult with;
+    long allocated, recorded, submitted, calls;
+    bool no_devices;
+    PFN_vkGetInstanceProcAddr real;
+    PFN_vkGetDeviceProcAddr real_device;
+    void *loader;
+} driver;
+
+static bool fails(const char *name)
+{
+    return driver.fails && !strcmp(driver.fails, name) && driver.calls++ == driver.at;
+}
+
+#define REAL(name) ((PFN_vk##name)real_##name)
+#define WATCHED(X)                                                                                 \
+    X(AllocateMemory)                                                                              \
+    X(BeginCommandBuffer)                                                                          \
+    X(QueueSubmit)                                                                                 \
+    X(WaitSemaphores)                                                                              \
+    X(CreateDevice)                                                                                \
+    X(CreateComputePipelines)                                                                      \
+    X(CreateBuffer) X(CreateDescriptorPool) X(EnumeratePhysicalDevices) X(CreateInstance)
+#define DECLARE_REAL(name) static PFN_vkVoidFunction real_##name;
+WATCHED(DECLARE_REAL)
+
+static VkResult my_AllocateMemory(VkDevice d, const VkMemoryAllocateInfo *i,
+                                  const VkAllocationCallbacks *a, VkDeviceMemory *m)
+{
+    driver.allocated++;
+    return fails("AllocateMemory") ? driver.with : REAL(AllocateMemory)(d, i, a, m);
+}
+static VkResult my_CreateBuffer(VkDevice d, const VkBufferCreateInfo *i,
+                                const VkAllocationCallbacks *a, VkBuffer *b)
+{
+    return fails("CreateBuffer") ? driver.with : REAL(CreateBuffer)(d, i, a, b);
+}
+static VkResult my_CreateDescriptorPool(VkDevice d, const VkDescriptorPoolCreateInfo *i,
+                                        const VkAllocationCallbacks *a, VkDescriptorPool *p)
+{
+    return fails("CreateDescriptorPool") ? driver.with : REAL(CreateDescriptorPool)(d, i, a, p);
+}
+static VkResult my_BeginCommandBuffer(VkCommandBuffer c, const VkCommandBufferBeginInfo *i)
+{
+    driver.recorded++;
+    return fails("BeginCommandBuffer") ? driver.with : REAL(BeginCommandBuffer)(c, i);
+}
+static VkResult my_QueueSubmit(VkQueue q, uint32_t n, const VkSubmitInfo *s, VkFence f)
+{
+    driver.submitted++;
+    return fails("QueueSubmit") ? driver.with : REAL(QueueSubmit)(q, n, s, f);
+}
+static VkResult my_WaitSemaphores(VkDevice d, const VkSemaphoreWaitInfo *i, uint64_t timeout)
+{
+    assert_true(timeout < (uint64_t)1000 * 1000000000u); /* nothing waits for ever */
+    return fails("WaitSemaphores") ? driver.with : REAL(WaitSemaphores)(d, i, timeout);
+}
+static VkResult my_CreateDevice(VkPhysicalDevice p, const VkDeviceCreateInfo *i,
+                                const VkAllocationCallbacks *a, VkDevice *d)
+{
+    return fails("CreateDevice") ? driver.with : REAL(CreateDevice)(p, i, a, d);
+}
+static VkResult my_CreateComputePipelines(VkDevice d, VkPipelineCache c, uint32_t n,
+                                          const VkComputePipelineCreateInfo *i,
+                                          const VkAllocationCallbacks *a, VkPipeline *p)
+{
+    return fails("CreateComputePipelines") ? driver.with
+                                           : REAL(CreateComputePipelines)(d, c, n, i, a, p);
+}
+static VkResult my_EnumeratePhysicalDevices(VkInstance i, uint32_t *n, VkPhysicalDevice *p)
+{
+    if (driver.no_devices) {
+        *n = 0;
+        return VK_SUCCESS;
+    }
+    return REAL(EnumeratePhysicalDevices)(i, n, p);
+}
+static VkResult my_CreateInstance(const VkInstanceCreateInfo *i, const VkAllocationCallbacks *a,
+                                  VkInstance *to)
+{
+    return fails("CreateInstance") ? driver.with : REAL(CreateInstance)(i, a, to);
+}
+
+static PFN_vkVoidFunction instead(const char *name, PFN_vkVoidFunction real)
+{
+#define CATCH(watched)                                                                             \
+    if (!strcmp(name, "vk" #watched)) {                                                            \
+        real_##watched = real;                                                                     \
+        return (PFN_vkVoidFunction)my_##watched;                                                   \
+    }
+    WATCHED(CATCH)
+    return real;
+}
+
+static PFN_vkVoidFunction my_device_proc(VkDevice d, const char *name)
+{
+    return instead(name, driver.real_device(d, name));
+}
+
+static PFN_vkVoidFunction my_proc(VkInstance i, const char *name)
+{
+    PFN_vkVoidFunction real = driver.real(i, name);
+
+    if (!strcmp(name, "vkGetDeviceProcAddr")) {
+        driver.real_device = (PFN_vkGetDeviceProcAddr)real;
+        return (PFN_vkVoidFunction)my_device_proc;
+    }
+    return instead(name, real);
+}
+
+static int drive_tests(void **state)
+{
+    (void)state;
+    memset(&driver, 0, sizeof driver);
+    driver.loader = dlopen("libvulkan.so.1", RTLD_NOW);
+    assert_non_null(driver.loader);
+    *(void **)&driver.real = dlsym(driver.loader, "vkGetInstanceProcAddr");
+    gpu_driver_of_tests = my_proc;
+    return 0;
+}
+
+static int drive_no_more(void **state)
+{
+    (void)state;
+    gpu_driver_of_tests = NULL;
+    dlclose(driver.loader);
+    return 0;
+}
+
+static void fail_at(const char *function, int at, VkResult with)
+{
+    driver.fails = function;
+    driver.at = at;
+    driver.calls = 0;
+    driver.with = with;
+}
+
+/* Whatever can fail when a model is opened and a session made: one line, nothing left behind (the
+ * sanitizers look), and the processor still does it. */
+static void test_failures_to_open(void **state)
+{
+    static const struct {
+        const char *function;
+        VkResult with;
+        const char *says;
+    } cases[] = {
+        {"CreateInstance", VK_ERROR_INCOMPATIBLE_DRIVER, "no driver is installed"},
+        {"CreateDevice", VK_ERROR_INITIALIZATION_FAILED, "opening it failed (Vulkan error -3)"},
+        {"AllocateMemory", VK_ERROR_OUT_OF_DEVICE_MEMORY, "the device is out of memory"},
+        {"CreateBuffer", VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory"},
+        {"CreateComputePipelines", VK_ERROR_OUT_OF_HOST_MEMORY, "compiling the kernel"},
+        {"CreateDescriptorPool", VK_ERROR_OUT_OF_DEVICE_MEMORY, "room for commands"},
+        {"BeginCommandBuffer", VK_ERROR_OUT_OF_HOST_MEMORY, "recording"},
+        {"QueueSubmit", VK_ERROR_DEVICE_LOST, "the device was lost; open the model again"},
+        {"WaitSemaphores", VK_ERROR_DEVICE_LOST, "the device was lost; open the model again"},
+    };
+    const deer_model_options o = {.size = sizeof o, .device = DEVICE};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int at = 0;; at++) {
+            deer_model *model = NULL;
+            deer_session *session = NULL;
+            deer_thresholds t;
+            deer_status status;
+            fail_at(cases[i].function, at, cases[i].with);
+            status = deer_model_open_with(small.path, DEER_ALL_EXITS, &o, &model, &error);
+            if (!status) {
+                thresholds_fix(model, 0, &t, NULL);
+                status = deer_session_new(model, &t, NULL, &session, &error);
+                assert_true(status || session);
+            }
+            deer_session_free(session);
+            deer_model_close(model);
+            if (!status) { /* there are not so many calls */
+                assert_true(at > 0);
+                break;
+            }
+            says(cases[i].says);
+            if (at == 3)
+                at = 8; /* some of many */
+        }
+    fail_at(NULL, 0, VK_SUCCESS);
+    driver.no_devices = true;
+    assert_int_equal(deer_model_open_with(small.path, 0, &o, &(deer_model *){NULL}, &error),
+                     DEER_FAILED);
+    says("there is no device 'llvmpipe'");
+    driver.no_devices = false;
+    deer_model_close(open_on(small.path, "cpu"));
+}
+
+/* In the middle of an episode. */
+static void test_lost_in_a_step(void **state)
+{
+    static const struct {
+        const char *function;
+        VkResult with;
+        const char *says;
+    } cases[] = {
+        {"QueueSubmit", VK_ERROR_DEVICE_LOST, "the device was lost"},
+        {"WaitSemaphores", VK_ERROR_DEVICE_LOST, "the device was lost"},
+        {"WaitSemaphores", VK_TIMEOUT, "it does not answer"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        deer_action a;
+        deer_observation o;
+        pair p;
+        fail_at(NULL, 0, VK_SUCCESS);
+        pair_open(&p, small.path);
+        step(&p, GPU, &a);
+        o = seen(&p);
+        fail_at(cases[i].function, 0, cases[i].with);
+        assert_int_equal(deer_step(p.on[GPU], &o, &a, &error), DEER_FAILED);
+        says(cases[i].says);
+        if (cases[i].with == VK_TIMEOUT) { /* it stays so, at once */
+            assert_int_equal(deer_step(p.on[GPU], &o, &a, &error), DEER_FAILED);
+            says("it does not answer");
+        }
+        pair_close(&p);
+    }
+    fail_at(NULL, 0, VK_SUCCESS);
+}
+
+/* After the session is made nothing is allocated or recorded, whatever changes. */
+static void test_steady(void **state)
+{
+    const int32_t ids[] = {SMALL_IMAGE, 9, 8};
+    deer_action a;
+    pair p;
+    long allocated, recorded, submitted;
+
+    (void)state;
+    fail_at(NULL, 0, VK_SUCCESS);
+    pair_open(&p, small.path);
+    threshold_amid(&p, DEER_CRITERION_L2);
+    step(&p, GPU, &a);
+    allocated = driver.allocated;
+    recorded = driver.recorded;
+    for (int i = 0; i < 200; i++) {
+        if (i % 50 == 10)
+            ok(deer_session_set_tokens(p.on[GPU], ids, 2 + i / 100, &error));
+        if (i % 50 == 20)
+            only(&p, i / 50 % 2);
+        step(&p, GPU, &a);
+    }
+    assert_int_equal(driver.allocated, allocated);
+    assert_int_equal(driver.recorded, recorded);
+    /* stopping at exit 0 of two: vision, exit 0, the one ahead, the state */
+    only(&p, 0);
+    step(&p, GPU, &a);
+    submitted = driver.submitted;
+    step(&p, GPU, &a);
+    assert_int_equal(driver.submitted - submitted, 4);
+    pair_close(&p);
+}
+int main(void)
+{
+#define DRIVEN(test) cmocka_unit_test_setup_teardown(test, drive_tests, drive_no_more)
+    const struct CMUnitTest tests[] = {
+        DRIVEN(test_failures_to_open),
+        DRIVEN(test_lost_in_a_step),
+        DRIVEN(test_steady),
+    };
+
+    keep_driver();
+    return cmocka_run_group_tests(tests, pair_start, pair_end);
+}
