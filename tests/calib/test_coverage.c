@@ -11,9 +11,11 @@
 #include <cmocka.h>
 
 #include "calib/guarantee/coverage.h"
+#include "tests/base/unless_long.h"
 
-enum { DRAWS = 60, JUDGED_ON = 4000 };
+enum { JUDGED_ON = 4000 };
 
+static int draws; /* of each row */
 static deer_error err;
 
 static void ok(deer_status status)
@@ -37,15 +39,15 @@ static coverage_result hold(coverage_spec spec, double most)
 {
     coverage_result r;
 
-    spec.draws = DRAWS;
+    spec.draws = draws;
     spec.judged_on = JUDGED_ON;
     spec.threads = 2;
     ok(coverage_run(&spec, &r, &err));
     print_message("%-16s %4d episodes, %-9s: %2d of %d broken, %5.1f%% used, %2d refused, %2d "
                   "certain, %2d worse than what is certain\n",
-                  spec.world->name, spec.episodes, world_order_name(spec.order), r.broken, DRAWS,
+                  spec.world->name, spec.episodes, world_order_name(spec.order), r.broken, draws,
                   100 * r.used, r.refused, r.certain, r.worse);
-    assert_true(r.broken <= most * DRAWS + 2 * sqrt(most * (1 - most) * DRAWS));
+    assert_true(r.broken <= most * draws + 2 * sqrt(most * (1 - most) * draws));
     return r;
 }
 
@@ -70,7 +72,8 @@ static void test_every_order(void **state)
         for (int order = 0; order < WORLD_ORDERS; order++) {
             coverage_result r;
 
-            if (sizes[i] == 400 && order != WORLD_BY_TASK && order != WORLD_ADVERSE)
+            if (sizes[i] >= unless_long(100, 400) && order != WORLD_BY_TASK &&
+                order != WORLD_ADVERSE)
                 continue; /* the bench has these, too */
             r = hold(cost("tasks", sizes[i], (world_order)order), 0.1);
             assert_true(r.refused == 0 && r.used > used[i]);
@@ -84,10 +87,10 @@ static void test_every_world(void **state)
 {
     (void)state;
     for (int w = 1; w < n_worlds; w++)
-        for (int episodes = 30; episodes <= 100; episodes += 70) {
+        for (int episodes = 30; episodes <= unless_long(30, 100); episodes += 70) {
             coverage_result r = hold(cost(worlds[w].name, episodes, WORLD_ADVERSE), 0.1);
 
-            assert_true(r.refused == 0 && r.worse <= DRAWS / 6);
+            assert_true(r.refused == 0 && r.worse <= draws / 6);
         }
 }
 
@@ -129,7 +132,7 @@ static void test_each_task(void **state)
     (void)state;
     spec.per_task = true;
     r = hold(spec, 0.1);
-    assert_true(r.refused == 0 && r.certain < DRAWS / 2 && r.used > 0.8);
+    assert_true(r.refused == 0 && r.certain < draws / 2 && r.used > 0.8);
 }
 
 /* Hard tasks are rare where the episodes are from, and common where the promise is for. */
@@ -173,7 +176,7 @@ static void test_mean_over_repetitions(void **state)
     spec.confidence = 0;
     r = hold(spec, 1);
     assert_true(r.mean_used <= 1 + 0.01 && r.mean_used > each.mean_used);
-    assert_true(r.broken > 0.1 * DRAWS);
+    assert_true(r.broken > 0.1 * draws);
 }
 
 int main(void)
@@ -188,5 +191,6 @@ int main(void)
         cmocka_unit_test(test_mean_over_repetitions),
     };
 
+    draws = unless_long(20, 60);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

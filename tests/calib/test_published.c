@@ -17,6 +17,7 @@
 #include "calib/guarantee/guarantee.h"
 #include "calib/solve/frontier.h"
 #include "runtime/base/random.h"
+#include "tests/base/unless_long.h"
 
 enum { GRID = 100, MOST = 2400, WORLD = 40000 };
 
@@ -184,12 +185,12 @@ static float promise(steps *s, const bool *solving, guarantee_spec *spec)
 
 static void compare(int n, double limit, bool graded)
 {
-    enum { DRAWS = 60 };
+    const int draws = unless_long(20, 60);
     steps all = draw(WORLD, graded, 77);
     double used[METHODS] = {0}, tightest;
     int broken[METHODS] = {0};
 
-    for (int d = 0; d < DRAWS; d++) {
+    for (int d = 0; d < draws; d++) {
         steps s = draw(n, graded, 100 + (uint64_t)d);
         guarantee_spec spec = {.confidence = confidence,
                                .budget = INFINITY,
@@ -207,7 +208,7 @@ static void compare(int n, double limit, bool graded)
             float tau = m == DEER ? promise(&s, solving, &spec) : walk(&s, solving, grid, limit, m);
             double loss = true_loss(&all, tau);
 
-            used[m] += loss / limit / DRAWS;
+            used[m] += loss / limit / draws;
             broken[m] += loss > limit;
         }
         steps_free(&s);
@@ -218,7 +219,7 @@ static void compare(int n, double limit, bool graded)
     print_message("\n");
     tightest = fmax(used[HB], used[WSR]);
     assert_true(used[DEER] >= tightest - 0.02);
-    assert_true(broken[DEER] <= 0.1 * DRAWS + 2 * sqrt(0.09 * DRAWS));
+    assert_true(broken[DEER] <= 0.1 * draws + 2 * sqrt(0.09 * draws));
     assert_true(used[CRC] > used[DEER]); /* which promises less */
     steps_free(&all);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* command_helper.c - what test_commands.sh needs that a bare machine's shell cannot do.
+/* command_helper.c - what test_commands*.sh need that a bare machine's shell cannot do.
  *
  *   command_helper json FILE [KEY...]     FILE is one JSON object that has these keys
  *   command_helper number FILE KEY        prints a number of the object

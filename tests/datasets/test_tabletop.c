@@ -15,8 +15,7 @@
 #include "datasets/tabletop/parallel.h"
 #include "datasets/tabletop/rollout.h"
 #include "datasets/tabletop/world.h"
-
-enum { STARTS = 12 }; /* random starts per task; the full 200 are run by `make bench-tools` */
+#include "tests/base/unless_long.h"
 
 static deer_error error;
 
@@ -59,14 +58,15 @@ static bool expert_succeeds(tabletop *world, int task, uint64_t seed, double noi
 static void test_expert_does_every_task(void **state)
 {
     tabletop *world = new_world();
+    const int starts = unless_long(3, 12); /* the full 200 are run by `make bench-tools` */
 
     (void)state;
     for (int task = 0; task < tabletop_every_task(); task++) {
         int done = 0;
-        for (int i = 0; i < STARTS; i++)
+        for (int i = 0; i < starts; i++)
             done += expert_succeeds(world, task, rollout_seed(42, i), 0);
-        if (done < STARTS)
-            fail_msg("%s: %d of %d", tabletop_task_name(task), done, STARTS);
+        if (done < starts)
+            fail_msg("%s: %d of %d", tabletop_task_name(task), done, starts);
     }
     tabletop_free(world);
 }
@@ -79,7 +79,7 @@ static void test_expert_recovers_from_kicks(void **state)
 
     (void)state;
     for (int task = 0; task < tabletop_every_task(); task++)
-        for (int i = 0; i < 3; i++, trials++)
+        for (int i = 0; i < unless_long(1, 3); i++, trials++)
             done += expert_succeeds(world, task, rollout_seed(43, i), 0.7);
     assert_true(done >= trials * 95 / 100);
     tabletop_free(world);
@@ -512,7 +512,7 @@ static void test_rows_can_be_done(void **state)
     chain row, again;
 
     (void)state;
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < unless_long(4, 12); i++) {
         tabletop_split split = i & 1 ? TABLETOP_UNSEEN : TABLETOP_SEEN;
         chain_draw(world, rollout_seed(17, i), -1, TABLETOP_CHAIN, split, &row);
         chain_draw(world, rollout_seed(17, i), -1, TABLETOP_CHAIN, split, &again);
@@ -582,21 +582,25 @@ static void test_unseen_wordings_use_seen_words(void **state)
     tabletop *world = new_world();
 
     (void)state;
-    for (int task = 0; task < tabletop_every_task(); task++)
+    for (int task = 0; task < tabletop_every_task(); task++) {
+        tabletop_reset(world, 8, task, TABLETOP_SEEN);
         for (int i = 0; i < 24; i++) {
-            tabletop_reset(world, rollout_seed(8, i), task, TABLETOP_SEEN);
+            tabletop_ask(world, rollout_seed(8, i), task, TABLETOP_SEEN);
             assert_true(words_known(tabletop_instruction(world), known, sizeof known, true));
             strcat(strcat(strcat(sentences, "|"), tabletop_instruction(world)), "|");
         }
-    for (int task = 0; task < tabletop_every_task(); task++)
+    }
+    for (int task = 0; task < tabletop_every_task(); task++) {
+        tabletop_reset(world, 9, task, TABLETOP_UNSEEN);
         for (int i = 0; i < 8; i++) {
             char sentence[160];
-            tabletop_reset(world, rollout_seed(9, i), task, TABLETOP_UNSEEN);
+            tabletop_ask(world, rollout_seed(9, i), task, TABLETOP_UNSEEN);
             snprintf(sentence, sizeof sentence, "|%s|", tabletop_instruction(world));
             assert_null(strstr(sentences, sentence));
             if (!words_known(tabletop_instruction(world), known, sizeof known, false))
                 fail_msg("a word of '%s' is in no seen instruction", tabletop_instruction(world));
         }
+    }
     tabletop_free(world);
 }
 

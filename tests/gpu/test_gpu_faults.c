@@ -252,11 +252,11 @@ static void test_steady(void **state)
     step(&p, GPU, &a);
     allocated = driver.allocated;
     recorded = driver.recorded;
-    for (int i = 0; i < 200; i++) {
-        if (i % 50 == 10)
-            ok(deer_session_set_tokens(p.on[GPU], ids, 2 + i / 100, &error));
-        if (i % 50 == 20)
-            only(&p, i / 50 % 2);
+    for (int i = 0; i < 80; i++) {
+        if (i % 20 == 4)
+            ok(deer_session_set_tokens(p.on[GPU], ids, 2 + i / 40, &error));
+        if (i % 20 == 8)
+            only(&p, i / 20 % 2);
         step(&p, GPU, &a);
     }
     assert_int_equal(driver.allocated, allocated);

@@ -486,8 +486,8 @@ static void test_rules_of_exits(void **state)
     deer_rule_memory memory = {.steps = INT64_MIN, .shallow = INT32_MAX, .speed = NAN};
 
     (void)state;
-    for (int kind = -1; kind <= FAR; kind++) {
-        strange.kind = kind;
+    for (int kind = -1; kind < 100; kind++) {
+        strange.kind = kind == 99 ? FAR : kind;
         assert_in_range(deer_rule_least(&strange, &memory, 2), 0, 2);
         assert_int_equal(deer_rule_least(&strange, &memory, -1), 0);
     }

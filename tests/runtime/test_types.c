@@ -18,10 +18,13 @@
 #include "datasets/tabletop/rollout.h"
 #include "runtime/import/model_file.h"
 #include "runtime/thresholds/thresholds_format.h"
+#include "tests/base/unless_long.h"
 
 static const char shipped[] = "datasets/tabletop/policy.safetensors";
 
-enum { EPISODES = 10, EXITS = 6 };
+enum { MOST_EPISODES = 10, EXITS = 6 };
+
+static int episodes;
 
 /* Root mean square of the difference of poses (-1..1) to float32's, over all steps and components:
  * what precision may cost. Of the 30 mm that a step moves at most, 0.3 and 0.6 mm. float32 itself
@@ -31,7 +34,7 @@ static const double largest[WEIGHT_DTYPES] = {1e-5, 0.01, 0.02};
 static char folder[] = "/tmp/deer-types-XXXXXX";
 static char path[WEIGHT_DTYPES][64];
 static deer_model *model[WEIGHT_DTYPES];
-static demo_episode episode[EPISODES];
+static demo_episode episode[MOST_EPISODES];
 static deer_error error;
 
 static void ok(deer_status status)
@@ -47,11 +50,11 @@ static void record_episodes(void)
     rollout_stage stage;
 
     ok(rollout_stage_open(&stage, NULL, NULL, &error));
-    for (int i = 0; i < EPISODES; i++) {
+    for (int i = 0; i < episodes; i++) {
         uint64_t seed = rollout_seed(77, i);
         bool done;
 
-        tabletop_reset(stage.world, seed, i * tabletop_tasks() / EPISODES, TABLETOP_SEEN);
+        tabletop_reset(stage.world, seed, i * tabletop_tasks() / episodes, TABLETOP_SEEN);
         ok(rollout_record(&stage, seed, &how, &episode[i], &done, &error));
         assert_true(done);
     }
@@ -61,6 +64,7 @@ static void record_episodes(void)
 static int set_up(void **state)
 {
     (void)state;
+    episodes = unless_long(4, MOST_EPISODES);
     assert_non_null(mkdtemp(folder));
     for (int type = 0; type < WEIGHT_DTYPES; type++) {
         model_output to = {.path = path[type], .dtype = (weight_dtype)type};
@@ -78,7 +82,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    for (int i = 0; i < EPISODES; i++)
+    for (int i = 0; i < episodes; i++)
         demo_episode_free(&episode[i]);
     for (int type = 0; type < WEIGHT_DTYPES; type++) {
         deer_model_close(model[type]);
@@ -101,7 +105,7 @@ static int all_steps(void)
 {
     int n = 0;
 
-    for (int i = 0; i < EPISODES; i++)
+    for (int i = 0; i < episodes; i++)
         n += episode[i].steps;
     return n;
 }
@@ -117,7 +121,7 @@ static played play(const deer_model *m, int exit)
     assert_true(p.pose && p.gripper);
     thresholds_fix(m, exit, &fixed, NULL);
     ok(deer_session_new(m, &fixed, NULL, &session, &error));
-    for (int i = 0; i < EPISODES; i++) {
+    for (int i = 0; i < episodes; i++) {
         demo_episode_cameras(&episode[i], &camera[0], &camera[1]);
         ok(deer_session_set_cameras(session, &camera[0], &camera[1], &error));
         ok(deer_session_set_instruction(session, episode[i].instruction, &error));
@@ -220,7 +224,7 @@ static played play_with_past(const deer_model *m)
     ok(deer_session_new(model[WEIGHT_F32], &fixed, NULL, &past, &error));
     ok(deer_batch_new(m, 1, NULL, &batch, &error));
     ok(deer_head_new(m, 1, NULL, &head, &error));
-    for (int i = 0; i < EPISODES; i++) {
+    for (int i = 0; i < episodes; i++) {
         demo_episode_cameras(&episode[i], &camera[0], &camera[1]);
         ok(deer_session_set_cameras(past, &camera[0], &camera[1], &error));
         ok(deer_session_set_instruction(past, episode[i].instruction, &error));
