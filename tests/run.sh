@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Runs test programs and scripts, as many at once as there are cores (JOBS), the longest of the last run
-# first; one line for each as it ends, and a total. BUILD: the build folder. SKIP: names to leave out.
+# first (of a first run, those that are known to be long); one line for each as it ends, and a total.
+# BUILD: the build folder. SKIP: names to leave out. LONG=1: statistics and repetitions in full.
 # Usage: run.sh [NAME...]
 set -u
 BUILD=${BUILD:-build}
@@ -25,7 +26,12 @@ if [ "${1:-}" = --one ]; then # --one FILE: runs it; prints name, outcome and se
     exit 0
 fi
 
-wanted() { # every test, or those named; "seconds it took" before each, unknown first
+# Known to be long, the longest first: so that none begins when the others are done.
+long="test_report_page test_python test_gpu test_solver test_install test_commands_policy test_commands test_published
+test_coverage test_serve test_report test_tabletop test_solver_table test_commands_calib test_gpu_faults"
+
+wanted() { # every test, or those named; "seconds it took" before each (9 where nobody knows)
+    known=$(printf '%s\n' $long | awk '{ print $1, "long", 9999 - NR }')
     for file in tests/*/test_*.c tests/*/test_*.sh; do
         name=$(basename "$file")
         name=${name%.*}
@@ -34,8 +40,8 @@ wanted() { # every test, or those named; "seconds it took" before each, unknown 
         *) continue ;;
         esac
         case " ${SKIP:-} " in *" $name "*) continue ;; esac
-        echo "$(awk -v name="$name" '$1 == name { s = $3 } END { print s == "" ? 9999 : s }' \
-            "$log/seconds") $file"
+        echo "$(echo "$known" | cat - "$log/seconds" |
+            awk -v name="$name" '$1 == name { s = $3 } END { print s == "" ? 9 : s }') $file"
     done | sort -rn | cut -d ' ' -f 2
 }
 
