@@ -145,6 +145,7 @@ static void test_models(void **state)
     assert_string_equal(deer_model_fingerprint(NULL), "");
     assert_string_equal(deer_model_type(NULL), "");
     assert_string_equal(deer_model_device(NULL), "");
+    assert_string_equal(deer_model_sums(NULL), "");
     assert_int_equal(deer_model_bytes(NULL), 0);
     assert_int_equal(deer_unknown_words(NULL, "word"), 0);
     assert_int_equal(deer_unknown_words(model, NULL), 0);
