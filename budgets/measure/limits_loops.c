@@ -11,6 +11,12 @@ enum { CHAINS = 12, ROUNDS = 100000 };
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#define REGISTER "v"
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#include <sys/auxv.h>
+#define REGISTER "w"
+#endif
 
 /* A loop named `name`: CHAINS accumulators of `type`, each round a = `step`; `lanes` multiply-adds
  * an instruction. */
@@ -23,9 +29,11 @@ enum { CHAINS = 12, ROUNDS = 100000 };
         for (int i = 0; i < ROUNDS; i++)                                                           \
             _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) a[j] = step;                 \
         _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS;                                       \
-                                      j++) __asm__ volatile("" : : "v"(a[j]));                     \
+                                      j++) __asm__ volatile("" : : REGISTER(a[j]));                \
         return 2.0 * (lanes)*CHAINS * ROUNDS;                                                      \
     }
+
+#if defined(__x86_64__)
 
 LOOP(f32_avx512, "avx512f", __m512, _mm512_setzero_ps(),
      _mm512_fmadd_ps(_mm512_set1_ps(0.5f), _mm512_set1_ps(0.5f), a[j]), 16)
@@ -54,20 +62,19 @@ limits_loop limits_loop_int8(void)
 }
 
 #elif defined(__aarch64__)
-#include <arm_neon.h>
 
-static double f32_neon(void)
-{
-    float32x4_t a[CHAINS], half = vdupq_n_f32(0.5f);
+LOOP(f32_neon, "arch=armv8-a", float32x4_t, vdupq_n_f32(0),
+     vfmaq_f32(a[j], vdupq_n_f32(0.5f), vdupq_n_f32(0.5f)), 4)
+LOOP(bf16_neon, "arch=armv8.2-a+bf16", float32x4_t, vdupq_n_f32(0),
+     vbfmmlaq_f32(a[j], (bfloat16x8_t)vdupq_n_u32(0x3f013f01),
+                  (bfloat16x8_t)vdupq_n_u32(0x3f013f01)),
+     16)
+LOOP(int8_dot, "arch=armv8.2-a+dotprod", int32x4_t, vdupq_n_s32(0),
+     vdotq_s32(a[j], vdupq_n_s8(1), vdupq_n_s8(1)), 16)
+LOOP(int8_mmla, "arch=armv8.2-a+i8mm", int32x4_t, vdupq_n_s32(0),
+     vmmlaq_s32(a[j], vdupq_n_s8(1), vdupq_n_s8(1)), 32)
 
-    for (int j = 0; j < CHAINS; j++)
-        a[j] = vdupq_n_f32(0);
-    for (int i = 0; i < ROUNDS; i++)
-        _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) a[j] =
-            vfmaq_f32(a[j], half, half);
-    _Pragma("GCC unroll 12") for (int j = 0; j < CHAINS; j++) __asm__ volatile("" : : "w"(a[j]));
-    return 2.0 * 4 * CHAINS * ROUNDS;
-}
+enum { DOT_PRODUCTS = 1 << 20, BF16 = 1 << 14, I8MM = 1 << 13 }; /* of AT_HWCAP, AT_HWCAP2 twice */
 
 limits_loop limits_loop_f32(void)
 {
@@ -76,12 +83,14 @@ limits_loop limits_loop_f32(void)
 
 limits_loop limits_loop_bf16(void)
 {
-    return NULL;
+    return getauxval(AT_HWCAP2) & BF16 ? bf16_neon : NULL;
 }
 
 limits_loop limits_loop_int8(void)
 {
-    return NULL;
+    if (getauxval(AT_HWCAP2) & I8MM)
+        return int8_mmla;
+    return getauxval(AT_HWCAP) & DOT_PRODUCTS ? int8_dot : NULL;
 }
 
 #else
