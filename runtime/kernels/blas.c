@@ -3,7 +3,16 @@
  * a set of ours has tiles it is never loaded. */
 #include "runtime/kernels/blas.h"
 
+#include <stdatomic.h>
+
 #include "runtime/kernels/tiles.h"
+
+static atomic_bool unused;
+
+void blas_use(bool use)
+{
+    atomic_store(&unused, !use);
+}
 
 #ifdef DEER_BLAS
 #include <cblas.h>
@@ -96,5 +105,5 @@ void blas_rows(const linear_job *job, int first_row, int end_row, int first_pane
 bool blas_takes(const isa *set, const linear_job *job)
 {
     return isa_is_generic(set) && job->layer->w.type == WEIGHT_F32 && job->m >= BLAS_ROWS &&
-           blas_ready();
+           !atomic_load_explicit(&unused, memory_order_relaxed) && blas_ready();
 }

@@ -11,12 +11,15 @@
 
 enum {
     BLAS_OUTPUTS = 4 * ISA_PANEL, /* of a block of weights that is unpacked */
-    BLAS_ROWS = 64,               /* from where on it was never slower than plain C */
+    BLAS_ROWS = 64,               /* fewer are left to plain C */
 };
 
 /* Whether there is an OpenBLAS to call. The first call loads it, if the library was built for it
  * (BLAS=none: not), and tells it to leave threads to us. */
 bool blas_ready(void);
+
+/* Not to be used, or to be used again, because it has been measured. */
+void blas_use(bool use);
 
 /* Whether it is to do this product: of many rows, float32, and the set is plain C. */
 bool blas_takes(const isa *set, const linear_job *job);

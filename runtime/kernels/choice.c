@@ -106,6 +106,48 @@ const isa_time *isa_times(int *count)
     return times;
 }
 
+/* ---------------------------------------------------------------- OpenBLAS ----------------- */
+
+enum { TIMES = 5, MANY = TIMES * ROWS };
+
+typedef struct {
+    trial tiles;
+    float x[MANY * ISA_WORDS], y[MANY * OUTPUTS], room[ISA_WORDS * BLAS_OUTPUTS];
+} blas_trial;
+
+/* The same product of many rows by OpenBLAS and by tiles of plain C. */
+static bool blas_is_faster(const isa *set, blas_trial *t)
+{
+    const linear_layer layer = {{WEIGHT_F32, OUTPUTS, ISA_WORDS, t->tiles.panels, NULL}, NULL};
+    const linear_job job = {
+        .y = t->y, .x = t->x, .x_stride = ISA_WORDS, .layer = &layer, .m = MANY};
+    double by_tiles = INFINITY, by_blas = INFINITY;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        double start = clock_seconds(), middle;
+        for (int i = 0; i < TIMES; i++)
+            multiply(set, WEIGHT_F32, &t->tiles);
+        middle = clock_seconds();
+        blas_rows(&job, 0, MANY, 0, PANELS, t->room);
+        by_tiles = fmin(by_tiles, middle - start);
+        by_blas = fmin(by_blas, clock_seconds() - middle);
+    }
+    return by_blas < clearly * by_tiles;
+}
+
+/* Loads it now and not in a step. Where it has nothing but SSE, plain C is as fast. */
+static void try_blas(const isa *set)
+{
+    blas_trial *t = blas_ready() ? calloc(1, sizeof *t) : NULL;
+
+    if (!t)
+        return;
+    fill(&t->tiles);
+    set->operand[WEIGHT_F32](t->tiles.operand, t->tiles.row, t->tiles.x, 0, ROWS, ISA_WORDS);
+    blas_use(blas_is_faster(set, t));
+    free(t);
+}
+
 /* ---------------------------------------------------------------- choosing ----------------- */
 
 /* The first one unless another is clearly faster: so that the next run decides alike. */
@@ -149,6 +191,6 @@ deer_status isa_choose(deer_error *err)
     for (int type = 0; type < WEIGHT_DTYPES && !(name && *name); type++)
         isa_use_for((weight_dtype)type, fastest((weight_dtype)type));
     if (!status && isa_is_generic(isa_now()))
-        blas_ready(); /* loaded now and not in a step */
+        try_blas(isa_now());
     return status;
 }

@@ -316,6 +316,9 @@ static void test_blas(void **state)
     print_message("OpenBLAS: %s\n", blas_ready() ? "called" : "not here");
     for (int s = 0; s < sets; s++)
         assert_int_equal(blas_takes(list[s], &job), blas_ready() && s == sets - 1);
+    blas_use(false);
+    assert_false(blas_takes(list[sets - 1], &job));
+    blas_use(true);
     job.m--;
     assert_false(blas_takes(list[sets - 1], &job));
     isa_use(list[sets - 1]);
