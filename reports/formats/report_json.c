@@ -497,6 +497,13 @@ static json_t *given_answer_json(const report *r, const fleet_answer *a)
     return json;
 }
 
+static const char *verdict_words(const fleet_answer *a)
+{
+    if (a->verdict == FLEET_MEETS)
+        return a->sure ? "yes, also at worst" : "as expected";
+    return a->verdict >= FLEET_RUNTIME ? "left out" : "no";
+}
+
 static json_t *answer_json(const report *r, const fleet_answer *a)
 {
     json_t *json = json_object();
@@ -506,6 +513,7 @@ static json_t *answer_json(const report *r, const fleet_answer *a)
     set_real(json, "rate_hz", r->q->rate[a->rate]);
     json_put(json, "verdict", json_string(fleet_verdict_name(a->verdict)));
     set_bool(json, "sure", a->verdict == FLEET_MEETS && a->sure);
+    json_put(json, "in_words", json_string(verdict_words(a)));
     set_text(json, "reason", a->reason);
     set_integer(json, "deepest_exit", a->deepest);
     set_integer(json, "budget_index", a->budget);

@@ -7,7 +7,7 @@
 
 #include "reports/formats/report_json.h"
 #include "reports/formats/text.h"
-#include "reports/page/page_tables.h"
+#include "reports/page/fill.h"
 #include "reports/page/thumbnail.h"
 #include "runtime/base/json/json_build.h"
 
@@ -54,30 +54,6 @@ static deer_status picture(FILE *out, demos *d, const task_moment *m, deer_error
     return DEER_OK;
 }
 
-static deer_status moments(FILE *out, const report *r, deer_error *err)
-{
-    demos *d = NULL;
-    deer_status status = r->q->demos.count ? open_demos(r, &d, err) : DEER_OK;
-
-    fputs("<ul class=moments>", out);
-    for (int i = 0; i < r->moments && !status; i++) {
-        const task_moment *m = &r->moment[i];
-
-        fputs("<li>", out);
-        if (d)
-            status = picture(out, d, m, err);
-        fprintf(out, "<p><strong>exit %d</strong> ", m->exit);
-        text_html(out, m->instruction);
-        fputs("</p><p class=where>", out);
-        text_html(out, m->name);
-        fprintf(out, ", step %d of %d; at the first exit the loss would be %.3f</p></li>\n",
-                m->step, m->steps, m->loss_first);
-    }
-    fputs("</ul>", out);
-    demos_close(d);
-    return status;
-}
-
 /* ---------------------------------------------------------------- parts -------------------- */
 
 bool page_has_libraries(void)
@@ -112,43 +88,39 @@ static deer_status data(FILE *out, const json_t *json, deer_error *err)
     return DEER_OK;
 }
 
-static bool is(const char *word, const char *name, size_t length)
-{
-    return strlen(word) == length && !memcmp(word, name, length);
-}
+typedef struct {
+    const report *r;
+    const json_t *json;
+    demos *d; /* NULL: no pictures */
+} page;
 
-static deer_status part(FILE *out, const report *r, const json_t *json, const char *name,
-                        size_t length, deer_error *err)
+static deer_status part(void *context, const char *name, int item, FILE *out, deer_error *err)
 {
-    if (is("moments", name, length))
-        return moments(out, r, err);
-    if (is("data", name, length))
-        return data(out, json, err);
-    if (is("style", name, length))
+    const page *p = context;
+
+    if (!strcmp(name, "picture"))
+        return p->d ? picture(out, p->d, &p->r->moment[item], err) : DEER_OK;
+    if (!strcmp(name, "data"))
+        return data(out, p->json, err);
+    if (!strcmp(name, "style"))
         style(out);
-    else if (is("scripts", name, length))
+    else if (!strcmp(name, "scripts"))
         scripts(out);
-    else if (!page_table(out, json, name, length))
-        return deer_fail(err, "the page's template names a part '%.*s' that there is not",
-                         (int)length, name);
+    else
+        return deer_fail(err, "the page's template names a part '%s' that there is not", name);
     return DEER_OK;
 }
 
-/* Copies the template; a part's place is marked <!--@name-->. */
-static deer_status fill(FILE *out, const report *r, const json_t *json, deer_error *err)
+static deer_status fill_page(FILE *out, const report *r, const json_t *json, deer_error *err)
 {
-    const char *at = page_template_html, *mark;
+    page p = {.r = r, .json = json};
+    fill f = {.out = out, .part = part, .context = &p};
+    deer_status status = r->q->demos.count ? open_demos(r, &p.d, err) : DEER_OK;
 
-    while ((mark = strstr(at, "<!--@"))) {
-        const char *name = mark + 5, *end = strstr(name, "-->");
-
-        fwrite(at, 1, (size_t)(mark - at), out);
-        if (part(out, r, json, name, (size_t)(end - name), err))
-            return DEER_FAILED;
-        at = end + 3;
-    }
-    fputs(at, out);
-    return DEER_OK;
+    if (!status)
+        status = fill_template(&f, page_template_html, json, err);
+    demos_close(p.d);
+    return status;
 }
 
 deer_status page_text(const report *r, char **text, size_t *size, deer_error *err)
@@ -163,7 +135,7 @@ deer_status page_text(const report *r, char **text, size_t *size, deer_error *er
         json_decref(json);
         return deer_fail(err, "out of memory for the page");
     }
-    status = fill(out, r, json, err);
+    status = fill_page(out, r, json, err);
     json_decref(json);
     if ((ferror(out) | fclose(out)) && !status)
         status = deer_fail(err, "out of memory for the page");

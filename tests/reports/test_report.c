@@ -18,6 +18,7 @@
 #include "reports/answer/tasks.h"
 #include "reports/answer/trust.h"
 #include "reports/formats/text.h"
+#include "reports/page/fill.h"
 #include "runtime/base/file.h"
 
 static deer_error err;
@@ -647,9 +648,80 @@ static void test_hardest_moments_come_first(void **state)
     steps_free(&s);
 }
 
+/* ---------------------------------------------------------------- templates ---------------- */
+
+static deer_status no_part(void *context, const char *name, int item, FILE *out, deer_error *e)
+{
+    (void)context;
+    (void)e;
+    fprintf(out, "[%s %d]", name, item);
+    return DEER_OK;
+}
+
+/* What a template makes of JSON; the caller frees it. NULL where it makes no sense. */
+static char *filled(const char *template, const char *json)
+{
+    json_t *root = json_loads(json, 0, NULL);
+    char *text = NULL;
+    size_t size = 0;
+    fill f = {.out = open_memstream(&text, &size), .part = no_part};
+    deer_status status = fill_template(&f, template, root, &err);
+
+    assert_non_null(root);
+    fclose(f.out);
+    json_decref(root);
+    if (!status)
+        return text;
+    free(text);
+    return NULL;
+}
+
+static void assert_filled(const char *template, const char *json, const char *expected)
+{
+    char *text = filled(template, json);
+
+    assert_non_null(text);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void test_templates_are_filled(void **state)
+{
+    const char *json = "{\"a\": {\"b\": [1.5, 2.25, 3, null]}, \"name\": \"<i>\", \"at\": 1, \"no\": [],"
+                       " \"of\": [{\"x\": 1, \"k\": 1}, {\"x\": \"y\", \"k\": 0}], \"m\": {\"p\": {\"v\": 7}}}";
+
+    (void)state;
+    assert_filled("{{name}} {{a.b[0]}} {{a.b[-2]}} {{a.b[at]}} {{a.b[3]}}", json,
+                  "&lt;i&gt; 1.50 3 2.25 &ndash;");
+    assert_filled("{{a.b range}} {{a.b list}} {{a.b[at] within a.b}} {{a.b[2] between at a.b[0]}}",
+                  json,
+                  "2.25 <small>1.50 to 3.00</small> 1.50 2.25 3.00 always 2.25 <small>1.50 to "
+                  "2.25</small> 3.00 <small>1.00 to 1.50</small>");
+    assert_filled("{{#each of}}{{@}}{{x}}{{name}}{{of[k].x}};{{!part}}{{/}}", json,
+                  "01&lt;i&gt;y;[part 0]1y&lt;i&gt;1;[part 1]");
+    assert_filled("{{#each m}}{{@}}={{v}}{{/}}{{#with a}}{{b[0]}}{{/}}{{#with none}}!{{/}}", json,
+                  "p=71.50");
+    assert_filled("{{#if no}}1{{/}}{{#unless no}}2{{/}}{{#is of[1].x y}}3{{/}}{{#is at 2}}4{{/}}",
+                  json, "23");
+    assert_filled("{{none.of[9].this[-1]}}|{{#each none}}!{{/}}", json, "&ndash;|");
+}
+
+static void test_templates_that_make_no_sense(void **state)
+{
+    static const char *const bad[] = {"{{#if a}}", "{{a", "{{a wrong}}", "{{#loop a}}{{/}}"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_null(filled(bad[i], "{\"a\": 1}"));
+        assert_non_null(strstr(err.message, "template"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_templates_are_filled),
+        cmocka_unit_test(test_templates_that_make_no_sense),
         cmocka_unit_test(test_text_is_escaped),
         cmocka_unit_test(test_text_becomes_utf8),
         cmocka_unit_test(test_numbers_have_three_digits),
