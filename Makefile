@@ -113,7 +113,7 @@ CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay probl
 CALIB_PUBLIC := $(call objects,$(call sources,calib/library))
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
-             $(addprefix $(PAGE)/,template_html.o style_css.o latency_js.o judge_js.o charts_js.o script_js.o d3_js.o plot_js.o)
+             $(addprefix $(PAGE)/,template_html.o style_css.o compare_html.o compare_js.o latency_js.o judge_js.o charts_js.o script_js.o d3_js.o plot_js.o)
 TOOL      := $(call objects,$(wildcard runtime/cli/tool*.c))
 cli        = $(call objects,$(wildcard $(1)))
 RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)
@@ -293,7 +293,7 @@ PAGE_FROM := $(PAGE)/from
 $(PAGE_FROM): always
 	@mkdir -p $(@D)
 	@echo '$(PAGE_D3)' | cmp -s - $@ || echo '$(PAGE_D3)' >$@
-$(PAGE)/template_html.c: reports/page/template.html
+$(PAGE)/%_html.c: reports/page/%.html
 	$(embed_text)
 $(PAGE)/style_css.c: reports/page/style.css
 	$(embed_text)

@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* compare.c - deer-report compare: two reports of whatif side by side. */
+/* compare.c - deer-report compare: two reports of whatif side by side, as text, JSON and a page. */
 #include "reports/cli/compare.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "reports/formats/comparison.h"
+#include "reports/page/compare_page.h"
+#include "reports/page/parts.h"
+#include "runtime/base/file.h"
 #include "runtime/base/json/json_build.h"
-#include "runtime/base/json/json_file.h"
 #include "runtime/cli/tool.h"
 
-enum { MAX_FILE = 64 << 20, SHARES = 10 };
-
-/* ---------------------------------------------------------------- reading ------------------ */
+/* ---------------------------------------------------------------- text --------------------- */
 
 static const json_t *get(const json_t *object, const char *key)
 {
@@ -33,168 +39,6 @@ static double number_of(const json_t *object, const char *key)
 
     return json_is_number(value) ? json_number_value(value) : NAN;
 }
-
-static const json_t *last_of(const json_t *list)
-{
-    return json_array_get(list, json_array_size(list) - 1);
-}
-
-/* The points of the frontier with every exit allowed; NULL where there are none. */
-static const json_t *points_of(const json_t *report)
-{
-    const json_t *points = get(last_of(get(report, "frontiers")), "points");
-
-    return json_array_size(points) ? points : NULL;
-}
-
-static double first_cost(const json_t *report)
-{
-    return number_of(json_array_get(get(report, "exits"), 0), "cost_gflops");
-}
-
-static double full_cost(const json_t *report)
-{
-    return number_of(last_of(get(report, "exits")), "cost_gflops");
-}
-
-static deer_status load(const char *path, json_t **report, deer_error *err)
-{
-    static const char *const lists[] = {"answers", "options", "machines", "exits", NULL};
-
-    *report = json_file_read(path, MAX_FILE, err);
-    if (!*report)
-        return DEER_FAILED;
-    if (json_integer_value(get(*report, "deer_report")) != 2 || !points_of(*report) ||
-        !(full_cost(*report) > 0) || !(first_cost(*report) > 0))
-        return deer_fail(err, "%s is no report; make one with deer-report whatif --json FILE",
-                         path);
-    for (int i = 0; lists[i]; i++)
-        if (!json_is_array(get(*report, lists[i])))
-            return deer_fail(err, "%s has no list \"%s\"; is it whole?", path, lists[i]);
-    return DEER_OK;
-}
-
-/* ---------------------------------------------------------------- frontiers ---------------- */
-
-/* Loss of the dearest point within a share of the way from the first exit's cost to that of full
- * depth; NaN where none is. */
-static double loss_at_share(const json_t *report, double share)
-{
-    const json_t *points = points_of(report), *point;
-    double first = first_cost(report), loss = NAN;
-    double limit = (first + share * (full_cost(report) - first)) * (1 + 1e-5);
-    size_t i;
-
-    json_array_foreach((json_t *)(uintptr_t)points, i, point)
-    {
-        if (number_of(point, "cost_gflops") <= limit)
-            loss = number_of(point, "loss");
-    }
-    return loss;
-}
-
-static json_t *real_or_null(double value)
-{
-    return isfinite(value) ? json_real(value) : json_null();
-}
-
-static json_t *frontiers(const json_t *a, const json_t *b)
-{
-    json_t *list = json_array();
-
-    for (int i = 0; i <= SHARES; i++) {
-        double share = (double)i / SHARES;
-        json_t *row = json_object();
-
-        json_put(row, "share_of_range", json_real(share));
-        json_put(row, "loss_a", real_or_null(loss_at_share(a, share)));
-        json_put(row, "loss_b", real_or_null(loss_at_share(b, share)));
-        json_push(list, row);
-    }
-    return list;
-}
-
-/* ---------------------------------------------------------------- machines ----------------- */
-
-/* What identifies an answer: machine, mode, type, rate. */
-static const json_t *option_of(const json_t *report, const json_t *answer)
-{
-    return json_array_get(get(report, "options"),
-                          (size_t)json_integer_value(get(answer, "option")));
-}
-
-static const json_t *machine_of(const json_t *report, const json_t *answer)
-{
-    return json_array_get(get(report, "machines"),
-                          (size_t)json_integer_value(get(option_of(report, answer), "machine")));
-}
-
-static bool same_setting(const json_t *a, const json_t *x, const json_t *b, const json_t *y)
-{
-    return number_of(x, "rate_hz") == number_of(y, "rate_hz") &&
-           !strcmp(text_of(x, "dtype"), text_of(y, "dtype")) &&
-           !strcmp(text_of(machine_of(a, x), "name"), text_of(machine_of(b, y), "name")) &&
-           !strcmp(text_of(option_of(a, x), "mode"), text_of(option_of(b, y), "mode"));
-}
-
-static const json_t *counterpart(const json_t *a, const json_t *x, const json_t *b)
-{
-    const json_t *y;
-    size_t i;
-
-    json_array_foreach((json_t *)(uintptr_t)get(b, "answers"), i, y)
-    {
-        if (same_setting(a, x, b, y))
-            return y;
-    }
-    return NULL;
-}
-
-static json_t *difference(const json_t *a, const json_t *x, const json_t *y)
-{
-    json_t *row = json_object();
-
-    json_put(row, "machine", json_string(text_of(machine_of(a, x), "name")));
-    json_put(row, "mode", json_string(text_of(option_of(a, x), "mode")));
-    json_put(row, "dtype", json_string(text_of(x, "dtype")));
-    json_put(row, "rate_hz", real_or_null(number_of(x, "rate_hz")));
-    json_put(row, "verdict_a", json_string(text_of(x, "verdict")));
-    json_put(row, "verdict_b", json_string(text_of(y, "verdict")));
-    json_put(row, "reason_a", json_string(text_of(x, "reason")));
-    json_put(row, "reason_b", json_string(text_of(y, "reason")));
-    return row;
-}
-
-static json_t *machines(const json_t *a, const json_t *b)
-{
-    json_t *list = json_array(), *x;
-    size_t i;
-
-    json_array_foreach((json_t *)(uintptr_t)get(a, "answers"), i, x)
-    {
-        const json_t *y = counterpart(a, x, b);
-
-        if (y && strcmp(text_of(x, "verdict"), text_of(y, "verdict")))
-            json_push(list, difference(a, x, y));
-    }
-    return list;
-}
-
-static json_t *summary(const json_t *report)
-{
-    const json_t *cache = get(report, "cache");
-    json_t *json = json_object();
-
-    json_put(json, "cache", json_string(text_of(cache, "folder")));
-    json_put(json, "policy", json_string(text_of(cache, "policy")));
-    json_put(json, "shape", json_string(text_of(get(report, "model"), "name")));
-    json_put(json, "scope", json_string(text_of(report, "scope")));
-    json_put(json, "episodes", real_or_null(number_of(cache, "episodes")));
-    json_put(json, "full_depth_gflops", real_or_null(full_cost(report)));
-    return json;
-}
-
-/* ---------------------------------------------------------------- delivery ----------------- */
 
 static void print_summary(const char *name, const json_t *s)
 {
@@ -226,6 +70,8 @@ static void print_comparison(const json_t *json)
         print_loss(number_of(row, "loss_b"));
         printf("\n");
     }
+    if (!json_is_null(get(json, "paired")))
+        printf("\n%s\n", text_of(get(json, "words"), "paired"));
     printf("budget: how far from the first exit's cost (0%%) to full depth's (100%%)\n");
     printf("\n%zu machines, modes and types with another verdict\n",
            json_array_size(get(json, "machines")));
@@ -238,54 +84,202 @@ static void print_comparison(const json_t *json)
     }
 }
 
-static json_t *compare(const json_t *a, const json_t *b)
-{
-    json_t *json = json_object();
+/* ---------------------------------------------------------------- rollouts ----------------- */
 
-    json_put(json, "deer_report_comparison", json_integer(1));
-    json_put(json, "a", summary(a));
-    json_put(json, "b", summary(b));
-    json_put(json, "frontier", frontiers(a, b));
-    json_put(json, "machines", machines(a, b));
-    return json;
+/* "A.json,B.json" and more of such pairs, one a seed. */
+static deer_status read_pairs(const char *list, json_t **json, deer_error *err)
+{
+    paired p = {.within = 0};
+    char copy[8192], *next = copy, *first, *second;
+
+    if (strlen(list) >= sizeof copy)
+        return deer_fail_with(DEER_USAGE, err, "--rollouts is too long");
+    strcpy(copy, list);
+    while ((first = strsep(&next, ","))) {
+        second = strsep(&next, ",");
+        if (!second || !*first || !*second)
+            return deer_fail_with(DEER_USAGE, err,
+                                  "--rollouts %s: say pairs of files, A.json,B.json", list);
+        if (paired_add(first, second, &p, err))
+            return DEER_FAILED;
+    }
+    paired_finish(&p);
+    *json = comparison_pairs(&p);
+    return DEER_OK;
+}
+
+/* Of every file that folder/a and folder/b both have by now; one that is not whole yet waits. */
+static deer_status look_into(const char *folder, json_t **json, deer_error *err)
+{
+    char a[4096], b[4096];
+    paired p = {.within = 0};
+    struct dirent **entry = NULL;
+    deer_error unfinished;
+    int n;
+
+    snprintf(a, sizeof a, "%s/a", folder);
+    n = scandir(a, &entry, NULL, alphasort);
+    if (n < 0)
+        return deer_fail(err,
+                         "cannot look into %s: %s; --watch DIR has evaluations in DIR/a and "
+                         "DIR/b, those of the same starts by the same name",
+                         a, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        const char *name = entry[i]->d_name;
+        size_t length = strlen(name);
+        paired before = p;
+
+        snprintf(a, sizeof a, "%s/a/%s", folder, name);
+        snprintf(b, sizeof b, "%s/b/%s", folder, name);
+        if (length > 5 && !strcmp(name + length - 5, ".json") && !access(b, R_OK) &&
+            paired_add(a, b, &p, &unfinished))
+            p = before;
+        free(entry[i]);
+    }
+    free(entry);
+    if (p.pairs)
+        paired_finish(&p);
+    *json = p.pairs ? comparison_pairs(&p) : json_null();
+    return DEER_OK;
+}
+
+/* ---------------------------------------------------------------- page --------------------- */
+
+static deer_status write_page(const json_t *json, const char *out, deer_error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    deer_status status = compare_page_text(json, &text, &size, err);
+
+    if (!status)
+        status = file_write(out, text, size, err);
+    free(text);
+    return status;
+}
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+    (void)signal;
+    stopped = 1;
+}
+
+/* Writes the page anew whenever other rollouts are there, until interrupted; the last one does not
+ * load itself anew. */
+static deer_status watch(const comparison_sides *s, const char *folder, const char *out,
+                         deer_error *err)
+{
+    json_t *shown = NULL, *now = NULL, *json;
+    deer_status status = DEER_OK;
+    bool last = false;
+
+    signal(SIGINT, stop);
+    signal(SIGTERM, stop);
+    while (!status && !last) {
+        last = stopped;
+        status = look_into(folder, &now, err);
+        if (status)
+            break;
+        if (last || !shown || !json_equal(shown, now)) {
+            json_decref(shown);
+            shown = json_incref(now);
+            json = comparison_json(s, json_incref(now), last ? NULL : folder);
+            status = write_page(json, out, err);
+            json_decref(json);
+        }
+        json_decref(now);
+        for (int i = 0; i < 10 && !stopped; i++)
+            nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+    json_decref(shown);
+    return status;
+}
+
+/* ---------------------------------------------------------------- command ------------------ */
+
+typedef struct {
+    const char *out, *rollouts, *watch;
+    bool as_json;
+} asked;
+
+static deer_status deliver(const comparison_sides *s, const asked *q, deer_error *err)
+{
+    json_t *pairs = NULL, *json;
+    deer_status status = DEER_OK;
+
+    if (q->watch)
+        return watch(s, q->watch, q->out, err);
+    if (q->rollouts)
+        status = read_pairs(q->rollouts, &pairs, err);
+    if (status)
+        return status;
+    json = comparison_json(s, pairs ? pairs : json_null(), NULL);
+    status = json_complete(err);
+    if (!status && q->out)
+        status = write_page(json, q->out, err);
+    if (!status && q->as_json)
+        status = json_print(json_incref(json), JSON_INDENT(2) | JSON_REAL_PRECISION(6), err);
+    else if (!status)
+        print_comparison(json);
+    json_decref(json);
+    return status;
+}
+
+static int check(const tool_command *self, const asked *q, int n)
+{
+    if (n != 2)
+        return tool_usage(self, "which two reports? A.json B.json");
+    if (q->watch && !q->out)
+        return tool_usage(self, "--watch %s needs a page to keep up to date: --out FILE", q->watch);
+    if (q->watch && q->rollouts)
+        return tool_usage(self, "--watch and --rollouts exclude each other");
+    return 0;
 }
 
 int report_compare_main(int argc, char **argv)
 {
-    bool as_json = false;
+    asked q = {.as_json = false};
     const tool_option options[] = {
-        {"json", TOOL_FLAG, &as_json, NULL, "print JSON on standard output"},
+        {"out", TOOL_FILE, &q.out, "FILE", "page to write (HTML)"},
+        {"rollouts", TOOL_STRING, &q.rollouts, "A,B",
+         "evaluations of the two from the same starts (deer-sim eval --json), paired: A1,B1,A2,B2"},
+        {"watch", TOOL_STRING, &q.watch, "DIR",
+         "write the page anew while evaluations come into DIR/a and DIR/b, until interrupted"},
+        {"json", TOOL_FLAG, &q.as_json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-report compare", "two reports of whatif side by side",
-                               "A.json B.json [--json]", options,
+                               "A.json B.json [options]", options,
                                "deer-report whatif --cache before --json a.json\n"
                                "deer-report whatif --cache after --json b.json\n"
-                               "deer-report compare a.json b.json"};
+                               "deer-report compare a.json b.json\n"
+                               "deer-report compare a.json b.json --rollouts full.json,early.json "
+                               "--out compare.html"};
     const char **rest = calloc((size_t)argc, sizeof *rest);
-    json_t *a = NULL, *b = NULL, *json;
+    comparison_sides s = {{NULL}};
     deer_error err;
     int n = 0, ended = TOOL_FAILED;
 
-    if (!rest || tool_parse(&self, argc, argv, rest, &n, &ended)) {
+    if (!rest || tool_parse(&self, argc, argv, rest, &n, &ended) || (ended = check(&self, &q, n))) {
         free(rest);
         return ended;
     }
-    if (n != 2)
-        ended = tool_usage(&self, "which two reports? A.json B.json");
-    else if (load(rest[0], &a, &err) || load(rest[1], &b, &err))
-        ended = tool_fail(&self, DEER_FAILED, &err);
-    else {
-        json = compare(a, b);
-        ended = DEER_OK;
-        if (as_json ? json_print(json_incref(json), JSON_INDENT(2) | JSON_REAL_PRECISION(6), &err)
-                    : json_complete(&err))
-            ended = tool_fail(&self, DEER_FAILED, &err);
-        else if (!as_json)
-            print_comparison(json);
-        json_decref(json);
-    }
-    json_decref(a);
-    json_decref(b);
+    s.path[0] = rest[0];
+    s.path[1] = rest[1];
+    ended = comparison_load(rest[0], &s.report[0], &err);
+    if (!ended)
+        ended = comparison_load(rest[1], &s.report[1], &err);
+    if (!ended && q.out && !page_has_libraries())
+        ended = deer_fail(&err,
+                          "%s cannot be drawn: npm, which brings the page's libraries, was "
+                          "missing when this program was built",
+                          q.out);
+    if (!ended)
+        ended = deliver(&s, &q, &err);
+    if (ended)
+        ended = tool_fail(&self, (deer_status)ended, &err);
+    json_decref(s.report[0]);
+    json_decref(s.report[1]);
     free(rest);
     return ended;
 }

@@ -12,6 +12,7 @@
 #include "reports/formats/report_json.h"
 #include "reports/formats/text.h"
 #include "reports/page/page.h"
+#include "reports/page/parts.h"
 #include "runtime/base/file.h"
 #include "runtime/cli/tool.h"
 

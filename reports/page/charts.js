@@ -129,6 +129,32 @@ const Charts = (() => {
     };
   }
 
+  /* Loss of A and B by how far the average is from the first exit's cost to full depth's. */
+  function two(a, b, width) {
+    const rows = (list) => list.map((p) => ({ x: 100 * p.share_of_range, y: p.loss, low: p.loss_95[0], high: p.loss_95[1] })).filter((r) => known(r.y));
+    const sides = [[rows(a), "A", ours, undefined], [rows(b), "B", other, "6,4"]], third = (list, i) => (list.length ? [list[Math.floor(i * (list.length - 1) / 4)]] : []);
+    return {
+      width, height: width < 560 ? 280 : 360, marginLeft: 52, marginBottom: 44, marginRight: 20, ariaLabel: "Loss of A and B against the average budget",
+      x: { domain: [0, 100], label: "% of the way from the first exit's cost to full depth's", labelAnchor: "center", labelArrow: "none", ticks: width < 560 ? 4 : 8 },
+      y: { label: "action loss", labelArrow: "none", grid: true, nice: true, zero: true },
+      marks: sides.flatMap(([list, name, colour, dash], i) => [Plot.areaY(list, { x: "x", y1: "low", y2: "high", fill: colour, fillOpacity: 0.15 }), Plot.line(list, { x: "x", y: "y", stroke: colour, strokeWidth: 2.5, strokeDasharray: dash }),
+        Plot.text(third(list, i + 1), { x: "x", y: "y", text: () => name, dy: i ? 14 : -14, fontWeight: 700, fontSize: 14, ...halo, fill: colour })]),
+    };
+  }
+
+  /* A difference of success (or of tasks done in a row) with its interval, and no difference. */
+  function difference(p, width) {
+    const scale = p.rows ? 1 : 100, end = 1.15 * scale * Math.max(Math.abs(p.low), Math.abs(p.high), 0.01), name = p.rows ? "tasks done in a row" : "percentage points of success";
+    return {
+      width, height: 112, marginLeft: 20, marginRight: 20, marginTop: 46, marginBottom: 40, ariaLabel: `B minus A, ${name}`,
+      x: { domain: [-end, end], label: name, labelAnchor: "center", labelArrow: "none", grid: true },
+      y: { axis: null, domain: ["B - A"] },
+      marks: [Plot.ruleX([0], { stroke: ink, strokeDasharray: "5,4" }), Plot.text([-end / 2, end / 2], { x: (x) => x, frameAnchor: "top", dy: -32, text: (x) => (x < 0 ? "A does more" : "B does more"), fill: soft }),
+        Plot.ruleY([p], { x1: scale * p.low, x2: scale * p.high, y: () => "B - A", stroke: ours, strokeWidth: 3 }), Plot.dot([p], { x: scale * p.difference, y: () => "B - A", r: 6, fill: ours }),
+        Plot.text([p], { x: scale * p.difference, y: () => "B - A", dy: -14, text: () => `${p.difference < 0 ? "\u2212" : "+"}${digits(scale * Math.abs(p.difference))}`, fontWeight: 700, ...halo })],
+    };
+  }
+
   /* Success against what an action costs. series: name, colour, symbol, dash, rows {x, y, low, high} in %, from the
    * cheapest; side: where the name stands beside the first row. What lies below `from` is told at the edge. */
   function success(series, from, xLabel, width, height) {
@@ -158,6 +184,6 @@ const Charts = (() => {
     };
   }
 
-  return { scatter, frontier, stages, tasks, success, bars, short };
+  return { scatter, frontier, stages, tasks, two, difference, success, bars, short };
 })();
 if (typeof module !== "undefined") module.exports = Charts;

@@ -2,15 +2,16 @@
 /* fill.h - HTML from a template and JSON.
  *
  *   fill f = {.out = out, .part = my_parts, .context = me};
- *   if (fill_template(&f, "<h1>{{model.name}}</h1>{{#each tasks}}<li>{{name}}{{/}}", json, &err)) ...
+ *   if (fill_template(&f, "<h1>{{model.name}}</h1>{{#each tasks}}<li>{{name}}{{/}}", json, &err))
+ * ...
  *
  *   {{PATH}}                   text, escaped, or a number in three digits; null: a dash
  *   {{PATH range}}             of [low, value, high]: value, and low to high below it
  *   {{PATH within LIST}}       likewise, of a value and [low, high]
  *   {{PATH between LOW HIGH}}  likewise, of three values
  *   {{PATH list}}              numbers and words one behind the other; {{PATH percents}}: times 100
- *   {{#each PATH}}..{{/}}      for every item of a list or member of an object, which is then looked in
- *                              first; {{@}} is its number or name, {{.}} itself
+ *   {{#each PATH}}..{{/}}      for every item of a list or member of an object, which is then
+ * looked in first; {{@}} is its number or name, {{.}} itself
  *   {{#with PATH}}..{{/}}      looks there first; nothing where it is null
  *   {{#if PATH}}..{{/}}        true, a text that is not empty, a list that is not; {{#unless PATH}}
  *   {{#is PATH WORD}}..{{/}}   a text or number that is WORD

@@ -8,12 +8,11 @@
 #include "reports/formats/report_json.h"
 #include "reports/formats/text.h"
 #include "reports/page/fill.h"
+#include "reports/page/parts.h"
 #include "reports/page/thumbnail.h"
 #include "runtime/base/json/json_build.h"
 
-/* Parts of the page, embedded by the Makefile. */
-extern const char page_template_html[], page_style_css[], page_latency_js[], page_judge_js[],
-    page_charts_js[], page_script_js[], page_d3_js[], page_plot_js[];
+extern const char page_template_html[], page_script_js[];
 
 /* ---------------------------------------------------------------- moments ------------------ */
 
@@ -56,38 +55,6 @@ static deer_status picture(FILE *out, demos *d, const task_moment *m, deer_error
 
 /* ---------------------------------------------------------------- parts -------------------- */
 
-bool page_has_libraries(void)
-{
-    return *page_d3_js && *page_plot_js;
-}
-
-static void style(FILE *out)
-{
-    fprintf(out, "<style>%s</style>", page_style_css);
-}
-
-static void scripts(FILE *out)
-{
-    const char *const script[] = {page_d3_js,    page_plot_js,   page_latency_js,
-                                  page_judge_js, page_charts_js, page_script_js};
-
-    for (size_t i = 0; i < sizeof script / sizeof *script; i++)
-        fprintf(out, "<script>%s</script>\n", script[i]);
-}
-
-static deer_status data(FILE *out, const json_t *json, deer_error *err)
-{
-    char *text = json_dumps(json, JSON_REAL_PRECISION(6) | JSON_COMPACT);
-
-    if (!text)
-        return deer_fail(err, "out of memory for the page");
-    fputs("<script type=\"application/json\" id=data>", out);
-    text_json_in_html(out, text);
-    fputs("</script>", out);
-    free(text);
-    return DEER_OK;
-}
-
 typedef struct {
     const report *r;
     const json_t *json;
@@ -101,11 +68,11 @@ static deer_status part(void *context, const char *name, int item, FILE *out, de
     if (!strcmp(name, "picture"))
         return p->d ? picture(out, p->d, &p->r->moment[item], err) : DEER_OK;
     if (!strcmp(name, "data"))
-        return data(out, p->json, err);
+        return page_data(out, p->json, err);
     if (!strcmp(name, "style"))
-        style(out);
+        page_style(out);
     else if (!strcmp(name, "scripts"))
-        scripts(out);
+        page_scripts(out, page_script_js);
     else
         return deer_fail(err, "the page's template names a part '%s' that there is not", name);
     return DEER_OK;

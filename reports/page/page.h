@@ -5,9 +5,6 @@
 
 #include "reports/answer/report.h"
 
-/* Whether the libraries that draw the page were there when this program was built. */
-bool page_has_libraries(void);
-
 /* The page: reports/page/template.html with its tables, pictures of hard moments (when the question
  * names demonstrations, which must be the cache's), style, scripts and the report's JSON. Every
  * text that comes from a file is escaped. The caller frees *text. */

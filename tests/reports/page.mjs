@@ -5,7 +5,7 @@
  *
  * FOLDER has tabletop.html, .json and .csv (with rollouts and demonstrations), shape.html, .json and .csv
  * (--model-shape), tuned.json (the same with another runtime), other.json (another load), cameras.html and
- * .json (--thresholds), hostile.html, whose names come from somebody who
+ * .json (--thresholds), compare.html and .json (two of them) and paired.json (the rollouts there), hostile.html, whose names come from somebody who
  * wants to run a script, and blank.html and never.html, where no machine can be judged or is fast enough.
  * Screenshots and a PDF are left there to be looked at. That the judge of the page is the program's is judge.mjs's
  * business; here it is what the page shows. */
@@ -238,6 +238,30 @@ async function testThresholdsFile(browser) {
   await close(page, "a thresholds file");
 }
 
+/* The page of two reports: words and numbers of the JSON, with and without scripts. */
+async function testCompare(browser) {
+  const said = readJson("compare"), pair = readJson("paired").pairs[0];
+  for (const [own, theirs] of [["pairs", "pairs"], ["first_better", "first_better"], ["second_better", "second_better"], ["difference", "difference"], ["low", "low"], ["high", "high"], ["p_value", "p_value"]])
+    near(said.paired[own], pair[theirs], `paired: ${own}`);
+  for (const javaScriptEnabled of [true, false]) {
+    const page = await open(browser, "compare", { javaScriptEnabled });
+    const text = await page.innerText("main");
+    for (const words of Object.values(said.words)) assert.ok(text.includes(words), words);
+    for (const rate of said.rates) assert.ok(text.includes(rate.a) && text.includes(rate.b), `${rate.rate_hz} Hz`);
+    assert.equal(await page.locator("#machines tbody tr").count(), said.machines.length, "every other verdict");
+    const cells = await page.locator("#pairs tbody td").allInnerTexts();
+    assert.deepEqual(cells.slice(0, 3).map(Number), [said.paired.pairs, said.paired.first_better, said.paired.second_better]);
+    if (javaScriptEnabled) {
+      assert.equal(await page.locator(".chart svg").count(), 2, "both pictures are drawn");
+      await page.evaluate(axe);
+      assert.deepEqual(await violations(page), [], "axe, two reports");
+      await page.setViewportSize({ width: 390, height: 844 });
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390, "390 px are enough for two reports");
+    }
+    await close(page, "two reports");
+  }
+}
+
 /* The controls can be reached and used with the keyboard alone. */
 async function testKeyboard(page) {
   const reached = new Set();
@@ -356,6 +380,7 @@ try {
   await testWhatIf(browser);
   await testOtherShape(browser);
   await testThresholdsFile(browser);
+  await testCompare(browser);
   await testLink(browser);
   await testLooks(browser);
   await testWithoutScripts(browser);

@@ -687,8 +687,9 @@ static void assert_filled(const char *template, const char *json, const char *ex
 
 static void test_templates_are_filled(void **state)
 {
-    const char *json = "{\"a\": {\"b\": [1.5, 2.25, 3, null]}, \"name\": \"<i>\", \"at\": 1, \"no\": [],"
-                       " \"of\": [{\"x\": 1, \"k\": 1}, {\"x\": \"y\", \"k\": 0}], \"m\": {\"p\": {\"v\": 7}}}";
+    const char *json =
+        "{\"a\": {\"b\": [1.5, 2.25, 3, null]}, \"name\": \"<i>\", \"at\": 1, \"no\": [],"
+        " \"of\": [{\"x\": 1, \"k\": 1}, {\"x\": \"y\", \"k\": 0}], \"m\": {\"p\": {\"v\": 7}}}";
 
     (void)state;
     assert_filled("{{name}} {{a.b[0]}} {{a.b[-2]}} {{a.b[at]}} {{a.b[3]}}", json,

@@ -78,6 +78,31 @@ grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
 need "$report" compare "$out/tabletop.json" "$out/shape.json" --json
 cp "$out/stdout" "$out/comparison.json"
 need "$build/tests/command_helper" json "$out/comparison.json" a b frontier machines
+need "$report" compare "$out/tabletop.json" "$out/shape.json" --rollouts "$out/first.json,$out/full.json" \
+    --out "$out/compare.html" --json
+cp "$out/stdout" "$out/compare.json"
+need "$report" rollouts --paired "first=$out/first.json" "full=$out/full.json" --json
+cp "$out/stdout" "$out/paired.json"
+mkdir -p "$out/watch/a" "$out/watch/b"
+cp "$out/first.json" "$out/watch/a/40.json"
+printf '{"seed": 40, ' >"$out/watch/a/41.json" # not whole yet
+cp "$out/watch/a/41.json" "$out/watch/b/41.json"
+"$report" compare "$out/tabletop.json" "$out/shape.json" --watch "$out/watch" --out "$out/watched.html" &
+watching=$!
+appears() { # appears WORDS: within ten seconds, in the page that is kept up to date
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+        grep -q -- "$1" "$out/watched.html" 2>/dev/null && return
+        sleep 1
+    done
+    wrong "no '$1' in the page that is kept up to date"
+}
+appears 'http-equiv="refresh"'
+grep -q 'id="paired-words"' "$out/watched.html" && wrong "pairs before there are any"
+cp "$out/full.json" "$out/watch/b/40.json"
+appears 'id="paired-words"'
+kill -TERM $watching
+wait $watching || wrong "an interrupted watch fails"
+grep -q 'http-equiv="refresh"' "$out/watched.html" && wrong "the last page of a watch loads itself anew"
 need "$report" compare "$out/tabletop.json" "$out/tabletop.json"
 grep -q '^0 machines' "$out/stdout" || wrong "a report differs from itself"
 sed 's/"seed": 40/"seed": 41/' "$out/full.json" >"$out/seed.json"
@@ -124,6 +149,10 @@ fails 2 "leave --rollouts out" "$report" whatif $cache --cameras 1 --rollouts "$
 fails 2 "which cache" "$report" whatif
 fails 1 "hostile" "$report" whatif --cache "$out/hostile" --demos "$out/demos.h5" --out "$out/no.html"
 [ ! -e "$out/no.html" ] || wrong "a page of other demonstrations was written"
+fails 2 "needs a page" "$report" compare "$out/tabletop.json" "$out/shape.json" --watch "$out"
+fails 1 "cannot look into" "$report" compare "$out/tabletop.json" "$out/shape.json" --watch "$out" \
+    --out "$out/x.html"
+fails 2 "pairs of files" "$report" compare "$out/tabletop.json" "$out/shape.json" --rollouts "$out/full.json"
 fails 1 "is no report" "$report" compare "$out/full.json" "$out/shape.json"
 printf '{"success": 0.5, "low": 0.4, "high": 0.6, "rollouts": 9, "exit_fractions": [1]}' \
     >"$out/other.json"
