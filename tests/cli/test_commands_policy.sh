@@ -87,8 +87,9 @@ awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.2 && s < 0.3 && $
 json 'encoded random_cameras' $rules "$files/s.json" --random-cameras "$files/encoded.json"
 awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.1 && s < 0.5 && $1 + 0 == 1) }' "$out" ||
     wrong "cameras are not encoded as often as in the result given"
+# Rollouts of a dozen steps: of each, one encoding may fall behind its end.
 json 'encoded even_cameras' $rules "$files/s.json" --even-cameras "$files/encoded.json"
-awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.2 && s < 0.3 && $1 + 0 == 1) }' "$out" ||
+awk '/"encoded":/ { getline; s = $1 + 0; getline; exit !(s > 0.13 && s < 0.3 && $1 + 0 == 1) }' "$out" ||
     wrong "cameras are not encoded evenly, as often as in the result given"
 fails 2 'exclude each other' $rules "$files/s.json" --even-cameras "$files/a.json" --random-cameras "$files/a.json"
 fails 1 'no shares of two cameras' $rules "$files/s.json" --random-cameras "$files/a.json"
