@@ -14,6 +14,7 @@
 #include "calib/solve/grid.h"
 #include "calib/solve/oracle.h"
 #include "calib/solve/solve.h"
+#include "tests/base/unless_long.h"
 
 static deer_error err;
 
@@ -434,7 +435,7 @@ static void test_held_out(void **state)
         double useless = regime ? 0.4 : 0;
         steps seen = synthetic(6, 300, useless, 21), unseen = synthetic(6, 300, useless, 22);
 
-        for (double budget = 0.3; budget < 0.75; budget += 0.2) {
+        for (double budget = 0.3; budget < 0.75; budget += unless_long(4, 2) / 10.0) {
             solution ours = solved(&seen, budget, SOLVE_BEST), official;
             solve_spec same = {.max_exit = 5};
             evaluation e;
@@ -555,8 +556,8 @@ static void test_fitted_criterion_that_sees_the_loss(void **state)
 static void test_fitted_criterion_of_deltas(void **state)
 {
     (void)state;
-    for (int exits = 2; exits <= 24; exits += 11) {
-        steps s = synthetic(exits, 300, 0.4, 13);
+    for (int exits = 2; exits <= 24; exits += unless_long(22, 11)) {
+        steps s = synthetic(exits, unless_long(120, 300), 0.4, 13);
         score_verdict v;
 
         ok(score_judge(&s, NULL, 0, exits - 1, 0.6, &v, &err));

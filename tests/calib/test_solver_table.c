@@ -172,9 +172,9 @@ static double number(const json_t *json, const char *name)
 static void test_budget_of_a_promise(void **state)
 {
     static const char options[] = "--max-loss 0.04 --confidence 0.9 --largest-loss 0.2";
-    synthetic_spec spec = synthetic_default(6, 300, 3);
+    synthetic_spec spec = synthetic_default(6, 160, 3);
     guarantee_spec split = {.share = GUARANTEE_SHARE, .seed = 1}; /* as the command's */
-    bool solving[300];
+    bool solving[160];
     json_t *before, *after;
     steps s;
 
@@ -184,7 +184,7 @@ static void test_budget_of_a_promise(void **state)
         s.loss[i] = fminf(s.loss[i], 0.2f);
     ok(table_file_write(path, &s, NULL, &err));
     assert_int_equal(run(options, &before), 0);
-    ok(guarantee_split(&split, 300, solving, &err));
+    ok(guarantee_split(&split, 160, solving, &err));
     for (int64_t i = 0; i < s.n; i++)
         for (int k = 0; k < s.exits && !solving[s.episode[i]]; k++)
             s.loss[k * s.n + i] /= 2;

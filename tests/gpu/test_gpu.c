@@ -9,6 +9,7 @@
 #include "runtime/gpu/backend_gpu.h"
 #include "runtime/import/model_file.h"
 #include "runtime/kernels/isa.h"
+#include "tests/base/unless_long.h"
 
 #define POLICY "datasets/tabletop/policy.safetensors"
 
@@ -87,10 +88,10 @@ static void test_tabletop_f32(void **state)
     (void)state;
     pair_open(&p, POLICY);
     threshold_amid(&p, DEER_CRITERION_L2);
-    c = play(&p, 20, 4, NULL);
+    c = play(&p, unless_long(12, 20), 4, NULL);
     say("f32", &c);
     assert_int_equal(c.same, c.steps);
-    assert_true(c.deep > 3);
+    assert_true(c.deep > c.steps / 6);
     assert_true(c.pose <= 1e-6 && c.gripper <= 5e-6 && c.value <= 2e-6);
     pair_close(&p);
 }
@@ -108,7 +109,7 @@ static void one_type(weight_dtype type, double least)
     ok(model_convert(POLICY, &to, &error));
     pair_open(&p, path);
     threshold_amid(&p, DEER_CRITERION_L2);
-    c = play(&p, 16, 2, &yard);
+    c = play(&p, unless_long(8, 16), 2, &yard);
     say(weight_dtype_name(type), &c);
     say("  the processor's generic kernels", &yard);
     assert_true(c.same >= yard.same - 2);
@@ -176,7 +177,7 @@ static void test_ways(void **state)
     pair_open(&p, POLICY);
     floats = 2 * (size_t)deer_model_config(p.model[0])->lstm_hidden;
     film(&p, 1);
-    for (int k = 0; k <= deer_model_max_exit(p.model[0]); k++) {
+    for (int k = 0; k <= deer_model_max_exit(p.model[0]); k += k == 1 ? unless_long(4, 1) : 1) {
         float h[2][1024];
         assert_true(floats <= 1024);
         only(&p, k);
