@@ -142,7 +142,7 @@ static void receive(connection *c, const void *data, size_t size)
 
     if (c->ends)
         return;
-    if (c->works)
+    if (c->works || c->answered)
         end_saying(c, CLOSE_ERROR, "a message came before the one before it was answered");
     else if (first && !lws_frame_is_binary(c->wsi))
         end_saying(c, CLOSE_ERROR, "a text came: observations are binary messages");
