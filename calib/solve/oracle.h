@@ -19,6 +19,11 @@ typedef struct {
  * cost gives infinite loss. */
 oracle oracle_solve(const steps *s, int max_exit, double budget);
 
+/* The losses of oracle_solve for n ascending budgets at once: each step's exits that are worth
+ * their price at some price, in the order of what a unit of cost gains there. */
+deer_status oracle_frontier(const steps *s, int max_exit, const double *budgets, int n,
+                            double *losses, deer_error *err);
+
 /* How far `loss` is on the way from `baseline` to the oracle: 0 none, 1 there; NaN without a gap.
  */
 double oracle_gap_closed(double baseline, double loss, double oracle_loss);

@@ -52,7 +52,22 @@ typedef struct {
     double budget;
     solution *x, y;
     bool found;
+    double least; /* by which the mean cost of two thresholds can differ */
 } search;
+
+/* One step that goes on by one exit. */
+static double least_change(const steps *s, int max_exit)
+{
+    double least = INFINITY;
+
+    for (int i = 0; i < s->groups; i++)
+        for (int k = 0; k < max_exit; k++) {
+            double change = s->cost[i * s->exits + k + 1] - s->cost[i * s->exits + k];
+
+            least = change > 0 && change < least ? change : least;
+        }
+    return least / (double)s->n;
+}
 
 static bool try_within_budget(search *f, double parameter)
 {
@@ -65,16 +80,23 @@ static bool try_within_budget(search *f, double parameter)
     return true;
 }
 
-/* low is within the budget, or nothing is known to be; high is above it. */
+/* low is within the budget, or nothing is known to be; high is above it. Where both sides are known
+ * and not a step apart, there is nothing between them. */
 static void bisect(search *f, double low, double high)
 {
-    for (int i = 0; i < 34 && high - low > 1e-9 * fabs(high); i++) {
+    double within = -INFINITY, beyond = INFINITY;
+
+    for (int i = 0; i < 34 && high - low > 1e-9 * fabs(high) && beyond - within > 1.001 * f->least;
+         i++) {
         double parameter = middle(f->distribution, low, high);
 
-        if (try_within_budget(f, parameter))
+        if (try_within_budget(f, parameter)) {
             low = parameter;
-        else
+            within = f->y.at.cost;
+        } else {
             high = parameter;
+            beyond = f->y.at.cost;
+        }
     }
 }
 
@@ -111,7 +133,14 @@ static void scan(search *f, double low, double high)
 bool solve_official(const steps *s, official_sorted *sorted, official_distribution distribution,
                     double budget, int max_exit, solution *x)
 {
-    search f = {s, sorted, distribution, budget, x, {.at = operating_point_new(max_exit)}, false};
+    search f = {s,
+                sorted,
+                distribution,
+                budget,
+                x,
+                {.at = operating_point_new(max_exit)},
+                false,
+                least_change(s, max_exit)};
     double low, high;
 
     parameter_range(distribution, max_exit + 1, &low, &high);

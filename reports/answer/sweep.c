@@ -65,6 +65,30 @@ static int anchors_of(const job *j, int deepest)
     return deepest == j->w->exits - 1 ? 2 : 1;
 }
 
+/* An answer to walk from; with many steps, of some of the episodes, since walks fill up on all. */
+static deer_status solve_anchor(const steps *s, const solve_spec *how, solution *x, deer_error *err)
+{
+    int every = (int)(2 * s->n / FEW_STEPS);
+    bool *chosen;
+    steps part;
+    deer_status status;
+
+    if (s->n <= FEW_STEPS || s->episodes < 2 * every)
+        return solve(s, how, x, err);
+    chosen = calloc((size_t)s->episodes, sizeof *chosen);
+    if (!chosen)
+        return deer_fail(err, "out of memory for %d episodes", s->episodes);
+    for (int e = 0; e < s->episodes; e += every)
+        chosen[e] = true;
+    status = steps_select(s, chosen, &part, err);
+    free(chosen);
+    if (status)
+        return status;
+    status = solve(&part, how, x, err);
+    steps_free(&part);
+    return status;
+}
+
 /* One solved answer and the walk around it. Piece i: anchor i % ANCHORS, the deepest exits first.
  */
 static deer_status walk(job *j, int i, deer_error *err)
@@ -84,10 +108,10 @@ static deer_status walk(job *j, int i, deer_error *err)
         return DEER_OK;
     for (int b = 0; b < n; b++)
         budget[b] = fmin(j->w->budget[b], high * (1 + 1e-9));
-    status = solve(s, &how, &x, err);
+    status = solve_anchor(s, &how, &x, err);
     if (status == DEER_INFEASIBLE) { /* some steps must go deeper than the first exit */
         how.budget = INFINITY;
-        status = solve(s, &how, &x, err);
+        status = solve_anchor(s, &how, &x, err);
     }
     if (!status)
         status = frontier_path(s, deepest, x.at.tau, budget, n, path_of(j, deepest, anchor), err);
@@ -107,17 +131,17 @@ static deer_status officially(job *j, int i, deer_error *err)
     return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
-/* Piece i: deepest exit i / budgets. What the first exit alone costs leaves nothing to choose, and
- * no price by which the oracle could find that out. */
+/* Piece i: of deepest exit i. What the first exit alone costs leaves nothing to choose. */
 static deer_status ask_oracle(job *j, int i, deer_error *err)
 {
-    int deepest = i / j->w->budgets, b = i % j->w->budgets;
-    double budget = j->w->budget[b];
+    sweep *w = j->w;
+    double *loss = w->frontier[i].oracle;
 
-    (void)err;
-    j->w->frontier[deepest].oracle[b] = budget <= j->w->fixed[0].at.cost * (1 + 1e-9)
-                                            ? j->w->fixed[0].at.loss
-                                            : oracle_solve(&j->p->s, deepest, budget).loss;
+    if (oracle_frontier(&j->p->s, i, w->budget, w->budgets, loss, err))
+        return DEER_FAILED;
+    for (int b = 0; b < w->budgets; b++)
+        if (w->budget[b] <= w->fixed[0].at.cost * (1 + 1e-9))
+            loss[b] = w->fixed[0].at.loss;
     return DEER_OK;
 }
 
@@ -236,13 +260,13 @@ static deer_status run_pieces(jobs *all, void *context, deer_error *err)
 static deer_status solve_everything(job *j, deer_error *err)
 {
     const sweep *w = j->w;
-    int walks = (w->exits - 1) * ANCHORS, oracles = w->exits * w->budgets;
+    int walks = (w->exits - 1) * ANCHORS, points = w->exits * w->budgets;
     const struct {
         piece *work;
         int pieces;
     } stages[] = {{walk, walks},          {officially, w->budgets},
-                  {ask_oracle, oracles},  {learn_from_official, w->budgets},
-                  {join_paths, w->exits}, {draw_intervals, oracles + w->exits + w->budgets}};
+                  {ask_oracle, w->exits}, {learn_from_official, w->budgets},
+                  {join_paths, w->exits}, {draw_intervals, points + w->exits + w->budgets}};
     enum { STAGES = sizeof stages / sizeof *stages };
     deer_status status = DEER_OK;
 

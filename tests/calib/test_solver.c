@@ -371,6 +371,33 @@ static void test_finds_the_optimum_of_small_problems(void **state)
     }
 }
 
+/* All budgets at once are what each is alone, also where some exits may not be taken. */
+static void test_the_oracle_of_many_budgets(void **state)
+{
+    (void)state;
+    for (int bad = 0; bad < 2; bad++) {
+        steps s = synthetic(6, 60, 0.4, 7);
+        double budgets[9], losses[9];
+
+        for (int64_t i = 0; bad && i < s.n; i += 3)
+            s.delta[(i % 5) * s.n + i] = NAN;
+        for (int b = 0; b < 9; b++)
+            budgets[b] = 0.05 + 0.12 * b;
+        for (int deepest = 0; deepest < 6; deepest++) {
+            ok(oracle_frontier(&s, deepest, budgets, 9, losses, &err));
+            for (int b = 0; b < 9; b++) {
+                double alone = oracle_solve(&s, deepest, budgets[b]).loss;
+
+                if (isinf(alone))
+                    assert_true(isinf(losses[b]));
+                else
+                    assert_true(fabs(losses[b] - alone) < 1e-7);
+            }
+        }
+        steps_free(&s);
+    }
+}
+
 /* Every method keeps the budget, beats nothing impossible, and NLopt and the default are never
  * worse than the heuristics they start from. */
 static void test_methods(void **state)
@@ -627,6 +654,7 @@ int main(void)
         cmocka_unit_test(test_grid_equals_thresholds),
         cmocka_unit_test(test_grid_of_many_values),
         cmocka_unit_test(test_finds_the_optimum_of_small_problems),
+        cmocka_unit_test(test_the_oracle_of_many_budgets),
         cmocka_unit_test(test_methods),
         cmocka_unit_test(test_deterministic),
         cmocka_unit_test(test_loss_falls_as_budget_grows),
