@@ -90,5 +90,7 @@ for view, camera in enumerate(("rgb_static", "rgb_gripper")):
         for rho in np.nanpercentile(change[:, 1], (10, 20, 35, 50, 65, 80, 95)):
             due = lambda row, now: change[row, now] > rho
             say("%s above %.4f" % (measure, rho), follow(due, known, error, oldest))
-    for share in (0.2, 0.35, 0.5, 0.65, 0.8):
+    for wait in (8, 10, 12):
+        say("but every %dth" % wait, follow(lambda row, now: row % wait > 0, known, error, oldest))
+    for share in (0.2, 0.35, 0.5, 0.65, 0.8, 0.88):
         say("at random, %.2f" % share, follow(lambda row, now: random.random() < share, known, error, oldest))

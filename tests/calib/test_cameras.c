@@ -250,6 +250,35 @@ static void test_rules_and_thresholds_together(void **state)
     calibrated_free(rules);
 }
 
+/* Where a camera's picture hardly changes at one of eight steps, a rule that waits at those alone
+ * is proposed. */
+static void test_small_changes_may_wait(void **state)
+{
+    const onpolicy_spec how = {.problem = {.max_exit = cached->exits - 1}, .threads = 2};
+    camera_choice choice[CAMERA_CHOICES];
+    bool found = false;
+    cache_eyes eyes;
+    cache *c;
+    int n;
+
+    (void)state;
+    ok(cache_open(folder, &c, &err));
+    for (int64_t i = 0; i < c->steps; i++)
+        for (int a = 0; a < cache_oldest(&c->about); a++) {
+            float *change = &c->change[(2 * i + 1) * cache_oldest(&c->about) + a];
+            if (!isnan(*change))
+                *change = a == 0 && i % 8 == 0 ? 0.01f : 0.5f;
+        }
+    ok(eyes_open(c, &eyes, &err));
+    ok(cameras_propose(c, model, &how, false, &eyes, choice, &n, &err));
+    for (int i = 0; i < n; i++)
+        found = found || (choice[i].rules.gripper_view.rho == 0.01f &&
+                          choice[i].rules.static_view.age == 0 && choice[i].encoded > 1.8);
+    assert_true(found);
+    eyes_close(&eyes);
+    cache_close(c);
+}
+
 /* In the llm scope nothing changes: the cache's ages are not looked at. */
 static void test_llm_scope_stays(void **state)
 {
@@ -339,6 +368,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_eyes_see_what_a_robot_sees),
                                        cmocka_unit_test(test_costs),
                                        cmocka_unit_test(test_rules_and_thresholds_together),
+                                       cmocka_unit_test(test_small_changes_may_wait),
                                        cmocka_unit_test(test_llm_scope_stays),
                                        cmocka_unit_test(test_peak_staggers),
                                        cmocka_unit_test(test_promises),
