@@ -500,12 +500,13 @@ static deer_status try_rules(job *j, const deer_camera_rules *rules, double *los
     return status == DEER_INFEASIBLE ? DEER_OK : status;
 }
 
-/* Ages, rho and thresholds together: the rules under which thresholds lose least. What is solved
- * behind this is seen through them. */
+/* Ages, rho and thresholds together: the rules under which thresholds lose least, of those that
+ * leave the deepest exit within the peak, for losses against another exit say nothing. What is
+ * solved behind this is seen through them. */
 static deer_status choose_cameras(job *j, deer_error *err)
 {
     double least = INFINITY, loss;
-    int best = 0;
+    int best = 0, deepest = -1;
     deer_status status = eyes_open(j->x->c, &j->x->eyes, err);
 
     if (!status)
@@ -514,8 +515,12 @@ static deer_status choose_cameras(job *j, deer_error *err)
         status = propose(j, err);
     for (int i = 0; i < j->choices && !status; i++) {
         status = try_rules(j, &j->choice[i].rules, &loss, err);
-        best = loss < least ? i : best;
-        least = fmin(least, loss);
+        int exit = isfinite(loss) ? j->x->how.problem.max_exit : -1;
+        if (exit > deepest || (exit == deepest && loss < least)) {
+            best = i;
+            least = loss;
+            deepest = exit;
+        }
     }
     if (status)
         return status;
