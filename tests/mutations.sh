@@ -144,6 +144,9 @@ quick test_protocol "float images rounded to the nearest" runtime/serve/array.c 
 mistake test_protocol "bytes behind a message passed over" runtime/serve/msgpack.c 's/if (in.at != in.end)/if (in.at > in.end)/'
 mistake test_protocol "one list too deep" runtime/serve/msgpack.c 's/if (depth == MSGPACK_DEPTH)/if (depth == MSGPACK_DEPTH - 1)/'
 mistake test_protocol "buckets that do not add up" runtime/serve/metrics.c 's/below += h->count\[i\];/below = h->count[i];/'
+mistake test_protocol "prompts of any bytes" runtime/serve/protocol.c 's/if (!is_utf8(/if (0 \&\& !is_utf8(/'
+mistake test_protocol "lost lines of a log kept quiet about" runtime/serve/step_log.c 's/if (!\*log->lost.message)/if (*log->lost.message)/'
+mistake test_protocol "an answer's times not read" runtime/serve/protocol.c 's/a->queue_ms = value.real;/a->queue_ms = 0;/'
 
 # ---- reports
 

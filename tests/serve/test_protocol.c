@@ -273,6 +273,32 @@ static void test_request(void **state)
     msgpack_free(&out);
 }
 
+/* A prompt is UTF-8, or the client's mistake; so logs can have it. */
+static void test_prompts_are_utf8(void **state)
+{
+    static const char *const wrong[] = {"lift \xff", "\xc0\xaf", "\xed\xa0\x80", "lift \xe2\x82"};
+    uint8_t pixels[78] = {0};
+    image_store store[2] = {{0}, {0}};
+    msgpack_buffer out = {0};
+    protocol_request r, again;
+    deer_error err;
+
+    (void)state;
+    for (size_t i = 0; i <= sizeof wrong / sizeof *wrong; i++) {
+        bool is_wrong = i < sizeof wrong / sizeof *wrong;
+        fill(&r, pixels);
+        strcpy(r.prompt, is_wrong ? wrong[i] : "soul\xc3\xa8ve le bloc rouge \xf0\x9f\xa6\x8c");
+        out.size = 0;
+        protocol_write_request(&out, &PROTOCOL_KEYS, &r);
+        assert_int_equal(
+            protocol_read_request(out.data, out.size, &PROTOCOL_KEYS, store, &again, &err),
+            is_wrong ? DEER_USAGE : DEER_OK);
+        assert_string_equal(is_wrong ? err.message : again.prompt,
+                            is_wrong ? "prompt is not UTF-8" : r.prompt);
+    }
+    msgpack_free(&out);
+}
+
 static void test_answer(void **state)
 {
     const protocol_answer a = {.command = {0.5f, -1, 1, FLT_MIN, 0.25f, -0.75f, 1},
@@ -439,7 +465,7 @@ int main(void)
         cmocka_unit_test(test_float_images), cmocka_unit_test(test_request),
         cmocka_unit_test(test_answer),       cmocka_unit_test(test_damage),
         cmocka_unit_test(test_tidy),         cmocka_unit_test(test_metrics),
-        cmocka_unit_test(test_step_log),
+        cmocka_unit_test(test_step_log),     cmocka_unit_test(test_prompts_are_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
