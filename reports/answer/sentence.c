@@ -36,13 +36,24 @@ void sentence_verdict(const report *r, int rate, char text[SENTENCE_LENGTH])
                  r->q->rate[rate], judged(r), r->config.name, runtime_title(r->q->runtime));
 }
 
+/* "12,345 USD" */
+static void say_price(char *text, size_t size, double usd)
+{
+    long whole = lround(usd);
+
+    if (whole < 1000)
+        snprintf(text, size, "%ld USD", whole);
+    else
+        snprintf(text, size, "%ld,%03ld USD", whole / 1000, whole % 1000);
+}
+
 static void say_best(const report *r, int rate, const fleet_answer *a, char *text, size_t size)
 {
     double usd = fleet_price(r->q, machine_of(r, a)).expected;
-    char price[TEXT_DIGITS] = "price unknown", digits[4][TEXT_DIGITS];
+    char price[40] = "price unknown", digits[4][TEXT_DIGITS];
 
     if (!isnan(usd))
-        snprintf(price, sizeof price, "%.0f USD", usd);
+        say_price(price, sizeof price, usd);
     snprintf(text, size,
              "The %s of %d%s, as a whole computer: %s, %s at the wall. A step takes %s on average "
              "(%s to %s); the %s is %s.",

@@ -331,6 +331,10 @@ static void fill_mixes(const calibration *p, const uint8_t *views, sweep *w)
 {
     w->reuses = true;
     w->encodings = most_encodings(&p->s, views);
+    for (int b = 0; b < w->budgets; b++)
+        if (w->has_official[b])
+            w->official[b].mix =
+                sweep_mix(&p->s, views, w->official[b].at.tau, w->official[b].at.max_exit);
     for (int k = 0; k < w->exits; k++) {
         w->fixed[k].mix = sweep_mix(&p->s, views, w->fixed[k].at.tau, k);
         for (int b = 0; b < w->budgets; b++) {

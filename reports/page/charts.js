@@ -75,7 +75,7 @@ const Charts = (() => {
         ...line(oracle, "", "var(--oracle)", "1,5"), ...line(official, "", other, "6,4"), ...line(rows, "", ours),
         Plot.dot(fixed, { x: "x", y: "y", stroke: "var(--fixed)", symbol: "square", r: 5, strokeWidth: 2, fill: "var(--bg)" }),
         label(fixed, 0, "always exit 0", -9, 0, "end"),
-        label(rows, Math.floor(rows.length / 3), width < 560 ? "thresholds" : "thresholds, with 95% of bootstrap samples", -14, 0, "end"),
+        label(rows, Math.floor(rows.length / 8), width < 560 ? "thresholds" : "thresholds, with 95% of bootstrap samples", 12, -12, "start"),
         Plot.ruleX(judged, { x: "x", y1: "low", y2: "high", stroke: ours }),
         Plot.dot(judged, { x: "x", y: "y", fill: ours, r: 4 }),
         given && known(given.x) && known(given.y) ? Plot.dot([given], { x: "x", y: "y", symbol: "diamond2", r: 7, stroke: other, strokeWidth: 2, fill: "var(--bg)" }) : null,

@@ -25,6 +25,8 @@ const Judge = (() => {
   }
   const unit = (x, name) => (known(x) ? `${digits(x)} ${name}` : "unknown");
 
+  const thousands = (x) => { const whole = Math.round(x); return whole < 1000 ? String(whole) : `${Math.floor(whole / 1000)},${String(whole % 1000).padStart(3, "0")}`; };
+
   function make(report) {
     const last = report.exits.length - 1, demands = report.demands, dtypes = demands.dtypes;
     const latency = JudgeLatency.make(report), most = report.cameras ? report.cameras.most_at_a_step : 2, given = demands.load;
@@ -282,7 +284,7 @@ const Judge = (() => {
       }));
       if (best) {
         const n = best.sure ? meets.filter((a) => a.sure).length : meets.length;
-        more.push(`The ${most} of ${n} that are in time ${best.sure ? "at worst" : "as expected"}, as a whole computer: ${known(best.price[EXPECTED]) ? `${best.price[EXPECTED].toFixed(0)} USD` : "price unknown"}, ${unit(best.watts[EXPECTED], "W")} at the wall. `
+        more.push(`The ${most} of ${n} that are in time ${best.sure ? "at worst" : "as expected"}, as a whole computer: ${known(best.price[EXPECTED]) ? `${thousands(best.price[EXPECTED])} USD` : "price unknown"}, ${unit(best.watts[EXPECTED], "W")} at the wall. `
           + `A step takes ${unit(best.ms[EXPECTED], "ms")} on average (${digits(best.ms[LOW])} to ${digits(best.ms[HIGH])}); the ${limitOf(question)} is ${unit(periodOf(question), "ms")}.`);
       } else if (nearest) more.push(`The nearest is ${describe(nearest)}; ${nearest.reason}.`);
       if (left) more.push(`${left} left out: deer does not run there.`);
