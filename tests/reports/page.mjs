@@ -4,7 +4,7 @@
  *   node page.mjs FOLDER
  *
  * FOLDER has tabletop.html, .json and .csv (with rollouts and demonstrations), shape.html, .json and .csv
- * (--model-shape), tuned.json (the same with another runtime), other.json (another load), cameras.html and
+ * (--model-shape), tuned.json (the same with another runtime), load.json (another load), cameras.html and
  * .json (--thresholds), compare.html and .json (two of them) and paired.json (the rollouts there), hostile.html, whose names come from somebody who
  * wants to run a script, and blank.html and never.html, where no machine can be judged or is fast enough.
  * Screenshots and a PDF are left there to be looked at. That the judge of the page is the program's is judge.mjs's
@@ -173,7 +173,7 @@ async function testLink(browser) {
 
 /* Other cameras, images, instructions and types by the sliders: what the program says of the same. */
 async function testWhatIf(browser) {
-  const page = await open(browser, "shape"), other = readJson("other"), load = other.demands.load, slide = (id, value) => page.$eval(id, (e, v) => { e.value = v; e.dispatchEvent(new Event("input")); }, String(value));
+  const page = await open(browser, "shape"), other = readJson("load"), load = other.demands.load, slide = (id, value) => page.$eval(id, (e, v) => { e.value = v; e.dispatchEvent(new Event("input")); }, String(value));
   const sizes = await page.evaluate(() => JSON.parse(document.getElementById("data").textContent).shapes[0].sizes.map((s) => s.image_size));
   await page.click("#whatif summary");
   await page.selectOption("#runtime", other.demands.runtime);

@@ -63,7 +63,7 @@ same "$out/shape.csv" "$out/stdout"
 need "$report" whatif --cache "$out/cache" --model-shape 3b --rate 10,5 --runtime tuned --json "$out/tuned.json"
 need "$report" whatif --cache "$out/cache" --model-shape 3b --rate 5,10 --runtime tuned --cameras 3 \
     --image-size 336 --tokens 25 --part-dtype vision=q8,head=f32 --deadline 70 --host-watts 60 \
-    --json "$out/other.json"
+    --json "$out/load.json"
 need "$report" whatif --cache "$out/cache" --model $model --thresholds "$out/tau.json" --rate 30,300 \
     --budget-sweep 9 --out "$out/cameras.html" --json "$out/cameras.json" --csv "$out/cameras.csv"
 need "$build/deer-calib" check --cache "$out/cache" --model $model --thresholds "$out/tau.json" --json
@@ -188,7 +188,7 @@ fi
 node tests/reports/golden.mjs "$out/tabletop.json" tests/reports/golden.json || wrong "golden numbers"
 node tests/reports/judge.mjs "$out/tabletop.json" "$out/tabletop.csv" || wrong "the judge of the tabletop"
 node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" \
-    "$out/other.json" || wrong "the judge of the shape"
+    "$out/load.json" || wrong "the judge of the shape"
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
 mkdir "$out/figures"
 node bench/curve.mjs "$build/reports/page" "$out/figures" >"$out/stdout" 2>"$out/stderr" || wrong "the README's figures"
