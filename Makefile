@@ -113,7 +113,7 @@ CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay probl
 CALIB_PUBLIC := $(call objects,$(call sources,calib/library))
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
-             $(addprefix $(PAGE)/,template_html.o style_css.o compare_html.o compare_js.o latency_js.o judge_js.o charts_js.o script_js.o d3_js.o plot_js.o)
+             $(addprefix $(PAGE)/,template_html.o style_css.o compare_html.o compare_js.o table_html.o table_js.o latency_js.o judge_js.o charts_js.o script_js.o d3_js.o plot_js.o)
 TOOL      := $(call objects,$(wildcard runtime/cli/tool*.c))
 cli        = $(call objects,$(wildcard $(1)))
 RUN_CLI   := $(call cli,runtime/cli/deer_run.c runtime/cli/run_*.c)

@@ -25,6 +25,7 @@ typedef struct {
 /* Numbers that were not given are NaN, texts NULL. */
 typedef struct {
     const char *cache, *model, *model_shape;
+    const char *table, *cost_unit; /* another policy's steps in place of a cache, and its unit */
     file_list demos;
     demos_options reading;        /* of demos */
     const char *out, *json, *csv; /* files to write, all different; "-": standard output */

@@ -252,7 +252,13 @@ static int read_load(const tool_command *self, const words *w, question *q)
 
 static int read_words(const tool_command *self, const words *w, question *q)
 {
-    if (!q->cache)
+    if (q->table && (q->cache || q->model || q->model_shape || q->thresholds || q->rollouts))
+        return tool_usage(self,
+                          "--table stands for --cache, and knows no --model, --model-shape or "
+                          "--thresholds");
+    if (q->table && q->csv)
+        return tool_usage(self, "--csv is a table of machines, of which --table knows none");
+    if (!q->cache && !q->table)
         return tool_usage(self, "which cache? --cache DIR (deer-calib replay makes one)");
     q->scope_llm = !strcmp(q->scope, "llm");
     if (!q->scope_llm && strcmp(q->scope, "total"))
@@ -284,6 +290,7 @@ static int read_words(const tool_command *self, const words *w, question *q)
 static void set_defaults(question *q)
 {
     *q = (question){.scope = "total",
+                    .cost_unit = "cost",
                     .from = NAN,
                     .to = NAN,
                     .max_loss = NAN,
@@ -311,6 +318,9 @@ bool question_parse(int argc, char **argv, question *q, int *status)
                .threads = tool_cores()};
     const tool_option options[] = {
         {"cache", TOOL_STRING, &q->cache, "DIR", "feature cache of deer-calib replay (required)"},
+        {"table", TOOL_STRING, &q->table, "FILE.h5",
+         "another policy's steps in place of a cache, as in deer-calib solve: no machines"},
+        {"cost-unit", TOOL_STRING, &q->cost_unit, "NAME", "of a table's costs (cost)"},
         {"model-shape", TOOL_STRING, &q->model_shape, "3b|9b|FILE",
          "take exits from the cache, costs from a published model's shape, or from one like it"},
         {"hardware", TOOL_STRING, &w.hardware, "LIST", "all, NAME, NAME:MODE, FILE.json"},

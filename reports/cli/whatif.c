@@ -10,10 +10,13 @@
 #include "reports/cli/question_options.h"
 #include "reports/formats/report_csv.h"
 #include "reports/formats/report_json.h"
+#include "reports/formats/table_json.h"
 #include "reports/formats/text.h"
+#include "reports/page/compare_page.h"
 #include "reports/page/page.h"
 #include "reports/page/parts.h"
 #include "runtime/base/file.h"
+#include "runtime/base/json/json_build.h"
 #include "runtime/cli/tool.h"
 
 /* ---------------------------------------------------------------- people ------------------- */
@@ -145,6 +148,46 @@ static deer_status deliver(const report *r, deer_error *err)
     return status;
 }
 
+/* ---------------------------------------------------------------- tables ------------------- */
+
+static deer_status write_table_page(const question *q, const json_t *json, deer_error *err)
+{
+    size_t size = 0;
+    char *text = NULL;
+
+    return table_page_text(json, &text, &size, err) ? DEER_FAILED
+                                                    : write_text(q->out, text, size, err);
+}
+
+/* Of another policy's table: page, JSON, or a line for people. */
+static deer_status answer_table(const question *q, deer_error *err)
+{
+    table_report r;
+    json_t *json;
+    deer_status status = table_report_make(q, &r, err);
+
+    if (status)
+        return status;
+    json = table_report_json(q, &r);
+    status = json_complete(err);
+    if (!status && q->out)
+        status = write_table_page(q, json, err);
+    if (!status && q->json) {
+        char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+
+        status = write_text(q->json, text, text ? strlen(text) : 0, err);
+    }
+    if (!status && !is_printed(q->out) && !is_printed(q->json))
+        printf("%s: %d episodes, %lld steps\n%s\n", q->table, r.p.s.episodes, (long long)r.p.s.n,
+               json_string_value(json_object_get(json, "verdict")));
+    json_decref(json);
+    if (!status && r.recommended < 0)
+        status = deer_fail_with(DEER_INFEASIBLE, err, "no budget of %s keeps a loss of %g",
+                                q->table, r.max_loss);
+    table_report_free(&r);
+    return status;
+}
+
 /* ---------------------------------------------------------------- command ------------------ */
 
 typedef struct {
@@ -184,10 +227,11 @@ int report_whatif_main(int argc, char **argv)
                              "missing when this program was built; install npm and run make "
                              "again (--json and --csv need none of it)",
                              q.out)
-                 : report_make(&q, &r, &err);
+             : q.table ? answer_table(&q, &err)
+                       : report_make(&q, &r, &err);
     if (status && w.started)
         tool_progress_end(&w.bar);
-    if (!status) {
+    if (!status && !q.table) {
         if (*r.success.warning)
             fprintf(stderr, "%s: warning: %s\n", self.name, r.success.warning);
         status = deliver(&r, &err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* compare_page.h - two reports side by side as one HTML file that needs nothing else. */
+/* compare_page.h - what is one JSON object as one HTML file that needs nothing else. */
 #ifndef REPORTS_COMPARE_PAGE_H
 #define REPORTS_COMPARE_PAGE_H
 
@@ -10,5 +10,8 @@
 
 /* The page of what deer-report compare --json prints. The caller frees *text. */
 deer_status compare_page_text(const json_t *comparison, char **text, size_t *size, deer_error *err);
+
+/* Likewise of a table's report (reports/formats/table_json.h). */
+deer_status table_page_text(const json_t *report, char **text, size_t *size, deer_error *err);
 
 #endif

@@ -5,7 +5,8 @@
  *
  * FOLDER has tabletop.html, .json and .csv (with rollouts and demonstrations), shape.html, .json and .csv
  * (--model-shape), tuned.json (the same with another runtime), load.json (another load), cameras.html and
- * .json (--thresholds), compare.html and .json (two of them) and paired.json (the rollouts there), hostile.html, whose names come from somebody who
+ * .json (--thresholds), compare.html and .json (two of them) and paired.json (the rollouts there), table.html and
+ * .json (--table) and solved.json (of the same), hostile.html, whose names come from somebody who
  * wants to run a script, and blank.html and never.html, where no machine can be judged or is fast enough.
  * Screenshots and a PDF are left there to be looked at. That the judge of the page is the program's is judge.mjs's
  * business; here it is what the page shows. */
@@ -262,6 +263,34 @@ async function testCompare(browser) {
   }
 }
 
+/* The page of another policy's table: numbers of the JSON, which are near those of deer-calib solve. */
+async function testAnothersTable(browser) {
+  const report = readJson("table"), solved = readJson("solved"), near_budget = report.points.filter((p) => p.budget <= 0.6 + 1e-9).pop();
+  assert.ok(solved.loss <= near_budget.loss * 1.02 + 1e-3, "the frontier is near what is solved for alone");
+  assert.ok(report.points.every((p, i) => !i || p.loss <= report.points[i - 1].loss), "a larger budget never loses more");
+  assert.ok(report.points.every((p) => p.oracle_loss <= p.loss + 1e-9), "no rule is below the oracle");
+  for (const javaScriptEnabled of [true, false]) {
+    const page = await open(browser, "table", { javaScriptEnabled });
+    assert.equal(await page.innerText("h1"), report.verdict);
+    assert.equal(await page.locator("#points tbody tr").count(), report.points.length);
+    if (javaScriptEnabled) {
+      await page.focus("#budget");
+      await page.keyboard.press("Home");
+      const first = report.points[0], text = await page.textContent("#budget-value");
+      near(parseFloat(text), first.cost, "the cheapest budget");
+      assert.ok(text.includes("ms"), "in the table's unit");
+      const shares = await page.$$eval("#thresholds tbody td:last-child", (cells) => cells.map((c) => parseFloat(c.textContent)));
+      shares.forEach((x, k) => near(x, 100 * first.exit_fractions[k], `exit ${k}`));
+      assert.equal(await page.locator(".chart svg").count(), 1);
+      await page.evaluate(axe);
+      assert.deepEqual(await violations(page), [], "axe, a table");
+      await page.setViewportSize({ width: 390, height: 844 });
+      assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 390, "390 px are enough for a table");
+    }
+    await close(page, "a table");
+  }
+}
+
 /* The controls can be reached and used with the keyboard alone. */
 async function testKeyboard(page) {
   const reached = new Set();
@@ -381,6 +410,7 @@ try {
   await testOtherShape(browser);
   await testThresholdsFile(browser);
   await testCompare(browser);
+  await testAnothersTable(browser);
   await testLink(browser);
   await testLooks(browser);
   await testWithoutScripts(browser);

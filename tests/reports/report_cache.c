@@ -2,11 +2,12 @@
 /* report_cache.c - writes a made-up feature cache, for tests of deer-report.
  *
  *   report_cache MODEL DIR EPISODES STEPS [NAME]
+ *   report_cache table FILE.h5 EPISODES EXITS
  *
  * EPISODES episodes of STEPS steps with the configuration of the policy MODEL. Every step has a
  * difficulty; an exit's action nears the deepest one's the faster the easier the step is. With
  * NAME, it is the task, the demonstration and the instruction of every other episode, whatever is
- * in it. The same arguments write the same cache.
+ * in it. The same arguments write the same cache. The other writes a made-up policy's table.
  */
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 #include <string.h>
 
 #include "calib/cache/cache.h"
+#include "calib/problem/synthetic.h"
+#include "calib/problem/table_file.h"
 #include "runtime/base/random.h"
 #include "runtime/deer_replay.h"
 
@@ -80,7 +83,7 @@ static deer_status write_shard(const char *dir, const cache_manifest *m, int ind
     return status;
 }
 
-static deer_status write_cache(const deer_model *model, const char *dir, int episodes, int steps,
+static deer_status write_cache(const deer_model *model, const char *dir, int episodes, int each,
                                const char *name, deer_error *err)
 {
     static const char demos[DEER_FINGERPRINT] = "00000000000000000000000000000001";
@@ -89,7 +92,7 @@ static deer_status write_cache(const deer_model *model, const char *dir, int epi
     deer_status status;
 
     for (int e = 0; e < episodes; e++)
-        length[e] = steps;
+        length[e] = each;
     status = cache_manifest_make(deer_model_config(model), deer_model_fingerprint(model), demos,
                                  episodes, length, 64, &m, err);
     free(length);
@@ -102,6 +105,19 @@ static deer_status write_cache(const deer_model *model, const char *dir, int epi
     return status;
 }
 
+static deer_status write_table(const char *path, int episodes, int exits, deer_error *err)
+{
+    synthetic_spec spec = synthetic_default(exits, episodes, 7);
+    steps s;
+    deer_status status = synthetic_make(&spec, &s, err);
+
+    if (status)
+        return status;
+    status = table_file_write(path, &s, NULL, err);
+    steps_free(&s);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     deer_model *model;
@@ -111,6 +127,12 @@ int main(int argc, char **argv)
     if (argc < 5 || atoi(argv[3]) < 1 || atoi(argv[4]) < 1) {
         fprintf(stderr, "report_cache MODEL DIR EPISODES STEPS [NAME]\n");
         return DEER_USAGE;
+    }
+    if (!strcmp(argv[1], "table")) {
+        status = write_table(argv[2], atoi(argv[3]), atoi(argv[4]), &err);
+        if (status)
+            fprintf(stderr, "report_cache: %s\n", err.message);
+        return (int)status;
     }
     status = deer_model_open(argv[1], DEER_ALL_EXITS, &model, &err);
     if (!status) {

@@ -72,6 +72,11 @@ node -e 'const [r, c] = process.argv.slice(1).map((f) => JSON.parse(require("fs"
     for (const [x, y] of [[p.total_gflops, c.average_total_gflops], [p.loss, c.loss]])
         if (!(Math.abs(x - y) <= 1e-5 * y)) { console.log(x, y); process.exit(1); }' "$out/cameras.json" "$out/check.json" ||
     wrong "a report says of a thresholds file what deer-calib check does not"
+need "$build/tests/report_cache" table "$out/table.h5" 40 5
+need "$report" whatif --table "$out/table.h5" --cost-unit ms --budget-sweep 21 --out "$out/table.html" \
+    --json "$out/table.json"
+need "$build/deer-calib" solve --table "$out/table.h5" --avg-cost 0.6 --json
+cp "$out/stdout" "$out/solved.json"
 need "$report" whatif --cache "$out/hostile" --hardware raspberry-pi-5 --out "$out/hostile.html"
 need "$report" compare "$out/tabletop.json" "$out/shape.json"
 grep -q 'verdict' "$out/stdout" || wrong "compare names no verdict"
@@ -146,6 +151,11 @@ fails 2 "exclude each other" "$report" whatif $cache --cameras 1 --thresholds "$
 fails 2 "takes --model" "$report" whatif $cache --thresholds "$out/tau.json"
 fails 1 "is for another policy" "$report" whatif --cache "$out/hostile" --thresholds "$out/tau-of-another.json"
 fails 2 "leave --rollouts out" "$report" whatif $cache --cameras 1 --rollouts "$out/full.json"
+fails 2 "stands for --cache" "$report" whatif $cache --table "$out/table.h5"
+fails 2 "a table of machines" "$report" whatif --table "$out/table.h5" --csv "$out/no.csv"
+fails 3 "keeps a loss" "$report" whatif --table "$out/table.h5" --budget-sweep 0.2:0.5:5 --max-loss 0.0001 \
+    --json "$out/no.json"
+fails 1 "tau.json" "$report" whatif --table "$out/tau.json" --out "$out/no.html"
 fails 2 "which cache" "$report" whatif
 fails 1 "hostile" "$report" whatif --cache "$out/hostile" --demos "$out/demos.h5" --out "$out/no.html"
 [ ! -e "$out/no.html" ] || wrong "a page of other demonstrations was written"
