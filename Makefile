@@ -37,6 +37,10 @@ GPU_PACKAGES := libvulkan-dev glslang-tools
 # By itself: with, where its headers are. It is not linked: libopenblas.so.0 is opened by name there.
 BLAS     ?= $(if $(shell $(PKG_CONFIG) --libs openblas 2>/dev/null),openblas,none)
 
+# MPI=1: deer-calib and deer-sim run as many ranks under mpirun, by Open MPI (docs/scaling.md).
+MPI      ?= 0
+MPI_PACKAGES := libopenmpi-dev openmpi-bin
+
 # Debian 12 packages that the programs and the demo need. What only some targets need is added to
 # PACKAGES where these are.
 PACKAGES := build-essential pkg-config libnlopt-dev liblapacke-dev libhdf5-dev zlib1g-dev liblzf-dev \
@@ -52,12 +56,15 @@ PACKAGES += $(GPU_PACKAGES)
 else ifeq ($(GPU),1)
 PACKAGES += $(GPU_PACKAGES)
 endif
+ifeq ($(MPI),1)
+PACKAGES += $(MPI_PACKAGES)
+endif
 
 # What tests need besides: libraries and tools that use deer, compilers and emulators for the kernels
 # of other machines, a browser for the report's page. Node.js, npm and Chromium of other origin than
 # Debian's do as well.
 TEST_PACKAGES := libopenblas-dev libcmocka-dev libzip-dev cmake g++ mandoc libwebsockets-dev python3-websockets python3-msgpack python3-h5py \
-                 python3-cffi python3-numpy python3-pytest python3-pip
+                 python3-cffi python3-numpy python3-pytest python3-pip $(MPI_PACKAGES)
 ifneq ($(GPU),0)
 TEST_PACKAGES += mesa-vulkan-drivers vulkan-validationlayers spirv-tools
 endif
@@ -90,6 +97,7 @@ TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 LAPACK_PC   := lapacke
 SERVE_PC    := libwebsockets
+MPI_PC      := ompi-c
 
 PC_CFLAGS := $(call pc_cflags,$(RUNTIME_PC) $(DATASETS_PC) $(CALIB_PC))
 ALL_CFLAGS = -std=c11 -D_GNU_SOURCE -I. -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off $(WARNINGS) \
@@ -109,7 +117,14 @@ SERVE     := $(call objects,$(addprefix runtime/serve/,msgpack.c array.c protoco
 BUDGETS   := $(call objects,$(call sources,$(addprefix budgets/,cost machines measure))) $(BUILD)/budgets/machines/texts.o
 DATASETS  := $(call objects,$(call sources,$(addprefix datasets/,hdf5 demos sources parquet tfrecord video)))
 TABLETOP  := $(call objects,$(call sources,datasets/tabletop)) $(BUILD)/datasets/tabletop/scene_xml.o
-CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee online pipeline)))
+CALIB     := $(call objects,$(call sources,$(addprefix calib/,cache replay problem solve criterion guarantee online pipeline)) calib/cluster/cluster_one.c)
+# One rank, or those of MPI: the only difference between a program with and without.
+CLUSTER_MPI := $(BUILD)/calib/cluster/cluster_mpi.o
+ifeq ($(MPI),1)
+CLUSTER   := $(CLUSTER_MPI)
+else
+CLUSTER   := $(BUILD)/calib/cluster/cluster_one.o
+endif
 CALIB_PUBLIC := $(call objects,$(call sources,calib/library))
 PAGE      := $(BUILD)/reports/page
 REPORTS   := $(call objects,$(call sources,$(addprefix reports/,answer formats page))) \
@@ -134,6 +149,10 @@ ifneq ($(SERVE_LIBS),)
 SERVE         += $(call objects,$(addprefix runtime/serve/,listen.c connection.c server.c remote.c))
 endif
 PNG_LIBS      := $(call pc_libs,libpng)
+MPI_LIBS      := $(call pc_libs,$(MPI_PC))
+ifeq ($(MPI),1)
+CLUSTER_LIBS  := $(MPI_LIBS)
+endif
 
 # What others link has the public names only: libdeer.so and libdeer.a. Programs and tests see all.
 VERSION     := $(shell sed -n 's/^\#define DEER_VERSION "\(.*\)"/\1/p' runtime/deer.h)
@@ -162,6 +181,9 @@ endif
 TESTS    := $(patsubst %.c,$(BUILD)/tests/%,$(notdir $(TEST_SOURCES)))
 HELPERS  := $(BUILD)/tests/command_helper $(BUILD)/tests/report_cache
 BARE     := $(BUILD)/tests/deer-report-bare
+ifneq ($(MPI_LIBS),)
+MPI_PROGRAMS := $(BUILD)/mpi/deer-calib $(BUILD)/mpi/deer-sim
+endif
 
 .PHONY: all libs tests
 .DEFAULT_GOAL := all
@@ -173,7 +195,7 @@ endif
 
 all: $(PROGRAMS) $(LIBDEER) $(SHARED) ## build programs and libraries (build/deer-*, build/libdeer*)
 libs: $(LIBDEER) $(SHARED) $(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
-tests: $(TESTS) $(HELPERS) $(BARE)
+tests: $(TESTS) $(HELPERS) $(BARE) $(MPI_PROGRAMS)
 
 # What is compiled depends on how: another compiler or other flags build it again.
 FLAGS := $(BUILD)/flags
@@ -203,6 +225,7 @@ $(SERVE_FROM): always
 	@echo '$(SERVE_LIBS)' | cmp -s - $@ || echo '$(SERVE_LIBS)' >$@
 $(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: $(SERVE_FROM)
 $(call objects,calib/online/gaussian.c calib/criterion/regression.c): ALL_CFLAGS += $(call pc_cflags,$(LAPACK_PC))
+$(CLUSTER_MPI): ALL_CFLAGS += $(call pc_cflags,$(MPI_PC))
 $(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
 $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)
 
@@ -313,6 +336,12 @@ $(WITH_GPU): always
 	@echo '$(GPU)' | cmp -s - $@ || { echo '$(GPU)' >$@; \
 	   [ '$(GPU)' = 1 ] || echo 'Built without GPUs: that needs the packages $(GPU_PACKAGES) (or say GPU=0).'; }
 $(LIBRUNTIME) $(LIBDEER) $(LIBDEER_SO): $(WITH_GPU)
+# And which of the two a program has, on MPI.
+WITH_MPI := $(BUILD)/with-mpi
+$(WITH_MPI): always
+	@mkdir -p $(@D)
+	@echo '$(MPI)' | cmp -s - $@ || echo '$(MPI)' >$@
+	@[ '$(MPI)' != 1 ] || [ -n '$(MPI_LIBS)' ] || { echo 'MPI=1 needs the packages $(MPI_PACKAGES).' >&2; exit 1; }
 $(LIBRUNTIME): $(RUNTIME)
 $(LIBIMPORT): $(IMPORT)
 $(LIBSERVE): $(SERVE)
@@ -372,12 +401,23 @@ endif
 $(BUILD)/deer-data: $(DATA_CLI) $(TOOL) $(LIBDATASETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
 	$(Q)$(link) $(PNG_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-sim: $(SIM_CLI) $(TOOL) $(LIBSERVE) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+SIM_PARTS := $(SIM_CLI) $(TOOL) $(LIBSERVE) $(LIBTABLETOP) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+$(BUILD)/deer-sim: $(CLUSTER) $(SIM_PARTS) $(WITH_MPI)
 	$(call say,LINK)
-	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
-$(BUILD)/deer-calib: $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(DATASETS_LIBS) $(CLUSTER_LIBS) $(RUNTIME_LIBS)
+CALIB_PARTS := $(CALIB_CLI) $(TOOL) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
+$(BUILD)/deer-calib: $(CLUSTER) $(CALIB_PARTS) $(WITH_MPI)
 	$(call say,LINK)
-	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
+	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(CLUSTER_LIBS) $(RUNTIME_LIBS)
+# The same with MPI, whatever the others are built with: for tests.
+$(BUILD)/mpi/deer-sim: $(CLUSTER_MPI) $(SIM_PARTS)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(DATASETS_LIBS) $(MPI_LIBS) $(RUNTIME_LIBS)
+$(BUILD)/mpi/deer-calib: $(CLUSTER_MPI) $(CALIB_PARTS)
+	@mkdir -p $(@D)
+	$(call say,LINK)
+	$(Q)$(link) $(CALIB_LIBS) $(DATASETS_LIBS) $(MPI_LIBS) $(RUNTIME_LIBS)
 # A deer-report without the page's libraries, to test what it then says.
 $(BARE): $(REPORT_CLI) $(TOOL) $(PAGE)/bare/d3_js.o $(PAGE)/bare/plot_js.o $(filter-out %/d3_js.o %/plot_js.o,$(REPORTS)) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
@@ -466,7 +506,7 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # Statistics over code that other tests reach as well, and scripts that run no sanitized program.
 NOT_SANITIZED := test_gpu_validation test_gpu_golden test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
-                 test_contributing test_circles test_includes test_without_page test_python
+                 test_contributing test_mpi test_circles test_includes test_without_page test_python
 asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
 asan: check-deps ## tests (but LEAVE_OUT) under the address and undefined-behaviour sanitizers (also with CC=clang)
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 SKIP="$(NOT_SANITIZED) $(LEAVE_OUT)" \

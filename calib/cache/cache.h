@@ -156,13 +156,16 @@ typedef struct {
     bool stagger;   /* a step that encodes both goes no deeper than the first exit */
 } cache_eyes;
 
-/* A complete cache, all but the features in memory; rows in the order of the episodes. */
+/* A complete cache, all but the features in memory; rows in the order of the episodes. Spread over
+ * the ranks of a cluster each has the rows, and episodes, of some shards. */
 typedef struct {
     char *dir;
     cache_manifest about;
-    int64_t steps;
+    bool spread;
+    int shard[2], from, to; /* shard[0] .. shard[1] - 1 are here, with episodes from .. to - 1 */
+    int64_t steps, all;     /* here, and of all ranks */
     int exits, width;
-    cache_episode *episode; /* [about.episodes] */
+    cache_episode *episode; /* [about.episodes], filled in from .. to - 1 */
     float *action;          /* [steps, 1 + K, 7] */
     float *delta;           /* [steps, K] */
     float *demonstration;   /* [steps, 7] */
@@ -176,15 +179,19 @@ typedef struct {
 deer_status cache_open(const char *dir, cache **c, deer_error *err);
 void cache_close(cache *c);
 
+/* Opens this rank's share of it. */
+deer_status cache_open_spread(const char *dir, cache **c, deer_error *err);
+
 /* Opens the policy that the cache is of, with every exit: path, or where replay found it with NULL.
  * Another model is an error. The caller closes it. */
 deer_status cache_open_model(const cache *c, const char *path, deer_model **model, deer_error *err);
 
-/* Loads the features of the shards from .. from + count - 1 that are not loaded; drops them. */
+/* Loads the features of the shards from .. from + count - 1 that are here and not loaded; drops
+ * them. */
 deer_status cache_load_features(cache *c, int from, int count, deer_error *err);
 void cache_drop_features(cache *c, int from, int count);
 
-/* Bytes all features take in memory. */
+/* Bytes all features here take in memory. */
 size_t cache_features_bytes(const cache *c);
 
 /* Pooled features of a step of episode e with fresh cameras, float16 bits [1 + K, width]; loaded

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "calib/cache/cache.h"
+#include "calib/cluster/cluster.h"
 #include "runtime/deer_replay.h"
 
 void cache_close(cache *c)
@@ -30,14 +31,16 @@ static deer_status allocate(cache *c, deer_error *err)
 
     c->exits = c->about.config.exits;
     c->width = c->about.config.d_model;
-    for (int e = 0; e < c->about.episodes; e++)
-        c->steps += c->about.episode_steps[e];
+    for (int e = 0; e < c->about.episodes; e++) {
+        c->all += c->about.episode_steps[e];
+        c->steps += e >= c->from && e < c->to ? c->about.episode_steps[e] : 0;
+    }
     n = (size_t)c->steps;
     rows = n * (size_t)(1 + c->exits);
     c->episode = calloc((size_t)c->about.episodes, sizeof *c->episode);
-    c->action = malloc(rows * CACHE_ACTION * sizeof *c->action);
-    c->delta = malloc(n * (size_t)c->exits * sizeof *c->delta);
-    c->demonstration = malloc(n * CACHE_ACTION * sizeof *c->demonstration);
+    c->action = malloc(rows * CACHE_ACTION * sizeof *c->action + 1);
+    c->delta = malloc(n * (size_t)c->exits * sizeof *c->delta + 1);
+    c->demonstration = malloc(n * CACHE_ACTION * sizeof *c->demonstration + 1);
     c->change = malloc(n * 2 * (size_t)cache_oldest(&c->about) * sizeof *c->change + 1);
     c->features = calloc((size_t)c->about.shards, sizeof *c->features);
     c->aged = calloc((size_t)c->about.shards, sizeof *c->aged);
@@ -68,10 +71,9 @@ static void place_shard(cache *c, int index, int64_t row, cache_shard *s)
 
 static deer_status read_shards(cache *c, deer_error *err)
 {
-    int64_t row = 0;
-    int missing = 0;
+    int64_t row = 0, missing = 0;
 
-    for (int s = 0; s < c->about.shards; s++) {
+    for (int s = c->shard[0]; s < c->shard[1]; s++) {
         cache_shard shard;
         bool exists;
 
@@ -81,15 +83,29 @@ static deer_status read_shards(cache *c, deer_error *err)
             return DEER_FAILED;
         missing += !exists;
     }
+    if (c->spread)
+        cluster_count(&missing, 1);
     if (missing)
         return deer_fail(err,
                          "the cache %s is unfinished: %d of %d shards are missing; run "
                          "deer-calib replay on it again",
-                         c->dir, missing, c->about.shards);
+                         c->dir, (int)missing, c->about.shards);
     return DEER_OK;
 }
 
-deer_status cache_open(const char *dir, cache **out, deer_error *err)
+/* Every rank takes about as many shards. */
+static void take_shards(cache *c, int64_t ranks, int64_t rank)
+{
+    int64_t shards = c->about.shards;
+    int each = c->about.per_shard, episodes = c->about.episodes;
+
+    for (int end = 0; end < 2; end++)
+        c->shard[end] = (int)(shards * (rank + end) / ranks);
+    c->from = c->shard[0] < shards ? c->shard[0] * each : episodes;
+    c->to = c->shard[1] < shards ? c->shard[1] * each : episodes;
+}
+
+static deer_status open_cache(const char *dir, bool spread, cache **out, deer_error *err)
 {
     cache *c = calloc(1, sizeof *c);
 
@@ -100,12 +116,28 @@ deer_status cache_open(const char *dir, cache **out, deer_error *err)
         free(c);
         return deer_fail(err, "out of memory opening %s", dir);
     }
-    if (cache_manifest_load(dir, &c->about, err) || allocate(c, err) || read_shards(c, err)) {
+    if (cache_manifest_load(dir, &c->about, err)) {
+        cache_close(c);
+        return DEER_FAILED;
+    }
+    c->spread = spread && cluster_size() > 1;
+    take_shards(c, spread ? cluster_size() : 1, spread ? cluster_rank() : 0);
+    if (allocate(c, err) || read_shards(c, err)) {
         cache_close(c);
         return DEER_FAILED;
     }
     *out = c;
     return DEER_OK;
+}
+
+deer_status cache_open(const char *dir, cache **c, deer_error *err)
+{
+    return open_cache(dir, false, c, err);
+}
+
+deer_status cache_open_spread(const char *dir, cache **c, deer_error *err)
+{
+    return open_cache(dir, true, c, err);
 }
 
 /* ---------------------------------------------------------------- features ----------------- */
@@ -117,7 +149,8 @@ static size_t step_features(const cache *c)
 
 size_t cache_features_bytes(const cache *c)
 {
-    return (size_t)cache_manifest_bytes(&c->about);
+    return (size_t)c->steps * (size_t)(1 + cache_pairs(&c->about)) * step_features(c) *
+           sizeof(uint16_t);
 }
 
 deer_status cache_load_features(cache *c, int from, int count, deer_error *err)
@@ -128,7 +161,7 @@ deer_status cache_load_features(cache *c, int from, int count, deer_error *err)
         int first, episodes;
         int64_t steps;
 
-        if (c->features[s])
+        if (c->features[s] || s < c->shard[0] || s >= c->shard[1])
             continue;
         cache_shard_extent(&c->about, s, &first, &episodes, &steps);
         c->features[s] = malloc((size_t)steps * step_features(c) * sizeof(uint16_t));

@@ -13,6 +13,7 @@
 #include "calib/cli/print_rules.h"
 #include "calib/cli/run_replay.h"
 #include "calib/cli/table.h"
+#include "calib/cluster/cluster.h"
 #include "calib/pipeline/calibrate_table.h"
 #include "calib/pipeline/deliver.h"
 #include "runtime/base/file.h"
@@ -72,8 +73,10 @@ static deer_status write_frontier(const char *path, const operating_point *point
 
 static deer_status output(const solve_arguments *a, const calibrated *found, deer_error *err)
 {
-    if (write_frontier(a->frontier, found->point, found->point_guarantee, found->points, a->scope,
-                       err))
+    bool first = cluster_rank() == 0;
+
+    if (first && write_frontier(a->frontier, found->point, found->point_guarantee, found->points,
+                                a->scope, err))
         return DEER_FAILED;
     if (!found->has_outcome)
         return DEER_OK;
@@ -117,6 +120,8 @@ static deer_status solve_cache(const solve_arguments *a, const calibrate_spec *s
 static deer_status output_table(const solve_arguments *a, const calibrated_table *found,
                                 deer_error *err)
 {
+    if (cluster_rank())
+        return DEER_OK;
     if (write_frontier(a->frontier, found->point, found->point_guarantee, found->points, "cost",
                        err))
         return DEER_FAILED;

@@ -16,7 +16,7 @@
 /* One half of the episodes. */
 typedef struct {
     steps s;
-    int64_t *row; /* [s.n] of the whole */
+    int64_t *row; /* [s.n] of the signals' steps; NULL without signals */
 } half;
 
 /* Coefficients of one exit. */
@@ -37,12 +37,12 @@ static int signals_of(const view *v)
     return v->max_exit < SCORE_MAX_SIGNALS ? v->max_exit : SCORE_MAX_SIGNALS;
 }
 
-/* Logarithm of signal j at exit k. */
-static double look(const view *v, int j, int k, int64_t row)
+/* Logarithm of signal j at exit k, of step i. */
+static double look(const view *v, const half *h, int j, int k, int64_t i)
 {
     const steps *s = v->whole;
-    float x = v->signal ? v->signal[((int64_t)j * s->exits + k) * s->n + row]
-                        : s->delta[(k > j ? k - j : 0) * s->n + row];
+    float x = v->signal ? v->signal[((int64_t)j * s->exits + k) * s->n + h->row[i]]
+                        : h->s.delta[(k > j ? k - j : 0) * h->s.n + i];
 
     return isfinite(x) ? log(fmax((double)x, 1e-9)) : 0;
 }
@@ -50,13 +50,13 @@ static double look(const view *v, int j, int k, int64_t row)
 /* ---------------------------------------------------------------- regression --------------- */
 
 /* 1, and each signal's standardised logarithm and its square; limited to 4 spreads. Returns m. */
-static int terms(const view *v, const formula *f, int k, int64_t row, double *term)
+static int terms(const view *v, const half *h, const formula *f, int k, int64_t i, double *term)
 {
     int m = 0;
 
     term[m++] = 1;
     for (int j = 0; j < signals_of(v); j++) {
-        double z = (look(v, j, k, row) - f->mean[j]) / f->spread[j];
+        double z = (look(v, h, j, k, i) - f->mean[j]) / f->spread[j];
 
         z = fmax(-4, fmin(4, z));
         term[m++] = z;
@@ -78,7 +78,7 @@ static void standardise(const view *v, const half *h, int k, double *column, for
 {
     for (int j = 0; j < signals_of(v); j++) {
         for (int64_t i = 0; i < h->s.n; i++)
-            column[i] = look(v, j, k, h->row[i]);
+            column[i] = look(v, h, j, k, i);
         regression_spread(column, h->s.n, &f->mean[j], &f->spread[j]);
     }
 }
@@ -102,7 +102,7 @@ static deer_status regress(const view *v, const half *h, int k, formula *f, deer
         least = fminf(least, loss[i]);
     standardise(v, h, k, term, f);
     for (size_t i = 0; i < n; i++) {
-        terms(v, f, k, h->row[i], term + i * m);
+        terms(v, h, f, k, (int64_t)i, term + i * m);
         above[i] = loss[i] - least;
     }
     regression_fit(term, above, (int64_t)n, (int)m, f->weight);
@@ -128,7 +128,7 @@ static deer_status rescore(const view *v, const half *h, const formula *f, steps
     free(every);
     for (int k = 0; k < v->max_exit && !status; k++)
         for (int64_t i = 0; i < h->s.n; i++) {
-            int m = terms(v, &f[k], k, h->row[i], term);
+            int m = terms(v, h, &f[k], k, i, term);
             float *delta = &scored->delta[k * h->s.n + i];
 
             if (isfinite(*delta))
@@ -189,25 +189,51 @@ static void half_free(half *h)
     free(h->row);
 }
 
-/* Every other of the episodes looked at: those with number 2 i + which. */
-static deer_status half_of(const steps *s, int which, half *h, deer_error *err)
+/* The rows chosen, for their signals. */
+static deer_status list_rows(const steps *s, const bool *chosen, half *h, deer_error *err)
 {
-    int64_t stride = 1 + s->n / LOOK_AT, n = 0;
+    int64_t n = 0;
+
+    h->row = malloc((size_t)h->s.n * sizeof *h->row);
+    if (!h->row)
+        return deer_fail(err, "out of memory for %lld steps", (long long)h->s.n);
+    for (int64_t i = 0; i < s->n; i++)
+        if (chosen[s->episode[i]])
+            h->row[n++] = i;
+    return DEER_OK;
+}
+
+/* Steps that are spread over the ranks are few here: every rank takes all of them. */
+static deer_status select_here(const steps *s, const bool *chosen, steps *part, deer_error *err)
+{
+    steps spread;
+    deer_status status;
+
+    if (!s->spread)
+        return steps_select(s, chosen, part, err);
+    if (steps_select(s, chosen, &spread, err))
+        return DEER_FAILED;
+    status = steps_sample(&spread, 1, part, err);
+    steps_free(&spread);
+    return status;
+}
+
+/* Every other of the episodes looked at: those with number 2 i + which. */
+static deer_status half_of(const view *v, int which, half *h, deer_error *err)
+{
+    const steps *s = v->whole;
+    int64_t stride = 1 + s->all / LOOK_AT;
     bool *chosen = calloc((size_t)s->episodes, sizeof *chosen);
     deer_status status;
 
     *h = (half){0};
-    h->row = malloc((size_t)s->n * sizeof *h->row);
-    if (!chosen || !h->row) {
-        free(chosen);
-        return deer_fail(err, "out of memory for %lld steps", (long long)s->n);
-    }
+    if (!chosen)
+        return deer_fail(err, "out of memory for %d episodes", s->episodes);
     for (int e = 0; e < s->episodes; e++)
         chosen[e] = e % 2 == which && e / 2 % stride == 0;
-    for (int64_t i = 0; i < s->n; i++)
-        if (chosen[s->episode[i]])
-            h->row[n++] = i;
-    status = steps_select(s, chosen, &h->s, err);
+    status = select_here(s, chosen, &h->s, err);
+    if (!status && v->signal)
+        status = list_rows(s, chosen, h, err);
     free(chosen);
     return status;
 }
@@ -224,7 +250,7 @@ deer_status score_judge(const steps *s, const float *signal, int count, int max_
     if (s->episodes < 2 || max_exit < 1 || !isfinite(budget))
         return DEER_OK;
     for (int i = 0; i < 2 && !status; i++)
-        status = half_of(s, i, &h[i], err);
+        status = half_of(&v, i, &h[i], err);
     if (!status)
         status = judge_on(&v, &h[0], &h[1], budget, &one, err);
     if (!status)

@@ -72,7 +72,8 @@ typedef struct {
     int steps;
 } episode_sums;
 
-/* Adds up sums [s->episodes] of given thresholds on given steps. */
+/* Adds up sums [s->episodes] of given thresholds on given steps; where those are spread over the
+ * ranks of a cluster, every rank gets all. */
 void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums *sums);
 
 /* What the thresholds do in some episodes, under the history they make: sums [episodes]. some

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "calib/guarantee/guarantee.h"
 #include "runtime/base/random.h"
 #include "runtime/base/tau.h"
@@ -71,6 +72,14 @@ deer_status guarantee_split(const guarantee_spec *spec, int episodes, bool *for_
 
 /* ---------------------------------------------------------------- sums --------------------- */
 
+/* Every rank's episodes in their places: they lie together. */
+static void share_sums(const steps *s, episode_sums *sums)
+{
+    int first = s->n ? s->episode[0] : 0, behind = s->n ? s->episode[s->n - 1] + 1 : 0;
+
+    cluster_place(sums, sizeof *sums, first, behind - first);
+}
+
 void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums *sums)
 {
     memset(sums, 0, (size_t)s->episodes * sizeof *sums);
@@ -84,4 +93,6 @@ void guarantee_sum(const steps *s, const float *tau, int max_exit, episode_sums 
         e->largest_loss = fmaxf(e->largest_loss, loss);
         e->steps++;
     }
+    if (s->spread)
+        share_sums(s, sums);
 }

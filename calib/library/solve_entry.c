@@ -166,15 +166,15 @@ deer_status deer_official_thresholds(const float *values, int32_t exits, int64_t
                                      bool skip_first, float *tau, deer_error *err)
 {
     float fractions[DEER_MAX_EXITS];
-    official_sorted sorted;
+    official_steps taken;
 
     if (check_values(values, exits, samples, distribution, parameter, tau, err))
         return DEER_USAGE;
-    if (official_sort(values, samples, exits, &sorted, err))
+    if (official_take(values, samples, exits, &taken, err))
         return DEER_FAILED;
     official_fractions((official_distribution)distribution, parameter, skip_first, exits,
                        fractions);
-    official_thresholds(&sorted, exits, fractions, tau);
-    official_free(&sorted);
+    official_thresholds(&taken, exits, fractions, tau);
+    official_free(&taken);
     return DEER_OK;
 }

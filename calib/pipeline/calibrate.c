@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "budgets/cost/cost.h"
+#include "calib/cluster/cluster.h"
 #include "calib/criterion/criteria.h"
 #include "calib/pipeline/cameras.h"
 #include "calib/pipeline/kinds.h"
@@ -17,10 +18,11 @@
 typedef struct {
     const calibrate_spec *spec;
     calibrated *x;
-    const char *unit;  /* behind a budget in messages */
-    task_kinds kinds;  /* of a guarantee, and */
-    bool *for_solving; /* [episodes]; NULL: all */
-    calibration whole; /* as cached, up to the deepest exit allowed */
+    const char *unit;        /* behind a budget in messages */
+    char (*task)[DEMO_TASK]; /* [episodes] names, of a guarantee */
+    task_kinds kinds;        /* their numbers, and */
+    bool *for_solving;       /* [episodes]; NULL: all */
+    calibration whole;       /* as cached, up to the deepest exit allowed */
     onpolicy_result found, official;
     bool has_official;
     onpolicy_result *dial;    /* [spec->points] of a guaranteed dial */
@@ -143,14 +145,22 @@ static deer_status judge(void *context, const float *tau, const bool *some, epis
 /* Episodes of one task are one kind. */
 static deer_status name_tasks(job *j, deer_error *err)
 {
-    int episodes = j->x->c->about.episodes;
+    const cache *c = j->x->c;
+    int episodes = c->about.episodes;
     const char **names = malloc((size_t)episodes * sizeof *names);
     deer_status status;
 
-    if (!names)
+    j->task = calloc((size_t)episodes, sizeof *j->task);
+    if (!names || !j->task) {
+        free(names);
         return deer_fail(err, "out of memory for %d episodes", episodes);
+    }
+    for (int e = c->from; e < c->to; e++)
+        memcpy(j->task[e], c->episode[e].task, sizeof *j->task);
+    if (c->spread)
+        cluster_place(j->task, sizeof *j->task, c->from, c->to - c->from);
     for (int e = 0; e < episodes; e++)
-        names[e] = j->x->c->episode[e].task;
+        names[e] = j->task[e];
     status = task_kinds_make(names, episodes, j->spec->mix, &j->kinds, err);
     free(names);
     return status;
@@ -257,12 +267,14 @@ static double fresh_cost(const job *j)
     const cache *c = j->x->c;
     double sum = 0;
 
-    for (int e = 0; e < c->about.episodes; e++) {
+    for (int e = c->from; e < c->to; e++) {
         deer_cost cost;
         deer_cost_of(&c->about.config, c->episode[e].tokens, WEIGHT_F32, &cost);
         sum += c->episode[e].steps * deer_gflops(cost.exit[j->x->how.problem.max_exit].total);
     }
-    return sum / (double)c->steps;
+    if (c->spread) /* but for rounding: it is printed where cameras have rules alone */
+        cluster_sum(&sum, 1);
+    return sum / (double)c->all;
 }
 
 static deer_status describe(job *j, deer_error *err)
@@ -272,7 +284,7 @@ static deer_status describe(job *j, deer_error *err)
 
     o->episodes = j->x->c->about.episodes;
     o->exits = j->x->c->exits;
-    o->steps = j->x->p.s.n;
+    o->steps = j->x->p.s.all;
     o->has_scopes = true;
     o->scope_llm = how->problem.scope_llm;
     o->budget = how->solve.budget;
@@ -552,7 +564,7 @@ static deer_status open_source(const calibrate_source *from, calibrated *x, deer
         if (from->replayed)
             from->replayed(from->context, &spec, &report);
     }
-    return cache_open(folder, &x->c, err);
+    return cache_open_spread(folder, &x->c, err);
 }
 
 static deer_status run(job *j, const char *model, deer_error *err)
@@ -561,6 +573,10 @@ static deer_status run(job *j, const char *model, deer_error *err)
     bool only_dial;
     deer_status status = guarantee_asked(&spec->guarantee) ? split(j, err) : DEER_OK;
 
+    if (!status && search_cameras(j) && j->x->c->spread)
+        return deer_fail_with(DEER_USAGE, err,
+                              "rules for cameras are searched for by one process: run without "
+                              "mpirun, or add --fresh-cameras");
     if (!status && search_cameras(j))
         status = cache_open_model(j->x->c, model, &j->x->model, err);
     if (!status && j->x->model)
@@ -587,6 +603,7 @@ static void free_job(job *j)
     free(j->dial);
     free(j->for_solving);
     task_kinds_free(&j->kinds);
+    free(j->task);
 }
 
 static deer_status choose_rule(job *j, deer_error *err)
@@ -602,6 +619,21 @@ static deer_status choose_rule(job *j, deer_error *err)
     if (!x->rules)
         return deer_fail(err, "out of memory");
     return rules_choose(x->c, x->model, &x->how, j->spec->rule, x->rules, err);
+}
+
+/* What one rank alone can do is not done by many, each for its own share. */
+static deer_status check_ranks(const calibrate_source *from, const calibrate_spec *spec,
+                               deer_error *err)
+{
+    if (cluster_size() == 1)
+        return DEER_OK;
+    if (spec->rule || criterion_of(spec->problem.criterion)->fit)
+        return deer_fail_with(DEER_USAGE, err,
+                              "--rule and --criterion combined are for one process: run without "
+                              "mpirun");
+    if (!from->cache)
+        return deer_fail_with(DEER_USAGE, err, "several ranks need a --cache that all of them see");
+    return DEER_OK;
 }
 
 deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, calibrated **found,
@@ -622,7 +654,9 @@ deer_status calibrate(const calibrate_source *from, const calibrate_spec *spec, 
                              .solve = spec->solve,
                              .history = spec->history,
                              .threads = spec->threads};
-    status = open_source(from, x, err);
+    status = check_ranks(from, spec, err);
+    if (!status)
+        status = open_source(from, x, err);
     if (!status)
         status = run(&j, from->model, err);
     if (!status && spec->rule)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "calib/pipeline/kinds.h"
 #include "calib/problem/table_file.h"
 #include "calib/solve/frontier.h"
@@ -87,10 +88,13 @@ static deer_status split(job *j, deer_error *err)
 /* A loss of 0 in every single step is taken to be so by definition. */
 static bool loses_nothing(const steps *s, int k)
 {
+    int64_t losing = 0;
+
     for (int64_t i = 0; i < s->n; i++)
-        if (s->loss[(int64_t)k * s->n + i] > 0)
-            return false;
-    return true;
+        losing += s->loss[(int64_t)k * s->n + i] > 0;
+    if (s->spread)
+        cluster_count(&losing, 1);
+    return !losing;
 }
 
 /* What is asked, but for the budget. */
@@ -128,7 +132,7 @@ static deer_status describe(job *j, deer_error *err)
 
     o->episodes = j->t.s.episodes;
     o->exits = j->t.s.exits;
-    o->steps = j->t.s.n;
+    o->steps = j->t.s.all;
     o->budget = j->how.budget;
     o->full_llm = NAN;
     o->full_total = steps_fixed_cost(&j->t.s, j->t.s.exits - 1);

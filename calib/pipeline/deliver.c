@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* deliver.c - what was found, as the thresholds that a robot loads. */
 #include "calib/pipeline/deliver.h"
+#include "calib/cluster/cluster.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -79,6 +80,22 @@ static int64_t sum_episode(const steps *s, const operating_point *x, int64_t fro
     return i;
 }
 
+/* Every rank's episodes, in order. */
+static void share_reference(deer_reference *r)
+{
+    size_t mine = (size_t)r->episodes;
+    int64_t all = r->episodes, first = cluster_before(all);
+
+    memmove(r->kind + first, r->kind, mine * sizeof *r->kind);
+    memmove(r->mean_exit + first, r->mean_exit, mine * sizeof *r->mean_exit);
+    memmove(r->mean_delta + first, r->mean_delta, mine * sizeof *r->mean_delta);
+    cluster_place(r->kind, sizeof *r->kind, first, all);
+    cluster_place(r->mean_exit, sizeof *r->mean_exit, first, all);
+    cluster_place(r->mean_delta, sizeof *r->mean_delta, first, all);
+    cluster_count(&all, 1);
+    r->episodes = (int)all;
+}
+
 static void fill_reference(const calibrated *x, deer_reference *r)
 {
     const steps *s = &x->p.s;
@@ -95,6 +112,8 @@ static void fill_reference(const calibrated *x, deer_reference *r)
         r->mean_exit[r->episodes] = (float)(sum.exits / (double)sum.steps);
         r->mean_delta[r->episodes++] = (float)(sum.delta / (double)sum.finite);
     }
+    if (s->spread)
+        share_reference(r);
 }
 
 /* ---------------------------------------------------------------- all of it ---------------- */
@@ -138,7 +157,7 @@ void deliver_thresholds(const calibrated *x, deer_thresholds *t)
     t->budget_gflops = isfinite(o->budget) ? o->budget : NAN;
     t->budget_is_llm = o->scope_llm;
     t->calibration_episodes = o->episodes;
-    t->calibration_steps = (long)x->c->steps;
+    t->calibration_steps = (long)x->c->all;
     t->seed = (unsigned long)x->how.solve.seed;
     fill_rule(x, t);
 }
@@ -148,5 +167,5 @@ deer_status deliver_file(const char *path, const calibrated *x, deer_error *err)
     deer_thresholds t;
 
     deliver_thresholds(x, &t);
-    return deer_thresholds_save(path, &x->c->about.config, &t, err);
+    return cluster_rank() ? DEER_OK : deer_thresholds_save(path, &x->c->about.config, &t, err);
 }

@@ -15,8 +15,12 @@ void block_add_counts(const uint16_t *restrict chosen, int m, int exits, int64_t
 double block_sum_loss(const float *loss, int64_t n, int64_t from, const uint16_t *restrict chosen,
                       int m, int exits);
 
-/* Sum of cost [groups, exits] at the chosen exits of steps of the given groups [m]. */
-double block_sum_cost(const double *cost, const uint16_t *group, int exits,
-                      const uint16_t *restrict chosen, int m);
+/* Adds to count [groups, exits] how many of steps of the given groups [m] take each exit. */
+void block_add_group_counts(const uint16_t *restrict group, const uint16_t *restrict chosen, int m,
+                            int exits, int64_t *restrict count);
+
+/* The sum of cost [groups, exits] over steps counted like that, in their order: the same however
+ * they were counted. */
+double block_cost(const double *cost, const int64_t *count, int groups, int exits);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "budgets/cost/cost.h"
 #include "budgets/machines/hardware.h"
+#include "calib/cluster/cluster.h"
 #include "runtime/deer_replay.h"
 
 void calibration_actions_free(calibration_actions *a)
@@ -73,7 +74,7 @@ void calibration_walk(const cache *c, const calibration_spec *spec, const calibr
     const float *action = a ? a->action : c->action, *done = rest;
     size_t stride = (size_t)(1 + c->exits) * CACHE_ACTION;
     int64_t n = a ? a->n : c->steps;
-    calibration_step step = {.episode = 0};
+    calibration_step step = {.episode = c->from};
 
     for (step.i = 0; step.i < n; step.i++, action += stride) {
         int taken = a ? a->exit[step.i] : c->exits - 1;
@@ -100,15 +101,17 @@ enum { NO_GROUP = -1, VIEWS = 4 };
  * cameras have rules, each is VIEWS groups, by the cameras that a step encodes. */
 static int number_groups(const cache *c, int *group_of, int longest)
 {
+    float there[longest + 1];
     int groups = 0;
 
     for (int t = 0; t <= longest; t++)
-        group_of[t] = NO_GROUP;
-    for (int e = 0; e < c->about.episodes; e++)
-        group_of[c->episode[e].tokens] = 0;
+        there[t] = 0;
+    for (int e = c->from; e < c->to; e++)
+        there[c->episode[e].tokens] = 1;
+    if (c->spread)
+        cluster_most(there, longest + 1);
     for (int t = 0; t <= longest; t++)
-        if (group_of[t] != NO_GROUP)
-            group_of[t] = groups++;
+        group_of[t] = there[t] > 0 ? groups++ : NO_GROUP;
     return groups;
 }
 
@@ -172,11 +175,13 @@ static void fill_costs(const cache *c, const int *group_of, int longest,
 
 static int longest_instruction(const cache *c)
 {
-    int longest = 0;
+    float longest = 0;
 
-    for (int e = 0; e < c->about.episodes; e++)
-        longest = c->episode[e].tokens > longest ? c->episode[e].tokens : longest;
-    return longest;
+    for (int e = c->from; e < c->to; e++)
+        longest = fmaxf(longest, (float)c->episode[e].tokens);
+    if (c->spread)
+        cluster_most(&longest, 1);
+    return (int)longest;
 }
 
 static deer_status allocate(const cache *c, const calibration_spec *spec, int64_t n, int groups,
@@ -184,7 +189,8 @@ static deer_status allocate(const cache *c, const calibration_spec *spec, int64_
 {
     size_t table = (size_t)groups * (size_t)(spec->max_exit + 1);
 
-    if (steps_alloc(n, spec->max_exit + 1, groups, &p->s, err))
+    if (c->spread ? steps_alloc_spread(n, spec->max_exit + 1, groups, &p->s, err)
+                  : steps_alloc(n, spec->max_exit + 1, groups, &p->s, err))
         return DEER_FAILED;
     p->s.episodes = c->about.episodes;
     p->llm = malloc(table * sizeof *p->llm);
@@ -260,9 +266,5 @@ void calibration_describe(const calibration *p, const char *name, const float *t
 
 double calibration_fixed_cost(const calibration *p, const double *cost, int k)
 {
-    double sum = 0;
-
-    for (int64_t i = 0; i < p->s.n; i++)
-        sum += cost[p->s.group[i] * p->s.exits + k];
-    return sum / (double)p->s.n;
+    return steps_cost_at(&p->s, cost, k);
 }

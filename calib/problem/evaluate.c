@@ -6,6 +6,7 @@
  * compiler makes vector code of it. */
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "calib/problem/blocks.h"
 #include "calib/problem/steps.h"
 
@@ -58,14 +59,20 @@ double block_sum_loss(const float *loss, int64_t n, int64_t from, const uint16_t
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-double block_sum_cost(const double *cost, const uint16_t *group, int exits,
-                      const uint16_t *restrict chosen, int m)
+void block_add_group_counts(const uint16_t *restrict group, const uint16_t *restrict chosen, int m,
+                            int exits, int64_t *restrict count)
 {
-    double sum[2] = {0, 0};
-
     for (int i = 0; i < m; i++)
-        sum[i & 1] += cost[group[i] * exits + chosen[i]];
-    return sum[0] + sum[1];
+        count[group[i] * exits + chosen[i]]++;
+}
+
+double block_cost(const double *cost, const int64_t *count, int groups, int exits)
+{
+    double sum = 0;
+
+    for (int i = 0; i < groups * exits; i++)
+        sum += (double)count[i] * cost[i];
+    return sum;
 }
 
 static int block_size(const steps *s, int64_t from)
@@ -73,40 +80,70 @@ static int block_size(const steps *s, int64_t from)
     return (int)(s->n - from < BLOCK ? s->n - from : BLOCK);
 }
 
-void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *e)
+/* How many steps of each group take each exit, count [groups, exits], of all ranks; adds their
+ * losses to *loss, unless that is NULL. */
+static void count_steps(const steps *s, const float *tau, int max_exit, int64_t *count,
+                        double *loss)
 {
     uint16_t chosen[BLOCK];
-    double loss = 0, cost = 0;
+    int bins = s->groups * s->exits;
 
-    memset(e, 0, sizeof *e);
+    memset(count, 0, (size_t)bins * sizeof *count);
     for (int64_t from = 0; from < s->n; from += BLOCK) {
         int m = block_size(s, from);
 
         block_exits(s, tau, max_exit, from, m, chosen);
-        block_add_counts(chosen, m, max_exit + 1, e->count);
-        loss += block_sum_loss(s->loss, s->n, from, chosen, m, max_exit + 1);
-        if (s->groups > 1)
-            cost += block_sum_cost(s->cost, s->group + from, s->exits, chosen, m);
-    }
-    for (int k = 0; k <= max_exit; k++) {
-        e->fraction[k] = (double)e->count[k] / (double)s->n;
         if (s->groups == 1)
-            cost += (double)e->count[k] * s->cost[k];
+            block_add_counts(chosen, m, max_exit + 1, count);
+        else
+            block_add_group_counts(s->group + from, chosen, m, s->exits, count);
+        if (loss)
+            *loss += block_sum_loss(s->loss, s->n, from, chosen, m, max_exit + 1);
     }
-    e->cost = cost / (double)s->n;
-    e->loss = loss / (double)s->n;
+    if (!s->spread)
+        return;
+    cluster_count(count, bins);
+    if (loss)
+        cluster_sum(loss, 1);
+}
+
+void steps_evaluate(const steps *s, const float *tau, int max_exit, evaluation *e)
+{
+    int64_t count[s->groups * s->exits];
+    double loss = 0;
+
+    memset(e, 0, sizeof *e);
+    count_steps(s, tau, max_exit, count, &loss);
+    for (int g = 0; g < s->groups; g++)
+        for (int k = 0; k <= max_exit; k++)
+            e->count[k] += count[g * s->exits + k];
+    for (int k = 0; k <= max_exit; k++)
+        e->fraction[k] = (double)e->count[k] / (double)s->all;
+    e->cost = block_cost(s->cost, count, s->groups, s->exits) / (double)s->all;
+    e->loss = loss / (double)s->all;
 }
 
 double steps_mean_cost(const steps *s, const double *cost, const float *tau, int max_exit)
 {
-    uint16_t chosen[BLOCK];
+    int64_t count[s->groups * s->exits];
+
+    count_steps(s, tau, max_exit, count, NULL);
+    return block_cost(cost, count, s->groups, s->exits) / (double)s->all;
+}
+
+double steps_cost_at(const steps *s, const double *cost, int k)
+{
+    int64_t count[s->groups];
     double sum = 0;
 
-    for (int64_t from = 0; from < s->n; from += BLOCK) {
-        int m = block_size(s, from);
-
-        block_exits(s, tau, max_exit, from, m, chosen);
-        sum += block_sum_cost(cost, s->group + from, s->exits, chosen, m);
-    }
-    return sum / (double)s->n;
+    if (s->groups == 1)
+        return cost[k];
+    memset(count, 0, sizeof count);
+    for (int64_t i = 0; i < s->n; i++)
+        count[s->group[i]]++;
+    if (s->spread)
+        cluster_count(count, s->groups);
+    for (int g = 0; g < s->groups; g++)
+        sum += (double)count[g] * cost[g * s->exits + k];
+    return sum / (double)s->all;
 }

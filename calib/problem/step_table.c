@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
+
 void step_table_free(step_table *t)
 {
     steps_free(&t->s);
@@ -31,27 +33,56 @@ static int by_label(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-/* Numbers episodes in the order they come; a label that returns after another is refused. */
-static deer_status number_episodes(const step_rows *rows, steps *s, deer_error *err)
+/* Numbers episodes in the order they come, from `before` on; the label of each goes to `first`. */
+static void number_runs(const int64_t *label, int64_t before, steps *s, int64_t *first)
 {
-    const int64_t *label = rows->episode;
-    int64_t *first = malloc((size_t)s->n * sizeof *first), runs = 0;
-    deer_status status = DEER_OK;
+    int64_t runs = 0;
 
-    if (!first)
-        return deer_fail(err, "out of memory for the episodes of %s", rows->name);
     for (int64_t i = 0; i < s->n; i++) {
         if (!i || label[i] != label[i - 1])
             first[runs++] = label[i];
-        s->episode[i] = (int32_t)(runs - 1);
+        s->episode[i] = (int32_t)(before + runs - 1);
     }
-    s->episodes = (int)runs;
-    qsort(first, (size_t)runs, sizeof *first, by_label);
+}
+
+static int64_t count_runs(const int64_t *label, int64_t n)
+{
+    int64_t runs = n > 0;
+
+    for (int64_t i = 1; i < n; i++)
+        runs += label[i] != label[i - 1];
+    return runs;
+}
+
+/* A label that returns after another is refused. */
+static deer_status number_episodes(const step_rows *rows, steps *s, deer_error *err)
+{
+    int64_t mine = count_runs(rows->episode, s->n), runs = mine, before = 0, *own, *first;
+    deer_status status = DEER_OK;
+
+    if (s->spread) {
+        before = cluster_before(mine);
+        cluster_count(&runs, 1);
+    }
+    own = malloc((size_t)mine * sizeof *own + 1);
+    first = malloc((size_t)runs * sizeof *first);
+    if (own && first) {
+        number_runs(rows->episode, before, s, own);
+        if (s->spread)
+            cluster_gather(own, (size_t)mine * sizeof *own, first);
+        else
+            memcpy(first, own, (size_t)mine * sizeof *own);
+        s->episodes = (int)runs;
+        qsort(first, (size_t)runs, sizeof *first, by_label);
+    } else {
+        status = deer_fail(err, "out of memory for the episodes of %s", rows->name);
+    }
     for (int64_t r = 1; r < runs && !status; r++)
         if (first[r] == first[r - 1])
             status = deer_fail_with(
                 DEER_USAGE, err, "%s: the steps of episode %lld do not lie together; sort the rows",
                 rows->name, (long long)first[r]);
+    free(own);
     free(first);
     return status;
 }
@@ -67,6 +98,15 @@ static deer_status copy_memory(const step_rows *rows, step_table *t, deer_error 
                                   rows->name, k, t->memory[k]);
     }
     return DEER_OK;
+}
+
+/* Every rank's names in their places. */
+static void share_names(step_table *t)
+{
+    const steps *s = &t->s;
+    int first = s->n ? s->episode[0] : 0, behind = s->n ? s->episode[s->n - 1] + 1 : 0;
+
+    cluster_place(t->task_name, sizeof *t->task_name, first, behind - first);
 }
 
 /* One name an episode, of its first step; the others must agree. */
@@ -89,8 +129,11 @@ static deer_status name_tasks(const step_rows *rows, step_table *t, deer_error *
                                   "same episode",
                                   rows->name, (long long)i);
         snprintf(t->task_name[e], sizeof t->task_name[e], "%lld", (long long)rows->task[i]);
-        t->task[e] = t->task_name[e];
     }
+    if (t->s.spread)
+        share_names(t);
+    for (int e = 0; e < t->s.episodes; e++)
+        t->task[e] = t->task_name[e];
     return DEER_OK;
 }
 
@@ -117,14 +160,15 @@ deer_status step_table_make(const step_rows *rows, step_table *t, deer_error *er
     deer_status status;
 
     *t = (step_table){.has_memory = false};
-    if (rows->steps < 1 || rows->steps >= STEPS_MAX || rows->exits < 1 ||
+    if ((rows->steps < 1 && !rows->spread) || rows->steps >= STEPS_MAX || rows->exits < 1 ||
         rows->exits > DEER_MAX_EXITS)
         return deer_fail_with(
             DEER_USAGE, err,
             "%s has %lld steps and %d exits; 1 to 2^31 steps and 1 to %d exits are "
             "possible",
             rows->name, (long long)rows->steps, rows->exits, DEER_MAX_EXITS);
-    status = steps_alloc(rows->steps, rows->exits, 1, &t->s, err);
+    status = rows->spread ? steps_alloc_spread(rows->steps, rows->exits, 1, &t->s, err)
+                          : steps_alloc(rows->steps, rows->exits, 1, &t->s, err);
     if (!status)
         status = fill(rows, t, err);
     if (status)

@@ -16,6 +16,7 @@
 typedef struct {
     const char *name; /* of the table, in messages */
     int64_t steps;
+    bool spread; /* these are this rank's of all, whole episodes (calib/problem/steps.h) */
     int exits;
     const float *delta; /* [N, K] exit k may be taken when its delta is at or below the threshold;
                            NaN: never */

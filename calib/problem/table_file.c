@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "calib/cluster/cluster.h"
 #include "datasets/hdf5/hdf5_io.h"
 #include "runtime/base/file.h"
 
@@ -51,26 +52,71 @@ static deer_status check_shapes(hid_t file, const char *path, hsize_t *n, hsize_
     return DEER_OK;
 }
 
-/* What is in a file, as it lies there. */
+/* What is in a file, as it lies there; of many ranks each has the rows of some episodes. */
 typedef struct {
     float *delta, *loss;
     int64_t *episode, *task;
     double cost[DEER_MAX_EXITS], memory[DEER_MAX_EXITS];
+    hsize_t first;  /* row */
     step_rows rows; /* of these */
 } contents;
 
-/* Numbers that the caller frees; NULL after a failure. */
-static void *read_numbers(hid_t file, const char *path, const char *name, hid_t type, size_t count,
-                          size_t size, deer_error *err)
+/* The rows of a dataset, `columns` numbers each, that the caller frees; NULL after a failure. */
+static void *read_numbers(hid_t file, const char *path, const contents *c, const char *name,
+                          hid_t type, size_t columns, size_t size, deer_error *err)
 {
-    void *numbers = malloc(count * size);
+    hsize_t n = (hsize_t)c->rows.steps;
+    void *numbers = malloc(n * columns * size + 1);
+    deer_status status;
 
-    if (!numbers)
+    if (!numbers) {
         deer_fail(err, "out of memory reading %s", path);
-    else if (!hdf5_read(file, path, name, type, numbers, err))
+        return NULL;
+    }
+    status = c->rows.spread
+                 ? hdf5_read_rows(file, path, name, type, c->first, n, columns, numbers, err)
+                 : hdf5_read(file, path, name, type, numbers, err);
+    if (!status)
         return numbers;
     free(numbers);
     return NULL;
+}
+
+enum { LOOK_AHEAD = 4096 };
+
+/* The first row at `at` or behind it that another episode begins with. */
+static deer_status next_episode(hid_t file, const char *path, hsize_t n, hsize_t *at,
+                                deer_error *err)
+{
+    int64_t label[LOOK_AHEAD];
+
+    while (*at > 0 && *at < n) {
+        hsize_t from = *at - 1, m = n - from < LOOK_AHEAD ? n - from : LOOK_AHEAD, i = 1;
+
+        if (hdf5_read_rows(file, path, "episode", H5T_NATIVE_INT64, from, m, 1, label, err))
+            return DEER_FAILED;
+        while (i < m && label[i] == label[i - 1])
+            i++;
+        *at = from + i;
+        if (i < m)
+            break;
+    }
+    return DEER_OK;
+}
+
+/* Every rank takes about as many rows, of whole episodes. */
+static deer_status take_share(hid_t file, const char *path, hsize_t n, contents *c, deer_error *err)
+{
+    hsize_t ranks = (hsize_t)cluster_size(), rank = (hsize_t)cluster_rank();
+    hsize_t from = n * rank / ranks, to = n * (rank + 1) / ranks;
+
+    c->rows.spread = ranks > 1;
+    if (c->rows.spread &&
+        (next_episode(file, path, n, &from, err) || next_episode(file, path, n, &to, err)))
+        return DEER_FAILED;
+    c->first = from;
+    c->rows.steps = (int64_t)(to - from);
+    return DEER_OK;
 }
 
 static deer_status read_memory(hid_t file, const char *path, contents *c, deer_error *err)
@@ -85,18 +131,17 @@ static deer_status read_memory(hid_t file, const char *path, contents *c, deer_e
     return hdf5_read(file, path, "memory", H5T_NATIVE_DOUBLE, c->memory, err);
 }
 
-static deer_status read_tasks(hid_t file, const char *path, contents *c, deer_error *err)
+static deer_status read_tasks(hid_t file, const char *path, hsize_t n, contents *c, deer_error *err)
 {
     hdf5_shape shape;
 
     if (H5Lexists(file, "task", H5P_DEFAULT) <= 0)
         return DEER_OK;
-    if (expect(file, path, "task", 1, (hsize_t)c->rows.steps, 0, &shape, err))
+    if (expect(file, path, "task", 1, n, 0, &shape, err))
         return DEER_FAILED;
     if (shape.type != H5T_INTEGER)
         return deer_fail(err, "%s: the tasks must be integers", path);
-    c->task = read_numbers(file, path, "task", H5T_NATIVE_INT64, (size_t)c->rows.steps,
-                           sizeof *c->task, err);
+    c->task = read_numbers(file, path, c, "task", H5T_NATIVE_INT64, 1, sizeof *c->task, err);
     c->rows.task = c->task;
     return c->task ? DEER_OK : DEER_FAILED;
 }
@@ -107,15 +152,18 @@ static deer_status read_contents(hid_t file, const char *path, contents *c, deer
 
     if (check_shapes(file, path, &n, &k, err))
         return DEER_FAILED;
-    c->rows = (step_rows){.name = path, .steps = (int64_t)n, .exits = (int)k, .cost = c->cost};
-    c->delta = read_numbers(file, path, "delta", H5T_NATIVE_FLOAT, n * k, sizeof *c->delta, err);
+    c->rows = (step_rows){.name = path, .exits = (int)k, .cost = c->cost};
+    if (take_share(file, path, n, c, err))
+        return DEER_FAILED;
+    c->delta = read_numbers(file, path, c, "delta", H5T_NATIVE_FLOAT, k, sizeof *c->delta, err);
     if (!c->delta)
         return DEER_FAILED;
-    c->loss = read_numbers(file, path, "loss", H5T_NATIVE_FLOAT, n * k, sizeof *c->loss, err);
+    c->loss = read_numbers(file, path, c, "loss", H5T_NATIVE_FLOAT, k, sizeof *c->loss, err);
     if (!c->loss || hdf5_read(file, path, "cost", H5T_NATIVE_DOUBLE, c->cost, err))
         return DEER_FAILED;
-    c->episode = read_numbers(file, path, "episode", H5T_NATIVE_INT64, n, sizeof *c->episode, err);
-    if (!c->episode || read_memory(file, path, c, err) || read_tasks(file, path, c, err))
+    c->episode =
+        read_numbers(file, path, c, "episode", H5T_NATIVE_INT64, 1, sizeof *c->episode, err);
+    if (!c->episode || read_memory(file, path, c, err) || read_tasks(file, path, n, c, err))
         return DEER_FAILED;
     c->rows.delta = c->delta;
     c->rows.loss = c->loss;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* history.c - batches of episodes through the action head. */
 #include "calib/replay/history.h"
+#include "calib/cluster/cluster.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ static int samples_of(const track *t, history_kind kind)
     return kind == HISTORY_RANDOM ? SAMPLE_TO - SAMPLE_FROM : t->steps;
 }
 
-static void add_track(job *j, int e, int i)
+/* number: of all tracks of all ranks. */
+static void add_track(job *j, int e, int i, uint64_t number)
 {
     track *t = &j->tracks[j->n_tracks];
     bool random = j->rule->kind == HISTORY_RANDOM;
@@ -73,23 +75,34 @@ static void add_track(job *j, int e, int i)
         t->steps = SAMPLE_TO;
         t->sample_from = SAMPLE_FROM;
     }
-    t->random = random_mix(j->rule->seed * RANDOM_STEP + (uint64_t)j->n_tracks + 1);
+    t->random = random_mix(j->rule->seed * RANDOM_STEP + number + 1);
     for (int s = 0; j->a->row && s < samples_of(t, j->rule->kind); s++)
         j->a->row[j->a->n + s] = j->c->episode[e].first + t->from + t->sample_from + s;
     j->a->n += samples_of(t, j->rule->kind);
     j->n_tracks++;
 }
 
+/* How many tracks come before this rank's. */
+static uint64_t first_number(const job *j)
+{
+    int64_t mine = 0;
+
+    for (int e = j->c->from; e < j->c->to; e++)
+        mine += tracks_of(j, e);
+    return j->c->spread ? (uint64_t)cluster_before(mine) : 0;
+}
+
 /* Lists the tracks and cuts them into units of whole shards with about a batch of tracks. */
 static void list_tracks(job *j)
 {
     int per_shard = j->c->about.per_shard;
+    uint64_t number = first_number(j);
 
-    for (int e = 0; e < j->c->about.episodes; e++) {
-        if (e % per_shard == 0 && (!e || j->n_tracks - j->unit[j->units - 1] >= BATCH))
+    for (int e = j->c->from; e < j->c->to; e++) {
+        if (e % per_shard == 0 && (!j->units || j->n_tracks - j->unit[j->units - 1] >= BATCH))
             j->unit[j->units++] = j->n_tracks;
         for (int i = 0; i < tracks_of(j, e); i++)
-            add_track(j, e, i);
+            add_track(j, e, i, number++);
     }
     j->unit[j->units] = j->n_tracks;
 }
@@ -99,23 +112,23 @@ static deer_status make_tracks(job *j, deer_error *err)
     size_t tracks = 0, samples = 0, stride = (size_t)(1 + j->c->exits) * CACHE_ACTION;
     bool random = j->rule->kind == HISTORY_RANDOM, some = random || j->rule->episodes;
 
-    for (int e = 0; e < j->c->about.episodes; e++) {
+    for (int e = j->c->from; e < j->c->to; e++) {
         tracks += (size_t)tracks_of(j, e);
         samples +=
             (size_t)(tracks_of(j, e) * (random ? SAMPLE_TO - SAMPLE_FROM : j->c->episode[e].steps));
     }
-    if (!tracks)
+    if (!tracks && !j->c->spread)
         return deer_fail(err, "nothing to replay: no episode of %s is chosen%s", j->c->dir,
                          random ? " and has the 12 steps that random history needs" : "");
-    j->tracks = calloc(tracks, sizeof *j->tracks);
+    j->tracks = calloc(tracks + 1, sizeof *j->tracks);
     j->unit = calloc((size_t)j->c->about.shards + 2, sizeof *j->unit);
-    j->a->action = calloc(samples * stride, sizeof *j->a->action);
-    j->a->exit = calloc(samples, sizeof *j->a->exit);
-    j->a->heads = calloc(samples, sizeof *j->a->heads);
+    j->a->action = calloc(samples * stride + 1, sizeof *j->a->action);
+    j->a->exit = calloc(samples + 1, sizeof *j->a->exit);
+    j->a->heads = calloc(samples + 1, sizeof *j->a->heads);
     if (j->c->eyes)
         j->a->fresh = calloc(samples * CACHE_ACTION, sizeof *j->a->fresh);
     if (some)
-        j->a->row = calloc(samples, sizeof *j->a->row);
+        j->a->row = calloc(samples + 1, sizeof *j->a->row);
     if (!j->tracks || !j->unit || !j->a->action || !j->a->exit || !j->a->heads ||
         (some && !j->a->row) || (j->c->eyes && !j->a->fresh))
         return deer_fail(err, "out of memory replaying %zu steps", samples);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "calib/replay/replay_shard.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/threads/threads.h"
@@ -103,6 +104,17 @@ static deer_status take_shard(job *j, shard_replay *r, int index, deer_error *er
 
 /* ---------------------------------------------------------------- threads ------------------ */
 
+/* The next that no thread of any rank has taken; -1: there is none, or a thread failed. */
+static int next_shard(const job *j, jobs *all)
+{
+    int64_t shard;
+
+    if (jobs_next(all) < 0)
+        return -1;
+    shard = cluster_next();
+    return shard < j->about.shards ? (int)shard : -1;
+}
+
 static deer_status take_shards(jobs *all, void *context, deer_error *err)
 {
     job *j = context;
@@ -118,7 +130,7 @@ static deer_status take_shards(jobs *all, void *context, deer_error *err)
     r.context = j;
     while (sem_wait(&j->work))
         continue; /* interrupted */
-    for (int index; !status && (index = jobs_next(all)) >= 0;)
+    for (int index; !status && (index = next_shard(j, all)) >= 0;)
         status = take_shard(j, &r, index, err);
     sem_post(&j->work);
     shard_replay_close(&r);
@@ -171,18 +183,26 @@ static deer_status check_instructions(const demos *recorded, const char *path, d
     return DEER_OK;
 }
 
+/* Read and hashed by one rank: the others wait for it. */
+static deer_status identify(job *j, char fingerprint[DEER_FINGERPRINT], deer_error *err)
+{
+    if (!cluster_rank() && demos_fingerprint(j->recorded, fingerprint, err))
+        return DEER_FAILED;
+    cluster_tell(fingerprint, DEER_FINGERPRINT);
+    return DEER_OK;
+}
+
 /* Opens model and demonstrations, and makes the folder their cache. */
 static deer_status open_all(job *j, deer_error *err)
 {
     const replay_spec *spec = j->spec;
-    char fingerprint[DEER_FINGERPRINT];
+    char fingerprint[DEER_FINGERPRINT] = "";
     int *episode_steps, episodes;
     deer_status status;
 
     if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
         demos_open_files(spec->demos, spec->files, &spec->reading, &j->recorded, err) ||
-        check_instructions(j->recorded, spec->demos[0], err) ||
-        demos_fingerprint(j->recorded, fingerprint, err))
+        check_instructions(j->recorded, spec->demos[0], err) || identify(j, fingerprint, err))
         return DEER_FAILED;
     episodes = demos_count(j->recorded);
     episode_steps = malloc((size_t)episodes * sizeof *episode_steps + 1);
@@ -218,7 +238,8 @@ static deer_status count_missing(const job *j, int *missing, deer_error *err)
     return DEER_OK;
 }
 
-/* Writes the view when all shards are there. */
+/* Writes the view when all shards are there. Of many ranks one does, when all have written theirs.
+ */
 static deer_status finish(const job *j, int *missing, deer_error *err)
 {
     int lock;
@@ -228,11 +249,23 @@ static deer_status finish(const job *j, int *missing, deer_error *err)
     if (cache_lock(j->spec->cache, -1, &lock, &held, err))
         return DEER_FAILED;
     status = count_missing(j, missing, err);
-    if (!status && *missing == 0) {
+    if (!status && *missing == 0 && !cluster_rank()) {
         cache_sweep(j->spec->cache, -1);
         status = cache_view_write(j->spec->cache, &j->about, err);
     }
     cache_unlock(lock);
+    return status;
+}
+
+static deer_status end_together(job *j, int *missing, deer_error *err)
+{
+    int64_t replayed = j->replayed;
+    deer_status status;
+
+    cluster_meet();
+    status = finish(j, missing, err);
+    cluster_count(&replayed, 1);
+    j->replayed = (long)replayed;
     return status;
 }
 
@@ -261,9 +294,11 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
     if (!status)
         status = count_unknown_words(&j, &report->unknown_words, err);
     if (!status)
+        cluster_meet();
+    if (!status)
         status = run_threads(&j, err);
     if (!status)
-        status = finish(&j, &report->missing, err);
+        status = end_together(&j, &report->missing, err);
     report->episodes = j.about.episodes;
     report->steps = j.total;
     report->replayed = j.replayed;

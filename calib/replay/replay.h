@@ -9,7 +9,8 @@
  * The recurrent state is the one the deepest exit leaves behind at every step ("full" history);
  * calib/replay/history.h replays the head under any other. Threads take whole shards
  * (replay_shard.h), one more than compute, so that reading and writing cost no time; processes may
- * share the work on one cache, each shard written by whoever locks it first. Whatever is killed
+ * share the work on one cache, each shard written by whoever locks it first; the ranks of a cluster
+ * take one after another (calib/cluster/cluster.h). Whatever is killed
  * when, the next replay goes on with the missing shards.
  */
 #ifndef CALIB_REPLAY_H

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
+
 enum { RUNGS = 8 };
 
 /* A budget, and the best that was seen within it. */
@@ -22,6 +24,7 @@ struct coordinate {
     uint8_t *next;    /* [n], exit taken by going on behind the exit looked at */
     double *gain;     /* [levels], loss change by level */
     double *spend;    /* [levels], cost change by level */
+    double *change;   /* [levels, 3], as they are added up: of loss, and of both parts of cost */
     long passes;
 };
 
@@ -32,12 +35,13 @@ deer_status coordinate_new(const grid *g, coordinate **out, deer_error *err)
     *out = NULL;
     if (c) {
         c->g = g;
-        c->reach = malloc((size_t)g->n);
-        c->next = malloc((size_t)g->n);
+        c->reach = malloc((size_t)g->n + 1);
+        c->next = malloc((size_t)g->n + 1);
         c->gain = malloc((GRID_LEVELS + 1) * sizeof *c->gain);
         c->spend = malloc((GRID_LEVELS + 1) * sizeof *c->spend);
+        c->change = malloc(((size_t)GRID_LEVELS + 1) * 3 * sizeof *c->change);
     }
-    if (!c || !c->reach || !c->next || !c->gain || !c->spend) {
+    if (!c || !c->reach || !c->next || !c->gain || !c->spend || !c->change) {
         coordinate_free(c);
         return deer_fail(err, "out of memory searching %lld steps", (long long)g->n);
     }
@@ -53,6 +57,7 @@ void coordinate_free(coordinate *c)
     free(c->next);
     free(c->gain);
     free(c->spend);
+    free(c->change);
     free(c);
 }
 
@@ -82,6 +87,17 @@ static void exits_from(const grid *g, const int *cut, int from, uint8_t *restric
     }
 }
 
+/* Of all ranks' steps. */
+static void gather_changes(coordinate *c, int levels)
+{
+    if (c->g->spread)
+        cluster_sum(c->change, 3 * (int64_t)levels);
+    for (int l = 0; l < levels; l++) {
+        c->gain[l] = c->change[3 * l];
+        c->spend[l] = c->change[3 * l + 1] + c->change[3 * l + 2];
+    }
+}
+
 /* gain[l], spend[l]: what changes when the steps of level l that reach exit k leave there instead
  * of going on. Steps reach k when, under the sweep's first cuts, they leave at k or later. */
 static void level_changes(coordinate *c, int k)
@@ -90,16 +106,18 @@ static void level_changes(coordinate *c, int k)
     const uint16_t *level = g->level + k * g->n;
     const float *here = g->loss + k * g->n;
 
-    memset(c->gain, 0, (size_t)g->levels[k] * sizeof *c->gain);
-    memset(c->spend, 0, (size_t)g->levels[k] * sizeof *c->spend);
+    memset(c->change, 0, 3 * (size_t)g->levels[k] * sizeof *c->change);
     for (int64_t i = 0; i < g->n; i++) {
         if (c->reach[i] < k || level[i] == GRID_LEVELS)
             continue;
-        const double *cost = g->cost + g->group[i] * g->exits;
+        const double *part = g->part + 2 * g->group[i] * g->exits, *next = part + 2 * c->next[i];
+        double *change = c->change + 3 * level[i];
 
-        c->gain[level[i]] += (double)here[i] - (double)g->loss[c->next[i] * g->n + i];
-        c->spend[level[i]] += cost[k] - cost[c->next[i]];
+        change[0] += (double)here[i] - (double)g->loss[c->next[i] * g->n + i];
+        change[1] += part[2 * k] - next[0];
+        change[2] += part[2 * k + 1] - next[1];
     }
+    gather_changes(c, g->levels[k]);
     c->passes++;
 }
 
@@ -197,7 +215,7 @@ static void sums_without(const coordinate *c, int now, double *loss, double *cos
 static bool sweep_affordable(coordinate *c, double budget, candidate *x)
 {
     const grid *g = c->g;
-    double n = (double)g->n, limit = budget * n * (1 + 1e-15), loss = x->loss * n,
+    double n = (double)g->all, limit = budget * n * (1 + 1e-15), loss = x->loss * n,
            cost = x->cost * n;
     bool moved = false;
 
@@ -238,7 +256,7 @@ void coordinate_fill(coordinate *c, double budget, int sweeps, candidate *x)
 static void answer(coordinate *c, int k, double budget, candidate *x)
 {
     const grid *g = c->g;
-    double n = (double)g->n, loss, cost;
+    double n = (double)g->all, loss, cost;
 
     evaluate(c, x);
     loss = x->loss * n;
@@ -312,7 +330,7 @@ static bool improve_pairs_apart(coordinate *c, int apart, double budget, long la
 
 void coordinate_pairs(coordinate *c, double budget, double work, candidate *x)
 {
-    double pass = (double)c->g->n * c->g->exits;
+    double pass = (double)c->g->all * c->g->exits;
     long last_pass = c->passes + (long)fmin(work / pass, 1e9);
     bool improved = true;
 
@@ -449,6 +467,10 @@ static double highest_price(const grid *g)
     for (int64_t i = 0; i < g->n * g->exits; i++) {
         low = fminf(low, g->loss[i]);
         high = fmaxf(high, g->loss[i]);
+    }
+    if (g->spread) {
+        cluster_least(&low, 1);
+        cluster_most(&high, 1);
     }
     for (int j = 0; j < g->groups; j++)
         for (int k = 1; k < g->exits; k++) {

@@ -100,7 +100,7 @@ deer_status frontier_shifts(const steps *s, int max_exit, const float *tau, cons
     grid g;
     candidate start = {.loss = 0};
 
-    if (grid_make(s, max_exit, 1, &g, err))
+    if (grid_make(s, max_exit, &g, err))
         return DEER_FAILED;
     grid_cuts(&g, tau, start.cut);
     grid_evaluate(&g, start.cut, &start.loss, &start.cost);
@@ -122,7 +122,7 @@ deer_status frontier_path(const steps *s, int max_exit, const float *tau, const 
 
     if (n > 256)
         return deer_fail_with(DEER_USAGE, err, "a path of %d budgets; at most 256 are possible", n);
-    if (grid_make(s, max_exit, 1, &g, err))
+    if (grid_make(s, max_exit, &g, err))
         return DEER_FAILED;
     if (coordinate_new(&g, &c, err)) {
         grid_free(&g);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "calib/problem/blocks.h"
 #include "calib/problem/order.h"
 #include "runtime/base/tau.h"
@@ -14,24 +15,32 @@
 
 enum { NEAR = 16000, FAR_LEVELS = GRID_LEVELS - 2 * NEAR - 4, NOWHERE = -1 };
 
-static int64_t count_distinct(const float *value, const uint32_t *order, int64_t n)
-{
-    int64_t distinct = 0;
+/* The deltas of one exit, and what its levels begin with. */
+typedef struct {
+    grid *g;
+    int k;
+    float *value;    /* [n] */
+    uint32_t *order; /* [n] of them */
+    int64_t finite;  /* of this rank's; they come first */
+    float *begin;    /* [levels] ascending */
+    int64_t levels;
+} ranking;
 
-    for (int64_t i = 0; i < n && isfinite(value[order[i]]); i++)
-        distinct += !i || value[order[i]] != value[order[i - 1]];
-    return distinct;
+static int64_t total(const grid *g, int64_t mine)
+{
+    if (g->spread)
+        cluster_count(&mine, 1);
+    return mine;
 }
 
-/* How many values are at or below tau. */
-static int64_t count_below(const float *value, const uint32_t *order, int64_t n, float tau)
+static int64_t count_finite(const ranking *r)
 {
-    int64_t low = 0, high = n;
+    int64_t low = 0, high = r->g->n;
 
     while (low < high) {
         int64_t middle = (low + high) / 2;
 
-        if (value[order[middle]] <= tau)
+        if (isfinite(r->value[r->order[middle]]))
             low = middle + 1;
         else
             high = middle;
@@ -39,128 +48,262 @@ static int64_t count_below(const float *value, const uint32_t *order, int64_t n,
     return low;
 }
 
-/* Numbers the levels of exit k from its sorted values: a new level starts with a new value once the
- * current one has its share of the steps; around the place `near` in the order, if it is any, with
- * every new value. Returns how many there are. */
-static int number_levels(grid *g, int k, const float *value, const uint32_t *order, int64_t near)
+/* How many of everybody's values are at or below tau. */
+static int64_t count_below(const ranking *r, float tau)
 {
-    uint16_t *level = g->level + k * g->n;
-    int64_t share = 1, members = 0;
-    int levels = 0;
+    int64_t low = 0, high = r->finite;
 
-    if (count_distinct(value, order, g->n) > GRID_LEVELS) {
-        share = g->n / (near == NOWHERE ? GRID_LEVELS - 1 : FAR_LEVELS) + 1;
-        g->exact = false;
-    }
-    for (int64_t i = 0; i < g->n; i++) {
-        float v = value[order[i]];
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
 
-        if (!isfinite(v)) {
-            level[order[i]] = GRID_LEVELS;
-            continue;
-        }
-        if (!i || (v != value[order[i - 1]] &&
-                   (members >= share || (near != NOWHERE && llabs(i - near) <= NEAR)))) {
-            levels++;
-            members = 0;
-        }
-        members++;
-        level[order[i]] = (uint16_t)(levels - 1);
+        if (r->value[r->order[middle]] <= tau)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return levels;
+    return total(r->g, low);
 }
 
-static void describe_levels(grid *g, int k, const float *value)
+/* Of ascending values, each that is there once; at most `most` and one more. Returns how many. */
+static int64_t distinct(const float *value, const uint32_t *order, int64_t n, float *to,
+                        int64_t most)
 {
+    int64_t found = 0;
+
+    for (int64_t i = 0; i < n && found <= most; i++) {
+        float v = value[order ? order[i] : i] + 0.0f; /* -0 is 0 */
+
+        if (!found || v != to[found - 1])
+            to[found++] = v;
+    }
+    return found;
+}
+
+/* Every rank's distinct values as one ascending list of distinct ones. */
+static deer_status unite(ranking *r, int64_t mine, deer_error *err)
+{
+    int64_t all = total(r->g, mine);
+    float *every = malloc((size_t)all * sizeof *every + 1);
+    uint32_t *order = malloc((size_t)all * sizeof *order + 1);
+    deer_status status = DEER_OK;
+
+    if (!every || !order)
+        status = deer_fail(err, "out of memory for %lld values", (long long)all);
+    if (!status) {
+        cluster_gather(r->begin, (size_t)mine * sizeof *every, every);
+        status = order_ascending(every, all, order, err);
+    }
+    if (!status)
+        r->levels = distinct(every, order, all, r->begin, GRID_LEVELS);
+    free(order);
+    free(every);
+    return status;
+}
+
+/* A level for every distinct value, if they are not too many: then r->levels are more than can be.
+ */
+static deer_status begin_with_all(ranking *r, deer_error *err)
+{
+    int64_t mine = distinct(r->value, r->order, r->finite, r->begin, GRID_LEVELS);
+
+    r->levels = mine;
+    if (!r->g->spread)
+        return DEER_OK;
+    if (total(r->g, mine > GRID_LEVELS)) {
+        r->levels = GRID_LEVELS + 1;
+        return DEER_OK;
+    }
+    return unite(r, mine, err);
+}
+
+/* The values at places of the order that are so far apart that the levels suffice, and at all those
+ * around the place `near`, if it is any. */
+static deer_status begin_with_some(ranking *r, int64_t near, deer_error *err)
+{
+    int64_t share = r->g->all / (near == NOWHERE ? GRID_LEVELS - 1 : FAR_LEVELS) + 1;
+    int64_t all = total(r->g, r->finite), places = 0, fine = near == NOWHERE ? all : near - NEAR;
+    int64_t *place = malloc((size_t)GRID_LEVELS * sizeof *place);
+    deer_status status;
+
+    if (!place)
+        return deer_fail(err, "out of memory for levels");
+    for (int64_t at = 0; at < all; at += share) {
+        for (; fine < at && fine <= near + NEAR; fine++)
+            if (fine >= 0)
+                place[places++] = fine;
+        place[places++] = at;
+    }
+    for (; near != NOWHERE && fine < all && fine <= near + NEAR; fine++)
+        if (fine >= 0)
+            place[places++] = fine;
+    status = order_places(r->value, r->order, r->g->n, r->g->spread, place, places, r->begin, err);
+    r->levels = distinct(r->begin, NULL, places, r->begin, GRID_LEVELS);
+    free(place);
+    return status;
+}
+
+static void number_levels(const ranking *r)
+{
+    uint16_t *level = r->g->level + r->k * r->g->n;
+    int64_t at = 0;
+
+    for (int64_t i = 0; i < r->finite; i++) {
+        while (at + 1 < r->levels && r->begin[at + 1] <= r->value[r->order[i]])
+            at++;
+        level[r->order[i]] = (uint16_t)at;
+    }
+    for (int64_t i = r->finite; i < r->g->n; i++)
+        level[r->order[i]] = GRID_LEVELS;
+}
+
+static void describe_levels(const ranking *r)
+{
+    grid *g = r->g;
+    int k = r->k, levels = g->levels[k];
     const uint16_t *level = g->level + k * g->n;
 
-    for (int l = 0; l < g->levels[k]; l++) {
+    for (int l = 0; l < levels; l++) {
         g->smallest[k][l] = INFINITY;
         g->largest[k][l] = -INFINITY;
     }
     for (int64_t i = 0; i < g->n; i++) {
+        float v = r->value[i] + 0.0f;
+
         if (level[i] == GRID_LEVELS)
             continue;
         g->below[k][level[i] + 1]++;
-        g->smallest[k][level[i]] = fminf(g->smallest[k][level[i]], value[i]);
-        g->largest[k][level[i]] = fmaxf(g->largest[k][level[i]], value[i]);
+        g->smallest[k][level[i]] = fminf(g->smallest[k][level[i]], v);
+        g->largest[k][level[i]] = fmaxf(g->largest[k][level[i]], v);
     }
-    for (int l = 0; l < g->levels[k]; l++)
+    if (g->spread) {
+        cluster_count(g->below[k] + 1, levels);
+        cluster_least(g->smallest[k], levels);
+        cluster_most(g->largest[k], levels);
+    }
+    for (int l = 0; l < levels; l++)
         g->below[k][l + 1] += g->below[k][l];
 }
 
 /* tau: of this exit, NULL for no place that counts more than others. */
-static deer_status rank_exit(const steps *s, int k, int64_t stride, const float *tau, grid *g,
-                             float *value, uint32_t *order, deer_error *err)
+static deer_status rank_exit(const steps *s, const float *tau, ranking *r, deer_error *err)
 {
-    int64_t near = NOWHERE;
+    grid *g = r->g;
+    int k = r->k;
 
-    for (int64_t i = 0; i < g->n; i++)
-        value[i] = s->delta[k * s->n + i * stride];
-    if (order_ascending(value, g->n, order, err))
+    memcpy(r->value, s->delta + k * s->n, (size_t)g->n * sizeof *r->value);
+    if (order_ascending(r->value, g->n, r->order, err))
         return DEER_FAILED;
-    if (tau)
-        near = count_below(value, order, g->n, *tau);
-    g->levels[k] = number_levels(g, k, value, order, near);
-    g->smallest[k] = malloc((size_t)g->levels[k] * sizeof(float) + 1);
-    g->largest[k] = malloc((size_t)g->levels[k] * sizeof(float) + 1);
-    g->below[k] = calloc((size_t)g->levels[k] + 1, sizeof(int64_t));
+    r->finite = count_finite(r);
+    if (begin_with_all(r, err))
+        return DEER_FAILED;
+    if (r->levels > GRID_LEVELS) {
+        g->exact = false;
+        if (begin_with_some(r, tau ? count_below(r, *tau) : NOWHERE, err))
+            return DEER_FAILED;
+    }
+    g->levels[k] = (int)r->levels;
+    g->smallest[k] = malloc((size_t)r->levels * sizeof(float) + 1);
+    g->largest[k] = malloc((size_t)r->levels * sizeof(float) + 1);
+    g->below[k] = calloc((size_t)r->levels + 1, sizeof(int64_t));
     if (!g->smallest[k] || !g->largest[k] || !g->below[k])
         return deer_fail(err, "out of memory ranking %lld steps", (long long)g->n);
-    describe_levels(g, k, value);
+    number_levels(r);
+    describe_levels(r);
     return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- life --------------------- */
 
-static void copy_columns(const steps *s, int64_t stride, grid *g)
+/* To a multiple of unit, a power of two; values are below 2^51 of it. */
+static double rounded(double value, double unit)
 {
-    for (int k = 0; k < g->exits; k++)
-        for (int64_t i = 0; i < g->n; i++)
-            g->loss[k * g->n + i] = s->loss[k * s->n + i * stride];
-    for (int64_t i = 0; i < g->n; i++)
-        g->group[i] = s->group[i * stride];
+    double shift = 3 * ldexp(unit, 51);
+
+    return value + shift - shift;
+}
+
+/* The first part has as many bits as sums of all steps leave, the second the next as many. */
+static void part_costs(grid *g)
+{
+    double largest = 0, unit, next;
+    int size, bits, cells = g->groups * g->exits;
+
+    for (int i = 0; i < cells; i++)
+        largest = fmax(largest, g->cost[i]);
+    frexp(largest, &size);
+    frexp((double)g->all, &bits);
+    unit = ldexp(1, size + bits + 2 - 52);
+    next = ldexp(unit, bits + 2 - 52);
+    for (int i = 0; i < cells; i++) {
+        g->part[2 * i] = rounded(g->cost[i], unit);
+        g->part[2 * i + 1] = rounded(g->cost[i] - g->part[2 * i], next);
+    }
+}
+
+static void copy_columns(const steps *s, grid *g)
+{
+    memcpy(g->loss, s->loss, (size_t)g->exits * (size_t)g->n * sizeof *g->loss);
+    memcpy(g->group, s->group, (size_t)g->n * sizeof *g->group);
     for (int j = 0; j < g->groups; j++)
         for (int k = 0; k < g->exits; k++)
             g->cost[j * g->exits + k] = s->cost[j * s->exits + k];
+    part_costs(g);
 }
 
-static deer_status make(const steps *s, int max_exit, int64_t stride, const float *tau, grid *g,
-                        deer_error *err)
+static deer_status rank_exits(const steps *s, const float *tau, grid *g, deer_error *err)
 {
-    float *value;
-    uint32_t *order;
-    size_t n = (size_t)((s->n + stride - 1) / stride), exits = (size_t)max_exit + 1;
+    size_t n = (size_t)g->n;
+    ranking r = {.g = g,
+                 .value = malloc(n * sizeof *r.value + 1),
+                 .order = malloc(n * sizeof *r.order + 1),
+                 .begin = malloc(((size_t)GRID_LEVELS + 1) * sizeof *r.begin)};
     deer_status status = DEER_OK;
 
-    *g = (grid){.n = (int64_t)n, .exits = max_exit + 1, .groups = s->groups, .exact = true};
+    if (!r.value || !r.order || !r.begin)
+        status = deer_fail(err, "out of memory ranking %zu steps", n);
+    for (r.k = 0; r.k < g->exits - 1 && !status; r.k++)
+        status = rank_exit(s, tau ? &tau[r.k] : NULL, &r, err);
+    free(r.begin);
+    free(r.order);
+    free(r.value);
+    return status;
+}
+
+static deer_status make(const steps *s, int max_exit, const float *tau, grid *g, deer_error *err)
+{
+    size_t n = (size_t)s->n, exits = (size_t)max_exit + 1, cells = (size_t)s->groups * exits;
+    deer_status status = DEER_OK;
+
+    *g = (grid){.n = s->n,
+                .all = s->all,
+                .spread = s->spread,
+                .exits = max_exit + 1,
+                .groups = s->groups,
+                .exact = true};
     g->level = malloc((exits - 1) * n * sizeof *g->level + 1);
-    g->loss = malloc(exits * n * sizeof *g->loss);
-    g->group = malloc(n * sizeof *g->group);
-    g->cost = malloc((size_t)s->groups * exits * sizeof *g->cost);
-    value = malloc(n * sizeof *value);
-    order = malloc(n * sizeof *order);
-    if (!g->level || !g->loss || !g->group || !g->cost || !value || !order)
+    g->loss = malloc(exits * n * sizeof *g->loss + 1);
+    g->group = malloc(n * sizeof *g->group + 1);
+    g->cost = malloc(cells * sizeof *g->cost);
+    g->part = malloc(2 * cells * sizeof *g->part);
+    if (!g->level || !g->loss || !g->group || !g->cost || !g->part)
         status = deer_fail(err, "out of memory ranking %zu steps", n);
     else
-        copy_columns(s, stride, g);
-    for (int k = 0; k < max_exit && !status; k++)
-        status = rank_exit(s, k, stride, tau ? &tau[k] : NULL, g, value, order, err);
-    free(order);
-    free(value);
+        copy_columns(s, g);
+    if (!status)
+        status = rank_exits(s, tau, g, err);
     if (status)
         grid_free(g);
     return status;
 }
 
-deer_status grid_make(const steps *s, int max_exit, int64_t stride, grid *g, deer_error *err)
+deer_status grid_make(const steps *s, int max_exit, grid *g, deer_error *err)
 {
-    return make(s, max_exit, stride, NULL, g, err);
+    return make(s, max_exit, NULL, g, err);
 }
 
 deer_status grid_make_near(const steps *s, int max_exit, const float *tau, grid *g, deer_error *err)
 {
-    return make(s, max_exit, 1, tau, g, err);
+    return make(s, max_exit, tau, g, err);
 }
 
 void grid_free(grid *g)
@@ -174,6 +317,7 @@ void grid_free(grid *g)
     free(g->loss);
     free(g->group);
     free(g->cost);
+    free(g->part);
     *g = (grid){0};
 }
 
@@ -198,23 +342,26 @@ static void block_exits(const grid *g, const int *cut, int64_t from, int m,
 void grid_evaluate(const grid *g, const int *cut, double *loss, double *cost)
 {
     uint16_t chosen[BLOCK];
-    int64_t count[DEER_MAX_EXITS] = {0};
-    double losses = 0, costs = 0;
+    int64_t count[g->groups * g->exits];
+    double losses = 0;
 
+    memset(count, 0, sizeof count);
     for (int64_t from = 0; from < g->n; from += BLOCK) {
         int m = (int)(g->n - from < BLOCK ? g->n - from : BLOCK);
 
         block_exits(g, cut, from, m, chosen);
         losses += block_sum_loss(g->loss, g->n, from, chosen, m, g->exits);
         if (g->groups > 1)
-            costs += block_sum_cost(g->cost, g->group + from, g->exits, chosen, m);
+            block_add_group_counts(g->group + from, chosen, m, g->exits, count);
         else
             block_add_counts(chosen, m, g->exits, count);
     }
-    for (int k = 0; g->groups == 1 && k < g->exits; k++)
-        costs += (double)count[k] * g->cost[k];
-    *loss = losses / (double)g->n;
-    *cost = costs / (double)g->n;
+    if (g->spread) {
+        cluster_sum(&losses, 1);
+        cluster_count(count, g->groups * g->exits);
+    }
+    *loss = losses / (double)g->all;
+    *cost = block_cost(g->cost, count, g->groups, g->exits) / (double)g->all;
 }
 
 /* ---------------------------------------------------------------- cuts and thresholds ------ */
@@ -260,7 +407,7 @@ void grid_cuts(const grid *g, const float *tau, int *cut)
 
 int grid_quantile_cut(const grid *g, int k, double quantile)
 {
-    int64_t want = (int64_t)floor(quantile * (double)g->n + 0.5);
+    int64_t want = (int64_t)floor(quantile * (double)g->all + 0.5);
     int low = 0, high = g->levels[k];
 
     while (low < high) {
@@ -275,5 +422,5 @@ int grid_quantile_cut(const grid *g, int k, double quantile)
 
 double grid_cut_quantile(const grid *g, int k, int cut)
 {
-    return (double)g->below[k][cut] / (double)g->n;
+    return (double)g->below[k][cut] / (double)g->all;
 }

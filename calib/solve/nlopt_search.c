@@ -50,7 +50,7 @@ static void optimize(search *s, nlopt_algorithm algorithm, long evaluations, dou
     nlopt_set_lower_bounds1(opt, 0);
     nlopt_set_upper_bounds1(opt, 1);
     nlopt_set_maxeval(opt, (int)evaluations);
-    nlopt_set_xtol_abs1(opt, 0.25 / (double)s->g->n);
+    nlopt_set_xtol_abs1(opt, 0.25 / (double)s->g->all);
     if (first_step > 0)
         nlopt_set_initial_step1(opt, first_step);
     nlopt_optimize(opt, quantile, &least); /* answers come through s->best, however it ends */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "calib/problem/order.h"
 
 const char *official_name(official_distribution distribution)
@@ -84,50 +85,66 @@ void official_fractions(official_distribution distribution, double parameter, bo
 
 /* ---------------------------------------------------------------- quantiles ---------------- */
 
-deer_status official_sort(const float *values, int64_t n, int exits, official_sorted *sorted,
+deer_status official_take_spread(const float *values, int64_t n, int exits, official_steps *steps,
+                                 deer_error *err)
+{
+    *steps = (official_steps){
+        .values = values, .n = n, .all = n, .exits = exits, .gone = malloc((size_t)n + 1)};
+    if (!steps->gone)
+        return deer_fail(err, "out of memory for %lld steps", (long long)n);
+    steps->spread = cluster_size() > 1;
+    cluster_count(&steps->all, 1);
+    return DEER_OK;
+}
+
+deer_status official_take(const float *values, int64_t n, int exits, official_steps *steps,
                           deer_error *err)
 {
-    size_t rows = (size_t)exits * (size_t)n;
-
-    *sorted = (official_sorted){.values = values, .n = n, .exits = exits};
-    sorted->order = malloc(rows * sizeof *sorted->order + 1);
-    sorted->gone = malloc((size_t)n + 1);
-    if (!sorted->order || !sorted->gone) {
-        official_free(sorted);
+    *steps = (official_steps){.values = values, .n = n, .all = n, .exits = exits};
+    steps->order = malloc((size_t)exits * (size_t)n * sizeof *steps->order + 1);
+    steps->gone = malloc((size_t)n + 1);
+    if (!steps->order || !steps->gone) {
+        official_free(steps);
         return deer_fail(err, "out of memory sorting %lld steps", (long long)n);
     }
     for (int k = 0; k < exits; k++)
-        if (order_ascending(values + k * n, n, sorted->order + k * n, err)) {
-            official_free(sorted);
+        if (order_ascending(values + k * n, n, steps->order + k * n, err)) {
+            official_free(steps);
             return DEER_FAILED;
         }
     return DEER_OK;
 }
 
-void official_free(official_sorted *sorted)
+void official_free(official_steps *steps)
 {
-    free(sorted->order);
-    free(sorted->gone);
-    *sorted = (official_sorted){0};
+    free(steps->order);
+    free(steps->gone);
+    *steps = (official_steps){0};
 }
 
-/* The count-th smallest value of exit k among the steps still there. */
-static float remaining_quantile(const official_sorted *s, int k, int64_t count)
+static float walk_to(const official_steps *s, int k, int64_t count)
 {
     const uint32_t *order = s->order + k * s->n;
     const float *value = s->values + k * s->n;
 
-    if (count <= 0)
-        return OFFICIAL_NEVER;
-    for (int64_t i = 0; i < s->n; i++) {
-        if (s->gone[order[i]] || --count)
-            continue;
-        return isnan(value[order[i]]) ? OFFICIAL_NEVER : value[order[i]];
-    }
-    return OFFICIAL_NEVER;
+    for (int64_t i = 0; i < s->n; i++)
+        if (!s->gone[order[i]] && !--count)
+            return value[order[i]] + 0.0f; /* -0 is 0 */
+    return NAN;
 }
 
-static void mark_gone(official_sorted *s, int k, float tau)
+/* The count-th smallest value of exit k among the steps still there. */
+static float remaining_quantile(const official_steps *s, int k, int64_t count)
+{
+    float value = NAN;
+
+    if (count > 0)
+        value = s->order ? walk_to(s, k, count)
+                         : order_smallest(s->values + k * s->n, s->gone, s->n, count, s->spread);
+    return isnan(value) ? OFFICIAL_NEVER : value;
+}
+
+static void mark_gone(official_steps *s, int k, float tau)
 {
     const float *value = s->values + k * s->n;
 
@@ -135,11 +152,11 @@ static void mark_gone(official_sorted *s, int k, float tau)
         s->gone[i] |= value[i] <= tau;
 }
 
-void official_thresholds(official_sorted *s, int exits, const float *fractions, float *tau)
+void official_thresholds(official_steps *s, int exits, const float *fractions, float *tau)
 {
     memset(s->gone, 0, (size_t)s->n);
     for (int k = 0; k < exits - 1; k++) {
-        float count = floorf((float)s->n * fractions[k]);
+        float count = floorf((float)s->all * fractions[k]);
 
         tau[k] = remaining_quantile(s, k, count >= 1 ? (int64_t)count : 0);
         mark_gone(s, k, tau[k]);

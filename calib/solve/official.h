@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* official.h - the thresholds of the official code, to the last bit.
  *
- *   official_sorted sorted;
+ *   official_steps steps;
  *   float fractions[DEER_MAX_EXITS], tau[DEER_MAX_EXITS];
- *   if (official_sort(values, n, exits, &sorted, &err)) ...
+ *   if (official_take(values, n, exits, &steps, &err)) ...
  *   official_fractions(OFFICIAL_EXP, 0.8, false, exits, fractions);
- *   official_thresholds(&sorted, exits, fractions, tau);
- *   official_free(&sorted);
+ *   official_thresholds(&steps, exits, fractions, tau);
+ *   official_free(&steps);
  *
  * One assumes how many steps leave at each exit (a distribution with one parameter) and reads the
  * thresholds off the sequential quantiles of the criterion values.
@@ -37,23 +37,27 @@ const char *official_name(official_distribution distribution);
 void official_fractions(official_distribution distribution, double parameter, bool skip_first,
                         int exits, float *fractions);
 
-/* Criterion values and their order: borrowed values, owned order. */
+/* Criterion values of steps, borrowed, and which steps have left. */
 typedef struct {
     const float *values; /* [exits, n] */
-    uint32_t *order;     /* [exits, n] */
+    uint32_t *order;     /* [exits, n] ascending; NULL where spread */
     uint8_t *gone;       /* [n] scratch */
-    int64_t n;
+    int64_t n, all;      /* this rank's and everybody's: one and the same unless spread is set */
+    bool spread;
     int exits;
-} official_sorted;
+} official_steps;
 
-/* Sorts every exit's values [exits, n] once; official_free frees. */
-deer_status official_sort(const float *values, int64_t n, int exits, official_sorted *sorted,
+/* Of values [exits, n], which are sorted once; official_free frees. Spread over the ranks of a
+ * cluster they are not: then each quantile is searched for. */
+deer_status official_take(const float *values, int64_t n, int exits, official_steps *steps,
                           deer_error *err);
-void official_free(official_sorted *sorted);
+deer_status official_take_spread(const float *values, int64_t n, int exits, official_steps *steps,
+                                 deer_error *err);
+void official_free(official_steps *steps);
 
-/* Thresholds of the first `exits` exits (at most sorted->exits) for given fractions: tau_k is the
+/* Thresholds of the first `exits` exits (at most steps->exits) for given fractions: tau_k is the
  * floor(n * fraction_k)-th smallest value among the steps that have not left before, equal values
  * leave together, OFFICIAL_NEVER when there is no such step; the last is OFFICIAL_ALWAYS. */
-void official_thresholds(official_sorted *sorted, int exits, const float *fractions, float *tau);
+void official_thresholds(official_steps *steps, int exits, const float *fractions, float *tau);
 
 #endif

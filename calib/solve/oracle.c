@@ -4,21 +4,20 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-static bool all_may_be_taken(const steps *s, int max_exit)
-{
-    for (int64_t i = 0; i < max_exit * s->n; i++)
-        if (isnan(s->delta[i]))
-            return false;
-    return true;
-}
+#include "calib/cluster/cluster.h"
+#include "calib/problem/blocks.h"
 
 /* Mean of the least loss + price * cost over the exits; *cost is the mean cost of that choice, of
- * the cheaper exit when two are equal. all: no exit is out of bounds. */
+ * the cheaper exit when two are equal. all: no exit is out of bounds. Counted, then added up: the
+ * same in whatever order. */
 static double priced(const steps *s, int max_exit, bool all, double price, double *cost)
 {
-    double sum = 0, spent = 0;
+    int64_t count[s->groups * s->exits];
+    double lost = 0;
 
+    memset(count, 0, sizeof count);
     for (int64_t i = 0; i < s->n; i++) {
         const double *step_cost = s->cost + s->group[i] * s->exits;
         double least = INFINITY;
@@ -31,16 +30,20 @@ static double priced(const steps *s, int max_exit, bool all, double price, doubl
                 best = k;
             }
         }
-        sum += least;
-        spent += step_cost[best];
+        lost += (double)s->loss[best * s->n + i];
+        count[s->group[i] * s->exits + best]++;
     }
-    *cost = spent / (double)s->n;
-    return sum / (double)s->n;
+    if (s->spread) {
+        cluster_sum(&lost, 1);
+        cluster_count(count, s->groups * s->exits);
+    }
+    *cost = block_cost(s->cost, count, s->groups, s->exits) / (double)s->all;
+    return lost / (double)s->all + price * *cost;
 }
 
 oracle oracle_solve(const steps *s, int max_exit, double budget)
 {
-    bool all = all_may_be_taken(s, max_exit);
+    bool all = !steps_have_gaps(s, max_exit);
     double cost, low = 0, high = 1, value = priced(s, max_exit, all, 0, &cost);
     oracle best = {value, 0};
     float tau[DEER_MAX_EXITS];

@@ -78,16 +78,18 @@ struct job {
 
 static deer_status run_official(job *j, deer_error *err)
 {
-    official_sorted sorted;
+    const steps *s = j->s;
+    official_steps taken;
 
-    if (official_sort(j->s->delta, j->s->n, j->spec->max_exit + 1, &sorted, err))
+    if (s->spread ? official_take_spread(s->delta, s->n, j->spec->max_exit + 1, &taken, err)
+                  : official_take(s->delta, s->n, j->spec->max_exit + 1, &taken, err))
         return DEER_FAILED;
     for (int d = 0; d < 3; d++) {
-        j->has_official[d] = solve_official(j->s, &sorted, (official_distribution)d,
-                                            j->spec->budget, j->spec->max_exit, &j->official[d]);
+        j->has_official[d] = solve_official(j->s, &taken, (official_distribution)d, j->spec->budget,
+                                            j->spec->max_exit, &j->official[d]);
         j->evaluations += j->official[d].evaluations;
     }
-    official_free(&sorted);
+    official_free(&taken);
     return DEER_OK;
 }
 
@@ -141,7 +143,7 @@ static candidate best_start(const job *j, const grid *g)
 /* Of NLopt. */
 static long default_evaluations(const grid *g)
 {
-    double work = (double)g->n * g->exits;
+    double work = (double)g->all * g->exits;
 
     return (long)fmin(fmax(2e9 / (work + 1000), 2000), 1500.0 * g->exits);
 }
@@ -149,7 +151,7 @@ static long default_evaluations(const grid *g)
 /* As many as take a like time as NLopt. */
 static int default_kicks(const grid *g)
 {
-    double work = (double)g->n * g->exits;
+    double work = (double)g->all * g->exits;
 
     return (int)fmin(fmax(4e7 / (work + 1000), 40), 20.0 * g->exits);
 }
@@ -261,16 +263,27 @@ static deer_status refine(job *j, const float *tau, const grid *g, candidate *be
     return DEER_OK;
 }
 
+/* Between the steps of a sample. */
+static int64_t stride_of(const steps *s, int max_exit)
+{
+    return s->all * (max_exit + 1) / SAMPLE;
+}
+
 static deer_status search_sampled(job *j, int64_t stride, const grid *whole, candidate *best,
                                   deer_error *err)
 {
+    steps some;
     grid sample;
     candidate x;
     float tau[DEER_MAX_EXITS];
     deer_status status;
 
-    if (grid_make(j->s, j->spec->max_exit, stride, &sample, err))
+    if (steps_sample(j->s, stride, &some, err))
         return DEER_FAILED;
+    status = grid_make(&some, j->spec->max_exit, &sample, err);
+    steps_free(&some);
+    if (status)
+        return status;
     x = best_start(j, &sample);
     if (x.cost > j->spec->budget) { /* the sample alone cannot keep it: search the whole */
         grid_free(&sample);
@@ -331,13 +344,13 @@ static deer_status refine_exactly(job *j, solution *x, deer_error *err)
 
 static deer_status run_search(job *j, solution *x, deer_error *err)
 {
-    int64_t stride = j->s->n * (j->spec->max_exit + 1) / SAMPLE;
+    int64_t stride = stride_of(j->s, j->spec->max_exit);
     grid whole;
     candidate best;
     bool exact;
     deer_status status;
 
-    if (grid_make(j->s, j->spec->max_exit, 1, &whole, err))
+    if (grid_make(j->s, j->spec->max_exit, &whole, err))
         return DEER_FAILED;
     best = best_start(j, &whole);
     status = stride <= 1 ? search_grid(j, &whole, &best, err)
@@ -409,18 +422,7 @@ bool solve_method_official(solve_method method)
     return solvers[method].run == run_heuristic;
 }
 
-deer_status solve_official_best(const steps *s, const solve_spec *spec, solution *x,
-                                deer_error *err)
-{
-    job j = {.s = s, .spec = spec};
-    deer_status status = check_feasible(s, spec, err);
-
-    if (status)
-        return status;
-    return run_official(&j, err) ? DEER_FAILED : take_official(&j, least_loss(&j), x, err);
-}
-
-deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
+static deer_status solve_here(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
 {
     job j = {.s = s, .spec = spec, .how = &solvers[spec->method]};
     double started = clock_seconds();
@@ -436,4 +438,43 @@ deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_erro
     x->evaluations = j.evaluations;
     x->seconds = clock_seconds() - started;
     return DEER_OK;
+}
+
+static deer_status best_here(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
+{
+    job j = {.s = s, .spec = spec};
+    deer_status status = check_feasible(s, spec, err);
+
+    if (status)
+        return status;
+    return run_official(&j, err) ? DEER_FAILED : take_official(&j, least_loss(&j), x, err);
+}
+
+typedef deer_status solve_way(const steps *s, const solve_spec *spec, solution *x, deer_error *err);
+
+/* What would not be sampled is not worth talking about from rank to rank: each has all of it. */
+static deer_status solve_where(const steps *s, solve_way *way, const solve_spec *spec, solution *x,
+                               deer_error *err)
+{
+    steps every;
+    deer_status status;
+
+    if (!s->spread || stride_of(s, spec->max_exit) > 1)
+        return way(s, spec, x, err);
+    if (steps_sample(s, 1, &every, err))
+        return DEER_FAILED;
+    status = way(&every, spec, x, err);
+    steps_free(&every);
+    return status;
+}
+
+deer_status solve_official_best(const steps *s, const solve_spec *spec, solution *x,
+                                deer_error *err)
+{
+    return solve_where(s, best_here, spec, x, err);
+}
+
+deer_status solve(const steps *s, const solve_spec *spec, solution *x, deer_error *err)
+{
+    return solve_where(s, solve_here, spec, x, err);
 }

@@ -20,34 +20,22 @@ static double middle(official_distribution distribution, double low, double high
     return distribution == OFFICIAL_GAUSS ? (low + high) / 2 : sqrt(low * high);
 }
 
-static void try_parameter(const steps *s, official_sorted *sorted,
-                          official_distribution distribution, double parameter, solution *x)
+static void try_parameter(const steps *s, official_steps *taken, official_distribution distribution,
+                          double parameter, solution *x)
 {
     float fractions[DEER_MAX_EXITS];
 
     official_fractions(distribution, parameter, false, x->at.max_exit + 1, fractions);
-    official_thresholds(sorted, x->at.max_exit + 1, fractions, x->at.tau);
+    official_thresholds(taken, x->at.max_exit + 1, fractions, x->at.tau);
     operating_point_evaluate(s, &x->at);
     x->parameter = parameter;
     x->evaluations++;
 }
 
-/* Whether some steps may not leave at some exit before the last. */
-static bool some_may_not_leave(const official_sorted *sorted, int max_exit)
-{
-    for (int k = 0; k < max_exit; k++) {
-        const float *value = sorted->values + k * sorted->n;
-
-        if (isnan(value[sorted->order[(k + 1) * sorted->n - 1]])) /* they come last */
-            return true;
-    }
-    return false;
-}
-
 /* What a search for a parameter works with: y is tried last, x is the dearest within the budget. */
 typedef struct {
     const steps *s;
-    official_sorted *sorted;
+    official_steps *taken;
     official_distribution distribution;
     double budget;
     solution *x, y;
@@ -66,12 +54,12 @@ static double least_change(const steps *s, int max_exit)
 
             least = change > 0 && change < least ? change : least;
         }
-    return least / (double)s->n;
+    return least / (double)s->all;
 }
 
 static bool try_within_budget(search *f, double parameter)
 {
-    try_parameter(f->s, f->sorted, f->distribution, parameter, &f->y);
+    try_parameter(f->s, f->taken, f->distribution, parameter, &f->y);
     if (f->y.at.cost > f->budget)
         return false;
     if (!f->found || f->y.at.cost > f->x->at.cost)
@@ -130,11 +118,11 @@ static void scan(search *f, double low, double high)
     bisect(f, parameter, scanned(f->distribution, low, high, at + 1));
 }
 
-bool solve_official(const steps *s, official_sorted *sorted, official_distribution distribution,
+bool solve_official(const steps *s, official_steps *taken, official_distribution distribution,
                     double budget, int max_exit, solution *x)
 {
     search f = {s,
-                sorted,
+                taken,
                 distribution,
                 budget,
                 x,
@@ -144,7 +132,7 @@ bool solve_official(const steps *s, official_sorted *sorted, official_distributi
     double low, high;
 
     parameter_range(distribution, max_exit + 1, &low, &high);
-    if (some_may_not_leave(sorted, max_exit))
+    if (steps_have_gaps(s, max_exit))
         scan(&f, low, high);
     else if (!try_within_budget(&f, high))
         bisect(&f, low, high);

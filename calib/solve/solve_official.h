@@ -8,8 +8,8 @@
 /* The parameter with the greatest mean cost within the budget, by bisection (cost grows with every
  * one of the three parameters, up to ties; where deltas are no numbers it may not, and a scan of
  * the range comes first), and its thresholds. False when no parameter keeps the
- * budget. sorted: s->delta, sorted once. */
-bool solve_official(const steps *s, official_sorted *sorted, official_distribution distribution,
+ * budget. taken: s->delta, taken once. */
+bool solve_official(const steps *s, official_steps *taken, official_distribution distribution,
                     double budget, int max_exit, solution *x);
 
 #endif

@@ -99,6 +99,53 @@ deer_status hdf5_read(hid_t file, const char *path, const char *name, hid_t type
     return DEER_OK;
 }
 
+static bool is_filtered(hid_t dataset)
+{
+    hid_t properties = H5Dget_create_plist(dataset);
+    int filters = properties < 0 ? 1 : H5Pget_nfilters(properties);
+
+    if (properties >= 0)
+        H5Pclose(properties);
+    return filters != 0;
+}
+
+static deer_status read_rows(hid_t dataset, hid_t type, const hsize_t first[2],
+                             const hsize_t count[2], void *data)
+{
+    hid_t space = H5Dget_space(dataset), memory = H5Screate_simple(2, count, NULL);
+    bool failed = space < 0 || memory < 0 ||
+                  H5Sselect_hyperslab(space, H5S_SELECT_SET, first, NULL, count, NULL) < 0 ||
+                  H5Dread(dataset, type, memory, space, H5P_DEFAULT, data) < 0;
+
+    if (space >= 0)
+        H5Sclose(space);
+    if (memory >= 0)
+        H5Sclose(memory);
+    return failed ? DEER_FAILED : DEER_OK;
+}
+
+deer_status hdf5_read_rows(hid_t file, const char *path, const char *name, hid_t type,
+                           hsize_t first, hsize_t count, hsize_t width, void *data, deer_error *err)
+{
+    const hsize_t from[2] = {first, 0}, size[2] = {count, width};
+    hid_t dataset = hdf5_dataset_open(file, path, name, err);
+    deer_status status;
+
+    if (dataset < 0)
+        return DEER_FAILED;
+    if (is_filtered(dataset))
+        status = deer_fail(err,
+                           "%s: dataset %s is compressed, so that no part of it can be read alone; "
+                           "write it without: h5repack -f NONE -l CONTI",
+                           path, name);
+    else if (count && read_rows(dataset, type, from, size, data))
+        status = deer_fail(err, "%s: dataset %s cannot be read: damaged, or no memory", path, name);
+    else
+        status = DEER_OK;
+    H5Dclose(dataset);
+    return status;
+}
+
 static hid_t creation_properties(int rank, const hdf5_storage *storage)
 {
     hid_t properties = H5Pcreate(H5P_DATASET_CREATE);

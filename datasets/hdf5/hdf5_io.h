@@ -66,6 +66,12 @@ bool hdf5_is_plausible(uint64_t bytes, uint64_t stored);
 deer_status hdf5_read(hid_t file, const char *path, const char *name, hid_t type, void *data,
                       deer_error *err);
 
+/* Reads rows first .. first + count - 1, each of `width` numbers (1 of a dataset of rank 1), of one
+ * that is stored without filters. */
+deer_status hdf5_read_rows(hid_t file, const char *path, const char *name, hid_t type,
+                           hsize_t first, hsize_t count, hsize_t width, void *data,
+                           deer_error *err);
+
 /* How a dataset is stored. */
 typedef struct {
     hsize_t chunk[HDF5_IO_RANK]; /* chunk[0] == 0: contiguous */

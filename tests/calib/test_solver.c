@@ -214,7 +214,7 @@ static void test_gaps_elsewhere(void **state)
     steps_evaluate(&s, always, 3, &e);
     assert_true(e.cost == least && least > 0.3);
     assert_true(fabs(cost_by_hand(&s, always, 3) - least) < 1e-9);
-    ok(grid_make(&s, 3, 1, &g, &err));
+    ok(grid_make(&s, 3, &g, &err));
     grid_evaluate(&g, g.levels, &loss, &cost);
     assert_true(cost == least);
     grid_free(&g);
@@ -286,7 +286,7 @@ static void test_grid_equals_thresholds(void **state)
     (void)state;
     for (int64_t i = 0; i < s.n; i++) /* ties, and some that never exit */
         s.delta[i] = i % 17 ? roundf(s.delta[i] * 300) / 300 : INFINITY;
-    ok(grid_make(&s, 5, 1, &g, &err));
+    ok(grid_make(&s, 5, &g, &err));
     for (int trial = 0; trial < 30; trial++) {
         int cut[5], back[5];
         float tau[6];
@@ -318,7 +318,7 @@ static void test_grid_of_many_values(void **state)
 
     (void)state;
     assert_true(s.n > 2 * GRID_LEVELS);
-    ok(grid_make(&s, 2, 1, &g, &err));
+    ok(grid_make(&s, 2, &g, &err));
     for (int k = 0; k < 2; k++) {
         assert_true(g.levels[k] > GRID_LEVELS / 3 && g.levels[k] <= GRID_LEVELS);
         cut[k] = grid_quantile_cut(&g, k, 0.3);
@@ -340,7 +340,7 @@ static double exhaustive(const steps *s, double budget)
     grid g;
     double best = INFINITY;
 
-    ok(grid_make(s, 2, 1, &g, &err));
+    ok(grid_make(s, 2, &g, &err));
     for (int a = 0; a <= g.levels[0]; a++)
         for (int b = 0; b <= g.levels[1]; b++) {
             double loss, cost;

@@ -47,19 +47,19 @@ static double evaluation_ms(const grid *g)
 
 static deer_status time_heuristic(const steps *s, deer_error *err)
 {
-    official_sorted sorted;
+    official_steps taken;
     float fractions[DEER_MAX_EXITS], tau[DEER_MAX_EXITS];
     double started = clock_seconds(), sorting;
 
-    if (official_sort(s->delta, s->n, s->exits, &sorted, err))
+    if (official_take(s->delta, s->n, s->exits, &taken, err))
         return DEER_FAILED;
     sorting = clock_seconds() - started;
     started = clock_seconds();
     official_fractions(OFFICIAL_EXP, 0.8, false, s->exits, fractions);
-    official_thresholds(&sorted, s->exits, fractions, tau);
+    official_thresholds(&taken, s->exits, fractions, tau);
     printf("  official thresholds %.1f ms (of which sorting, once, %.1f)\n",
            1e3 * (sorting + clock_seconds() - started), 1e3 * sorting);
-    official_free(&sorted);
+    official_free(&taken);
     return DEER_OK;
 }
 
@@ -73,7 +73,7 @@ static deer_status time_problem(int exits, int episodes, const char *save, deer_
 
     if (make(exits, episodes, 0.4, 1, &s, err))
         return DEER_FAILED;
-    status = grid_make(&s, exits - 1, 1, &g, err);
+    status = grid_make(&s, exits - 1, &g, err);
     if (!status) {
         printf("%lld steps, %d exits\n  one candidate %.2f ms\n", (long long)s.n, exits,
                evaluation_ms(&g));

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "datasets/cli/sim/sim_commands.h"
 #include "datasets/cli/sim/sim_evaluation.h"
 #include "datasets/cli/sim/sim_exits.h"
+#include "datasets/cli/sim/sim_ranks.h"
 #include "datasets/cli/sim/sim_remote.h"
-#include "datasets/tabletop/parallel.h"
 #include "runtime/base/json/json_file.h"
 #include "runtime/cli/tool_policy.h"
 #include "runtime/deer_replay.h"
@@ -238,16 +239,19 @@ static deer_status drawn_cameras(evaluation *e, const char *path, deer_error *er
 static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error *err)
 {
     int jobs = e->chains ? e->chains : episodes * e->n_tasks;
-    int most = e->chains ? jobs * TABLETOP_CHAIN : jobs;
+    int most = e->chains ? jobs * TABLETOP_CHAIN : jobs, ranks = cluster_size();
     deer_status status;
 
-    while (is_governed(e) && EVAL_ROBOTS % workers) /* a robot stays with its process */
+    while (is_governed(e) && EVAL_ROBOTS % ranks) /* a robot stays with its rank, and */
+        ranks = ranks > EVAL_ROBOTS ? EVAL_ROBOTS : ranks - 1;
+    while (is_governed(e) && EVAL_ROBOTS / ranks % workers) /* with its process */
         workers = workers > EVAL_ROBOTS ? EVAL_ROBOTS : workers - 1;
     e->outcome = calloc((size_t)most, sizeof *e->outcome);
     if (!e->outcome)
         return deer_fail(err, "out of memory for the outcomes of %d rollouts", most);
     tool_progress_start(&e->progress, "eval", e->chains ? "chains" : "rollouts", jobs);
-    status = parallel_run(jobs, workers, start, e->chains ? chain_job : task_job, collect, e, err);
+    status = sim_ranks_run(jobs, ranks, workers, start, e->chains ? chain_job : task_job, collect,
+                           e, err);
     tool_progress_end(&e->progress);
     return status;
 }
