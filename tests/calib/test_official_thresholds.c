@@ -150,7 +150,7 @@ static void compare_float(const char *name, const char *what, const float *got, 
 static void check_case(hid_t file, const char *name)
 {
     golden_case c;
-    official_steps taken;
+    official_steps those;
     deer_error err;
     float fractions[DEER_MAX_EXITS], tau[DEER_MAX_EXITS];
     double taken[DEER_MAX_EXITS];
@@ -161,10 +161,10 @@ static void check_case(hid_t file, const char *name)
     read_case(file, name, &c);
     values = read_matrix(file, c.matrix, &rows, &n);
     assert_true(c.exits >= 1 && c.exits <= rows);
-    assert_int_equal(official_take(values, n, rows, &taken, &err), DEER_OK);
+    assert_int_equal(official_take(values, n, rows, &those, &err), DEER_OK);
     official_fractions(distribution_named(c.distribution), c.ratio, strstr(c.llm, "mpt_9b") != NULL,
                        c.exits, fractions);
-    official_thresholds(&taken, c.exits, fractions, tau);
+    official_thresholds(&those, c.exits, fractions, tau);
     compare_float(name, "probs", fractions, c.probs, c.exits);
     compare_float(name, "thresholds", tau, c.thresholds, c.exits);
     count_exits(values, n, c.exits, tau, taken);
@@ -172,7 +172,7 @@ static void check_case(hid_t file, const char *name)
         if (fabs(taken[k] - c.exit_fraction[k]) > 1e-15)
             fail_msg("%s: exit %d taken by %.17g, official %.17g", name, k, taken[k],
                      c.exit_fraction[k]);
-    official_free(&taken);
+    official_free(&those);
     free(values);
 }
 
@@ -206,33 +206,33 @@ static void test_nan_never_exits(void **state)
 {
     const float values[] = {NAN, 1, NAN, 2, 9, 9, 9, 9};
     float fractions[2] = {0.75f, 0.25f}, tau[2];
-    official_steps taken;
+    official_steps those;
     deer_error err;
 
     (void)state;
-    assert_int_equal(official_take(values, 4, 2, &taken, &err), DEER_OK);
-    official_thresholds(&taken, 2, fractions, tau); /* the third smallest is not a number */
+    assert_int_equal(official_take(values, 4, 2, &those, &err), DEER_OK);
+    official_thresholds(&those, 2, fractions, tau); /* the third smallest is not a number */
     assert_true(tau[0] == OFFICIAL_NEVER);
     fractions[0] = 0.5f;
-    official_thresholds(&taken, 2, fractions, tau);
+    official_thresholds(&those, 2, fractions, tau);
     assert_true(tau[0] == 2);
-    official_free(&taken);
+    official_free(&those);
 }
 
 static void test_single_exit(void **state)
 {
     const float values[] = {0.1f, 0.2f, 0.3f};
     float fraction, tau;
-    official_steps taken;
+    official_steps those;
     deer_error err;
 
     (void)state;
     official_fractions(OFFICIAL_EXP, 0.7, false, 1, &fraction);
     assert_true(fraction == 1);
-    assert_int_equal(official_take(values, 3, 1, &taken, &err), DEER_OK);
-    official_thresholds(&taken, 1, &fraction, &tau);
+    assert_int_equal(official_take(values, 3, 1, &those, &err), DEER_OK);
+    official_thresholds(&those, 1, &fraction, &tau);
     assert_true(tau == OFFICIAL_ALWAYS);
-    official_free(&taken);
+    official_free(&those);
 }
 
 static void test_order(void **state)
