@@ -199,6 +199,7 @@ node tests/reports/golden.mjs "$out/tabletop.json" tests/reports/golden.json || 
 node tests/reports/judge.mjs "$out/tabletop.json" "$out/tabletop.csv" || wrong "the judge of the tabletop"
 node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" \
     "$out/load.json" || wrong "the judge of the shape"
+node tests/reports/buyers.mjs "$out/shape.json" || wrong "the five questions of a buyer"
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
 mkdir "$out/figures"
 node bench/curve.mjs "$build/reports/page" "$out/figures" >"$out/stdout" 2>"$out/stderr" || wrong "the README's figures"

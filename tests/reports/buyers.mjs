@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* Five questions of a buyer (docs/report.md): buyers.mjs REPORT.json, a report of the published 3B shape.
+ *
+ * The page's judge is asked; each answer is worked out again from the report's figures by the few lines of
+ * arithmetic that a buyer would do, without the judge. */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const Judge = createRequire(import.meta.url)("../../reports/page/judge.js");
+const report = JSON.parse(readFileSync(process.argv[2], "utf8")), judge = Judge.make(report);
+const asked = { ...judge.asked(), runtime: "tuned" };
+const last = report.exits.length - 1, [LOW, EXPECTED, HIGH] = [0, 1, 2];
+
+/* ---------------------------------------------------------------- by hand ------------------------ */
+
+const machine = (name) => report.machines.find((m) => m.name === name);
+const options = (m) => report.options.filter((o) => report.machines[o.machine] === m);
+const costs = (o, d) => o.dtypes.find((x) => x.dtype === d);
+const factor = (m) => report.runtimes.find((r) => r.name === "tuned").spreads[m.kind]?.factor;
+
+/* Milliseconds of a step to exit k with a tuned runtime. */
+const step = (o, d, k, end) => factor(report.machines[o.machine])[end] * costs(o, d).exits[k].allowed_ms[EXPECTED];
+
+/* W at the wall: busy for a step, idle for the rest of the period, then what stands around it, through the supply. */
+function watts(o, d, k, rate) {
+  const m = report.machines[o.machine], busy = Math.min(step(o, d, k, EXPECTED) * rate / 1e3, 1);
+  const own = busy * costs(o, d).exits[k].busy_watts[EXPECTED] + (1 - busy) * m.figures.idle.value;
+  return (own + m.around.watts[EXPECTED]) / m.around.supply;
+}
+
+/* The deepest exit that is in time and fits as expected; -1: none. */
+function deepest(o, c, rate) {
+  for (let k = last; k >= 0; k--) if (step(o, c.dtype, k, EXPECTED) <= 1e3 / rate && c.memory[k].with_system_bytes <= c.available_bytes) return k;
+  return -1;
+}
+
+/* Whether a machine in some mode and type, as deep as it goes as expected, is in time and fits at worst as well. */
+function safe(m, rate) {
+  return Boolean(factor(m)) && m.support !== "cannot" && options(m).some((o) => o.dtypes.filter((c) => c.exits.length).some((c) => {
+    const k = deepest(o, c, rate);
+    return k >= 0 && report.frontiers[k].points.some((x) => x.loss <= report.demands.max_loss) && step(o, c.dtype, k, HIGH) <= 1e3 / rate && c.memory[k].with_system_high_bytes <= c.available_bytes;
+  }));
+}
+const usd = (m) => m.figures.price.value + m.around.price_usd[EXPECTED];
+const answered = (question) => { const ranked = judge.rank({ ...asked, ...question }); return { ranked, best: ranked[0], name: judge.machineOf(ranked[0].option).name, meets: ranked[0].verdict === "meets" }; };
+
+/* ---------------------------------------------------------------- the questions ------------------ */
+
+function batteryRobot() {
+  const robots = (list) => list.filter((a) => judge.machineOf(a.option).class === "robot" && a.verdict === "meets");
+  const tuned = robots(answered({ rate: 5, watts: 10 }).ranked), own = robots(judge.rank({ ...asked, runtime: "deer", rate: 5, watts: 10 }));
+  assert.deepEqual(own, [], "with deer none runs 3B at 5 Hz under 10 W");
+  assert.equal(judge.machineOf(tuned[0].option).name, "orin-nano-8");
+  const o = report.options[tuned[0].option], x = report.frontiers[tuned[0].deepest].points[tuned[0].budget].exit_fractions.reduce((sum, f, k) => sum + f * watts(o, tuned[0].dtype, k, 5), 0);
+  assert.ok(Math.abs(x - tuned[0].watts[EXPECTED]) < 1e-3 * x && x <= 10, `${tuned[0].watts[EXPECTED]} W, by hand ${x}`);
+  for (const name of ["raspberry-pi-5", "raspberry-pi-5-16"])
+    for (const option of options(machine(name))) for (const c of option.dtypes) assert.ok(c.exits[0].allowed_ms[LOW] > 200, `${name} is too slow even at best`);
+  console.log(`a battery robot: ${judge.describe(tuned[0])}, ${x.toFixed(2)} W`);
+}
+
+function cheapest() {
+  const { best, name, meets } = answered({ rate: 10 }), m = machine(name);
+  assert.ok(meets && best.sure && name === "rtx-4060", `${name} at 10 Hz`);
+  assert.equal(best.price[EXPECTED], usd(m));
+  for (const other of report.machines.filter((x) => usd(x) < usd(m) && x.figures.price.value !== null))
+    assert.ok(!safe(other, 10), `${other.name} is cheaper and in time at worst`);
+  console.log(`the cheapest at 10 Hz: ${m.title}, ${usd(m)} USD`);
+}
+
+function eightGigabytes() {
+  const m = machine("orin-nano-8"), [o] = options(m), found = {};
+  for (const c of o.dtypes) {
+    const own = c.memory[last].weights_bytes + c.memory[last].activations_bytes, has = 1e9 * m.figures.memory.value;
+    found[c.dtype] = [own + 1e9 * m.figures.reserved.value <= has, own + 1e9 * m.figures.reserved.high <= has];
+    const room = judge.roomOf(report.options.indexOf(o), c.dtype, asked).memory[last];
+    assert.deepEqual([room.with_system_bytes <= has, room.with_system_high_bytes <= has], found[c.dtype], c.dtype);
+  }
+  assert.deepEqual(found, { f32: [true, false], bf16: [true, true], q8: [true, true] });
+  console.log("8 GB: q8 and bf16 also at worst, f32 only as expected");
+}
+
+function twoRobots() {
+  const { best, name } = answered({ rate: 20 }), o = report.options[best.option];
+  assert.ok(best.sure && name === "rtx-4060", `${name} for two`);
+  assert.ok(2 * step(o, best.dtype, best.deepest, HIGH) <= 100, "two steps one after the other, at worst");
+  console.log(`two robots: ${machine(name).title}, twice ${step(o, best.dtype, best.deepest, HIGH).toFixed(1)} ms at worst`);
+}
+
+function worthBf16() {
+  const fast = options(machine("orin-nx-8"))[0], ms = (d) => step(fast, d, last, EXPECTED);
+  assert.ok(ms("f32") > 100 && ms("bf16") < 100, `${ms("f32")} ms in f32, ${ms("bf16")} in bf16`);
+  assert.ok(ms("q8") < ms("bf16") && ms("q8") > 0.7 * ms("bf16"), "8 bits gain less");
+  for (const [d, yes] of [["f32", false], ["bf16", true]]) {
+    const a = judge.answer(report.options.indexOf(fast), d, { ...asked, rate: 10 });
+    assert.equal(a.verdict === "meets" && a.deepest === last, yes, d);
+  }
+  console.log(`bf16: ${ms("bf16").toFixed(0)} ms instead of ${ms("f32").toFixed(0)}`);
+}
+
+for (const question of [batteryRobot, cheapest, eightGigabytes, twoRobots, worthBf16]) question();
