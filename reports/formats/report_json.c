@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "reports/answer/assumptions.h"
 #include "reports/answer/sentence.h"
@@ -449,6 +450,24 @@ static json_t *modes_json(const deer_hardware *h)
     return list;
 }
 
+/* Names of the figures whose source was not looked up again, which it says at its end. */
+static json_t *unchecked_json(const json_t *figures)
+{
+    static const char mark[] = "not re-checked";
+    json_t *list = json_array(), *figure;
+    const char *name;
+
+    json_object_foreach((json_t *)(uintptr_t)figures, name, figure)
+    {
+        const char *source = json_string_value(json_object_get(figure, "source"));
+        size_t n = source ? strlen(source) : 0;
+
+        if (n >= sizeof mark - 1 && !strcmp(source + n - (sizeof mark - 1), mark))
+            json_push(list, json_string(name));
+    }
+    return list;
+}
+
 static json_t *machine_json(const question *q, const deer_hardware *h)
 {
     const hardware_form_facts *form = hardware_form_of(h->form);
@@ -477,6 +496,7 @@ static json_t *machine_json(const question *q, const deer_hardware *h)
     json_put(json, "around", around_json(q, h));
     set_bool(json, "measured", h->measured);
     set_text(json, "note", h->note);
+    json_put(json, "not_rechecked", unchecked_json(figures));
     json_put(json, "figures", figures);
     json_put(json, "modes", modes_json(h));
     return json;

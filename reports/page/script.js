@@ -96,6 +96,9 @@
     return added.price[1] > 0 && known(a.price[1]) ? `${d3.format(",")(m.figures.price.value)} + ${d3.format(",")(added.price[1])} around it` : null;
   }
 
+  const figureNames = { peak_f32: "f32 peak", peak_bf16: "bf16 peak", peak_q8: "q8 peak", step_overhead: "overhead of a step" };
+  const uncheckedWords = (m) => (m.not_rechecked.length ? `Not looked up again: ${m.not_rechecked.map((x) => figureNames[x] || x).join(", ")}.` : "");
+
   function card(rank, heading, a, why) {
     const facts = [["Price", dollars(a.price[1]), priceWords(a)]];
     if (known(a.watts[1])) facts.push(["At the wall", unit(a.watts[1], "W"), span(a.watts, "W")]);
@@ -105,7 +108,7 @@
     look.addEventListener("click", () => { select(a); byId("try").scrollIntoView(); });
     return element("article", { className: "card", data: { card: rank, machine: judge.machineOf(a.option).name } },
       element("h3", {}, heading), element("p", { className: "machine" }, look), badge(a),
-      element("p", { className: "why" }, `${why} ${settingOf(a)}; ${judge.machineOf(a.option).support_words}.`),
+      element("p", { className: "why" }, `${why} ${settingOf(a)}; ${judge.machineOf(a.option).support_words}. ${uncheckedWords(judge.machineOf(a.option))}`),
       element("dl", {}, ...facts.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, `${value} `, note ? element("small", {}, note) : null)))));
   }
 

@@ -98,6 +98,7 @@ function testFirstScreen(at, report, r) {
     const a = report.answers[i];
     assert.ok(card.text.includes(machine(i).support_words), `${card.machine} says what deer is there`);
     assert.ok(card.text.includes(a.sure ? "in time, also at worst" : "in time as expected"), `${card.machine} says how sure it is`);
+    assert.equal(card.text.includes("Not looked up again"), machine(i).not_rechecked.length > 0, `${card.machine}: which figures were not looked up again`);
     if (machine(i).price_usd[1] !== null) assert.ok(card.text.replaceAll(",", "").includes(`${Math.round(machine(i).price_usd[1])} USD`), "the price is of the whole computer");
   }
 }
