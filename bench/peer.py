@@ -132,13 +132,23 @@ FORMS = {"official": {},
          "fastest": {"frozen": torch.jit.freeze, "optimised": torch.jit.optimize_for_inference}}
 
 
+def apart(a, b):
+    """The RMS of the difference of two results over that of the second; infinite where it is no number."""
+    a, b = (torch.cat([t.float().flatten() for t in (x if isinstance(x, tuple) else (x,))]) for x in (a, b))
+    error = ((a - b).square().mean() / b.square().mean()).sqrt().item()
+    return error if error == error else float("inf")
+
+
 def fastest(form, module, *example):
-    """(module, {variant: ms}): the module as it runs fastest on inputs like the example."""
+    """(module, {variant: ms}): the module as it runs fastest on inputs like the example. A variant with other results
+    is left out: frozen bfloat16 was 15% off on a processor without instructions for it, and module by module 1.5%."""
     tried = {"eager": module}
+    right = module(*example)
     for name, make in FORMS[form].items():
         try:
             tried[name] = make(torch.jit.trace(module, example, check_trace=False))
-            tried[name](*example)
+            if apart(tried[name](*example), right) > 0.03:
+                tried.pop(name)
         except RuntimeError:
             tried.pop(name, None)
     if len(tried) == 1:
