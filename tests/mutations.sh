@@ -151,8 +151,8 @@ mistake test_protocol "an answer's times not read" runtime/serve/protocol.c 's/a
 # ---- reports
 
 mistake test_report_fleet "power ignores how often steps come" reports/answer/fleet.c 's/deer_power_at(hardware, rate, /deer_power_at(hardware, 1, /'
-mistake test_report_fleet "99% of the steps are half of them" reports/answer/fleet.c 's/< 0.99 - 1e-9/< 0.49/'
-mistake test_report_fleet "99% of steps are all steps" reports/answer/fleet.c 's/0.99 - 1e-9/1/'
+mistake test_report_fleet "99% of the steps are half of them" budgets/machines/latency.c 's/<= 0.01 + 1e-9/<= 0.51/'
+mistake test_report_fleet "99% of steps are all steps" budgets/machines/latency.c 's/<= 0.01 + 1e-9/<= 0/'
 mistake test_report "intervals of half the width" reports/answer/bootstrap.c 's/\* 25 \/ 1000/* 250 \/ 1000/g'
 mistake test_report "success is not interpolated" reports/answer/success.c 's/a + (b - a) \* share_of_b/a/'
 
