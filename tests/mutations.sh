@@ -96,7 +96,7 @@ mistake test_deliver "the gripper is judged by the wrong half" calib/problem/cal
 mistake test_deliver "the loss is a sum, not a mean" calib/problem/calibration.c 's/sqrt(square \/ DEER_POSE)/sqrt(square)/'
 mistake test_deliver "official thresholds that are equalled do not exit" calib/problem/evaluate.c 's/delta\[i\] <= threshold ?/delta[i] < threshold ?/'
 mistake test_replay "the deepest exit's state is kept" calib/replay/history.c 's/keep_state(w, w->h, i, 1 + exit)/keep_state(w, w->h, i, 1 + w->j->rule->max_exit)/'
-mistake test_official_thresholds "a quantile too many" calib/solve/official.c 's/= floorf((float)s->n/= ceilf((float)s->n/'
+mistake test_official_thresholds "a quantile too many" calib/solve/official.c 's/= floorf((float)s->all/= ceilf((float)s->all/'
 mistake test_solver "the oracle counts costs twice" calib/solve/oracle.c 's/price \* step_cost\[k\]/2 * price * step_cost[k]/'
 mistake test_cache "damaged data is believed" calib/cache/cache_shard.c 's/if (strcmp(got, want))/if (0 \&\& strcmp(got, want))/'
 mistake test_cache "a shard of another model is taken" calib/cache/cache_shard.c 's/if (strcmp(model, m->model))/if (0)/'
