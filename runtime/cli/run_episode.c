@@ -22,7 +22,7 @@
 
 typedef struct {
     policy_choice policy;
-    const char *name, *log;
+    const char *name, *log, *device;
     file_list demos;
     demos_options reading;
     long threads;
@@ -301,10 +301,41 @@ static deer_status run(const request *r, deer_error *err)
     return status;
 }
 
+/* What is asked for by options, which fill r. */
+static int episode_with(const tool_option *options, request *r, int argc, char **argv)
+{
+    const tool_command self = {
+        "deer-run episode", "plays recorded observations through a policy",
+        "--model FILE --demos FILE.. [options]", options,
+        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5\n"
+        "deer-run episode --model policy.safetensors --exit 2 --demos demos.h5 --all --json\n"
+        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5 --all "
+        "--profile"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!r->policy.model || !r->demos.count)
+        return tool_usage(&self, "--model and --demos are required");
+    if (!isnan(r->deadline) && !(r->deadline >= 0.001 && r->deadline <= 1e9))
+        return tool_usage(&self, "--deadline must be from 0.001 to 1e9 milliseconds");
+    if (r->all && r->name)
+        return tool_usage(&self, "--all and --demo exclude each other");
+    if (policy_contradicts(&self, &r->policy) ||
+        tool_outside(&self, "threads", r->threads, 1, TOOL_MOST_THREADS))
+        return TOOL_USAGE;
+    policy_device(r->device);
+    status = policy_threads(r->threads, r->pin, &err);
+    if (!status)
+        status = run(r, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}
+
 int run_episode_main(int argc, char **argv)
 {
     request r = {.policy = POLICY_DEEPEST, .threads = TOOL_NOT_GIVEN, .deadline = NAN};
-    const char *device = NULL;
     const tool_option options[] = {
         {"model", TOOL_STRING, &r.policy.model, "FILE", "policy to run (required)"},
         {"demos", TOOL_FILES, &r.demos, "FILE..", "demonstrations to play (required)"},
@@ -331,7 +362,7 @@ int run_episode_main(int argc, char **argv)
          "read links and virtual datasets into files of the same folder"},
         {"threads", TOOL_INT, &r.threads, "N",
          "for matrix products, 1 to 1024 (default one per core)"},
-        {"device", TOOL_STRING, &device, "NAME",
+        {"device", TOOL_STRING, &r.device, "NAME",
          "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
          "cpu)"},
         {"pin", TOOL_FLAG, &r.pin, NULL, "bind each thread to a core of its own"},
@@ -340,31 +371,6 @@ int run_episode_main(int argc, char **argv)
         {"log", TOOL_FILE, &r.log, "FILE", "append every step to it, a JSON line each"},
         {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
-    const tool_command self = {
-        "deer-run episode", "plays recorded observations through a policy",
-        "--model FILE --demos FILE.. [options]", options,
-        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5\n"
-        "deer-run episode --model policy.safetensors --exit 2 --demos demos.h5 --all --json\n"
-        "deer-run episode --model policy.safetensors --thresholds t.json --demos demos.h5 --all "
-        "--profile"};
-    deer_error err;
-    deer_status status;
-    int ended;
 
-    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
-        return ended;
-    if (!r.policy.model || !r.demos.count)
-        return tool_usage(&self, "--model and --demos are required");
-    if (!isnan(r.deadline) && !(r.deadline >= 0.001 && r.deadline <= 1e9))
-        return tool_usage(&self, "--deadline must be from 0.001 to 1e9 milliseconds");
-    if (r.all && r.name)
-        return tool_usage(&self, "--all and --demo exclude each other");
-    if (policy_contradicts(&self, &r.policy) ||
-        tool_outside(&self, "threads", r.threads, 1, TOOL_MOST_THREADS))
-        return TOOL_USAGE;
-    policy_device(device);
-    status = policy_threads(r.threads, r.pin, &err);
-    if (!status)
-        status = run(&r, &err);
-    return status ? tool_fail(&self, status, &err) : DEER_OK;
+    return episode_with(options, &r, argc, argv);
 }

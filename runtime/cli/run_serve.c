@@ -156,6 +156,28 @@ static bool is_wrong(const tool_command *self, const request *r)
     return true;
 }
 
+/* What is asked for by options, which fill r. */
+static int serve_with(const tool_option *options, request *r, int argc, char **argv)
+{
+    const tool_command self = {
+        "deer-run serve", "serves a policy to robots by openpi's websocket protocol",
+        "--model FILE [--thresholds FILE] [options]", options,
+        "deer-run serve --model policy.safetensors --thresholds t.json\n"
+        "deer-run serve --model policy.safetensors --thresholds t.json --threads 1 --connections "
+        "8\n"
+        "deer-run serve --model policy.safetensors --exit 2 --host 0.0.0.0 --key-file key"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (is_wrong(&self, r))
+        return TOOL_USAGE;
+    status = run(r, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}
+
 int run_serve_main(int argc, char **argv)
 {
     request r = {.policy = POLICY_DEEPEST,
@@ -204,21 +226,6 @@ int run_serve_main(int argc, char **argv)
          "steps side by side (default: what cores the threads leave)"},
         {"log", TOOL_FILE, &r.log, "FILE", "append every step to it, a JSON line each"},
         {NULL, 0, NULL, NULL, NULL}};
-    const tool_command self = {
-        "deer-run serve", "serves a policy to robots by openpi's websocket protocol",
-        "--model FILE [--thresholds FILE] [options]", options,
-        "deer-run serve --model policy.safetensors --thresholds t.json\n"
-        "deer-run serve --model policy.safetensors --thresholds t.json --threads 1 --connections "
-        "8\n"
-        "deer-run serve --model policy.safetensors --exit 2 --host 0.0.0.0 --key-file key"};
-    deer_error err;
-    deer_status status;
-    int ended;
 
-    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
-        return ended;
-    if (is_wrong(&self, &r))
-        return TOOL_USAGE;
-    status = run(&r, &err);
-    return status ? tool_fail(&self, status, &err) : DEER_OK;
+    return serve_with(options, &r, argc, argv);
 }

@@ -360,9 +360,33 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     return status;
 }
 
-int sim_eval_main(int argc, char **argv)
+/* What is asked for by options, which fill r. */
+static int eval_with(const tool_option *options, request *r, int argc, char **argv)
 {
     static evaluation e;
+    const tool_command self = {
+        "deer-sim eval", "judges a policy by closed-loop rollouts on the tabletop",
+        "--model FILE [--thresholds FILE | --exit K] [options]", options,
+        "deer-sim eval --model datasets/tabletop/policy.safetensors --episodes 20\n"
+        "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
+        "deer-sim eval --policy ws://127.0.0.1:8000 --episodes 5\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --strict\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --govern 0.004 --light 0.5\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};
+    deer_error err;
+    deer_status status;
+    int ended;
+
+    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
+        return ended;
+    if (!understand(&self, r, &e))
+        return TOOL_USAGE;
+    status = run(r, &e, &err);
+    return status ? tool_fail(&self, status, &err) : DEER_OK;
+}
+
+int sim_eval_main(int argc, char **argv)
+{
     request r = {.policy = POLICY_DEEPEST,
                  .split = "seen",
                  .episodes = TOOL_NOT_GIVEN,
@@ -409,23 +433,6 @@ int sim_eval_main(int argc, char **argv)
         {"workers", TOOL_INT, &r.workers, "N", "processes, 1 to 1024 (default one per core)"},
         {"json", TOOL_FLAG, &r.json, NULL, "print JSON on standard output"},
         {NULL, 0, NULL, NULL, NULL}};
-    const tool_command self = {
-        "deer-sim eval", "judges a policy by closed-loop rollouts on the tabletop",
-        "--model FILE [--thresholds FILE | --exit K] [options]", options,
-        "deer-sim eval --model datasets/tabletop/policy.safetensors --episodes 20\n"
-        "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
-        "deer-sim eval --policy ws://127.0.0.1:8000 --episodes 5\n"
-        "deer-sim eval --model policy.safetensors --thresholds t.json --strict\n"
-        "deer-sim eval --model policy.safetensors --thresholds t.json --govern 0.004 --light 0.5\n"
-        "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};
-    deer_error err;
-    deer_status status;
-    int ended;
 
-    if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
-        return ended;
-    if (!understand(&self, &r, &e))
-        return TOOL_USAGE;
-    status = run(&r, &e, &err);
-    return status ? tool_fail(&self, status, &err) : DEER_OK;
+    return eval_with(options, &r, argc, argv);
 }

@@ -202,30 +202,15 @@ static deer_status shoot(film *f, const deer_thresholds *thresholds, int task, u
                : DEER_OK;
 }
 
-int sim_watch_main(int argc, char **argv)
+typedef struct {
+    policy_choice policy;
+    const char *task, *split, *out, *sheet, *device;
+    long seed, fps, every;
+} request;
+
+/* What is asked for by options, which fill r. */
+static int watch_with(const tool_option *options, request *r, int argc, char **argv)
 {
-    policy_choice choice = POLICY_DEEPEST;
-    const char *task = "stack_red_on_blue", *split_name = "seen", *out = NULL, *sheet = NULL;
-    const char *device = NULL;
-    long seed = 0, fps = 5, every = 3;
-    const tool_option options[] = {
-        {"model", TOOL_STRING, &choice.model, "FILE", "policy (required)"},
-        {"out", TOOL_FILE, &out, "FILE", "animated WebP picture to write, a .webp"},
-        {"sheet", TOOL_FILE, &sheet, "FILE", "and/or a .png with every few frames side by side"},
-        {"thresholds", TOOL_STRING, &choice.thresholds, "FILE",
-         "stop early under these thresholds"},
-        {"exit", TOOL_INT, &choice.exit, "K",
-         "always exit at the K-th exit, from 0 (default deepest)"},
-        {"device", TOOL_STRING, &device, "NAME",
-         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
-         "cpu)"},
-        {"task", TOOL_STRING, &task, "NAME", "what is asked for (default stack_red_on_blue)"},
-        {"split", TOOL_STRING, &split_name, "NAME", "seen (default) or unseen wording and layout"},
-        {"seed", TOOL_INT, &seed, "S", "episode (default 0)"},
-        {"fps", TOOL_INT, &fps, "N",
-         "frames a second, 1 to 50 (default 5; the robot acts at 10 Hz)"},
-        {"every", TOOL_INT, &every, "N", "frames between those on the sheet, 1 to 60 (default 3)"},
-        {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
         "deer-sim watch", "draws a rollout with the exit taken at each step",
         "--model FILE (--out FILE | --sheet FILE) [options]", options,
@@ -240,24 +225,25 @@ int sim_watch_main(int argc, char **argv)
 
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
-    if (!choice.model || (!out && !sheet))
+    if (!r->policy.model || (!r->out && !r->sheet))
         return tool_usage(&self, "--model FILE and --out FILE (or --sheet FILE) are required");
-    if (tabletop_task_find(task) < 0)
-        return tool_usage(&self, "there is no task '%s'", task);
-    if (policy_contradicts(&self, &choice) || tool_outside(&self, "fps", fps, 1, 50) ||
-        tool_outside(&self, "every", every, 1, TABLETOP_MAX_STEPS) ||
-        !sim_split(&self, split_name, &split) || tool_ends_otherwise(&self, "out", out, ".webp") ||
-        tool_ends_otherwise(&self, "sheet", sheet, ".png"))
+    if (tabletop_task_find(r->task) < 0)
+        return tool_usage(&self, "there is no task '%s'", r->task);
+    if (policy_contradicts(&self, &r->policy) || tool_outside(&self, "fps", r->fps, 1, 50) ||
+        tool_outside(&self, "every", r->every, 1, TABLETOP_MAX_STEPS) ||
+        !sim_split(&self, r->split, &split) || tool_ends_otherwise(&self, "out", r->out, ".webp") ||
+        tool_ends_otherwise(&self, "sheet", r->sheet, ".png"))
         return TOOL_USAGE;
-    policy_device(device);
-    status = policy_open(&choice, &p, &err);
+    policy_device(r->device);
+    status = policy_open(&r->policy, &p, &err);
     f.model = p.model;
     if (!status)
-        status = shoot(&f, p.thresholds, tabletop_task_find(task), (uint64_t)seed, split, &err);
-    if (!status && out)
-        status = write_animation(&f, (int)(1000 / fps), out, &err);
-    if (!status && sheet)
-        status = write_sheet(&f, (int)every, sheet, &err);
+        status =
+            shoot(&f, p.thresholds, tabletop_task_find(r->task), (uint64_t)r->seed, split, &err);
+    if (!status && r->out)
+        status = write_animation(&f, (int)(1000 / r->fps), r->out, &err);
+    if (!status && r->sheet)
+        status = write_sheet(&f, (int)r->every, r->sheet, &err);
     if (!status)
         fprintf(stderr, "\"%s\": %s after %d steps\n", tabletop_instruction(f.stage.world),
                 f.succeeded ? "done" : "not done", f.steps);
@@ -265,4 +251,34 @@ int sim_watch_main(int argc, char **argv)
     policy_close(&p);
     free(f.frames);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
+}
+
+int sim_watch_main(int argc, char **argv)
+{
+    request r = {.policy = POLICY_DEEPEST,
+                 .task = "stack_red_on_blue",
+                 .split = "seen",
+                 .fps = 5,
+                 .every = 3};
+    const tool_option options[] = {
+        {"model", TOOL_STRING, &r.policy.model, "FILE", "policy (required)"},
+        {"out", TOOL_FILE, &r.out, "FILE", "animated WebP picture to write, a .webp"},
+        {"sheet", TOOL_FILE, &r.sheet, "FILE", "and/or a .png with every few frames side by side"},
+        {"thresholds", TOOL_STRING, &r.policy.thresholds, "FILE",
+         "stop early under these thresholds"},
+        {"exit", TOOL_INT, &r.policy.exit, "K",
+         "always exit at the K-th exit, from 0 (default deepest)"},
+        {"device", TOOL_STRING, &r.device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu)"},
+        {"task", TOOL_STRING, &r.task, "NAME", "what is asked for (default stack_red_on_blue)"},
+        {"split", TOOL_STRING, &r.split, "NAME", "seen (default) or unseen wording and layout"},
+        {"seed", TOOL_INT, &r.seed, "S", "episode (default 0)"},
+        {"fps", TOOL_INT, &r.fps, "N",
+         "frames a second, 1 to 50 (default 5; the robot acts at 10 Hz)"},
+        {"every", TOOL_INT, &r.every, "N",
+         "frames between those on the sheet, 1 to 60 (default 3)"},
+        {NULL, 0, NULL, NULL, NULL}};
+
+    return watch_with(options, &r, argc, argv);
 }
