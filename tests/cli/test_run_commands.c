@@ -22,6 +22,7 @@
 
 #include "budgets/cost/cost.h"
 #include "datasets/demos/demos.h"
+#include "runtime/base/dtype.h"
 #include "runtime/base/file.h"
 #include "runtime/import/official.h"
 #include "runtime/thresholds/thresholds_format.h"
@@ -745,6 +746,31 @@ static void test_bench(void **state)
     json_decref(root);
 }
 
+/* The instruction set is the environment's, and the times of all sets are there. */
+static void test_bench_sets(void **state)
+{
+    const json_t *used, *us;
+    json_t *root;
+
+    (void)state;
+    setenv("DEER_ISA", "generic", 1);
+    root = json_of("deer-run", "bench", "--model", in_folder("mute"), "--steps", "1", "--exit", "0",
+                   "--json", NULL);
+    for (int type = 0; type < WEIGHT_DTYPES; type++) {
+        const json_t *of = json_object_get(json_object_get(root, "instruction_sets"),
+                                           weight_dtype_name((weight_dtype)type));
+        used = json_object_get(of, "used");
+        us = json_object_get(of, "us");
+        assert_string_equal(json_string_value(used), "generic");
+        assert_true(json_object_size(us) == 1 ||
+                    json_number_value(json_object_get(us, "generic")) > 0);
+    }
+    json_decref(root);
+    setenv("DEER_ISA", "abacus", 1);
+    fails(2, "this processor has", "deer-run", "bench", "--model", in_folder("mute"), NULL);
+    unsetenv("DEER_ISA");
+}
+
 /* Of one encoding a step and of none: less work, and more memory for what is kept. */
 static void test_bench_encodings(void **state)
 {
@@ -834,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_episode_profile_table),
         cmocka_unit_test(test_episode_with_given_instruction),
         cmocka_unit_test(test_bench),
+        cmocka_unit_test(test_bench_sets),
         cmocka_unit_test(test_bench_encodings),
         cmocka_unit_test(test_run_wrong_usage),
         cmocka_unit_test(test_run_failures),
