@@ -15,7 +15,7 @@
 #include "runtime/kernels/tiles.h"
 
 enum { ROWS = 14, PANELS = 4, OUTPUTS = PANELS * ISA_PANEL, MOST_INPUTS = 4 * ISA_WORDS };
-enum { ROUNDS = 6 };
+enum { ROUNDS = 6, SURE = 3 }; /* runs that hardly all fall into another program's time */
 
 static const double clearly = 0.85; /* of the time: less would be what runs differ by anyway */
 static const double hopeless = 2;   /* times the fastest one's: not tried again */
@@ -73,7 +73,7 @@ static void try_type(isa_time *times, int sets, weight_dtype type, trial *t)
     for (int round = 0; round < ROUNDS; round++)
         for (int s = 0; s < sets; s++) {
             double *shortest = &times[s].seconds[type];
-            if (*shortest > hopeless * best && round)
+            if (*shortest > hopeless * best && round >= SURE)
                 continue;
             *shortest = fmin(*shortest, seconds_of(times[s].set, type, t));
             best = fmin(best, *shortest);
@@ -155,9 +155,13 @@ static void try_blas(const isa *set)
  * policy answers. */
 static const isa *fastest(weight_dtype type)
 {
-    int sets, best = 0;
-    const isa_time *time = isa_times(&sets);
+    const isa *list[ISA_MOST];
+    int sets = isa_list(list), best = 0;
+    const isa_time *time;
 
+    if (sets == 1 || isa_is_generic(list[1]))
+        return list[0]; /* nothing to choose from */
+    time = isa_times(&sets);
     for (int s = 1; s < sets; s++)
         if (!isa_is_generic(time[s].set) &&
             time[s].seconds[type] < clearly * time[best].seconds[type])

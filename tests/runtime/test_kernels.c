@@ -91,7 +91,8 @@ static void test_choice(void **state)
         double chosen = seconds_of(isa_of((weight_dtype)type), (weight_dtype)type);
         assert_true(sets == 1 || (chosen > 0 && isfinite(chosen)));
         for (int s = 0; s < sets; s++)
-            assert_true(sets == 1 || seconds_of(list[s], (weight_dtype)type) > 0.7 * chosen);
+            assert_true(isa_is_generic(list[s]) || /* for where there is nothing else */
+                        seconds_of(list[s], (weight_dtype)type) > 0.7 * chosen);
     }
     isa_use(NULL);
     setenv("DEER_ISA", "abacus", 1);
