@@ -91,7 +91,7 @@ for _ in $(seq $kills); do
     ranks 3 $calib $replay --cache "$files/many" >"$files/said" 2>&1 &
     launcher=$!
     until [ -e "$files/many/lock" ] || ! kill -0 $launcher 2>/dev/null; do sleep 0.01; done
-    sleep "0.$(printf %03d $((seed / 65536 % 400)))"
+    sleep "0.$(printf %03d $((seed / 65536 % 150)))"
     victim=$(pgrep -P "$(pgrep -d , -P $launcher)" | sed -n "$((1 + seed / 1024 % 3))p")
     ended=0
     [ -n "$victim" ] && kill -9 "$victim" 2>/dev/null || victim=
