@@ -256,7 +256,7 @@ int report_compare_main(int argc, char **argv)
                                "deer-report compare a.json b.json --rollouts full.json,early.json "
                                "--out compare.html"};
     const char **rest = calloc((size_t)argc, sizeof *rest);
-    comparison_sides s = {{NULL}};
+    comparison_sides s = {.path = {NULL}};
     deer_error err;
     int n = 0, ended = TOOL_FAILED;
 
