@@ -97,21 +97,38 @@ void calibration_walk(const cache *c, const calibration_spec *spec, const calibr
 
 enum { NO_GROUP = -1, VIEWS = 4 };
 
+/* Which lengths any rank has, of those that group_of marks: a stretch at a time. */
+static void share_lengths(int *group_of, int longest)
+{
+    enum { STRETCH = 1024 };
+    float there[STRETCH];
+
+    for (int from = 0; from <= longest; from += STRETCH) {
+        int n = longest + 1 - from < STRETCH ? longest + 1 - from : STRETCH;
+
+        for (int i = 0; i < n; i++)
+            there[i] = group_of[from + i] == NO_GROUP ? 0 : 1;
+        cluster_most(there, n);
+        for (int i = 0; i < n; i++)
+            group_of[from + i] = there[i] > 0 ? 0 : NO_GROUP;
+    }
+}
+
 /* Numbers the instruction lengths that occur: group_of [longest + 1]. Returns how many. Where
  * cameras have rules, each is VIEWS groups, by the cameras that a step encodes. */
 static int number_groups(const cache *c, int *group_of, int longest)
 {
-    float there[longest + 1];
     int groups = 0;
 
     for (int t = 0; t <= longest; t++)
-        there[t] = 0;
+        group_of[t] = NO_GROUP;
     for (int e = c->from; e < c->to; e++)
-        there[c->episode[e].tokens] = 1;
+        group_of[c->episode[e].tokens] = 0;
     if (c->spread)
-        cluster_most(there, longest + 1);
+        share_lengths(group_of, longest);
     for (int t = 0; t <= longest; t++)
-        group_of[t] = there[t] > 0 ? groups++ : NO_GROUP;
+        if (group_of[t] != NO_GROUP)
+            group_of[t] = groups++;
     return groups;
 }
 
