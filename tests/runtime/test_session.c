@@ -436,13 +436,14 @@ static double used_by(const deer_action *a, bool llm, const deer_cost *cost, dee
                            : deer_cost_step(cost, a->exit, a->head_evaluations) - saved.total);
 }
 
-static void govern(bool llm, int stage, int age)
+static void govern(bool llm, int stage, int age, const deer_exit_rule *rule)
 {
     enum { ROUNDS = 600 };
     const deer_camera_rules rules = {.static_view = {age, INFINITY}};
     deer_thresholds t = two_points(llm);
     deer_cost_kept kept = {{0}};
     double budget = 0.4 * t.point[0].budget_gflops + 0.6 * t.point[1].budget_gflops, used = 0;
+    int shallow = 0, longest = 0;
     const deer_governor *now;
     deer_session *session;
     deer_cost cost;
@@ -452,6 +453,7 @@ static void govern(bool llm, int stage, int age)
     deer_cost_of(deer_model_config(model), 4, WEIGHT_F32, &cost);
     t.steps_per_stage = stage;
     t.cameras = t.point[0].cameras = t.point[1].cameras = rules;
+    t.rule = t.point[0].rule = t.point[1].rule = *rule;
     ok(deer_session_new(model, &t, &cameras, &session, &error));
     ok(deer_session_set_governor(session, budget, 200, &error)); /* no instruction yet */
     ok(deer_session_set_tokens(session, ids, 4, &error));
@@ -462,10 +464,16 @@ static void govern(bool llm, int stage, int age)
         used += used_by(&a, llm, &cost, &kept);
         assert_true(fabs(now->used_gflops - used) < 1e-9 * used);
         assert_true(used <= (n + 1) * budget + 2 * budget + 1e-9);
-        if (n % 50 == 0)
+        shallow = a.exit < LAST ? shallow + 1 : 0;
+        longest = shallow > longest ? shallow : longest;
+        if (n % 50 == 0) {
             ok(deer_session_reset(session, &error)); /* the account goes on */
+            shallow = 0;
+        }
     }
     assert_int_equal(now->steps, ROUNDS);
+    if (rule->kind == DEER_RULE_REFRESH) /* turning the dial does not turn the rule off */
+        assert_in_range(longest, 1, rule->steps);
     if (!age) /* 2 of 200 steps, of 600; with cameras reused the dial does not reach so far */
         assert_true(fabs(used / (ROUNDS * budget) - 1) < 0.007);
     ok(deer_session_set_budget(session, budget, &error));
@@ -482,12 +490,19 @@ static void govern(bool llm, int stage, int age)
 
 static void test_governor_keeps_the_budget(void **state)
 {
+    const deer_exit_rule none = {.kind = DEER_RULE_NONE};
+    const deer_exit_rule refresh = {.kind = DEER_RULE_REFRESH, .deep = LAST, .steps = 4};
+    const deer_exit_rule debt = {.kind = DEER_RULE_DEBT, .deep = LAST, .limit = 1};
+
     (void)state;
-    govern(false, 1, 0);
-    govern(true, 1, 0);
-    govern(true, 3, 0);
-    govern(false, 1, 3);
-    govern(true, 1, 3);
+    govern(false, 1, 0, &none);
+    govern(true, 1, 0, &none);
+    govern(true, 3, 0, &none);
+    govern(false, 1, 3, &none);
+    govern(true, 1, 3, &none);
+    govern(false, 1, 0, &refresh);
+    govern(true, 1, 0, &refresh);
+    govern(true, 1, 0, &debt);
 }
 
 /* ---------------------------------------------------------------- calibration -------------- */
