@@ -59,6 +59,8 @@ const Charts = (() => {
    * fixed also k. limit and here may be null. */
   function frontier({ rows, official, oracle, fixed, judged, limit, given, here, period }, xLabel, good, width) {
     const most = 1.12 * (d3.max([...rows, ...fixed], (r) => r.x) || 1), end = rows[rows.length - 1];
+    const words = width < 560 ? "thresholds" : "thresholds, with 95% of bootstrap samples", named = Math.floor(rows.length / 8);
+    const roomy = rows.length > 0 && 64 + (width - 72) * rows[named].x / most + 7 * words.length < width; /* beside the line, or before it */
     const line = (data, text, colour, dash) => [Plot.line(data, { x: "x", y: "y", stroke: colour, strokeWidth: 2.5, strokeDasharray: dash })];
     const label = (data, i, text, dx, dy, anchor) => Plot.text(data.length ? [data[Math.min(i, data.length - 1)]] : [], { x: "x", y: "y", text: () => text, dx, dy, textAnchor: anchor, ...halo });
     return {
@@ -75,7 +77,7 @@ const Charts = (() => {
         ...line(oracle, "", "var(--oracle)", "1,5"), ...line(official, "", other, "6,4"), ...line(rows, "", ours),
         Plot.dot(fixed, { x: "x", y: "y", stroke: "var(--fixed)", symbol: "square", r: 5, strokeWidth: 2, fill: "var(--bg)" }),
         label(fixed, 0, "always exit 0", -9, 0, "end"),
-        label(rows, Math.floor(rows.length / 8), width < 560 ? "thresholds" : "thresholds, with 95% of bootstrap samples", 12, -12, "start"),
+        roomy ? label(rows, named, words, 12, -12, "start") : label(rows, named, words, -14, 4, "end"),
         Plot.ruleX(judged, { x: "x", y1: "low", y2: "high", stroke: ours }),
         Plot.dot(judged, { x: "x", y: "y", fill: ours, r: 4 }),
         given && known(given.x) && known(given.y) ? Plot.dot([given], { x: "x", y: "y", symbol: "diamond2", r: 7, stroke: other, strokeWidth: 2, fill: "var(--bg)" }) : null,
