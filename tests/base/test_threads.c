@@ -4,6 +4,7 @@
  * bound to cores. */
 #include <dirent.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -300,6 +301,27 @@ static void test_tools_count_their_own_cores(void **state)
     assert_int_equal(in_child(limit_to_one_core), 0);
 }
 
+/* A server blocks a signal and reads it from a file; a thread that does not would die of it. */
+static int keep_a_signal(void)
+{
+    sigset_t set;
+    counts c = {0};
+
+    with_threads(PARTS);
+    threads_run_together(count_and_meet, &c, PARTS);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    kill(getpid(), SIGTERM);
+    return sigpending(&set) || !sigismember(&set, SIGTERM);
+}
+
+static void test_signals_are_the_application_s(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(keep_a_signal), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_second_caller_runs_alone),
         cmocka_unit_test(test_child_has_its_own_pool),
         cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_signals_are_the_application_s),
         cmocka_unit_test(test_tools_count_their_own_cores),
     };
 

@@ -6,6 +6,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "runtime/base/threads/threads.h"
+
 /* What all threads share. */
 typedef struct {
     int pieces;
@@ -76,7 +78,7 @@ deer_status jobs_run(int pieces, int threads, jobs_loop *loop, void *context, de
 
     if (pieces < 1)
         return DEER_OK;
-    while (thread && started < wanted && !pthread_create(&thread[started], NULL, work, &all))
+    while (thread && started < wanted && threads_spawn(&thread[started], work, &all))
         started++;
     work(&all);
     for (int i = 0; i < started; i++)

@@ -11,6 +11,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -292,6 +293,21 @@ static void unwatch_forks(deer_pool *pool)
 
 /* ---------------------------------------------------------------- life --------------------- */
 
+bool threads_spawn(pthread_t *thread, void *(*run)(void *context), void *context)
+{
+    static const int caused[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
+    sigset_t others, before;
+    bool started;
+
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof caused / sizeof *caused; i++)
+        sigdelset(&others, caused[i]);
+    pthread_sigmask(SIG_BLOCK, &others, &before);
+    started = !pthread_create(thread, NULL, run, context);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return started;
+}
+
 static void start_workers(deer_pool *pool, int count)
 {
     if (pool->workers >= count)
@@ -301,7 +317,7 @@ static void start_workers(deer_pool *pool, int count)
         seat *next = &pool->seats[pool->workers];
         next->pool = pool;
         next->part = pool->workers + 1;
-        if (pthread_create(&next->thread, NULL, work, next))
+        if (!threads_spawn(&next->thread, work, next))
             break;
         pool->workers++;
     }

@@ -13,6 +13,9 @@
 #ifndef RUNTIME_THREADS_H
 #define RUNTIME_THREADS_H
 
+#include <pthread.h>
+#include <stdbool.h>
+
 #include "runtime/deer.h"
 
 enum { THREADS_MOST = 256 };
@@ -31,6 +34,11 @@ deer_pool *threads_single(void);
 
 /* How many parts of the calling thread's jobs can run at once. */
 int threads_count(void);
+
+/* Starts a thread of the library's own. It takes no signal that is sent to the process (only those
+ * that it causes itself): these are the application's, which may have blocked them everywhere else
+ * to wait for them. Returns whether it runs. */
+bool threads_spawn(pthread_t *thread, void *(*run)(void *context), void *context);
 
 /* Runs all parts of the job, part 0 on the calling thread, and those whose thread does not come in
  * time. The number of parts is at most `limit` and may be smaller: 1 while the pool is busy, where
