@@ -90,8 +90,10 @@ for _ in $(seq $kills); do
     seed=$(((seed * 1103515245 + 12345) % 2147483648))
     ranks 3 $calib $replay --cache "$files/many" >"$files/said" 2>&1 &
     launcher=$!
-    until [ -e "$files/many/lock" ] || ! kill -0 $launcher 2>/dev/null; do sleep 0.01; done
-    sleep "0.$(printf %03d $((seed / 65536 % 150)))"
+    aim=$((seed / 65536 % 12)) # shards that are there when it strikes
+    until [ -e "$files/many/lock" ] && [ "$(find "$files/many" -name 'shard-*.h5' | wc -l)" -ge "$aim" ]; do
+        kill -0 $launcher 2>/dev/null || break
+    done
     victim=$(pgrep -P "$(pgrep -d , -P $launcher)" | sed -n "$((1 + seed / 1024 % 3))p")
     ended=0
     [ -n "$victim" ] && kill -9 "$victim" 2>/dev/null || victim=
