@@ -317,7 +317,8 @@ bool question_parse(int argc, char **argv, question *q, int *status)
                .seed = 1,
                .threads = tool_cores()};
     const tool_option options[] = {
-        {"cache", TOOL_STRING, &q->cache, "DIR", "feature cache of deer-calib replay (required, unless --table)"},
+        {"cache", TOOL_STRING, &q->cache, "DIR",
+         "feature cache of deer-calib replay (this, or --table)"},
         {"table", TOOL_STRING, &q->table, "FILE.h5",
          "another policy's steps in place of a cache, as in deer-calib solve: no machines"},
         {"cost-unit", TOOL_STRING, &q->cost_unit, "NAME", "of a table's costs (cost)"},
