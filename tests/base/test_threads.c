@@ -322,6 +322,28 @@ static void test_signals_are_the_application_s(void **state)
     assert_int_equal(in_child(keep_a_signal), 0);
 }
 
+static void *note_mask(void *mask)
+{
+    pthread_sigmask(SIG_SETMASK, NULL, mask);
+    return NULL;
+}
+
+/* What a thread causes itself kills the process where it is blocked: of a system call that a
+ * sandbox answers by SIGSYS, its handler would not hear. */
+static void test_signals_a_thread_causes_are_its_own(void **state)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS};
+    pthread_t thread;
+    sigset_t mask;
+
+    (void)state;
+    assert_true(threads_spawn(&thread, note_mask, &mask));
+    pthread_join(thread, NULL);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        assert_false(sigismember(&mask, own[i]));
+    assert_true(sigismember(&mask, SIGTERM));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_child_has_its_own_pool),
         cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_signals_are_the_application_s),
+        cmocka_unit_test(test_signals_a_thread_causes_are_its_own),
         cmocka_unit_test(test_tools_count_their_own_cores),
     };
 

@@ -295,7 +295,8 @@ static void unwatch_forks(deer_pool *pool)
 
 bool threads_spawn(pthread_t *thread, void *(*run)(void *context), void *context)
 {
-    static const int caused[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGPROF};
+    static const int caused[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+                                 SIGTRAP, SIGABRT, SIGSYS, SIGPROF};
     sigset_t others, before;
     bool started;
 
