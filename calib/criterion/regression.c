@@ -22,7 +22,7 @@ void regression_spread(const double *x, int64_t n, double *mean, double *spread)
     *spread = sqrt(fmax(1e-12, square / (double)n));
 }
 
-/* The lower half alone. */
+/* The lower half of rows alone: to LAPACK, which takes columns without a copy, the upper one. */
 static void information(const double *term, int64_t n, int m, double *a)
 {
     memset(a, 0, (size_t)(m * m) * sizeof *a);
@@ -61,14 +61,14 @@ void regression_fit(const double *term, const float *y, int64_t n, int m, double
     memset(weight, 0, (size_t)m * sizeof *weight);
     weight[0] = log(fmax(mean, 1e-12));
     information(term, n, m, a);
-    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', m, a, m))
+    if (LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', m, a, m))
         return; /* terms that are no numbers: the mean is all there is */
     for (int round = 0; round < ROUNDS; round++) {
         double moved = 0;
 
         score_of(term, y, n, m, weight, right);
-        if (LAPACKE_dpotrs(LAPACK_ROW_MAJOR, 'L', m, 1, a, m, right, 1))
-            return;
+        if (LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'U', m, 1, a, m, right, m))
+            return; /* losses that are no numbers */
         for (int j = 0; j < m; j++) {
             weight[j] += fmax(-1, fmin(1, right[j]));
             moved = fmax(moved, fabs(right[j]));
