@@ -105,7 +105,7 @@ static deer_status read_pairs(const char *list, json_t **json, deer_error *err)
     }
     paired_finish(&p);
     *json = comparison_pairs(&p);
-    return DEER_OK;
+    return *json ? DEER_OK : deer_fail(err, "out of memory for the rollouts of %s", list);
 }
 
 /* Of every file that folder/a and folder/b both have by now; one that is not whole yet waits. */
@@ -185,7 +185,9 @@ static deer_status watch(const comparison_sides *s, const char *folder, const ch
             json_decref(shown);
             shown = json_incref(now);
             json = comparison_json(s, json_incref(now), last ? NULL : folder);
-            status = write_page(json, out, err);
+            status = json_complete(err);
+            if (!status)
+                status = write_page(json, out, err);
             json_decref(json);
         }
         json_decref(now);

@@ -92,18 +92,15 @@ static deer_status fill_page(FILE *out, const report *r, const json_t *json, dee
 
 deer_status page_text(const report *r, char **text, size_t *size, deer_error *err)
 {
-    FILE *out = open_memstream(text, size);
     json_t *json = report_json(r);
-    deer_status status;
+    deer_status status = json_complete(err);
+    FILE *out = status ? NULL : open_memstream(text, size);
 
-    if (!out || json_complete(err)) {
-        if (out)
-            fclose(out);
-        json_decref(json);
-        return deer_fail(err, "out of memory for the page");
-    }
-    status = fill_page(out, r, json, err);
+    if (!status)
+        status = out ? fill_page(out, r, json, err) : deer_fail(err, "out of memory for the page");
     json_decref(json);
+    if (!out)
+        return status;
     if ((ferror(out) | fclose(out)) && !status)
         status = deer_fail(err, "out of memory for the page");
     if (status) {

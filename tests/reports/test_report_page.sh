@@ -162,6 +162,11 @@ fails 1 "hostile" "$report" whatif --cache "$out/hostile" --demos "$out/demos.h5
 fails 2 "needs a page" "$report" compare "$out/tabletop.json" "$out/shape.json" --watch "$out"
 fails 1 "cannot look into" "$report" compare "$out/tabletop.json" "$out/shape.json" --watch "$out" \
     --out "$out/x.html"
+strange=$out/$(printf '\377') # a name that no page can have
+mkdir -p "$strange/a"
+fails 1 "not UTF-8" timeout 9 "$report" compare "$out/tabletop.json" "$out/shape.json" --watch "$strange" \
+    --out "$out/x.html"
+[ ! -e "$out/x.html" ] || wrong "a page without the name of what it watches was written"
 fails 2 "pairs of files" "$report" compare "$out/tabletop.json" "$out/shape.json" --rollouts "$out/full.json"
 fails 1 "is no report" "$report" compare "$out/full.json" "$out/shape.json"
 printf '{"success": 0.5, "low": 0.4, "high": 0.6, "rollouts": 9, "exit_fractions": [1]}' \
