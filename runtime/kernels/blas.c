@@ -4,6 +4,7 @@
 #include "runtime/kernels/blas.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 #include "runtime/kernels/tiles.h"
 
@@ -14,11 +15,17 @@ void blas_use(bool use)
     atomic_store(&unused, !use);
 }
 
+bool blas_has_ints(const char *config)
+{
+    return config && !strstr(config, "USE64BITINT");
+}
+
 #ifdef DEER_BLAS
 #include <cblas.h>
 #include <dlfcn.h>
 #include <pthread.h>
-#include <string.h>
+
+_Static_assert(sizeof(blasint) == sizeof(int), "the headers are of an OpenBLAS with ints");
 
 static __typeof__(cblas_sgemm) *sgemm;
 static pthread_once_t opening = PTHREAD_ONCE_INIT;
@@ -26,9 +33,12 @@ static pthread_once_t opening = PTHREAD_ONCE_INIT;
 static void open_blas(void)
 {
     void *library = dlopen("libopenblas.so.0", RTLD_NOW | RTLD_LOCAL);
+    __typeof__(openblas_get_config) *config = NULL;
     __typeof__(openblas_set_num_threads) *set_threads;
 
-    if (!library)
+    if (library)
+        *(void **)&config = dlsym(library, "openblas_get_config");
+    if (!config || !blas_has_ints(config()))
         return;
     *(void **)&set_threads = dlsym(library, "openblas_set_num_threads");
     if (set_threads)

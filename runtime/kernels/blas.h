@@ -18,6 +18,10 @@ enum {
  * (BLAS=none: not), and tells it to leave threads to us. */
 bool blas_ready(void);
 
+/* Whether an OpenBLAS that describes itself so (openblas_get_config) counts by ints, as we call it,
+ * and not by 64 bits, as some are built under the same name. */
+bool blas_has_ints(const char *config);
+
 /* Not to be used, or to be used again, because it has been measured. */
 void blas_use(bool use);
 

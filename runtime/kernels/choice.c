@@ -186,7 +186,7 @@ static deer_status use_named(const char *name, deer_error *err)
                           names);
 }
 
-deer_status isa_choose(deer_error *err)
+static deer_status choose(deer_error *err)
 {
     const char *name = getenv("DEER_ISA");
     deer_status status = DEER_OK;
@@ -199,5 +199,18 @@ deer_status isa_choose(deer_error *err)
         isa_use_for((weight_dtype)type, fastest((weight_dtype)type));
     if (!status && isa_is_generic(isa_now()))
         try_blas(isa_now());
+    return status;
+}
+
+/* One thread at a time: of two that open a model at once neither works while the other still tries
+ * OpenBLAS. */
+deer_status isa_choose(deer_error *err)
+{
+    static pthread_mutex_t choosing = PTHREAD_MUTEX_INITIALIZER;
+    deer_status status;
+
+    pthread_mutex_lock(&choosing);
+    status = choose(err);
+    pthread_mutex_unlock(&choosing);
     return status;
 }

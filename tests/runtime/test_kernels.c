@@ -304,6 +304,17 @@ static void test_pack_refuses(void **state)
     }
 }
 
+/* What OpenBLAS says of itself, as versions that were built either way do. */
+static void test_blas_of_64_bits_is_left_alone(void **state)
+{
+    (void)state;
+    assert_true(blas_has_ints("OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH NO_AFFINITY Zen "
+                              "MAX_THREADS=64"));
+    assert_false(blas_has_ints("OpenBLAS 0.3.21 USE64BITINT DYNAMIC_ARCH NO_AFFINITY Zen "
+                               "MAX_THREADS=64"));
+    assert_false(blas_has_ints(NULL));
+}
+
 /* By OpenBLAS on the last set, plain C: more inputs than are unpacked at a time, outputs that are
  * no multiple of a panel. Elsewhere it has nothing to do, nor where it was built without. */
 static void test_blas(void **state)
@@ -731,6 +742,7 @@ int main(void)
         cmocka_unit_test(test_choice),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_blas),
+        cmocka_unit_test(test_blas_of_64_bits_is_left_alone),
         cmocka_unit_test(test_layer_norm),
         cmocka_unit_test(test_activations),
         cmocka_unit_test(test_softmax),
