@@ -109,21 +109,49 @@ static deer_status check_rows(const steps *s, deer_error *err)
 }
 
 /* A sum of n losses, and what searches make of it, stays below 2^2 n times the largest; a double
- * has 53 bits. To the nearest multiple, but nothing that loses becomes nothing. */
-static void round_losses(steps *s)
+ * has 53 bits. */
+static double exact_unit(float largest, int64_t n)
+{
+    int size, bits;
+
+    frexpf(largest, &size);
+    frexp((double)n, &bits);
+    return ldexp(1, size + bits + 2 - 52);
+}
+
+static float largest_loss(const steps *s)
 {
     float largest = 0;
-    int size, bits;
-    double unit, shift;
 
     for (int64_t i = 0; i < s->n * s->exits; i++)
         largest = fmaxf(largest, fabsf(s->loss[i]));
     if (s->spread)
         cluster_most(&largest, 1);
-    frexpf(largest, &size);
-    frexp((double)s->all, &bits);
-    unit = ldexp(1, size + bits + 2 - 52);
-    shift = 3 * ldexp(unit, 51);
+    return largest;
+}
+
+/* Whether most losses are a few units or less, as beside one that stands for "never". */
+static bool most_are_lost(const steps *s, double unit)
+{
+    enum { FEW = 16 };
+    int64_t few = 0, all = 0;
+
+    for (int64_t i = 0; i < s->n * s->exits; i++) {
+        all += s->loss[i] != 0;
+        few += s->loss[i] != 0 && fabs((double)s->loss[i]) < FEW * unit;
+    }
+    if (s->spread) {
+        cluster_count(&few, 1);
+        cluster_count(&all, 1);
+    }
+    return 2 * few > all;
+}
+
+/* To the nearest multiple, but nothing that loses becomes nothing. */
+static void round_losses(steps *s, double unit)
+{
+    double shift = 3 * ldexp(unit, 51);
+
     for (int64_t i = 0; i < s->n * s->exits; i++) {
         double loss = (double)s->loss[i], rounded = loss + shift - shift;
 
@@ -133,9 +161,21 @@ static void round_losses(steps *s)
 
 deer_status steps_check(steps *s, deer_error *err)
 {
+    float largest;
+    double unit;
+
     if (check_values(s, err) || check_costs(s, err) || check_rows(s, err))
         return DEER_FAILED;
-    round_losses(s);
+    largest = largest_loss(s);
+    unit = exact_unit(largest, s->all);
+    if (!most_are_lost(s, unit))
+        round_losses(s, unit);
+    else if (s->spread)
+        return deer_fail(err,
+                         "most losses are too small beside the largest one, %g, for sums that do "
+                         "not depend on the ranks: run without mpirun, or give exits that must not "
+                         "be taken a delta that is no number",
+                         (double)largest);
     return DEER_OK;
 }
 

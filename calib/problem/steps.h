@@ -26,7 +26,7 @@ typedef struct {
     int64_t n;    /* N, steps */
     int exits;    /* K */
     float *delta; /* [K, N]; once checked finite, or NaN where an exit must not be taken */
-    float *loss;  /* [K, N], finite; once checked such that sums of them are exact */
+    float *loss;  /* [K, N], finite; once checked rounded for exact sums: steps_check */
 
     /* Over the ranks of a cluster (calib/cluster/cluster.h): n are this rank's, whole episodes, and
      * none maybe; what functions say is of all. Else all is n. */
@@ -54,7 +54,8 @@ deer_status steps_alloc_spread(int64_t n, int exits, int groups, steps *s, deer_
  * in the runtime); a loss that is not finite, a cost that falls, a group or episode out of range is
  * an error. Losses are rounded to multiples of a power of two, 2^-48 of the largest loss for a few
  * steps and 2^-24 for 2^26 of them, so that doubles hold every sum of them: then it is the same in
- * whatever order, and on however many ranks, they are added up. */
+ * whatever order, and on however many ranks, they are added up. Where that would leave nothing of
+ * most losses, beside one that is huge, they stay as they are; on many ranks it is an error. */
 deer_status steps_check(steps *s, deer_error *err);
 
 /* What thresholds do on average over all steps. */

@@ -48,7 +48,7 @@ solve="solve --fresh-cameras --scope llm --cache $files/one --avg-fraction 0.4 -
 more="solve --cache $files/one --scope llm --avg-fraction 0.5 --confidence 0.8 --frontier"
 $calib $solve --out "$files/solved" >/dev/null 2>&1
 $calib $more "$files/dial" --frontier-points 4 --method coordinate --json >"$files/promised"
-/usr/bin/python3 - "$files/table.h5" <<'PY'
+/usr/bin/python3 - "$files/table.h5" "$files/huge.h5" <<'PY'
 import sys, h5py, numpy
 rng = numpy.random.default_rng(5)
 n, k = 140000, 3  # more than are searched without a sample, and more deltas than levels
@@ -59,6 +59,9 @@ delta[rng.random((n, k)) < 0.001] = numpy.nan
 with h5py.File(sys.argv[1], "w") as f:
     f["delta"], f["loss"] = delta.astype("f4"), (rest * rng.lognormal(0, 0.5, (n, k))).astype("f4")
     f["cost"], f["episode"], f["task"] = numpy.linspace(0.3, 1, k), episode, episode % 7
+with h5py.File(sys.argv[2], "w") as f:
+    f["delta"], f["loss"] = delta[:999], numpy.where(delta[:999] > 0.9, 1e30, rest[:999])
+    f["cost"], f["episode"] = numpy.linspace(0.3, 1, k), episode[:999]
 PY
 table="solve --table $files/table.h5 --avg-fraction 0.5 --method coordinate --json"
 $calib $table >"$files/tabled"
@@ -123,3 +126,4 @@ fails() { # fails STATUS TEXT ARGUMENT..: with 3 ranks
 fails 3 'cannot be met' solve --cache "$files/one" --scope llm --avg-fraction 0.001
 fails 2 'without mpirun' check --cache "$files/one" --thresholds "$files/solved"
 fails 1 'no-such' solve --cache "$files/no-such" --avg-fraction 0.5
+fails 1 'too small beside the largest one, 1e+30' solve --table "$files/huge.h5" --avg-fraction 0.5

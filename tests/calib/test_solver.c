@@ -275,6 +275,33 @@ static void test_select_keeps_whole_episodes(void **state)
     steps_free(&s);
 }
 
+/* Losses of one step that stand for "never" leave the others as they are; of usual sizes they are
+ * rounded by less than anyone sees. */
+static void test_one_huge_loss_leaves_the_others(void **state)
+{
+    static const float huge[] = {1, 1e9f, 1e30f};
+    enum { N = 20000 };
+    float tau[2] = {0.5f, INFINITY};
+    evaluation e;
+    steps s;
+
+    (void)state;
+    for (int h = 0; h < 3; h++) {
+        ok(steps_alloc(N, 2, 1, &s, &err));
+        s.cost[0] = 1, s.cost[1] = 2;
+        for (int64_t i = 0; i < N; i++) {
+            s.loss[i] = 0.01f * (float)(i % 5 + 1);
+            s.loss[N + i] = 0.004f;
+        }
+        s.loss[7] = huge[h];
+        s.delta[7] = 1; /* goes on */
+        ok(steps_check(&s, &err));
+        steps_evaluate(&s, tau, 1, &e);
+        assert_true(fabs(e.loss - (0.01 * 3 * N - 0.03 + 0.004) / N) < 1e-8);
+        steps_free(&s);
+    }
+}
+
 /* ---------------------------------------------------------------- ranks -------------------- */
 
 /* Cuts, and the thresholds made of them, choose the same steps. */
@@ -651,6 +678,7 @@ int main(void)
         cmocka_unit_test(test_gaps_elsewhere),
         cmocka_unit_test(test_bad_columns_are_refused),
         cmocka_unit_test(test_select_keeps_whole_episodes),
+        cmocka_unit_test(test_one_huge_loss_leaves_the_others),
         cmocka_unit_test(test_grid_equals_thresholds),
         cmocka_unit_test(test_grid_of_many_values),
         cmocka_unit_test(test_finds_the_optimum_of_small_problems),
