@@ -25,6 +25,9 @@ const Judge = (() => {
   }
   const unit = (x, name) => (known(x) ? `${digits(x)} ${name}` : "unknown");
 
+  /* A name in a command, whatever is in it: one word to a shell. */
+  const word = (text) => (/^[\w.,:@%+=/][\w.,:@%+=/-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
   const thousands = (x) => { const whole = Math.round(x); return whole < 1000 ? String(whole) : `${Math.floor(whole / 1000)},${String(whole % 1000).padStart(3, "0")}`; };
 
   function make(report) {
@@ -295,6 +298,6 @@ const Judge = (() => {
 
     return { asked, asRecorded, periodOf, limitOf, roomOf, pointOf, answer, at, atBudget, rank, sentences, describe, machineOf, costsOf, times, around, price, last };
   }
-  return { make, digits, unit, known };
+  return { make, digits, unit, known, word };
 })();
 if (typeof module !== "undefined") module.exports = Judge;

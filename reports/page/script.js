@@ -286,7 +286,7 @@
     }
     const peak = report.exits[a.deepest][report.scope === "llm" ? "peak_llm_gflops" : "peak_total_gflops"];
     byId("command").replaceChildren("These thresholds as a file, made to converge with the exits they take themselves: ", element("code", {
-      textContent: `deer-calib solve --cache ${report.cache.folder} --scope ${report.scope} --avg-gflops ${Number(report.budgets_gflops[state.budget].toPrecision(5))} --peak-gflops ${Number((1.0001 * peak).toPrecision(6))} --out thresholds.json` }));
+      textContent: `deer-calib solve --cache ${Judge.word(report.cache.folder)} --scope ${report.scope} --avg-gflops ${Number(report.budgets_gflops[state.budget].toPrecision(5))} --peak-gflops ${Number((1.0001 * peak).toPrecision(6))} --out thresholds.json` }));
   }
 
   /* ---------------------------------------------------------------- pictures ---------------- */

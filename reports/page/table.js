@@ -21,7 +21,7 @@
       tr.append(Object.assign(cell("th", String(k)), { scope: "row" }), cell("td", tau === null ? "always" : typeof tau === "string" ? tau : digits(tau)), cell("td", `${digits(100 * f)} %`));
       return tr;
     }));
-    byId("command").textContent = `deer-calib solve --table ${report.table} --avg-cost ${Number(here.budget.toPrecision(6))} --out thresholds.json`;
+    byId("command").textContent = `deer-calib solve --table ${Judge.word(report.table)} --avg-cost ${Number(here.budget.toPrecision(6))} --out thresholds.json`;
   }
   document.documentElement.classList.add("js");
   byId("budget").max = report.points.length - 1;

@@ -6,6 +6,7 @@
  * runtime, rates, a weight, limits, other cameras or types): asked that, the judge of the first report says what the program said
  * in the second. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { readTable } from "./table.mjs";
@@ -13,6 +14,10 @@ import { readTable } from "./table.mjs";
 const Judge = createRequire(import.meta.url)("../../reports/page/judge.js");
 const [report_path, table_path, ...others] = process.argv.slice(2);
 const report = JSON.parse(readFileSync(report_path, "utf8"));
+
+/* What a shell makes of names that commands on the page have is the names. */
+for (const name of ["cache/of_1.h5", "a b", "x; rm -rf ~", "it's", "$(id)", "-n", "", "\u00e9t\u00e9"])
+  assert.equal(execFileSync("sh", ["-c", `printf %s ${Judge.word(name)}`], { encoding: "utf8" }), name);
 
 /* ---------------------------------------------------------------- schema ------------------------- */
 
