@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* commands.h - the sub-commands of deer-data. */
+/* data_commands.h - the sub-commands of deer-data. */
 #ifndef DATA_COMMANDS_H
 #define DATA_COMMANDS_H
 

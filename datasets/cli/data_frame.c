@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* frame.c - deer-data frame: one camera image of a demonstration as a PNG. */
+/* data_frame.c - deer-data frame: one camera image of a demonstration as a PNG. */
 #include <string.h>
 
 #include "datasets/cli/data_commands.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* info.c - deer-data info: what a demonstrations file holds. */
+/* data_info.c - deer-data info: what a demonstrations file holds. */
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>

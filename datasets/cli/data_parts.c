@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* parts.c - an import's finished episodes, kept beside the file they will be in. */
+/* data_parts.c - an import's finished episodes, kept beside the file they will be in. */
 #include "datasets/cli/data_parts.h"
 
 #include <dirent.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* parts.h - an import in parts that survive being killed.
+/* data_parts.h - an import in parts that survive being killed.
  *
  *   parts p;
  *   if (parts_open("demos.h5", source, episodes, 32, &p, &err)) ...   // demos.h5.parts/

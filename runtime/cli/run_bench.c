@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench.c - deer-run bench: latency and memory of each exit on this computer. */
+/* run_bench.c - deer-run bench: latency and memory of each exit on this computer. */
 #include <malloc.h>
 #include <math.h>
 #include <stdio.h>

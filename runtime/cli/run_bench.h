@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench.h - what deer-run bench measures, and prints. */
+/* run_bench.h - what deer-run bench measures, and prints. */
 #ifndef RUN_BENCH_H
 #define RUN_BENCH_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_print.c - what deer-run bench measured, as tables and as JSON. */
+/* run_bench_print.c - what deer-run bench measured, as tables and as JSON. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>

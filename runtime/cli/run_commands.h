@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* commands.h - the sub-commands of deer-run. */
+/* run_commands.h - the sub-commands of deer-run. */
 #ifndef RUN_COMMANDS_H
 #define RUN_COMMANDS_H
 

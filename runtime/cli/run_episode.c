@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* episode.c - deer-run episode: plays recorded observations through a policy.
+/* run_episode.c - deer-run episode: plays recorded observations through a policy.
  *
  * The policy sees what the demonstrator saw, so its actions can be compared with the demonstrated
  * ones step by step; they do not move anything. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* played.c - summaries of played episodes. */
+/* run_played.c - summaries of played episodes. */
 #include "runtime/cli/run_played.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* played.h - what happened when recorded observations were played through a policy. */
+/* run_played.h - what happened when recorded observations were played through a policy. */
 #ifndef RUN_PLAYED_H
 #define RUN_PLAYED_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* played_print.c - played episodes as tables and as JSON. */
+/* run_played_print.c - played episodes as tables and as JSON. */
 #include <jansson.h>
 #include <math.h>
 

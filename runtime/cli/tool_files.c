@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* file_list.c - outputs that cannot be, found out before the work instead of after it. */
+/* tool_files.c - outputs that cannot be, found out before the work instead of after it. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* kernels_reference.c - a plain version of each kernel, to be read and to be tested against. */
+/* reference.c - a plain version of each kernel, to be read and to be tested against. */
 #include <math.h>
 
 #include "runtime/kernels/kernels.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* commands.h - the sub-commands of deer-sim. */
+/* sim_commands.h - the sub-commands of deer-sim. */
 #ifndef SIM_COMMANDS_H
 #define SIM_COMMANDS_H
 

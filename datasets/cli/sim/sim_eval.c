@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
+/* sim_eval.c - deer-sim eval: closed-loop rollouts of a policy, judged on seeds common to every
  * setting. */
 #include <math.h>
 #include <stdlib.h>

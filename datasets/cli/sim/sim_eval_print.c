@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* eval_print.c - what an evaluation found: tables for people, JSON for programs. */
+/* sim_eval_print.c - what an evaluation found: tables for people, JSON for programs. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>

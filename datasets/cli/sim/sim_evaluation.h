@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* evaluation.h - closed-loop rollouts of a policy: settings, sums, and how they are printed. */
+/* sim_evaluation.h - closed-loop rollouts of a policy: settings, sums, and how they are printed. */
 #ifndef SIM_EVALUATION_H
 #define SIM_EVALUATION_H
 

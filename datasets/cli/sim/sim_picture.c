@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* picture.c - deer-sim picture: what the two cameras see, as a PNG. */
+/* sim_picture.c - deer-sim picture: what the two cameras see, as a PNG. */
 #include <stdlib.h>
 #include <string.h>
 

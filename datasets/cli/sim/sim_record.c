@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
+/* sim_record.c - deer-sim record: demonstrations by the scripted expert, or expert labels along a
  * policy's own path. */
 #include <stdio.h>
 #include <string.h>

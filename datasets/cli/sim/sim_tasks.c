@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* tasks.c - choosing tasks by name, and deer-sim tasks. */
+/* sim_tasks.c - choosing tasks by name, and deer-sim tasks. */
 #include <stdio.h>
 #include <string.h>
 

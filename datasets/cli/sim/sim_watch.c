@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* watch.c - deer-sim watch: one rollout as an animated picture, with the exit taken drawn on each
- * frame. */
+/* sim_watch.c - deer-sim watch: one rollout as an animated picture, with the exit taken drawn on
+ * each frame. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* commands.h - the commands of deer-model that write model files. */
+/* model_commands.h - the commands of deer-model that write model files. */
 #ifndef RUNTIME_MODEL_COMMANDS_H
 #define RUNTIME_MODEL_COMMANDS_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* convert.c - deer-model convert: a float32 model file in another number type. */
+/* model_convert.c - deer-model convert: a float32 model file in another number type. */
 #include "runtime/cli/model/model_commands.h"
 
 int command_convert(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* import.c - deer-model import: official weights to a model file. */
+/* model_import.c - deer-model import: official weights to a model file. */
 #include "runtime/cli/model/model_commands.h"
 #include "runtime/import/official.h"
 

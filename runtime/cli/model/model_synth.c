@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* synth.c - deer-model synth: random weights, to measure models that are not here. */
+/* model_synth.c - deer-model synth: random weights, to measure models that are not here. */
 #include <stdlib.h>
 #include <string.h>
 
