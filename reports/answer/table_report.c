@@ -20,7 +20,10 @@ deer_status table_report_make(const question *q, table_report *r, deer_error *er
     if (table_file_read(q->table, &r->table, err))
         return DEER_FAILED;
     r->p.s = r->table.s;
-    status = sweep_make(&r->p, &range, &r->w, err);
+    status = steps_fixed_cost(&r->p.s, r->p.s.exits - 1) > 0
+                 ? sweep_make(&r->p, &range, &r->w, err)
+                 : deer_fail(err, "%s: full depth costs nothing, which leaves nothing to save",
+                             q->table);
     if (status) {
         table_report_free(r);
         return status;

@@ -15,6 +15,7 @@
 #include "reports/answer/bootstrap.h"
 #include "reports/answer/fleet.h"
 #include "reports/answer/paired.h"
+#include "reports/answer/table_report.h"
 #include "reports/answer/tasks.h"
 #include "reports/answer/trust.h"
 #include "reports/formats/text.h"
@@ -718,6 +719,27 @@ static void test_templates_that_make_no_sense(void **state)
     }
 }
 
+/* There is no share of nothing. */
+static void test_table_without_costs(void **state)
+{
+    char path[] = "/tmp/deer-table-XXXXXX";
+    const question q = {.table = path, .cost_unit = "ms", .budgets = 3, .from = NAN, .to = NAN};
+    synthetic_spec spec = synthetic_default(3, 20, 1);
+    table_report r;
+    steps s;
+
+    (void)state;
+    close(mkstemp(path));
+    assert_int_equal(synthetic_make(&spec, &s, &err), DEER_OK);
+    for (int k = 0; k < 3; k++)
+        s.cost[k] = 0;
+    assert_int_equal(table_file_write(path, &s, NULL, &err), DEER_OK);
+    assert_int_equal(table_report_make(&q, &r, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "costs nothing"));
+    steps_free(&s);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -746,6 +768,7 @@ int main(void)
         cmocka_unit_test(test_guaranteed_budget_knows_nothing_of_others),
         cmocka_unit_test(test_tasks_are_counted),
         cmocka_unit_test(test_hardest_moments_come_first),
+        cmocka_unit_test(test_table_without_costs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
