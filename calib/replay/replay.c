@@ -104,13 +104,15 @@ static deer_status take_shard(job *j, shard_replay *r, int index, deer_error *er
 
 /* ---------------------------------------------------------------- threads ------------------ */
 
-/* The next that no thread of any rank has taken; -1: there is none, or a thread failed. */
+/* The next that no thread of any rank has taken; -1: there is none, or a thread failed. Numbers of
+ * a cluster are one for the process, in which another replay may run: of one rank it asks none. */
 static int next_shard(const job *j, jobs *all)
 {
+    int piece = jobs_next(all);
     int64_t shard;
 
-    if (jobs_next(all) < 0)
-        return -1;
+    if (piece < 0 || cluster_size() == 1)
+        return piece;
     shard = cluster_next();
     return shard < j->about.shards ? (int)shard : -1;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_replay.c - what replay caches, and the histories replayed from it, against the runtime. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -736,6 +737,39 @@ static void test_on_policy_last_resort(void **state)
     free(feature);
 }
 
+static void *replay_all(void *cache)
+{
+    const replay_spec spec = {.model = w.model,
+                              .demos = (const char *const[]){w.demos},
+                              .files = 1,
+                              .cache = cache,
+                              .threads = 1,
+                              .batch = 5,
+                              .per_shard = 1};
+    replay_report report;
+    deer_error why;
+
+    return replay(&spec, &report, &why) || report.missing || report.replayed != report.steps ? cache
+                                                                                             : NULL;
+}
+
+/* Two replays at once, from two threads, take no shards of each other. */
+static void test_replays_at_once(void **state)
+{
+    char path[2][160];
+    pthread_t other;
+    void *failed, *elsewhere = NULL;
+
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        snprintf(path[i], sizeof path[i], "%s/at-once-%d", w.folder, i);
+    assert_int_equal(pthread_create(&other, NULL, replay_all, path[0]), 0);
+    failed = replay_all(path[1]);
+    pthread_join(other, &elsewhere);
+    assert_null(failed);
+    assert_null(elsewhere);
+}
+
 /* Where the fit ends, its equations hold: the residuals of every term but the first weigh as much
  * as the pull towards 0, three rows' worth; and losses made by a formula have that formula. */
 static void test_regression(void **state)
@@ -772,6 +806,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_regression),
+        cmocka_unit_test(test_replays_at_once),
         cmocka_unit_test(test_every_episode_needs_an_instruction),
         cmocka_unit_test(test_episodes_are_described),
         cmocka_unit_test(test_cache_is_what_the_runtime_does),
