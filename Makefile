@@ -241,12 +241,12 @@ $(BUILD)/runtime/kernels/blas.o: ALL_CFLAGS += -DDEER_BLAS $(call pc_cflags,open
 endif
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
-# are fused.
+# are fused. TILES_CFLAGS: of the most common set; under sanitizers at -O1 a step would spend its time there.
 ISA = $(BUILD)/runtime/kernels/isa_
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 $(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
 ifeq ($(MACHINE),x86_64)
-$(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c
+$(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c $(TILES_CFLAGS)
 $(ISA)avx512.o $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512bf16 -mavx512vnni
 else ifeq ($(MACHINE),aarch64)
@@ -510,7 +510,7 @@ NOT_SANITIZED := test_gpu_validation test_gpu_golden test_coverage test_publishe
 asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
 asan: check-deps ## tests (but LEAVE_OUT) under the address and undefined-behaviour sanitizers (also with CC=clang)
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 SKIP="$(NOT_SANITIZED) $(LEAVE_OUT)" \
-	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" run-tests EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
+	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" TILES_CFLAGS=-O2 run-tests EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
 
 tsan: PACKAGES += $(TEST_PACKAGES)
 tsan: check-deps ## the tests that start threads, under the thread sanitizer
