@@ -737,20 +737,21 @@ static void test_on_policy_last_resort(void **state)
     free(feature);
 }
 
-static void *replay_all(void *cache)
+static void *replay_all(void *at)
 {
     const replay_spec spec = {.model = w.model,
                               .demos = (const char *const[]){w.demos},
                               .files = 1,
-                              .cache = cache,
+                              .cache = at,
                               .threads = 1,
                               .batch = 5,
                               .per_shard = 1};
     replay_report report;
     deer_error why;
 
-    return replay(&spec, &report, &why) || report.missing || report.replayed != report.steps ? cache
-                                                                                             : NULL;
+    if (replay(&spec, &report, &why) || report.missing || report.replayed != report.steps)
+        return at;
+    return NULL;
 }
 
 /* Two replays at once, from two threads, take no shards of each other. */
