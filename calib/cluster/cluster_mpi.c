@@ -59,6 +59,11 @@ void cluster_begin(int *argc, char ***argv)
     if (!launched())
         return;
     MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &threads);
+    if (threads < MPI_THREAD_SERIALIZED) {
+        fprintf(stderr, "this MPI allows no calls from more than one thread: use one built with "
+                        "thread support\n");
+        MPI_Abort(MPI_COMM_WORLD, EXIT_FAILURE);
+    }
     MPI_Comm_rank(MPI_COMM_WORLD, &here.rank);
     MPI_Comm_size(MPI_COMM_WORLD, &here.size);
     MPI_Comm_dup(MPI_COMM_WORLD, &here.ending);

@@ -324,6 +324,8 @@ def main():
                     layers=o.exit_layers[-1] + 1, exits=len(o.exit_layers), exit_layers=o.exit_layers)
     if len(o.share) != 1 + o.config["exits"]:
         p.error(f"--share has {len(o.share)} values, the pseudo exit and {o.config['exits']} exits need one each")
+    if o.refreshed and o.config["exits"] < 2:
+        p.error("--refreshed wants a deeper exit beside a shallow one")
     if o.device != "cpu" and o.workers > 1:
         p.error("several workers average gradients on CPUs; with --device cuda leave --workers out")
     o.workers = o.workers or (2 if o.device == "cpu" else 1)
