@@ -66,7 +66,7 @@ evaluate oracle-0.06 --exits oracle:0.06
 
 for budget in $budgets; do
     printf '\nbudget %s, within %s times the expert'"'"'s time\n' "$budget" "$within"
-    "$BUILD/deer-report" rollouts --paired --within "$within" "$(files "rule-$budget")" "$(files "best-$budget")" "$(files "official-$budget")" \
+    "$BUILD/deer-report" rollouts --paired --within "$within" "$(files "best-$budget")" "$(files "rule-$budget")" "$(files "official-$budget")" \
         "$(files "schedule-$budget")" "$(files "random-$budget")" "$(files "markov-$budget")" "$(files fixed-1)" \
         "$(files oracle-0.1)" "$(files full)"
 done
