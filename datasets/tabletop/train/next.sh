@@ -3,16 +3,18 @@
 # Trains a policy for all 45 tasks in which every exit learns: datasets/tabletop/train/next.sh FOLDER. 16 layers, exits
 # after 1, 3, 5, 7, 11 and 15, windows of 20 steps with deep steps among shallow ones. Whatever is in FOLDER already
 # is not made again, so it can be interrupted. DEVICE=cuda trains on a GPU, MINUTES of training in all (a schedule of
-# steps without it). EPISODES: how much to record, relative to 80 episodes a task. The log is FOLDER/log.txt.
+# STEPS without it). EPISODES: how much to record, relative to 80 episodes a task. The log is FOLDER/log.txt.
 set -eu
 folder=$1
 . datasets/tabletop/train/stages.sh
 MINUTES=${MINUTES:-}
-EPISODES=${EPISODES:-80}
-WINDOWS=${WINDOWS:-$([ "$DEVICE" = cpu ] && echo 6 || echo 64)} # a step and worker
+case $DEVICE in
+cpu) EPISODES=${EPISODES:-50} STEPS=${STEPS:-9000} WINDOWS=${WINDOWS:-5} ;; # WINDOWS: a step and worker
+*) EPISODES=${EPISODES:-80} STEPS=${STEPS:-15000} WINDOWS=${WINDOWS:-64} ;;
+esac
 
 schedule="--exit-layers 1 3 5 7 11 15 --window 20 --drawn 1 --runs 2 --refreshed 2 --share 0 1 1 1 1 1 1
-    --windows $WINDOWS --frames $((WINDOWS * 10)) --ground-steps 2500 --clone-steps 12500 ${MINUTES:+--minutes $MINUTES}"
+    --windows $WINDOWS --frames $((WINDOWS * 10)) --ground-steps $((STEPS / 5)) --clone-steps $((STEPS * 4 / 5)) ${MINUTES:+--minutes $MINUTES}"
 
 upto() { # upto SHARE FILES...: to that share of the schedule
     share=$1

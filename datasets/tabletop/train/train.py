@@ -94,7 +94,7 @@ class Trainer:
 
     def forward(self, static, gripper, ids, pad):
         """Media tokens and features; of a feature's gradient the decoder gets only that exit's share."""
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type != "cpu"):
             media = self.model.media(static, gripper)
             features = self.model.features(media, ids, pad).float()
         share = self.o.share.view(1, -1, 1)
