@@ -8,6 +8,8 @@
 
 deer_status cache_open_model(const cache *c, const char *path, deer_model **model, deer_error *err)
 {
+    const deer_model_options here = {.size = sizeof here, .device = "cpu"}; /* for its head */
+
     *model = NULL;
     if (!path && !c->about.model_path[0])
         return deer_fail(err, "%s does not say where its model is; give it with --model", c->dir);
@@ -16,7 +18,7 @@ deer_status cache_open_model(const cache *c, const char *path, deer_model **mode
                          "the model of %s, %s, cannot be read (%s); say where it is with --model, "
                          "or use --history full",
                          c->dir, c->about.model_path, strerror(errno));
-    if (deer_model_open(path ? path : c->about.model_path, DEER_ALL_EXITS, model, err))
+    if (deer_model_open_with(path ? path : c->about.model_path, DEER_ALL_EXITS, &here, model, err))
         return DEER_FAILED;
     if (!strcmp(deer_model_fingerprint(*model), c->about.model))
         return DEER_OK;

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "runtime/base/threads/threads.h"
+#include "runtime/devices/devices.h"
 
 deer_status policy_threads(long threads, bool pin, deer_error *err)
 {
@@ -35,7 +36,7 @@ void policy_device(const char *device)
 }
 
 /* A wish for whatever there is may end on the processor: then that is said. */
-static void say_device(const deer_model *model)
+void policy_say_device(const deer_model *model)
 {
     const char *wish = getenv("DEER_DEVICE");
 
@@ -43,11 +44,19 @@ static void say_device(const deer_model *model)
         fprintf(stderr, "no GPU can be used (deer-run devices says why): running on the CPU\n");
 }
 
+static deer_status open_model(const policy_choice *choice, int exit, policy *p, deer_error *err)
+{
+    const deer_model_options options = {.size = sizeof options,
+                                        .device = choice->forks ? "cpu" : NULL};
+
+    return deer_model_open_with(choice->model, exit, &options, &p->model, err);
+}
+
 /* The deepest exit is in the thresholds file, and decides how much of the model is loaded; the file
  * can be checked against the model only then. */
-static deer_status open_under_thresholds(const char *model, const char *path, policy *p,
-                                         deer_error *err)
+static deer_status open_under_thresholds(const policy_choice *choice, policy *p, deer_error *err)
 {
+    const char *path = choice->thresholds;
     deer_status status;
     int deepest;
 
@@ -55,10 +64,10 @@ static deer_status open_under_thresholds(const char *model, const char *path, po
     if (status)
         return status;
     deepest = deer_thresholds_max_exit(p->thresholds);
-    status = deer_model_open(model, deepest, &p->model, err);
+    status = open_model(choice, deepest, p, err);
     if (status == DEER_USAGE)
         return deer_fail(err, "%s is for another model: it goes up to exit %d, which %s has not",
-                         path, deepest, model);
+                         path, deepest, choice->model);
     deer_thresholds_free(p->thresholds);
     p->thresholds = NULL;
     return status ? status : deer_thresholds_load(path, p->model, &p->thresholds, err);
@@ -86,7 +95,7 @@ bool policy_contradicts(const tool_command *command, const policy_choice *choice
 static deer_status open_at_exit(const policy_choice *choice, policy *p, deer_error *err)
 {
     int exit = choice->exit == TOOL_NOT_GIVEN ? DEER_ALL_EXITS : (int)choice->exit;
-    deer_status status = deer_model_open(choice->model, exit, &p->model, err);
+    deer_status status = open_model(choice, exit, p, err);
 
     return status ? status
                   : deer_thresholds_fixed(p->model, deer_model_max_exit(p->model), &p->thresholds,
@@ -98,15 +107,20 @@ deer_status policy_open(const policy_choice *choice, policy *p, deer_error *err)
     deer_status status;
 
     memset(p, 0, sizeof *p);
-    status = choice->thresholds ? open_under_thresholds(choice->model, choice->thresholds, p, err)
-                                : open_at_exit(choice, p, err);
+    status =
+        choice->thresholds ? open_under_thresholds(choice, p, err) : open_at_exit(choice, p, err);
     if (!status && !isnan(choice->budget))
         status = deer_thresholds_set_budget(p->thresholds, choice->budget, err);
     if (status)
         policy_close(p);
-    else
-        say_device(p->model);
+    else if (!choice->forks)
+        policy_say_device(p->model);
     return status;
+}
+
+deer_status policy_bring(deer_model *model, deer_error *err)
+{
+    return devices_bring(model, NULL, NULL, err);
 }
 
 deer_status policy_govern(const policy_choice *choice, deer_session *session, deer_error *err)

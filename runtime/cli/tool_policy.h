@@ -23,11 +23,18 @@ typedef struct {
     double budget;                  /* the dial's setting, GFLOPs a step; NaN: as the file has it */
     double govern; /* the average that the dial is turned to keep, likewise; NaN: it stays */
     long horizon;  /* of that, steps; TOOL_NOT_GIVEN: the library's default */
+    bool forks;    /* it is for children of the program, which bring it to its device themselves */
 } policy_choice;
 
 #define POLICY_DEEPEST                                                                             \
     ((policy_choice){                                                                              \
         .exit = TOOL_NOT_GIVEN, .budget = NAN, .govern = NAN, .horizon = TOOL_NOT_GIVEN})
+#define POLICY_FOR_CHILDREN                                                                        \
+    ((policy_choice){.exit = TOOL_NOT_GIVEN,                                                       \
+                     .budget = NAN,                                                                \
+                     .govern = NAN,                                                                \
+                     .horizon = TOOL_NOT_GIVEN,                                                    \
+                     .forks = true})
 
 typedef struct {
     deer_model *model; /* up to the deepest exit allowed, no further */
@@ -42,6 +49,14 @@ deer_status policy_threads(long threads, bool pin, deer_error *err);
 /* Where models run that are opened from now on: what --device says; NULL: as $DEER_DEVICE has it.
  */
 void policy_device(const char *device);
+
+/* In each child of a program whose choice said `forks`: brings the policy's model, which was opened
+ * on the processor, to where it is to run. No process can use a device that another one opened. */
+deer_status policy_bring(deer_model *model, deer_error *err);
+
+/* Says on standard error where `auto` ended, if that is the processor: for one of those children.
+ */
+void policy_say_device(const deer_model *model);
 
 /* Whether the options exclude each other or there can be no such exit; then prints so, as
  * tool_usage does. */

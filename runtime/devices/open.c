@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* open.c - a model, opened where it is to run. */
+#include "runtime/devices/devices.h"
+
 #include <stdlib.h>
 #include <strings.h>
 
@@ -15,11 +17,10 @@ static const char *or_environment(const char *option, const char *variable)
     return set && *set ? set : NULL;
 }
 
-static deer_status bring(deer_model *model, const deer_model_options *o, deer_error *err)
+deer_status devices_bring(deer_model *model, const char *device, const char *cache, deer_error *err)
 {
-    const char *device = or_environment(o->device, "DEER_DEVICE");
-    const char *cache = or_environment(o->kernel_cache, "DEER_KERNEL_CACHE");
-
+    device = or_environment(device, "DEER_DEVICE");
+    cache = or_environment(cache, "DEER_KERNEL_CACHE");
     if (!device || !strcasecmp(device, "cpu"))
         return DEER_OK;
     if (strcasecmp(device, "auto"))
@@ -34,7 +35,7 @@ static deer_status open_there(const char *path, int max_exit, const deer_model_o
     deer_status status = model_open(path, max_exit, out, err);
 
     if (!status)
-        status = bring(*out, o, err);
+        status = devices_bring(*out, o->device, o->kernel_cache, err);
     if (status) {
         deer_model_close(*out);
         *out = NULL;

@@ -53,8 +53,8 @@ static deer_status find_entry(gpu_device *gpu, PFN_vkGetInstanceProcAddr *entry,
         return DEER_OK;
     gpu->loader = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!gpu->loader)
-        return deer_fail(err, "no GPU can be used: libvulkan.so.1 is not installed (on Debian: "
-                              "apt-get install libvulkan1)");
+        return deer_fail(err, "no GPU can be used: %s (on Debian: apt-get install libvulkan1)",
+                         dlerror());
     *(void **)entry = dlsym(gpu->loader, "vkGetInstanceProcAddr");
     return *entry ? DEER_OK : deer_fail(err, "no GPU can be used: libvulkan.so.1 is no loader");
 }

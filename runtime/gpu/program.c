@@ -49,12 +49,20 @@ static uint32_t number(float x)
 
 static gpu_view all(const builder *b, gpu_slice slice)
 {
-    return (gpu_view){NULL, slice, 0, b->p->size[slice]};
+    return (gpu_view){.slice = slice, .words = b->p->size[slice]};
 }
 
 static gpu_view part(gpu_slice slice, size_t offset, size_t words)
 {
-    return (gpu_view){NULL, slice, offset, words};
+    return (gpu_view){.slice = slice, .offset = offset, .words = words};
+}
+
+/* The same, of which only so many words from `at` on are touched. */
+static gpu_view touching(gpu_view v, size_t at, size_t words)
+{
+    v.touched_at = at;
+    v.touched = words;
+    return v;
 }
 
 static gpu_view weight(const builder *b, const void *at, size_t words)
@@ -73,6 +81,13 @@ static bool clashes(const builder *b, const touch *t)
     return false;
 }
 
+static touch touch_of(const gpu_view *v, bool write)
+{
+    size_t begin = v->offset + v->touched_at;
+
+    return (touch){v->slice, begin, begin + (v->touched ? v->touched : v->words), write};
+}
+
 /* The touches of a dispatch; returns how many. */
 static int touches_of(const gpu_dispatch *d, touch *t)
 {
@@ -82,8 +97,7 @@ static int touches_of(const gpu_dispatch *d, touch *t)
 
     for (int i = 0; i < views; i++)
         if (!d->view[i].weight)
-            t[n++] = (touch){d->view[i].slice, d->view[i].offset,
-                             d->view[i].offset + d->view[i].words, write >> i & 1};
+            t[n++] = touch_of(&d->view[i], write >> i & 1);
     if (!copies)
         t[n++] = (touch){SLICE_LIVE, 0, SIZE_MAX, write & GPU_WRITES_ORDERS};
     return n;
@@ -198,6 +212,13 @@ static void quantise(builder *b, const matrix *m, product *of)
     of->from_stride = words;
 }
 
+/* Of a single row the rest of both slices is left alone. */
+static void touch_one_row(const matrix *m, product *of)
+{
+    of->from = touching(of->from, of->from_at, (size_t)m->k);
+    of->to = touching(of->to, of->to_at, (size_t)m->n);
+}
+
 static void multiply(builder *b, const linear_layer *l, product of)
 {
     const matrix *m = &l->w;
@@ -205,6 +226,8 @@ static void multiply(builder *b, const linear_layer *l, product of)
     uint32_t rows = of.rows.most <= 2 ? 2 : 16, panels = ((uint32_t)m->n + 15) / 16;
     uint32_t high = (uint32_t)of.rows.most;
 
+    if (high == 1)
+        touch_one_row(m, &of);
     if (m->type == WEIGHT_Q8)
         quantise(b, m, &of);
     add(b,

@@ -68,11 +68,13 @@ typedef enum {
     SLICES
 } gpu_slice;
 
-/* A weight, or a part of a slice. */
+/* A weight, or a part of a slice. What of it is touched may be less than what is bound, which has
+ * to begin where a device can bind. */
 typedef struct {
     const void *weight; /* in the model's arena, or NULL */
     gpu_slice slice;
     size_t offset, words;
+    size_t touched_at, touched; /* touched 0: all of it */
 } gpu_view;
 
 typedef struct {

@@ -77,7 +77,7 @@ static deer_status bind(gpu_tape *t, VkCommandBuffer to, const gpu_dispatch *d,
 {
     gpu_device *gpu = t->home->gpu;
     const gpu_kernel_form *form = &gpu_kernels[d->kernel];
-    const gpu_view orders = {NULL, SLICE_LIVE, 0, t->program.size[SLICE_LIVE]};
+    const gpu_view orders = {.slice = SLICE_LIVE, .words = t->program.size[SLICE_LIVE]};
     const VkDescriptorSetAllocateInfo allocate = {
         .sType = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
         .descriptorPool = t->descriptors,

@@ -2,8 +2,8 @@
 /* test_gpu.c - sessions on a GPU beside the processor, on Mesa's lavapipe: all types, ways to an
  * exit, NaN, thresholds that change, cameras that are used again.
  *
- *   test_gpu rehearse [N]    a step in one command buffer, without its N-th barrier: for the
- *                            validation layer (test_gpu_validation.sh) */
+ *   test_gpu rehearse [TYPE]    a step in one command buffer, whole, then without each barrier in
+ *                               turn: for the validation layer (test_gpu_validation.sh) */
 #include "tests/gpu/pair.h"
 
 #include "runtime/gpu/backend_gpu.h"
@@ -309,31 +309,12 @@ static void test_one_camera(void **state)
 }
 /* ---------------------------------------------------------------- rehearsals --------------- */
 
-/* Whether the n-th barrier is one that a unit begins with whether or not it is needed there. */
-static bool begins_unit(const gpu_program *p, const int *units, int count, int n)
+/* The units of a whole step in the order in which they are submitted. Returns how many. */
+static int units_of_a_step(const gpu_program *p, int *units)
 {
-    for (int u = 0; u < count; u++)
-        for (int i = p->unit[units[u]].first; i < p->unit[units[u]].end; i++)
-            if (p->list[i].barrier && n-- == 0)
-                return i == p->unit[units[u]].first;
-    return false;
-}
+    const deer_config *c = &p->model->config;
+    int n = 0, layer = 0;
 
-/* A whole step, in the order in which it is submitted, in one command buffer; prints how many
- * barriers that has. */
-static int rehearse(int skipped)
-{
-    pair p;
-    gpu_work *w;
-    int units[64], n = 0, layer = 0;
-    const deer_config *c;
-
-    small_model_make(&small);
-    pair_open(&p, small.path);
-    film(&p, 0);
-    w = p.on[GPU]->work;
-    c = deer_model_config(p.model[GPU]);
-    step(&p, GPU, &(deer_action){0});
     units[n++] = UNIT_VISION;
     units[n++] = UNIT_RESAMPLER;
     units[n++] = UNIT_TELL;
@@ -344,21 +325,88 @@ static int rehearse(int skipped)
     for (int k = 0; k < c->exits; k++) {
         for (; layer <= c->exit_layers[k]; layer++)
             units[n++] = UNIT_LAYERS + layer;
-        units[n++] = program_exit(&w->tape.program, k);
+        units[n++] = program_exit(p, k);
     }
     units[n++] = UNIT_KEEP + 0;
-    printf("rehearsal without barrier %d%s\n", skipped,
-           begins_unit(&w->tape.program, units, n, skipped) ? ", the first of a unit" : "");
+    return n;
+}
+
+static int barriers_of(const gpu_program *p, int unit)
+{
+    int n = 0;
+
+    for (int i = p->unit[unit].first; i < p->unit[unit].end; i++)
+        n += p->list[i].barrier;
+    return n;
+}
+
+/* A unit that leaves something for this one to wait for, as the layer can tell: it reports no two
+ * writes by shaders. */
+static int needs_to_wait_for(int unit)
+{
+    return unit == UNIT_RESAMPLER ? UNIT_TAKE
+           : unit == UNIT_BEGIN   ? UNIT_KEEP
+           : unit == UNIT_POOL    ? UNIT_TELL
+                                  : unit;
+}
+
+/* Where the n-th barrier is the one that a unit begins with, whether or not this order of units
+ * needs it: an order that does, and which barrier it is there. */
+static int order_that_needs(const gpu_program *p, int *units, int count, int *n)
+{
+    int before = 0;
+
+    for (int u = 0; u < count; before += barriers_of(p, units[u++]))
+        if (before == *n) {
+            units[1] = units[u];
+            units[0] = needs_to_wait_for(units[1]);
+            *n = barriers_of(p, units[0]);
+            return 2;
+        }
+    return count;
+}
+
+static void rehearse_without(gpu_tape *tape, int skipped)
+{
+    int units[64], count = units_of_a_step(&tape->program, units);
+
+    printf("without barrier %d\n", skipped);
     fflush(stdout);
+    if (skipped >= 0)
+        count = order_that_needs(&tape->program, units, count, &skipped);
     tape_skip_barrier = skipped;
-    n = tape_rehearse(&w->tape, units, n);
+    tape_rehearse(tape, units, count);
     tape_skip_barrier = -1;
-    printf("%d barriers\n", n);
     fflush(stdout);
+}
+
+/* Whole, then without each barrier in turn; a small model with weights of this type. */
+static int rehearse(const char *type)
+{
+    model_output to = {.path = NULL};
+    char path[96];
+    pair p;
+    gpu_tape *tape;
+    int units[64], barriers = 0;
+
+    assert_true(weight_dtype_from_name(type, &to.dtype));
+    small_model_make(&small);
+    snprintf(path, sizeof path, "%s/of_type", small.folder);
+    to.path = path;
+    ok(model_convert(small.path, &to, &error));
+    pair_open(&p, path);
+    film(&p, 0);
+    step(&p, GPU, &(deer_action){0});
+    tape = &((gpu_work *)p.on[GPU]->work)->tape;
+    for (int u = units_of_a_step(&tape->program, units) - 1; u >= 0; u--)
+        barriers += barriers_of(&tape->program, units[u]);
+    for (int skipped = -1; skipped < barriers; skipped++)
+        rehearse_without(tape, skipped);
     pair_close(&p);
     small_model_remove(&small);
     return 0;
 }
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -374,7 +422,7 @@ int main(int argc, char **argv)
     };
 
     if (argc > 1 && !strcmp(argv[1], "rehearse"))
-        return rehearse(argc > 2 ? atoi(argv[2]) : -1);
+        return rehearse(argc > 2 ? argv[2] : "f32");
     keep_driver();
     return cmocka_run_group_tests(tests, pair_start, pair_end);
 }

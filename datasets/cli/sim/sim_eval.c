@@ -45,6 +45,8 @@ static deer_status start(void *context, deer_error *err)
 {
     evaluation *e = context;
 
+    if (e->model && policy_bring(e->model, err))
+        return DEER_FAILED;
     if (rollout_stage_open(&e->stage, e->model, e->thresholds, err))
         return DEER_FAILED;
     if (e->remote && sim_remote_open(e->remote, e->key, &e->stage.remote, err))
@@ -59,9 +61,11 @@ static deer_status start(void *context, deer_error *err)
     return e->exits ? exits_chooser_new(&e->control, e->model, &e->stage.chooser, err) : DEER_OK;
 }
 
-/* The robot whose turn it is. */
+/* The robot whose turn it is. The first job's process speaks for all. */
 static void take_turn(evaluation *e, int job)
 {
+    if (job == 0 && e->model)
+        policy_say_device(e->model);
     if (is_governed(e))
         e->stage.session = e->robot[job % EVAL_ROBOTS];
 }
@@ -258,7 +262,7 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
 
 typedef struct {
     policy_choice policy;
-    const char *tasks, *unknown, *split, *exits, *random, *even, *remote, *key_file;
+    const char *tasks, *unknown, *split, *exits, *random, *even, *remote, *key_file, *device;
     long episodes, seed, workers, chains;
     double strict, noise, light;
     bool json, expert;
@@ -278,6 +282,8 @@ static bool contradicts(const tool_command *self, const request *r)
     else if ((r->random || r->even) && (!r->policy.model || r->exits || !isnan(r->policy.govern)))
         tool_usage(self, "--%s-cameras needs --model, and excludes --exits and --govern",
                    r->random ? "random" : "even");
+    else if (r->device && !r->policy.model)
+        tool_usage(self, "--device needs --model");
     else if (how && !r->policy.model)
         tool_usage(self, "--thresholds, --exit and --exits need --model");
     else if (how > 1)
@@ -333,7 +339,10 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     policy p = {.model = NULL};
     usage use;
     char *key = NULL;
-    deer_status status = r->policy.model ? policy_open(&r->policy, &p, err) : DEER_OK;
+    deer_status status;
+
+    policy_device(r->device);
+    status = r->policy.model ? policy_open(&r->policy, &p, err) : DEER_OK;
 
     if (!status && r->key_file)
         status = sim_remote_key(r->key_file, &key, err);
@@ -387,7 +396,7 @@ static int eval_with(const tool_option *options, request *r, int argc, char **ar
 
 int sim_eval_main(int argc, char **argv)
 {
-    request r = {.policy = POLICY_DEEPEST,
+    request r = {.policy = POLICY_FOR_CHILDREN,
                  .split = "seen",
                  .episodes = TOOL_NOT_GIVEN,
                  .chains = TOOL_NOT_GIVEN,
@@ -405,6 +414,9 @@ int sim_eval_main(int argc, char **argv)
          "stop early under these thresholds"},
         {"exit", TOOL_INT, &r.policy.exit, "K",
          "always exit at the K-th exit, from 0 (default deepest)"},
+        {"device", TOOL_STRING, &r.device, "NAME",
+         "cpu, gpu, auto, or part of a name that deer-run devices lists (default $DEER_DEVICE, or "
+         "cpu); each process brings the model there"},
         {"budget", TOOL_DOUBLE, &r.policy.budget, "X",
          "turn the thresholds' dial to X GFLOPs a step"},
         {"govern", TOOL_DOUBLE, &r.policy.govern, "X",

@@ -32,6 +32,8 @@ static deer_status start(void *context, deer_error *err)
 {
     recording *r = context;
 
+    if (r->model && policy_bring(r->model, err))
+        return DEER_FAILED;
     return rollout_stage_open(&r->stage, r->model, r->thresholds, err);
 }
 
@@ -78,6 +80,8 @@ static deer_status job(void *context, int i, parallel_result *out, deer_error *e
     int task = r->tasks[i % r->n_tasks], kept = 0;
     deer_status status = DEER_OK;
 
+    if (i == 0 && r->model)
+        policy_say_device(r->model); /* one process speaks for all */
     for (int attempt = 0; attempt < TRIES && !kept && !status; attempt++) {
         uint64_t seed = rollout_seed(r->seed + (uint64_t)attempt * 0x10001, i / r->n_tasks);
         chain row = {seed, r->split, 1, {task}};
@@ -138,7 +142,7 @@ static deer_status record_all(recording *r, int rows, int workers, const char *o
 
 typedef struct {
     policy_choice policy;
-    const char *tasks, *out, *unknown, *split;
+    const char *tasks, *out, *unknown, *split, *device;
     long episodes, seed, workers, keep, row;
     double noise;
 } request;
@@ -164,6 +168,8 @@ static bool understand(const tool_command *self, request *q, recording *r)
         tool_usage(self, "--exit needs --model");
     else if (q->policy.thresholds && !q->policy.model)
         tool_usage(self, "--thresholds needs --model");
+    else if (q->device && !q->policy.model)
+        tool_usage(self, "--device needs --model");
     else {
         r->row = (int)q->row;
         r->seed = (uint64_t)q->seed;
@@ -178,7 +184,10 @@ static deer_status run(const request *q, recording *r, deer_error *err)
 {
     double started = clock_seconds(), seconds;
     policy p = {.model = NULL};
-    deer_status status = q->policy.model ? policy_open(&q->policy, &p, err) : DEER_OK;
+    deer_status status;
+
+    policy_device(q->device);
+    status = q->policy.model ? policy_open(&q->policy, &p, err) : DEER_OK;
 
     r->model = p.model;
     r->thresholds = p.thresholds;
@@ -195,7 +204,7 @@ static deer_status run(const request *q, recording *r, deer_error *err)
 int sim_record_main(int argc, char **argv)
 {
     static recording r;
-    request q = {.policy = POLICY_DEEPEST,
+    request q = {.policy = POLICY_FOR_CHILDREN,
                  .tasks = "all",
                  .split = "seen",
                  .episodes = 10,
@@ -223,6 +232,9 @@ int sim_record_main(int argc, char **argv)
          "let --model stop early under these"},
         {"exit", TOOL_INT, &q.policy.exit, "K",
          "exit at which --model acts, from 0 (default its deepest)"},
+        {"device", TOOL_STRING, &q.device, "NAME",
+         "where --model runs: cpu, gpu, auto, or part of a name that deer-run devices lists "
+         "(default $DEER_DEVICE, or cpu)"},
         {"workers", TOOL_INT, &q.workers, "N", "processes, 1 to 1024 (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {
