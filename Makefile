@@ -505,7 +505,7 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 
 SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # Statistics over code that other tests reach as well, and scripts that run no sanitized program.
-NOT_SANITIZED := test_gpu_validation test_gpu_golden test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
+NOT_SANITIZED := test_gpu_validation test_gpu_golden test_gpu_programs test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
                  test_contributing test_mpi test_circles test_includes test_without_page test_python
 asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
 asan: check-deps ## tests (but LEAVE_OUT) under the address and undefined-behaviour sanitizers (also with CC=clang)
