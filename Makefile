@@ -269,8 +269,10 @@ $(BUILD)/runtime/gpu/shaders.c: $(SHADERS) $(wildcard runtime/gpu/shaders/*.glsl
 	@mkdir -p $(@D)
 	$(call say,GLSL)
 	$(Q){ echo '#include "runtime/gpu/kernels.h"'; \
-	   for f in $(SHADERS); do name=$$(basename $$f .comp); \
-	     $(GLSLANG) -V --target-env vulkan1.1 --vn gpu_code_$$name -o $(@D)/$$name.h $$f >$(@D)/said || \
+	   for f in $(SHADERS) $(addsuffix :DOTS,$(filter %/linear_few.comp %/linear_many.comp,$(SHADERS))); do \
+	     name=$$(basename $${f%:DOTS} .comp); how=; \
+	     case $$f in *:DOTS) name=$${name}_dots; how=-DDOTS;; esac; \
+	     $(GLSLANG) -V $$how --target-env vulkan1.1 --vn gpu_code_$$name -o $(@D)/$$name.h $${f%:DOTS} >$(@D)/said || \
 	       { cat $(@D)/said >&2; rm -f $@; exit 1; }; \
 	     echo "extern const uint32_t gpu_code_$$name[]; extern const size_t gpu_size_$$name;"; \
 	     echo "#include \"$$name.h\""; \

@@ -12,9 +12,10 @@
 
 #include "runtime/base/file.h"
 
-enum { DEVICES = 16, FAMILIES = 16, CACHE_MOST = 64 << 20, SECONDS_PATIENT = 60 };
+enum { DEVICES = 16, FAMILIES = 16, EXTENSIONS = 3, CACHE_MOST = 64 << 20, SECONDS_PATIENT = 60 };
 
 PFN_vkGetInstanceProcAddr gpu_driver_of_tests;
+bool gpu_plays_card;
 
 /* ---------------------------------------------------------------- words -------------------- */
 
@@ -130,6 +131,40 @@ static bool has_timeline(const gpu_device *gpu, VkPhysicalDevice physical, uint3
     return timeline.timelineSemaphore;
 }
 
+/* Products of 4 bytes in one instruction. */
+static bool has_dots(const gpu_device *gpu, VkPhysicalDevice physical)
+{
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES};
+    VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
+                                          .pNext = &dots};
+
+    if (!has_extension(gpu, physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
+        return false;
+    gpu->vk.GetPhysicalDeviceFeatures2(physical, &features);
+    return dots.shaderIntegerDotProduct;
+}
+
+/* In multiples of how many bytes the device takes the processor's memory as its own; 0: not at all.
+ */
+static size_t imports(const gpu_device *gpu, VkPhysicalDevice physical)
+{
+    VkPhysicalDeviceExternalMemoryHostPropertiesEXT host = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_EXTERNAL_MEMORY_HOST_PROPERTIES_EXT};
+    VkPhysicalDeviceProperties2 properties = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
+
+    if (!has_extension(gpu, physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME))
+        return 0;
+    gpu->vk.GetPhysicalDeviceProperties2(physical, &properties);
+    return host.minImportedHostPointerAlignment;
+}
+
+static bool is_unified(VkPhysicalDeviceType type)
+{
+    return type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU || type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+}
+
 static bool compute_family(const gpu_device *gpu, VkPhysicalDevice physical, uint32_t *family)
 {
     VkQueueFamilyProperties families[FAMILIES];
@@ -182,7 +217,11 @@ static void describe(const gpu_device *gpu, VkPhysicalDevice physical, gpu_about
             about->memory = memory.memoryHeaps[i].size;
     snprintf(about->missing, sizeof about->missing, "%s", missing(gpu, physical, p));
     about->usable = !about->missing[0];
-    snprintf(about->uses, sizeof about->uses, "float32 arithmetic, integers of 32 bits");
+    snprintf(about->uses, sizeof about->uses, "float32 arithmetic, %s%s",
+             has_dots(gpu, physical) ? "products of 4 bytes" : "integers of 32 bits",
+             !is_unified(p->deviceType) ? ""
+             : imports(gpu, physical)   ? ", weights where they are loaded"
+                                        : ", memory of the processor");
 }
 
 static deer_status enumerate(gpu_device *gpu, VkPhysicalDevice list[DEVICES], uint32_t *count,
@@ -280,21 +319,51 @@ static void note_limits(gpu_device *gpu, VkPhysicalDeviceProperties *p)
     *p = properties.properties;
     gpu->limits = p->limits;
     gpu->largest = most.maxMemoryAllocationSize;
-    gpu->unified = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ||
-                   p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    gpu->unified = is_unified(p->deviceType) && !gpu_plays_card;
+    gpu->imports = gpu->unified ? imports(gpu, gpu->physical) : 0;
+    gpu->dots = has_dots(gpu, gpu->physical);
     gpu->software = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     gpu->timeout = (uint64_t)SECONDS_PATIENT * 1000000000u;
+}
+
+/* What is asked for besides the minimum, where it is offered. */
+static uint32_t list_extensions(const gpu_device *gpu, bool old, const char *names[EXTENSIONS])
+{
+    uint32_t n = 0;
+
+    if (old)
+        names[n++] = VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME;
+    if (gpu->dots)
+        names[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+    if (gpu->imports)
+        names[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    return n;
+}
+
+static void load_functions(gpu_device *gpu)
+{
+#define LOAD(name) gpu->vk.name = (PFN_vk##name)gpu->vk.GetDeviceProcAddr(gpu->device, "vk" #name);
+    GPU_DEVICE_FUNCTIONS(LOAD)
+    GPU_TIMELINE_FUNCTIONS(LOAD)
+    GPU_OFFERED_FUNCTIONS(LOAD)
+#undef LOAD
+    if (!gpu->vk.WaitSemaphores)
+        gpu->vk.WaitSemaphores =
+            (PFN_vkWaitSemaphores)gpu->vk.GetDeviceProcAddr(gpu->device, "vkWaitSemaphoresKHR");
 }
 
 static deer_status make_device(gpu_device *gpu, const VkPhysicalDeviceProperties *p,
                                deer_error *err)
 {
-    static const char *const timeline_name = VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME;
     const float priority = 1;
+    const char *names[EXTENSIONS];
+    VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
+        .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
+        .shaderIntegerDotProduct = VK_TRUE};
     VkPhysicalDeviceTimelineSemaphoreFeatures timeline = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_TIMELINE_SEMAPHORE_FEATURES,
+        .pNext = gpu->dots ? &dots : NULL,
         .timelineSemaphore = VK_TRUE};
-    bool old = p->apiVersion < VK_API_VERSION_1_2;
     VkDeviceQueueCreateInfo queue = {.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                      .queueCount = 1,
                                      .pQueuePriorities = &priority};
@@ -302,8 +371,9 @@ static deer_status make_device(gpu_device *gpu, const VkPhysicalDeviceProperties
                                .pNext = &timeline,
                                .queueCreateInfoCount = 1,
                                .pQueueCreateInfos = &queue,
-                               .enabledExtensionCount = old,
-                               .ppEnabledExtensionNames = &timeline_name};
+                               .enabledExtensionCount =
+                                   list_extensions(gpu, p->apiVersion < VK_API_VERSION_1_2, names),
+                               .ppEnabledExtensionNames = names};
     VkResult result;
 
     compute_family(gpu, gpu->physical, &gpu->family);
@@ -311,13 +381,7 @@ static deer_status make_device(gpu_device *gpu, const VkPhysicalDeviceProperties
     result = gpu->vk.CreateDevice(gpu->physical, &info, NULL, &gpu->device);
     if (result)
         return gpu_fail(gpu, result, "opening it", err);
-#define LOAD(name) gpu->vk.name = (PFN_vk##name)gpu->vk.GetDeviceProcAddr(gpu->device, "vk" #name);
-    GPU_DEVICE_FUNCTIONS(LOAD)
-    GPU_TIMELINE_FUNCTIONS(LOAD)
-#undef LOAD
-    if (!gpu->vk.WaitSemaphores)
-        gpu->vk.WaitSemaphores =
-            (PFN_vkWaitSemaphores)gpu->vk.GetDeviceProcAddr(gpu->device, "vkWaitSemaphoresKHR");
+    load_functions(gpu);
     gpu->vk.GetDeviceQueue(gpu->device, gpu->family, 0, &gpu->queue);
     return DEER_OK;
 }

@@ -24,6 +24,7 @@ typedef struct {
     VkDescriptorSetLayout set;
     gpu_kernel kernel;
     uint32_t constants[GPU_CONSTANTS];
+    bool dots; /* with the code for that */
 } gpu_pipeline;
 
 typedef struct {
@@ -39,8 +40,10 @@ typedef struct {
     size_t largest; /* bytes of one allocation */
     bool unified;   /* the processor's memory is the device's */
     bool software;
-    int owner;  /* the process that opened it */
-    bool stuck; /* it did not answer in time: what it may still use must stay */
+    size_t imports; /* takes the processor's memory as it is, in multiples of this; 0: does not */
+    bool dots;      /* products of 4 bytes in one instruction */
+    int owner;      /* the process that opened it */
+    bool stuck;     /* it did not answer in time: what it may still use must stay */
     char name[256];
     uint64_t timeout;     /* nanoseconds */
     pthread_mutex_t lock; /* of the queue and the pipelines */
@@ -53,6 +56,10 @@ typedef struct {
 
 /* Opens the device that `wish` means. */
 deer_status gpu_open(const char *wish, const char *cache, gpu_device **gpu, deer_error *err);
+
+/* For tests: a software driver is taken for a card. Weights go through staging, and it is given the
+ * workgroups of a GPU. */
+extern bool gpu_plays_card;
 
 /* Frees it and everything on it but buffers and what others made. NULL: nothing. */
 void gpu_close(gpu_device *gpu);
@@ -70,7 +77,7 @@ deer_status gpu_pipeline_get(gpu_device *gpu, gpu_kernel kernel, const uint32_t 
 /* ---------------------------------------------------------------- memory ------------------- */
 
 typedef enum {
-    GPU_LOCAL, /* the device's; mapped where that is the processor's as well */
+    GPU_LOCAL, /* the device's; mapped where that is the processor's as well, and only there */
     GPU_HOST,  /* the processor's, which the device sees: mapped, coherent */
 } gpu_place;
 
@@ -83,6 +90,11 @@ typedef struct {
 
 deer_status gpu_buffer_make(gpu_device *gpu, size_t bytes, gpu_place place, gpu_buffer *buffer,
                             deer_error *err);
+
+/* The processor's memory as a buffer, where the device `imports`: both ends at multiples of that.
+ * It stays the caller's, and must stay while the buffer does. */
+deer_status gpu_buffer_import(gpu_device *gpu, void *memory, size_t bytes, gpu_buffer *buffer,
+                              deer_error *err);
 void gpu_buffer_free(gpu_device *gpu, gpu_buffer *buffer);
 
 /* ---------------------------------------------------------------- the queue ---------------- */

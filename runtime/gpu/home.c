@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* home.c - a model's weights on a device.
  *
- * They are copied as they are, panels and all, in order of execution; each stretch is let go by the
- * processor as soon as it is there, so that at no time both hold everything. The head's weights
- * stay with the processor as well: calibration evaluates it there (deer_head_evaluate). */
+ * Where memory is unified and the device takes the processor's as it is, they stay where they were
+ * loaded. Elsewhere they are copied as they are, panels and all, in order of execution, and then
+ * let go by the processor, but for the head's: calibration evaluates it there
+ * (deer_head_evaluate). */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -127,7 +128,38 @@ static void let_go(const char *begin, const char *end)
         madvise((void *)first, last - first, MADV_DONTNEED);
 }
 
-static deer_status bring(gpu_home *home, const deer_model *model, deer_error *err)
+static void free_stretches(gpu_home *home)
+{
+    for (int i = 0; i < home->stretches; i++)
+        gpu_buffer_free(home->gpu, &home->stretch[i].buffer);
+    home->stretches = 0;
+}
+
+/* The arena as it is, in pieces that the device can hold: those of the stretches, from page to
+ * page, so that neighbours share one. False where the device does not take it. */
+static bool stay(gpu_home *home, const deer_model *model)
+{
+    const char *at[DEER_MAX_EXITS + 3];
+    int n = stretches_of(model, at);
+    uintptr_t page = home->gpu->imports, first = (uintptr_t)at[0], end = (uintptr_t)at[n];
+
+    if (!page || first % page || end % page)
+        return false;
+    for (int i = 0; i < n; i++) {
+        gpu_stretch *s = &home->stretch[i];
+        uintptr_t from = (uintptr_t)at[i] / page * page;
+        s->begin = (const char *)from;
+        s->bytes = ((uintptr_t)at[i + 1] + page - 1) / page * page - from;
+        if (gpu_buffer_import(home->gpu, (void *)from, s->bytes, &s->buffer, NULL)) {
+            free_stretches(home);
+            return false;
+        }
+        home->stretches = i + 1;
+    }
+    return true;
+}
+
+static deer_status copy(gpu_home *home, const deer_model *model, deer_error *err)
 {
     const char *at[DEER_MAX_EXITS + 3];
     int n = stretches_of(model, at);
@@ -154,13 +186,29 @@ static void let_weights_go(const deer_model *model)
     let_go(layer_begin(model, 0), arena + model->arena_bytes);
 }
 
+static deer_status bring(gpu_home *home, deer_model *model, deer_error *err)
+{
+    home->model = model;
+    if (model->type == WEIGHT_Q8 && dots_check(home, err))
+        return DEER_FAILED;
+    home->in_place = stay(home, model);
+    if (home->in_place)
+        return DEER_OK;
+    if (copy(home, model, err))
+        return DEER_FAILED;
+    let_weights_go(model);
+    return DEER_OK;
+}
+
 static void leave(void *home)
 {
     gpu_home *h = home;
 
     gpu_is_foreign(h->gpu);
-    for (int i = 0; i < DEER_MAX_EXITS + 2 && !h->gpu->stuck; i++)
-        gpu_buffer_free(h->gpu, &h->stretch[i].buffer);
+    if (!h->gpu->stuck)
+        free_stretches(h);
+    else if (h->in_place)
+        h->model->arena = NULL; /* the device may still read it */
     gpu_close(h->gpu);
     free(h);
 }
@@ -182,7 +230,6 @@ deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, de
         leave(home);
         return status;
     }
-    let_weights_go(model);
     model->on = &backend_gpu;
     model->device = home;
     model->device_name = home->gpu->name;

@@ -38,6 +38,8 @@ typedef struct {
     int constants;
     int weights; /* from this view on views are of weights; how much later than what could be bound
                     they begin is in the last word pushed, a byte for each. 0: there are none */
+    const uint32_t *code_dots; /* for 8-bit weights where products of 4 bytes are one instruction */
+    const size_t *bytes_dots;
 } gpu_kernel_form;
 
 extern const gpu_kernel_form gpu_kernels[GPU_KERNELS];

@@ -47,25 +47,34 @@ static VkResult allocate(gpu_device *gpu, gpu_place place, gpu_buffer *b)
     result = gpu->vk.AllocateMemory(gpu->device, &info, NULL, &b->memory);
     if (!result)
         result = gpu->vk.BindBufferMemory(gpu->device, b->handle, b->memory, 0);
-    if (!result && gpu->memory.memoryTypes[info.memoryTypeIndex].propertyFlags &
-                       VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
+    if (!result && (place == GPU_HOST || gpu->unified) &&
+        gpu->memory.memoryTypes[info.memoryTypeIndex].propertyFlags &
+            VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT)
         result = gpu->vk.MapMemory(gpu->device, b->memory, 0, VK_WHOLE_SIZE, 0, &b->mapped);
     return result;
+}
+
+/* The buffer alone, without memory. */
+static VkResult make_buffer(gpu_device *gpu, const void *more, gpu_buffer *b)
+{
+    const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
+                                     .pNext = more,
+                                     .size = b->bytes,
+                                     .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
+                                              VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                                              VK_BUFFER_USAGE_TRANSFER_DST_BIT};
+
+    return gpu->vk.CreateBuffer(gpu->device, &info, NULL, &b->handle);
 }
 
 deer_status gpu_buffer_make(gpu_device *gpu, size_t bytes, gpu_place place, gpu_buffer *b,
                             deer_error *err)
 {
-    const VkBufferCreateInfo info = {.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO,
-                                     .size = bytes,
-                                     .usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT |
-                                              VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                                              VK_BUFFER_USAGE_TRANSFER_DST_BIT};
     char what[64];
     VkResult result;
 
     *b = (gpu_buffer){.bytes = bytes};
-    result = gpu->vk.CreateBuffer(gpu->device, &info, NULL, &b->handle);
+    result = make_buffer(gpu, NULL, b);
     if (!result)
         result = allocate(gpu, place, b);
     if (!result)
@@ -73,6 +82,49 @@ deer_status gpu_buffer_make(gpu_device *gpu, size_t bytes, gpu_place place, gpu_
     gpu_buffer_free(gpu, b);
     snprintf(what, sizeof what, "memory for %zu MB", (bytes + (1 << 20) - 1) >> 20);
     return gpu_fail(gpu, result, what, err);
+}
+
+static VkResult import(gpu_device *gpu, void *memory, gpu_buffer *b)
+{
+    const VkExternalMemoryHandleTypeFlagBits kind =
+        VK_EXTERNAL_MEMORY_HANDLE_TYPE_HOST_ALLOCATION_BIT_EXT;
+    const VkExternalMemoryBufferCreateInfo external = {
+        .sType = VK_STRUCTURE_TYPE_EXTERNAL_MEMORY_BUFFER_CREATE_INFO, .handleTypes = kind};
+    const VkImportMemoryHostPointerInfoEXT from = {
+        .sType = VK_STRUCTURE_TYPE_IMPORT_MEMORY_HOST_POINTER_INFO_EXT,
+        .handleType = kind,
+        .pHostPointer = memory};
+    VkMemoryAllocateInfo info = {.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO,
+                                 .pNext = &from,
+                                 .allocationSize = b->bytes};
+    VkMemoryHostPointerPropertiesEXT fits = {
+        .sType = VK_STRUCTURE_TYPE_MEMORY_HOST_POINTER_PROPERTIES_EXT};
+    VkMemoryRequirements needs;
+    VkResult result = make_buffer(gpu, &external, b);
+
+    if (!result)
+        result = gpu->vk.GetMemoryHostPointerPropertiesEXT(gpu->device, kind, memory, &fits);
+    if (result)
+        return result;
+    gpu->vk.GetBufferMemoryRequirements(gpu->device, b->handle, &needs);
+    if (needs.size > b->bytes || b->bytes > gpu->largest ||
+        !memory_type(gpu, needs.memoryTypeBits & fits.memoryTypeBits, 0, &info.memoryTypeIndex))
+        return VK_ERROR_INVALID_EXTERNAL_HANDLE;
+    result = gpu->vk.AllocateMemory(gpu->device, &info, NULL, &b->memory);
+    return result ? result : gpu->vk.BindBufferMemory(gpu->device, b->handle, b->memory, 0);
+}
+
+deer_status gpu_buffer_import(gpu_device *gpu, void *memory, size_t bytes, gpu_buffer *b,
+                              deer_error *err)
+{
+    VkResult result;
+
+    *b = (gpu_buffer){.bytes = bytes};
+    result = import(gpu, memory, b);
+    if (!result)
+        return DEER_OK;
+    gpu_buffer_free(gpu, b);
+    return gpu_fail(gpu, result, "taking memory as it is", err);
 }
 
 void gpu_buffer_free(gpu_device *gpu, gpu_buffer *b)

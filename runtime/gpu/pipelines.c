@@ -36,8 +36,8 @@ static VkResult compile(gpu_device *gpu, const gpu_kernel_form *form, gpu_pipeli
     const VkSpecializationInfo constants = {(uint32_t)form->constants, entry, sizeof p->constants,
                                             p->constants};
     const VkShaderModuleCreateInfo code = {.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO,
-                                           .codeSize = *form->bytes,
-                                           .pCode = form->code};
+                                           .codeSize = p->dots ? *form->bytes_dots : *form->bytes,
+                                           .pCode = p->dots ? form->code_dots : form->code};
     VkComputePipelineCreateInfo info = {
         .sType = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
         .stage = {.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
@@ -74,9 +74,10 @@ static deer_status find_or_make(gpu_device *gpu, gpu_kernel kernel, const uint32
     char what[64];
 
     memcpy(made.constants, constants, (size_t)form->constants * sizeof *constants);
+    made.dots = gpu->dots && form->code_dots && constants[0] == WEIGHT_Q8;
     for (int i = 0; i < gpu->pipelines; i++) {
         *pipeline = &gpu->pipeline[i];
-        if ((*pipeline)->kernel == kernel &&
+        if ((*pipeline)->kernel == kernel && (*pipeline)->dots == made.dots &&
             !memcmp((*pipeline)->constants, made.constants, sizeof made.constants))
             return DEER_OK;
     }

@@ -8,7 +8,6 @@
 enum { ALIGNED = 256, BINDINGS = GPU_VIEWS + 1 };
 
 int tape_skip_barrier = -1;
-bool tape_plays_gpu;
 
 /* ---------------------------------------------------------------- memory ------------------- */
 
@@ -309,7 +308,7 @@ int tape_rehearse(gpu_tape *t, const int *units, int count)
 
 gpu_taste tape_taste(const gpu_device *gpu)
 {
-    return gpu->software && !tape_plays_gpu ? GPU_TASTE_OF_SOFTWARE : GPU_TASTE_OF_GPUS;
+    return gpu->software && !gpu_plays_card ? GPU_TASTE_OF_SOFTWARE : GPU_TASTE_OF_GPUS;
 }
 
 deer_status tape_make(gpu_home *home, gpu_program *program, gpu_tape *t, deer_error *err)

@@ -28,7 +28,13 @@ typedef struct {
     gpu_device *gpu;
     gpu_stretch stretch[DEER_MAX_EXITS + 2];
     int stretches;
+    deer_model *model;
+    bool in_place; /* the stretches are the model's own memory */
 } gpu_home;
+
+/* Does without products of 4 bytes in one instruction where the device has them and they are wrong.
+ */
+deer_status dots_check(gpu_home *home, deer_error *err);
 
 /* Copies the weights of a stretch into its buffer. */
 deer_status home_fill(gpu_device *gpu, const gpu_stretch *stretch, deer_error *err);
@@ -74,9 +80,6 @@ size_t tape_bytes(const gpu_tape *tape);
 
 /* The n-th barrier recorded from now on is left out; -1: none. Counts down. */
 extern int tape_skip_barrier;
-
-/* A software driver is given what a GPU likes. */
-extern bool tape_plays_gpu;
 
 /* Records units one behind the other into one command buffer and runs it: what tools that look at
  * one at a time need to see. Returns how many barriers that had. */

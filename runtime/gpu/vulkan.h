@@ -65,11 +65,15 @@
 /* Core in Vulkan 1.2, an extension before. */
 #define GPU_TIMELINE_FUNCTIONS(X) X(WaitSemaphores)
 
+/* NULL where the device does not offer them. */
+#define GPU_OFFERED_FUNCTIONS(X) X(GetMemoryHostPointerPropertiesEXT)
+
 #define GPU_MEMBER(name) PFN_vk##name name;
 typedef struct {
     GPU_INSTANCE_FUNCTIONS(GPU_MEMBER)
     GPU_DEVICE_FUNCTIONS(GPU_MEMBER)
     GPU_TIMELINE_FUNCTIONS(GPU_MEMBER)
+    GPU_OFFERED_FUNCTIONS(GPU_MEMBER)
 } gpu_functions;
 #undef GPU_MEMBER
 

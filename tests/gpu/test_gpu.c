@@ -137,9 +137,9 @@ static void test_as_on_a_gpu(void **state)
     pair p;
 
     (void)state;
-    tape_plays_gpu = true;
+    gpu_plays_card = true;
     pair_open(&p, POLICY);
-    tape_plays_gpu = false;
+    gpu_plays_card = false;
     threshold_amid(&p, DEER_CRITERION_L2);
     c = play(&p, 2, 9, NULL);
     assert_int_equal(c.same, c.steps);

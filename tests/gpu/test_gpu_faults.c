@@ -7,6 +7,7 @@
 #include <malloc.h>
 
 #include "runtime/gpu/backend_gpu.h"
+#include "runtime/import/model_file.h"
 #include "tests/base/unless_long.h"
 
 /* Bytes that are no leak: what the driver's threads have in hand. */
@@ -21,6 +22,8 @@ static struct {
     VkResult with;
     long made, recorded, submitted, calls; /* made: anything that takes memory */
     bool no_devices;
+    const char *hides; /* an extension that it does not offer */
+    bool wrong_dots;   /* products of signed bytes are of unsigned ones */
     PFN_vkGetInstanceProcAddr real;
     PFN_vkGetDeviceProcAddr real_device;
     void *loader;
@@ -42,7 +45,10 @@ static bool fails(const char *name)
     X(WaitSemaphores)                                                                              \
     X(CreateDevice)                                                                                \
     X(CreateComputePipelines)                                                                      \
-    X(CreateBuffer) X(CreateDescriptorPool) X(EnumeratePhysicalDevices) X(CreateInstance)
+    X(CreateShaderModule)                                                                          \
+    X(CreateBuffer)                                                                                \
+    X(CreateDescriptorPool)                                                                        \
+    X(EnumeratePhysicalDevices) X(EnumerateDeviceExtensionProperties) X(CreateInstance)
 #define DECLARE_REAL(name) static PFN_vkVoidFunction real_##name;
 WATCHED(DECLARE_REAL)
 
@@ -110,6 +116,24 @@ static VkResult my_CreateComputePipelines(VkDevice d, VkPipelineCache c, uint32_
     return fails("CreateComputePipelines") ? driver.with
                                            : REAL(CreateComputePipelines)(d, c, n, i, a, p);
 }
+static VkResult my_CreateShaderModule(VkDevice d, const VkShaderModuleCreateInfo *i,
+                                      const VkAllocationCallbacks *a, VkShaderModule *m)
+{
+    enum { HEADER = 5, SIGNED_DOT = 4450, UNSIGNED_DOT = 4451 };
+    VkShaderModuleCreateInfo own = *i;
+    size_t words = i->codeSize / 4;
+    uint32_t *code = malloc(i->codeSize);
+    VkResult result;
+
+    memcpy(code, i->pCode, i->codeSize);
+    for (size_t at = HEADER; driver.wrong_dots && at < words; at += code[at] >> 16)
+        if ((code[at] & 0xffff) == SIGNED_DOT)
+            code[at] += UNSIGNED_DOT - SIGNED_DOT;
+    own.pCode = code;
+    result = REAL(CreateShaderModule)(d, &own, a, m);
+    free(code);
+    return result;
+}
 static VkResult my_EnumeratePhysicalDevices(VkInstance i, uint32_t *n, VkPhysicalDevice *p)
 {
     if (driver.no_devices) {
@@ -117,6 +141,16 @@ static VkResult my_EnumeratePhysicalDevices(VkInstance i, uint32_t *n, VkPhysica
         return VK_SUCCESS;
     }
     return REAL(EnumeratePhysicalDevices)(i, n, p);
+}
+static VkResult my_EnumerateDeviceExtensionProperties(VkPhysicalDevice p, const char *layer,
+                                                      uint32_t *n, VkExtensionProperties *list)
+{
+    VkResult result = REAL(EnumerateDeviceExtensionProperties)(p, layer, n, list);
+
+    for (uint32_t i = 0; list && driver.hides && i < *n; i++)
+        if (!strcmp(list[i].extensionName, driver.hides))
+            strcpy(list[i].extensionName, "VK_DEER_none");
+    return result;
 }
 static VkResult my_CreateInstance(const VkInstanceCreateInfo *i, const VkAllocationCallbacks *a,
                                   VkInstance *to)
@@ -203,6 +237,7 @@ static void test_failures_to_open(void **state)
     const deer_model_options o = {.size = sizeof o, .device = DEVICE};
 
     (void)state;
+    driver.hides = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME; /* what fails there is no failure */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         for (int at = 0;; at += at < 4 ? 1 : at) { /* some of many */
             deer_model *model = NULL;
@@ -231,6 +266,86 @@ static void test_failures_to_open(void **state)
     says("there is no device 'llvmpipe'");
     driver.no_devices = false;
     deer_model_close(open_on(small.path, "cpu"));
+}
+
+/* A few steps, and what the device was like. */
+static gpu_home play_at_home(const char *path, bool *dots, deer_action *last)
+{
+    gpu_home home;
+    pair p;
+
+    pair_open(&p, path);
+    home = *(gpu_home *)p.model[GPU]->device;
+    *dots = home.gpu->dots;
+    threshold_amid(&p, DEER_CRITERION_L2);
+    for (int s = 0; s < 3; s++) {
+        film(&p, s);
+        step(&p, GPU, last);
+    }
+    pair_close(&p);
+    return home;
+}
+
+static void same_action(const deer_action *a, const deer_action *b)
+{
+    assert_int_equal(a->exit, b->exit);
+    for (int i = 0; i < DEER_POSE; i++)
+        assert_float_equal(a->pose[i], b->pose[i], 1e-6);
+}
+
+/* Weights where they were loaded, copied where both see them, and carried over by staging. */
+static void test_ways_home(void **state)
+{
+    deer_action in_place, copied, refused, carried;
+    gpu_home home;
+    bool dots;
+
+    (void)state;
+    fail_at(NULL, 0, VK_SUCCESS);
+    home = play_at_home(small.path, &dots, &in_place);
+    assert_true(home.in_place && home.stretches > 1);
+    driver.hides = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    home = play_at_home(small.path, &dots, &copied);
+    assert_true(!home.in_place && home.stretch[0].buffer.mapped);
+    driver.hides = NULL;
+    fail_at("AllocateMemory", 1, VK_ERROR_INVALID_EXTERNAL_HANDLE); /* the second stretch */
+    home = play_at_home(small.path, &dots, &refused);
+    assert_true(!home.in_place && home.stretch[0].buffer.mapped);
+    fail_at(NULL, 0, VK_SUCCESS);
+    gpu_plays_card = true;
+    home = play_at_home(small.path, &dots, &carried);
+    gpu_plays_card = false;
+    assert_true(!home.in_place && !home.stretch[0].buffer.mapped);
+    assert_memory_equal(&in_place, &copied, sizeof copied);
+    assert_memory_equal(&in_place, &refused, sizeof refused);
+    same_action(&in_place, &carried); /* which adds up in another order */
+}
+
+/* Bytes are multiplied four at a time where the device has that, and where what it gives is right;
+ * the same bits in any case. */
+static void test_ways_to_multiply_bytes(void **state)
+{
+    char path[96];
+    const model_output to = {.path = path, .dtype = WEIGHT_Q8};
+    deer_action in_fours, one_by_one, wrong;
+    bool dots;
+
+    (void)state;
+    fail_at(NULL, 0, VK_SUCCESS);
+    snprintf(path, sizeof path, "%s/q8", small.folder);
+    ok(model_convert(small.path, &to, &error));
+    play_at_home(path, &dots, &in_fours);
+    assert_true(dots);
+    driver.hides = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
+    play_at_home(path, &dots, &one_by_one);
+    assert_false(dots);
+    driver.hides = NULL;
+    driver.wrong_dots = true;
+    play_at_home(path, &dots, &wrong);
+    assert_false(dots);
+    driver.wrong_dots = false;
+    assert_memory_equal(&in_fours, &one_by_one, sizeof in_fours);
+    assert_memory_equal(&in_fours, &wrong, sizeof in_fours);
 }
 
 /* In the middle of an episode. */
@@ -327,9 +442,8 @@ int main(void)
 {
 #define DRIVEN(test) cmocka_unit_test_setup_teardown(test, drive_tests, drive_no_more)
     const struct CMUnitTest tests[] = {
-        DRIVEN(test_failures_to_open),
-        DRIVEN(test_lost_in_a_step),
-        DRIVEN(test_steady),
+        DRIVEN(test_failures_to_open), DRIVEN(test_ways_home), DRIVEN(test_ways_to_multiply_bytes),
+        DRIVEN(test_lost_in_a_step),   DRIVEN(test_steady),
     };
 
     keep_driver();

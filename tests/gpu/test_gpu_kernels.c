@@ -292,7 +292,7 @@ static void expect(float *want, const float *x, const float *w, const float *b, 
 }
 
 /* y (+)= then(x w^T + b) on the device and in plain C; the largest difference. */
-static double product_error(weight_dtype type, const shape *s)
+static double product_error(weight_dtype type, const shape *s, float *result)
 {
     size_t m = (size_t)s->m, n = (size_t)s->n, k = (size_t)s->k;
     float *x = numbers(m * k), *w = numbers(n * k), *b = numbers(n), *y = numbers(m * n);
@@ -315,6 +315,7 @@ static double product_error(weight_dtype type, const shape *s)
         want[i] = (s->add ? y[i] : 0) + scale * want[i];
     run(list, count, x, m * k, y, m * n, live, m * (k + 3) / 4 + m, m * (k / 2048 + 1));
     e = worst(y, want, m * n);
+    memcpy(result, y, m * n * 4);
     free(x), free(w), free(b), free(y), free(want);
     return e;
 }
@@ -334,15 +335,25 @@ static const shape shapes[] = {
  * where a division differs in its last place, makes 1e-3. */
 static void products(weight_dtype type, double tolerance)
 {
+    static float result[2][65 * 70]; /* of bytes: four at a time, and one by one */
+
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int way = 0; way < 3; way++) {
             shape s = shapes[i];
+            uint32_t before = seed;
             double e;
             s.many = way == 2;
             s.slices = way == 0 ? 2 : 32;
-            e = product_error(type, &s);
+            e = product_error(type, &s, result[0]);
             if (!(e <= tolerance))
                 fail_msg("%s, shape %zu, way %d: off by %g", weight_dtype_name(type), i, way, e);
+            if (type != WEIGHT_Q8 || !home.gpu->dots)
+                continue;
+            home.gpu->dots = false;
+            seed = before;
+            product_error(type, &s, result[1]);
+            home.gpu->dots = true;
+            assert_memory_equal(result[0], result[1], (size_t)s.m * (size_t)s.n * 4);
         }
 }
 

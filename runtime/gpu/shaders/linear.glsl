@@ -24,7 +24,17 @@ uint late(uint which)
     return (rest >> (8 * which) & 255u) * 16;
 }
 
-// Integers of a word of inputs and of a word of weights, whose bytes are 128 too high.
+// Integers of a word of inputs and of a word of weights, whose bytes are 128 too high. With DOTS four
+// products are one instruction, OpSDotKHR, which glslang 12 knows by its number only.
+#ifdef DOTS
+spirv_instruction(extensions = ["SPV_KHR_integer_dot_product"], capabilities = [6018, 6019], id = 4450)
+int signed_dot(uint a, uint b, spirv_literal int packed);
+
+int dot_bytes(uint inputs, uint weights)
+{
+    return signed_dot(inputs, weights ^ 0x80808080u, 0);
+}
+#else
 int dot_bytes(uint inputs, uint weights)
 {
     ivec4 a = ivec4(int(inputs << 24) >> 24, int(inputs << 16) >> 24, int(inputs << 8) >> 24,
@@ -32,6 +42,7 @@ int dot_bytes(uint inputs, uint weights)
     ivec4 u = ivec4(weights & 255u, weights >> 8 & 255u, weights >> 16 & 255u, weights >> 24) - 128;
     return a.x * u.x + a.y * u.y + a.z * u.z + a.w * u.w;
 }
+#endif
 
 // Input `at` of row `row` as it is multiplied: a float's bits, or a word of bytes.
 uint input_of(uint row, uint at, uint end)

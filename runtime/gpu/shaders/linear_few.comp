@@ -5,6 +5,9 @@
 // memory, where all outputs read them.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef DOTS
+#extension GL_EXT_spirv_intrinsics : require
+#endif
 #include "common.glsl"
 #include "linear.glsl"
 

@@ -3,6 +3,9 @@
 // 64 outputs (4 panels), each of its 256 invocations 4 by 4 of them, from tiles in shared memory.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#ifdef DOTS
+#extension GL_EXT_spirv_intrinsics : require
+#endif
 #include "common.glsl"
 #include "linear.glsl"
 
