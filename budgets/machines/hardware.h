@@ -100,6 +100,9 @@ typedef struct {
     deer_figure joules_per_byte;
     deer_figure price;         /* USD, in its form */
     deer_figure step_overhead; /* seconds a step takes whatever it computes: images, copies */
+    deer_figure dispatch; /* of a GPU: seconds a dispatch takes that waits for the one before */
+    deer_figure
+        submission; /* of a GPU: seconds from handing work over to hearing that it is done */
     stage_efficiency efficiency[STAGE_KINDS][WEIGHT_DTYPES];
 
     int modes; /* at least 1 */

@@ -217,7 +217,9 @@ static deer_status read_figures(const reader *r, const json_t *json, deer_hardwa
                    {"energy_per_flop", &flop_energy, &h->joules_per_flop},
                    {"energy_per_byte", &byte_energy, &h->joules_per_byte},
                    {"price", &an_amount, &h->price},
-                   {"step_overhead", &a_time, &h->step_overhead}};
+                   {"step_overhead", &a_time, &h->step_overhead},
+                   {"dispatch", &a_time, &h->dispatch},
+                   {"submission", &a_time, &h->submission}};
 
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++)
         if (read_figure(r, figures[i].key, json_object_get(json, figures[i].key), figures[i].q,
@@ -503,6 +505,8 @@ static deer_status read_profile(reader *r, const json_t *json, deer_hardware *h)
                                         "energy_per_byte",
                                         "price",
                                         "step_overhead",
+                                        "dispatch",
+                                        "submission",
                                         "efficiency",
                                         "modes",
                                         "samples",

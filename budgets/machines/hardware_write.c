@@ -123,7 +123,9 @@ static json_t *hardware_json(const deer_hardware *h)
                    {"energy_per_flop", &h->joules_per_flop, "pJ/FLOP", 1e-12},
                    {"energy_per_byte", &h->joules_per_byte, "pJ/byte", 1e-12},
                    {"price", &h->price, "USD", 1},
-                   {"step_overhead", &h->step_overhead, "us", 1e-6}};
+                   {"step_overhead", &h->step_overhead, "us", 1e-6},
+                   {"dispatch", &h->dispatch, "us", 1e-6},
+                   {"submission", &h->submission, "us", 1e-6}};
     json_t *json =
         json_pack("{s:i, s:s, s:s, s:s, s:b, s:s, s:o}", "deer_hardware", HARDWARE_VERSION, "name",
                   h->name, "title", h->title, "kind", hardware_kind_name(h->kind), "measured",
@@ -171,7 +173,7 @@ void deer_hardware_init(deer_hardware *h, const char *name, const char *title, h
     h->form = kind == HARDWARE_CPU ? FORM_BOX : kind == HARDWARE_EMBEDDED ? FORM_KIT : FORM_CARD;
     h->memory = h->reserved = h->bandwidth = h->cache = h->cache_bandwidth = unknown;
     h->idle_watts = h->load = h->joules_per_flop = h->joules_per_byte = unknown;
-    h->price = h->step_overhead = unknown;
+    h->price = h->step_overhead = h->dispatch = h->submission = unknown;
     for (int d = 0; d < WEIGHT_DTYPES; d++)
         h->peak[d] = unknown;
     for (int s = 0; s < STAGE_KINDS; s++)

@@ -140,7 +140,7 @@ deer_status limits_measure(int threads, machine_limits *limits, deer_error *err)
     if (threads < 1 || threads > MAX_THREADS)
         return deer_fail_with(DEER_USAGE, err, "limits are measured with 1 to %d threads",
                               MAX_THREADS);
-    limits->threads = threads;
+    *limits = (machine_limits){.threads = threads};
     limits->f32_gflops = peak_of(threads, limits_loop_f32());
     limits->bf16_gflops = peak_of(threads, limits_loop_bf16());
     limits->int8_gops = peak_of(threads, limits_loop_int8());

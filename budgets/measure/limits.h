@@ -20,6 +20,12 @@ typedef struct {
     double f32_gflops;  /* fused multiply-adds on registers */
     double bf16_gflops; /* bf16 dot products into f32, NaN where the CPU has none */
     double int8_gops;   /* int8 dot products into int32, NaN where the CPU has none */
+
+    /* Of a GPU: reads and writes of copies for read_gbs, large products for arithmetic. */
+    char device[96];                             /* its name; empty: the processor */
+    bool card;                                   /* it has memory of its own, */
+    uint64_t device_bytes;                       /* so many bytes */
+    double dispatch_seconds, submission_seconds; /* that starting one takes */
 } machine_limits;
 
 /* Measures all of it with `threads` threads, in two or three seconds and 400 MB of memory. */

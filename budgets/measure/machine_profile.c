@@ -22,8 +22,11 @@ static origin origin_of(const machine_limits *l)
     origin o;
     time_t now = time(NULL);
 
-    snprintf(o.source, sizeof o.source, "deer-run bench, deer %s, %d thread%s", DEER_VERSION,
-             l->threads, l->threads == 1 ? "" : "s");
+    if (l->device[0])
+        snprintf(o.source, sizeof o.source, "deer-run bench, deer %s, Vulkan", DEER_VERSION);
+    else
+        snprintf(o.source, sizeof o.source, "deer-run bench, deer %s, %d thread%s", DEER_VERSION,
+                 l->threads, l->threads == 1 ? "" : "s");
     strftime(o.date, sizeof o.date, "%Y-%m-%d", gmtime(&now));
     return o;
 }
@@ -37,10 +40,15 @@ static double memory_line(const char *name)
 }
 
 /* "AMD EPYC, 2 threads" */
-static void title_of(int threads, char title[96])
+static void title_of(const machine_limits *l, char title[96])
 {
-    FILE *f = fopen("/proc/cpuinfo", "re");
+    int threads = l->threads;
+    FILE *f = l->device[0] ? NULL : fopen("/proc/cpuinfo", "re");
     char line[256], name[64] = "this machine";
+
+    snprintf(title, 96, "%s", l->device);
+    if (l->device[0])
+        return;
 
     while (f && fgets(line, sizeof line, f))
         if (sscanf(line, "model name : %63[^\n]", name) == 1)
@@ -57,20 +65,34 @@ static void set(deer_figure *f, double value, const char *source, const char *da
         *f = deer_figure_measured(value, value, value, source, date);
 }
 
+/* A card's memory is its own, and nothing is known of what the system takes of it; any other device
+ * has the processor's. */
+static void set_memory(deer_hardware *h, const machine_limits *l, const origin *o)
+{
+    double memory = memory_line("MemTotal");
+
+    if (l->card) {
+        set(&h->memory, (double)l->device_bytes, "the largest heap on the device", o->date);
+        return;
+    }
+    set(&h->memory, memory, "MemTotal in /proc/meminfo", o->date);
+    set(&h->reserved, memory - memory_line("MemAvailable"),
+        "MemTotal - MemAvailable in /proc/meminfo", o->date);
+}
+
 static void set_machine(deer_hardware *h, const machine_limits *l, const origin *o)
 {
-    double memory = memory_line("MemTotal"),
-           peaks[] = {l->f32_gflops, l->bf16_gflops, l->int8_gops};
+    double peaks[] = {l->f32_gflops, l->bf16_gflops, l->int8_gops};
 
-    title_of(l->threads, h->title);
+    title_of(l, h->title);
     for (int d = 0; d < WEIGHT_DTYPES; d++)
         set(&h->peak[d], 1e9 * peaks[d], o->source, o->date);
     set(&h->bandwidth, 1e9 * l->read_gbs, o->source, o->date);
     set(&h->cache_bandwidth, 1e9 * l->cache_gbs, o->source, o->date);
     set(&h->cache, (double)l->cache_bytes, "the system's size of the last-level cache", o->date);
-    set(&h->memory, memory, "MemTotal in /proc/meminfo", o->date);
-    set(&h->reserved, memory - memory_line("MemAvailable"),
-        "MemTotal - MemAvailable in /proc/meminfo", o->date);
+    set(&h->dispatch, l->dispatch_seconds, o->source, o->date);
+    set(&h->submission, l->submission_seconds, o->source, o->date);
+    set_memory(h, l, o);
 }
 
 /* ---------------------------------------------------------------- its stages --------------- */
@@ -141,17 +163,30 @@ static void set_step_overhead(deer_hardware *h, const machine_measured *m, const
 
 /* ---------------------------------------------------------------- whole -------------------- */
 
-/* What is at path: a measured profile to complete, or one of which nothing is known. */
-static deer_status begin(const char *path, deer_hardware *h, deer_error *err)
+static hardware_kind kind_of_machine(const machine_limits *l)
 {
+    return !l->device[0] ? HARDWARE_CPU : l->card ? HARDWARE_GPU : HARDWARE_EMBEDDED;
+}
+
+/* What is at path: a measured profile to complete, or one of which nothing is known. A processor's
+ * is not completed by a GPU's times, nor one GPU's by another's. */
+static deer_status begin(const char *path, const machine_limits *l, deer_hardware *h,
+                         deer_error *err)
+{
+    hardware_kind kind = kind_of_machine(l);
+
     if (access(path, F_OK)) {
-        deer_hardware_init(h, "here", "this machine", HARDWARE_CPU);
+        deer_hardware_init(h, "here", "this machine", kind);
         h->measured = true;
         return DEER_OK;
     }
-    if (!deer_hardware_load(path, h, err) && h->measured)
-        return DEER_OK;
-    return deer_fail(err, "%s is not a profile that deer-run bench wrote; give another name", path);
+    if (deer_hardware_load(path, h, err) || !h->measured)
+        return deer_fail(err, "%s is not a profile that deer-run bench wrote; give another name",
+                         path);
+    if (h->kind != kind || (l->device[0] && strcmp(h->title, l->device)))
+        return deer_fail(err, "%s is the profile of %s, not of %s; give another name", path,
+                         h->title, l->device[0] ? l->device : "this processor");
+    return DEER_OK;
 }
 
 deer_status machine_profile_write(const char *path, const machine_measured *m, deer_error *err)
@@ -159,7 +194,7 @@ deer_status machine_profile_write(const char *path, const machine_measured *m, d
     static deer_hardware h;
     const origin o = origin_of(m->limits);
 
-    if (begin(path, &h, err))
+    if (begin(path, m->limits, &h, err))
         return DEER_FAILED;
     set_machine(&h, m->limits, &o);
     if (add_samples(&h, m, err))

@@ -207,17 +207,23 @@ static void print_limit(const char *name, double value, const char *unit)
     if (isnan(value))
         printf("%s -", name);
     else
-        printf("%s %.0f%s", name, value, unit);
+        printf("%s %.*f%s", name, value < 10 ? 2 : 0, value, unit);
 }
 
 static void print_limits(const machine_limits *l)
 {
-    printf("this machine at most, %d thread%s: read ", l->threads, l->threads == 1 ? "" : "s");
+    if (l->device[0])
+        printf("%s at most: copy ", l->device);
+    else
+        printf("this machine at most, %d thread%s: read ", l->threads, l->threads == 1 ? "" : "s");
     printf("%.1f GB/s", l->read_gbs);
     print_limit("; f32", l->f32_gflops, "");
     print_limit(", bf16", l->bf16_gflops, "");
     print_limit(", int8", l->int8_gops, " GFLOP/s");
     puts(" (a multiply-add is two)");
+    if (l->device[0])
+        printf("a dispatch behind another takes %.1f us, a submission %.0f us\n",
+               1e6 * l->dispatch_seconds, 1e6 * l->submission_seconds);
 }
 
 static void print_row(const stage_row *r)
@@ -278,6 +284,10 @@ json_t *stage_table_json(const stage_table *t)
                                number(l->f32_gflops), "bf16_gflops", number(l->bf16_gflops),
                                "int8_gops", number(l->int8_gops));
 
+    if (l->device[0])
+        json_join(limits, json_pack("{s:s, s:f, s:f}", "device", l->device, "dispatch_us",
+                                    1e6 * l->dispatch_seconds, "submission_us",
+                                    1e6 * l->submission_seconds));
     for (int i = 0; i < t->rows; i++)
         json_push(list, row_json(&t->row[i]));
     return json_pack("{s:o, s:I, s:o, s:o}", "limits", limits, "steps", (json_int_t)t->steps,

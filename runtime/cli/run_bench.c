@@ -12,6 +12,7 @@
 #include "runtime/base/threads/threads.h"
 #include "runtime/cli/run_bench.h"
 #include "runtime/cli/run_commands.h"
+#include "runtime/cli/run_limits.h"
 #include "runtime/cli/tool_policy.h"
 #include "runtime/deer_replay.h"
 
@@ -102,7 +103,7 @@ static deer_status time_stages(bench *b, policy *p, const uint8_t *pixels, doubl
     if (!status)
         status = time_steps(b, p, pixels, ms, &log, &before, &first, err);
     if (!status)
-        status = limits_measure(threads_count(), &s->limits, err);
+        status = run_limits(p->model, &s->limits, err);
     if (!status)
         status = stage_log_table(&log, s, err);
     stage_log_end(&log);
@@ -124,7 +125,7 @@ static void set_encodings(const bench *b, deer_thresholds *t)
                                      .gripper_view = b->encodings < 1 ? never : always};
 }
 
-static void summarise(const bench *b, const policy *p, double *ms, size_t before, bench_exit *m)
+static void summarise(bench *b, const policy *p, double *ms, size_t before, bench_exit *m)
 {
     const deer_config *c = deer_model_config(p->model);
     deer_cost_kept kept = {{deer_model_max_exit(p->model), deer_model_max_exit(p->model)}};
@@ -132,6 +133,7 @@ static void summarise(const bench *b, const policy *p, double *ms, size_t before
     deer_cost cost;
 
     m->process_bytes = resident_bytes(); /* before sorting needs some */
+    snprintf(b->device, sizeof b->device, "%s", deer_model_device(p->model));
     m->growth = (long)m->process_bytes - (long)before;
     m->said = m->said_low = m->said_high = NAN;
     m->exit = deer_model_max_exit(p->model);

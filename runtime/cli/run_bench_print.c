@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "budgets/machines/hardware.h"
 #include "runtime/base/json/json_build.h"
@@ -33,6 +34,17 @@ static void print_memory(const bench_exit *m, int count)
                mb(m->policy_bytes),
                100 * ((double)m->policy_bytes / (double)m->predicted_bytes - 1),
                mb((long)m->process_bytes), mb(m->growth));
+}
+
+/* Of a GPU: what is on it and for it. The process holds the driver, of which nothing is predicted.
+ */
+static void print_device_memory(const bench_exit *m, int count)
+{
+    puts("\n                        memory, MB\n"
+         "exit layer     model   session   process   growth");
+    for (; count-- > 0; m++)
+        printf("%4d %5d %9.2f %9.2f %9.2f %8.2f\n", m->exit, m->layer, mb((long)m->model_bytes),
+               mb((long)m->session_bytes), mb((long)m->process_bytes), mb(m->growth));
 }
 
 /* Predicted beside measured. */
@@ -67,14 +79,17 @@ static void print_sets(void)
 
 void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *s)
 {
-    printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s\n\n", b->model,
-           weight_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
-           m->threads == 1 ? "" : "s");
+    bool here = !strcmp(b->device, "cpu");
+
+    printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s%s%s\n\n",
+           b->model, weight_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
+           m->threads == 1 ? "" : "s", here ? "" : ", on ", here ? "" : b->device);
     print_times(m, count);
-    print_memory(m, count);
+    (here ? print_memory : print_device_memory)(m, count);
     if (b->hardware)
         print_said(b, m, count);
-    print_sets();
+    if (here)
+        print_sets();
     puts("\nEach row opens the model up to that exit and never leaves before it.");
     if (!s)
         return;
@@ -118,10 +133,10 @@ deer_status bench_print_json(const bench *b, const bench_exit *m, int count, con
                              deer_error *err)
 {
     json_t *exits = json_array();
-    json_t *root = json_pack("{s:s*, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model, "type",
-                             weight_dtype_name(m->dtype), "tokens", m->tokens, "image_side",
-                             (json_int_t)b->side, "steps", (json_int_t)b->steps, "threads",
-                             m->threads, "exits", exits);
+    json_t *root = json_pack("{s:s*, s:s, s:s, s:i, s:I, s:I, s:i, s:o}", "model", b->model,
+                             "device", b->device, "type", weight_dtype_name(m->dtype), "tokens",
+                             m->tokens, "image_side", (json_int_t)b->side, "steps",
+                             (json_int_t)b->steps, "threads", m->threads, "exits", exits);
 
     for (int i = 0; i < count; i++) {
         json_t *exit = exit_json(&m[i]);

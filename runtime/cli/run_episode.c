@@ -15,6 +15,7 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/threads/threads.h"
 #include "runtime/cli/run_commands.h"
+#include "runtime/cli/run_limits.h"
 #include "runtime/cli/run_played.h"
 #include "runtime/cli/tool_policy.h"
 #include "runtime/deer_replay.h"
@@ -208,7 +209,7 @@ static deer_status play_profiled(const request *r, policy *p, demos *d, int firs
     if (!status)
         status = play_all(r, p, d, first, count, &log, out, err);
     if (!status)
-        status = limits_measure(threads_count(), &table.limits, err);
+        status = run_limits(p->model, &table.limits, err);
     if (!status)
         status = stage_log_table(&log, &table, err);
     stage_log_end(&log);

@@ -9,6 +9,12 @@ deer_status gpu_list(gpu_about *list, int room, int *count, deer_error *err)
     return deer_fail(err, "this deer was built without GPUs (make GPU=1)");
 }
 
+deer_status gpu_measure(const deer_model *model, gpu_limits *limits, deer_error *err)
+{
+    (void)model, (void)limits;
+    return deer_fail_with(DEER_USAGE, err, "the model runs on the processor");
+}
+
 deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, deer_error *err)
 {
     (void)model, (void)cache;

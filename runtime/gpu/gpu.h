@@ -33,4 +33,18 @@ bool gpu_named(const gpu_about *about, const char *wish);
  * kernels from one run to the next; NULL: none. On failure the model is as it was. */
 deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, deer_error *err);
 
+/* What the device of a model can do at most, with deer's own kernels. */
+typedef struct {
+    bool unified, software;
+    uint64_t memory;              /* bytes of its largest heap */
+    double copy_gbs;              /* GB/s read and written by copies */
+    double gflops[WEIGHT_DTYPES]; /* of large products, two operations a multiply-add */
+    double dispatch_seconds;      /* of a small dispatch that waits for the one before */
+    double submission_seconds;    /* from handing one over to hearing that it is done */
+} gpu_limits;
+
+/* Measures it, in a second and up to 200 MB of its memory. DEER_USAGE for a model on the processor.
+ */
+deer_status gpu_measure(const deer_model *model, gpu_limits *limits, deer_error *err);
+
 #endif

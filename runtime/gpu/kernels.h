@@ -25,7 +25,7 @@ typedef enum {
     GPU_DECIDE,
     GPU_KERNELS,
     GPU_COPY = GPU_KERNELS, /* no shader: view 0 becomes view 1 */
-    GPU_ZERO,               /* view 0 becomes zeros */
+    GPU_ZERO,               /* view 0 becomes the first word pushed: zeros */
 } gpu_kernel;
 
 typedef struct {

@@ -160,7 +160,7 @@ static void record_transfer(const gpu_tape *t, VkCommandBuffer to, const gpu_dis
     VkBuffer source = buffer_of(t, &d->view[1], &source_at);
 
     if (d->kernel == GPU_ZERO)
-        gpu->vk.CmdFillBuffer(to, target, target_at, bytes, 0);
+        gpu->vk.CmdFillBuffer(to, target, target_at, bytes, d->push[0]);
     else
         gpu->vk.CmdCopyBuffer(to, source, target, 1, &(VkBufferCopy){source_at, target_at, bytes});
 }

@@ -322,6 +322,47 @@ static void test_a_profile_says_what_was_measured(void **state)
     }
 }
 
+/* A GPU's is another kind of machine, with what starting work there takes, and is completed by no
+ * other's times. */
+static void test_a_profile_of_a_gpu(void **state)
+{
+    static deer_hardware here;
+    char path[128];
+    deer_config config;
+    machine_limits gpu = limits;
+    const stage_row rows[] = {row_of(PROFILE_VISION, 100, 20, 80)};
+    const machine_measured there = {&config, &gpu, rows, 1, WEIGHT_F32};
+    const machine_measured processor = {&config, &limits, rows, 1, WEIGHT_F32};
+
+    (void)state;
+    assert_true(deer_config_published("3b", &config));
+    strcpy(gpu.device, "NVIDIA GeForce RTX 4070");
+    gpu.card = true;
+    gpu.device_bytes = (uint64_t)12e9;
+    gpu.dispatch_seconds = 1.5e-6;
+    gpu.submission_seconds = 20e-6;
+    snprintf(path, sizeof path, "%s/gpu.json", small.folder);
+    ok(machine_profile_write(path, &there, &error));
+    ok(deer_hardware_load(path, &here, &error));
+    assert_true(here.measured && here.kind == HARDWARE_GPU);
+    assert_string_equal(here.title, "NVIDIA GeForce RTX 4070");
+    near(&here.memory, 12e9);
+    near(&here.dispatch, 1.5e-6);
+    near(&here.submission, 20e-6);
+    near(&here.efficiency[STAGE_VISION][0].compute, 0.8);
+    assert_non_null(strstr(here.bandwidth.source, "Vulkan"));
+    assert_int_equal(machine_profile_write(path, &processor, &error), DEER_FAILED);
+    says("is the profile of NVIDIA GeForce RTX 4070, not of this processor");
+    strcpy(gpu.device, "another");
+    assert_int_equal(machine_profile_write(path, &there, &error), DEER_FAILED);
+    says("not of another");
+    gpu.card = false; /* memory is the system's */
+    snprintf(path, sizeof path, "%s/shared.json", small.folder);
+    ok(machine_profile_write(path, &there, &error));
+    ok(deer_hardware_load(path, &here, &error));
+    assert_true(here.kind == HARDWARE_EMBEDDED && deer_figure_known(&here.reserved));
+}
+
 /* Somebody's file is not overwritten. */
 static void test_other_files_are_left_alone(void **state)
 {
@@ -353,6 +394,7 @@ int main(void)
         cmocka_unit_test(test_stages_fit_into_the_step),
         cmocka_unit_test(test_limits_are_measured),
         cmocka_unit_test(test_a_profile_says_what_was_measured),
+        cmocka_unit_test(test_a_profile_of_a_gpu),
         cmocka_unit_test(test_other_files_are_left_alone),
     };
 

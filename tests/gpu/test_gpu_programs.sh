@@ -42,6 +42,18 @@ DEER_DEVICE=llvmpipe "$BUILD/deer-sim" record $policy --exit 0 --tasks lift_red 
 says "there is no device 'nonsense'" env DEER_DEVICE=nonsense "$BUILD/deer-sim" record $policy --episodes 1 --out "$work/none.h5"
 [ ! -e "$work/none.h5" ] || fail "a recording that failed left a file"
 
+# The device's own profile, completed by itself and by nothing else, and used to predict.
+bench="$BUILD/deer-run bench $policy --exit 0 --steps 1"
+$bench --device llvmpipe --profile-out "$work/here.json" --json >"$work/bench.json" 2>/dev/null || fail "bench --profile-out"
+for key in '"device": "llvmpipe' '"dispatch_us": [0-9]*[1-9]' '"submission_us": [0-9]*[1-9]' '"f32_gflops": [0-9.]*[1-9]'; do
+    grep -q "$key" "$work/bench.json" || fail "bench --json has no $key"
+done
+for key in '"kind": "embedded"' '"title": "llvmpipe' '"dispatch": {' '"submission": {' '"stage": "vision"'; do
+    grep -q "$key" "$work/here.json" || fail "the profile has no $key"
+done
+$bench --device llvmpipe --hardware "$work/here.json" >"$work/predicted" 2>&1 && grep -q "predicted" "$work/predicted" ||
+    { fail "bench --hardware"; tail "$work/predicted"; }
+
 # Without a loader (here: one that is none).
 : >"$work/libvulkan.so.1"
 without="env LD_LIBRARY_PATH=$work"
