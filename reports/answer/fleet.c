@@ -32,21 +32,31 @@ static int settle_machine(fleet *f)
     return f->machines++;
 }
 
+/* "15W, 7W", for messages. */
+static const char *mode_names(const deer_hardware *h, char *text, size_t size)
+{
+    int n = 0;
+
+    for (int m = 0; m < h->modes && n < (int)size; m++)
+        n += snprintf(text + n, size - (size_t)n, "%s%s", m ? ", " : "", h->mode[m].name);
+    return text;
+}
+
 /* "NAME" or "NAME:MODE" or "FILE.json": its machine, and wanted[machine] of its modes. */
 static deer_status add_machine(fleet *f, const char *name, bool (*wanted)[HARDWARE_MAX_MODES],
                                deer_error *err)
 {
     deer_hardware *hardware = &f->machine[f->machines];
     const char *colon = strrchr(name, ':');
-    char base[512];
+    char base[512], modes_there[256];
     int only = -1, modes, machine;
 
     snprintf(base, sizeof base, "%.*s", colon ? (int)(colon - name) : (int)strlen(name), name);
     if (deer_hardware_load(base, hardware, err))
         return DEER_FAILED;
     if (colon && (only = deer_hardware_mode(hardware, colon + 1)) < 0)
-        return deer_fail_with(DEER_USAGE, err, "%s has no power mode '%s'; its first one is '%s'",
-                              base, colon + 1, hardware->mode[0].name);
+        return deer_fail_with(DEER_USAGE, err, "%s has no power mode '%s'; it has %s", base,
+                              colon + 1, mode_names(hardware, modes_there, sizeof modes_there));
     modes = hardware->modes;
     machine = settle_machine(f);
     for (int m = 0; m < modes; m++)

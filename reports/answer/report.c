@@ -223,6 +223,20 @@ const task_sums *report_sums(const report *r, int budget)
     return r->sums + budget * r->t.n;
 }
 
+/* None of the machines runs the policy: why, and whether it is asking for another runtime that
+ * helps. */
+static deer_status nobody_runs(const fleet *f, deer_error *err)
+{
+    const char *ask =
+        f->left_out ? "; estimate another runtime with --runtime tuned, ggml or pytorch" : "";
+
+    if (f->machines > 1)
+        return deer_fail_with(DEER_INFEASIBLE, err, "%s on none of these machines%s",
+                              f->left_out ? "deer runs" : "this kind of model can run", ask);
+    return deer_fail_with(DEER_INFEASIBLE, err, "%s: %.300s%s", f->machine[0].title,
+                          f->answer[0].reason, ask);
+}
+
 deer_status report_verdict(const report *r, deer_error *err)
 {
     const fleet_answer *nearest = NULL;
@@ -238,10 +252,7 @@ deer_status report_verdict(const report *r, deer_error *err)
             nearest = a;
     }
     if (r->f.left_out + r->f.cannot == r->f.machines)
-        return deer_fail_with(DEER_INFEASIBLE, err,
-                              "%s; estimate another runtime with --runtime tuned, ggml or pytorch",
-                              r->f.machines == 1 ? r->f.answer[0].reason
-                                                 : "deer runs on none of these machines");
+        return nobody_runs(&r->f, err);
     if (!nearest)
         return deer_fail_with(DEER_INFEASIBLE, err,
                               "no machine can be judged: every profile misses a figure");

@@ -26,8 +26,8 @@ static void print_lines(const char *before, const char *text)
 
 void tool_print_help(const tool_command *command)
 {
-    printf("%s - %s\n\nusage: %s %s\n\n", command->name, command->summary, command->name,
-           command->usage);
+    printf("%s - %s\n\nusage: %s%s%s\n\n", command->name, command->summary, command->name,
+           *command->usage ? " " : "", command->usage);
     for (const tool_option *o = command->options; o->name; o++)
         if (o->type != TOOL_RENAMED)
             print_option(o->name, o->argument, o->help);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* test_coverage.c - promises hold in a tenth of all draws at least, whatever the order the episodes
+/* test_coverage.c - promises break in a tenth of all draws at most, whatever the order the episodes
  * are stored in, in worlds of many kinds; and most of what they allow is used. */
 #include <math.h>
 #include <setjmp.h>

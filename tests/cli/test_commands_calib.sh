@@ -134,4 +134,17 @@ sed 's/"constant"/"constent"/' "$files/s.json" >"$files/bad.json"
 fails 1 'score 0' "$calib" check --cache "$cache" --thresholds "$files/bad.json"
 fails 1 'score 0' "$build/deer-sim" eval --model "$model" --thresholds "$files/bad.json"
 
+whatif="$build/deer-report whatif --cache $cache --rate 10"
+unmet() { # unmet WORDS COMMAND...: status 3, with the report
+    words=$1
+    shift
+    run "$@"
+    [ "$status" -eq 3 ] && [ -s "$out" ] || wrong "status $status, not 3 with a report"
+    grep -q -- "$words" "$err" || wrong "the message does not say '$words'"
+}
+unmet 'Hailo-8 accelerator: cannot: .* only$' $whatif --hardware hailo-8
+unmet 'this kind of model can run on none of these machines$' $whatif --hardware hailo-8,coral-edge-tpu
+unmet 'Orin Nano 8 GB: runtime: .*; estimate another runtime' $whatif --hardware orin-nano-8
+fails 2 "no power mode '12W'; it has MAXN_SUPER, 25W, 15W, 7W" $whatif --hardware orin-nano-8:12W
+
 finish

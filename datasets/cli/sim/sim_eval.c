@@ -274,7 +274,7 @@ static bool contradicts(const tool_command *self, const request *r)
     int how = !!r->policy.thresholds + (r->policy.exit != TOOL_NOT_GIVEN) + !!r->exits;
 
     if (!!r->policy.model + r->expert + !!r->remote != 1)
-        tool_usage(self, "one of --model FILE, --policy URL and --expert is required");
+        tool_usage(self, "give one of --model FILE, --policy URL and --expert");
     else if (r->key_file && !r->remote)
         tool_usage(self, "--key-file needs --policy");
     else if (r->random && r->even)
@@ -320,7 +320,7 @@ static bool understand(const tool_command *self, request *r, evaluation *e)
     e->strict = isnan(r->strict) ? 0 : isfinite(r->strict) ? r->strict : STRICT;
     e->n_tasks = sim_select_tasks(r->tasks ? r->tasks : "all", e->tasks, &r->unknown);
     if (e->n_tasks < 0) {
-        tool_usage(self, "there is no task '%s'", r->unknown);
+        tool_usage(self, "there is no task '%s'; deer-sim tasks lists them", r->unknown);
         return false;
     }
     e->seed = (uint64_t)r->seed;
@@ -380,7 +380,7 @@ static int eval_with(const tool_option *options, request *r, int argc, char **ar
         "deer-sim eval --model policy.safetensors --chains 200 --split unseen\n"
         "deer-sim eval --policy ws://127.0.0.1:8000 --episodes 5\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --strict\n"
-        "deer-sim eval --model policy.safetensors --thresholds t.json --govern 0.004 --light 0.5\n"
+        "deer-sim eval --model policy.safetensors --thresholds t.json --govern 0.012 --light 0.5\n"
         "deer-sim eval --model policy.safetensors --thresholds t.json --seed 7 --json"};
     deer_error err;
     deer_status status;

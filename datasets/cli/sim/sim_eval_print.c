@@ -360,7 +360,9 @@ deer_status evaluation_print_json(const evaluation *e, const usage *use, deer_er
 
 /* ---------------------------------------------------------------- tables ------------------- */
 
-static void print_row(const char *name, const tally *t)
+/* Costs are those of a policy in this process: a server's are on its own page, an expert has none.
+ */
+static void print_row(const char *name, const tally *t, bool counted)
 {
     double low, high;
 
@@ -369,7 +371,9 @@ static void print_row(const char *name, const tally *t)
            100.0 * t->successes / t->rollouts, 100 * low, 100 * high);
     tool_print_number(t->successes ? (double)t->successful_steps / t->successes : NAN, 5, 1);
     tool_print_number(mean_exit_of(t), 7, 2);
-    printf("   %8.5f   %8.5f\n", t->llm / (double)t->steps, t->total / (double)t->steps);
+    tool_print_number(counted ? t->llm / (double)t->steps : NAN, 10, 5);
+    tool_print_number(counted ? t->total / (double)t->steps : NAN, 10, 5);
+    putchar('\n');
 }
 
 static void print_times(const evaluation *e)
@@ -441,8 +445,8 @@ void evaluation_print(const evaluation *e, const usage *use)
            "95% interval", "to do", "exit", "GFLOPs", "GFLOPs");
     for (int i = 0; i < tabletop_every_task(); i++)
         if (e->each[i].rollouts)
-            print_row(tabletop_task_name(i), &e->each[i]);
-    print_row("all", t);
+            print_row(tabletop_task_name(i), &e->each[i], e->model != NULL);
+    print_row("all", t, e->model != NULL);
     print_times(e);
     if (e->chains)
         print_chains(e);

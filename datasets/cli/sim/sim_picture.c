@@ -62,7 +62,7 @@ int sim_picture_main(int argc, char **argv)
     if (!out)
         return tool_usage(&self, "--out FILE is required");
     if (tabletop_task_find(task) < 0)
-        return tool_usage(&self, "there is no task '%s'", task);
+        return tool_usage(&self, "there is no task '%s'; deer-sim tasks lists them", task);
     if (tool_outside(&self, "moments", moments, 1, 16) ||
         tool_outside(&self, "steps", steps, 1, TABLETOP_MAX_STEPS) ||
         tool_ends_otherwise(&self, "out", out, ".png"))

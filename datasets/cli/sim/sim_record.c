@@ -161,7 +161,7 @@ static bool understand(const tool_command *self, request *q, recording *r)
     if (!q->out)
         tool_usage(self, "--out FILE is required");
     else if (r->n_tasks < 0)
-        tool_usage(self, "there is no task '%s'", q->unknown);
+        tool_usage(self, "there is no task '%s'; deer-sim tasks lists them", q->unknown);
     else if (q->noise < 0)
         tool_usage(self, "--noise must be 0 or more, not %g", q->noise);
     else if (q->policy.exit != TOOL_NOT_GIVEN && !q->policy.model)

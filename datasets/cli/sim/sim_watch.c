@@ -228,7 +228,7 @@ static int watch_with(const tool_option *options, request *r, int argc, char **a
     if (!r->policy.model || (!r->out && !r->sheet))
         return tool_usage(&self, "--model FILE and --out FILE (or --sheet FILE) are required");
     if (tabletop_task_find(r->task) < 0)
-        return tool_usage(&self, "there is no task '%s'", r->task);
+        return tool_usage(&self, "there is no task '%s'; deer-sim tasks lists them", r->task);
     if (policy_contradicts(&self, &r->policy) || tool_outside(&self, "fps", r->fps, 1, 50) ||
         tool_outside(&self, "every", r->every, 1, TABLETOP_MAX_STEPS) ||
         !sim_split(&self, r->split, &split) || tool_ends_otherwise(&self, "out", r->out, ".webp") ||
