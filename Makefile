@@ -533,7 +533,7 @@ $(BUILD)/tests/torture/hostile $(BUILD)/tests/torture/damage: $(BUILD)/tests/tor
 	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@ $(DATASETS_LIBS)
 
 .PHONY: torture run-torture
-torture: check-deps ## allocations, system calls, disks and files that fail (30 minutes; TORTURE=fast: 3)
+torture: check-deps ## allocations, system calls, disks and files that fail (16 minutes; TORTURE=fast: 3)
 	@$(MAKE) --no-print-directory run-torture
 run-torture: all $(TORTURE_TOOLS)
 	@BUILD=$(BUILD) tests/torture/run.sh

@@ -7,7 +7,7 @@
 // and stride) and to instruction (std_msgs/String); publishes cmd_vel (geometry_msgs/Twist, metres and radians a
 // second) and gripper (std_msgs/Float64, 1 open, 0 closed). A step takes the last image of each camera, `rate`
 // times a second, and has as long as that. Until both cameras and an instruction are there the robot stands still;
-// so it does when a step fails or an image is old.
+// so it does when a step fails or an image is older than `patience` (0.5 seconds).
 #include <chrono>
 #include <cstdio>
 #include <memory>
