@@ -14,8 +14,8 @@ typedef struct {
     uint32_t key, index;
 } item;
 
-/* Unsigned integers in the order of the floats: flip all bits of negatives, the sign of others. */
-static uint32_t sortable(float value)
+/* Flip all bits of negatives, the sign of others. */
+uint32_t order_key(float value)
 {
     uint32_t bits;
 
@@ -26,7 +26,7 @@ static uint32_t sortable(float value)
     return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
 }
 
-static float from_sortable(uint32_t key)
+float order_value(uint32_t key)
 {
     uint32_t bits = key & 0x80000000u ? key & 0x7fffffffu : ~key;
     float value;
@@ -50,14 +50,15 @@ static void pass(item *from, item *to, int64_t n, int shift)
         to[start[(from[i].key >> shift) & (BUCKETS - 1)]++] = from[i];
 }
 
-deer_status order_ascending(const float *values, int64_t n, uint32_t *order, deer_error *err)
+deer_status order_sorted(const float *values, int64_t n, uint32_t *order, float *sorted,
+                         deer_error *err)
 {
     item *items = malloc(2 * (size_t)n * sizeof *items + 1), *from = items, *to = items + n;
 
     if (!items)
         return deer_fail(err, "out of memory sorting %lld values", (long long)n);
     for (int64_t i = 0; i < n; i++)
-        from[i] = (item){sortable(values[i]), (uint32_t)i};
+        from[i] = (item){order_key(values[i]), (uint32_t)i};
     for (int p = 0; p < PASSES; p++) {
         item *swap = from;
         pass(from, to, n, p * DIGIT);
@@ -66,65 +67,58 @@ deer_status order_ascending(const float *values, int64_t n, uint32_t *order, dee
     }
     for (int64_t i = 0; i < n; i++)
         order[i] = from[i].index;
+    for (int64_t i = 0; i < n && sorted; i++)
+        sorted[i] = order_value(from[i].key);
     free(items);
     return DEER_OK;
 }
 
+deer_status order_ascending(const float *values, int64_t n, uint32_t *order, deer_error *err)
+{
+    return order_sorted(values, n, order, NULL, err);
+}
+
 /* ---------------------------------------------------------------- places ------------------- */
 
-enum { FEW_BITS = 8, MANY_BITS = 16, MANY = 1 << 20 };
+enum { HIGH = 1 << 16 };
 
-/* Counts the next `bits` of those that begin as found so far. */
-static void count_digits(const float *values, const uint8_t *gone, int64_t n, uint32_t found,
-                         int shift, int bits, int64_t *count)
+/* What is known of a place in the order of everybody's values. */
+typedef struct {
+    uint32_t key;     /* its first bits; zeros behind */
+    uint32_t from, n; /* where this rank's values that begin like that lie, and how many */
+    int64_t behind;   /* how many of everybody's that begin like that come before the place */
+} spot;
+
+/* The upper half of every place's key: from how many values have each. */
+static void find_high(const float *sorted, int64_t n, const int64_t *place, int64_t places,
+                      int64_t *with, spot *at)
 {
-    int known = shift + bits;
-    uint32_t digits = (1u << bits) - 1;
+    int64_t mine = 0, before = 0;
+    int64_t *own = with + HIGH;
+    int64_t i = 0;
 
-    memset(count, 0, ((size_t)digits + 1) * sizeof *count);
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t key = sortable(values[i]);
-
-        if (!gone[i] && (known == 32 || key >> known == found >> known))
-            count[key >> shift & digits]++;
+    memset(own, 0, HIGH * sizeof *own);
+    for (int64_t j = 0; j < n; j++)
+        own[order_key(sorted[j]) >> 16]++;
+    memcpy(with, own, HIGH * sizeof *with);
+    cluster_count(with, HIGH);
+    for (uint32_t high = 0; high < HIGH; high++) {
+        for (; i < places && place[i] < before + with[high]; i++)
+            at[i] = (spot){high << 16, (uint32_t)mine, (uint32_t)own[high], place[i] - before};
+        before += with[high];
+        mine += own[high];
     }
 }
 
-/* Digit by digit from the highest on: which of them the count-th smallest has. */
-float order_smallest(const float *values, const uint8_t *gone, int64_t n, int64_t count,
-                     bool spread)
+/* How many of a spot's values have keys below `key`. */
+static uint32_t count_below(const float *sorted, const spot *at, uint32_t key)
 {
-    int64_t with[1 << MANY_BITS], all = n;
-    uint32_t found = 0;
-    int bits;
-
-    if (spread)
-        cluster_count(&all, 1);
-    bits = all < MANY ? FEW_BITS : MANY_BITS;
-    for (int shift = 32 - bits; shift >= 0; shift -= bits) {
-        uint32_t digit = 0;
-
-        count_digits(values, gone, n, found, shift, bits, with);
-        if (spread)
-            cluster_count(with, (int64_t)1 << bits);
-        while (digit < 1u << bits && count > with[digit])
-            count -= with[digit++];
-        if (digit == 1u << bits)
-            return NAN;
-        found |= digit << shift;
-    }
-    return from_sortable(found);
-}
-
-/* How many of this rank's values, in order, have keys below `key`. */
-static int64_t count_below(const float *values, const uint32_t *order, int64_t n, uint32_t key)
-{
-    int64_t low = 0, high = n;
+    uint32_t low = 0, high = at->n;
 
     while (low < high) {
-        int64_t middle = (low + high) / 2;
+        uint32_t middle = low + (high - low) / 2;
 
-        if (sortable(values[order[middle]]) < key)
+        if (order_key(sorted[at->from + middle]) < key)
             low = middle + 1;
         else
             high = middle;
@@ -132,40 +126,53 @@ static int64_t count_below(const float *values, const uint32_t *order, int64_t n
     return low;
 }
 
-/* Bit by bit, for all places at once: the largest key with no more values below it than the place.
- */
-static void find_places(const float *values, const uint32_t *order, int64_t n, const int64_t *place,
-                        int64_t places, uint32_t *key, int64_t *below)
+/* One bit more. Places come in order: those that begin alike lie together, and are counted once.
+ * below [2, places] */
+static void find_bit(const float *sorted, uint32_t bit, int64_t places, spot *at, int64_t *below)
 {
-    memset(key, 0, (size_t)places * sizeof *key);
-    for (uint32_t bit = 0x80000000u; bit; bit >>= 1) {
-        for (int64_t i = 0; i < places; i++)
-            below[i] = count_below(values, order, n, key[i] | bit);
-        cluster_count(below, places);
-        for (int64_t i = 0; i < places; i++)
-            key[i] |= below[i] <= place[i] ? bit : 0;
+    int64_t *own = below + places, different = 0, d = -1;
+    uint32_t before = 0;
+
+    for (int64_t i = 0; i < places; i++)
+        if (!i || at[i].key != at[i - 1].key)
+            own[different++] = count_below(sorted, &at[i], at[i].key | bit);
+    memcpy(below, own, (size_t)different * sizeof *below);
+    cluster_count(below, different);
+    for (int64_t i = 0; i < places; i++) {
+        uint32_t key = at[i].key, less;
+
+        d += !i || key != before;
+        before = key;
+        less = (uint32_t)own[d];
+        if (at[i].behind < below[d])
+            at[i].n = less;
+        else
+            at[i] = (spot){key | bit, at[i].from + less, at[i].n - less, at[i].behind - below[d]};
     }
 }
 
-deer_status order_places(const float *values, const uint32_t *order, int64_t n, bool spread,
-                         const int64_t *place, int64_t places, float *at, deer_error *err)
+deer_status order_places(const float *sorted, int64_t n, bool spread, const int64_t *place,
+                         int64_t places, float *at, deer_error *err)
 {
-    uint32_t *key;
-    int64_t *below;
+    size_t room = (size_t)(places > HIGH ? places : HIGH);
+    spot *found;
+    int64_t *count;
 
     for (int64_t i = 0; i < places && !spread; i++)
-        at[i] = values[order[place[i]]];
+        at[i] = sorted[place[i]];
     if (!spread)
         return DEER_OK;
-    key = malloc((size_t)places * sizeof *key + 1);
-    below = malloc((size_t)places * sizeof *below + 1);
-    if (key && below) {
-        find_places(values, order, n, place, places, key, below);
+    found = malloc((size_t)places * sizeof *found + 1);
+    count = malloc(2 * room * sizeof *count);
+    if (found && count) {
+        find_high(sorted, n, place, places, count, found);
+        for (uint32_t bit = HIGH >> 1; bit; bit >>= 1)
+            find_bit(sorted, bit, places, found, count);
         for (int64_t i = 0; i < places; i++)
-            at[i] = from_sortable(key[i]);
+            at[i] = order_value(found[i].key);
     }
-    free(below);
-    free(key);
-    return key && below ? DEER_OK
-                        : deer_fail(err, "out of memory for %lld places", (long long)places);
+    free(count);
+    free(found);
+    return found && count ? DEER_OK
+                          : deer_fail(err, "out of memory for %lld places", (long long)places);
 }

@@ -16,14 +16,17 @@
  * last, -0 and +0 are equal. O(n): a radix sort of three passes. */
 deer_status order_ascending(const float *values, int64_t n, uint32_t *order, deer_error *err);
 
-/* The count-th smallest, from 1, of the values with gone[i] 0; NaN where there are fewer. spread:
- * of those of all ranks of a cluster. */
-float order_smallest(const float *values, const uint8_t *gone, int64_t n, int64_t count,
-                     bool spread);
+/* The same, and the values in that order, sorted [n]; -0 becomes 0. */
+deer_status order_sorted(const float *values, int64_t n, uint32_t *order, float *sorted,
+                         deer_error *err);
 
-/* The values [n] at given places, from 0 and below the number of values, of the order of all
- * ranks'. sorted  this rank's values in order: values[order[0]], .. */
-deer_status order_places(const float *values, const uint32_t *order, int64_t n, bool spread,
-                         const int64_t *place, int64_t places, float *at, deer_error *err);
+/* Unsigned integers in the order of the floats; NaN is the largest. And back. */
+uint32_t order_key(float value);
+float order_value(uint32_t key);
+
+/* The values at given places, from 0, ascending and below the number of numbers, of the order of
+ * all ranks' where they are spread. sorted [n]: this rank's, ascending. */
+deer_status order_places(const float *sorted, int64_t n, bool spread, const int64_t *place,
+                         int64_t places, float *at, deer_error *err);
 
 #endif

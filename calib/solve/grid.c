@@ -19,8 +19,8 @@ enum { NEAR = 16000, FAR_LEVELS = GRID_LEVELS - 2 * NEAR - 4, NOWHERE = -1 };
 typedef struct {
     grid *g;
     int k;
-    float *value;    /* [n] */
-    uint32_t *order; /* [n] of them */
+    float *sorted;   /* [n] ascending, */
+    uint32_t *order; /* [n] and the steps that they are of */
     int64_t finite;  /* of this rank's; they come first */
     float *begin;    /* [levels] ascending */
     int64_t levels;
@@ -40,7 +40,7 @@ static int64_t count_finite(const ranking *r)
     while (low < high) {
         int64_t middle = (low + high) / 2;
 
-        if (isfinite(r->value[r->order[middle]]))
+        if (isfinite(r->sorted[middle]))
             low = middle + 1;
         else
             high = middle;
@@ -56,7 +56,7 @@ static int64_t count_below(const ranking *r, float tau)
     while (low < high) {
         int64_t middle = (low + high) / 2;
 
-        if (r->value[r->order[middle]] <= tau)
+        if (r->sorted[middle] <= tau)
             low = middle + 1;
         else
             high = middle;
@@ -65,17 +65,13 @@ static int64_t count_below(const ranking *r, float tau)
 }
 
 /* Of ascending values, each that is there once; at most `most` and one more. Returns how many. */
-static int64_t distinct(const float *value, const uint32_t *order, int64_t n, float *to,
-                        int64_t most)
+static int64_t distinct(const float *sorted, int64_t n, float *to, int64_t most)
 {
     int64_t found = 0;
 
-    for (int64_t i = 0; i < n && found <= most; i++) {
-        float v = value[order ? order[i] : i] + 0.0f; /* -0 is 0 */
-
-        if (!found || v != to[found - 1])
-            to[found++] = v;
-    }
+    for (int64_t i = 0; i < n && found <= most; i++)
+        if (!found || sorted[i] != to[found - 1])
+            to[found++] = sorted[i];
     return found;
 }
 
@@ -91,10 +87,10 @@ static deer_status unite(ranking *r, int64_t mine, deer_error *err)
         status = deer_fail(err, "out of memory for %lld values", (long long)all);
     if (!status) {
         cluster_gather(r->begin, (size_t)mine * sizeof *every, every);
-        status = order_ascending(every, all, order, err);
+        status = order_sorted(every, all, order, every, err);
     }
     if (!status)
-        r->levels = distinct(every, order, all, r->begin, GRID_LEVELS);
+        r->levels = distinct(every, all, r->begin, GRID_LEVELS);
     free(order);
     free(every);
     return status;
@@ -104,7 +100,7 @@ static deer_status unite(ranking *r, int64_t mine, deer_error *err)
  */
 static deer_status begin_with_all(ranking *r, deer_error *err)
 {
-    int64_t mine = distinct(r->value, r->order, r->finite, r->begin, GRID_LEVELS);
+    int64_t mine = distinct(r->sorted, r->finite, r->begin, GRID_LEVELS);
 
     r->levels = mine;
     if (!r->g->spread)
@@ -136,8 +132,8 @@ static deer_status begin_with_some(ranking *r, int64_t near, deer_error *err)
     for (; near != NOWHERE && fine < all && fine <= near + NEAR; fine++)
         if (fine >= 0)
             place[places++] = fine;
-    status = order_places(r->value, r->order, r->g->n, r->g->spread, place, places, r->begin, err);
-    r->levels = distinct(r->begin, NULL, places, r->begin, GRID_LEVELS);
+    status = order_places(r->sorted, r->finite, r->g->spread, place, places, r->begin, err);
+    r->levels = distinct(r->begin, places, r->begin, GRID_LEVELS);
     free(place);
     return status;
 }
@@ -148,7 +144,7 @@ static void number_levels(const ranking *r)
     int64_t at = 0;
 
     for (int64_t i = 0; i < r->finite; i++) {
-        while (at + 1 < r->levels && r->begin[at + 1] <= r->value[r->order[i]])
+        while (at + 1 < r->levels && r->begin[at + 1] <= r->sorted[i])
             at++;
         level[r->order[i]] = (uint16_t)at;
     }
@@ -166,14 +162,12 @@ static void describe_levels(const ranking *r)
         g->smallest[k][l] = INFINITY;
         g->largest[k][l] = -INFINITY;
     }
-    for (int64_t i = 0; i < g->n; i++) {
-        float v = r->value[i] + 0.0f;
+    for (int64_t i = 0; i < r->finite; i++) {
+        int l = level[r->order[i]];
 
-        if (level[i] == GRID_LEVELS)
-            continue;
-        g->below[k][level[i] + 1]++;
-        g->smallest[k][level[i]] = fminf(g->smallest[k][level[i]], v);
-        g->largest[k][level[i]] = fmaxf(g->largest[k][level[i]], v);
+        g->below[k][l + 1]++;
+        g->smallest[k][l] = fminf(g->smallest[k][l], r->sorted[i]);
+        g->largest[k][l] = r->sorted[i];
     }
     if (g->spread) {
         cluster_count(g->below[k] + 1, levels);
@@ -190,8 +184,7 @@ static deer_status rank_exit(const steps *s, const float *tau, ranking *r, deer_
     grid *g = r->g;
     int k = r->k;
 
-    memcpy(r->value, s->delta + k * s->n, (size_t)g->n * sizeof *r->value);
-    if (order_ascending(r->value, g->n, r->order, err))
+    if (order_sorted(s->delta + k * s->n, g->n, r->order, r->sorted, err))
         return DEER_FAILED;
     r->finite = count_finite(r);
     if (begin_with_all(r, err))
@@ -240,10 +233,8 @@ static void part_costs(grid *g)
     }
 }
 
-static void copy_columns(const steps *s, grid *g)
+static void copy_costs(const steps *s, grid *g)
 {
-    memcpy(g->loss, s->loss, (size_t)g->exits * (size_t)g->n * sizeof *g->loss);
-    memcpy(g->group, s->group, (size_t)g->n * sizeof *g->group);
     for (int j = 0; j < g->groups; j++)
         for (int k = 0; k < g->exits; k++)
             g->cost[j * g->exits + k] = s->cost[j * s->exits + k];
@@ -254,18 +245,18 @@ static deer_status rank_exits(const steps *s, const float *tau, grid *g, deer_er
 {
     size_t n = (size_t)g->n;
     ranking r = {.g = g,
-                 .value = malloc(n * sizeof *r.value + 1),
+                 .sorted = malloc(n * sizeof *r.sorted + 1),
                  .order = malloc(n * sizeof *r.order + 1),
                  .begin = malloc(((size_t)GRID_LEVELS + 1) * sizeof *r.begin)};
     deer_status status = DEER_OK;
 
-    if (!r.value || !r.order || !r.begin)
+    if (!r.sorted || !r.order || !r.begin)
         status = deer_fail(err, "out of memory ranking %zu steps", n);
     for (r.k = 0; r.k < g->exits - 1 && !status; r.k++)
         status = rank_exit(s, tau ? &tau[r.k] : NULL, &r, err);
     free(r.begin);
     free(r.order);
-    free(r.value);
+    free(r.sorted);
     return status;
 }
 
@@ -279,16 +270,16 @@ static deer_status make(const steps *s, int max_exit, const float *tau, grid *g,
                 .spread = s->spread,
                 .exits = max_exit + 1,
                 .groups = s->groups,
+                .loss = s->loss,
+                .group = s->group,
                 .exact = true};
     g->level = malloc((exits - 1) * n * sizeof *g->level + 1);
-    g->loss = malloc(exits * n * sizeof *g->loss + 1);
-    g->group = malloc(n * sizeof *g->group + 1);
     g->cost = malloc(cells * sizeof *g->cost);
     g->part = malloc(2 * cells * sizeof *g->part);
-    if (!g->level || !g->loss || !g->group || !g->cost || !g->part)
+    if (!g->level || !g->cost || !g->part)
         status = deer_fail(err, "out of memory ranking %zu steps", n);
     else
-        copy_columns(s, g);
+        copy_costs(s, g);
     if (!status)
         status = rank_exits(s, tau, g, err);
     if (status)
@@ -314,8 +305,6 @@ void grid_free(grid *g)
         free(g->below[k]);
     }
     free(g->level);
-    free(g->loss);
-    free(g->group);
     free(g->cost);
     free(g->part);
     *g = (grid){0};

@@ -22,15 +22,15 @@
 #define GRID_LEVELS 65535 /* the code 65535 itself means: never */
 
 typedef struct {
-    int64_t n;       /* steps */
-    int64_t all;     /* of all ranks, where the steps are spread over them: */
-    bool spread;     /* n are this rank's then, and all else is of everybody's */
-    int exits;       /* allowed: max_exit + 1; the last always exits and has no levels */
-    uint16_t *level; /* [exits - 1, n] */
-    float *loss;     /* [exits, n] */
-    uint16_t *group; /* [n] */
-    double *cost;    /* [groups, exits] */
-    double *part;    /* [groups, exits, 2] that add up to cost, each such that sums are exact */
+    int64_t n;             /* steps */
+    int64_t all;           /* of all ranks, where the steps are spread over them: */
+    bool spread;           /* n are this rank's then, and all else is of everybody's */
+    int exits;             /* allowed: max_exit + 1; the last always exits and has no levels */
+    uint16_t *level;       /* [exits - 1, n] */
+    const float *loss;     /* [exits, n], the steps' own */
+    const uint16_t *group; /* [n], likewise */
+    double *cost;          /* [groups, exits] */
+    double *part; /* [groups, exits, 2] that add up to cost, each such that sums are exact */
     int groups;
     bool exact;                 /* every distinct delta has a level of its own */
     int levels[DEER_MAX_EXITS]; /* of each exit that has a threshold */
@@ -38,7 +38,8 @@ typedef struct {
     int64_t *below[DEER_MAX_EXITS]; /* [levels + 1], steps below each cut */
 } grid;
 
-/* Ranks the steps of s. max_exit is the deepest exit allowed. */
+/* Ranks the steps of s, which stay as they are until grid_free. max_exit is the deepest exit
+ * allowed. */
 deer_status grid_make(const steps *s, int max_exit, grid *g, deer_error *err);
 
 /* Ranks all steps so that thresholds tau [max_exit] are cuts exactly, however many distinct deltas

@@ -85,38 +85,62 @@ void official_fractions(official_distribution distribution, double parameter, bo
 
 /* ---------------------------------------------------------------- quantiles ---------------- */
 
+/* Few are sorted once, and walked through for every quantile; many would miss every cache then. */
+enum { FEW = 1 << 16 };
+
+static deer_status sort(official_steps *s, deer_error *err)
+{
+    s->order = malloc((size_t)s->exits * (size_t)s->n * sizeof *s->order + 1);
+    if (!s->order)
+        return deer_fail(err, "out of memory sorting %lld steps", (long long)s->n);
+    for (int k = 0; k < s->exits; k++)
+        if (order_ascending(s->values + k * s->n, s->n, s->order + k * s->n, err))
+            return DEER_FAILED;
+    return DEER_OK;
+}
+
+static deer_status take(official_steps *s, deer_error *err)
+{
+    s->gone = malloc((size_t)s->n + 1);
+    if (!s->gone)
+        return deer_fail(err, "out of memory for %lld steps", (long long)s->n);
+    if (!s->spread && s->n <= FEW)
+        return sort(s, err);
+    for (int k = 0; k < s->exits; k++)
+        if (smallest_take(s->values + k * s->n, s->n, &s->column[k], err))
+            return DEER_FAILED;
+    return DEER_OK;
+}
+
+static deer_status take_or_free(official_steps *s, deer_error *err)
+{
+    deer_status status = take(s, err);
+
+    if (status)
+        official_free(s);
+    return status;
+}
+
 deer_status official_take_spread(const float *values, int64_t n, int exits, official_steps *steps,
                                  deer_error *err)
 {
-    *steps = (official_steps){
-        .values = values, .n = n, .all = n, .exits = exits, .gone = malloc((size_t)n + 1)};
-    if (!steps->gone)
-        return deer_fail(err, "out of memory for %lld steps", (long long)n);
+    *steps = (official_steps){.values = values, .n = n, .all = n, .exits = exits};
     steps->spread = cluster_size() > 1;
     cluster_count(&steps->all, 1);
-    return DEER_OK;
+    return take_or_free(steps, err);
 }
 
 deer_status official_take(const float *values, int64_t n, int exits, official_steps *steps,
                           deer_error *err)
 {
     *steps = (official_steps){.values = values, .n = n, .all = n, .exits = exits};
-    steps->order = malloc((size_t)exits * (size_t)n * sizeof *steps->order + 1);
-    steps->gone = malloc((size_t)n + 1);
-    if (!steps->order || !steps->gone) {
-        official_free(steps);
-        return deer_fail(err, "out of memory sorting %lld steps", (long long)n);
-    }
-    for (int k = 0; k < exits; k++)
-        if (order_ascending(values + k * n, n, steps->order + k * n, err)) {
-            official_free(steps);
-            return DEER_FAILED;
-        }
-    return DEER_OK;
+    return take_or_free(steps, err);
 }
 
 void official_free(official_steps *steps)
 {
+    for (int k = 0; k < DEER_MAX_EXITS; k++)
+        smallest_free(&steps->column[k]);
     free(steps->order);
     free(steps->gone);
     *steps = (official_steps){0};
@@ -139,17 +163,19 @@ static float remaining_quantile(const official_steps *s, int k, int64_t count)
     float value = NAN;
 
     if (count > 0)
-        value = s->order ? walk_to(s, k, count)
-                         : order_smallest(s->values + k * s->n, s->gone, s->n, count, s->spread);
+        value =
+            s->order ? walk_to(s, k, count) : smallest_of(&s->column[k], s->gone, count, s->spread);
     return isnan(value) ? OFFICIAL_NEVER : value;
 }
 
 static void mark_gone(official_steps *s, int k, float tau)
 {
-    const float *value = s->values + k * s->n;
+    const float *restrict value = s->values + k * s->n;
+    uint8_t *restrict gone = s->gone;
+    int64_t n = s->n;
 
-    for (int64_t i = 0; i < s->n; i++)
-        s->gone[i] |= value[i] <= tau;
+    for (int64_t i = 0; i < n; i++)
+        gone[i] |= value[i] <= tau;
 }
 
 void official_thresholds(official_steps *s, int exits, const float *fractions, float *tau)

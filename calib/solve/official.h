@@ -17,6 +17,7 @@
 
 #include <stdint.h>
 
+#include "calib/problem/smallest.h"
 #include "runtime/deer.h"
 
 #define OFFICIAL_NEVER (-1e8f) /* the official threshold of an exit that is never taken */
@@ -40,15 +41,16 @@ void official_fractions(official_distribution distribution, double parameter, bo
 /* Criterion values of steps, borrowed, and which steps have left. */
 typedef struct {
     const float *values; /* [exits, n] */
-    uint32_t *order;     /* [exits, n] ascending; NULL where spread */
-    uint8_t *gone;       /* [n] scratch */
-    int64_t n, all;      /* this rank's and everybody's: one and the same unless spread is set */
+    uint32_t *order;     /* [exits, n] ascending, of few steps of one rank; else NULL, and */
+    smallest_column column[DEER_MAX_EXITS]; /* [exits] */
+    uint8_t *gone;                          /* [n] scratch */
+    int64_t n, all; /* this rank's and everybody's: one and the same unless spread is set */
     bool spread;
     int exits;
 } official_steps;
 
-/* Of values [exits, n], which are sorted once; official_free frees. Spread over the ranks of a
- * cluster they are not: then each quantile is searched for. */
+/* Of values [exits, n], this rank's where they are spread over the ranks of a cluster;
+ * official_free frees. */
 deer_status official_take(const float *values, int64_t n, int exits, official_steps *steps,
                           deer_error *err);
 deer_status official_take_spread(const float *values, int64_t n, int exits, official_steps *steps,

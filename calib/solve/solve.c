@@ -276,22 +276,25 @@ static deer_status search_sampled(job *j, int64_t stride, const grid *whole, can
     grid sample;
     candidate x;
     float tau[DEER_MAX_EXITS];
+    bool kept;
     deer_status status;
 
     if (steps_sample(j->s, stride, &some, err))
         return DEER_FAILED;
     status = grid_make(&some, j->spec->max_exit, &sample, err);
-    steps_free(&some);
-    if (status)
+    if (status) {
+        steps_free(&some);
         return status;
-    x = best_start(j, &sample);
-    if (x.cost > j->spec->budget) { /* the sample alone cannot keep it: search the whole */
-        grid_free(&sample);
-        return search_grid(j, whole, best, err);
     }
-    status = search_grid(j, &sample, &x, err);
+    x = best_start(j, &sample);
+    kept = x.cost <= j->spec->budget;
+    if (kept)
+        status = search_grid(j, &sample, &x, err);
     grid_thresholds(&sample, x.cut, tau);
     grid_free(&sample);
+    steps_free(&some);
+    if (!kept) /* the sample alone cannot keep it: search the whole */
+        return search_grid(j, whole, best, err);
     return status ? status : refine(j, tau, whole, best, err);
 }
 

@@ -27,7 +27,7 @@ static void try_parameter(const steps *s, official_steps *taken, official_distri
 
     official_fractions(distribution, parameter, false, x->at.max_exit + 1, fractions);
     official_thresholds(taken, x->at.max_exit + 1, fractions, x->at.tau);
-    operating_point_evaluate(s, &x->at);
+    x->at.cost = steps_mean_cost(s, s->cost, x->at.tau, x->at.max_exit);
     x->parameter = parameter;
     x->evaluations++;
 }
@@ -136,6 +136,8 @@ bool solve_official(const steps *s, official_steps *taken, official_distribution
         scan(&f, low, high);
     else if (!try_within_budget(&f, high))
         bisect(&f, low, high);
+    if (f.found)
+        operating_point_evaluate(s, &x->at);
     x->evaluations = f.y.evaluations;
     snprintf(x->at.name, sizeof x->at.name, "official-%s %.6g", official_name(distribution),
              x->parameter);
