@@ -2,6 +2,7 @@
 /* cluster_mpi.c - the ranks of an MPI job. An error of MPI itself ends the job: its message is
  * MPI's. */
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <mpi.h>
 #include <pthread.h>
@@ -190,31 +191,55 @@ static void tell(void *data, size_t size, int from)
                   from, MPI_COMM_WORLD);
 }
 
+/* Everybody's number, on everybody: each [size] allocated by the caller. */
+static void tell_numbers(uint64_t mine, uint64_t *each)
+{
+    MPI_Allgather(&mine, 1, MPI_UINT64_T, each, 1, MPI_UINT64_T, MPI_COMM_WORLD);
+}
+
+/* Every rank's bytes, sizes[rank] of them, at their places of `all`: in one go where counts of MPI
+ * suffice. */
+static void place(char *all, const uint64_t *at, const uint64_t *sizes)
+{
+    int count[here.size], offset[here.size];
+    bool fits = true;
+
+    for (int r = 0; r < here.size; r++) {
+        fits &= at[r] + sizes[r] < INT_MAX;
+        count[r] = (int)(fits ? sizes[r] : 0);
+        offset[r] = (int)(fits ? at[r] : 0);
+    }
+    if (fits)
+        MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_BYTE, all, count, offset, MPI_BYTE, MPI_COMM_WORLD);
+    for (int r = 0; r < here.size && !fits; r++)
+        tell(all + at[r], sizes[r], r);
+}
+
 void cluster_gather(const void *mine, size_t size, void *all)
 {
-    char *to = all;
+    uint64_t sizes[here.size], at[here.size], sum = 0;
 
-    for (int rank = 0; rank < here.size; rank++) {
-        uint64_t bytes = size;
-
-        if (rank == here.rank)
-            memmove(to, mine, size);
-        if (here.size > 1) {
-            tell(&bytes, sizeof bytes, rank);
-            tell(to, bytes, rank);
-        }
-        to += bytes;
+    sizes[0] = size;
+    if (here.size > 1)
+        tell_numbers(size, sizes);
+    for (int r = 0; r < here.size; r++) {
+        at[r] = sum;
+        sum += sizes[r];
     }
+    memmove((char *)all + at[here.rank], mine, size);
+    if (here.size > 1)
+        place(all, at, sizes);
 }
 
 void cluster_place(void *all, size_t size, int64_t first, int64_t count)
 {
-    for (int rank = 0; here.size > 1 && rank < here.size; rank++) {
-        int64_t part[2] = {first, count};
+    uint64_t sizes[here.size], at[here.size];
 
-        tell(part, sizeof part, rank);
-        tell((char *)all + (size_t)part[0] * size, (size_t)part[1] * size, rank);
-    }
+    if (here.size == 1)
+        return;
+    tell_numbers((uint64_t)count * size, sizes);
+    tell_numbers((uint64_t)first * size, at);
+    place(all, at, sizes);
 }
 
 void cluster_tell(void *data, size_t size)

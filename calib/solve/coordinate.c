@@ -72,6 +72,35 @@ static void evaluate(coordinate *c, candidate *x)
     c->passes++;
 }
 
+/* ---------------------------------------------------------------- attempts ----------------- */
+
+/* Makes something of a candidate; i: which of all attempts. */
+typedef void attempt(coordinate *c, const void *context, int i, candidate *x);
+
+/* A candidate, and how many passes it took. */
+typedef struct {
+    candidate x;
+    long passes;
+} attempted;
+
+/* Attempts 0 .. n - 1, which do not depend on each other; each begins with what all[i].x is. Ranks
+ * that search alike make a part each, and tell each other. */
+static void attempt_all(coordinate *c, attempt *one, const void *context, int n, attempted *all)
+{
+    int ranks = c->g->alike ? cluster_size() : 1, rank = c->g->alike ? cluster_rank() : 0;
+    int from = n * rank / ranks, to = n * (rank + 1) / ranks;
+    long before = c->passes;
+
+    for (int i = from; i < to; i++) {
+        c->passes = 0;
+        one(c, context, i, &all[i].x);
+        all[i].passes = c->passes;
+    }
+    c->passes = before;
+    if (ranks > 1)
+        cluster_place(all, sizeof *all, from, to - from);
+}
+
 /* ---------------------------------------------------------------- one exit ----------------- */
 
 /* exit[i] = the first exit at or behind `from` that step i takes. */
@@ -276,6 +305,12 @@ static bool is_better(const candidate *x, const candidate *than, double budget)
            (x->loss < than->loss || (x->loss == than->loss && x->cost < than->cost));
 }
 
+static void keep(const candidate *x, double budget, candidate *best)
+{
+    if (is_better(x, best, budget))
+        *best = *x;
+}
+
 enum { TRY_ALL = 256 };
 
 /* Cuts of exit j worth trying from where it is: all when they are few, else those at distances 1,
@@ -295,19 +330,34 @@ static int cuts_to_try(const grid *g, int j, int now, int *cuts)
     return n;
 }
 
+typedef struct {
+    int j, k;
+    double budget;
+    int cut[TRY_ALL + 1]; /* of exit j */
+} pair;
+
+static void try_cut(coordinate *c, const void *context, int i, candidate *x)
+{
+    const pair *p = context;
+
+    x->cut[p->j] = p->cut[i];
+    answer(c, p->k, p->budget, x);
+}
+
 /* Tries cuts of exit j, each answered by exit k. */
 static bool improve_pair(coordinate *c, int j, int k, double budget, candidate *x)
 {
+    pair p = {.j = j, .k = k, .budget = budget};
+    int n = cuts_to_try(c->g, j, x->cut[j], p.cut);
+    attempted all[TRY_ALL + 1];
     candidate best = *x;
-    int cuts[TRY_ALL + 1], n = cuts_to_try(c->g, j, x->cut[j], cuts);
 
+    for (int i = 0; i < n; i++)
+        all[i].x = *x;
+    attempt_all(c, try_cut, &p, n, all);
     for (int i = 0; i < n; i++) {
-        candidate y = *x;
-
-        y.cut[j] = cuts[i];
-        answer(c, k, budget, &y);
-        if (is_better(&y, &best, budget))
-            best = y;
+        c->passes += all[i].passes;
+        keep(&all[i].x, budget, &best);
     }
     if (!is_better(&best, x, budget))
         return false;
@@ -344,12 +394,6 @@ void coordinate_pairs(coordinate *c, double budget, double work, candidate *x)
 /* ---------------------------------------------------------------- smaller budgets ---------- */
 
 enum { SWEEPS = 12, CLIMB_SWEEPS = 2, KICK_SWEEPS = 4 };
-
-static void keep(const candidate *x, double budget, candidate *best)
-{
-    if (is_better(x, best, budget))
-        *best = *x;
-}
 
 static void place_rungs(coordinate *c)
 {
@@ -401,37 +445,108 @@ static double uniform(uint64_t *random)
     return (double)(next_random(random) >> 11) / 9007199254740992.0;
 }
 
-/* Another cut: none or all of the steps, any, or one nearby, at all scales alike. */
-static int kicked(int levels, int cut, uint64_t *random)
-{
-    double kind = uniform(random), far = (2 * uniform(random) - 1) * levels;
+/* What moves one cut: drawn before it is known where from. */
+typedef struct {
+    int exit;
+    double kind, far, near; /* 0..1, -1..1, 0..1 */
+} move;
 
-    if (kind < 0.15)
+typedef struct {
+    int moves;
+    move move[3];
+} kick;
+
+static move draw_move(int exits, uint64_t *random)
+{
+    move m = {.exit = (int)(next_random(random) % (uint64_t)exits)};
+
+    m.kind = uniform(random);
+    m.far = 2 * uniform(random) - 1;
+    if (m.kind >= 0.6)
+        m.near = uniform(random);
+    return m;
+}
+
+static kick draw_kick(int exits, uint64_t *random)
+{
+    kick x = {.moves = 1 + (int)(next_random(random) % 3)};
+
+    for (int i = 0; i < x.moves; i++)
+        x.move[i] = draw_move(exits, random);
+    return x;
+}
+
+/* Another cut: none or all of the steps, any, or one nearby, at all scales alike. */
+static int moved_cut(const move *m, int levels, int cut)
+{
+    double far = m->far * levels;
+
+    if (m->kind < 0.15)
         return 0;
-    if (kind < 0.25)
+    if (m->kind < 0.25)
         return levels;
-    if (kind < 0.6)
+    if (m->kind < 0.6)
         return (int)(fabs(far) + 0.5);
-    cut += (int)(far * exp(-7 * uniform(random)));
+    cut += (int)(far * exp(-7 * m->near));
     return cut < 0 ? 0 : cut > levels ? levels : cut;
+}
+
+enum { KICKS_AT_ONCE = 64 };
+
+typedef struct {
+    double budget;
+    kick kick[KICKS_AT_ONCE];
+} kicking;
+
+static void try_kick(coordinate *c, const void *context, int i, candidate *x)
+{
+    const kicking *all = context;
+    const kick *this = &all->kick[i];
+
+    for (int m = 0; m < this->moves; m++) {
+        int k = this->move[m].exit;
+        x->cut[k] = moved_cut(&this->move[m], c->g->levels[k], x->cut[k]);
+    }
+    evaluate(c, x);
+    for (int sweep = 0; sweep < KICK_SWEEPS && sweep_affordable(c, all->budget, x); sweep++)
+        ;
+}
+
+/* As many kicks at once as there are ranks that search alike, from the same cuts; those behind one
+ * that is better are thrown away, for they would have begun there. Returns how many count. */
+static int kick_at_once(coordinate *c, const kicking *all, int n, candidate *best)
+{
+    attempted tried[KICKS_AT_ONCE];
+
+    for (int i = 0; i < n; i++)
+        tried[i].x = *best;
+    attempt_all(c, try_kick, all, n, tried);
+    for (int i = 0; i < n; i++) {
+        c->passes += tried[i].passes;
+        if (!is_better(&tried[i].x, best, all->budget))
+            continue;
+        *best = tried[i].x;
+        return i + 1;
+    }
+    return n;
 }
 
 void coordinate_kicks(coordinate *c, double budget, uint64_t seed, int kicks, candidate *best)
 {
-    int exits = c->g->exits - 1;
+    int exits = c->g->exits - 1, ranks = c->g->alike ? cluster_size() : 1;
+    int most = ranks < KICKS_AT_ONCE ? ranks : KICKS_AT_ONCE, drawn = 0;
+    kicking all = {.budget = budget};
     uint64_t random = seed;
 
-    for (int i = 0; i < kicks && exits > 0; i++) {
-        candidate x = *best;
+    for (int done = 0; done < kicks && exits > 0;) {
+        int n = kicks - done < most ? kicks - done : most, used;
 
-        for (int moves = 1 + (int)(next_random(&random) % 3); moves > 0; moves--) {
-            int k = (int)(next_random(&random) % (uint64_t)exits);
-            x.cut[k] = kicked(c->g->levels[k], x.cut[k], &random);
-        }
-        evaluate(c, &x);
-        for (int sweep = 0; sweep < KICK_SWEEPS && sweep_affordable(c, budget, &x); sweep++)
-            ;
-        keep(&x, budget, best);
+        for (; drawn < n; drawn++)
+            all.kick[drawn] = draw_kick(exits, &random);
+        used = kick_at_once(c, &all, n, best);
+        done += used;
+        drawn -= used;
+        memmove(all.kick, all.kick + used, (size_t)drawn * sizeof *all.kick);
     }
 }
 
@@ -439,21 +554,33 @@ void coordinate_kicks(coordinate *c, double budget, uint64_t seed, int kicks, ca
 
 enum { PRICES = 40, PRICES_WITHOUT_NEED = 8 };
 
+static void try_start(coordinate *c, const void *context, int i, candidate *x)
+{
+    const double *lambda = context;
+
+    (void)i;
+    coordinate_descend(c, *lambda, SWEEPS, x);
+}
+
 /* Descends from every start at one price and keeps what fits the budget. Returns the cheapest sum
  * loss + lambda * cost found. */
 static candidate descend_all(coordinate *c, double lambda, double budget, const candidate *starts,
                              int n_starts, candidate *best)
 {
     candidate least = {.loss = INFINITY};
+    attempted all[n_starts];
 
+    for (int i = 0; i < n_starts; i++)
+        all[i].x = starts[i];
+    attempt_all(c, try_start, &lambda, n_starts, all);
     for (int i = 0; i < n_starts; i++) {
-        candidate x = starts[i];
+        const candidate *x = &all[i].x;
 
-        coordinate_descend(c, lambda, SWEEPS, &x);
-        keep(&x, budget, best);
-        note(c, &x);
-        if (!i || x.loss + lambda * x.cost < least.loss + lambda * least.cost)
-            least = x;
+        c->passes += all[i].passes;
+        keep(x, budget, best);
+        note(c, x);
+        if (!i || x->loss + lambda * x->cost < least.loss + lambda * least.cost)
+            least = *x;
     }
     return least;
 }

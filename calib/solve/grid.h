@@ -25,6 +25,7 @@ typedef struct {
     int64_t n;             /* steps */
     int64_t all;           /* of all ranks, where the steps are spread over them: */
     bool spread;           /* n are this rank's then, and all else is of everybody's */
+    bool alike;            /* all ranks have these same steps, and search them together */
     int exits;             /* allowed: max_exit + 1; the last always exits and has no levels */
     uint16_t *level;       /* [exits - 1, n] */
     const float *loss;     /* [exits, n], the steps' own */

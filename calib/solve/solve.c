@@ -286,6 +286,7 @@ static deer_status search_sampled(job *j, int64_t stride, const grid *whole, can
         steps_free(&some);
         return status;
     }
+    sample.alike = j->s->spread;
     x = best_start(j, &sample);
     kept = x.cost <= j->spec->budget;
     if (kept)
