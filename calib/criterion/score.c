@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "calib/cluster/cluster.h"
 #include "calib/criterion/regression.h"
 #include "calib/solve/oracle.h"
 #include "calib/solve/solve.h"
@@ -158,8 +159,9 @@ static deer_status closed(const steps *seen, const steps *unseen, const steps *p
     return DEER_OK;
 }
 
-static deer_status judge_on(const view *v, const half *seen, const half *unseen, double budget,
-                            score_verdict *verdict, deer_error *err)
+/* The same with deltas replaced by losses fitted on `seen`. */
+static deer_status closed_fitted(const view *v, const half *seen, const half *unseen, double budget,
+                                 double *share, deer_error *err)
 {
     formula f[DEER_MAX_EXITS];
     steps a = {0}, b = {0};
@@ -172,13 +174,49 @@ static deer_status judge_on(const view *v, const half *seen, const half *unseen,
     if (!status)
         status = rescore(v, unseen, f, &b, err);
     if (!status)
-        status =
-            closed(&seen->s, &unseen->s, &unseen->s, v->max_exit, budget, &verdict->delta, err);
-    if (!status)
-        status = closed(&a, &b, &unseen->s, v->max_exit, budget, &verdict->score, err);
+        status = closed(&a, &b, &unseen->s, v->max_exit, budget, share, err);
     steps_free(&a);
     steps_free(&b);
     return status;
+}
+
+/* ---------------------------------------------------------------- four judgements ---------- */
+
+enum { JUDGEMENTS = 4 }; /* each half unseen; by deltas, and by fitted losses */
+
+typedef struct {
+    double share;
+    deer_status status;
+    deer_error err;
+} judgement;
+
+static void judge(const view *v, const half *h, int i, double budget, judgement *x)
+{
+    const half *seen = &h[i / 2], *unseen = &h[1 - i / 2];
+
+    x->share = NAN;
+    x->status =
+        i % 2 ? closed_fitted(v, seen, unseen, budget, &x->share, &x->err)
+              : closed(&seen->s, &unseen->s, &unseen->s, v->max_exit, budget, &x->share, &x->err);
+}
+
+/* Ranks that have both halves each make some. */
+static deer_status judge_all(const view *v, const half *h, double budget, score_verdict *verdict,
+                             deer_error *err)
+{
+    int ranks = v->whole->spread ? cluster_size() : 1, rank = v->whole->spread ? cluster_rank() : 0;
+    int from = JUDGEMENTS * rank / ranks, to = JUDGEMENTS * (rank + 1) / ranks;
+    judgement x[JUDGEMENTS] = {{0}};
+
+    for (int i = from; i < to; i++)
+        judge(v, h, i, budget, &x[i]);
+    if (ranks > 1)
+        cluster_place(x, sizeof *x, from, to - from);
+    for (int i = 0; i < JUDGEMENTS; i++)
+        if (x[i].status)
+            return deer_fail_with(x[i].status, err, "%s", x[i].err.message);
+    *verdict = (score_verdict){(x[0].share + x[2].share) / 2, (x[1].share + x[3].share) / 2};
+    return DEER_OK;
 }
 
 /* ---------------------------------------------------------------- halves ------------------- */
@@ -243,7 +281,6 @@ deer_status score_judge(const steps *s, const float *signal, int count, int max_
 {
     const view v = {s, signal, count, max_exit};
     half h[2] = {{{0}, NULL}, {{0}, NULL}};
-    score_verdict one, other;
     deer_status status = DEER_OK;
 
     *verdict = (score_verdict){NAN, NAN};
@@ -252,11 +289,7 @@ deer_status score_judge(const steps *s, const float *signal, int count, int max_
     for (int i = 0; i < 2 && !status; i++)
         status = half_of(&v, i, &h[i], err);
     if (!status)
-        status = judge_on(&v, &h[0], &h[1], budget, &one, err);
-    if (!status)
-        status = judge_on(&v, &h[1], &h[0], budget, &other, err);
-    if (!status)
-        *verdict = (score_verdict){(one.delta + other.delta) / 2, (one.score + other.score) / 2};
+        status = judge_all(&v, h, budget, verdict, err);
     half_free(&h[0]);
     half_free(&h[1]);
     return status == DEER_INFEASIBLE ? DEER_OK : status; /* of one half alone */
