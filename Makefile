@@ -142,7 +142,7 @@ RUNTIME_LIBS  := $(call pc_libs,$(RUNTIME_PC)) -lm -lpthread
 DATASETS_LIBS := $(call pc_libs,$(DATASETS_PC))
 SOURCES_LIBS  := $(call pc_libs,$(SOURCES_PC)) -lsnappy
 TABLETOP_LIBS := -Wl,--no-as-needed $(call pc_libs,$(TABLETOP_PC)) -lGL -lmujoco -Wl,--as-needed
-CALIB_LIBS    := -Wl,--as-needed $(call pc_libs,$(CALIB_PC) $(LAPACK_PC))
+CALIB_LIBS    := -Wl,--as-needed $(call pc_libs,$(CALIB_PC))
 SERVE_LIBS    := $(call pc_libs,$(SERVE_PC))
 # Without libwebsockets everything is built but the sockets, and deer-run serve says so.
 ifneq ($(SERVE_LIBS),)
@@ -224,7 +224,8 @@ $(SERVE_FROM): always
 	@mkdir -p $(@D)
 	@echo '$(SERVE_LIBS)' | cmp -s - $@ || echo '$(SERVE_LIBS)' >$@
 $(BUILD)/libserve.a $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: $(SERVE_FROM)
-$(call objects,calib/online/gaussian.c calib/criterion/regression.c): ALL_CFLAGS += $(call pc_cflags,$(LAPACK_PC))
+# LAPACK is opened by name, by a search that needs it.
+$(call objects,calib/online/gaussian.c calib/online/lapack.c calib/online/search.c): ALL_CFLAGS += $(call pc_cflags,$(LAPACK_PC))
 $(CLUSTER_MPI): ALL_CFLAGS += $(call pc_cflags,$(MPI_PC))
 $(SERVE): ALL_CFLAGS += $(call pc_cflags,$(SERVE_PC))
 $(BUILD)/runtime/cli/run_serve.o $(BUILD)/datasets/cli/sim/sim_remote.o: ALL_CFLAGS += $(if $(SERVE_LIBS),-DDEER_WEBSOCKETS)

@@ -17,8 +17,9 @@
  *
  * All ranks call what exchanges numbers, in the same order: what decides whether they do must be
  * equal on all. Sums do not depend on the number of ranks where adding is exact: of integers, and
- * of losses as steps_check leaves them. A rank that fails ends all (cluster_end); the message of
- * one that is gone is mpirun's.
+ * of losses as steps_check leaves them. What each decides by itself they decide alike:
+ * cluster_begin ends a job whose machines round differently. A rank that fails ends all
+ * (cluster_end); the message of one that is gone is mpirun's.
  */
 #ifndef CALIB_CLUSTER_H
 #define CALIB_CLUSTER_H
@@ -55,6 +56,9 @@ void cluster_place(void *all, size_t size, int64_t first, int64_t count);
 
 /* Rank 0's, on all. */
 void cluster_tell(void *data, size_t size);
+
+/* Whether all ranks have the same bytes, a few. */
+bool cluster_alike(const void *mine, size_t size);
 
 /* 0, 1, 2, .. since the last cluster_meet: each number once, on whichever rank asks for it next.
  * From any thread. */

@@ -2,8 +2,8 @@
 /* regression.c - gamma regression by Fisher scoring. */
 #include "calib/criterion/regression.h"
 
-#include <lapacke.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #define ROUNDS 25
@@ -22,7 +22,44 @@ void regression_spread(const double *x, int64_t n, double *mean, double *spread)
     *spread = sqrt(fmax(1e-12, square / (double)n));
 }
 
-/* The lower half of rows alone: to LAPACK, which takes columns without a copy, the upper one. */
+/* ---------------------------------------------------------------- a few equations ---------- */
+
+/* The lower half of a [m, m], symmetric, becomes its Cholesky factor. False for one that has none.
+ * A few dozen terms at most: the sums are the same on every machine, and no library's threads are
+ * started for them. */
+static bool factor(double *a, int m)
+{
+    for (int j = 0; j < m; j++)
+        for (int i = j; i < m; i++) {
+            double sum = a[i * m + j];
+
+            for (int k = 0; k < j; k++)
+                sum -= a[i * m + k] * a[j * m + k];
+            if (i == j && !(sum > 0))
+                return false;
+            a[i * m + j] = i == j ? sqrt(sum) : sum / a[j * m + j];
+        }
+    return true;
+}
+
+/* The answer takes the place of the right side. */
+static void solve_factored(const double *a, int m, double *x)
+{
+    for (int i = 0; i < m; i++) {
+        for (int k = 0; k < i; k++)
+            x[i] -= a[i * m + k] * x[k];
+        x[i] /= a[i * m + i];
+    }
+    for (int i = m - 1; i >= 0; i--) {
+        for (int k = i + 1; k < m; k++)
+            x[i] -= a[k * m + i] * x[k];
+        x[i] /= a[i * m + i];
+    }
+}
+
+/* ---------------------------------------------------------------- scoring ------------------ */
+
+/* The lower half alone. */
 static void information(const double *term, int64_t n, int m, double *a)
 {
     memset(a, 0, (size_t)(m * m) * sizeof *a);
@@ -52,6 +89,15 @@ static void score_of(const double *term, const float *y, int64_t n, int m, const
     }
 }
 
+static bool any_nan(const double *x, int m)
+{
+    bool any = false;
+
+    for (int i = 0; i < m; i++)
+        any |= isnan(x[i]) != 0;
+    return any;
+}
+
 void regression_fit(const double *term, const float *y, int64_t n, int m, double *weight)
 {
     double a[MOST * MOST], right[MOST], mean = 0;
@@ -61,13 +107,14 @@ void regression_fit(const double *term, const float *y, int64_t n, int m, double
     memset(weight, 0, (size_t)m * sizeof *weight);
     weight[0] = log(fmax(mean, 1e-12));
     information(term, n, m, a);
-    if (LAPACKE_dpotrf(LAPACK_COL_MAJOR, 'U', m, a, m))
+    if (!factor(a, m))
         return; /* terms that are no numbers: the mean is all there is */
     for (int round = 0; round < ROUNDS; round++) {
         double moved = 0;
 
         score_of(term, y, n, m, weight, right);
-        if (LAPACKE_dpotrs(LAPACK_COL_MAJOR, 'U', m, 1, a, m, right, m))
+        solve_factored(a, m, right);
+        if (any_nan(right, m))
             return; /* losses that are no numbers */
         for (int j = 0; j < m; j++) {
             weight[j] += fmax(-1, fmin(1, right[j]));

@@ -2,10 +2,11 @@
 /* gaussian.c - a Gaussian process through noisy numbers. */
 #include "calib/online/gaussian.h"
 
-#include <lapacke.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "calib/online/lapack.h"
 
 /* ---------------------------------------------------------------- covariance --------------- */
 
@@ -49,7 +50,7 @@ deer_status gaussian_condition(gaussian *g, int d, int n, const double *x, const
 {
     if (n < 1 || n > GAUSSIAN_MOST)
         return deer_fail(err, "a Gaussian process takes 1 to %d numbers, not %d", GAUSSIAN_MOST, n);
-    if (make_room(g, d, n, err))
+    if (lapack_open(err) || make_room(g, d, n, err))
         return DEER_FAILED;
     memcpy(g->x, x, (size_t)n * (size_t)d * sizeof *x);
     for (int i = 0; i < n; i++) {
@@ -57,8 +58,8 @@ deer_status gaussian_condition(gaussian *g, int d, int n, const double *x, const
             g->factor[i * n + j] = matern(g, x + i * d, x + j * d) + (i == j ? noise[i] : 0);
         g->weights[i] = y[i] - g->mean;
     }
-    if (LAPACKE_dpotrf(LAPACK_ROW_MAJOR, 'L', n, g->factor, n) ||
-        LAPACKE_dpotrs(LAPACK_ROW_MAJOR, 'L', n, 1, g->factor, n, g->weights, 1))
+    if (lapack.potrf(LAPACK_ROW_MAJOR, 'L', n, g->factor, n) ||
+        lapack.potrs(LAPACK_ROW_MAJOR, 'L', n, 1, g->factor, n, g->weights, 1))
         return deer_fail(err, "the covariance of %d numbers cannot be factored", n);
     return DEER_OK;
 }
@@ -127,7 +128,7 @@ void gaussian_predict(const gaussian *g, const double *x, double *mean, double *
         *mean += covariance[i] * g->weights[i];
     }
     /* v = L^-1 k; what the numbers tell is |v|^2. */
-    LAPACKE_dtrtrs(LAPACK_ROW_MAJOR, 'L', 'N', 'N', g->n, 1, g->factor, g->n, covariance, 1);
+    lapack.trtrs(LAPACK_ROW_MAJOR, 'L', 'N', 'N', g->n, 1, g->factor, g->n, covariance, 1);
     for (int i = 0; i < g->n; i++)
         *variance -= covariance[i] * covariance[i];
     *variance = fmax(0, *variance);

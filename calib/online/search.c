@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "calib/online/lapack.h"
 #include "runtime/base/random.h"
 
 enum { SPREAD = 384, NEAR = 128 }; /* points to choose among: in all of the cube, near the best */
@@ -272,6 +273,8 @@ deer_status online_search(const online_spec *spec, online_evaluate evaluate, voi
                               "a search takes 1 to %d coordinates and 1 to %d evaluations, at most "
                               "%d at once",
                               ONLINE_MOST, GAUSSIAN_MOST, ONLINE_BATCH);
+    if (lapack_open(err)) /* before anything is tried */
+        return DEER_FAILED;
     status = run(&s, evaluate, context, err);
     gaussian_free(&s.success);
     gaussian_free(&s.cost);

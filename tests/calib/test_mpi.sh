@@ -37,6 +37,8 @@ same_cache() { # same_cache DIR DIR
     diff -r "$1" "$2" >/dev/null || wrong "the cache $2 is not $1"
 }
 
+ldd "$build/deer-calib" | grep -q 'lapack\|blas' &&
+    wrong "deer-calib links LAPACK, which starts threads in every process"
 ldd "$build/deer-calib" | grep -q libmpi && ! grep -q 1 "$build/with-mpi" &&
     wrong "deer-calib needs MPI, built without"
 
@@ -123,6 +125,12 @@ fails() { # fails STATUS TEXT ARGUMENT..: with 3 ranks
     [ "$status" = "$expected" ] || wrong "status $status, not $expected: $*"
     [ "$(grep -c "^deer-calib.*$text" "$files/said")" = 1 ] || wrong "not one line: $*"
 }
+as_another="env GLIBC_TUNABLES=glibc.cpu.hwcaps=-FMA,-AVX2" # other last digits, where the processor has those
+if [ "$(uname -m)" = x86_64 ] && grep -qw fma /proc/cpuinfo; then
+    mpirun --oversubscribe --bind-to none -n 1 $calib --version : -n 1 $as_another $calib --version \
+        >"$files/said" 2>&1 && wrong "ranks on unlike processors began"
+    [ "$(grep -c 'processors that round differently' "$files/said")" = 1 ] || wrong "$(cat "$files/said")"
+fi
 fails 3 'cannot be met' solve --cache "$files/one" --scope llm --avg-fraction 0.001
 fails 2 'without mpirun' check --cache "$files/one" --thresholds "$files/solved"
 fails 1 'no-such' solve --cache "$files/no-such" --avg-fraction 0.5

@@ -19,6 +19,7 @@
 #include "calib/problem/order.h"
 #include "calib/solve/official.h"
 #include "datasets/hdf5/hdf5_io.h"
+#include "runtime/base/random.h"
 
 static const char *golden_path = "tests/data/official/thresholds_golden_a.h5";
 
@@ -246,13 +247,49 @@ static void test_order(void **state)
     assert_memory_equal(order, want, sizeof want);
 }
 
+/* Many steps are counted, few are sorted: the same thresholds, ties and gaps included. */
+static void test_many_steps(void **state)
+{
+    enum { MANY = 70001, EXITS = 3 };
+    float *values = malloc(EXITS * MANY * sizeof *values), fractions[EXITS], counted[EXITS];
+    uint32_t *order = malloc(MANY * sizeof *order);
+    official_steps those;
+    deer_error err;
+    uint64_t random = 7;
+
+    (void)state;
+    for (int i = 0; i < EXITS * MANY; i++) {
+        uint64_t bits = random_next(&random);
+        values[i] = bits % 50 == 0 ? NAN : bits % 3 ? (float)(bits % 4001) / 16 - 9 : (float)bits;
+    }
+    official_fractions(OFFICIAL_EXP, 0.8, false, EXITS, fractions);
+    assert_int_equal(official_take(values, MANY, EXITS, &those, &err), DEER_OK);
+    assert_null(those.order);
+    official_thresholds(&those, EXITS, fractions, counted);
+    memset(those.gone, 0, MANY);
+    for (int k = 0; k < EXITS - 1; k++) {
+        int64_t count = (int64_t)floorf(MANY * fractions[k]);
+        const float *value = values + k * MANY;
+
+        assert_int_equal(order_ascending(value, MANY, order, &err), DEER_OK);
+        for (int i = 0; i < MANY && count; i++)
+            if (!those.gone[order[i]] && !--count)
+                assert_true(counted[k] == value[order[i]]);
+        assert_int_equal(count, 0);
+        for (int i = 0; i < MANY; i++)
+            those.gone[i] |= value[i] <= counted[k];
+    }
+    official_free(&those);
+    free(order);
+    free(values);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),
-        cmocka_unit_test(test_nan_never_exits),
-        cmocka_unit_test(test_single_exit),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_golden),      cmocka_unit_test(test_nan_never_exits),
+        cmocka_unit_test(test_single_exit), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_many_steps),
     };
 
     hdf5_quiet();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_online.c - the search for thresholds by trial: its arithmetic, and what it finds. */
+#include <dirent.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #include "calib/online/evaluator.h"
 #include "calib/online/journal.h"
+#include "calib/online/lapack.h"
 #include "calib/online/path.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/file.h"
@@ -550,9 +552,27 @@ static void test_what_is_refused(void **state)
     assert_int_equal(online_search(&spec, try_all, &r, &a, &error), DEER_USAGE);
 }
 
+/* OpenBLAS, where LAPACK is that, would start some, and the programs tried would inherit what keeps
+ * it from that. Where one has chosen, it is left alone. */
+static void test_no_threads(void **state)
+{
+    DIR *tasks = opendir("/proc/self/task");
+    int threads = 0;
+
+    (void)state;
+    ok(lapack_open(&error));
+    assert_non_null(tasks);
+    for (struct dirent *e; (e = readdir(tasks));)
+        threads += *e->d_name != '.';
+    closedir(tasks);
+    assert_int_equal(threads, 1);
+    assert_null(getenv("OPENBLAS_NUM_THREADS"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_no_threads),
         cmocka_unit_test(test_posterior_in_closed_form),
         cmocka_unit_test(test_fit_foretells),
         cmocka_unit_test(test_improvement_is_the_integral),
@@ -566,5 +586,6 @@ int main(void)
         cmocka_unit_test(test_what_is_refused),
     };
 
+    unsetenv("OPENBLAS_NUM_THREADS");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
