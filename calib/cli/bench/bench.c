@@ -182,11 +182,14 @@ int calib_bench_main(int argc, char **argv)
 {
     const char *what = "speed", *save = NULL, *cache = NULL;
     long draws = 300;
+    double fraction = 0.4;
     const tool_option options[] = {
         {"what", TOOL_STRING, &what, "W",
-         "speed (default), methods, limits, coverage, budgets, signals"},
-        {"draws", TOOL_INT, &draws, "N", "draws for coverage and budgets (default 300)"},
-        {"cache", TOOL_STRING, &cache, "DIR", "signals: the feature cache to look at"},
+         "speed (default), methods, limits, coverage, budgets, halves, signals"},
+        {"draws", TOOL_INT, &draws, "N", "draws for coverage, budgets and halves (default 300)"},
+        {"cache", TOOL_STRING, &cache, "DIR", "halves, signals: the feature cache to look at"},
+        {"avg-fraction", TOOL_DOUBLE, &fraction, "F",
+         "halves: of full depth's LLM GFLOPs (default 0.4)"},
         {"out", TOOL_FILE, &save, "FILE", "speed: keep the smallest problem as a table"},
         {"save", TOOL_RENAMED, "out", NULL, NULL},
         {NULL, 0, NULL, NULL, NULL}};
@@ -196,6 +199,7 @@ int calib_bench_main(int argc, char **argv)
                                "deer-calib bench --what methods\n"
                                "deer-calib bench --what limits\n"
                                "deer-calib bench --what coverage --draws 60\n"
+                               "deer-calib bench --what halves --cache own --draws 100\n"
                                "deer-calib bench --what signals --cache cache"};
     deer_error err;
     deer_status status;
@@ -205,6 +209,10 @@ int calib_bench_main(int argc, char **argv)
         return ended;
     if (draws < 1 || draws > 100000)
         return tool_usage(&self, "--draws is 1 to 100000");
+    if (!(fraction > 0 && fraction <= 1))
+        return tool_usage(&self, "--avg-fraction is a share of full depth, above 0 and up to 1");
+    if (!cache && (!strcmp(what, "signals") || !strcmp(what, "halves")))
+        return tool_usage(&self, "--what %s needs --cache", what);
     if (!strcmp(what, "speed"))
         status = bench_speed(save, &err);
     else if (!strcmp(what, "methods"))
@@ -215,14 +223,14 @@ int calib_bench_main(int argc, char **argv)
         status = bench_coverage((int)draws, &err);
     else if (!strcmp(what, "budgets"))
         status = bench_budgets((int)draws, &err);
-    else if (!strcmp(what, "signals") && !cache)
-        return tool_usage(&self, "--what signals needs --cache");
+    else if (!strcmp(what, "halves"))
+        status = bench_halves(cache, (int)draws, fraction, &err);
     else if (!strcmp(what, "signals"))
         status = bench_signals(cache, tool_cores(), &err);
     else
         return tool_usage(&self,
                           "'%s' is no value for --what; there are: speed, methods, limits, "
-                          "coverage, budgets, signals",
+                          "coverage, budgets, halves, signals",
                           what);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }
