@@ -10,6 +10,7 @@
 
 #include "calib/cluster/cluster.h"
 #include "calib/replay/replay_shard.h"
+#include "datasets/demos/demos_identity.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/threads/threads.h"
 
@@ -169,33 +170,52 @@ static deer_status note_model(const char *from, const deer_model *model, cache_m
 }
 
 /* Which exits a policy needs depends on what it was told. */
-static deer_status check_instructions(const demos *recorded, const char *path, deer_error *err)
+static deer_status check_instruction(const demo_episode *e, const char *path, deer_error *err)
 {
-    for (int i = 0; i < demos_count(recorded); i++) {
+    return *e->instruction ? DEER_OK
+                           : deer_fail(err,
+                                       "%s: %s has no instruction; give the one it was recorded "
+                                       "under by --instruction, or write it into its attribute "
+                                       "'language'",
+                                       path, e->name);
+}
+
+/* unknown_words: episodes whose instruction has words that the model does not know. */
+static deer_status check_instructions(const job *j, int *unknown_words, deer_error *err)
+{
+    *unknown_words = 0;
+    for (int i = 0; i < demos_count(j->recorded); i++) {
         demo_episode e;
 
-        if (demos_describe(recorded, i, &e, err))
+        if (demos_describe(j->recorded, i, &e, err) ||
+            check_instruction(&e, j->spec->demos[0], err))
             return DEER_FAILED;
-        if (!*e.instruction)
-            return deer_fail(err,
-                             "%s: %s has no instruction; give the one it was recorded under by "
-                             "--instruction, or write it into its attribute 'language'",
-                             path, e.name);
+        *unknown_words += deer_unknown_words(j->model, e.instruction) > 0;
     }
     return DEER_OK;
 }
 
-/* Read and hashed by one rank: the others wait for it. */
+/* Before anything is cached all is read once: no shard that is there, or that another process
+ * writes beside this one, is of other recordings. Ranks read a part each. */
 static deer_status identify(job *j, char fingerprint[DEER_FINGERPRINT], deer_error *err)
 {
-    if (!cluster_rank() && demos_fingerprint(j->recorded, fingerprint, err))
-        return DEER_FAILED;
-    cluster_tell(fingerprint, DEER_FINGERPRINT);
-    return DEER_OK;
+    int64_t n = demos_count(j->recorded), ranks = cluster_size(), rank = cluster_rank();
+    int first = (int)(n * rank / ranks), count = (int)(n * (rank + 1) / ranks) - first;
+    demos_identity *all = malloc((size_t)n * sizeof *all + 1);
+    deer_status status = all ? DEER_OK : deer_fail(err, "out of memory for %d episodes", (int)n);
+
+    if (!status)
+        status = demos_identify(j->recorded, first, count, all + first, err);
+    if (!status) {
+        cluster_place(all, sizeof *all, first, count);
+        demos_fingerprint_of(all, (int)n, fingerprint);
+    }
+    free(all);
+    return status;
 }
 
 /* Opens model and demonstrations, and makes the folder their cache. */
-static deer_status open_all(job *j, deer_error *err)
+static deer_status open_all(job *j, int *unknown_words, deer_error *err)
 {
     const replay_spec *spec = j->spec;
     char fingerprint[DEER_FINGERPRINT] = "";
@@ -204,7 +224,7 @@ static deer_status open_all(job *j, deer_error *err)
 
     if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
         demos_open_files(spec->demos, spec->files, &spec->reading, &j->recorded, err) ||
-        check_instructions(j->recorded, spec->demos[0], err) || identify(j, fingerprint, err))
+        check_instructions(j, unknown_words, err) || identify(j, fingerprint, err))
         return DEER_FAILED;
     episodes = demos_count(j->recorded);
     episode_steps = malloc((size_t)episodes * sizeof *episode_steps + 1);
@@ -271,30 +291,16 @@ static deer_status end_together(job *j, int *missing, deer_error *err)
     return status;
 }
 
-static deer_status count_unknown_words(const job *j, int *episodes, deer_error *err)
-{
-    demo_episode e;
-
-    *episodes = 0;
-    for (int i = 0; i < demos_count(j->recorded); i++) {
-        if (demos_describe(j->recorded, i, &e, err))
-            return DEER_FAILED;
-        *episodes += deer_unknown_words(j->model, e.instruction) > 0;
-    }
-    return DEER_OK;
-}
-
 deer_status replay(const replay_spec *spec, replay_report *report, deer_error *err)
 {
     job j = {.spec = spec, .mutex = PTHREAD_MUTEX_INITIALIZER};
     double started = clock_seconds();
-    deer_status status = open_all(&j, err);
+    deer_status status;
 
     *report = (replay_report){0};
+    status = open_all(&j, &report->unknown_words, err);
     if (!status && spec->announce)
         spec->announce(spec->context, &j.about, cache_manifest_bytes(&j.about));
-    if (!status)
-        status = count_unknown_words(&j, &report->unknown_words, err);
     if (!status)
         cluster_meet();
     if (!status)

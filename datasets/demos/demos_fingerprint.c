@@ -2,11 +2,13 @@
 /* demos_fingerprint.c - the identity of a demonstrations file: a hash of everything replay reads.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "datasets/demos/demos_identity.h"
 #include "datasets/demos/demos_internal.h"
 
 static void hash_text(XXH3_state_t *state, const char *text)
@@ -30,36 +32,64 @@ static void hash_episode(XXH3_state_t *state, const demo_episode *e)
     XXH3_128bits_update(state, e->actions, (size_t)e->steps * DEMO_ACTION * sizeof *e->actions);
 }
 
-static deer_status hash_all(demos *d, XXH3_state_t *state, deer_error *err)
+deer_status demos_identify(demos *d, int first, int count, demos_identity *identity,
+                           deer_error *err)
 {
-    XXH3_128bits_reset(state);
-    for (int i = 0; i < d->count; i++) {
+    XXH3_state_t *state = XXH3_createState();
+    deer_status status =
+        state ? DEER_OK : deer_fail(err, "out of memory reading %s", d->file->path);
+
+    for (int i = 0; i < count && !status; i++) {
         demo_episode e;
-        if (demos_read(d, i, &e, err))
-            return DEER_FAILED;
+        XXH128_hash_t hash;
+
+        status = demos_read(d, first + i, &e, err);
+        if (status)
+            break;
+        XXH3_128bits_reset(state);
         hash_episode(state, &e);
+        hash = XXH3_128bits_digest(state);
+        identity[i] = (demos_identity){{hash.high64, hash.low64}};
         demo_episode_free(&e);
     }
-    return DEER_OK;
+    XXH3_freeState(state);
+    return status;
+}
+
+/* As text, so that machines of the other byte order say the same. */
+void demos_fingerprint_of(const demos_identity *identity, int count,
+                          char fingerprint[DEER_FINGERPRINT])
+{
+    XXH3_state_t state;
+    XXH128_hash_t hash;
+
+    XXH3_128bits_reset(&state);
+    for (int i = 0; i < count; i++) {
+        char text[40];
+
+        snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)identity[i].half[0],
+                 (unsigned long long)identity[i].half[1]);
+        hash_text(&state, text);
+    }
+    hash = XXH3_128bits_digest(&state);
+    snprintf(fingerprint, DEER_FINGERPRINT, "%016llx%016llx", (unsigned long long)hash.high64,
+             (unsigned long long)hash.low64);
 }
 
 deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer_error *err)
 {
-    XXH3_state_t *state;
-    XXH128_hash_t hash;
-    deer_status status;
+    demos_identity *all;
 
     if (!*d->fingerprint) {
-        state = XXH3_createState();
-        if (!state)
+        all = malloc((size_t)d->count * sizeof *all + 1);
+        if (!all)
             return deer_fail(err, "out of memory reading %s", d->file->path);
-        status = hash_all(d, state, err);
-        hash = XXH3_128bits_digest(state);
-        XXH3_freeState(state);
-        if (status)
-            return status;
-        snprintf(d->fingerprint, DEER_FINGERPRINT, "%016llx%016llx",
-                 (unsigned long long)hash.high64, (unsigned long long)hash.low64);
+        if (demos_identify(d, 0, d->count, all, err)) {
+            free(all);
+            return DEER_FAILED;
+        }
+        demos_fingerprint_of(all, d->count, d->fingerprint);
+        free(all);
     }
     memcpy(fingerprint, d->fingerprint, DEER_FINGERPRINT);
     return DEER_OK;

@@ -124,6 +124,23 @@ static deer_status read_rows(hid_t dataset, hid_t type, const hsize_t first[2],
     return failed ? DEER_FAILED : DEER_OK;
 }
 
+/* HDF5 notes for every row of a selection where it lies, at several times the row's size. */
+static deer_status read_in_pieces(hid_t dataset, hid_t type, const hsize_t from[2],
+                                  const hsize_t size[2], void *data)
+{
+    const hsize_t most = 1 << 16;
+    deer_status status = DEER_OK;
+
+    for (hsize_t row = 0; row < size[0] && !status; row += most) {
+        const hsize_t at[2] = {from[0] + row, from[1]};
+        const hsize_t piece[2] = {size[0] - row < most ? size[0] - row : most, size[1]};
+
+        status =
+            read_rows(dataset, type, at, piece, (char *)data + row * size[1] * H5Tget_size(type));
+    }
+    return status;
+}
+
 deer_status hdf5_read_rows(hid_t file, const char *path, const char *name, hid_t type,
                            hsize_t first, hsize_t count, hsize_t width, void *data, deer_error *err)
 {
@@ -138,7 +155,7 @@ deer_status hdf5_read_rows(hid_t file, const char *path, const char *name, hid_t
                            "%s: dataset %s is compressed, so that no part of it can be read alone; "
                            "write it without: h5repack -f NONE -l CONTI",
                            path, name);
-    else if (count && read_rows(dataset, type, from, size, data))
+    else if (read_in_pieces(dataset, type, from, size, data))
         status = deer_fail(err, "%s: dataset %s cannot be read: damaged, or no memory", path, name);
     else
         status = DEER_OK;
