@@ -41,8 +41,8 @@ void official_fractions(official_distribution distribution, double parameter, bo
 /* Criterion values of steps, borrowed, and which steps have left. */
 typedef struct {
     const float *values; /* [exits, n] */
-    uint32_t *order;     /* [exits, n] ascending, of few steps of one rank; else NULL, and */
-    smallest_column column[DEER_MAX_EXITS]; /* [exits] */
+    uint32_t *order;     /* [exits, n] ascending, of few steps of one rank; NULL of many, */
+    smallest_column column[DEER_MAX_EXITS]; /* [exits] where each quantile is counted */
     uint8_t *gone;                          /* [n] scratch */
     int64_t n, all; /* this rank's and everybody's: one and the same unless spread is set */
     bool spread;

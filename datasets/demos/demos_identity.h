@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* demos_identity.h - the fingerprint of demonstrations, made in parts: by ranks that read some each.
+/* demos_identity.h - the fingerprint of demonstrations, in parts: for ranks that read some each.
  *
  *   demos_identity *all = calloc(demos_count(d), sizeof *all);
  *   if (demos_identify(d, first, count, all + first, &err)) ...     // everybody's part
