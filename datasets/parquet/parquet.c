@@ -109,13 +109,14 @@ bool parquet_has(const parquet *p, const char *name)
 static deer_status read_all(const parquet *p, int leaf, parquet_column *c, deer_error *err)
 {
     const parquet_leaf *l = &p->leaf[leaf];
+    parquet_sum sum = {0, 0, 0};
 
     if (l->max_repetition > 1 || l->type == PARQUET_INT96 || l->type == PARQUET_FIXED ||
         l->type < 0 || l->type > PARQUET_FIXED)
         return deer_fail(err, "%s: column %s is of a type that is not read", p->path, l->name);
     for (int g = 0; g < p->groups; g++)
-        if (parquet_read_chunk(p, l, &p->chunk[(size_t)g * (size_t)p->leaves + (size_t)leaf], c,
-                               err))
+        if (parquet_read_chunk(p, l, &p->chunk[(size_t)g * (size_t)p->leaves + (size_t)leaf], &sum,
+                               c, err))
             return DEER_FAILED;
     if (c->rows != p->rows)
         return deer_fail(err, "%s: column %s has %lld rows, the table %lld", p->path, l->name,

@@ -44,9 +44,16 @@ struct parquet {
 /* Reads the schema and the row groups out of the footer's metadata. */
 deer_status parquet_read_footer(parquet *p, const uint8_t *at, size_t size, deer_error *err);
 
+/* What the chunks of a column that are read so far hold: together no more than the file may, though
+ * each could name the same bytes. */
+typedef struct {
+    uint64_t stored, unpacked, values;
+} parquet_sum;
+
 /* Appends the values of one chunk. */
 deer_status parquet_read_chunk(const parquet *p, const parquet_leaf *leaf,
-                               const parquet_chunk *chunk, parquet_column *c, deer_error *err);
+                               const parquet_chunk *chunk, parquet_sum *sum, parquet_column *c,
+                               deer_error *err);
 
 /* Unpacks a page of `size` bytes into full [full_size]; false where it is damaged. */
 bool parquet_unpack(int codec, const uint8_t *from, size_t size, uint8_t *full, size_t full_size);

@@ -221,7 +221,7 @@ static bool keep(parquet_column *c, uint8_t *page)
 /* ---------------------------------------------------------------- pages -------------------- */
 
 typedef struct {
-    int type, encoding, level_encoding;
+    int type, encoding, definition_encoding, repetition_encoding;
     int64_t full_size, size, count;
     int64_t definition_bytes, repetition_bytes; /* of version 2 */
     bool packed;
@@ -243,8 +243,10 @@ static bool read_inner(thrift *t, page_header *h)
             h->repetition_bytes = thrift_integer(t);
         else if (second && s.field == 7)
             h->packed = s.type == THRIFT_TRUE;
-        else if (!second && h->type == DATA_PAGE && (s.field == 3 || s.field == 4))
-            h->level_encoding = (int)thrift_integer(t);
+        else if (h->type == DATA_PAGE && s.field == 3)
+            h->definition_encoding = (int)thrift_integer(t);
+        else if (h->type == DATA_PAGE && s.field == 4)
+            h->repetition_encoding = (int)thrift_integer(t);
         else
             thrift_skip(t, s.type);
     return t->ok;
@@ -254,7 +256,11 @@ static bool read_header(thrift *t, page_header *h)
 {
     thrift_struct s;
 
-    *h = (page_header){.type = -1, .encoding = -1, .level_encoding = RLE, .packed = true};
+    *h = (page_header){.type = -1,
+                       .encoding = -1,
+                       .definition_encoding = RLE,
+                       .repetition_encoding = RLE,
+                       .packed = true};
     for (thrift_begin(t, &s); thrift_next(t, &s);)
         if (s.field == 1)
             h->type = (int)thrift_integer(t);
@@ -277,7 +283,7 @@ typedef struct {
     const parquet_chunk *chunk;
     parquet_column *c;
     dictionary words;
-    uint64_t unpacked;  /* bytes so far */
+    parquet_sum *sum;
     int64_t left;       /* values */
     const char *unread; /* an encoding that is not read was met */
 } reading;
@@ -300,9 +306,9 @@ static uint8_t *page_data(reading *r, const page_header *h, const uint8_t *from)
     int codec = h->packed ? r->chunk->codec : 0;
     uint8_t *full;
 
-    r->unpacked += (uint64_t)h->full_size;
+    r->sum->unpacked += (uint64_t)h->full_size;
     if (plain > (size_t)h->size || plain > (size_t)h->full_size ||
-        r->unpacked > HARMLESS + 200 * (uint64_t)r->chunk->size)
+        r->sum->unpacked > HARMLESS + 200 * r->sum->stored)
         return NULL;
     full = malloc((size_t)h->full_size + 1);
     if (!full)
@@ -398,7 +404,9 @@ static bool read_data(reading *r, const page_header *h, const uint8_t *data)
     runs repetition, definition;
     values v;
 
-    if (h->count > r->left || h->level_encoding != RLE ||
+    /* Some writers name another encoding for levels that are not there. */
+    if (h->count > r->left || (l->max_definition && h->definition_encoding != RLE) ||
+        (l->max_repetition && h->repetition_encoding != RLE) ||
         !take_levels(&at, end, second ? h->repetition_bytes : -(l->max_repetition > 0),
                      l->max_repetition, &repetition) ||
         !take_levels(&at, end, second ? h->definition_bytes : -(l->max_definition > 0),
@@ -445,19 +453,29 @@ static bool read_page(reading *r, thrift *t)
     return ok;
 }
 
-deer_status parquet_read_chunk(const parquet *p, const parquet_leaf *leaf,
-                               const parquet_chunk *chunk, parquet_column *c, deer_error *err)
+/* Whether a column with this chunk, too, is what the file may hold. */
+static bool add_up(const parquet *p, const parquet_chunk *chunk, parquet_sum *sum)
 {
-    reading r = {.p = p, .leaf = leaf, .chunk = chunk, .c = c, .left = chunk->values};
+    sum->stored += (uint64_t)chunk->size;
+    if (sum->stored > p->from.size || (uint64_t)chunk->values > INT64_MAX - sum->values)
+        return false;
+    sum->values += (uint64_t)chunk->values;
+    return sum->values <= HARMLESS / 8 || sum->values / 200 <= sum->stored;
+}
+
+deer_status parquet_read_chunk(const parquet *p, const parquet_leaf *leaf,
+                               const parquet_chunk *chunk, parquet_sum *sum, parquet_column *c,
+                               deer_error *err)
+{
+    reading r = {.p = p, .leaf = leaf, .chunk = chunk, .c = c, .sum = sum, .left = chunk->values};
     size_t size = (size_t)chunk->size;
     uint8_t *pages = bytes_copy(&p->from, (size_t)chunk->offset, size, err);
     thrift t = {pages, pages + size, true, 0};
-    bool ok = (uint64_t)chunk->values <= HARMLESS / 8 ||
-              (uint64_t)chunk->values / 200 <= (uint64_t)chunk->size;
+    bool ok;
 
     if (!pages)
         return DEER_FAILED;
-    ok = ok && reserve(c, leaf->type, 0);
+    ok = add_up(p, chunk, sum) && reserve(c, leaf->type, 0);
     if (ok)
         c->first[c->rows] = c->count;
     while (ok && r.left > 0 && t.at < t.end)

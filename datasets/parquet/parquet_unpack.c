@@ -27,6 +27,8 @@ bool parquet_unpack(int codec, const uint8_t *from, size_t size, uint8_t *full, 
 {
     size_t got = full_size;
 
+    if (!size && !full_size) /* nothing but missing values, which some writers do not compress */
+        return true;
     switch (codec) {
     case PLAIN:
         if (size != full_size)

@@ -203,12 +203,49 @@ static void test_deltas(void **state)
     parquet_close(p);
 }
 
+/* Two row groups that name the same few bytes: what a column holds is bounded by the file, not by
+ * each group. tests/data/make_odd_parquet.py says what is in these. */
+static void test_groups_share_no_bytes(void **state)
+{
+    parquet_column c;
+    parquet *p;
+
+    (void)state;
+    assert_int_equal(parquet_open("tests/data/parquet/again.parquet", &p, &error), DEER_OK);
+    assert_int_equal(parquet_read(p, "x", &c, &error), DEER_FAILED);
+    assert_non_null(strstr(error.message, "again.parquet: column x is damaged"));
+    parquet_close(p);
+}
+
+static void test_levels_that_are_not_there(void **state)
+{
+    parquet_column c;
+    parquet *p;
+
+    (void)state;
+    assert_int_equal(parquet_open("tests/data/parquet/levels.parquet", &p, &error), DEER_OK);
+    for (int column = 0; column < 2; column++) {
+        if (parquet_read(p, column ? "y" : "x", &c, &error))
+            fail_msg("%s", error.message);
+        assert_int_equal(c.rows, 3);
+        for (int i = 0; i < 3; i++)
+            assert_true(column ? isnan(c.number[i]) : c.number[i] == i + 1);
+        parquet_column_free(&c);
+    }
+    parquet_close(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_none),       cmocka_unit_test(test_snappy),
-        cmocka_unit_test(test_gzip),       cmocka_unit_test(test_zstd),
-        cmocka_unit_test(test_javascript), cmocka_unit_test(test_deltas),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_snappy),
+        cmocka_unit_test(test_gzip),
+        cmocka_unit_test(test_zstd),
+        cmocka_unit_test(test_javascript),
+        cmocka_unit_test(test_deltas),
+        cmocka_unit_test(test_groups_share_no_bytes),
+        cmocka_unit_test(test_levels_that_are_not_there),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
