@@ -7,7 +7,12 @@
 
 #include "datasets/hdf5/hdf5_io.h"
 
-enum { MAX_TEXTS = 1 << 20, MAX_BYTES = 64 << 20 };
+enum {
+    MAX_TEXTS = 1 << 20,
+    MAX_ATTRIBUTE = 1 << 10, /* texts of variable length in an attribute */
+    MAX_BYTES = 64 << 20,
+    USUAL_BYTES = 200 /* of one of many texts */
+};
 
 bool hdf5_texts_add(hdf5_texts *t, const char *text, size_t n)
 {
@@ -34,6 +39,44 @@ void hdf5_texts_free(hdf5_texts *t)
     *t = (hdf5_texts){NULL};
 }
 
+/* Where texts of a dataset go: a few bytes may name the same long text a million times. */
+typedef struct text_block {
+    struct text_block *next;
+    char text[];
+} text_block;
+
+typedef struct {
+    size_t left; /* bytes that may still be taken */
+    text_block *last;
+} text_room;
+
+static void *take_room(size_t size, void *of)
+{
+    text_room *room = of;
+    text_block *block =
+        size <= room->left ? malloc(sizeof *block + size) : NULL; /* NULL ends the reading */
+
+    if (!block)
+        return NULL;
+    room->left -= size;
+    block->next = room->last;
+    room->last = block;
+    return block->text;
+}
+
+static void keep_room(void *text, void *of)
+{
+    (void)text, (void)of; /* all are freed together */
+}
+
+static void free_room(text_room *room)
+{
+    for (text_block *next; room->last; room->last = next) {
+        next = room->last->next;
+        free(room->last);
+    }
+}
+
 /* Where texts are read from: H5Aread and H5Dread differ in their arguments alone. */
 typedef struct {
     hid_t object;
@@ -46,17 +89,47 @@ static bool read_all(place p, hid_t type, void *data)
                        : H5Dread(p.object, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0;
 }
 
-static bool read_variable(place p, hid_t type, hid_t space, size_t n, hdf5_texts *t)
+static bool add_all(char *const *value, size_t n, hdf5_texts *t)
 {
-    char **value = calloc(n, sizeof *value);
-    bool ok = value && read_all(p, type, value);
+    bool ok = true;
 
     for (size_t i = 0; ok && i < n; i++)
         ok = hdf5_texts_add(t, value[i] ? value[i] : "", value[i] ? strlen(value[i]) : 0);
+    return ok;
+}
+
+static bool read_attribute(hid_t attribute, hid_t type, hid_t space, size_t n, hdf5_texts *t)
+{
+    char **value = n <= MAX_ATTRIBUTE ? calloc(n, sizeof *value) : NULL;
+    bool ok = value && H5Aread(attribute, type, value) >= 0 && add_all(value, n, t);
+
     if (value)
         H5Dvlen_reclaim(type, space, H5P_DEFAULT, value);
     free(value);
     return ok;
+}
+
+static bool read_dataset(hid_t dataset, hid_t type, size_t n, hdf5_texts *t)
+{
+    text_room room = {MAX_BYTES + n * USUAL_BYTES, NULL};
+    hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
+    char **value = calloc(n, sizeof *value);
+    bool ok = value && transfer >= 0 &&
+              H5Pset_vlen_mem_manager(transfer, take_room, &room, keep_room, &room) >= 0 &&
+              H5Dread(dataset, type, H5S_ALL, H5S_ALL, transfer, value) >= 0 &&
+              add_all(value, n, t);
+
+    if (transfer >= 0)
+        H5Pclose(transfer);
+    free_room(&room);
+    free(value);
+    return ok;
+}
+
+static bool read_variable(place p, hid_t type, hid_t space, size_t n, hdf5_texts *t)
+{
+    return p.attribute ? read_attribute(p.object, type, space, n, t)
+                       : read_dataset(p.object, type, n, t);
 }
 
 static bool read_fixed(place p, hid_t type, size_t n, hdf5_texts *t)
