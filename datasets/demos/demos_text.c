@@ -60,9 +60,9 @@ static bool is_upside_down(const demo_file *f, bool *failed)
 }
 
 /* robomimic has the horizon among what its environment was made with. */
-static int horizon_of_json(const char *text)
+static int horizon_of_json(char *text, bool *failed)
 {
-    json_t *root = json_loads(text, 0, NULL);
+    json_t *root = language_parse(text, failed);
     const json_t *here = json_object_get(root, "horizon");
     const json_t *deeper = json_object_get(json_object_get(root, "env_kwargs"), "horizon");
     json_int_t steps = json_integer_value(here ? here : deeper);
@@ -81,7 +81,7 @@ static int read_horizon(const demo_file *f, bool *failed)
     if (data < 0)
         return 0;
     if (hdf5_texts_of_attribute(data, "env_args", &said))
-        steps = horizon_of_json(said.text[0]);
+        steps = horizon_of_json(said.text[0], failed);
     *failed = *failed || said.failed;
     hdf5_texts_free(&said);
     H5Gclose(data);

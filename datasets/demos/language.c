@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "datasets/hdf5/hdf5_io.h"
+#include "runtime/base/json/json_file.h"
 #include "runtime/base/text.h"
 
 enum { MAX_WORDINGS = 1000 };
@@ -65,8 +66,13 @@ static void add_cleaned(hdf5_texts *wordings, const char *text)
 
 /* ---------------------------------------------------------------- JSON --------------------- */
 
-/* Python writes NaN and Infinity, and numbers of any size: no number is wanted, so each becomes 0.
- */
+/* Whether n characters are a whole number that every reader of JSON takes. */
+static bool is_plain(const char *text, size_t n)
+{
+    return n <= 9 && strspn(text, "0123456789") >= n && (*text != '0' || n == 1);
+}
+
+/* Python writes NaN and Infinity, and numbers of any size: what is no plain number becomes 0. */
 static void drop_numbers(char *text)
 {
     bool quoted = false;
@@ -79,15 +85,16 @@ static void drop_numbers(char *text)
         else if (!quoted && (isdigit((unsigned char)*p) || *p == '-' || *p == 'N' || *p == 'I')) {
             size_t n = strspn(p, "0123456789+-.eENaInfity");
 
-            memset(p, ' ', n);
-            *p = '0';
+            if (!is_plain(p, n)) {
+                memset(p, ' ', n);
+                *p = '0';
+            }
             p += n - 1;
         }
     }
 }
 
-/* NULL where it is no JSON; then *failed where memory was short. */
-static json_t *parse(char *text, bool *failed)
+json_t *language_parse(char *text, bool *failed)
 {
     json_error_t problem = {.line = 0};
     json_t *root;
@@ -101,6 +108,7 @@ static json_t *parse(char *text, bool *failed)
         p += n ? n : 1;
         left -= n ? n : 1;
     }
+    json_mend_escapes(text, strlen(text));
     drop_numbers(text);
     root = json_loads(text, 0, &problem);
     *failed = *failed || (!root && json_error_code(&problem) == json_error_out_of_memory);
@@ -194,7 +202,7 @@ static void add_json_attribute(hid_t object, const char *name, const char *const
     json_t *root;
 
     if (hdf5_texts_of_attribute(object, name, &source)) {
-        root = parse(source.text[0], &wordings->failed);
+        root = language_parse(source.text[0], &wordings->failed);
         add_keys(root, keys, wordings);
         json_decref(root);
     }
@@ -227,7 +235,7 @@ static void add_plain(hdf5_texts *found, hdf5_texts *wordings)
 {
     for (size_t i = 0; i < found->count; i++) {
         char *copy = *found->text[i] == '[' ? strdup(found->text[i]) : NULL;
-        json_t *list = copy ? parse(copy, &wordings->failed) : NULL;
+        json_t *list = copy ? language_parse(copy, &wordings->failed) : NULL;
 
         if (list)
             add_json(list, wordings);

@@ -9,6 +9,8 @@
 #ifndef DATASETS_LANGUAGE_H
 #define DATASETS_LANGUAGE_H
 
+#include <jansson.h>
+
 #include "datasets/hdf5/hdf5_text.h"
 
 /* Each appends every wording found in the first place that has any, cleaned and none twice; what
@@ -21,6 +23,11 @@ void language_of_name(const char *path, hdf5_texts *wordings);
  * caller frees. NULL when there is none; *failed is set where it cannot be read. */
 char *language_json_text(hid_t object, const char *attribute, const char *const *keys,
                          bool *failed);
+
+/* JSON as Python and others write it, NaN, half characters and invalid UTF-8 included; of numbers
+ * only whole ones below a thousand million are kept. The text is changed. NULL where it is no JSON;
+ * then *failed is set where memory was short. */
+json_t *language_parse(char *text, bool *failed);
 
 /* Makes a text printable on one line, in place: spaces for control characters, no invalid UTF-8, no
  * white space or quotes around it. Returns its length. */

@@ -16,6 +16,7 @@
 
 #include "datasets/demos/demos.h"
 #include "datasets/hdf5/hdf5_io.h"
+#include "runtime/base/file.h"
 
 static char folder[64], path[160];
 
@@ -424,6 +425,64 @@ static void test_odd_json_is_read(void **state)
     free(large);
 }
 
+/* Python writes half a character, and the file's other numbers do not matter to the one wanted. */
+static void test_odd_json_is_mended(void **state)
+{
+    static const char *const text =
+        "{\"x\": NaN, \"y\": 1e999, \"env_kwargs\": {\"horizon\": 400, \"low\": -Infinity}, "
+        "\"lang\": \"\\ud83d push \\ud83d\\ude00 \\\\ud83d\"}";
+    hid_t file = create(path, 1);
+    deer_error err = {""};
+    demos *d;
+
+    (void)state;
+    put_texts(file, "data", "env_args", true, &text, 0);
+    H5Fclose(file);
+    assert_string_equal(described(path, NULL).instruction,
+                        "\xef\xbf\xbd push \xf0\x9f\x98\x80 \\ud83d");
+    assert_int_equal(demos_open(path, &d, &err), DEER_OK);
+    assert_int_equal(demos_horizon(d), 400);
+    demos_close(d);
+}
+
+/* A file of a few hundred kilobytes whose texts would take gigabytes: each is the same one. */
+static void test_repeated_texts_are_bounded(void **state)
+{
+    enum { TEXTS = 2000, LENGTH = 400000 };
+    static char *texts[TEXTS], text[LENGTH + 1];
+    deer_error err = {""};
+    uint8_t reference[16];
+    hid_t file = create(path, 1);
+    char *bytes;
+    size_t size, at = 0;
+    demos *d;
+
+    (void)state;
+    memset(text, 'x', LENGTH);
+    for (int i = 0; i < TEXTS; i++)
+        texts[i] = i ? "y" : text;
+    put_texts(file, "data/demo_0", "language", false, (const char *const *)texts, TEXTS);
+    H5Fclose(file);
+    assert_int_equal(file_read(path, 16 << 20, &bytes, &size, &err), DEER_OK);
+    while (at + 16 < size && (memcmp(bytes + at, (uint32_t[]){LENGTH}, 4) != 0 ||
+                              memcmp(bytes + at + 16, (uint32_t[]){1}, 4) != 0))
+        at++;
+    assert_true(at + 16 * TEXTS < size);
+    memcpy(reference, bytes + at, 16); /* length, place and number of the long one */
+    for (int i = 1; i < TEXTS; i++)
+        memcpy(bytes + at + 16 * i, reference, 16);
+    assert_int_equal(file_write(path, bytes, size, &err), DEER_OK);
+    free(bytes);
+    assert_int_equal(demos_open(path, &d, &err), DEER_OK);
+    {
+        demo_episode e;
+
+        assert_int_equal(demos_describe(d, 0, &e, &err), DEER_FAILED);
+        assert_non_null(strstr(err.message, "cannot be read: damaged, or no memory"));
+    }
+    demos_close(d);
+}
+
 static void test_several_wordings(void **state)
 {
     static const char *const wordings[] = {"turn on the stove", "switch it on", "activate it"};
@@ -576,6 +635,8 @@ int main(void)
         TEST(test_cut_off_is_counted),
         TEST(test_every_place_of_instructions),
         TEST(test_odd_json_is_read),
+        TEST(test_odd_json_is_mended),
+        TEST(test_repeated_texts_are_bounded),
         TEST(test_several_wordings),
         TEST(test_name_of_file_is_the_last_resort),
         TEST(test_long_instructions_are_whole_or_refused),

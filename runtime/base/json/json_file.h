@@ -12,6 +12,10 @@
  * too. */
 json_t *json_file_read(const char *path, size_t limit, deer_error *err);
 
+/* Half a character that Python writes as an escape (\ud83d alone), and \u0000, are what jansson
+ * refuses a whole text for: each becomes U+FFFD, in place. */
+void json_mend_escapes(char *text, size_t size);
+
 /* Why JSON could not be read: jansson says nothing of memory that it did not get. */
 static inline const char *json_reason(const json_error_t *problem)
 {
