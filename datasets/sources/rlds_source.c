@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/demos/language.h"
 #include "datasets/sources/columns.h"
 #include "datasets/sources/rlds.h"
 #include "datasets/tfrecord/example.h"
@@ -20,6 +21,7 @@ static const size_t MOST_PIXELS = (size_t)1 << 33; /* bytes, of an episode and a
 typedef struct {
     char *path;
     size_t size;
+    struct timespec written;
     tfrecord_index index;
 } shard;
 
@@ -66,6 +68,7 @@ static deer_status open_shard(rlds_set *s, const char *name, deer_error *err)
     if (status)
         return status;
     own->size = file.size;
+    own->written = file.opened.st_mtim;
     bytes_close(&file);
     if (own->index.count > (size_t)(INT32_MAX - s->episodes))
         return deer_fail(err, "%s has too many episodes", s->folder);
@@ -223,7 +226,10 @@ static deer_status read_text(const record *r, demo_episode *to, deer_error *err)
         return deer_fail(err, "%s: an instruction of %zu bytes; 1 to %zu are read", r->where, size,
                          sizeof to->instruction - 1);
     memcpy(to->instruction, text, size);
+    if (!language_clean(to->instruction))
+        return deer_fail(err, "%s has an empty instruction; give one with --instruction", r->where);
     snprintf(to->task, sizeof to->task, "%.*s", DEMO_TASK - 1, to->instruction);
+    language_clean(to->task); /* a character may be cut in two */
     return DEER_OK;
 }
 
@@ -296,8 +302,9 @@ static void identify(rlds_set *s)
         used += snprintf(text + used, sizeof text - (size_t)used, " %d", s->column[c]);
     for (int i = 0; i < s->shards; i++) {
         source_hash(text, (size_t)used, s->identity);
-        used = snprintf(text, sizeof text, "%s %s %zu %zu", s->identity, s->shard[i].path,
-                        s->shard[i].size, s->shard[i].index.count);
+        used = snprintf(text, sizeof text, "%s %s %zu %zu %lld.%ld", s->identity, s->shard[i].path,
+                        s->shard[i].size, s->shard[i].index.count,
+                        (long long)s->shard[i].written.tv_sec, s->shard[i].written.tv_nsec);
     }
     source_hash(text, (size_t)used, s->identity);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/file_kind.h"
+
 enum { HEAD = 12, FOOT = 4, MOST_RECORDS = 10000000 };
 
 /* ---------------------------------------------------------------- checksum ----------------- */
@@ -56,6 +58,19 @@ static bool grow(tfrecord_index *index)
     return more != NULL;
 }
 
+/* What stands there in place of the first record. */
+static deer_status no_records(const byte_source *file, deer_error *err)
+{
+    uint8_t start[64];
+    char is[FILE_KIND];
+    size_t size = file->size < sizeof start ? file->size : sizeof start;
+
+    if (bytes_read(file, 0, start, size, err))
+        return DEER_FAILED;
+    return deer_fail(err, "%s is no TFRecord file: it %s", file->path,
+                     file_kind_of(start, size, file->size, is));
+}
+
 /* Adds the record that begins at *at, and moves on behind it. */
 static deer_status add(const byte_source *file, size_t *at, tfrecord_index *index, deer_error *err)
 {
@@ -70,7 +85,7 @@ static deer_status add(const byte_source *file, size_t *at, tfrecord_index *inde
     if (tfrecord_sum(head, 8) != number(head + 8, 4))
         return index->count ? deer_fail(err, "%s: record %zu is damaged (its length's checksum)",
                                         file->path, index->count)
-                            : deer_fail(err, "%s is no TFRecord file", file->path);
+                            : no_records(file, err);
     size = number(head, 8);
     if (size > file->size - *at - HEAD - FOOT)
         return deer_fail(err, "%s is cut off in record %zu; copy or download it again", file->path,

@@ -172,7 +172,8 @@ static void test_damaged_files(void **state)
     put(bytes, size + 0, "{}");
     refused("has no steps: this is no RLDS dataset");
     put("version https://git-lfs.github.com/spec/v1", 42, NULL);
-    refused("is no TFRecord file");
+    refused(
+        "is no TFRecord file: it is a Git LFS pointer, not the file; get that with git lfs pull");
     put("", 0, NULL);
     refused("is empty");
     free(bytes);
