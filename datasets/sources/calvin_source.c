@@ -10,7 +10,7 @@
 
 typedef struct {
     calvin *d;
-    char *instruction;
+    char *folder, *instruction;
     int threads;
 } calvin_set;
 
@@ -35,6 +35,7 @@ static void close_set(void *source)
     if (!s)
         return;
     calvin_close(s->d);
+    free(s->folder);
     free(s->instruction);
     free(s);
 }
@@ -50,13 +51,20 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
         source_refuses("calvin", "action-columns", o->actions, err) ||
         source_refuses("calvin", "action-scale", o->scale, err))
         return DEER_USAGE;
+    if (o->instruction && strlen(o->instruction) >= DEMO_INSTRUCTION)
+        return deer_fail_with(DEER_USAGE, err, "--instruction has %zu bytes; at most %d are read",
+                              strlen(o->instruction), DEMO_INSTRUCTION - 1);
     s = calloc(1, sizeof *s);
     if (!s)
         return deer_fail(err, "out of memory opening %s", o->path[0]);
     s->threads = o->threads;
+    s->folder = strdup(o->path[0]);
     s->instruction = o->instruction ? strdup(o->instruction) : NULL;
-    if ((o->instruction && !s->instruction) ||
-        calvin_open_annotated(o->path[0], o->annotations, &s->d, err)) {
+    if (!s->folder || (o->instruction && !s->instruction)) {
+        close_set(s);
+        return deer_fail(err, "out of memory opening %s", o->path[0]);
+    }
+    if (calvin_open_annotated(o->path[0], o->annotations, &s->d, err)) {
         close_set(s);
         return DEER_FAILED;
     }
@@ -72,10 +80,11 @@ static int count(const void *source)
 static void fingerprint(const void *source, char out[DEER_FINGERPRINT])
 {
     const calvin_set *s = source;
-    char of_dataset[DEER_FINGERPRINT], text[DEER_FINGERPRINT + 1100];
+    char of_dataset[DEER_FINGERPRINT], text[DEER_FINGERPRINT + DEMO_INSTRUCTION + 4200];
 
     calvin_fingerprint(s->d, of_dataset);
-    snprintf(text, sizeof text, "%s %s", of_dataset, s->instruction ? s->instruction : "");
+    snprintf(text, sizeof text, "%s %s %s", of_dataset, s->folder,
+             s->instruction ? s->instruction : "");
     source_hash(text, strlen(text), out);
 }
 

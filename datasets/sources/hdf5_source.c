@@ -67,11 +67,11 @@ static deer_status use_file(hdf5_set *s, int i, deer_error *err)
 static void identify(hdf5_set *s)
 {
     char text[8192];
-    int used =
-        snprintf(text, sizeof text, "%.1000s|%.100s|%.100s|%.100s|%llu|",
-                 s->instruction ? s->instruction : "", s->mask ? s->mask : "",
-                 s->static_camera ? s->static_camera : "",
-                 s->gripper_camera ? s->gripper_camera : "", (unsigned long long)s->reading.seed);
+    int used = snprintf(text, sizeof text, "%.1100s|%.1000s|%.100s|%.100s|%d|%llu|",
+                        s->instruction ? s->instruction : "", s->mask ? s->mask : "",
+                        s->static_camera ? s->static_camera : "",
+                        s->gripper_camera ? s->gripper_camera : "", (int)s->reading.follow_links,
+                        (unsigned long long)s->reading.seed);
 
     for (int i = 0; s->reading.action_columns && i < DEMO_ACTION; i++)
         used += snprintf(text + used, sizeof text - (size_t)used, "%d,", s->column[i]);
@@ -183,7 +183,7 @@ static deer_status read_episode(void *source, int i, demo_episode *e, deer_error
         i -= s->file[k++].count;
     if (use_file(s, k, err))
         return DEER_FAILED;
-    if (i >= demos_count(s->open))
+    if (demos_count(s->open) != s->file[k].count) /* it may not have opened then */
         return deer_fail(err, "%s changed while it was read", s->file[k].path);
     return demos_read(s->open, i, e, err);
 }

@@ -92,6 +92,7 @@ static void test_files_are_merged_and_converted(void **state)
 static void test_options_without_use_are_refused(void **state)
 {
     const char *path = "tests/data/calvin/training";
+    static char text[1101];
     void *s;
 
     (void)state;
@@ -99,6 +100,12 @@ static void test_options_without_use_are_refused(void **state)
         source_calvin.open(&(source_options){.path = &path, .paths = 1, .mask = "m"}, &s, &error),
         DEER_USAGE);
     says("--calvin has no use for --mask");
+    memset(text, 'x', sizeof text - 1);
+    assert_int_equal(
+        source_calvin.open(&(source_options){.path = &path, .paths = 1, .instruction = text}, &s,
+                           &error),
+        DEER_USAGE);
+    says("--instruction has 1100 bytes; at most 1023 are read");
 }
 
 static void test_columns(void **state)
