@@ -34,6 +34,7 @@ typedef struct {
     int version; /* 2 or 3 */
     double fps;
     int64_t per_chunk;
+    int64_t counted; /* episodes, as meta/info.json says; 0: it does not */
     char data_path[256], video_path[256], image_path[256]; /* templates */
     struct {
         char key[128];

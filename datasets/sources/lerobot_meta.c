@@ -10,6 +10,7 @@
 #include "datasets/sources/columns.h"
 #include "datasets/sources/lerobot.h"
 #include "runtime/base/file.h"
+#include "runtime/base/json/json_file.h"
 
 enum { MOST_JSON = 256 << 20, MOST_EPISODES = 1000000, MOST_STEPS = 1000000 };
 
@@ -21,6 +22,7 @@ json_t *lerobot_json(char *text, size_t size, const char *path, deer_error *err)
     bool quoted = false;
     json_t *root;
 
+    json_mend_escapes(text, size);
     for (char *p = text; p < text + size; p++) {
         size_t n = 0;
 
@@ -359,8 +361,14 @@ static deer_status read_scale(lerobot *d, const char *scale, deer_error *err)
         return deer_fail_with(DEER_USAGE, err, "--action-scale takes minmax or quantile");
     low_name = quantile ? "q01" : "min";
     high_name = quantile ? "q99" : "max";
-    if (!there_is(d, "meta/stats.json"))
-        return each_line(d, "meta/episodes_stats.jsonl", take_stats_line, err);
+    if (!there_is(d, "meta/stats.json")) {
+        status = each_line(d, "meta/episodes_stats.jsonl", take_stats_line, err);
+        return status || d->scaled ? status
+                                   : deer_fail(err,
+                                               "%s/meta/episodes_stats.jsonl is empty: there "
+                                               "are no statistics for --action-scale",
+                                               d->folder);
+    }
     stats = read_json(d, "meta/stats.json", err);
     status = stats ? take_range(d, stats, err) : DEER_FAILED;
     json_decref(stats);
@@ -373,7 +381,8 @@ static deer_status take_episode(lerobot *d, const json_t *line, deer_error *err)
 {
     const json_t *tasks = json_object_get(line, "tasks");
     const char *task = json_string_value(json_array_get(tasks, 0));
-    json_int_t index = json_integer_value(json_object_get(line, "episode_index"));
+    const json_t *number = json_object_get(line, "episode_index");
+    json_int_t index = json_is_integer(number) ? json_integer_value(number) : -1;
     json_int_t steps = json_integer_value(json_object_get(line, "length"));
     lerobot_episode *grown;
 
@@ -413,6 +422,7 @@ static deer_status take_info(lerobot *d, const json_t *info, const source_option
                          version ? version : "(none)");
     d->fps = json_number_value(json_object_get(info, "fps"));
     d->per_chunk = json_integer_value(json_object_get(info, "chunks_size"));
+    d->counted = json_integer_value(json_object_get(info, "total_episodes"));
     if (d->per_chunk < 1)
         d->per_chunk = 1000;
     if (!(d->fps > 0 && d->fps < 100000) || !json_is_object(features))
@@ -445,6 +455,12 @@ deer_status lerobot_read_meta(lerobot *d, const source_options *o, deer_error *e
                                  : lerobot_read_tables(d, err);
     if (!status && !d->episodes)
         status = deer_fail(err, "%s has no episodes", d->folder);
+    if (!status && d->version == 3 && d->counted > d->episodes)
+        status =
+            deer_fail(err,
+                      "%s: meta/info.json counts %lld episodes, meta/episodes lists %d: a file "
+                      "of it is missing; copy or download it again",
+                      d->folder, (long long)d->counted, d->episodes);
     return status;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "datasets/demos/language.h"
 #include "datasets/parquet/parquet.h"
 #include "datasets/sources/lerobot.h"
 #include "datasets/video/video.h"
@@ -126,7 +127,7 @@ static deer_status read_actions(const lerobot_set *s, const lerobot_episode *e, 
         for (int c = 0; c < DEMO_ACTION; c++) {
             double v = a->number[at + d->column[c]];
 
-            if (d->scaled)
+            if (d->scaled && isfinite(v)) /* what is none stays none, and is refused */
                 v = d->high[c] > d->low[c]
                         ? fmax(-1, fmin(1, 2 * (v - d->low[c]) / (d->high[c] - d->low[c]) - 1))
                         : 0;
@@ -245,24 +246,55 @@ static void close_set(void *source)
     free(s);
 }
 
+/* Size and time of a file, as far as it is there. */
+static void add_file(char identity[DEER_FINGERPRINT], const char *path)
+{
+    char text[LEROBOT_PATH + 128];
+    struct stat info = {.st_size = -1};
+    int used;
+
+    (void)stat(path, &info);
+    used = snprintf(text, sizeof text, "%s %s %lld %lld.%ld", identity, path,
+                    (long long)info.st_size, (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+    source_hash(text, (size_t)used, identity);
+}
+
+/* Another table or video in the place of one is another dataset. */
+static void add_episode(lerobot_set *s, const lerobot_episode *e)
+{
+    const lerobot *d = &s->d;
+    char text[DEER_FINGERPRINT + 1200], path[LEROBOT_PATH];
+    deer_error ignored;
+    int used = snprintf(text, sizeof text, "%s %lld %lld %.1100s", s->identity, (long long)e->index,
+                        (long long)e->steps, e->task);
+
+    source_hash(text, (size_t)used, s->identity);
+    if (!lerobot_file(d, d->data_path, e, d->version == 3 ? &e->data : NULL, NULL, 0, path,
+                      &ignored))
+        add_file(s->identity, path);
+    for (int v = 0; v < LEROBOT_CAMERAS; v++)
+        if (d->camera[v].video &&
+            !lerobot_file(d, d->video_path, e, d->version == 3 ? &e->video[v] : NULL,
+                          d->camera[v].key, 0, path, &ignored)) {
+            used = snprintf(text, sizeof text, "%s %.17g", s->identity, e->video[v].from);
+            source_hash(text, (size_t)used, s->identity);
+            add_file(s->identity, path);
+        }
+}
+
 static void identify(lerobot_set *s, const source_options *o)
 {
-    char text[4096];
-    int used = snprintf(text, sizeof text, "%d %d %.1000s %.1000s %s %s %s", s->d.version,
-                        s->d.episodes, s->d.folder, o->instruction ? o->instruction : "",
+    char text[8192];
+    int used = snprintf(text, sizeof text, "%d %d %.17g %.3000s %.1100s %s %s %s", s->d.version,
+                        s->d.episodes, s->d.fps, s->d.folder, o->instruction ? o->instruction : "",
                         s->d.camera[0].key, s->d.camera[1].key, o->scale ? o->scale : "");
 
     for (int i = 0; i < DEMO_ACTION; i++)
-        used += snprintf(text + used, sizeof text - (size_t)used, " %d %g %g", s->d.column[i],
+        used += snprintf(text + used, sizeof text - (size_t)used, " %d %.17g %.17g", s->d.column[i],
                          s->d.low[i], s->d.high[i]);
-    for (int i = 0; i < s->d.episodes; i++) {
-        const lerobot_episode *e = &s->d.episode[i];
-
-        source_hash(text, (size_t)used, s->identity);
-        used = snprintf(text, sizeof text, "%s %lld %lld %.1000s", s->identity, (long long)e->index,
-                        (long long)e->steps, e->task);
-    }
     source_hash(text, (size_t)used, s->identity);
+    for (int i = 0; i < s->d.episodes; i++)
+        add_episode(s, &s->d.episode[i]);
 }
 
 static deer_status open_set(const source_options *o, void **out, deer_error *err)
@@ -326,6 +358,10 @@ static deer_status take_text(const lerobot_set *s, const lerobot_episode *e, dem
                          sizeof to->instruction - 1);
     strcpy(to->instruction, text);
     snprintf(to->task, sizeof to->task, "%s", e->task);
+    language_clean(to->task); /* a character may be cut in two */
+    if (!language_clean(to->instruction))
+        return deer_fail(err, "%s: episode %lld has no task; say one with --instruction",
+                         s->d.folder, (long long)e->index);
     return DEER_OK;
 }
 

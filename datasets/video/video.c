@@ -5,15 +5,22 @@
 #include <libavcodec/avcodec.h>
 #include <libavformat/avformat.h>
 #include <libavutil/imgutils.h>
+#include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_SIDE = 4096 };
+#include "runtime/base/file_kind.h"
+#include "runtime/import/bytes.h"
+
+enum { MOST_SIDE = 4096, MOST_SECONDS = 100000000, WINDOW = 1 << 16 };
 
 struct video {
     char *path;
+    byte_source from;
+    int64_t at; /* where libavformat reads next */
+    AVIOContext *reading;
     AVFormatContext *file;
     AVCodecContext *decoder;
     int stream;
@@ -26,6 +33,23 @@ struct video {
 
 /* ---------------------------------------------------------------- conversion --------------- */
 
+/* How YUV is meant, where that is not swscale's own idea of it (BT.601 in 16 to 235). */
+static bool set_colours(struct SwsContext *convert, const AVFrame *f)
+{
+    const AVPixFmtDescriptor *is = av_pix_fmt_desc_get(f->format);
+    bool full = f->color_range == AVCOL_RANGE_JPEG;
+    int matrix = f->colorspace == AVCOL_SPC_BT709        ? SWS_CS_ITU709
+                 : f->colorspace == AVCOL_SPC_BT2020_NCL ? SWS_CS_BT2020
+                                                         : SWS_CS_DEFAULT;
+
+    if (!is || is->nb_components < 3 || is->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL) ||
+        (!full && matrix == SWS_CS_DEFAULT))
+        return is != NULL;
+    return sws_setColorspaceDetails(convert, sws_getCoefficients(matrix), full,
+                                    sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16,
+                                    1 << 16) >= 0;
+}
+
 static bool to_rgb(struct SwsContext **convert, const AVFrame *f, int height, int width,
                    uint8_t *rgb)
 {
@@ -37,12 +61,56 @@ static bool to_rgb(struct SwsContext **convert, const AVFrame *f, int height, in
     *convert =
         sws_getCachedContext(*convert, width, height, f->format, width, height, AV_PIX_FMT_RGB24,
                              SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
-    if (*convert && f->colorspace == AVCOL_SPC_BT709)
-        sws_setColorspaceDetails(*convert, sws_getCoefficients(SWS_CS_ITU709),
-                                 f->color_range == AVCOL_RANGE_JPEG,
-                                 sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
-    return *convert && sws_scale(*convert, (const uint8_t *const *)f->data, f->linesize, 0, height,
-                                 planes, lines) == height;
+    return *convert && set_colours(*convert, f) &&
+           sws_scale(*convert, (const uint8_t *const *)f->data, f->linesize, 0, height, planes,
+                     lines) == height;
+}
+
+/* ---------------------------------------------------------------- reading ------------------ */
+
+/* libavformat gets the bytes of one regular file and opens none itself: it would wait for a pipe,
+ * and follow what a file names. */
+static int read_bytes(void *of, uint8_t *to, int room)
+{
+    video *v = of;
+    int64_t left = (int64_t)v->from.size - v->at;
+    int size = left < room ? (int)left : room;
+    deer_error ignored;
+
+    if (size <= 0)
+        return AVERROR_EOF;
+    if (bytes_read(&v->from, (size_t)v->at, to, (size_t)size, &ignored))
+        return AVERROR(EIO);
+    v->at += size;
+    return size;
+}
+
+static int64_t move_to(void *of, int64_t to, int whence)
+{
+    video *v = of;
+    int64_t size = (int64_t)v->from.size;
+
+    if (whence & AVSEEK_SIZE)
+        return size;
+    whence &= ~AVSEEK_FORCE;
+    to += whence == SEEK_CUR ? v->at : whence == SEEK_END ? size : 0;
+    if (to < 0 || to > size)
+        return AVERROR(EINVAL);
+    return v->at = to;
+}
+
+static bool prepare(video *v)
+{
+    uint8_t *buffer = av_malloc(WINDOW);
+
+    v->reading =
+        buffer ? avio_alloc_context(buffer, WINDOW, 0, v, read_bytes, NULL, move_to) : NULL;
+    v->file = v->reading ? avformat_alloc_context() : NULL;
+    if (!v->reading)
+        av_free(buffer);
+    if (v->file)
+        v->file->pb = v->reading;
+    return v->file != NULL;
 }
 
 /* ---------------------------------------------------------------- opening ------------------ */
@@ -67,6 +135,7 @@ static deer_status open_decoder(video *v, deer_error *err)
         s->codecpar->height > MOST_SIDE)
         return deer_fail(err, "%s: a video of %d x %d pixels is not read", v->path,
                          s->codecpar->height, s->codecpar->width);
+    v->decoder->max_pixels = (int64_t)MOST_SIDE * MOST_SIDE;
     v->decoder->thread_count = 1; /* episodes are short */
     if (avcodec_open2(v->decoder, codec, NULL) < 0)
         return deer_fail(err, "%s: the codec %s cannot be opened", v->path, codec->name);
@@ -74,19 +143,30 @@ static deer_status open_decoder(video *v, deer_error *err)
     return DEER_OK;
 }
 
+/* Containers that are one file: a playlist would name others. */
 static deer_status open_file(video *v, deer_error *err)
 {
     AVDictionary *options = NULL;
+    char is[FILE_KIND];
     int result;
 
     av_log_set_level(AV_LOG_QUIET);
-    av_dict_set(&options, "protocol_whitelist", "file", 0); /* no other file, no network */
+    if (bytes_open(v->path, &v->from, err))
+        return DEER_FAILED;
+    if (!prepare(v))
+        return deer_fail(err, "out of memory opening %s", v->path);
+    av_dict_set(&options, "format_whitelist", "mov,matroska,avi", 0);
+    av_dict_set(&options, "protocol_whitelist", "", 0);
     av_dict_set(&options, "enable_drefs", "0", 0);
-    result = avformat_open_input(&v->file, v->path, NULL, &options);
+    result = avformat_open_input(&v->file, NULL, NULL, &options);
     av_dict_free(&options);
-    if (result < 0 || avformat_find_stream_info(v->file, NULL) < 0)
-        return deer_fail(err, "%s cannot be opened as a video: %s", v->path,
-                         result < 0 ? av_err2str(result) : "it is damaged");
+    if (result < 0)
+        return deer_fail(err,
+                         "%s cannot be opened as a video: %s (mp4, Matroska and AVI are read; it "
+                         "%s)",
+                         v->path, av_err2str(result), file_kind(v->path, is));
+    if (avformat_find_stream_info(v->file, NULL) < 0)
+        return deer_fail(err, "%s cannot be opened as a video: it is damaged", v->path);
     return open_decoder(v, err);
 }
 
@@ -96,8 +176,10 @@ deer_status video_open(const char *path, video **out, deer_error *err)
     deer_status status;
 
     *out = NULL;
-    if (v)
+    if (v) {
         v->path = strdup(path);
+        v->from.fd = -1;
+    }
     status = v && v->path ? open_file(v, err) : deer_fail(err, "out of memory opening %s", path);
     if (status)
         video_close(v);
@@ -116,6 +198,10 @@ void video_close(video *v)
     av_packet_free(&v->packet);
     avcodec_free_context(&v->decoder);
     avformat_close_input(&v->file);
+    if (v->reading)
+        av_freep(&v->reading->buffer);
+    avio_context_free(&v->reading);
+    bytes_close(&v->from);
     free(v->path);
     free(v);
 }
@@ -211,6 +297,9 @@ deer_status video_read(video *v, const double *seconds, int n, double tolerance,
     bool ended = false;
 
     video_size(v, &height, &width);
+    for (int i = 0; i < n; i++)
+        if (!(fabs(seconds[i]) < MOST_SECONDS))
+            return deer_fail(err, "%s: a frame is wanted at second %g", v->path, seconds[i]);
     if (seek(v, n ? seconds[0] - tolerance : 0, err))
         return DEER_FAILED;
     for (int i = 0; i < n; i++, rgb += (size_t)height * (size_t)width * 3) {

@@ -246,6 +246,15 @@ def version_3():
             "gzip", dictionary=True)
 
 
+def full_range():
+    frames = b"".join(bytes([grey]) * (SIZE[0] * SIZE[1] * 3) for grey in (6, 128, 250))
+    subprocess.run(["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s",
+                    "%dx%d" % (SIZE[1], SIZE[0]), "-r", str(FPS), "-i", "-", "-vf", "scale=out_range=pc",
+                    "-color_range", "pc", "-c:v", "libvpx-vp9", "-pix_fmt", "yuv420p", "-fflags", "+bitexact",
+                    "-flags", "+bitexact", HERE + "full_range.mp4"], input=frames, check=True)
+
+
 shutil.rmtree(HERE, ignore_errors=True)
 version_2()
 version_3()
+full_range()

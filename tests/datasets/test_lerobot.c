@@ -195,6 +195,161 @@ static void test_metadata_are_checked(void **state)
     says("is not JSON");
 }
 
+/* ---------------------------------------------------------------- odd ones ----------------- */
+
+static void run_in_copy(const char *version, const char *command)
+{
+    char line[1024];
+
+    snprintf(line, sizeof line,
+             "rm -rf '%s/d' && cp -r tests/data/lerobot/%s '%s/d' && cd '%s/d' && %s", folder,
+             version, folder, folder, command);
+    assert_int_equal(system(line), 0);
+}
+
+/* Reads episode 0 of the copy. */
+static deer_status read_copy(source_options o, demo_episode *e)
+{
+    char set[128];
+    const char *path = set;
+    void *s;
+    deer_status status;
+
+    snprintf(set, sizeof set, "%s/d", folder);
+    o.path = &path;
+    o.paths = 1;
+    status = source_lerobot.open(&o, &s, &error);
+    if (status)
+        return status;
+    status = source_lerobot.read(s, 0, e, &error);
+    source_lerobot.close(s);
+    return status;
+}
+
+static void refused(const char *version, const char *command, const char *words)
+{
+    demo_episode e;
+
+    run_in_copy(version, command);
+    assert_int_equal(read_copy((source_options){.path = NULL}, &e), DEER_FAILED);
+    says(words);
+}
+
+/* What libavformat would open besides the file itself, and a pipe, which it would wait for. */
+static void test_videos_lead_nowhere(void **state)
+{
+    static const char film[] = "cd videos/chunk-000/observation.images.front && "
+                               "mv episode_000000.mp4 film.mp4 && ";
+    char command[512];
+
+    (void)state;
+    snprintf(command, sizeof command,
+             "%sprintf 'ffconcat version 1.0\nfile film.mp4\n' > episode_000000.mp4", film);
+    refused("v21", command, "episode_000000.mp4 cannot be opened as a video: ");
+    snprintf(command, sizeof command,
+             "%sprintf '#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfilm.mp4\n"
+             "#EXT-X-ENDLIST\n' > episode_000000.mp4",
+             film);
+    refused("v21", command, "mp4, Matroska and AVI are read; it begins with 23 45 58");
+    snprintf(command, sizeof command, "%smkfifo episode_000000.mp4", film);
+    refused("v21", command, "is not a regular file");
+    refused("v21",
+            "printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n' > "
+            "videos/chunk-000/observation.images.front/episode_000000.mp4",
+            "is a Git LFS pointer");
+}
+
+/* VP9 says beside its pixels, not in their format, that they are of 0 to 255. */
+static void test_full_range_video(void **state)
+{
+    static const int grey[3] = {6, 128, 250};
+    const double seconds[3] = {0, 0.1, 0.2};
+    uint8_t *rgb = malloc(3 * 32 * 48 * 3);
+    video *v;
+
+    (void)state;
+    assert_int_equal(video_open("tests/data/lerobot/full_range.mp4", &v, &error), DEER_OK);
+    assert_int_equal(video_read(v, seconds, 3, 0.05, rgb, &error), DEER_OK);
+    video_close(v);
+    for (int i = 0; i < 3 * 32 * 48 * 3; i++)
+        assert_true(abs(rgb[i] - grey[i / (32 * 48 * 3)]) <= 3);
+    free(rgb);
+}
+
+/* What is missing is said, and not taken as 0, as nothing or as the end. */
+static void test_missing_values(void **state)
+{
+    static const char table[] = "data/chunk-000/episode_000000.parquet";
+    char path[128], *bytes;
+    const float first = -0.4f, none = NAN;
+    size_t size, at = 0;
+    demo_episode e;
+    source_options o = {.scale = "minmax"};
+
+    (void)state;
+    refused("v21", "sed -i 's/\"episode_index\": 0, //' meta/episodes.jsonl",
+            "an episode without index or length");
+    refused("v21", "sed -i 's/\"tasks\"/\"words\"/' meta/episodes.jsonl",
+            "episode 0 has no task; say one with --instruction");
+    refused("v30", "sed -i 's/\"total_episodes\": 2/\"total_episodes\": 3/' meta/info.json",
+            "counts 3 episodes, meta/episodes lists 2: a file of it is missing");
+    run_in_copy("v21", ": > meta/episodes_stats.jsonl; echo >> meta/episodes_stats.jsonl");
+    assert_int_equal(read_copy(o, &e), DEER_FAILED);
+    says("no statistics for --action-scale");
+    run_in_copy("v21", "true");
+    snprintf(path, sizeof path, "%s/d/%s", folder, table);
+    assert_int_equal(file_read(path, 1 << 20, &bytes, &size, &error), DEER_OK);
+    while (at + 4 < size && memcmp(bytes + at, &first, 4) != 0)
+        at++;
+    assert_true(at + 4 < size);
+    memcpy(bytes + at, &none, 4);
+    assert_int_equal(file_write(path, bytes, size, &error), DEER_OK);
+    free(bytes);
+    assert_int_equal(read_copy(o, &e), DEER_FAILED);
+    says("number 0 of the action is nan");
+}
+
+static void test_odd_tasks(void **state)
+{
+    demo_episode e;
+
+    (void)state;
+    run_in_copy("v21", "sed -i 's/open the drawer/\\\\ud83d open \\\\ud83d\\\\ude00/' "
+                       "meta/episodes.jsonl");
+    assert_int_equal(read_copy((source_options){.path = NULL}, &e), DEER_OK);
+    assert_string_equal(e.instruction, "\xef\xbf\xbd open \xf0\x9f\x98\x80");
+    demo_episode_free(&e);
+    run_in_copy("v21", "sed -i \"s/open the drawer/ $(printf %126s | tr ' ' x)\xc3\xa9 y/\" "
+                       "meta/episodes.jsonl");
+    assert_int_equal(read_copy((source_options){.path = NULL}, &e), DEER_OK);
+    assert_int_equal(strlen(e.instruction), 130);
+    assert_int_equal(strlen(e.task), 126); /* and no half of a character */
+    demo_episode_free(&e);
+}
+
+/* Another table in the place of one is another dataset: an import does not go on with its parts. */
+static void test_identity(void **state)
+{
+    char set[128], a[DEER_FINGERPRINT], b[DEER_FINGERPRINT];
+    const char *path = set;
+    const source_options o = {.path = &path, .paths = 1};
+    void *s;
+
+    (void)state;
+    snprintf(set, sizeof set, "%s/d", folder);
+    for (int i = 0; i < 3; i++) {
+        run_in_copy("v21", i < 2 ? "touch -d 2024-01-02 data/*/* videos/*/*/*"
+                                 : "touch -d 2024-01-02 data/*/* videos/*/*/* && "
+                                   "touch data/chunk-000/episode_000001.parquet");
+        assert_int_equal(source_lerobot.open(&o, &s, &error), DEER_OK);
+        source_lerobot.fingerprint(s, i ? b : a);
+        source_lerobot.close(s);
+        assert_true(!i || !strcmp(a, b) == (i == 1));
+    }
+}
+
+/* ---------------------------------------------------------------- damaged ones ------------- */
+
 /* Every byte of a table changed, and every length: read or refused, nothing worse. */
 static void test_damaged_tables(void **state)
 {
@@ -275,9 +430,17 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
-        TEST(test_version_2),      TEST(test_version_3),
-        TEST(test_options),        TEST(test_metadata_are_checked),
-        TEST(test_damaged_tables), TEST(test_damaged_videos),
+        TEST(test_version_2),
+        TEST(test_version_3),
+        TEST(test_options),
+        TEST(test_metadata_are_checked),
+        TEST(test_damaged_tables),
+        TEST(test_damaged_videos),
+        TEST(test_videos_lead_nowhere),
+        TEST(test_full_range_video),
+        TEST(test_missing_values),
+        TEST(test_odd_tasks),
+        TEST(test_identity),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

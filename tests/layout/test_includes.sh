@@ -30,7 +30,7 @@ datasets/hdf5       runtime/deer.h runtime/base/
 datasets/demos      runtime/deer.h runtime/base/ runtime/import/ datasets/hdf5/
 datasets/parquet    runtime/deer.h runtime/base/ runtime/import/
 datasets/tfrecord   runtime/deer.h runtime/base/ runtime/import/
-datasets/video      runtime/deer.h
+datasets/video      runtime/deer.h runtime/base/ runtime/import/
 datasets/sources    runtime/deer.h runtime/base/ runtime/import/ datasets/hdf5/ datasets/demos/ datasets/parquet/ datasets/tfrecord/ datasets/video/
 datasets/tabletop   runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ datasets/demos/
 calib               runtime/deer.h runtime/deer_replay.h runtime/deer_drift.h runtime/base/ runtime/import/ budgets/ datasets/ calib/
