@@ -50,5 +50,5 @@ END {
     section("EVERY COMMAND")
     print ".TP\n.B \\-\\-help\nwhat is said here, with examples\n.TP\n.B \\-\\-version\nthe version"
     section("EXIT STATUS")
-    print "0: done. 1: failed. 2: wrong usage. 3: a budget that nothing can meet."
+    print "0: done. 1: failed. 2: wrong usage. 3: a budget that nothing can meet, or that deer-calib check finds exceeded."
 }
