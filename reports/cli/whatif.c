@@ -45,18 +45,27 @@ static void print_choice(const report *r, const char *what, int answer)
            a->sure ? "" : "; not at the pessimistic end");
 }
 
+/* What is the best in another respect, too, is not said again. */
+static void print_other(const report *r, const char *what, int answer, int best)
+{
+    if (answer >= 0 && answer == best)
+        printf("  %-13s the same\n", what);
+    else
+        print_choice(r, what, answer);
+}
+
 static void print_rate(const report *r, int rate)
 {
     const fleet_choice *c = &r->f.choice[rate];
     char name[256];
 
-    printf("\n%g Hz: %d of %d machines meet the demands, %d of them at worst, with %s\n",
+    printf("\n%g Hz: %d of %d machines meet the demands, %d of them at worst; program: %s\n",
            r->q->rate[rate], c->machines, r->f.machines - r->f.left_out - r->f.cannot, c->sure,
            runtime_title(r->q->runtime));
     print_choice(r, "best", c->best);
-    print_choice(r, "cheapest", c->cheapest);
-    print_choice(r, "lowest power", c->lowest_power);
-    print_choice(r, "fastest", c->fastest);
+    print_other(r, "cheapest", c->cheapest, c->best);
+    print_other(r, "lowest power", c->lowest_power, c->best);
+    print_other(r, "fastest", c->fastest, c->best);
     if (c->machines || c->nearest < 0)
         return;
     fleet_describe(&r->f, r->q, &r->f.answer[c->nearest], name, sizeof name);
@@ -76,11 +85,11 @@ static void print_report(const report *r)
            100 * x->at.cost / full->at.cost, x->at.loss, x->loss_95.low, x->loss_95.high);
     for (int i = 0; i < r->q->rates; i++)
         print_rate(r, i);
+    putchar('\n');
     if (r->f.left_out)
-        printf(
-            "\nleft out: %d machines that deer does not run on (--runtime tuned, ggml or pytorch "
-            "estimates others there)\n",
-            r->f.left_out);
+        printf("left out: %d machines that deer does not run on (--runtime tuned, ggml or pytorch "
+               "estimates others there)\n",
+               r->f.left_out);
     if (r->f.cannot)
         printf("left out: %d accelerators that cannot run this kind of model\n", r->f.cannot);
     printf("prices of whole computers, power at the wall; what stands around a bare card is "
