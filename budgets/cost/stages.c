@@ -2,6 +2,7 @@
 /* stages.c - the work of each stage of a step: arithmetic, bytes moved, products. */
 #include "budgets/cost/stages.h"
 
+#include "budgets/cost/dispatches.h"
 #include "budgets/cost/weights.h"
 #include "runtime/model/modules.h"
 
@@ -24,7 +25,8 @@ static deer_work part_of(const deer_config *c, arch_part part, const arch_load *
 static deer_work together(deer_work a, deer_work b)
 {
     return (deer_work){a.macs + b.macs, a.weight_bytes + b.weight_bytes,
-                       a.activation_bytes + b.activation_bytes, a.products + b.products};
+                       a.activation_bytes + b.activation_bytes, a.products + b.products,
+                       a.dispatches + b.dispatches};
 }
 
 deer_load deer_load_of(int tokens, weight_dtype dtype)
@@ -48,6 +50,17 @@ static void head_stages(const deer_config *c, weight_dtype dtype, deer_stages *s
     s->head_evaluation = work(module_work(c, ARCH_HEAD, &one), head - recurrent, dtype);
 }
 
+static void count_dispatches(const deer_config *c, const deer_load *l, deer_stages *s)
+{
+    s->vision.dispatches = s->vision_one.dispatches = dispatches_vision(c, l->vision);
+    s->resampler.dispatches = s->resampler_one.dispatches = dispatches_resampler(c, l->resampler);
+    s->layer_with_cross.dispatches = dispatches_layer(c, l->decoder, true);
+    s->layer_without_cross.dispatches = dispatches_layer(c, l->decoder, false);
+    s->head_recurrent.dispatches = dispatches_step(c, l->head);
+    s->head_first.dispatches = dispatches_head(c, l->head, true);
+    s->head_evaluation.dispatches = dispatches_head(c, l->head, false);
+}
+
 void deer_stages_of_load(const deer_config *c, const deer_load *l, deer_stages *s)
 {
     int cut = l->tokens < c->max_text ? l->tokens : c->max_text;
@@ -65,6 +78,7 @@ void deer_stages_of_load(const deer_config *c, const deer_load *l, deer_stages *
     s->layer_with_cross =
         together(s->layer_without_cross, part_of(c, ARCH_CROSS, &all, l->decoder));
     head_stages(c, l->head, s);
+    count_dispatches(c, l, s);
 }
 
 void deer_stages_of(const deer_config *c, int tokens, weight_dtype dtype, deer_stages *s)

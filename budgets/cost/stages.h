@@ -14,6 +14,7 @@ typedef struct {
     uint64_t weight_bytes;     /* read once each run */
     uint64_t activation_bytes; /* operands read and results written by its products */
     int products;              /* matrix products, attention scores and weighted sums included */
+    int dispatches;            /* of deer's own kernels on a GPU (dispatches.h) */
 } deer_work;
 
 typedef struct {

@@ -105,6 +105,10 @@ typedef struct {
         submission; /* of a GPU: seconds from handing work over to hearing that it is done */
     stage_efficiency efficiency[STAGE_KINDS][WEIGHT_DTYPES];
 
+    /* What deer's own kernels are assumed to reach on a GPU, of the peak of f32, since they use no
+     * matrix units, and of the bandwidth; not of the profile. */
+    deer_figure own_compute[STAGE_KINDS], own_bandwidth;
+
     int modes; /* at least 1 */
     hardware_mode mode[HARDWARE_MAX_MODES];
 

@@ -57,6 +57,20 @@ static const assumption assumptions[HARDWARE_KINDS] = {
         },
 };
 
+/* Of deer's own kernels on GPUs, which nobody has measured: plain tiles of 64 by 64, no matrix
+ * units, a dispatch for each norm and product. */
+typedef struct {
+    span dispatch, submission; /* seconds */
+} start;
+
+static const start starts[HARDWARE_KINDS] = {
+    [HARDWARE_EMBEDDED] = {{2e-6, 5e-6, 15e-6}, {20e-6, 60e-6, 200e-6}},
+    [HARDWARE_GPU] = {{0.8e-6, 2e-6, 6e-6}, {10e-6, 30e-6, 100e-6}},
+};
+static const span own_compute[STAGE_KINDS] = {
+    {0.1, 0.25, 0.5}, {0.08, 0.2, 0.4}, {0.05, 0.15, 0.35}, {0.02, 0.05, 0.15}};
+static const span own_bandwidth = {0.3, 0.5, 0.75};
+
 static const span whole = {1, 1, 1};
 
 /* Fills a figure that the profile leaves out: unit times the span. */
@@ -69,6 +83,23 @@ static void fill(deer_figure *f, const span *s, double unit, const char *source)
     f->high = s->high * unit;
     f->assumed = true;
     strcpy(f->source, source);
+}
+
+static void assume_own_kernels(deer_hardware *h)
+{
+    static const char source[] = "assumption for deer's kernels on GPUs";
+    const deer_figure unknown = {.low = NAN, .value = NAN, .high = NAN};
+
+    h->own_bandwidth = unknown;
+    for (int s = 0; s < STAGE_KINDS; s++)
+        h->own_compute[s] = unknown;
+    if (h->kind == HARDWARE_CPU)
+        return;
+    for (int s = 0; s < STAGE_KINDS; s++)
+        fill(&h->own_compute[s], &own_compute[s], 1, source);
+    fill(&h->own_bandwidth, &own_bandwidth, 1, source);
+    fill(&h->dispatch, &starts[h->kind].dispatch, 1, source);
+    fill(&h->submission, &starts[h->kind].submission, 1, source);
 }
 
 void hardware_assume(deer_hardware *h)
@@ -88,6 +119,7 @@ void hardware_assume(deer_hardware *h)
     fill(&h->step_overhead, &a->step_overhead, 1, source);
     fill(&h->load, &a->load, 1, source);
     fill(&h->idle_watts, &a->idle, h->mode[0].watts.value, source);
+    assume_own_kernels(h);
     for (int i = 0; i < h->modes; i++) {
         fill(&h->mode[i].compute, &whole, 1, i ? "as in the first mode" : "the profile's figures");
         fill(&h->mode[i].bandwidth, &whole, 1,

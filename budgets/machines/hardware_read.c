@@ -375,7 +375,10 @@ static deer_status read_sample(const reader *r, const json_t *json, int i, stage
     s->dtype = (weight_dtype)dtype;
     s->kind = (stage_kind)kind;
     s->cached = json_is_true(cached);
-    s->work = (deer_work){(uint64_t)macs, (uint64_t)weights, (uint64_t)moved, (int)products};
+    s->work = (deer_work){.macs = (uint64_t)macs,
+                          .weight_bytes = (uint64_t)weights,
+                          .activation_bytes = (uint64_t)moved,
+                          .products = (int)products};
     return DEER_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "budgets/cost/dispatches.h"
 #include "budgets/cost/weights.h"
 #include "runtime/model/modules.h"
 
@@ -60,8 +61,9 @@ static double rate_of(const deer_hardware *h, weight_dtype dtype, int end)
     return end == LOW && own > wide ? own : wide;
 }
 
-/* Whether the mode exists and every figure that is needed is known. */
-static deer_status check_setting(const deer_hardware *h, int mode, weight_dtype dtype,
+/* Whether the mode exists and every figure that is needed is known; own: by deer's own kernels,
+ * which need the peak of f32 whatever the type. */
+static deer_status check_setting(const deer_hardware *h, int mode, weight_dtype dtype, bool own,
                                  deer_error *err)
 {
     const char *missing = NULL;
@@ -70,7 +72,7 @@ static deer_status check_setting(const deer_hardware *h, int mode, weight_dtype 
         return deer_fail(err, "%s has no power mode %d", h->name, mode);
     if (!deer_figure_known(&h->bandwidth))
         missing = "memory bandwidth (bandwidth)";
-    if (!deer_figure_known(hardware_peak(h, dtype)))
+    if (!deer_figure_known(hardware_peak(h, own ? WEIGHT_F32 : dtype)))
         missing = "peak arithmetic (peak.f32)";
     return missing ? deer_fail(err, "%s: no time can be said, since its %s is unknown", h->name,
                                missing)
@@ -84,7 +86,16 @@ typedef struct {
     const deer_hardware *machine;
     const hardware_mode *mode;
     bool cached; /* every weight of the step stays on chip */
+    bool own;    /* by deer's own kernels on a GPU that was not measured with them */
 } setting;
+
+/* Of those: bytes are multiplied four at a time at best, else like numbers. */
+static double own_rate(const deer_hardware *h, weight_dtype dtype, int end)
+{
+    double plain = speed(&h->peak[WEIGHT_F32], end);
+
+    return dtype == WEIGHT_Q8 && end == LOW ? 4 * plain : plain;
+}
 
 static deer_stage_speed speed_of(const setting *s, weight_dtype dtype, stage_kind kind)
 {
@@ -94,14 +105,15 @@ static deer_stage_speed speed_of(const setting *s, weight_dtype dtype, stage_kin
     deer_stage_speed x;
 
     for (int end = 0; end < CASES; end++) {
-        double share = speed(&e->bandwidth, end);
+        double share = speed(s->own ? &h->own_bandwidth : &e->bandwidth, end);
+        double rate = s->own ? own_rate(h, dtype, end) : rate_of(h, dtype, end);
 
-        *end_of(&x.flops, end) =
-            rate_of(h, dtype, end) * speed(&s->mode->compute, end) * speed(&e->compute, end);
+        *end_of(&x.flops, end) = rate * speed(&s->mode->compute, end) *
+                                 speed(s->own ? &h->own_compute[kind] : &e->compute, end);
         *end_of(&x.bytes, end) =
             speed(&h->bandwidth, end) * speed(&s->mode->bandwidth, end) * share;
         *end_of(&x.cached, end) = known ? speed(&h->cache_bandwidth, end) * share : NAN;
-        *end_of(&x.overhead, end) = burden(&e->overhead, end);
+        *end_of(&x.overhead, end) = burden(s->own ? &h->dispatch : &e->overhead, end);
     }
     return x;
 }
@@ -117,7 +129,7 @@ static deer_stage_time stage_time(const setting *s, weight_dtype dtype, stage_ki
     for (int end = 0; end < CASES; end++) {
         double arithmetic = deer_hardware_flops(w->macs) / *end_of(&x.flops, end);
         double traffic = bytes / *end_of(rate, end);
-        double overhead = w->products * *end_of(&x.overhead, end);
+        double overhead = (s->own ? w->dispatches : w->products) * *end_of(&x.overhead, end);
 
         *end_of(&t.arithmetic, end) = arithmetic;
         *end_of(&t.traffic, end) = traffic;
@@ -128,25 +140,49 @@ static deer_stage_time stage_time(const setting *s, weight_dtype dtype, stage_ki
     return t;
 }
 
-static deer_status check_parts(const deer_hardware *h, int mode, const deer_load *l,
-                               deer_error *err)
+static deer_status check_parts(const setting *s, int mode, const deer_load *l, deer_error *err)
 {
-    return check_setting(h, mode, l->vision, err) || check_setting(h, mode, l->resampler, err) ||
-                   check_setting(h, mode, l->decoder, err) || check_setting(h, mode, l->head, err)
+    const deer_hardware *h = s->machine;
+
+    return check_setting(h, mode, l->vision, s->own, err) ||
+                   check_setting(h, mode, l->resampler, s->own, err) ||
+                   check_setting(h, mode, l->decoder, s->own, err) ||
+                   check_setting(h, mode, l->head, s->own, err)
                ? DEER_FAILED
                : DEER_OK;
+}
+
+static deer_status speed_in(setting s, int mode, weight_dtype dtype, stage_kind kind,
+                            deer_stage_speed *speed, deer_error *err)
+{
+    if (check_setting(s.machine, mode, dtype, s.own, err))
+        return DEER_FAILED;
+    s.mode = &s.machine->mode[mode];
+    *speed = speed_of(&s, dtype, kind);
+    return DEER_OK;
 }
 
 deer_status deer_stage_speed_of(const deer_hardware *h, int mode, weight_dtype dtype,
                                 stage_kind kind, deer_stage_speed *speed, deer_error *err)
 {
-    setting s = {.machine = h};
+    return speed_in((setting){.machine = h}, mode, dtype, kind, speed, err);
+}
 
-    if (check_setting(h, mode, dtype, err))
-        return DEER_FAILED;
-    s.mode = &h->mode[mode];
-    *speed = speed_of(&s, dtype, kind);
-    return DEER_OK;
+bool deer_own_differs(const deer_hardware *h)
+{
+    return h->kind != HARDWARE_CPU && !h->measured;
+}
+
+deer_status deer_own_speed_of(const deer_hardware *h, int mode, weight_dtype dtype, stage_kind kind,
+                              deer_stage_speed *speed, deer_error *err)
+{
+    return speed_in((setting){.machine = h, .own = deer_own_differs(h)}, mode, dtype, kind, speed,
+                    err);
+}
+
+deer_range deer_own_submissions(int exit, bool last)
+{
+    return (deer_range){2, 2, submissions_of_step(exit, last)};
 }
 
 deer_status deer_work_time(const deer_hardware *h, int mode, weight_dtype dtype, stage_kind kind,
@@ -154,7 +190,7 @@ deer_status deer_work_time(const deer_hardware *h, int mode, weight_dtype dtype,
 {
     setting s = {.machine = h};
 
-    if (check_setting(h, mode, dtype, err))
+    if (check_setting(h, mode, dtype, false, err))
         return DEER_FAILED;
     s.mode = &h->mode[mode];
     *time = stage_time(&s, dtype, kind, work);
@@ -247,6 +283,15 @@ deer_range deer_power_at(const deer_hardware *h, double rate, deer_range seconds
 
 /* ---------------------------------------------------------------- a step ------------------- */
 
+static deer_range submissions_time(const deer_hardware *h, int k, int exits)
+{
+    deer_range n = deer_own_submissions(k, k == exits - 1), seconds;
+
+    for (int end = 0; end < CASES; end++)
+        *end_of(&seconds, end) = *end_of(&n, end) * burden(&h->submission, end);
+    return seconds;
+}
+
 static void exit_time(const setting *s, const deer_config *c, const deer_stages *stages, int k,
                       deer_latency *l)
 {
@@ -259,6 +304,8 @@ static void exit_time(const setting *s, const deer_config *c, const deer_stages 
     e->head = deer_range_add(deer_range_add(l->head_recurrent.total, l->head_first.total),
                              deer_range_scale(l->head_evaluation.total, k));
     e->overhead = l->step_overhead;
+    if (s->own)
+        e->overhead = deer_range_add(e->overhead, submissions_time(s->machine, k, l->exits));
     e->total = deer_range_add(deer_range_add(e->vision, e->resampler),
                               deer_range_add(deer_range_add(e->llm, e->head), e->overhead));
     e->joules = energy(s, c, stages, k, e->total);
@@ -274,13 +321,13 @@ bool deer_stays_cached(const deer_hardware *h, const deer_config *c, const deer_
     return deer_figure_known(&h->cache) && bytes <= h->cache.value;
 }
 
-deer_status deer_latency_of_load(const deer_hardware *h, int mode, const deer_config *c,
-                                 const deer_load *load, deer_latency *l, deer_error *err)
+static deer_status latency_in(setting s, int mode, const deer_config *c, const deer_load *load,
+                              deer_latency *l, deer_error *err)
 {
-    setting s = {.machine = h};
+    const deer_hardware *h = s.machine;
     deer_stages w;
 
-    if (check_parts(h, mode, load, err))
+    if (check_parts(&s, mode, load, err))
         return DEER_FAILED;
     s.mode = &h->mode[mode];
     deer_stages_of_load(c, load, &w);
@@ -299,6 +346,18 @@ deer_status deer_latency_of_load(const deer_hardware *h, int mode, const deer_co
     for (int k = 0; k < c->exits; k++)
         exit_time(&s, c, &w, k, l);
     return DEER_OK;
+}
+
+deer_status deer_latency_of_load(const deer_hardware *h, int mode, const deer_config *c,
+                                 const deer_load *load, deer_latency *l, deer_error *err)
+{
+    return latency_in((setting){.machine = h}, mode, c, load, l, err);
+}
+
+deer_status deer_latency_of_own(const deer_hardware *h, int mode, const deer_config *c,
+                                const deer_load *load, deer_latency *l, deer_error *err)
+{
+    return latency_in((setting){.machine = h, .own = deer_own_differs(h)}, mode, c, load, l, err);
 }
 
 deer_status deer_latency_of(const deer_hardware *h, int mode, const deer_config *c, int tokens,

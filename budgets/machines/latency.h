@@ -66,17 +66,34 @@ deer_status deer_latency_of(const deer_hardware *hardware, int mode, const deer_
 deer_status deer_latency_of_load(const deer_hardware *hardware, int mode, const deer_config *config,
                                  const deer_load *load, deer_latency *latency, deer_error *err);
 
+/* What deer's own kernels take: the same on a processor, and on a machine that was measured with
+ * them. On a GPU that was not, they use no matrix units, reach what is assumed of them, and each
+ * dispatch takes its time (deer_hardware.dispatch), as does each submission. */
+deer_status deer_latency_of_own(const deer_hardware *hardware, int mode, const deer_config *config,
+                                const deer_load *load, deer_latency *latency, deer_error *err);
+
+/* Whether that is another rule than what the machine allows. */
+bool deer_own_differs(const deer_hardware *hardware);
+
 /* What one kind of stage gets of a machine, low: at its best. */
 typedef struct {
     deer_range flops;    /* FLOP/s, two a multiply-add */
     deer_range bytes;    /* byte/s, from memory */
     deer_range cached;   /* byte/s, of weights that stay on chip; NaN where it is unknown */
-    deer_range overhead; /* seconds a product */
+    deer_range overhead; /* seconds a product; of deer's own kernels on a GPU, a dispatch */
 } deer_stage_speed;
 
 /* Errors as of deer_latency_of. */
 deer_status deer_stage_speed_of(const deer_hardware *hardware, int mode, weight_dtype dtype,
                                 stage_kind kind, deer_stage_speed *speed, deer_error *err);
+
+/* What deer's own kernels get of it. */
+deer_status deer_own_speed_of(const deer_hardware *hardware, int mode, weight_dtype dtype,
+                              stage_kind kind, deer_stage_speed *speed, deer_error *err);
+
+/* Submissions that a step waits for, low, expected and high, when it leaves at exit k: the images'
+ * and its own exit's, since the others run while the device works; at worst all of them. */
+deer_range deer_own_submissions(int exit, bool last);
 
 /* How often steps encode so many cameras (0, 1, 2) and leave at an exit: shares of all steps. */
 typedef struct {

@@ -37,20 +37,14 @@ bool runtime_from_name(const char *name, runtime_kind *runtime)
 
 /* ---------------------------------------------------------------- deer --------------------- */
 
-/* Kinds of machine that deer has kernels for. A backend that lands sets its kinds' flags. */
-static const bool deer_runs[HARDWARE_KINDS] = {
-    [HARDWARE_CPU] = true,
-    [HARDWARE_EMBEDDED] = false,
-    [HARDWARE_GPU] = false,
-};
-
+/* There are kernels for every kind of machine: a processor's, and Vulkan's for GPUs. */
 hardware_support deer_hardware_support(const deer_hardware *h)
 {
     if (*h->cannot)
         return SUPPORT_CANNOT;
     if (h->measured)
         return SUPPORT_MEASURED;
-    return deer_runs[h->kind] && !*h->unsupported ? SUPPORT_RUNS : SUPPORT_OTHER;
+    return *h->unsupported ? SUPPORT_OTHER : SUPPORT_RUNS;
 }
 
 const char *hardware_support_words(hardware_support support)
@@ -118,25 +112,26 @@ static void slow_exit(deer_exit_time *e, const deer_range *factor)
     e->joules = energy_of(&before, &e->total);
 }
 
-deer_status deer_runtime_apply(const deer_hardware *h, runtime_kind runtime, deer_latency *l,
-                               deer_error *err)
+deer_status deer_runtime_latency(const deer_hardware *h, runtime_kind runtime, int mode,
+                                 const deer_config *c, const deer_load *load, deer_latency *l,
+                                 deer_error *err)
 {
     static const char *const on[HARDWARE_KINDS] = {"processors", "embedded GPUs", "graphics cards"};
     runtime_spread spread;
 
     if (*h->cannot)
         return deer_fail(err, "%s: %s", h->name, h->cannot);
+    if (runtime == RUNTIME_DEER && deer_hardware_support(h) == SUPPORT_OTHER)
+        return deer_fail(err, "%s: %s", h->name, h->unsupported);
     if (runtime == RUNTIME_DEER)
-        return deer_hardware_support(h) != SUPPORT_OTHER
-                   ? DEER_OK
-                   : deer_fail(err, "%s: %s", h->name,
-                               *h->unsupported ? h->unsupported
-                                               : "deer has no kernels for this GPU");
+        return deer_latency_of_own(h, mode, c, load, l, err);
     if (!deer_runtime_spread(runtime, h->kind, &spread))
         return deer_fail(err,
                          "%s: no time can be said, since fewer than %d measurements of %s on %s "
                          "are known",
                          h->name, RUNTIME_LEAST, runtime_name(runtime), on[h->kind]);
+    if (deer_latency_of_load(h, mode, c, load, l, err))
+        return DEER_FAILED;
     for (int k = 0; k < l->exits; k++)
         slow_exit(&l->exit[k], &spread.factor);
     return DEER_OK;

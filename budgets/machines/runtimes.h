@@ -2,8 +2,7 @@
 /* runtimes.h - which programs run on a machine, and how far behind the machine they stay.
  *
  *   deer_latency t;
- *   if (deer_latency_of(&machine, mode, config, tokens, dtype, &t, &err) ||
- *       deer_runtime_apply(&machine, RUNTIME_GGML, &t, &err))
+ *   if (deer_runtime_latency(&machine, RUNTIME_GGML, mode, config, &load, &t, &err))
  *       puts(err.message);          // or names what nobody has measured
  *
  * latency.h says what a machine allows. A runtime is slower, by a factor that was measured:
@@ -46,7 +45,7 @@ bool deer_runtime_spread(runtime_kind runtime, hardware_kind kind, runtime_sprea
 typedef enum {
     SUPPORT_MEASURED, /* deer-run bench wrote the profile there */
     SUPPORT_RUNS,     /* deer has kernels for it; its times are estimated */
-    SUPPORT_OTHER,    /* another runtime would be needed */
+    SUPPORT_OTHER,    /* another runtime would be needed: the profile says why */
     SUPPORT_CANNOT,   /* cannot run this kind of model at all: the profile says why */
     SUPPORTS
 } hardware_support;
@@ -57,9 +56,10 @@ hardware_support deer_hardware_support(const deer_hardware *hardware);
  * "cannot run this model" */
 const char *hardware_support_words(hardware_support support);
 
-/* Turns what the machine allows into what a runtime takes there, energy included. DEER_FAILED with
- * the reason when that runtime does not run there or nobody has measured it. */
-deer_status deer_runtime_apply(const deer_hardware *hardware, runtime_kind runtime,
-                               deer_latency *latency, deer_error *err);
+/* What a runtime takes there, energy included. DEER_FAILED with the reason when that runtime does
+ * not run there, nobody has measured it, or a figure is unknown. */
+deer_status deer_runtime_latency(const deer_hardware *hardware, runtime_kind runtime, int mode,
+                                 const deer_config *config, const deer_load *load,
+                                 deer_latency *latency, deer_error *err);
 
 #endif

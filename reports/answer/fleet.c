@@ -169,8 +169,9 @@ static void fill_costs(const question *q, const deer_config *config, int tokens,
         costs->allowed_known =
             !deer_latency_of_load(hardware, o->mode, &c, &load, &costs->allowed, &err);
         costs->latency = costs->allowed;
-        costs->known = costs->allowed_known &&
-                       !deer_runtime_apply(hardware, q->runtime, &costs->latency, &err);
+        costs->known =
+            costs->allowed_known &&
+            !deer_runtime_latency(hardware, q->runtime, o->mode, &c, &load, &costs->latency, &err);
         if (!costs->known)
             snprintf(costs->unknown, sizeof costs->unknown, "%.319s", err.message);
         for (int k = 0; k < c.exits; k++) {
@@ -530,8 +531,7 @@ static bool leaves_out(const question *q, const deer_hardware *h, fleet_answer *
     }
     if (support != SUPPORT_OTHER || q->runtime != RUNTIME_DEER)
         return false;
-    snprintf(a->reason, sizeof a->reason, "runtime: %.300s",
-             *h->unsupported ? h->unsupported : "deer has no kernels for this GPU");
+    snprintf(a->reason, sizeof a->reason, "runtime: %.300s", h->unsupported);
     return misses(a, FLEET_RUNTIME, INFINITY);
 }
 

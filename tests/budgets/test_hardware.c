@@ -272,8 +272,8 @@ static void test_support(void **state)
     } cases[] = {{"\"cpu\"", "\"cpu\"", SUPPORT_RUNS},
                  {"\"cpu\"", "\"cpu\", \"measured\": true", SUPPORT_MEASURED},
                  {"\"cpu\"", "\"cpu\", \"unsupported\": \"no Linux\"", SUPPORT_OTHER},
-                 {"\"cpu\"", "\"embedded\"", SUPPORT_OTHER},
-                 {"\"cpu\"", "\"gpu\"", SUPPORT_OTHER},
+                 {"\"cpu\"", "\"embedded\"", SUPPORT_RUNS},
+                 {"\"cpu\"", "\"gpu\"", SUPPORT_RUNS},
                  {"\"cpu\"", "\"gpu\", \"cannot\": \"too small\"", SUPPORT_CANNOT}};
 
     (void)state;

@@ -219,6 +219,14 @@ static void test_shipped_machines_give_ordered_ranges(void **state)
 
 /* ---------------------------------------------------------------- runtimes ----------------- */
 
+/* What a runtime takes on the machine, 14 tokens. */
+static deer_status taken(runtime_kind runtime, const deer_config *c, weight_dtype dtype)
+{
+    const deer_load load = deer_load_of(14, dtype);
+
+    return deer_runtime_latency(&machine, runtime, 0, c, &load, &latency, &error);
+}
+
 /* Every time and energy is what the machine allows times the runtime's factors. */
 static void test_a_runtime_multiplies_what_the_machine_allows(void **state)
 {
@@ -230,9 +238,8 @@ static void test_a_runtime_multiplies_what_the_machine_allows(void **state)
     published("3b", &c);
     assert_int_equal(deer_hardware_load("agx-orin-64", &machine, &error), DEER_OK);
     assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_BF16, &allowed, &error), DEER_OK);
-    latency = allowed;
     assert_true(deer_runtime_spread(RUNTIME_GGML, machine.kind, &s) && !s.all_gpus);
-    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_GGML, &latency, &error), DEER_OK);
+    assert_int_equal(taken(RUNTIME_GGML, &c, WEIGHT_BF16), DEER_OK);
     for (int k = 0; k < c.exits; k++) {
         const deer_exit_time *e = &latency.exit[k], *was = &allowed.exit[k];
 
@@ -244,7 +251,7 @@ static void test_a_runtime_multiplies_what_the_machine_allows(void **state)
     assert_true(deer_runtime_spread(RUNTIME_PYTORCH, machine.kind, &s) && s.all_gpus);
 }
 
-/* deer keeps its own ranges where it runs; what nobody measured is not estimated. */
+/* deer keeps the rule's ranges on processors; what nobody measured is not estimated. */
 static void test_a_runtime_that_is_not_known(void **state)
 {
     deer_latency before;
@@ -252,19 +259,55 @@ static void test_a_runtime_that_is_not_known(void **state)
 
     (void)state;
     published("3b", &c);
-    assert_int_equal(deer_hardware_load("agx-orin-64", &machine, &error), DEER_OK);
-    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_DEER, &latency, &error), DEER_FAILED);
-    assert_non_null(strstr(error.message, "no kernels"));
+    assert_int_equal(deer_hardware_load("apple-m4", &machine, &error), DEER_OK);
+    assert_int_equal(taken(RUNTIME_DEER, &c, WEIGHT_Q8), DEER_FAILED);
+    assert_non_null(strstr(error.message, "Linux"));
     assert_int_equal(deer_hardware_load("hailo-8", &machine, &error), DEER_OK);
-    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_TUNED, &latency, &error), DEER_FAILED);
+    assert_int_equal(taken(RUNTIME_TUNED, &c, WEIGHT_Q8), DEER_FAILED);
     assert_non_null(strstr(error.message, "no memory of its own"));
     assert_int_equal(deer_hardware_load("raspberry-pi-5", &machine, &error), DEER_OK);
     assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_Q8, &before, &error), DEER_OK);
-    latency = before;
-    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_DEER, &latency, &error), DEER_OK);
-    assert_memory_equal(&latency, &before, sizeof latency);
-    assert_int_equal(deer_runtime_apply(&machine, RUNTIME_GGML, &latency, &error), DEER_FAILED);
+    assert_int_equal(taken(RUNTIME_DEER, &c, WEIGHT_Q8), DEER_OK);
+    assert_memory_equal(latency.exit, before.exit, (size_t)c.exits * sizeof *before.exit);
+    assert_int_equal(taken(RUNTIME_GGML, &c, WEIGHT_Q8), DEER_FAILED);
     assert_non_null(strstr(error.message, "fewer than 3 measurements of ggml on processors"));
+}
+
+/* On a GPU that nobody measured deer's own kernels multiply at the rate of f32 in every type, and
+ * take their own dispatches' time and their submissions'. */
+static void test_own_kernels_on_a_gpu(void **state)
+{
+    deer_stages w;
+    deer_latency ideal;
+    deer_config c;
+    double launch, compute;
+
+    (void)state;
+    published("3b", &c);
+    deer_stages_of(&c, 14, WEIGHT_BF16, &w);
+    assert_int_equal(deer_hardware_load("agx-orin-64", &machine, &error), DEER_OK);
+    assert_int_equal(deer_hardware_support(&machine), SUPPORT_RUNS);
+    launch = machine.dispatch.value;
+    compute = machine.peak[WEIGHT_F32].value * machine.own_compute[STAGE_VISION].value;
+    assert_true(launch > 0 && machine.dispatch.assumed && machine.own_bandwidth.assumed);
+    assert_int_equal(taken(RUNTIME_DEER, &c, WEIGHT_BF16), DEER_OK);
+    assert_close(latency.vision.arithmetic.expected, 2.0 * (double)w.vision.macs / compute);
+    assert_close(latency.vision.overhead.expected, w.vision.dispatches * launch);
+    assert_close(latency.layer_with_cross.overhead.high,
+                 w.layer_with_cross.dispatches * machine.dispatch.high);
+    assert_close(latency.exit[1].overhead.expected,
+                 machine.step_overhead.value + 2 * machine.submission.value);
+    assert_close(latency.exit[1].overhead.high, /* images, exits 0 and 1, the one ahead, state */
+                 machine.step_overhead.high + 5 * machine.submission.high);
+    assert_int_equal(deer_latency_of(&machine, 0, &c, 14, WEIGHT_BF16, &ideal, &error), DEER_OK);
+    assert_true(latency.exit[1].total.expected > 2 * ideal.exit[1].total.expected);
+    machine.measured = true; /* then its own times count */
+    assert_int_equal(taken(RUNTIME_DEER, &c, WEIGHT_BF16), DEER_OK);
+    assert_memory_equal(latency.exit, ideal.exit, (size_t)c.exits * sizeof *ideal.exit);
+    machine.measured = false;
+    machine.peak[WEIGHT_F32] = (deer_figure){.value = NAN, .low = NAN, .high = NAN};
+    assert_int_equal(taken(RUNTIME_DEER, &c, WEIGHT_BF16), DEER_FAILED);
+    assert_non_null(strstr(error.message, "peak.f32"));
 }
 
 /* ---------------------------------------------------------------- types and modes ---------- */
@@ -537,6 +580,7 @@ static void test_profiles_survive_writing(void **state)
     published("3b", &c);
     deer_stages_of(&c, 14, WEIGHT_F32, &stages);
     wrote = sample(STAGE_LAYER, &stages.layer_with_cross, 0.6, 4e-6);
+    wrote.work.dispatches = 0; /* not kept */
     assert_true(hardware_add(&machine, &wrote));
     assert_int_equal(deer_hardware_save(path, &machine, &error), DEER_OK);
     if (deer_hardware_load(path, &read, &error))
@@ -670,6 +714,7 @@ int main(void)
         cmocka_unit_test(test_shipped_machines_give_ordered_ranges),
         cmocka_unit_test(test_a_runtime_multiplies_what_the_machine_allows),
         cmocka_unit_test(test_a_runtime_that_is_not_known),
+        cmocka_unit_test(test_own_kernels_on_a_gpu),
         cmocka_unit_test(test_unknown_types_use_the_wider_rate),
         cmocka_unit_test(test_q8_is_fast_only_where_measured),
         cmocka_unit_test(test_modes_scale_arithmetic_and_bandwidth),

@@ -6,6 +6,7 @@
  *                               turn: for the validation layer (test_gpu_validation.sh) */
 #include "tests/gpu/pair.h"
 
+#include "budgets/cost/stages.h"
 #include "runtime/gpu/backend_gpu.h"
 #include "runtime/import/model_file.h"
 #include "runtime/kernels/isa.h"
@@ -161,6 +162,57 @@ static void test_criteria(void **state)
         assert_true(c.pose <= 1e-6 && c.value <= 5e-6);
     }
     pair_close(&p);
+}
+
+/* ---------------------------------------------------------------- what it costs ------------ */
+
+static int dispatches_of(const gpu_program *p, int unit)
+{
+    return p->unit[unit].end - p->unit[unit].first;
+}
+
+/* What estimates for GPUs count is what is recorded. */
+static void check_dispatches(const char *path, weight_dtype type)
+{
+    const deer_model_options o = {.size = sizeof o, .device = "cpu"};
+    deer_model *model;
+    gpu_program p;
+    deer_stages s;
+    const deer_config *c;
+
+    ok(deer_model_open_with(path, DEER_ALL_EXITS, &o, &model, &error));
+    c = deer_model_config(model);
+    deer_stages_of(c, c->max_text, type, &s);
+    ok(program_make(model, 1, 2, GPU_TASTE_OF_GPUS, &p, &error));
+    assert_int_equal(dispatches_of(&p, UNIT_VISION), s.vision.dispatches);
+    assert_int_equal(dispatches_of(&p, UNIT_RESAMPLER), s.resampler.dispatches);
+    for (int i = 0; i < p.layers; i++)
+        assert_int_equal(dispatches_of(&p, UNIT_LAYERS + i),
+                         deer_stages_layer(c, &s, i)->dispatches);
+    assert_int_equal(dispatches_of(&p, UNIT_TELL) + dispatches_of(&p, UNIT_BEGIN) +
+                         dispatches_of(&p, UNIT_KEEP),
+                     s.head_recurrent.dispatches);
+    assert_int_equal(dispatches_of(&p, UNIT_POOL) + dispatches_of(&p, program_exit(&p, 0)),
+                     s.head_first.dispatches);
+    assert_int_equal(dispatches_of(&p, program_exit(&p, 1)), s.head_evaluation.dispatches);
+    program_free(&p);
+    deer_model_close(model);
+}
+
+static void test_dispatches_are_counted(void **state)
+{
+    (void)state;
+    for (int type = 0; type < WEIGHT_DTYPES; type++) {
+        const char *const from[] = {POLICY, small.path};
+        char path[96];
+        model_output to = {.path = path, .dtype = (weight_dtype)type};
+        for (int i = 0; i < 2; i++) {
+            snprintf(path, sizeof path, "%s/counted_%d_%d", small.folder, type, i);
+            ok(model_convert(from[i], &to, &error));
+            check_dispatches(path, (weight_dtype)type);
+            unlink(path);
+        }
+    }
 }
 
 /* ---------------------------------------------------------------- ways to an exit ---------- */
@@ -410,15 +462,11 @@ static int rehearse(const char *type)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tabletop_f32),
-        cmocka_unit_test(test_tabletop_bf16),
-        cmocka_unit_test(test_tabletop_q8),
-        cmocka_unit_test(test_as_on_a_gpu),
-        cmocka_unit_test(test_criteria),
-        cmocka_unit_test(test_ways),
-        cmocka_unit_test(test_stages_and_new_thresholds),
-        cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_one_camera),
+        cmocka_unit_test(test_tabletop_f32), cmocka_unit_test(test_tabletop_bf16),
+        cmocka_unit_test(test_tabletop_q8),  cmocka_unit_test(test_as_on_a_gpu),
+        cmocka_unit_test(test_criteria),     cmocka_unit_test(test_dispatches_are_counted),
+        cmocka_unit_test(test_ways),         cmocka_unit_test(test_stages_and_new_thresholds),
+        cmocka_unit_test(test_nan),          cmocka_unit_test(test_one_camera),
     };
 
     if (argc > 1 && !strcmp(argv[1], "rehearse"))
