@@ -68,8 +68,8 @@ static const start starts[HARDWARE_KINDS] = {
     [HARDWARE_GPU] = {{0.8e-6, 2e-6, 6e-6}, {10e-6, 30e-6, 100e-6}},
 };
 static const span own_compute[STAGE_KINDS] = {
-    {0.1, 0.25, 0.5}, {0.08, 0.2, 0.4}, {0.05, 0.15, 0.35}, {0.02, 0.05, 0.15}};
-static const span own_bandwidth = {0.3, 0.5, 0.75};
+    {0.05, 0.2, 0.5}, {0.04, 0.15, 0.4}, {0.03, 0.1, 0.35}, {0.01, 0.05, 0.15}};
+static const span own_bandwidth = {0.2, 0.45, 0.75};
 
 static const span whole = {1, 1, 1};
 

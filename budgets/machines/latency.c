@@ -471,6 +471,11 @@ const char *const *deer_latency_assumptions(int *count)
         "first exit together, once for each exit behind it; W_hh h is multiplied once.",
         "8-bit weights compute at the 16-bit rate (widened as they are read); only the optimistic "
         "end uses the machine's integer rate, unless it was measured.",
+        "deer's own kernels on a GPU where nobody measured them use no matrix units: they multiply "
+        "at "
+        "a fraction of the f32 rate (four bytes at a time at best), and each dispatch and "
+        "submission "
+        "takes its time.",
         "Peaks are dense: structured sparsity, deep-learning accelerators beside the GPU, and TF32 "
         "in place of f32 are left out.",
         "Energy is the power of the mode times the fraction of it that a step draws, times the "

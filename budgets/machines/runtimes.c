@@ -56,6 +56,15 @@ const char *hardware_support_words(hardware_support support)
     return words[support];
 }
 
+const char *hardware_words(const deer_hardware *h)
+{
+    hardware_support support = deer_hardware_support(h);
+
+    return support == SUPPORT_RUNS && h->kind != HARDWARE_CPU
+               ? "estimated, deer runs here but was not measured on GPUs yet"
+               : hardware_support_words(support);
+}
+
 /* ---------------------------------------------------------------- others ------------------- */
 
 /* Time measured over time expected; the row behind the kinds is of all GPUs. */

@@ -56,6 +56,9 @@ hardware_support deer_hardware_support(const deer_hardware *hardware);
  * "cannot run this model" */
 const char *hardware_support_words(hardware_support support);
 
+/* The same of a machine; of GPUs that deer runs on, that it was measured on none. */
+const char *hardware_words(const deer_hardware *hardware);
+
 /* What a runtime takes there, energy included. DEER_FAILED with the reason when that runtime does
  * not run there, nobody has measured it, or a figure is unknown. */
 deer_status deer_runtime_latency(const deer_hardware *hardware, runtime_kind runtime, int mode,

@@ -387,7 +387,12 @@ static json_t *costs_json(const report *r, const deer_hardware *hardware, int mo
         set_text(json, "unknown", costs->unknown);
     json_put(json, "exits", exits);
     json_put(json, "speeds",
-             costs->allowed_known ? work_speeds_json(r, hardware, mode, dtype) : json_null());
+             costs->allowed_known ? work_speeds_json(r, hardware, mode, dtype, false)
+                                  : json_null());
+    json_put(json, "own_speeds",
+             costs->allowed_known && deer_own_differs(hardware)
+                 ? work_speeds_json(r, hardware, mode, dtype, true)
+                 : json_null());
     json_put(json, "memory", memory);
     set_real(json, "available_bytes", costs->memory[0].available);
     return json;
@@ -431,7 +436,7 @@ static void add_support(json_t *json, const deer_hardware *h)
     hardware_support support = deer_hardware_support(h);
 
     json_put(json, "support", json_string(keys[support]));
-    set_text(json, "support_words", hardware_support_words(support));
+    set_text(json, "support_words", hardware_words(h));
     set_text(json, "unsupported", h->unsupported);
     set_text(json, "cannot", h->cannot);
 }
@@ -485,6 +490,10 @@ static json_t *machine_json(const question *q, const deer_hardware *h)
     json_put(figures, "idle", figure_json(&h->idle_watts, "W", 1));
     json_put(figures, "cache", figure_json(&h->cache, "MB", 1e-6));
     json_put(figures, "step_overhead", figure_json(&h->step_overhead, "ms", 1e3));
+    if (h->kind != HARDWARE_CPU) {
+        json_put(figures, "dispatch", figure_json(&h->dispatch, "us", 1e6));
+        json_put(figures, "submission", figure_json(&h->submission, "us", 1e6));
+    }
     json_put(figures, "price", figure_json(&h->price, "USD", 1));
     set_text(json, "name", h->name);
     set_text(json, "title", h->title);

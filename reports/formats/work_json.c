@@ -59,6 +59,16 @@ static json_t *weights_json(const deer_work work[WEIGHT_DTYPES])
     return integers(bytes, WEIGHT_DTYPES);
 }
 
+/* Of deer's own kernels on a GPU. */
+static json_t *dispatches_json(const deer_work work[WEIGHT_DTYPES])
+{
+    uint64_t dispatches[WEIGHT_DTYPES];
+
+    for (int d = 0; d < WEIGHT_DTYPES; d++)
+        dispatches[d] = (uint64_t)work[d].dispatches;
+    return integers(dispatches, WEIGHT_DTYPES);
+}
+
 /* With activations as 32-bit numbers: other types have half of that. */
 static json_t *work_json(const deer_work work[WEIGHT_DTYPES])
 {
@@ -67,6 +77,7 @@ static json_t *work_json(const deer_work work[WEIGHT_DTYPES])
     set(json, "macs", (int64_t)work[WEIGHT_F32].macs);
     set(json, "activation_bytes", (int64_t)work[WEIGHT_F32].activation_bytes);
     set(json, "products", work[WEIGHT_F32].products);
+    json_put(json, "dispatches", dispatches_json(work));
     json_put(json, "weight_bytes", weights_json(work));
     return json;
 }
@@ -258,25 +269,32 @@ static json_t *range_json(deer_range x, double factor)
     return list;
 }
 
-json_t *work_speeds_json(const report *r, const deer_hardware *h, int mode, int dtype)
+static json_t *speed_json(const deer_stage_speed *x, const char *overhead)
+{
+    json_t *speed = json_object();
+
+    json_put(speed, "gflops", range_json(x->flops, 1e-9));
+    json_put(speed, "gbytes", range_json(x->bytes, 1e-9));
+    json_put(speed, "cached_gbytes", range_json(x->cached, 1e-9));
+    json_put(speed, overhead, range_json(x->overhead, 1e6));
+    return speed;
+}
+
+json_t *work_speeds_json(const report *r, const deer_hardware *h, int mode, int dtype, bool own)
 {
     json_t *json = json_object();
 
     for (int s = 0; s < STAGE_KINDS; s++) {
         deer_stage_speed x;
         deer_error ignored;
-        json_t *speed = json_object();
 
-        if (deer_stage_speed_of(h, mode, r->q->dtype[dtype], (stage_kind)s, &x, &ignored)) {
-            json_decref(speed);
+        if ((own ? deer_own_speed_of : deer_stage_speed_of)(h, mode, r->q->dtype[dtype],
+                                                            (stage_kind)s, &x, &ignored)) {
             json_decref(json);
             return json_null();
         }
-        json_put(speed, "gflops", range_json(x.flops, 1e-9));
-        json_put(speed, "gbytes", range_json(x.bytes, 1e-9));
-        json_put(speed, "cached_gbytes", range_json(x.cached, 1e-9));
-        json_put(speed, "product_us", range_json(x.overhead, 1e6));
-        json_put(json, stage_kind_name((stage_kind)s), speed);
+        json_put(json, stage_kind_name((stage_kind)s),
+                 speed_json(&x, own ? "dispatch_us" : "product_us"));
     }
     return json;
 }

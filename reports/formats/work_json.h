@@ -15,7 +15,9 @@ json_t *work_load_json(const report *r);
  * part by cameras, image size and tokens. */
 json_t *work_shapes_json(const report *r);
 
-/* Rates of each stage on a machine in a mode, with weights of the report's dtype-th type. */
-json_t *work_speeds_json(const report *r, const deer_hardware *hardware, int mode, int dtype);
+/* Rates of each stage on a machine in a mode, with weights of the report's dtype-th type; own: what
+ * deer's own kernels get of them, on a GPU where nobody measured them. */
+json_t *work_speeds_json(const report *r, const deer_hardware *hardware, int mode, int dtype,
+                         bool own);
 
 #endif

@@ -115,7 +115,7 @@ const Judge = (() => {
     function leavesOut(a, m, question) {
       if (m.support === "cannot") misses(a, "cannot", Infinity, `cannot: ${m.cannot}`);
       else if (m.support === "other" && question.runtime === "deer")
-        misses(a, "runtime", Infinity, `runtime: ${m.unsupported || "deer has no kernels for this GPU"}`);
+        misses(a, "runtime", Infinity, `runtime: ${m.unsupported}`);
       return a.verdict !== "meets";
     }
 

@@ -8,7 +8,7 @@
  *   latency.memory(option, "bf16", load)[2].with_system_bytes
  *
  * load: shape (an index), cameras, size, tokens, parts: { vision, decoder, head }, null where the type is the
- * machine's. Ranges are [low, expected, high]. */
+ * machine's; runtime: "deer" where its own kernels on a GPU are meant. Ranges are [low, expected, high]. */
 "use strict";
 const Latency = (() => {
   const TYPES = ["f32", "bf16", "q8"], ENDS = [0, 1, 2];
@@ -19,7 +19,8 @@ const Latency = (() => {
   function run(speed, work, type, cached) {
     const bytes = work.weight_bytes[TYPES.indexOf(type)] + work.activation_bytes * (type === "f32" ? 1 : 0.5);
     const rate = cached && speed.cached_gbytes ? speed.cached_gbytes : speed.gbytes;
-    return ENDS.map((i) => Math.max(2 * work.macs / speed.gflops[i], bytes / rate[i]) / 1e6 + work.products * speed.product_us[i] / 1e3);
+    const starts = speed.dispatch_us ? work.dispatches[TYPES.indexOf(type)] : work.products, each = speed.dispatch_us || speed.product_us;
+    return ENDS.map((i) => Math.max(2 * work.macs / speed.gflops[i], bytes / rate[i]) / 1e6 + starts * each[i] / 1e3);
   }
 
   function make(report) {
@@ -44,15 +45,17 @@ const Latency = (() => {
 
     function exits(o, d, load) {
       const option = report.options[o], machine = report.machines[option.machine], types = typesOf(d, load.parts), w = workOf(load), plan = shapes[load.shape].layers_to_exit, last = plan.length - 1;
-      const speeds = Object.fromEntries(Object.entries(types).map(([stage, type]) => [stage, (option.dtypes[dtypes.indexOf(type)] || { speeds: null }).speeds?.[stage]]));
+      const own = load.runtime === "deer" && option.dtypes[dtypes.indexOf(d)].own_speeds, which = own ? "own_speeds" : "speeds";
+      const speeds = Object.fromEntries(Object.entries(types).map(([stage, type]) => [stage, (option.dtypes[dtypes.indexOf(type)] || {})[which]?.[stage]]));
       if (Object.values(speeds).some((s) => !s)) return null;
       const cached = machine.figures.cache.value !== null && weights(load, types, last) <= 1e6 * machine.figures.cache.value;
       const of = (stage, work) => run(speeds[stage], work, types[stage], cached);
       const images = [[0, 0, 0], sum(of("vision", w.vision[0]), of("resampler", w.resampler[0])), sum(of("vision", w.vision[load.cameras - 1]), of("resampler", w.resampler[load.cameras - 1]))];
       const withCross = of("layer", w.with), without = of("layer", w.without), head = sum(of("head", w.recurrent), of("head", w.first)), again = of("head", w.evaluation);
-      const overhead = ["low", "value", "high"].map((end) => machine.figures.step_overhead[end]);
+      const figure = (name) => ["low", "value", "high"].map((end) => machine.figures[name][end]);
+      const waits = (k) => (own ? [2, 2, k + 3 + (k < last)].map((n, i) => n * figure("submission")[i] / 1e3) : [0, 0, 0]);
       return plan.map(([n, m], k) => {
-        const llm = sum(times(n, withCross), times(m, without)), tests = sum(head, times(k, again));
+        const llm = sum(times(n, withCross), times(m, without)), tests = sum(head, times(k, again)), overhead = sum(figure("step_overhead"), waits(k));
         return { by: images.map((i) => sum(i, llm, tests, overhead)), watts: option.dtypes[dtypes.indexOf(d)].exits[k].busy_watts,
           stages: { vision: of("vision", w.vision[load.cameras - 1])[1], resampler: of("resampler", w.resampler[load.cameras - 1])[1], llm: llm[1], head: tests[1], overhead: overhead[1] } };
       });

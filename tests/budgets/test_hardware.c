@@ -263,18 +263,24 @@ static void test_forms(void **state)
     assert_false(hardware_class_from_name("car", &class));
 }
 
-/* What deer runs on today: processors; GPUs are left to other runtimes. */
+/* What deer runs on today: processors and GPUs, of which it was measured on none. */
 static void test_support(void **state)
 {
     static const struct {
         const char *from, *to;
         hardware_support support;
-    } cases[] = {{"\"cpu\"", "\"cpu\"", SUPPORT_RUNS},
-                 {"\"cpu\"", "\"cpu\", \"measured\": true", SUPPORT_MEASURED},
-                 {"\"cpu\"", "\"cpu\", \"unsupported\": \"no Linux\"", SUPPORT_OTHER},
-                 {"\"cpu\"", "\"embedded\"", SUPPORT_RUNS},
-                 {"\"cpu\"", "\"gpu\"", SUPPORT_RUNS},
-                 {"\"cpu\"", "\"gpu\", \"cannot\": \"too small\"", SUPPORT_CANNOT}};
+        const char *words;
+    } cases[] = {
+        {"\"cpu\"", "\"cpu\"", SUPPORT_RUNS, "estimated, deer runs here"},
+        {"\"cpu\"", "\"cpu\", \"measured\": true", SUPPORT_MEASURED, "measured with deer"},
+        {"\"cpu\"", "\"gpu\", \"measured\": true", SUPPORT_MEASURED, "measured with deer"},
+        {"\"cpu\"", "\"cpu\", \"unsupported\": \"no Linux\"", SUPPORT_OTHER,
+         "estimated, another runtime would be needed"},
+        {"\"cpu\"", "\"embedded\"", SUPPORT_RUNS,
+         "estimated, deer runs here but was not measured on GPUs yet"},
+        {"\"cpu\"", "\"gpu\"", SUPPORT_RUNS,
+         "estimated, deer runs here but was not measured on GPUs yet"},
+        {"\"cpu\"", "\"gpu\", \"cannot\": \"too small\"", SUPPORT_CANNOT, "cannot run this model"}};
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -282,10 +288,9 @@ static void test_support(void **state)
 
         assert_int_equal(parse(text), DEER_OK);
         assert_int_equal(deer_hardware_support(&machine), cases[i].support);
+        assert_string_equal(hardware_words(&machine), cases[i].words);
         free(text);
     }
-    assert_string_equal(hardware_support_words(SUPPORT_OTHER),
-                        "estimated, another runtime would be needed");
 }
 
 /* ---------------------------------------------------------------- by name ------------------ */
