@@ -585,7 +585,7 @@ types: all ## success with bf16 and q8 weights: docs/types.csv (about 10 minutes
 
 bench: all $(BUILD)/bench/stages ## a step at 3B size beside PyTorch and the machine's limits: build/bench.json
 	@BUILD=$(BUILD) bench/models.sh
-	@BUILD=$(BUILD) /usr/bin/python3 bench/compare.py
+	@BUILD=$(BUILD) /usr/bin/python3 bench/compare.py $(if $(DEVICE),--device $(DEVICE))
 
 bench-tools: all ## latency and memory per exit, speed of recording and of the solvers
 	@BUILD=$(BUILD) bench/bench.sh

@@ -13,6 +13,7 @@ model is missing is left out and says so.
     bench/compare.py --rows layer-f32,layer-bf16   only these; the others' last results stay, other processors' too
     bench/compare.py --threads 1 --rounds 9
     bench/compare.py --rows "" --markdown          all that was measured, processors side by side
+    bench/compare.py --device gpu                  ours on a GPU (deer-run devices), beside PyTorch on CUDA, or ours on the processor
 
 Needs python3-numpy, and python3-torch and python3-pil for the peer. The models of the size that is published
 (random weights, bench/models.sh) lie in BUILD/bench."""
@@ -75,10 +76,10 @@ WHAT = {
 class Partner:
     """One of the two programs, loaded and waiting for orders."""
 
-    def __init__(self, name, command, setting):
+    def __init__(self, name, command, setting, device="cpu"):
         self.name = name
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=processor.environment(setting))
+                                        env=dict(processor.environment(setting), DEER_DEVICE=device))
 
     def ask(self, *order):
         try:
@@ -192,6 +193,20 @@ class Runner:
         self.args, self.build, self.speeds = args, args.build, None
         self.name = processor.name()
         self.has_torch = subprocess.run([PYTHON, "-c", "import torch, PIL"], capture_output=True).returncode == 0
+        self.device = args.device or "cpu"
+        self.has_cuda = self.device != "cpu" and subprocess.run(
+            [PYTHON, "-c", "import torch, PIL, sys; sys.exit(not torch.cuda.is_available())"], capture_output=True).returncode == 0
+        if self.device != "cpu":
+            self.name = self.name_of_device()
+
+    def name_of_device(self):
+        """Asked of the program, which opens it."""
+        with tempfile.TemporaryDirectory() as folder:
+            write_inputs(folder, header(TABLETOP)[0], 1)
+            asked = self.stages(TABLETOP, 0, folder, self.device)
+            name = asked.ask("device")
+            asked.close()
+        return name
 
     def path(self, model):
         return model if "/" in model else f"{self.build}/bench/{model}.safetensors"
@@ -204,15 +219,24 @@ class Runner:
             print(f"OpenBLAS, GFLOP/s of large products and of 14 rows: {said or 'not found'}", file=sys.stderr)
         return processor.worth_trying(self.speeds) if self.speeds else [""]
 
-    def stages(self, model, exit, folder):
-        return Partner(model, [f"{self.build}/bench/stages", self.path(model), str(exit), folder,
-                               str(self.args.threads)], Setting(self.cores()[0], self.args.threads, "passive"))
+    def stages(self, model, exit, folder, device):
+        return Partner(model, [f"{self.build}/bench/stages", self.path(model), str(exit), folder, str(self.args.threads)],
+                       Setting(self.cores()[0], self.args.threads, "passive"), device)
+
+    def of_row(self, row):
+        """The row as it is measured here: beside a device without CUDA ours on the processor takes the peer's place, and what
+        must be reached is said of processors."""
+        if self.device == "cpu" or not isinstance(row, Stage):
+            return row
+        own = row.peer.startswith("ours:") or self.has_cuda
+        return row._replace(must=None, peer=row.peer if own else f"processor:{row.model}")
 
     def peer(self, model, exit, folder, form, setting):
-        if model.startswith("ours:"):
-            return self.stages(model[5:], exit, folder)
-        return Partner("PyTorch", [PYTHON, f"{HERE}/peer.py", self.path(model), str(exit), folder,
-                                   str(setting.threads), form], setting)
+        if ":" in model:
+            whose, model = model.split(":")
+            return self.stages(model, exit, folder, self.device if whose == "ours" else "cpu")
+        return Partner("PyTorch", [PYTHON, f"{HERE}/peer.py", self.path(model), str(exit), folder, str(setting.threads), form,
+                                   "cuda" if self.has_cuda else "cpu"], setting)
 
     def trial(self, row, folder, setting):
         """How long the peer takes so, ms: the shortest run of half a second's."""
@@ -227,7 +251,7 @@ class Runner:
         """(Setting, {tried: ms}) of the peer. Fewer threads, and threads that do not sleep, can only help where handing
         work over counts: below 100 ms."""
         tried, threads = {}, self.args.threads
-        if row.peer.startswith("ours:"):
+        if ":" in row.peer or self.has_cuda:
             return Setting("", threads, "passive"), {}
 
         def attempt(settings):
@@ -241,19 +265,25 @@ class Runner:
 
     def missing(self, model, peer):
         """Why a row cannot be run, or None."""
-        for m in (model, peer.removeprefix("ours:")):
+        for m in (model, peer.split(":")[-1]):
             if not os.path.exists(self.path(m)):
                 return f"{self.path(m)} is missing (bench/models.sh makes it)"
-        return None if self.has_torch or peer.startswith("ours:") else "python3-torch or python3-pil is not installed"
+        return None if self.has_torch or ":" in peer else "python3-torch or python3-pil is not installed"
 
     def cost(self, model):
         text = subprocess.run([f"{self.build}/deer-model", "info", self.path(model), "--tokens", str(TOKENS),
                                "--json"], check=True, capture_output=True, text=True).stdout
         return json.loads(text)
 
+    def not_there(self, row):
+        """Why a row is of processors only, or None."""
+        if self.device == "cpu" or (isinstance(row, Stage) and row.stage not in ("head", "preprocess")):
+            return None
+        return "it is of the processor only"
+
     def run(self, name):
-        row = ROWS[name]
-        reason = self.missing(row.model, getattr(row, "peer", "ours:" + row.model))
+        row = self.of_row(ROWS[name])
+        reason = self.missing(row.model, getattr(row, "peer", "ours:" + row.model)) or self.not_there(row)
         if reason:
             print(f"{name}: left out: {reason}", file=sys.stderr)
             return None
@@ -298,8 +328,8 @@ class Runner:
             write_inputs(folder, config, frames)
             setting, tried = self.fastest_setting(row, folder)
             peer = self.peer(peer_model, exit, folder, form, setting)
-            variants = {} if peer_model.startswith("ours:") else json.loads(peer.ask("variants", stage, "-"))
-            ours = self.stages(model, exit, folder)
+            variants = {} if ":" in peer_model else json.loads(peer.ask("variants", stage, "-"))
+            ours = self.stages(model, exit, folder, self.device)
             error = compare_results(ours, peer, stage, folder, tolerance, name)
             limits = json.loads(ours.ask("limits"))
             a, b = [], []
@@ -311,7 +341,7 @@ class Runner:
             peer.close()
         dtype = next((d for d in ("bf16", "q8") if model.endswith(d)), "f32")
         size, macs = work(stage, config, table, self.cost(model), exit, frames)
-        whose = peer_model if peer_model.startswith("ours:") else "PyTorch"
+        whose = peer_model if ":" in peer_model else "PyTorch on CUDA" if self.has_cuda else "PyTorch"
         limit, limit_of = limit_ms(stage, dtype, size, macs, limits, {"ours": min(a), whose: min(b)})
         value, peer_value = float(np.median(a)), float(np.median(b))
         return {"what": WHAT[stage].format(T=TOKENS, L=config["exit_layers"][exit], B=frames),
@@ -401,6 +431,7 @@ def main():
     parser.add_argument("--rows", default=",".join(ROWS), help="which, separated by commas")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--rounds", type=int, default=0, help="turns of each side (default: the row's)")
+    parser.add_argument("--device", help="where ours runs: gpu, or part of a name that deer-run devices lists (default the processor)")
     parser.add_argument("--markdown", action="store_true", help="all processors' rows as a table, side by side")
     parser.add_argument("--build", default=os.environ.get("BUILD", "build"))
     args = parser.parse_args()

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The same parts of a step in PyTorch: peer.py MODEL EXIT INPUTS THREADS FORM
+"""The same parts of a step in PyTorch: peer.py MODEL EXIT INPUTS THREADS FORM [DEVICE]
 
 Obeys the same orders as stages.c, and one more, `variants STAGE`, which says what was tried and how long
 it took. The modules are those of datasets/tabletop/train/model.py, written after the official code. FORM
@@ -8,7 +8,8 @@ it took. The modules are those of datasets/tabletop/train/model.py, written afte
 inference, and both images of a step as one batch; "official": module by module and one image after the other, as
 the official code does; "eager": as "fastest", but module by module, which takes no time to prepare. `act` and `step` follow the official procedure in either form: an evaluation of the head at
 the layer before the first exit, one at each exit, and one more for the state, each with nn.LSTM. Weights come from
-the same model file; a file of bfloat16 matrices is run in bfloat16, with the head in float32.
+the same model file; a file of bfloat16 matrices is run in bfloat16, with the head in float32. DEVICE is where all of it
+lies, "cpu" (default) or "cuda"; there "fastest" tries module by module and torch.compile, and every run is waited for.
 """
 import json
 import os
@@ -26,6 +27,18 @@ import model as official  # noqa: E402
 
 for layer_type in (nn.Linear, nn.Conv2d, nn.LSTM):
     layer_type.reset_parameters = lambda self: None  # weights come from the file
+
+DEVICE = "cpu"
+
+
+def there(tensor):
+    return tensor.to(DEVICE)
+
+
+def finish():
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+
 
 TYPES = {"F32": (np.float32, torch.float32), "BF16": (np.int16, torch.bfloat16)}
 
@@ -46,13 +59,13 @@ class Weights:
         first, last = entry["data_offsets"]
         stored, wanted = TYPES[entry["dtype"]]
         values = np.array(self.bytes[first:last].view(stored).reshape(entry["shape"]))
-        return torch.from_numpy(values).view(wanted)
+        return there(torch.from_numpy(values).view(wanted))
 
     def load(self, module, prefix, dtype):
         """The module with the tensors under prefix, in dtype."""
         for name, tensor in module.eval().requires_grad_(False).named_parameters():
             tensor.data = self.get(prefix + self.in_file(module, prefix, name)).to(dtype)
-        return module.to(dtype)
+        return there(module.to(dtype))
 
     def in_file(self, module, prefix, name):
         """The Sequential indices of the head's MLPs differ from file to file; their order does not."""
@@ -123,6 +136,7 @@ def seconds(run):
     while len(times) < 3 and sum(times) < 2:
         start = time.perf_counter()
         run()
+        finish()
         times.append(time.perf_counter() - start)
     return min(times)
 
@@ -130,6 +144,17 @@ def seconds(run):
 FORMS = {"official": {},
          "eager": {},
          "fastest": {"frozen": torch.jit.freeze, "optimised": torch.jit.optimize_for_inference}}
+
+
+def compiled(module):
+    return torch.compile(module, mode="reduce-overhead")
+
+
+def forms(form):
+    """What is tried besides module by module: (name, how, whether of a trace)."""
+    if DEVICE == "cuda" and form == "fastest":
+        return [("compiled", compiled, False)] if hasattr(torch, "compile") else []
+    return [(name, make, True) for name, make in FORMS[form].items()]
 
 
 def apart(a, b):
@@ -144,9 +169,9 @@ def fastest(form, module, *example):
     is left out: frozen bfloat16 was 15% off on a processor without instructions for it, and module by module 1.5%."""
     tried = {"eager": module}
     right = module(*example)
-    for name, make in FORMS[form].items():
+    for name, make, traced in forms(form):
         try:
-            tried[name] = make(torch.jit.trace(module, example, check_trace=False))
+            tried[name] = make(torch.jit.trace(module, example, check_trace=False) if traced else module)
             if apart(tried[name](*example), right) > 0.03:
                 tried.pop(name)
         except RuntimeError:
@@ -163,11 +188,11 @@ class Bench:
         self.weights, self.inputs, self.form = Weights(path), inputs, form
         self.c, self.dtype = self.weights.config, self.weights.dtype
         self.exits = self.c["exit_layers"][:exit + 1]
-        self.ids = torch.from_numpy(np.fromfile(f"{inputs}/ids.i32", np.int32)).long()
+        self.ids = there(torch.from_numpy(np.fromfile(f"{inputs}/ids.i32", np.int32)).long())
         self.made, self.said, self.next = {}, {}, 0
 
     def floats(self, name, *shape):
-        return torch.from_numpy(np.fromfile(f"{self.inputs}/{name}.f32", np.float32)).view(*shape)
+        return there(torch.from_numpy(np.fromfile(f"{self.inputs}/{name}.f32", np.float32)).view(*shape))
 
     def part(self, name, make):
         """Loads a part once; make gives (module, example inputs...)."""
@@ -212,16 +237,16 @@ class Bench:
             self.weights.load(module.visual, "vision_encoder.visual.", self.dtype)
             self.weights.load(module.perceiver, "perceiver.", self.dtype)
             side = self.c["image_size"]
-            return module, torch.zeros(n, 3, side, side, dtype=self.dtype)
+            return module, there(torch.zeros(n, 3, side, side, dtype=self.dtype))
         return self.part(f"sight x{n}", make)
 
     def frames(self):
         side = self.c["image_size"]
-        return torch.from_numpy(np.fromfile(f"{self.inputs}/frames.u8", np.uint8)).view(-1, 2, side, side, 3)
+        return there(torch.from_numpy(np.fromfile(f"{self.inputs}/frames.u8", np.uint8)).view(-1, 2, side, side, 3))
 
     def normalised(self, frames):
         """u8 [N, 2, S, S, 3] -> [2 N, 3, S, S]"""
-        mean, std = (torch.tensor(self.c[k]).view(3, 1, 1) * 255 for k in ("image_mean", "image_std"))
+        mean, std = (there(torch.tensor(self.c[k])).view(3, 1, 1) * 255 for k in ("image_mean", "image_std"))
         images = frames.flatten(0, 1).permute(0, 3, 1, 2).float()
         return ((images - mean) / std).to(self.dtype)
 
@@ -349,19 +374,22 @@ class Bench:
         if order == "check":
             self.next = 0
             run()
-            values = result().float().contiguous().numpy()
+            values = result().float().contiguous().cpu().numpy()
             values.tofile(rest)
             return str(values.size)
         times = []
         for _ in range(int(rest)):
             begun = time.perf_counter()
             run()
+            finish()
             times.append(f"{1e3 * (time.perf_counter() - begun):.6f}")
         return " ".join(times)
 
 
 def main():
-    path, exit, inputs, threads, form = sys.argv[1:]
+    global DEVICE
+    path, exit, inputs, threads, form, *device = sys.argv[1:]
+    DEVICE = device[0] if device else DEVICE
     torch.set_num_threads(int(threads))
     with torch.inference_mode():
         bench = Bench(path, int(exit), inputs, form)

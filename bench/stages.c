@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* stages.c - runs parts of a step on demand, for comparing them with a peer.
+/* stages.c - runs parts of a step on demand, for comparing them with a peer: on the processor, or
+ * where DEER_DEVICE says.
  *
  *   stages MODEL EXIT INPUTS THREADS
  *
@@ -7,7 +8,8 @@
  * writes them) and obeys lines on standard input, one answer a line:
  *   time STAGE N      milliseconds of N runs, separated by blanks
  *   check STAGE FILE  runs once, writes the result to FILE as float32, answers with its size
- *   limits            what the machine can do at most, as JSON
+ *   limits            what the machine, or the device, can do at most, as JSON
+ *   device            where it runs: "cpu" or a GPU's name
  * so that both can be kept loaded and take turns. */
 #include <cblas.h>
 #include <math.h>
@@ -19,8 +21,8 @@
 #include "runtime/base/clock.h"
 #include "runtime/base/threads/threads.h"
 #include "runtime/cli/tool.h"
+#include "runtime/gpu/gpu.h"
 #include "runtime/policy/session.h"
-#include "runtime/processor/backend_cpu.h"
 
 enum { CAMERA_HEIGHT = 480, CAMERA_WIDTH = 640 };
 
@@ -32,6 +34,7 @@ typedef struct {
     deer_head *head;
     deer_batch *batch;
     float *media, *pixels, *pooled, *state; /* inputs; state is h, then c */
+    float *seen;                            /* media after a run of "vision" */
     uint8_t *frames;                        /* [count, 2, S, S, 3] */
     uint8_t *cameras;                       /* [2, CAMERA_HEIGHT, CAMERA_WIDTH, 3] */
     size_t count;
@@ -136,16 +139,40 @@ static void open_all(bench *b, const char *path)
     b->pixels = read_floats(b, "pixels.f32", 2 * 3 * side * side);
     b->media =
         read_floats(b, "media.f32", 2 * (size_t)c->resampler_latents * (size_t)c->vision_width);
+    b->seen = calloc(2 * (size_t)c->resampler_latents * (size_t)c->vision_width, sizeof *b->seen);
     b->pooled = read_floats(b, "pooled.f32", (size_t)c->d_model);
     b->state = read_floats(b, "state.f32", 2 * state);
     b->h = calloc(2 * state, sizeof *b->h);
     b->c = b->h + state;
     b->features = calloc(b->count * (size_t)(2 + b->exit) * (size_t)c->d_model, sizeof(float));
-    if (!b->h || !b->features)
+    if (!b->h || !b->features || !b->seen)
         die(path, "out of memory");
 }
 
 /* ---------------------------------------------------------------- stages ------------------- */
+
+static bool on_device(const bench *b)
+{
+    return strcmp(deer_model_device(b->model), "cpu") != 0;
+}
+
+/* A device runs behind. */
+static void finish(const bench *b)
+{
+    if (b->session->on->wait)
+        b->session->on->wait(b->session->work);
+}
+
+static size_t media_size(const bench *b)
+{
+    return (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width;
+}
+
+static void give_media(const bench *b)
+{
+    for (int i = 0; i < 2; i++)
+        b->session->on->give_media(b->session->work, i, b->media + (size_t)i * media_size(b));
+}
 
 /* One decoder layer; runs take turns through all of them, so that none is left in a cache. */
 static void run_layer(bench *b)
@@ -153,12 +180,11 @@ static void run_layer(bench *b)
     deer_session *s = b->session;
 
     if (b->layer == 0) {
-        memcpy(((cpu_work *)s->work)->backbone.media, b->media,
-               2 * (size_t)b->model->config.resampler_latents *
-                   (size_t)b->model->config.vision_width * sizeof *b->media);
+        give_media(b);
         session_start(s);
     }
     session_layer(s, b->layer);
+    finish(b);
     b->layer = (b->layer + 1) % arch_layers(&b->model->config, b->exit);
 }
 
@@ -167,7 +193,7 @@ static const float *hidden_after_all(bench *b, size_t *n)
     while (b->layer)
         run_layer(b);
     *n = (size_t)b->session->tokens * (size_t)b->model->config.d_model;
-    return ((cpu_work *)b->session->work)->backbone.hidden;
+    return b->session->on->hidden(b->session->work);
 }
 
 static void run_head(bench *b)
@@ -176,6 +202,8 @@ static void run_head(bench *b)
 
     deer_error err;
 
+    if (on_device(b))
+        die("head", "alone is evaluated by the processor");
     if (deer_head_evaluate(b->head, 1, b->pooled, b->state, b->state + state, b->h, b->c,
                            b->action.pose, &b->action.gripper_probability, &err))
         die("head", err.message);
@@ -189,9 +217,7 @@ static void run_act(bench *b)
 
     b->layer = 0;
     session_reset(s);
-    memcpy(((cpu_work *)s->work)->backbone.media, b->media,
-           2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width *
-               sizeof *b->media);
+    give_media(b);
     session_start(s);
     if (session_act(s, &b->action, &err))
         die("act", err.message);
@@ -222,29 +248,31 @@ static void run_preprocess(bench *b)
         image_pair_resize(plan, &seen, view, &err))
         die("preprocess", err.message);
     image_pair_normalise(view, BACKEND_BOTH, &b->model->config,
-                         ((cpu_work *)b->session->work)->backbone.pixels);
+                         b->session->on->pixels(b->session->work));
 }
 
 static const float *pixels(bench *b, size_t *n)
 {
     *n = 6 * (size_t)b->model->config.image_size * (size_t)b->model->config.image_size;
-    return ((cpu_work *)b->session->work)->backbone.pixels;
+    return b->session->on->pixels(b->session->work);
 }
 
 static void run_vision(bench *b)
 {
+    const backend *on = b->session->on;
     size_t side = (size_t)b->model->config.image_size;
 
-    memcpy(((cpu_work *)b->session->work)->backbone.pixels, b->pixels,
-           6 * side * side * sizeof *b->pixels);
-    vision_run(b->model, &((cpu_work *)b->session->work)->backbone, 0, 2);
-    resampler_run(b->model, &((cpu_work *)b->session->work)->backbone, 0, 2);
+    memcpy(on->pixels(b->session->work), b->pixels, 6 * side * side * sizeof *b->pixels);
+    on->see(b->session->work, 1, BACKEND_BOTH, NULL);
+    finish(b);
 }
 
 static const float *media(bench *b, size_t *n)
 {
-    *n = 2 * (size_t)b->model->config.resampler_latents * (size_t)b->model->config.vision_width;
-    return ((cpu_work *)b->session->work)->backbone.media;
+    for (int i = 0; i < 2; i++)
+        b->session->on->take_media(b->session->work, i, b->seen + (size_t)i * media_size(b));
+    *n = 2 * media_size(b);
+    return b->seen;
 }
 
 static deer_observation frame(const bench *b, size_t i)
@@ -366,11 +394,32 @@ static double sgemm_gflops(int threads)
     return 2.0 * N * N * N / fastest / 1e9;
 }
 
+/* Of a device: copies for reading, and nothing of the processor's. */
+static void print_device_limits(const bench *b)
+{
+    gpu_limits l;
+    deer_error err;
+
+    if (gpu_measure(b->model, &l, &err))
+        die("limits", err.message);
+    putchar('{');
+    print_limit("read_gbs", l.copy_gbs, ',');
+    print_limit("f32_gflops", l.gflops[WEIGHT_F32], ',');
+    print_limit("bf16_gflops", l.gflops[WEIGHT_BF16], ',');
+    print_limit("int8_gops", l.gflops[WEIGHT_Q8], ',');
+    print_limit("sgemm_gflops", l.gflops[WEIGHT_F32], '}');
+    putchar('\n');
+}
+
 static void print_limits(const bench *b)
 {
     machine_limits l;
     deer_error err;
 
+    if (on_device(b)) {
+        print_device_limits(b);
+        return;
+    }
     if (limits_measure(b->threads, &l, &err))
         die("limits", err.message);
     putchar('{');
@@ -401,6 +450,8 @@ int main(int argc, char **argv)
             check_stage(&b, find(name), rest);
         else if (!strcmp(line, "limits\n"))
             print_limits(&b);
+        else if (!strcmp(line, "device\n"))
+            puts(deer_model_device(b.model));
         else
             die(line, "is no order");
         fflush(stdout);
