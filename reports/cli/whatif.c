@@ -40,8 +40,7 @@ static void print_choice(const report *r, const char *what, int answer)
            name, price, text_digits(text[0], a->at.watts.expected, " W"),
            text_digits(text[1], 1e3 * a->at.seconds.expected, " ms"),
            text_digits(text[2], 1e3 * a->at.seconds.low, ""),
-           text_digits(text[3], 1e3 * a->at.seconds.high, ""), a->deepest,
-           hardware_words(h),
+           text_digits(text[3], 1e3 * a->at.seconds.high, ""), a->deepest, hardware_words(h),
            a->sure ? "" : "; not at the pessimistic end");
 }
 
