@@ -65,14 +65,16 @@ static void set(deer_figure *f, double value, const char *source, const char *da
         *f = deer_figure_measured(value, value, value, source, date);
 }
 
-/* A card's memory is its own, and nothing is known of what the system takes of it; any other device
- * has the processor's. */
+/* A card's memory is its own, and what the system takes of it is estimated, as in the profiles that
+ * ship; any other device has the processor's. */
 static void set_memory(deer_hardware *h, const machine_limits *l, const origin *o)
 {
     double memory = memory_line("MemTotal");
 
     if (l->card) {
         set(&h->memory, (double)l->device_bytes, "the largest heap on the device", o->date);
+        h->reserved = deer_figure_measured(
+            0.3e9, 0.6e9, 1.5e9, "the driver's share, at most a desktop's: our estimate", o->date);
         return;
     }
     set(&h->memory, memory, "MemTotal in /proc/meminfo", o->date);
