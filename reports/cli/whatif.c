@@ -86,11 +86,12 @@ static void print_report(const report *r)
         print_rate(r, i);
     putchar('\n');
     if (r->f.left_out)
-        printf("left out: %d machines that deer does not run on (--runtime tuned, ggml or pytorch "
+        printf("left out: %d machine%s that deer does not run on (--runtime tuned, ggml or pytorch "
                "estimates others there)\n",
-               r->f.left_out);
+               r->f.left_out, r->f.left_out > 1 ? "s" : "");
     if (r->f.cannot)
-        printf("left out: %d accelerators that cannot run this kind of model\n", r->f.cannot);
+        printf("left out: %d accelerator%s that cannot run this kind of model\n", r->f.cannot,
+               r->f.cannot > 1 ? "s" : "");
     printf("prices of whole computers, power at the wall; what stands around a bare card is "
            "assumed\n");
     printf("\nGFLOPs count one multiply-add as one FLOP; %s\n", r->trust.statement);

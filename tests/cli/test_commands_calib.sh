@@ -144,7 +144,7 @@ unmet() { # unmet WORDS COMMAND...: status 3, with the report
 }
 unmet 'Hailo-8 accelerator: cannot: .* only$' $whatif --hardware hailo-8
 unmet 'this kind of model can run on none of these machines$' $whatif --hardware hailo-8,coral-edge-tpu
-unmet 'Orin Nano 8 GB: runtime: .*; estimate another runtime' $whatif --hardware orin-nano-8
+unmet 'M4, 16 GB: runtime: .*; estimate another runtime' $whatif --hardware apple-m4
 fails 2 "no power mode '12W'; it has MAXN_SUPER, 25W, 15W, 7W" $whatif --hardware orin-nano-8:12W
 
 finish
