@@ -131,6 +131,7 @@ deer_status npz_read(const byte_source *from, const zip *archive, const char *na
 {
     char member[128], label[4352];
     const char *where = from->path;
+    const uint8_t *data;
     const zip_entry *e;
 
     *buffer = NULL;
@@ -141,9 +142,10 @@ deer_status npz_read(const byte_source *from, const zip *archive, const char *na
         return deer_fail(err, "%s has no array %s", where, name);
     if (!e->stored && !e->deflated)
         return deer_fail(err, "%s: %s is compressed in an unknown way", where, name);
-    if (e->stored)
-        return npy_parse(label, from->memory + e->at, e->size, array, err);
-    if (inflate_member(from, e, buffer, err))
+    if (!e->stored && inflate_member(from, e, buffer, err))
         return DEER_FAILED;
-    return npy_parse(label, *buffer, e->full_size, array, err);
+    data = e->stored ? from->memory + e->at : *buffer;
+    if (crc32_z(0, data, e->full_size) != e->sum)
+        return deer_fail(err, "%s is damaged (its checksum is another)", label);
+    return npy_parse(label, data, e->full_size, array, err);
 }

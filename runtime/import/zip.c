@@ -227,6 +227,7 @@ static deer_status read_entry(const directory *d, const uint8_t **p, const uint8
     e->deflated = u16(at + 10) == 8;
     e->size = packed;
     e->full_size = full;
+    e->sum = u32(at + 16);
     if (e->stored && full != packed)
         return deer_fail(err, "%s: %s has two sizes", d->path, e->name);
     *p = at + CENTRAL_SIZE + name + extra + comment;

@@ -23,6 +23,7 @@ typedef struct {
     char *name;       /* zero-terminated, without zeros inside */
     size_t at, size;  /* where it lies in the file, checked to be in it */
     size_t full_size; /* bytes when unpacked; equal to size when stored */
+    uint32_t sum;     /* CRC-32 of these, which is not compared here */
     bool stored;      /* not compressed */
     bool deflated;    /* raw deflate; neither: another method */
 } zip_entry;

@@ -339,6 +339,15 @@ static void test_hostile_archives(void **state)
         free(bytes);
         assert_int_equal(read_all(), DEER_OK);
     }
+    bytes = load(path, &size); /* a bit of a picture, as it is stored */
+    entry = entry_of(bytes, size, "rgb_gripper.npy");
+    entry[16] ^= 1;
+    put(name, bytes, size);
+    assert_int_equal(read_all(), DEER_FAILED);
+    says("rgb_gripper is damaged (its checksum is another)");
+    entry[16] ^= 1;
+    put(name, bytes, size);
+    free(bytes);
     put(name, "PK", 2);
     assert_int_equal(read_all(), DEER_FAILED);
     says("no zip archive");
