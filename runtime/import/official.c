@@ -130,8 +130,11 @@ static void read_exits(const json_t *json, deer_config *c)
     const json_t *ids = json_object_get(json, "exit_ids");
 
     c->exits = (int)json_array_size(ids);
-    for (int k = 0; k < c->exits && k < DEER_MAX_EXITS; k++)
-        c->exit_layers[k] = (int)json_integer_value(json_array_get(ids, (size_t)k));
+    for (int k = 0; k < c->exits && k < DEER_MAX_EXITS; k++) {
+        const json_t *id = json_array_get(ids, (size_t)k);
+
+        c->exit_layers[k] = json_is_integer(id) ? (int)json_integer_value(id) : -1;
+    }
 }
 
 static void read_official(const safetensors *file, const json_t *json, deer_config *c)
@@ -219,30 +222,32 @@ static json_t *published_config(const safetensors *file, const pickle_value *che
     int64_t d = extent(file, "lang_encoder.transformer.wte.weight", 1);
     int64_t patch = extent(file, "vision_encoder.visual.conv1.weight", 2);
     int64_t places = extent(file, "vision_encoder.visual.positional_embedding", 0);
-    json_t *config = NULL;
+    json_t *config;
 
     if (early >= 0 && early + 1 < layers)
         layers = (int)early + 1;
     if ((d != 2048 && d != 4096) ||
         extent(file, "lang_encoder.transformer.wte.weight", 0) != 50280 ||
-        extent(file, "perceiver.layers.0.0.to_q.weight", 0) != 512)
+        extent(file, "perceiver.layers.0.0.to_q.weight", 0) != 512) {
         deer_fail(err,
                   "%s has not the dimensions of a published model (MPT-1B or MPT-7B with "
                   "OpenFlamingo's 50280 tokens): say them with --config",
                   file->path);
-    else
-        config = json_pack(
-            "{s:s, s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:i, s:o}",
-            "llm_name", d == 2048 ? "mpt_dolly_3b" : "mpt_9b", "image_size",
-            patch * (json_int_t)lround(sqrt(places > 1 ? (double)(places - 1) : 0)), "patch", patch,
-            "vit_layers",
-            count_layers(file, "vision_encoder.visual.transformer.resblocks.", ".ln_1.weight"),
-            "vit_heads", extent(file, "vision_encoder.visual.class_embedding", 0) / 64,
-            "perc_depth", count_layers(file, "perceiver.layers.", ".0.to_q.weight"), "perc_heads",
-            8, "perc_dim_head", 64, "n_layers", layers, "d_model", d, "n_heads",
-            d == 2048 ? 16 : 32, "media_id", 50278, "xattn_every",
-            first_cross_layer(file, layers) + 1, "xattn_heads", 8, "xattn_dim_head", 64, "exit_ids",
-            exits_json(pickle_integer(checkpoint, "exit_interval", 1), layers));
+        return NULL;
+    }
+    config = json_pack(
+        "{s:s, s:I, s:I, s:i, s:I, s:i, s:i, s:i, s:i, s:I, s:i, s:i, s:i, s:i, s:i, s:o}",
+        "llm_name", d == 2048 ? "mpt_dolly_3b" : "mpt_9b", "image_size",
+        patch * (json_int_t)lround(sqrt(places > 1 ? (double)(places - 1) : 0)), "patch", patch,
+        "vit_layers",
+        count_layers(file, "vision_encoder.visual.transformer.resblocks.", ".ln_1.weight"),
+        "vit_heads", extent(file, "vision_encoder.visual.class_embedding", 0) / 64, "perc_depth",
+        count_layers(file, "perceiver.layers.", ".0.to_q.weight"), "perc_heads", 8, "perc_dim_head",
+        64, "n_layers", layers, "d_model", d, "n_heads", d == 2048 ? 16 : 32, "media_id", 50278,
+        "xattn_every", first_cross_layer(file, layers) + 1, "xattn_heads", 8, "xattn_dim_head", 64,
+        "exit_ids", exits_json(pickle_integer(checkpoint, "exit_interval", 1), layers));
+    if (!config)
+        deer_fail(err, "out of memory importing %s", file->path);
     return config;
 }
 

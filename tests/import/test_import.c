@@ -196,6 +196,7 @@ static void test_configuration_refused(void **state)
         refuse_field(needed[i], json_integer(-1), "weights.safetensors");
     }
     refuse_field("exit_ids", numbers(40), "exits");
+    refuse_field("exit_ids", json_pack("[s,i]", "0", 3), "exit_layers");
     refuse_field("exit_ids", json_pack("[i,i]", 3, 9), "exit_layers");
     refuse_field("d_model", json_integer(45), "shape");
     refuse_field("exit_ids", json_pack("[i,i]", 1, 4), "exit_layers");
