@@ -32,7 +32,12 @@ static deer_status no_mask(const demo_file *f, const char *mask, deer_error *err
 {
     name_list list = {.used = 0};
     hid_t group = hdf5_group_open(f->file, f->path, "mask", NULL);
+    bool empty = group >= 0 && hdf5_has(group, mask) == HDF5_FOUND;
 
+    if (empty) {
+        H5Gclose(group);
+        return deer_fail(err, "%s: mask %s lists no names", f->path, mask);
+    }
     if (group >= 0) {
         H5Literate(group, H5_INDEX_NAME, H5_ITER_INC, NULL, add_name, &list);
         H5Gclose(group);

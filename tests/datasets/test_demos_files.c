@@ -598,6 +598,7 @@ static void test_masks(void **state)
     H5Gclose(H5Gcreate2(file, "mask", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT));
     put_texts(file, "mask", "train", false, train, 2);
     put_texts(file, "mask", "wrong", false, wrong, 2);
+    add_dataset(file, "mask/none", H5T_C_S1, 1, &(hsize_t){0}, H5P_DEFAULT);
     H5Fclose(file);
     assert_int_equal(demos_open_files(&p, 1, &(demos_options){.mask = "train"}, &d, &err), DEER_OK);
     assert_int_equal(demos_count(d), 2);
@@ -609,7 +610,10 @@ static void test_masks(void **state)
     assert_non_null(strstr(err.message, "mask wrong lists demo_7, which is not there"));
     assert_int_equal(demos_open_files(&p, 1, &(demos_options){.mask = "valid"}, &d, &err),
                      DEER_FAILED);
-    assert_non_null(strstr(err.message, "has no mask 'valid'; there are: train, wrong"));
+    assert_non_null(strstr(err.message, "has no mask 'valid'; there are: none, train, wrong"));
+    assert_int_equal(demos_open_files(&p, 1, &(demos_options){.mask = "none"}, &d, &err),
+                     DEER_FAILED);
+    assert_non_null(strstr(err.message, "mask none lists no names"));
 }
 
 /* HDF5 1.10 leaks a little of its own memory when a damaged file makes it give up. */
