@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # Damaged copies of every kind of file that is read, through a command that reads it, built with the
 # address and undefined-behaviour sanitizers where SANITIZED names such a build: status 0 or one clear
-# line. A damaged demonstrations file is read by HDF5, whose own crashes are counted apart.
+# line; and where all that is read has checksums, status 0 means what the undamaged file gives. A
+# damaged demonstrations file is read by HDF5, whose own crashes are counted apart.
 . tests/torture/lib.sh
 box=$work/damaged # drivers run side by side
 mkdir -p "$box"
@@ -40,6 +41,21 @@ try() { # try KIND COMMAND...
     head -n 12 "$box/stderr" | sed 's/^/    /'
 }
 
+same_as() { # same_as FILE: what the last command wrote, if it did its work
+    [ "$status" -ne 0 ] || cmp -s "$box/out" "$1" || {
+        findings=$((findings + 1))
+        echo "FOUND: $kind, seed $seed, reads something else"
+    }
+}
+
+# Imports a copy of a dataset in which one file is damaged, then removes both.
+import_with() { # import_with KIND OPTION FOLDER FILE
+    rm -rf "$box/set" && cp -r "$3" "$box/set" && hurt "$3/$4" && cp "$bad" "$box/set/$4" &&
+        try "$1" "$build/deer-data" import "$2" "$box/set" --threads 1 --out "$box/out"
+    rm -rf "$box/out.parts"
+}
+
+"$build/deer-data" import --rlds tests/data/rlds --out "$given/rlds.h5" >/dev/null 2>&1
 "$build/deer-report" whatif --cache "$given/cache" --rate 10 --hardware raspberry-pi-5 --budget-sweep 4 \
     --threads 1 --json "$given/w.json" --out "$given/w.html" >/dev/null 2>&1
 "$build/deer-run" bench --model "$model" --exit 0 --steps 2 --threads 1 --profile-out "$given/p.json" \
@@ -68,15 +84,19 @@ for seed in $(seq 1 "$(pick 12 150)"); do
     hurt "$given/p.json" && try hardware "$build/deer-run" bench --model "$model" --exit 0 --steps 1 \
         --threads 1 --hardware "$bad"
     hurt "$given/w.json" && try report "$build/deer-report" compare "$given/w.json" "$bad"
-    rm -rf "$box/calvin" && cp -r tests/data/calvin/training "$box/calvin"
-    hurt tests/data/calvin/training/episode_0358484.npz && cp "$bad" "$box/calvin/episode_0358484.npz" &&
-        try npz "$build/deer-data" import --calvin "$box/calvin" --threads 1 --out "$box/out"
-    rm -rf "$box/out.parts"
-    annotations=lang_annotations/auto_lang_ann.npy
-    cp tests/data/calvin/training/episode_0358484.npz "$box/calvin"
-    hurt tests/data/calvin/training/$annotations && cp "$bad" "$box/calvin/$annotations" &&
-        try npy "$build/deer-data" import --calvin "$box/calvin" --threads 1 --out "$box/out"
-    rm -rf "$box/out.parts"
+    import_with npz --calvin tests/data/calvin/training episode_0358484.npz
+    same_as "$given/d.h5"
+    import_with npy --calvin tests/data/calvin/training lang_annotations/auto_lang_ann.npy
+    import_with records --rlds tests/data/rlds bowls-train.tfrecord-00000-of-00002
+    same_as "$given/rlds.h5"
+    import_with features --rlds tests/data/rlds features.json
+    lerobot=tests/data/lerobot
+    import_with info --lerobot $lerobot/v21 meta/info.json
+    import_with episodes --lerobot $lerobot/v21 meta/episodes.jsonl
+    import_with parquet --lerobot $lerobot/v21 data/chunk-000/episode_000000.parquet
+    import_with parquet --lerobot $lerobot/v30 data/chunk-000/file-000.parquet
+    import_with parquet --lerobot $lerobot/v30 meta/episodes/chunk-000/file-000.parquet
+    import_with video --lerobot $lerobot/v21 videos/chunk-000/observation.images.front/episode_000000.mp4
 done
 echo "damaged: $runs runs, $findings findings, $crashed ended inside HDF5"
 [ "$findings" -eq 0 ]
