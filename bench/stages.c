@@ -50,7 +50,7 @@ typedef struct {
     const float *(*result)(bench *b, size_t *n); /* after a run */
 } stage;
 
-static void die(const char *what, const char *why)
+static _Noreturn void die(const char *what, const char *why)
 {
     fprintf(stderr, "stages: %s: %s\n", what, why);
     exit(1);
