@@ -245,11 +245,12 @@ endif
 # are fused. TILES_CFLAGS: of the most common set; under sanitizers at -O1 a step would spend its time there.
 ISA = $(BUILD)/runtime/kernels/isa_
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
-$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
+$(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)amx.o $(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
 ifeq ($(MACHINE),x86_64)
 $(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c $(TILES_CFLAGS)
-$(ISA)avx512.o $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+$(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)amx.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
 $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512bf16 -mavx512vnni
+$(ISA)amx.o: ALL_CFLAGS += -mamx-tile -mamx-bf16 -mamx-int8
 else ifeq ($(MACHINE),aarch64)
 # GCC's scheduling before registers are given out takes more of them than there are.
 $(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += $(if $(findstring clang,$(CC)),,-fno-schedule-insns)
@@ -446,6 +447,13 @@ $(filter-out $(OLD_PROGRAM),$(TESTS)):
 	$(call say,LINK)
 	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka $($(@F)_LIBS)
 
+# Intel's tiles, emulated, where the rest needs AVX2.
+ifeq ($(MACHINE),x86_64)
+EMULATED := $(call objects,tests/runtime/amx_for_avx2.c tests/runtime/tile_emulator.c)
+$(EMULATED): ALL_CFLAGS += -ffp-contract=fast -Wno-psabi -mavx2 -mfma -mf16c
+$(BUILD)/tests/runtime/amx_for_avx2.o: ALL_CFLAGS += -mamx-tile -mamx-bf16 -mamx-int8
+$(BUILD)/tests/test_kernels $(BUILD)/tests/kernels: $(EMULATED)
+endif
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/test_calib_library: $(CALIB_PUBLIC)
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))

@@ -115,16 +115,17 @@ static void product(const isa *set, weight_dtype type, float *y, long y_stride, 
                     const float *x, long x_stride, int rows, const uint32_t *w, int k,
                     uint32_t *operand)
 {
-    int panels = (int)panels_of(n), chunk = ISA_WORDS * matrix_inputs(type);
+    int panels = (int)panels_of(n), most = set->panels[type],
+        chunk = ISA_WORDS * matrix_inputs(type);
     long size = (long)matrix_words(type, k) * ISA_PANEL;
 
     for (int from = 0; from < k; from += chunk, w += (long)ISA_WORDS * ISA_PANEL) {
         int some = smaller(k - from, chunk);
         set->operand[type](operand, NULL, x + from, x_stride, rows, some);
-        for (int p = 0; p < panels; p += set->panels)
+        for (int p = 0; p < panels; p += most)
             tile_product(set, type, y, y_stride, n, operand, NULL, rows, w, size,
                          matrix_words(type, some), NULL, NULL, from > 0, p,
-                         smaller(panels - p, set->panels));
+                         smaller(panels - p, most));
     }
 }
 
@@ -171,12 +172,15 @@ static void share(void *context, int part, int parts)
 {
     const attention_share *s = context;
     const attention_job *a = s->job;
+    const isa *set = isa_of(a->type);
     int heads = a->sequences * a->heads;
     attention_room room;
 
     lay_out(a->tk, a->dim, &room, s->ws->base + (size_t)part * s->ws->bytes);
     for (int i = heads * part / parts; i < heads * (part + 1) / parts; i++)
-        attend_head(isa_of(a->type), a, &room, i / a->heads, i % a->heads);
+        attend_head(set, a, &room, i / a->heads, i % a->heads);
+    if (set->leave)
+        set->leave();
 }
 
 void attention_run(const workspace *ws, const attention_job *job)

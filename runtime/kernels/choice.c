@@ -4,7 +4,8 @@
  * Processors that report the same flags differ in what their instructions take: products of
  * bfloat16 pairs, for one, run at full rate on some and at half on others. So each set multiplies
  * the same few rows by the same weights, which stay in the cache, some runs in turns: a millisecond
- * or two in all. */
+ * or two in all. Few rows, as of a decoder's tokens, stand for many, too, as of images: those are
+ * dealt to tiles of as many (BLOCK in linear.c). */
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -46,14 +47,16 @@ static void multiply(const isa *set, weight_dtype type, trial *t)
     int most = set->rows[type], tiles = (ROWS + most - 1) / most;
     long stride = isa_row_stride(set->subwords[type]);
 
-    for (int panel = 0; panel < PANELS; panel += set->panels)
+    for (int panel = 0; panel < PANELS; panel += set->panels[type])
         for (int i = 0; i < tiles; i++) {
             int begin = ROWS * i / tiles, end = ROWS * (i + 1) / tiles;
             tile_product(set, type, t->y + begin * OUTPUTS, OUTPUTS, OUTPUTS,
                          t->operand + begin * stride, t->row + begin, end - begin, t->panels,
                          ISA_WORDS * ISA_PANEL, ISA_WORDS, t->scale, NULL, false, panel,
-                         set->panels);
+                         set->panels[type]);
         }
+    if (set->leave)
+        set->leave();
 }
 
 static double seconds_of(const isa *set, weight_dtype type, trial *t)

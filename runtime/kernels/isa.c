@@ -2,10 +2,13 @@
 /* isa.c - which instruction sets this processor has, and which are in use. */
 #include "runtime/kernels/isa.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 
-#if defined(__aarch64__)
+#if defined(__x86_64__)
+#include "runtime/kernels/isa_amx.h"
+#elif defined(__aarch64__)
 #include <sys/auxv.h>
 #ifndef HWCAP_ASIMDDP
 #define HWCAP_ASIMDDP (1 << 20)
@@ -27,6 +30,20 @@ extern const isa isa_neon, isa_neon_dot, isa_neon_mmla;
 
 static _Atomic(const isa *) in_use[WEIGHT_DTYPES];
 
+#if defined(__x86_64__)
+static isa amx;
+static bool has_amx;
+
+/* Proves itself first: it was written without such a processor at hand. */
+static void look_for_amx(void)
+{
+    if (!isa_amx_granted())
+        return;
+    isa_amx_over(&amx, &isa_avx512_dot);
+    has_amx = isa_is_right(&amx, WEIGHT_BF16) && isa_is_right(&amx, WEIGHT_Q8);
+}
+#endif
+
 int isa_list(const isa *list[ISA_MOST])
 {
     int n = 0;
@@ -36,7 +53,15 @@ int isa_list(const isa *list[ISA_MOST])
     bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 
-    if (avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni"))
+    bool dot =
+        avx512 && __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vnni");
+    static pthread_once_t looking = PTHREAD_ONCE_INIT;
+
+    if (dot)
+        pthread_once(&looking, look_for_amx);
+    if (has_amx)
+        list[n++] = &amx;
+    if (dot)
         list[n++] = &isa_avx512_dot;
     if (avx512)
         list[n++] = &isa_avx512;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* isa.h - what is compiled once for each instruction set: tiles of matrix products, and the
- * elementwise functions. isa_body.h is the source of all; isa_<name>.c compiles it.
+ * elementwise functions. isa_body.h is the source of all; isa_<name>.c
+ * compiles it (isa_amx.c has but tiles).
  *
- * A tile is the innermost product: up to `rows` rows of activations with one or two panels of
- * weights, 16 outputs each, all sums in registers. Weights lie in panels (matrix in kernels.h),
+ * A tile is the innermost product: up to `rows` rows of activations with some panels of weights,
+ * 16 outputs each, all sums in registers. Weights lie in panels (matrix in kernels.h),
  * activations in an operand: for every word of a panel its counterpart, in one to four subwords:
  * what one instruction takes. An operand holds ISA_WORDS words of inputs at most,
  * x[rows][words][subwords], its rows a fixed number of subwords apart, so that a tile needs one
@@ -22,7 +23,8 @@
 
 enum {
     ISA_PANEL = 16,   /* outputs of a panel */
-    ISA_ROWS = 14,    /* most rows of a tile, any instruction set */
+    ISA_PANELS = 4,   /* most panels of a tile, any instruction set */
+    ISA_ROWS = 16,    /* most rows, likewise */
     ISA_SUBWORDS = 4, /* most subwords, likewise */
     ISA_WORDS = 512,  /* most words of an operand */
     ISA_SPARE = 16,   /* between rows of an operand: they fall into different sets of a cache */
@@ -58,10 +60,10 @@ typedef void isa_operand(uint32_t *to, isa_row *row, const float *x, long x_stri
 
 typedef struct {
     const char *name;
-    int panels;                               /* of a tile: 1 or 2 */
-    int rows[WEIGHT_DTYPES];                  /* most of a tile */
-    int subwords[WEIGHT_DTYPES];              /* of a word */
-    isa_tile *const (*tile)[2][ISA_ROWS + 1]; /* [WEIGHT_DTYPES][panels - 1][rows] */
+    int panels[WEIGHT_DTYPES], rows[WEIGHT_DTYPES];       /* most of a tile */
+    int subwords[WEIGHT_DTYPES];                          /* of a word */
+    isa_tile *const (*tile[WEIGHT_DTYPES])[ISA_ROWS + 1]; /* [panels - 1][rows] */
+    void (*leave)(void); /* a thread's last tile of a product is done; NULL: nothing to do */
     isa_operand *operand[WEIGHT_DTYPES];
     bool own_sums[WEIGHT_DTYPES]; /* other than those of fused multiply-adds, one input at a time */
     /* x [n] -> bfloat16 words of weights: of consecutive values (the last one filled up with zero),
@@ -105,6 +107,10 @@ bool isa_is_chosen(void);
 
 /* Whether it is the one in plain C, for processors that no tiles are made for. */
 bool isa_is_generic(const isa *set);
+
+/* Whether a small product of this type is what plain loops make of it: for a set that has not been
+ * run on every processor that says to have it. */
+bool isa_is_right(const isa *set, weight_dtype type);
 
 /* For one type, or for all: for tests. Not while a step runs. */
 void isa_use_for(weight_dtype type, const isa *chosen);

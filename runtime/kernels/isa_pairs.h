@@ -74,9 +74,5 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
     if (count)
         ADD_PAIRS(Q8_MMLA, Q8_STRIDE, false);
     EACH_SUM(r, i)
-    {
-        floats exact = __builtin_convertvector(OF_ROW(r, i) - row[r].offset, floats);
-        floats scaled = exact * (*(const floats *)(scale + i * LANES) * row[r].scale);
-        put_sum(y + r * y_stride + i * LANES, scaled, start, i, add);
-    }
+    put_scaled(y + r * y_stride + i * LANES, OF_ROW(r, i), &row[r], scale, start, i, add);
 }

@@ -78,15 +78,15 @@ void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, in
     isa_tile *tile = set->tile[type][panels - 1][rows];
     int column = panel * ISA_PANEL, columns = smaller(n - column, panels * ISA_PANEL);
     const float *scales = scale ? scale + column : NULL, *from = start ? start + column : NULL;
-    float edge[ISA_ROWS][2 * ISA_PANEL];
+    float edge[ISA_ROWS][ISA_PANELS * ISA_PANEL];
 
     if (columns == panels * ISA_PANEL) {
         tile(y + column, y_stride, operand, w + panel * stride, stride, words, row, scales, from,
              add);
         return;
     }
-    tile(edge[0], 2 * ISA_PANEL, operand, w + panel * stride, stride, words, row, scales, NULL,
-         false);
+    tile(edge[0], ISA_PANELS * ISA_PANEL, operand, w + panel * stride, stride, words, row, scales,
+         NULL, false);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < columns; j++)
             y[r * y_stride + column + j] =
@@ -143,7 +143,7 @@ static void make_operands(const linear_part *p, int row, int rows, int first_chu
     }
 }
 
-/* y of a panel or two and a block of rows += what the chunks of a stage give. */
+/* y of some panels and a block of rows += what the chunks of a stage give. */
 static void multiply(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
                      int panel, int panels)
 {
@@ -173,11 +173,11 @@ static void end_rows(const linear_part *p, int row, int rows, int first, int end
         then(job->y + (long)r * job->layer->w.n + first, end - first);
 }
 
-/* A panel or two at a time, so that y is summed and ended while it is in the cache. */
+/* Some panels at a time, so that y is summed and ended while it is in the cache. */
 static void run_stage(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
                       int chunks)
 {
-    int n = p->job->layer->w.n, step = p->set->panels;
+    int n = p->job->layer->w.n, step = p->set->panels[p->job->layer->w.type];
 
     for (int panel = p->first_panel; panel < p->end_panel; panel += step) {
         int first = panel * ISA_PANEL, panels = smaller(step, p->end_panel - panel);
@@ -203,6 +203,8 @@ static void run_part(const linear_part *p)
                 threads_meet(p->parts); /* before the next stage's operands take the place */
         }
     }
+    if (p->set->leave)
+        p->set->leave();
 }
 
 /* ---------------------------------------------------------------- all parts ---------------- */

@@ -10,8 +10,8 @@ static inline int smaller(int a, int b)
     return a < b ? a : b;
 }
 
-/* y[rows, n] (+)= start + operand w^T for the columns of panels `panel` and, if `panels` is 2, the
- * next one, which may reach beyond column n. operand, row and scale are as isa.h says; w is the
+/* y[rows, n] (+)= start + operand w^T for the columns of `panels` panels from `panel` on, the last
+ * of which may reach beyond column n. operand, row and scale are as isa.h says; w is the
  * first word of panel 0 among the words that the operand has, and panels lie `stride` words apart.
  * start [n] or NULL; add: to what y holds. */
 void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,10 +16,12 @@
 #include "runtime/deer.h"
 #include "runtime/kernels/blas.h"
 #include "runtime/kernels/isa.h"
+#include "runtime/kernels/isa_amx.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/policy/exit_policy.h"
 #include "runtime/thresholds/thresholds_format.h"
 #include "tests/base/with_threads.h"
+#include "tests/runtime/tile_emulator.h"
 
 /* float32 sums of up to 300 values of size 1: relative noise about 300 * 6e-8. */
 static const float tolerance = 2e-5f;
@@ -52,6 +55,47 @@ static void assert_close(const float *a, const float *b, int n)
 
 static float x[40000], w[110000], b[300], y[20000], z[20000];
 
+/* ---------------------------------------------------------------- instruction sets --------- */
+
+static const isa *set_named(const char *name)
+{
+    const isa *list[ISA_MOST];
+    int sets = isa_list(list);
+
+    for (int s = 0; s < sets; s++)
+        if (!strcmp(list[s]->name, name))
+            return list[s];
+    return NULL;
+}
+
+/* Those of this processor, the last in plain C, and before that AMX's tiles over AVX2: emulated,
+ * where the processor has none. */
+static int all_sets(const isa *list[ISA_MOST])
+{
+    int sets = isa_list(list);
+#if defined(__x86_64__)
+    static isa amx;
+    void amx_for_avx2(isa * set, const isa *base);
+
+    if (set_named("avx2")) {
+        amx_for_avx2(&amx, set_named("avx2"));
+        amx.name = "amx over avx2";
+        tiles_emulate();
+        list[sets] = list[sets - 1];
+        list[sets++ - 1] = &amx;
+    }
+#endif
+    return sets;
+}
+
+/* No thread keeps tiles behind a product. */
+static void assert_no_tiles_are_held(void)
+{
+#if defined(__x86_64__)
+    assert_int_equal(tiles_held(), 0);
+#endif
+}
+
 /* test_neon.sh reads the line. */
 static void test_isa_list(void **state)
 {
@@ -63,6 +107,31 @@ static void test_isa_list(void **state)
     for (int s = 0; s < sets; s++)
         print_message(" %s", list[s]->name);
     print_message("\n");
+}
+
+/* Linux says what the processor has; tiles are there if the system grants them, too. */
+static void test_isa_list_is_what_linux_says(void **state)
+{
+#if defined(__x86_64__)
+    static char flags[1 << 16];
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    size_t length = f ? fread(flags, 1, sizeof flags - 1, f) : 0;
+    bool tiles;
+
+    if (f)
+        fclose(f);
+    flags[length] = 0;
+    if (!strstr(flags, " avx2 "))
+        skip();
+    assert_non_null(set_named("avx2"));
+    assert_int_equal(set_named("avx512_dot") != NULL,
+                     strstr(flags, " avx512_bf16 ") && strstr(flags, " avx512_vnni "));
+    tiles =
+        strstr(flags, " amx_tile ") && strstr(flags, " amx_bf16 ") && strstr(flags, " amx_int8 ");
+    assert_true(tiles || !isa_amx_granted());
+    assert_int_equal(set_named("amx") != NULL, isa_amx_granted());
+#endif
+    (void)state;
 }
 
 static double seconds_of(const isa *set, weight_dtype type)
@@ -99,6 +168,10 @@ static void test_choice(void **state)
     assert_int_equal(isa_choose(&err), DEER_USAGE);
     assert_non_null(strstr(err.message, "\"abacus\""));
     assert_non_null(strstr(err.message, list[0]->name));
+    setenv("DEER_ISA", "amx", 1);
+    assert_int_equal(isa_choose(&err), set_named("amx") ? DEER_OK : DEER_USAGE);
+    if (!set_named("amx"))
+        assert_non_null(strstr(err.message, "DEER_ISA is \"amx\", but this processor has "));
     for (int s = 0; s < sets; s++) {
         isa_use(NULL);
         setenv("DEER_ISA", list[s]->name, 1);
@@ -169,6 +242,19 @@ static test_layer make_layer(weight_dtype type, int n, int k, const float *bias)
     return t;
 }
 
+/* Weights that are whole numbers already, of scale 1. */
+static test_layer make_whole_layer(weight_dtype type, int n, int k)
+{
+    test_layer t = {.layer = {{type, n, k, NULL, NULL}, NULL}};
+
+    t.rows = calloc((size_t)n * (size_t)k, 4);
+    t.panels = malloc(matrix_panel_words(type, n, k) * 4);
+    for (int i = 0; i < n * k; i++)
+        store_weight(t.rows, type, i, &w[i], 1);
+    assert_true(matrix_pack(t.panels, t.rows, type, n, k, 0, (n + 15) / 16));
+    return t;
+}
+
 static void free_layer(test_layer *t)
 {
     free(t->rows);
@@ -216,6 +302,7 @@ static void check_product(weight_dtype type, int m, int n, int k)
     reference_gelu(z, m * n);
     for (int i = 0; i < m * n; i++)
         assert_true(fabsf(y[i] - z[i]) <= 1.2f * bound); /* gelu's slope is at most 1.13 */
+    assert_no_tiles_are_held();
     x[k - 1] = NAN;
     linear(&ws, y, x, &t.layer, m);
     assert_true(isnan(y[0]) && isnan(y[n - 1]) && (m == 1 || !isnan(y[n])));
@@ -231,7 +318,7 @@ static void test_linear(void **state)
                                    {65, 1, 9},   {15, 48, 99},  {29, 17, 16}, {3, 37, 2100},
                                    {150, 40, 7}, {6, 35, 600},  {2, 31, 1030}};
     const isa *list[ISA_MOST];
-    int sets = isa_list(list);
+    int sets = all_sets(list);
 
     (void)state;
     for (int s = 0; s < sets; s++) {
@@ -257,7 +344,7 @@ static void test_linear_is_reproducible(void **state)
     enum { M = 33, N = 150, K = 555 };
     workspace ws = make_workspace(workspace_linear(M));
     const isa *list[ISA_MOST];
-    int sets = isa_list(list);
+    int sets = all_sets(list);
     test_layer t;
 
     (void)state;
@@ -275,6 +362,7 @@ static void test_linear_is_reproducible(void **state)
             with_threads(MOST_THREADS);
             linear(&ws, y, x, &t.layer, M);
             assert_memory_equal(y, z, M * N * sizeof *y);
+            assert_no_tiles_are_held();
             for (int i = 0; i < M; i++) {
                 linear(&ws, y, x + i * K, &t.layer, 1);
                 assert_memory_equal(y, z + i * N, N * sizeof *y);
@@ -284,6 +372,116 @@ static void test_linear_is_reproducible(void **state)
     }
     isa_use(list[0]);
     free(ws.base);
+}
+
+/* ---------------------------------------------------------------- tiles -------------------- */
+
+/* -3 to 3, and 127 once in every row: what every type holds exactly, whose sums are exact. */
+static void fill_whole(float *to, int rows, int k, bool with_largest)
+{
+    for (int i = 0; i < rows * k; i++)
+        to[i] = (float)(int)(draw() * 3.5f);
+    for (int r = 0; with_largest && r < rows; r++)
+        to[r * k + r % k] = 127;
+}
+
+/* Room for `count` values of 4 bytes and none more, so that a sanitizer sees what is beyond. */
+static void *exactly(size_t count)
+{
+    void *room = malloc(count * 4);
+
+    assert_non_null(room);
+    return room;
+}
+
+/* One tile, where there is memory for what it may touch alone; y's columns beside it stay. */
+static void check_tile(const isa *set, weight_dtype type, int rows, int panels, int k)
+{
+    enum { BESIDE = 3 };
+    int n = panels * ISA_PANEL, words = matrix_words(type, k), subwords = set->subwords[type];
+    long stride = isa_row_stride(subwords), y_stride = n + BESIDE;
+    size_t size = (size_t)((rows - 1) * stride + (words + 15) / 16 * 16 * subwords);
+    uint32_t *operand = exactly(size), *weights = exactly(matrix_panel_words(type, n, k));
+    float *sums = exactly((size_t)((rows - 1) * y_stride + n)), ones[ISA_PANELS * ISA_PANEL];
+    isa_row row[ISA_ROWS];
+    test_layer t;
+
+    fill_whole(x, rows, k, true), fill_whole(w, n, k, false), fill_whole(b, n, 1, false);
+    t = make_whole_layer(type, n, k);
+    memcpy(weights, t.panels, matrix_panel_words(type, n, k) * 4);
+    for (int i = 0; i < n; i++)
+        ones[i] = 1;
+    memset(operand, 0xff, size * 4); /* no number at all */
+    set->operand[type](operand, row, x, k, rows, k);
+    reference_linear(z, x, w, NULL, rows, n, k);
+    for (int i = 0; i < (rows - 1) * y_stride + n; i++)
+        sums[i] = 1000;
+    set->tile[type][panels - 1][rows](sums, y_stride, operand, weights, (long)words * ISA_PANEL,
+                                      words, row, ones, NULL, false);
+    for (int r = 0; r < rows; r++)
+        assert_memory_equal(sums + r * y_stride, z + r * n, (size_t)n * 4);
+    set->tile[type][panels - 1][rows](sums, y_stride, operand, weights, (long)words * ISA_PANEL,
+                                      words, row, ones, b, true);
+    if (set->leave)
+        set->leave();
+    for (int i = 0; i < (rows - 1) * y_stride + n; i++) {
+        int r = (int)(i / y_stride), j = (int)(i % y_stride);
+        assert_true(sums[i] == (j < n ? 2 * z[r * n + j] + b[j] : 1000));
+    }
+    free_layer(&t);
+    free(operand), free(weights), free(sums);
+}
+
+/* Every number of rows and panels; inputs that are no whole words, steps of AMX, or few. */
+static void test_every_tile(void **state)
+{
+    static const int inputs[] = {1, 31, 64, 66, 131};
+    const isa *list[ISA_MOST];
+    int sets = all_sets(list);
+
+    (void)state;
+    for (int s = 0; s < sets; s++)
+        for (weight_dtype type = 0; type < WEIGHT_DTYPES; type++)
+            for (int panels = 1; panels <= list[s]->panels[type]; panels++)
+                for (int rows = 1; rows <= list[s]->rows[type]; rows++)
+                    check_tile(list[s], type, rows, panels, inputs[(rows + panels + s) % 5]);
+    assert_no_tiles_are_held();
+}
+
+/* An operand that forgets the last input. */
+static isa_operand *whole_operand;
+static void lossy_operand(uint32_t *to, isa_row *row, const float *from, long stride, int rows,
+                          int k)
+{
+    float copy[ISA_ROWS][200];
+
+    for (int r = 0; r < rows; r++) {
+        memcpy(copy[r], from + r * stride, (size_t)k * sizeof *from);
+        copy[r][k - 1] = 0;
+    }
+    whole_operand(to, row, copy[0], 200, rows, k);
+}
+
+/* Every set proves itself, and none that is wrong. */
+static void test_wrong_sets_are_found(void **state)
+{
+    const isa *list[ISA_MOST];
+    int sets = all_sets(list);
+
+    (void)state;
+    for (int s = 0; s < sets; s++)
+        for (weight_dtype type = 0; type < WEIGHT_DTYPES; type++) {
+            isa wrong = *list[s];
+            assert_true(isa_is_right(list[s], type));
+            whole_operand = wrong.operand[type];
+            wrong.operand[type] = lossy_operand;
+            assert_false(isa_is_right(&wrong, type));
+        }
+    assert_no_tiles_are_held();
+#if defined(__x86_64__)
+    print_message("tile instructions emulated: %ld\n", tiles_instructions());
+    assert_true(!set_named("avx2") || isa_amx_granted() || tiles_instructions() > 5000);
+#endif
 }
 
 static void test_pack_refuses(void **state)
@@ -488,7 +686,7 @@ static void check_attention(weight_dtype type, int dim, int keys)
 static void test_attention(void **state)
 {
     const isa *list[ISA_MOST];
-    int sets = isa_list(list);
+    int sets = all_sets(list);
 
     (void)state;
     for (int s = 0; s < sets; s++) {
@@ -497,6 +695,7 @@ static void test_attention(void **state)
             check_attention(type, 8, 1061); /* more keys than an operand holds */
             check_attention(type, 16, 30);
             check_attention(type, 37, 29);
+            assert_no_tiles_are_held();
         }
     }
     isa_use(list[0]);
@@ -739,7 +938,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_isa_list),
+        cmocka_unit_test(test_isa_list_is_what_linux_says),
         cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_every_tile),
+        cmocka_unit_test(test_wrong_sets_are_found),
         cmocka_unit_test(test_linear),
         cmocka_unit_test(test_blas),
         cmocka_unit_test(test_blas_of_64_bits_is_left_alone),
