@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs test programs and scripts, as many at once as there are cores (JOBS), the longest of the last run
+# Runs test programs and scripts, one more at once than there are cores (JOBS), the longest of the last run
 # first (of a first run, those that are known to be long); one line for each as it ends, and a total.
 # BUILD: the build folder. SKIP: names to leave out. LONG=1: statistics and repetitions in full.
 # Usage: run.sh [NAME...]
 set -u
 BUILD=${BUILD:-build}
-JOBS=${JOBS:-$(nproc)}
+JOBS=${JOBS:-$(($(nproc) + 1))} # some wait for disks and sockets
 log=$BUILD/tests/log
 export BUILD log
 mkdir -p "$log"
@@ -27,8 +27,8 @@ if [ "${1:-}" = --one ]; then # --one FILE: runs it; prints name, outcome and se
 fi
 
 # Known to be long, the longest first: so that none begins when the others are done.
-long="test_report_page test_python test_gpu test_solver test_install test_commands_policy test_commands test_published
-test_coverage test_serve test_report test_tabletop test_solver_table test_commands_calib test_gpu_faults"
+long="test_report_page test_python test_mpi test_gpu test_solver test_install test_commands_policy test_serve test_commands
+test_published test_coverage test_report test_tabletop test_solver_table test_commands_calib test_neon test_cache test_gpu_faults"
 
 wanted() { # every test, or those named; "seconds it took" before each (9 where nobody knows)
     known=$(printf '%s\n' $long | awk '{ print $1, "long", 9999 - NR }')
