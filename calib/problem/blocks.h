@@ -17,7 +17,7 @@ double block_sum_loss(const float *loss, int64_t n, int64_t from, const uint16_t
 
 /* Adds to count [groups, exits] how many of steps of the given groups [m] take each exit. */
 void block_add_group_counts(const uint16_t *restrict group, const uint16_t *restrict chosen, int m,
-                            int exits, int64_t *restrict count);
+                            int groups, int exits, int64_t *restrict count);
 
 /* The sum of cost [groups, exits] over steps counted like that, in their order: the same however
  * they were counted. */

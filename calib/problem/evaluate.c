@@ -59,11 +59,37 @@ double block_sum_loss(const float *loss, int64_t n, int64_t from, const uint16_t
     return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-void block_add_group_counts(const uint16_t *restrict group, const uint16_t *restrict chosen, int m,
-                            int exits, int64_t *restrict count)
+enum { APART = 4, FEW_BINS = 256 };
+
+/* Neighbours often fall into the same bin of few, and would wait for one another: each of four in
+ * turn has its own. */
+static void add_apart(const uint16_t *restrict bin, int m, int bins, int64_t *restrict count)
 {
+    int32_t part[APART][FEW_BINS];
+
+    memset(part, 0, sizeof part);
+    for (int i = 0; i + APART <= m; i += APART)
+        for (int j = 0; j < APART; j++)
+            part[j][bin[i + j]]++;
+    for (int i = m / APART * APART; i < m; i++)
+        part[0][bin[i]]++;
+    for (int j = 0; j < APART; j++)
+        for (int b = 0; b < bins; b++)
+            count[b] += part[j][b];
+}
+
+void block_add_group_counts(const uint16_t *restrict group, const uint16_t *restrict chosen, int m,
+                            int groups, int exits, int64_t *restrict count)
+{
+    uint16_t bin[BLOCK];
+
     for (int i = 0; i < m; i++)
-        count[group[i] * exits + chosen[i]]++;
+        bin[i] = (uint16_t)(group[i] * exits + chosen[i]);
+    if (groups * exits <= FEW_BINS)
+        add_apart(bin, m, groups * exits, count);
+    else
+        for (int i = 0; i < m; i++)
+            count[bin[i]]++;
 }
 
 double block_cost(const double *cost, const int64_t *count, int groups, int exits)
@@ -96,7 +122,7 @@ static void count_steps(const steps *s, const float *tau, int max_exit, int64_t 
         if (s->groups == 1)
             block_add_counts(chosen, m, max_exit + 1, count);
         else
-            block_add_group_counts(s->group + from, chosen, m, s->exits, count);
+            block_add_group_counts(s->group + from, chosen, m, s->groups, s->exits, count);
         if (loss)
             *loss += block_sum_loss(s->loss, s->n, from, chosen, m, max_exit + 1);
     }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "calib/cluster/cluster.h"
+#include "calib/problem/blocks.h"
 
 enum { RUNGS = 8 };
 
@@ -20,11 +21,10 @@ typedef struct {
 struct coordinate {
     const grid *g;
     rung rung[RUNGS]; /* evenly over the range of costs: the same ones whatever is asked */
-    uint8_t *reach;   /* [n], exit taken under the cuts at the start of a sweep */
-    uint8_t *next;    /* [n], exit taken by going on behind the exit looked at */
-    double *gain;     /* [levels], loss change by level */
-    double *spend;    /* [levels], cost change by level */
-    double *change;   /* [levels, 3], as they are added up: of loss, and of both parts of cost */
+    uint16_t *reach;  /* [n], exit taken under the cuts at the start of a sweep */
+    uint16_t *next;   /* [n], exit taken by going on behind the exit looked at */
+    float *after;     /* [n], loss there */
+    double *change;   /* [levels, 3] by level: of loss, and of both parts of cost */
     long passes;
 };
 
@@ -35,13 +35,12 @@ deer_status coordinate_new(const grid *g, coordinate **out, deer_error *err)
     *out = NULL;
     if (c) {
         c->g = g;
-        c->reach = malloc((size_t)g->n + 1);
-        c->next = malloc((size_t)g->n + 1);
-        c->gain = malloc((GRID_LEVELS + 1) * sizeof *c->gain);
-        c->spend = malloc((GRID_LEVELS + 1) * sizeof *c->spend);
+        c->reach = malloc((size_t)g->n * sizeof *c->reach + 1);
+        c->next = malloc((size_t)g->n * sizeof *c->next + 1);
+        c->after = malloc((size_t)g->n * sizeof *c->after + 1);
         c->change = malloc(((size_t)GRID_LEVELS + 1) * 3 * sizeof *c->change);
     }
-    if (!c || !c->reach || !c->next || !c->gain || !c->spend || !c->change) {
+    if (!c || !c->reach || !c->next || !c->after || !c->change) {
         coordinate_free(c);
         return deer_fail(err, "out of memory searching %lld steps", (long long)g->n);
     }
@@ -55,8 +54,7 @@ void coordinate_free(coordinate *c)
         return;
     free(c->reach);
     free(c->next);
-    free(c->gain);
-    free(c->spend);
+    free(c->after);
     free(c->change);
     free(c);
 }
@@ -66,9 +64,11 @@ long coordinate_passes(const coordinate *c)
     return c->passes;
 }
 
+/* Leaves the exits taken in c->reach. */
 static void evaluate(coordinate *c, candidate *x)
 {
-    grid_evaluate(c->g, x->cut, &x->loss, &x->cost);
+    grid_exits(c->g, x->cut, c->reach);
+    grid_sum(c->g, c->reach, &x->loss, &x->cost);
     c->passes++;
 }
 
@@ -101,64 +101,111 @@ static void attempt_all(coordinate *c, attempt *one, const void *context, int n,
         cluster_place(all, sizeof *all, from, to - from);
 }
 
-/* ---------------------------------------------------------------- one exit ----------------- */
+/* ---------------------------------------------------------------- going back --------------- */
 
-/* exit[i] = the first exit at or behind `from` that step i takes. */
-static void exits_from(const grid *g, const int *cut, int from, uint8_t *restrict exit)
-{
-    memset(exit, g->exits - 1, (size_t)g->n);
-    for (int k = g->exits - 2; k >= from; k--) {
-        const uint16_t *restrict level = g->level + k * g->n;
-        uint16_t below = (uint16_t)cut[k];
-
-        for (int64_t i = 0; i < g->n; i++)
-            exit[i] = level[i] < below ? (uint8_t)k : exit[i];
-    }
-}
-
-/* Of all ranks' steps. */
-static void gather_changes(coordinate *c, int levels)
-{
-    if (c->g->spread)
-        cluster_sum(c->change, 3 * (int64_t)levels);
-    for (int l = 0; l < levels; l++) {
-        c->gain[l] = c->change[3 * l];
-        c->spend[l] = c->change[3 * l + 1] + c->change[3 * l + 2];
-    }
-}
-
-/* gain[l], spend[l]: what changes when the steps of level l that reach exit k leave there instead
- * of going on. Steps reach k when, under the sweep's first cuts, they leave at k or later. */
-static void level_changes(coordinate *c, int k)
+/* Behind the last exit with a threshold: where going back over the exits begins. */
+static void start_back(coordinate *c)
 {
     const grid *g = c->g;
-    const uint16_t *level = g->level + k * g->n;
-    const float *here = g->loss + k * g->n;
+    uint16_t *restrict next = c->next;
 
-    memset(c->change, 0, 3 * (size_t)g->levels[k] * sizeof *c->change);
-    for (int64_t i = 0; i < g->n; i++) {
-        if (c->reach[i] < k || level[i] == GRID_LEVELS)
-            continue;
-        const double *part = g->part + 2 * g->group[i] * g->exits, *next = part + 2 * c->next[i];
-        double *change = c->change + 3 * level[i];
-
-        change[0] += (double)here[i] - (double)g->loss[c->next[i] * g->n + i];
-        change[1] += part[2 * k] - next[0];
-        change[2] += part[2 * k + 1] - next[1];
-    }
-    gather_changes(c, g->levels[k]);
-    c->passes++;
+    for (int64_t i = 0; i < g->n; i++)
+        next[i] = (uint16_t)(g->exits - 1);
+    memcpy(c->after, g->loss + (g->exits - 1) * g->n, (size_t)g->n * sizeof *c->after);
 }
 
 /* Lets steps below the cut of exit k leave there. */
 static void leave_at(coordinate *c, int k, int cut)
 {
     const uint16_t *restrict level = c->g->level + k * c->g->n;
-    uint8_t *restrict next = c->next;
-    uint16_t below = (uint16_t)cut;
+    const float *restrict here = c->g->loss + k * c->g->n;
+    uint16_t *restrict next = c->next, below = (uint16_t)cut, exit = (uint16_t)k;
+    float *restrict after = c->after;
+    int64_t n = cut ? c->g->n : 0;
 
-    for (int64_t i = 0; i < c->g->n; i++)
-        next[i] = level[i] < below ? (uint8_t)k : next[i];
+    for (int64_t i = 0; i < n; i++)
+        next[i] = level[i] < below ? exit : next[i];
+    for (int64_t i = 0; i < n; i++)
+        after[i] = level[i] < below ? here[i] : after[i];
+}
+
+/* After going back to the first exit: what was next is taken from now on. */
+static void take_next(coordinate *c)
+{
+    uint16_t *taken = c->next;
+
+    c->next = c->reach;
+    c->reach = taken;
+}
+
+/* ---------------------------------------------------------------- one exit ----------------- */
+
+/* What changes when the steps of level l that reach the exit looked at leave there instead of going
+ * on. */
+static double gain(const coordinate *c, int l)
+{
+    return c->change[3 * l];
+}
+
+static double spend(const coordinate *c, int l)
+{
+    return c->change[3 * l + 1] + c->change[3 * l + 2];
+}
+
+enum { AHEAD = 16 };
+
+/* Which of m steps from `from` on reach exit k and may leave there; without a branch, which would
+ * often be guessed wrong. Returns how many. */
+static int reaching(const coordinate *c, int k, int64_t from, int m, uint16_t *restrict which)
+{
+    const uint16_t *restrict reach = c->reach + from;
+    const uint16_t *restrict level = c->g->level + k * c->g->n + from;
+    int n = 0;
+
+    for (int i = 0; i < m; i++) {
+        which[n] = (uint16_t)i;
+        n += (reach[i] >= k) & (level[i] != GRID_LEVELS);
+    }
+    return n;
+}
+
+/* Adds what changes with m steps from `from` on. Sums are all over memory, so they are asked for
+ * some steps ahead. */
+static void add_changes(coordinate *c, int k, int64_t from, int m)
+{
+    const grid *g = c->g;
+    const uint16_t *level = g->level + k * g->n + from, *group = g->group + from;
+    const uint16_t *next = c->next + from;
+    const float *here = g->loss + k * g->n + from, *after = c->after + from;
+    double *change = c->change;
+    uint16_t which[BLOCK];
+    int n = reaching(c, k, from, m, which);
+
+    for (int j = 0; j < n; j++) {
+        int i = which[j];
+        const double *part = g->part + 2 * group[i] * g->exits, *then = part + 2 * next[i];
+        double *sum = change + 3 * level[i];
+
+        if (j + AHEAD < n)
+            __builtin_prefetch(change + 3 * level[which[j + AHEAD]], 1);
+        sum[0] += (double)here[i] - (double)after[i];
+        sum[1] += part[2 * k] - then[0];
+        sum[2] += part[2 * k + 1] - then[1];
+    }
+}
+
+/* The changes of exit k. Steps reach k when, under the sweep's first cuts, they leave at k or later.
+ */
+static void level_changes(coordinate *c, int k)
+{
+    const grid *g = c->g;
+
+    memset(c->change, 0, 3 * (size_t)g->levels[k] * sizeof *c->change);
+    for (int64_t from = 0; from < g->n; from += BLOCK)
+        add_changes(c, k, from, (int)(g->n - from < BLOCK ? g->n - from : BLOCK));
+    if (g->spread) /* of all ranks' steps */
+        cluster_sum(c->change, 3 * (int64_t)g->levels[k]);
+    c->passes++;
 }
 
 /* ---------------------------------------------------------------- sweeps ------------------- */
@@ -170,7 +217,7 @@ static int best_cut(const coordinate *c, int k, double lambda, int now)
     int best = 0;
 
     for (int l = 0; l < c->g->levels[k]; l++) {
-        sum += c->gain[l] + lambda * c->spend[l];
+        sum += gain(c, l) + lambda * spend(c, l);
         if (l + 1 == now)
             at_now = sum;
         if (sum < least) {
@@ -186,10 +233,10 @@ void coordinate_descend(coordinate *c, double lambda, int sweeps, candidate *x)
     const grid *g = c->g;
     bool moved = true;
 
+    grid_exits(g, x->cut, c->reach);
     for (int sweep = 0; sweep < sweeps && moved; sweep++) {
         moved = false;
-        exits_from(g, x->cut, 0, c->reach);
-        memset(c->next, g->exits - 1, (size_t)g->n);
+        start_back(c);
         for (int k = g->exits - 2; k >= 0; k--) {
             int cut;
 
@@ -199,8 +246,10 @@ void coordinate_descend(coordinate *c, double lambda, int sweeps, candidate *x)
             x->cut[k] = cut;
             leave_at(c, k, cut);
         }
+        take_next(c);
     }
-    evaluate(c, x);
+    grid_sum(g, c->reach, &x->loss, &x->cost);
+    c->passes++;
 }
 
 /* Best cut of exit k with total cost <= budget. loss and cost: sums as they are at cut 0; updated
@@ -221,8 +270,8 @@ static int best_affordable(const coordinate *c, int k, double budget, int now, d
         }
         if (cut == c->g->levels[k])
             break;
-        l += c->gain[cut];
-        s += c->spend[cut];
+        l += gain(c, cut);
+        s += spend(c, cut);
     }
     if (isfinite(best_loss)) {
         *loss = best_loss;
@@ -235,12 +284,13 @@ static int best_affordable(const coordinate *c, int k, double budget, int now, d
 static void sums_without(const coordinate *c, int now, double *loss, double *cost)
 {
     for (int l = 0; l < now; l++) {
-        *loss -= c->gain[l];
-        *cost -= c->spend[l];
+        *loss -= gain(c, l);
+        *cost -= spend(c, l);
     }
 }
 
-/* Gives every exit, from the deepest on, its best affordable cut; whether any moved. */
+/* Gives every exit, from the deepest on, its best affordable cut; whether any moved. c->reach: the
+ * exits under x, before and after. */
 static bool sweep_affordable(coordinate *c, double budget, candidate *x)
 {
     const grid *g = c->g;
@@ -248,8 +298,7 @@ static bool sweep_affordable(coordinate *c, double budget, candidate *x)
            cost = x->cost * n;
     bool moved = false;
 
-    exits_from(g, x->cut, 0, c->reach);
-    memset(c->next, g->exits - 1, (size_t)g->n);
+    start_back(c);
     for (int k = g->exits - 2; k >= 0; k--) {
         int now = x->cut[k];
 
@@ -259,7 +308,9 @@ static bool sweep_affordable(coordinate *c, double budget, candidate *x)
         moved |= x->cut[k] != now;
         leave_at(c, k, x->cut[k]);
     }
-    evaluate(c, x);
+    take_next(c);
+    grid_sum(g, c->reach, &x->loss, &x->cost);
+    c->passes++;
     return moved;
 }
 
@@ -281,17 +332,23 @@ void coordinate_fill(coordinate *c, double budget, int sweeps, candidate *x)
 
 /* ---------------------------------------------------------------- two exits ---------------- */
 
-/* With exit j's cut already changed in x, answers with the best affordable cut of exit k. */
+/* Back to what lies behind exit k. */
+static void go_back_to(coordinate *c, int k, const int *cut)
+{
+    start_back(c);
+    for (int e = c->g->exits - 2; e > k; e--)
+        leave_at(c, e, cut[e]);
+}
+
+/* With another's cut already changed in x, answers with the best affordable cut of exit k, to which
+ * c has gone back. */
 static void answer(coordinate *c, int k, double budget, candidate *x)
 {
-    const grid *g = c->g;
-    double n = (double)g->all, loss, cost;
+    double n = (double)c->g->all, loss, cost;
 
     evaluate(c, x);
     loss = x->loss * n;
     cost = x->cost * n;
-    exits_from(g, x->cut, 0, c->reach);
-    exits_from(g, x->cut, k + 1, c->next);
     c->passes += 2;
     level_changes(c, k);
     sums_without(c, x->cut[k], &loss, &cost);
@@ -341,6 +398,8 @@ static void try_cut(coordinate *c, const void *context, int i, candidate *x)
     const pair *p = context;
 
     x->cut[p->j] = p->cut[i];
+    if (p->j > p->k)
+        go_back_to(c, p->k, x->cut);
     answer(c, p->k, p->budget, x);
 }
 
@@ -352,6 +411,7 @@ static bool improve_pair(coordinate *c, int j, int k, double budget, candidate *
     attempted all[TRY_ALL + 1];
     candidate best = *x;
 
+    go_back_to(c, k, x->cut);
     for (int i = 0; i < n; i++)
         all[i].x = *x;
     attempt_all(c, try_cut, &p, n, all);

@@ -328,6 +328,31 @@ static void block_exits(const grid *g, const int *cut, int64_t from, int m,
     }
 }
 
+static int block_size(const grid *g, int64_t from)
+{
+    return (int)(g->n - from < BLOCK ? g->n - from : BLOCK);
+}
+
+static double block_add(const grid *g, int64_t from, int m, const uint16_t *chosen, int64_t *count)
+{
+    if (g->groups > 1)
+        block_add_group_counts(g->group + from, chosen, m, g->groups, g->exits, count);
+    else
+        block_add_counts(chosen, m, g->exits, count);
+    return block_sum_loss(g->loss, g->n, from, chosen, m, g->exits);
+}
+
+/* Sums of this rank's steps, counted by group and exit, to means of all. */
+static void finish(const grid *g, double losses, int64_t *count, double *loss, double *cost)
+{
+    if (g->spread) {
+        cluster_sum(&losses, 1);
+        cluster_count(count, g->groups * g->exits);
+    }
+    *loss = losses / (double)g->all;
+    *cost = block_cost(g->cost, count, g->groups, g->exits) / (double)g->all;
+}
+
 void grid_evaluate(const grid *g, const int *cut, double *loss, double *cost)
 {
     uint16_t chosen[BLOCK];
@@ -336,21 +361,27 @@ void grid_evaluate(const grid *g, const int *cut, double *loss, double *cost)
 
     memset(count, 0, sizeof count);
     for (int64_t from = 0; from < g->n; from += BLOCK) {
-        int m = (int)(g->n - from < BLOCK ? g->n - from : BLOCK);
+        block_exits(g, cut, from, block_size(g, from), chosen);
+        losses += block_add(g, from, block_size(g, from), chosen, count);
+    }
+    finish(g, losses, count, loss, cost);
+}
 
-        block_exits(g, cut, from, m, chosen);
-        losses += block_sum_loss(g->loss, g->n, from, chosen, m, g->exits);
-        if (g->groups > 1)
-            block_add_group_counts(g->group + from, chosen, m, g->exits, count);
-        else
-            block_add_counts(chosen, m, g->exits, count);
-    }
-    if (g->spread) {
-        cluster_sum(&losses, 1);
-        cluster_count(count, g->groups * g->exits);
-    }
-    *loss = losses / (double)g->all;
-    *cost = block_cost(g->cost, count, g->groups, g->exits) / (double)g->all;
+void grid_exits(const grid *g, const int *cut, uint16_t *exit)
+{
+    for (int64_t from = 0; from < g->n; from += BLOCK)
+        block_exits(g, cut, from, block_size(g, from), exit + from);
+}
+
+void grid_sum(const grid *g, const uint16_t *exit, double *loss, double *cost)
+{
+    int64_t count[g->groups * g->exits];
+    double losses = 0;
+
+    memset(count, 0, sizeof count);
+    for (int64_t from = 0; from < g->n; from += BLOCK)
+        losses += block_add(g, from, block_size(g, from), exit + from, count);
+    finish(g, losses, count, loss, cost);
 }
 
 /* ---------------------------------------------------------------- cuts and thresholds ------ */

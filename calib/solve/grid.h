@@ -52,6 +52,10 @@ void grid_free(grid *g);
 /* Mean loss and cost of cuts [exits - 1]. */
 void grid_evaluate(const grid *g, const int *cut, double *loss, double *cost);
 
+/* The same in two: the exit [n] that each step takes, and what those lose and cost. */
+void grid_exits(const grid *g, const int *cut, uint16_t *exit);
+void grid_sum(const grid *g, const uint16_t *exit, double *loss, double *cost);
+
 /* Float thresholds that choose the same steps as the cuts, halfway to the next larger delta so that
  * rounding in the last bit does not matter; -infinity never exits; tau [exits], the last +infinity.
  */

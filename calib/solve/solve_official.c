@@ -20,6 +20,7 @@ static double middle(official_distribution distribution, double low, double high
     return distribution == OFFICIAL_GAUSS ? (low + high) / 2 : sqrt(low * high);
 }
 
+/* Only what it costs is looked at while a parameter is searched for. */
 static void try_parameter(const steps *s, official_steps *taken, official_distribution distribution,
                           double parameter, solution *x)
 {

@@ -2,7 +2,7 @@
 /* bootstrap.h - how far means over the steps would be off with other episodes of the same kind.
  *
  *   bootstrap b;
- *   if (bootstrap_make(episodes, seed, &b, &err)) ...
+ *   if (bootstrap_make(&problem, seed, &b, &err)) ...
  *   bootstrap_point(&b, &problem, &point);               // fills its 95% intervals
  *   bootstrap_free(&b);
  *
@@ -15,12 +15,15 @@
 
 #include "reports/answer/sweep.h"
 
+enum { BOOTSTRAP_SIDE = 8 }; /* draws that lie side by side and are added up together */
+
 typedef struct {
     int draws, episodes;
-    uint8_t *weight; /* [draws, episodes] how often an episode was drawn */
+    uint8_t *weight; /* [draws / SIDE, episodes, SIDE] how often an episode was drawn */
+    double *steps;   /* [draws] that were drawn */
 } bootstrap;
 
-deer_status bootstrap_make(int episodes, uint64_t seed, bootstrap *b, deer_error *err);
+deer_status bootstrap_make(const steps *s, uint64_t seed, bootstrap *b, deer_error *err);
 void bootstrap_free(bootstrap *b);
 
 /* Sets the intervals of cost and loss. May run in several threads at once. DEER_FAILED when out of

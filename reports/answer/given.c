@@ -130,7 +130,7 @@ static deer_status describe(const calibration *p, const question *q, const float
     bool failed;
 
     calibration_describe(p, "the thresholds file", tau, p->s.exits - 1, &x->at);
-    if (bootstrap_make(p->s.episodes, q->seed, &draws, err))
+    if (bootstrap_make(&p->s, q->seed, &draws, err))
         return DEER_FAILED;
     failed = bootstrap_point(&draws, &p->s, x);
     bootstrap_free(&draws);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "calib/solve/frontier.h"
 #include "calib/solve/oracle.h"
@@ -214,7 +215,15 @@ static deer_status join_paths(job *j, int deepest, deer_error *err)
     return DEER_OK;
 }
 
-/* Pieces: the points of every frontier, then the heuristic's, then the fixed exits. */
+/* Where a larger budget does not lose less, its point is the one before. */
+static bool is_repeated(const sweep_frontier *f, int b)
+{
+    return b > 0 && f->ours[b].at.max_exit == f->ours[b - 1].at.max_exit &&
+           !memcmp(f->ours[b].at.tau, f->ours[b - 1].at.tau, sizeof f->ours[b].at.tau);
+}
+
+/* Pieces: the points of every frontier but repeated ones, then the heuristic's, then the fixed
+ * exits. */
 static deer_status draw_intervals(job *j, int i, deer_error *err)
 {
     sweep *w = j->w;
@@ -223,11 +232,22 @@ static deer_status draw_intervals(job *j, int i, deer_error *err)
                      : i < points + w->exits ? &w->fixed[i - points]
                                              : &w->official[i - points - w->exits];
 
-    if (i >= points + w->exits && !w->has_official[i - points - w->exits])
+    if (i < points ? is_repeated(&w->frontier[i / w->budgets], i % w->budgets)
+                   : i >= points + w->exits && !w->has_official[i - points - w->exits])
         return DEER_OK;
     return bootstrap_point(&j->draws, &j->p->s, x)
                ? deer_fail(err, "out of memory for the bootstrap")
                : DEER_OK;
+}
+
+static void repeat_intervals(sweep *w)
+{
+    for (int k = 0; k < w->exits; k++)
+        for (int b = 1; b < w->budgets; b++)
+            if (is_repeated(&w->frontier[k], b)) {
+                w->frontier[k].ours[b].cost_95 = w->frontier[k].ours[b - 1].cost_95;
+                w->frontier[k].ours[b].loss_95 = w->frontier[k].ours[b - 1].loss_95;
+            }
 }
 
 /* ---------------------------------------------------------------- stages ------------------- */
@@ -276,8 +296,10 @@ static deer_status solve_everything(job *j, deer_error *err)
     for (int i = 0; i < STAGES && !status; i++)
         status = jobs_run(stages[i].pieces, j->spec->threads, run_pieces,
                           &(stage){j, stages[i].work}, err);
-    if (!status)
+    if (!status) {
         nest_oracles(j->w);
+        repeat_intervals(j->w);
+    }
     return status;
 }
 
@@ -375,7 +397,7 @@ deer_status sweep_make(const calibration *p, const sweep_spec *spec, sweep *w, d
     if (!status)
         status = sweep_budgets(&p->s, spec->from, spec->to, w->budgets, w->budget, err);
     if (!status)
-        status = bootstrap_make(p->s.episodes, spec->seed, &j.draws, err);
+        status = bootstrap_make(&p->s, spec->seed, &j.draws, err);
     if (!status) {
         w->draws = j.draws.draws;
         status = solve_everything(&j, err);

@@ -519,7 +519,7 @@ static void test_bootstrap_of_a_proportion(void **state)
         s.episode[i] = i;
         s.loss[i] = i % 10 < 3;
     }
-    ok(bootstrap_make(N, 1, &b, &err));
+    ok(bootstrap_make(&s, 1, &b, &err));
     ok(bootstrap_point(&b, &s, &x));
     ok(bootstrap_point(&b, &s, &again));
     assert_memory_equal(&x, &again, sizeof x);
