@@ -82,26 +82,52 @@ deer_status comparison_load(const char *path, json_t **report, deer_error *err)
 
 /* ---------------------------------------------------------------- frontiers ---------------- */
 
-/* Loss of the dearest point within a share of the way from the first exit's cost to that of full
- * depth; NaN where none is. */
-static double loss_at_share(const json_t *report, double share)
+/* The dearest point within a share of the way from the first exit's cost to that of full depth; NULL
+ * where none is. */
+static const json_t *point_at_share(const json_t *report, double share)
 {
-    const json_t *points = points_of(report), *point;
-    double first = first_cost(report), loss = NAN;
+    const json_t *points = points_of(report), *point, *found = NULL;
+    double first = first_cost(report);
     double limit = (first + share * (full_cost(report) - first)) * (1 + 1e-5);
     size_t i;
 
     json_array_foreach((json_t *)(uintptr_t)points, i, point)
     {
         if (number_of(point, "cost_gflops") <= limit)
-            loss = number_of(point, "loss");
+            found = point;
     }
-    return loss;
+    return found;
 }
 
 static json_t *real_or_null(double value)
 {
     return isfinite(value) ? json_real(value) : json_null();
+}
+
+/* One end of the band of a point's loss. */
+static double band_of(const json_t *point, size_t end)
+{
+    const json_t *value = json_array_get(get(point, "loss_95"), end);
+
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static json_t *band_json(const json_t *point)
+{
+    return json_pack("[o, o]", real_or_null(band_of(point, 0)), real_or_null(band_of(point, 1)));
+}
+
+/* Whose loss is less, which it is where the bands lie apart; NULL: one of them is not known. */
+static const char *less_of(const json_t *a, const json_t *b)
+{
+    double x = number_of(a, "loss"), y = number_of(b, "loss"), rounding = 1e-3 * fmax(x, y);
+
+    if (!isfinite(x) || !isfinite(y) || !isfinite(band_of(a, 0) + band_of(a, 1)) ||
+        !isfinite(band_of(b, 0) + band_of(b, 1)))
+        return NULL;
+    if (band_of(a, 1) < band_of(b, 0) && x < y - rounding)
+        return "A";
+    return band_of(b, 1) < band_of(a, 0) && y < x - rounding ? "B" : "alike";
 }
 
 static json_t *frontiers(const json_t *a, const json_t *b)
@@ -110,11 +136,16 @@ static json_t *frontiers(const json_t *a, const json_t *b)
 
     for (int i = 0; i <= SHARES; i++) {
         double share = (double)i / SHARES;
+        const json_t *x = point_at_share(a, share), *y = point_at_share(b, share);
+        const char *less = less_of(x, y);
         json_t *row = json_object();
 
         json_put(row, "share_of_range", json_real(share));
-        json_put(row, "loss_a", real_or_null(loss_at_share(a, share)));
-        json_put(row, "loss_b", real_or_null(loss_at_share(b, share)));
+        json_put(row, "loss_a", real_or_null(number_of(x, "loss")));
+        json_put(row, "loss_95_a", band_json(x));
+        json_put(row, "loss_b", real_or_null(number_of(y, "loss")));
+        json_put(row, "loss_95_b", band_json(y));
+        json_put(row, "less", less ? json_string(less) : json_null());
         json_push(list, row);
     }
     return list;
@@ -161,6 +192,7 @@ static json_t *difference(const json_t *a, const json_t *x, const json_t *y)
     json_t *row = json_object();
 
     json_put(row, "machine", json_string(text_of(machine_of(a, x), "name")));
+    json_put(row, "title", json_string(text_of(machine_of(a, x), "title")));
     json_put(row, "mode", json_string(text_of(option_of(a, x), "mode")));
     json_put(row, "dtype", json_string(text_of(x, "dtype")));
     json_put(row, "rate_hz", real_or_null(number_of(x, "rate_hz")));
@@ -171,7 +203,8 @@ static json_t *difference(const json_t *a, const json_t *x, const json_t *y)
     return row;
 }
 
-static json_t *machines(const json_t *a, const json_t *b)
+/* both: how many were asked of both. */
+static json_t *machines(const json_t *a, const json_t *b, int *both)
 {
     json_t *list = json_array(), *x;
     size_t i;
@@ -180,6 +213,7 @@ static json_t *machines(const json_t *a, const json_t *b)
     {
         const json_t *y = counterpart(a, x, b);
 
+        *both += y != NULL;
         if (y && strcmp(text_of(x, "verdict"), text_of(y, "verdict")))
             json_push(list, difference(a, x, y));
     }
@@ -269,45 +303,58 @@ static void say(json_t *words, const char *key, const char *format, ...)
 
 static void say_losses(json_t *words, const json_t *frontier)
 {
-    int less = 0, more = 0;
+    int a = 0, b = 0, known = 0;
     const json_t *row;
     size_t i;
 
     json_array_foreach((json_t *)(uintptr_t)frontier, i, row)
     {
-        double a = number_of(row, "loss_a"), b = number_of(row, "loss_b");
-
-        less += b < a * (1 - 1e-3);
-        more += b > a * (1 + 1e-3);
+        a += !strcmp(text_of(row, "less"), "A");
+        b += !strcmp(text_of(row, "less"), "B");
+        known += json_is_string(get(row, "less"));
     }
-    if (!less && !more)
-        say(words, "loss", "At equal shares of the range of costs, A and B lose the same.");
+    if (!known)
+        say(words, "loss", "No share of the range of costs has losses of both A and B.");
+    else if (!a && !b)
+        say(words, "loss",
+            "A and B lose alike: at none of %d equal shares of the range of costs is the "
+            "difference beyond the bands.",
+            known);
+    else if (a && b)
+        say(words, "loss",
+            "Of %d equal shares of the range of costs, A loses less at %d and B at %d, beyond the "
+            "bands; at the others they lose alike.",
+            known, a, b);
     else
         say(words, "loss",
-            "At %zu equal shares of the range of costs, B loses less than A at %d and more at %d.",
-            json_array_size(frontier), less, more);
+            "%s loses less at %d of %d equal shares of the range of costs, beyond the bands; at "
+            "the others they lose alike.",
+            a ? "A" : "B", a + b, known);
 }
 
-static void say_machines(json_t *words, const json_t *machines)
+static void say_machines(json_t *words, const json_t *machines, int both)
 {
-    int a = 0, b = 0, other = 0;
+    int a = 0, b = 0;
     const json_t *row;
     size_t i;
 
     json_array_foreach((json_t *)(uintptr_t)machines, i, row)
     {
-        bool with_a = !strcmp(text_of(row, "verdict_a"), "meets");
-        bool with_b = !strcmp(text_of(row, "verdict_b"), "meets");
-
-        a += with_a;
-        b += with_b;
-        other += !with_a && !with_b;
+        a += !strcmp(text_of(row, "verdict_a"), "meets");
+        b += !strcmp(text_of(row, "verdict_b"), "meets");
     }
-    say(words, "machines",
-        "Of the machines, modes, types and rates that both were asked for, %d meet the demands "
-        "with "
-        "A alone and %d with B alone; %d fail for another reason.",
-        a, b, other);
+    if (!both)
+        say(words, "machines", "Both were asked for no machine, mode, type and rate together.");
+    else if (!json_array_size(machines))
+        say(words, "machines",
+            "All %d machines, modes, types and rates that both were asked for have the same "
+            "verdict.",
+            both);
+    else
+        say(words, "machines",
+            "Of %d machines, modes, types and rates that both were asked for, %d meet the demands "
+            "with A alone and %d with B alone; %d fail with both, for different reasons.",
+            both, a, b, (int)json_array_size(machines) - a - b);
 }
 
 static void say_paired(json_t *words, const json_t *p)
@@ -330,15 +377,16 @@ static void say_paired(json_t *words, const json_t *p)
 json_t *comparison_json(const comparison_sides *s, json_t *pairs, const char *watched)
 {
     json_t *json = json_object(), *words = json_object();
+    int both = 0;
 
     json_put(json, "deer_report_comparison", json_integer(2));
     json_put(json, "a", summary(s->path[0], s->report[0]));
     json_put(json, "b", summary(s->path[1], s->report[1]));
     json_put(json, "frontier", frontiers(s->report[0], s->report[1]));
     json_put(json, "rates", rates(s->report[0], s->report[1]));
-    json_put(json, "machines", machines(s->report[0], s->report[1]));
+    json_put(json, "machines", machines(s->report[0], s->report[1], &both));
     say_losses(words, get(json, "frontier"));
-    say_machines(words, get(json, "machines"));
+    say_machines(words, get(json, "machines"), both);
     if (!json_is_null(pairs))
         say_paired(words, pairs);
     json_put(json, "paired", pairs);

@@ -6,7 +6,7 @@
  *   json = comparison_json(&s, comparison_pairs(&pair), NULL);
  *
  * Keys: `a` and `b` (what each is of, and its frontier), `frontier` (losses at equal shares of the
- * way from the first exit's cost to full depth's), `rates`, `machines` (with another verdict),
+ * way from the first exit's cost to full depth's, and whose is less beyond the bands), `rates`, `machines` (with another verdict),
  * `paired` (rollouts from the same starts, or null), `watched`, and `words`: each of these in a
  * sentence.
  */

@@ -87,6 +87,13 @@ static json_t *verdict(const question *q, const table_report *r)
         return json_string(text);
     }
     x = &r->w.frontier[r->w.exits - 1].ours[r->recommended];
+    if (x->at.cost >= full->at.cost * (1 - 1e-9)) {
+        snprintf(text, sizeof text,
+                 "Nothing cheaper than full depth, %s %.40s a step, keeps a loss of %s.",
+                 text_digits(digits[0], full->at.cost, ""), q->cost_unit,
+                 text_digits(digits[1], r->max_loss, ""));
+        return clean(text);
+    }
     snprintf(text, sizeof text,
              "%.0f %% of full depth's cost keep a loss of %s: %s %.40s a step instead of %s.",
              100 * x->at.cost / full->at.cost, text_digits(digits[0], r->max_loss, ""),

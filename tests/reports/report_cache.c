@@ -2,12 +2,13 @@
 /* report_cache.c - writes a made-up feature cache, for tests of deer-report.
  *
  *   report_cache MODEL DIR EPISODES STEPS [NAME]
- *   report_cache table FILE.h5 EPISODES EXITS
+ *   report_cache table FILE.h5 EPISODES EXITS [WHAT VALUE]
  *
  * EPISODES episodes of STEPS steps with the configuration of the policy MODEL. Every step has a
  * difficulty; an exit's action nears the deepest one's the faster the easier the step is. With
  * NAME, it is the task, the demonstration and the instruction of every other episode, whatever is
- * in it. The same arguments write the same cache. The other writes a made-up policy's table.
+ * in it. The same arguments write the same cache. The other writes a made-up policy's table, of which
+ * every delta, loss or cost is VALUE, or the first of each with WHAT `first-delta` and so on.
  */
 #include <math.h>
 #include <stdio.h>
@@ -105,14 +106,32 @@ static deer_status write_cache(const deer_model *model, const char *dir, int epi
     return status;
 }
 
-static deer_status write_table(const char *path, int episodes, int exits, deer_error *err)
+/* what: delta, loss or cost, all of them or, with `first-` before it, the first. */
+static void spoil(steps *s, const char *what, double value)
 {
-    synthetic_spec spec = synthetic_default(exits, episodes, 7);
+    bool first = !strncmp(what, "first-", 6);
+    const char *column = first ? what + 6 : what;
+    int64_t n = first ? 1 : s->n * s->exits, exits = first ? 1 : s->exits;
+
+    for (int64_t i = 0; i < n && !strcmp(column, "delta"); i++)
+        s->delta[i] = (float)value;
+    for (int64_t i = 0; i < n && !strcmp(column, "loss"); i++)
+        s->loss[i] = (float)value;
+    for (int64_t k = 0; k < exits && !strcmp(column, "cost"); k++)
+        s->cost[k] = value;
+}
+
+static deer_status write_table(char **words, deer_error *err)
+{
+    synthetic_spec spec = synthetic_default(atoi(words[3]), atoi(words[2]), 7);
+    const char *path = words[1];
     steps s;
     deer_status status = synthetic_make(&spec, &s, err);
 
     if (status)
         return status;
+    if (words[4] && words[5])
+        spoil(&s, words[4], atof(words[5]));
     status = table_file_write(path, &s, NULL, err);
     steps_free(&s);
     return status;
@@ -129,7 +148,7 @@ int main(int argc, char **argv)
         return DEER_USAGE;
     }
     if (!strcmp(argv[1], "table")) {
-        status = write_table(argv[2], atoi(argv[3]), atoi(argv[4]), &err);
+        status = write_table(argv + 1, &err);
         if (status)
             fprintf(stderr, "report_cache: %s\n", err.message);
         return (int)status;

@@ -109,7 +109,27 @@ kill -TERM $watching
 wait $watching || wrong "an interrupted watch fails"
 grep -q 'http-equiv="refresh"' "$out/watched.html" && wrong "the last page of a watch loads itself anew"
 need "$report" compare "$out/tabletop.json" "$out/tabletop.json"
-grep -q '^0 machines' "$out/stdout" || wrong "a report differs from itself"
+grep -q 'lose alike: at none of 11' "$out/stdout" || wrong "a report loses less than itself"
+grep -q 'have the same verdict' "$out/stdout" || wrong "a report's verdicts differ from themselves"
+node - "$out/tabletop.json" "$out/near.json" "$out/less.json" <<'JS'
+const fs = require("fs"), [own, near, less] = process.argv.slice(2);
+function change(path, factor, band) { // of all losses, and how far they reach
+  const r = JSON.parse(fs.readFileSync(own));
+  for (const p of r.frontiers.at(-1).points) {
+    p.loss *= factor;
+    if (band) p.loss_95 = [p.loss * (1 - band), p.loss * (1 + band)];
+  }
+  fs.writeFileSync(path, JSON.stringify(r));
+}
+change(near, 1.01);
+change(less, 0.4, 0.01);
+JS
+need "$report" compare "$out/tabletop.json" "$out/near.json"
+grep -q 'lose alike: at none of 11' "$out/stdout" || wrong "what lies far inside the bands is told as a difference"
+need "$report" compare "$out/tabletop.json" "$out/less.json" --json
+node -e 'const c = JSON.parse(require("fs").readFileSync(process.argv[1])), at = (row) => row.less;
+    if (!/^B loses less at 10 of 11/.test(c.words.loss) || c.frontier.some((row, i) => at(row) !== (i < 10 ? "B" : "alike"))) {
+        console.log(c.words.loss, c.frontier.map(at)); process.exit(1); }' "$out/stdout" || wrong "losses far apart are not told"
 sed 's/"seed": 40/"seed": 41/' "$out/full.json" >"$out/seed.json"
 need "$report" rollouts "first=$out/first.json" "full=$out/full.json" "seed=$out/seed.json"
 [ "$(wc -l <"$out/stderr")" -eq 1 ] || wrong "one file of another seed is not one warning"
@@ -156,6 +176,26 @@ fails 2 "a table of machines" "$report" whatif --table "$out/table.h5" --csv "$o
 fails 3 "keeps a loss" "$report" whatif --table "$out/table.h5" --budget-sweep 0.2:0.5:5 --max-loss 0.0001 \
     --json "$out/no.json"
 fails 1 "tau.json" "$report" whatif --table "$out/tau.json" --out "$out/no.html"
+useless() { # useless WORDS EXITS WHAT VALUE: a table of which no answer can be made
+    need "$build/tests/report_cache" table "$out/useless.h5" 9 "$2" "$3" "$4"
+    fails 1 "useless.h5.*$1" "$report" whatif --table "$out/useless.h5" --out "$out/no.html" --json "$out/no.json"
+    [ ! -e "$out/no.html" ] && [ ! -e "$out/no.json" ] || wrong "an answer of no table: $*"
+}
+rm -f "$out/no.json"
+useless "no delta .* finite" 5 delta nan
+useless "no delta .* finite" 5 delta inf
+useless "all the same" 5 delta 0.25
+useless "one exit" 1 cost 1
+useless "costs nothing" 5 cost 0
+useless "every exit costs 2" 5 cost 2
+useless "must be 0 or more" 5 cost -1
+useless "must be 0 or more" 5 first-cost inf
+useless "less than the exit before" 5 first-cost 9
+useless "not finite" 5 loss nan
+useless "not finite" 5 first-loss -inf
+need "$build/tests/report_cache" table "$out/deep.h5" 9 2 first-loss 1
+need "$report" whatif --table "$out/deep.h5" --max-loss 0
+grep -q "Nothing cheaper than full depth" "$out/stdout" || wrong "full depth is told as a saving"
 fails 2 "which cache" "$report" whatif
 fails 1 "hostile" "$report" whatif --cache "$out/hostile" --demos "$out/demos.h5" --out "$out/no.html"
 [ ! -e "$out/no.html" ] || wrong "a page of other demonstrations was written"
