@@ -194,7 +194,8 @@ static void add_changes(coordinate *c, int k, int64_t from, int m)
     }
 }
 
-/* The changes of exit k. Steps reach k when, under the sweep's first cuts, they leave at k or later.
+/* The changes of exit k. Steps reach k when, under the sweep's first cuts, they leave at k or
+ * later.
  */
 static void level_changes(coordinate *c, int k)
 {

@@ -132,27 +132,35 @@ deer_config fleet_config(const question *q, const deer_config *config)
     return c;
 }
 
+static double steps_a_second(const question *q, int rate)
+{
+    return q->rate[rate] * q->robots;
+}
+
 double fleet_period(const question *q, int rate)
 {
-    double period = 1 / q->rate[rate];
+    double period = 1 / steps_a_second(q, rate);
 
     return q->deadline > 0 && q->deadline < period ? q->deadline : period;
 }
 
 const char *fleet_limit(const question *q, int rate)
 {
-    return fleet_period(q, rate) < 1 / q->rate[rate] ? "deadline" : "period";
+    if (fleet_period(q, rate) < 1 / steps_a_second(q, rate))
+        return "deadline";
+    return q->robots > 1 ? "share of the period" : "period";
 }
 
-/* Memory with a deepest exit; older encodings are kept besides. */
+/* Memory with a deepest exit; older encodings are kept besides, and each robot has a session. */
 static void fill_memory(const deer_hardware *hardware, const deer_config *c, const deer_load *load,
-                        bool reuses, int k, deer_memory *m)
+                        bool reuses, int robots, int k, deer_memory *m)
 {
-    double kept = reuses ? (double)deer_session_need_reuse(c) : 0;
+    uint64_t kept = reuses ? (uint64_t)deer_session_need_reuse(c) : 0, more;
 
     deer_memory_of_load(hardware, c, load, k, m);
-    m->activations += (uint64_t)kept;
-    m->total = deer_range_add(m->total, (deer_range){kept, kept, kept});
+    more = kept + (uint64_t)(robots - 1) * (m->activations + kept);
+    m->activations += more;
+    m->total = deer_range_add(m->total, (deer_range){(double)more, (double)more, (double)more});
 }
 
 static void fill_costs(const question *q, const deer_config *config, int tokens, const sweep *w,
@@ -176,7 +184,7 @@ static void fill_costs(const question *q, const deer_config *config, int tokens,
             snprintf(costs->unknown, sizeof costs->unknown, "%.319s", err.message);
         for (int k = 0; k < c.exits; k++) {
             costs->longest[k] = deer_latency_step(&costs->latency, w->reuses ? w->encodings : 2, k);
-            fill_memory(hardware, &c, &load, w->reuses, k, &costs->memory[k]);
+            fill_memory(hardware, &c, &load, w->reuses, q->robots, k, &costs->memory[k]);
         }
     }
 }
@@ -478,7 +486,7 @@ static void check_power(const asker *j, const deer_hardware *hardware, const fle
     double limit = j->q->watts;
     deer_range watts =
         chosen ? a->at.watts
-               : point_of(j->q, j->w, hardware, costs, &first, j->q->rate[a->rate]).watts;
+               : point_of(j->q, j->w, hardware, costs, &first, steps_a_second(j->q, a->rate)).watts;
     char text[2][TEXT_DIGITS];
 
     if (isnan(limit))
@@ -560,7 +568,7 @@ static void ask(const asker *j, fleet_answer *a)
     if (a->budget >= 0) {
         const sweep_point *x = &j->w->frontier[a->deepest].ours[a->budget];
 
-        a->at = point_of(j->q, j->w, hardware, costs, x, j->q->rate[a->rate]);
+        a->at = point_of(j->q, j->w, hardware, costs, x, steps_a_second(j->q, a->rate));
         a->success = success_of(j, a, x);
     }
     check_power(j, hardware, costs, a);
@@ -617,7 +625,7 @@ fleet_budget fleet_at(const question *q, const sweep *w, const success_curve *su
     fleet_budget b = {.verdict = a->verdict, .at = nothing};
 
     if (costs->known)
-        b.at = point_of(q, w, &f->machine[o->machine], costs, x, q->rate[a->rate]);
+        b.at = point_of(q, w, &f->machine[o->machine], costs, x, steps_a_second(q, a->rate));
     if (a->deepest < 0)
         return b;
     b.verdict = verdict_of(q, success, f, a->dtype, x, &b.at);
@@ -635,7 +643,7 @@ fleet_budget fleet_of(const question *q, const sweep *w, const success_curve *su
 
     if (!costs->known || isnan(m->total.expected) || isnan(m->available))
         return b;
-    b.at = point_of(q, w, &f->machine[o->machine], costs, x, q->rate[a->rate]);
+    b.at = point_of(q, w, &f->machine[o->machine], costs, x, steps_a_second(q, a->rate));
     if (!(m->total.expected <= m->available) || policy_bytes(m) > q->memory)
         b.verdict = FLEET_MEMORY;
     else if (costs->longest[x->at.max_exit].expected > fleet_period(q, a->rate))

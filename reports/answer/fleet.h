@@ -139,7 +139,7 @@ fleet_budget fleet_of(const question *q, const sweep *w, const success_curve *su
 /* Seconds within which every step must end. */
 double fleet_period(const question *q, int rate);
 
-/* "period", or "deadline" where that is shorter. */
+/* "period", or a robot's share of it, or "deadline" where that is shorter. */
 const char *fleet_limit(const question *q, int rate);
 
 /* What a step is given, with weights of a type where no part has one of its own. */

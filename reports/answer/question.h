@@ -48,6 +48,7 @@ typedef struct {
     char *rollout[QUESTION_NAMES]; /* files of deer-sim eval --json */
     double max_loss, min_success;  /* per step; 0..1 */
     double watts, memory;          /* W on average; bytes for the policy */
+    int robots;                    /* that share the computer, their steps one after the other */
     double deadline;               /* seconds a step may take; 0: its period */
     question_load load;
     const char *thresholds; /* a file to judge beside the frontier; its cameras count everywhere */

@@ -21,19 +21,35 @@ static int judged(const report *r)
     return r->f.machines - r->f.left_out - r->f.cannot;
 }
 
+/* "At 10 Hz for each of 2 robots within 30 W and 4 GB" */
+static void say_demands(const question *q, int rate, char *text, size_t size)
+{
+    char robots[40] = "", watts[40] = "", memory[40] = "";
+
+    if (q->robots > 1)
+        snprintf(robots, sizeof robots, " for each of %d robots", q->robots);
+    if (!isnan(q->watts))
+        snprintf(watts, sizeof watts, " within %g W", q->watts);
+    if (!isnan(q->memory))
+        snprintf(memory, sizeof memory, " %s %g GB", *watts ? "and" : "within", q->memory / 1e9);
+    snprintf(text, size, "At %g Hz%s%s%s", q->rate[rate], robots, watts, memory);
+}
+
 void sentence_verdict(const report *r, int rate, char text[SENTENCE_LENGTH])
 {
     const fleet_choice *c = &r->f.choice[rate];
     const fleet_answer *best = c->best < 0 ? NULL : &r->f.answer[c->best];
+    char demands[160];
 
+    say_demands(r->q, rate, demands, sizeof demands);
     if (best)
-        snprintf(text, SENTENCE_LENGTH, "At %g Hz, the %s that runs %s in time, %s: %s.",
-                 r->q->rate[rate], most[r->q->weight], r->config.name,
+        snprintf(text, SENTENCE_LENGTH, "%s, the %s that runs %s in time, %s: %s.", demands,
+                 most[r->q->weight], r->config.name,
                  best->sure ? "also at worst" : "as expected but not at worst",
                  machine_of(r, best)->title);
     else
-        snprintf(text, SENTENCE_LENGTH, "At %g Hz, none of %d machines runs %s in time with %s.",
-                 r->q->rate[rate], judged(r), r->config.name, runtime_title(r->q->runtime));
+        snprintf(text, SENTENCE_LENGTH, "%s, none of %d machines runs %s in time with %s.", demands,
+                 judged(r), r->config.name, runtime_title(r->q->runtime));
 }
 
 /* "12,345 USD" */
@@ -50,15 +66,17 @@ static void say_price(char *text, size_t size, double usd)
 static void say_best(const report *r, int rate, const fleet_answer *a, char *text, size_t size)
 {
     double usd = fleet_price(r->q, machine_of(r, a)).expected;
-    char price[40] = "price unknown", digits[4][TEXT_DIGITS];
+    int n = a->sure ? r->f.choice[rate].sure : r->f.choice[rate].machines;
+    char price[40] = "price unknown", first[40] = "The only one", digits[4][TEXT_DIGITS];
 
+    if (n > 1)
+        snprintf(first, sizeof first, "The %s of %d", most[r->q->weight], n);
     if (!isnan(usd))
         say_price(price, sizeof price, usd);
     snprintf(text, size,
-             "The %s of %d%s, as a whole computer: %s, %s at the wall. A step takes %s on average "
+             "%s in time %s, as a whole computer: %s, %s at the wall. A step takes %s on average "
              "(%s to %s); the %s is %s.",
-             most[r->q->weight], a->sure ? r->f.choice[rate].sure : r->f.choice[rate].machines,
-             a->sure ? " that are in time at worst" : " that are in time as expected", price,
+             first, a->sure ? "at worst" : "as expected", price,
              text_digits(digits[0], a->at.watts.expected, " W"),
              text_digits(digits[1], 1e3 * a->at.seconds.expected, " ms"),
              text_digits(digits[2], 1e3 * a->at.seconds.low, ""),

@@ -62,8 +62,8 @@ static void print_comparison(const json_t *json)
 
     print_summary("A", get(json, "a"));
     print_summary("B", get(json, "b"));
-    printf("\n%s\n\n%-22s %10s %10s  less, beyond the bands\n",
-           text_of(get(json, "words"), "loss"), "budget", "loss A", "loss B");
+    printf("\n%s\n\n%-22s %10s %10s  less, beyond the bands\n", text_of(get(json, "words"), "loss"),
+           "budget", "loss A", "loss B");
     json_array_foreach((json_t *)(uintptr_t)get(json, "frontier"), i, row)
     {
         printf("%21.0f%%", 100 * number_of(row, "share_of_range"));
@@ -73,9 +73,10 @@ static void print_comparison(const json_t *json)
     }
     if (!json_is_null(get(json, "paired")))
         printf("\n%s\n", text_of(get(json, "words"), "paired"));
-    printf("budget: how far from the first exit's cost (0%%) to full depth's (100%%); bands: 95%% of "
-           "bootstrap samples\n\n%s\n",
-           text_of(get(json, "words"), "machines"));
+    printf(
+        "budget: how far from the first exit's cost (0%%) to full depth's (100%%); bands: 95%% of "
+        "bootstrap samples\n\n%s\n",
+        text_of(get(json, "words"), "machines"));
     json_array_foreach((json_t *)(uintptr_t)get(json, "machines"), i, row)
     {
         printf("%-20s %-10s %-5s %5g Hz  %-8s %-8s %s\n", text_of(row, "machine"),

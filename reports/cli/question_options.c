@@ -16,7 +16,7 @@ static const long NOT_GIVEN = LONG_MIN;
 /* As written on the command line. */
 typedef struct {
     const char *sweep, *rate, *dtype, *hardware, *rollouts, *classes, *runtime, *weight, *parts;
-    long seed, threads, cameras, image_size, tokens;
+    long seed, threads, robots, cameras, image_size, tokens;
     double deadline;
 } words;
 
@@ -243,6 +243,9 @@ static int read_load(const tool_command *self, const words *w, question *q)
     if (q->thresholds && w->cameras != NOT_GIVEN)
         return tool_usage(self, "--cameras and --thresholds exclude each other: rules for cameras "
                                 "are for the two there are");
+    if (tool_outside(self, "robots", w->robots, 1, 1000))
+        return TOOL_USAGE;
+    q->robots = (int)w->robots;
     q->load.cameras = given(w->cameras);
     q->load.tokens = given(w->tokens);
     q->load.image_size = given(w->image_size);
@@ -314,6 +317,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
                .cameras = NOT_GIVEN,
                .image_size = NOT_GIVEN,
                .tokens = NOT_GIVEN,
+               .robots = 1,
                .seed = 1,
                .threads = tool_cores()};
     const tool_option options[] = {
@@ -339,6 +343,8 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"dtype", TOOL_STRING, &w.dtype, "LIST", "types of the weights (default f32,bf16,q8)"},
         {"thresholds", TOOL_STRING, &q->thresholds, "FILE",
          "thresholds to judge, too; their rules for cameras hold for everything"},
+        {"robots", TOOL_INT, &w.robots, "N",
+         "that share the computer, one step after the other (1)"},
         {"deadline", TOOL_DOUBLE, &w.deadline, "MS", "of a step, where it is before its period"},
         {"cameras", TOOL_INT, &w.cameras, "N",
          "what if there were so many, 1 to 4 (times, energy; as recorded: 2)"},

@@ -82,8 +82,8 @@ deer_status comparison_load(const char *path, json_t **report, deer_error *err)
 
 /* ---------------------------------------------------------------- frontiers ---------------- */
 
-/* The dearest point within a share of the way from the first exit's cost to that of full depth; NULL
- * where none is. */
+/* The dearest point within a share of the way from the first exit's cost to that of full depth;
+ * NULL where none is. */
 static const json_t *point_at_share(const json_t *report, double share)
 {
     const json_t *points = points_of(report), *point, *found = NULL;

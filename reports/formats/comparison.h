@@ -6,9 +6,9 @@
  *   json = comparison_json(&s, comparison_pairs(&pair), NULL);
  *
  * Keys: `a` and `b` (what each is of, and its frontier), `frontier` (losses at equal shares of the
- * way from the first exit's cost to full depth's, and whose is less beyond the bands), `rates`, `machines` (with another verdict),
- * `paired` (rollouts from the same starts, or null), `watched`, and `words`: each of these in a
- * sentence.
+ * way from the first exit's cost to full depth's, and whose is less beyond the bands), `rates`,
+ * `machines` (with another verdict), `paired` (rollouts from the same starts, or null), `watched`,
+ * and `words`: each of these in a sentence.
  */
 #ifndef REPORTS_COMPARISON_H
 #define REPORTS_COMPARISON_H

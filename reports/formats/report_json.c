@@ -129,6 +129,7 @@ static json_t *demands_json(const report *r)
     set_real(json, "max_memory_bytes", q->memory);
     set_real(json, "host_price_usd", q->host_price);
     set_real(json, "host_watts", q->host_watts);
+    set_integer(json, "robots", q->robots);
     set_real(json, "deadline_ms", q->deadline > 0 ? 1e3 * q->deadline : NAN);
     json_put(json, "load", work_load_json(r));
     return json;

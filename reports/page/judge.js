@@ -39,14 +39,17 @@ const Judge = (() => {
 
     /* What was asked on the command line. */
     function asked() {
-      return { rate: demands.rates_hz[0], runtime: demands.runtime, weight: demands.weight, watts: demands.max_watts,
+      return { rate: demands.rates_hz[0], robots: demands.robots, runtime: demands.runtime, weight: demands.weight, watts: demands.max_watts,
         memory: demands.max_memory_bytes, loss: demands.max_loss, success: demands.min_success, hostPrice: demands.host_price_usd, hostWatts: demands.host_watts, deadline: demands.deadline_ms,
         shape: 0, cameras: given.cameras, size: given.image_size, tokens: given.tokens, parts: { vision: given.part_dtypes.vision, decoder: given.part_dtypes.layer, head: given.part_dtypes.head } };
     }
 
+    /* Steps a second of all robots that share the computer, one after the other. */
+    const stepsOf = (question) => question.rate * question.robots;
+
     /* Milliseconds within which every step must end, and what sets them. */
-    const periodOf = (question) => (known(question.deadline) && question.deadline > 0 ? Math.min(1e3 / question.rate, question.deadline) : 1e3 / question.rate);
-    const limitOf = (question) => (periodOf(question) < 1e3 / question.rate ? "deadline" : "period");
+    const periodOf = (question) => (known(question.deadline) && question.deadline > 0 ? Math.min(1e3 / stepsOf(question), question.deadline) : 1e3 / stepsOf(question));
+    const limitOf = (question) => (periodOf(question) < 1e3 / stepsOf(question) ? "deadline" : question.robots > 1 ? "share of the period" : "period");
 
     /* Whether steps are given what they were recorded with. */
     const asRecorded = (q) => q.shape === 0 && q.cameras === given.cameras && q.size === given.image_size && q.tokens === given.tokens && Object.entries({ vision: "vision", decoder: "layer", head: "head" }).every(([part, stage]) => (q.parts[part] ?? null) === given.part_dtypes[stage]);
@@ -95,7 +98,7 @@ const Judge = (() => {
       const idle = [m.figures.idle.low, m.figures.idle.value, m.figures.idle.high].map(number);
       mix.forEach((shares, n) => shares.forEach((f, k) => f > 0 && ends.forEach((i) => { const t = exits[k].by[n][i]; ms[i] += f * t; joules[i] += f * t * exits[k].watts[i] / 1e3; })));
       const watts = ends.map((i) => {
-        const busy = ms[i] / 1e3, period = Math.max(1 / question.rate, busy);
+        const busy = ms[i] / 1e3, period = Math.max(1 / stepsOf(question), busy);
         return ((joules[i] + idle[i] * (period - busy)) / period + added.watts[i]) / added.supply;
       });
       return { ms, watts, joules: ends.map((i) => (joules[i] + added.watts[i] * ms[i] / 1e3) / added.supply), p99: p99Of(mix, exits) };
@@ -275,6 +278,12 @@ const Judge = (() => {
 
     const describe = (a) => `${machineOf(a.option).title}, ${machineOf(a.option).modes.length > 1 ? `${report.options[a.option].mode}, ` : ""}${a.dtype}`;
 
+    /* "At 10 Hz for each of 2 robots within 30 W and 4 GB" */
+    function demandsOf(q) {
+      const short = (x, name) => (known(x) ? `${Number(x.toPrecision(6))} ${name}` : null), limits = [short(q.watts, "W"), known(q.memory) ? short(q.memory / 1e9, "GB") : null].filter(Boolean);
+      return `At ${q.rate} Hz${q.robots > 1 ? ` for each of ${q.robots} robots` : ""}${limits.length ? ` within ${limits.join(" and ")}` : ""}`;
+    }
+
     /* The answer in plain words. */
     function sentences(question, ranked) {
       const meets = ranked.filter((a) => a.verdict === "meets"), best = meets[0], left = ranked.filter((a) => a.verdict === "runtime").length;
@@ -287,13 +296,13 @@ const Judge = (() => {
       }));
       if (best) {
         const n = best.sure ? meets.filter((a) => a.sure).length : meets.length;
-        more.push(`The ${most} of ${n} that are in time ${best.sure ? "at worst" : "as expected"}, as a whole computer: ${known(best.price[EXPECTED]) ? `${thousands(best.price[EXPECTED])} USD` : "price unknown"}, ${unit(best.watts[EXPECTED], "W")} at the wall. `
+        more.push(`${n > 1 ? `The ${most} of ${n}` : "The only one"} in time ${best.sure ? "at worst" : "as expected"}, as a whole computer: ${known(best.price[EXPECTED]) ? `${thousands(best.price[EXPECTED])} USD` : "price unknown"}, ${unit(best.watts[EXPECTED], "W")} at the wall. `
           + `A step takes ${unit(best.ms[EXPECTED], "ms")} on average (${digits(best.ms[LOW])} to ${digits(best.ms[HIGH])}); the ${limitOf(question)} is ${unit(periodOf(question), "ms")}.`);
       } else if (nearest) more.push(`The nearest is ${describe(nearest)}; ${nearest.reason}.`);
       if (left) more.push(`${left} left out: deer does not run there.`);
       return { best, runnerUp: meets[1] || null, nearest, left, judged, meets: meets.length,
-        verdict: best ? `At ${question.rate} Hz, the ${most} that runs ${name} in time, ${best.sure ? "also at worst" : "as expected but not at worst"}: ${machineOf(best.option).title}.`
-          : `At ${question.rate} Hz, none of ${judged} machines runs ${name} in time with ${title}.`, more: more.join(" ") };
+        verdict: best ? `${demandsOf(question)}, the ${most} that runs ${name} in time, ${best.sure ? "also at worst" : "as expected but not at worst"}: ${machineOf(best.option).title}.`
+          : `${demandsOf(question)}, none of ${judged} machines runs ${name} in time with ${title}.`, more: more.join(" ") };
     }
 
     return { asked, asRecorded, periodOf, limitOf, roomOf, pointOf, answer, at, atBudget, rank, sentences, describe, machineOf, costsOf, times, around, price, last };

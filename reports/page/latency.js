@@ -7,7 +7,7 @@
  *   exits[2].by[1][0]                                   // ms to exit 2 with one camera encoded, at best
  *   latency.memory(option, "bf16", load)[2].with_system_bytes
  *
- * load: shape (an index), cameras, size, tokens, parts: { vision, decoder, head }, null where the type is the
+ * load: shape (an index), robots, cameras, size, tokens, parts: { vision, decoder, head }, null where the type is the
  * machine's; runtime: "deer" where its own kernels on a GPU are meant. Ranges are [low, expected, high]. */
 "use strict";
 const Latency = (() => {
@@ -65,7 +65,7 @@ const Latency = (() => {
     function memory(o, d, load) {
       const machine = report.machines[report.options[o].machine], reserved = machine.figures.reserved, size = sizeOf(load), types = typesOf(d, load.parts);
       return shapes[load.shape].layers_to_exit.map((_, k) => {
-        const weights_bytes = weights(load, types, k), activations_bytes = size.session_bytes + (report.cameras ? size.kept_bytes : 0), own = weights_bytes + activations_bytes;
+        const weights_bytes = weights(load, types, k), activations_bytes = (load.robots ?? 1) * (size.session_bytes + (report.cameras ? size.kept_bytes : 0)), own = weights_bytes + activations_bytes;
         const known = typeof reserved.value === "number";
         return { weights_bytes, activations_bytes, with_system_bytes: known ? own + 1e9 * reserved.value : null, with_system_high_bytes: known ? own + 1e9 * reserved.high : null };
       });

@@ -36,7 +36,7 @@
   /* ---------------------------------------------------------------- the link ---------------- */
 
   function saveState() {
-    const machine = judge.machineOf(state.option), words = { rate: question.rate, runtime: question.runtime, weight: question.weight, machine: machine.name, mode: report.options[state.option].mode, dtype: state.dtype };
+    const machine = judge.machineOf(state.option), words = { rate: question.rate, robots: question.robots, runtime: question.runtime, weight: question.weight, machine: machine.name, mode: report.options[state.option].mode, dtype: state.dtype };
     if (known(question.watts)) words.watts = question.watts;
     if (known(question.hostPrice)) words.host = question.hostPrice;
     if (known(question.hostWatts)) words.hostwatts = question.hostWatts;
@@ -62,10 +62,13 @@
 
   const positive = (text) => (text !== null && text !== "" && Number(text) > 0 && Number.isFinite(Number(text)) ? Number(text) : null);
 
+  const count = (text) => (Number.isInteger(positive(text)) && positive(text) <= 1000 ? positive(text) : null);
+
   function loadState() {
     if (!location.hash.includes("=")) return false;
     const words = new URLSearchParams(location.hash.slice(1));
     question.rate = positive(words.get("rate")) ?? question.rate;
+    question.robots = count(words.get("robots")) ?? question.robots;
     if (report.runtimes.some((r) => r.name === words.get("runtime"))) question.runtime = words.get("runtime");
     if (["price", "watts", "time"].includes(words.get("weight"))) question.weight = words.get("weight");
     question.watts = positive(words.get("watts")) ?? question.watts;
@@ -99,6 +102,16 @@
   const figureNames = { peak_f32: "f32 peak", peak_bf16: "bf16 peak", peak_q8: "q8 peak", step_overhead: "overhead of a step" };
   const uncheckedWords = (m) => (m.not_rechecked.length ? `Not looked up again: ${m.not_rechecked.map((x) => figureNames[x] || x).join(", ")}.` : "");
 
+  /* What each type of weights would take there, as deep: is the next one worth it, and does it fit? */
+  function typeFacts(a) {
+    const k = a.verdict === "meets" ? a.deepest : last, room = (d) => judge.roomOf(a.option, d, question), has = room(a.dtype).available_bytes;
+    const lines = dtypes.map((d) => [d, judge.answer(a.option, d, question)]).filter(([d, x]) => x.exits && known(room(d).memory[k].with_system_bytes)).map(([d, x]) => {
+      const [, shape, title] = confidence(x);
+      return element("span", { data: { type: d } }, element("b", {}, d), ` ${digits(x.exits[k].longest[1])} ms, ${digits(room(d).memory[k].with_system_bytes / 1e9)} GB `, element("span", { title }, shape));
+    });
+    return lines.length < 2 ? null : element("div", {}, element("dt", {}, "By type"), element("dd", { className: "types" }, ...lines, element("small", {}, `longest step; memory with the system's, of ${digits(has / 1e9)} GB`)));
+  }
+
   function card(rank, heading, a, why) {
     const facts = [["Price", dollars(a.price[1]), priceWords(a)]];
     if (known(a.watts[1])) facts.push(["At the wall", unit(a.watts[1], "W"), span(a.watts, "W")]);
@@ -109,7 +122,7 @@
     return element("article", { className: "card", data: { card: rank, machine: judge.machineOf(a.option).name } },
       element("h3", {}, heading), element("p", { className: "machine" }, look), badge(a),
       element("p", { className: "why" }, `${why} ${settingOf(a)}; ${judge.machineOf(a.option).support_words}. ${uncheckedWords(judge.machineOf(a.option))}`),
-      element("dl", {}, ...facts.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, `${value} `, note ? element("small", {}, note) : null)))));
+      element("dl", {}, ...facts.map(([name, value, note]) => element("div", {}, element("dt", {}, name), element("dd", {}, `${value} `, note ? element("small", {}, note) : null))), typeFacts(a)));
   }
 
   /* Why the runner-up is second: the first figure, in the buyer's order, that is worse. */
@@ -208,7 +221,7 @@
     if (state.budget !== "file") byId("budget").value = state.budget;
     byId("budget").setAttribute("aria-valuetext", text);
     byId("budget-value").textContent = text;
-    for (const [id, value] of [["rate", question.rate], ["runtime", question.runtime], ["weight", question.weight], ["watts", question.watts ?? ""], ["host-price", question.hostPrice ?? ""], ["host-watts", question.hostWatts ?? ""], ["deadline", question.deadline ?? ""]])
+    for (const [id, value] of [["rate", question.rate], ["robots", question.robots], ["runtime", question.runtime], ["weight", question.weight], ["watts", question.watts ?? ""], ["host-price", question.hostPrice ?? ""], ["host-watts", question.hostWatts ?? ""], ["deadline", question.deadline ?? ""]])
       if (document.activeElement !== byId(id)) byId(id).value = value;
     byId("best").disabled = !state.touched;
     byId("file").disabled = state.budget === "file";
@@ -235,7 +248,7 @@
     if (now.tokens !== null) said.push(`${q.tokens} tokens`);
     for (const part of ["vision", "decoder", "head"]) if (now[part] !== null) said.push(`${part} in ${q.parts[part] ?? "the machine's type"}`);
     if (now.deadline !== null) said.push(q.deadline ? `a deadline of ${unit(q.deadline, "ms")}` : "no deadline but the period");
-    byId("whatif-words").textContent = said.length ? `(now: ${said.join(", ")})` : "there were other cameras, images, instructions, shapes, types of parts, a deadline?";
+    byId("whatif-words").textContent = said.length ? `(now: ${said.join(", ")})` : "there were other cameras, images, instructions, shapes, types of parts, a deadline, another computer around a card?";
     byId("as-asked").disabled = !said.length;
   }
 
@@ -395,7 +408,7 @@
   }
 
   function setUp() {
-    byId("runtime").append(...report.runtimes.map((r) => element("option", { value: r.name, textContent: r.title })));
+    byId("runtime").append(...report.runtimes.map((r) => element("option", { value: r.name, textContent: r.title.replace(/ \(.*/, ""), title: r.title })));
     byId("machine").append(...report.machines.map((m, i) => element("option", { value: i, textContent: m.title })));
     byId("dtype").append(...dtypes.map((d) => element("option", { value: d, textContent: d })));
     byId("shape").append(...report.shapes.map((s, i) => element("option", { value: i, textContent: s.name })));
@@ -410,6 +423,7 @@
     byId("host-watts").placeholder = card ? card.around.watts[1] : "45";
     const again = () => { ranked = judge.rank(question); if (!state.touched) take(report.options[state.option].machine); };
     listen("rate", "input", (v) => { question.rate = positive(v) ?? question.rate; again(); });
+    listen("robots", "input", (v) => { question.robots = count(v) ?? question.robots; again(); });
     listen("runtime", "change", (v) => { question.runtime = v; again(); });
     listen("weight", "change", (v) => { question.weight = v; again(); });
     listen("watts", "input", (v) => { question.watts = positive(v); again(); });

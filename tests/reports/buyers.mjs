@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Five questions of a buyer (docs/report.md): buyers.mjs REPORT.json, a report of the published 3B shape.
+/* Five questions of a buyer (docs/report.md): buyers.mjs REPORT.json PAGE.html, of the published 3B shape.
  *
  * The page's judge is asked; each answer is worked out again from the report's figures by the few lines of
- * arithmetic that a buyer would do, without the judge. */
+ * arithmetic that a buyer would do, without the judge. Then a browser asks the page: the answers must be seen
+ * without scrolling once the fields of the question are filled in. */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 
+const { chromium } = createRequire(join(process.cwd(), "package.json"))("playwright-core");
 const Judge = createRequire(import.meta.url)("../../reports/page/judge.js");
 const report = JSON.parse(readFileSync(process.argv[2], "utf8")), judge = Judge.make(report);
 const asked = { ...judge.asked(), runtime: "tuned" };
@@ -20,6 +24,7 @@ const costs = (o, d) => o.dtypes.find((x) => x.dtype === d);
 const factor = (m) => report.runtimes.find((r) => r.name === "tuned").spreads[m.kind]?.factor;
 
 /* Milliseconds of a step to exit k with a tuned runtime. */
+const { digits } = Judge;
 const step = (o, d, k, end) => factor(report.machines[o.machine])[end] * costs(o, d).exits[k].allowed_ms[EXPECTED];
 
 /* W at the wall: busy for a step, idle for the rest of the period, then what stands around it, through the supply. */
@@ -28,6 +33,15 @@ function watts(o, d, k, rate) {
   const own = busy * costs(o, d).exits[k].busy_watts[EXPECTED] + (1 - busy) * m.figures.idle.value;
   return (own + m.around.watts[EXPECTED]) / m.around.supply;
 }
+
+/* W of an answer, whose steps leave as its thresholds say. */
+const wattsOf = (a, rate) => report.frontiers[a.deepest].points[a.budget].exit_fractions.reduce((sum, f, k) => sum + f * watts(report.options[a.option], a.dtype, k, rate), 0);
+
+/* GB with the system's share, as expected. */
+const gigabytes = (o, d, k) => (costs(o, d).memory[k].weights_bytes + costs(o, d).memory[k].activations_bytes) / 1e9 + report.machines[o.machine].figures.reserved.value;
+
+/* A type's line on a card. */
+const line = (a, d) => `${d} ${digits(step(report.options[a.option], d, a.deepest, EXPECTED))} ms, ${digits(gigabytes(report.options[a.option], d, a.deepest))} GB`;
 
 /* The deepest exit that is in time and fits as expected; -1: none. */
 function deepest(o, c, rate) {
@@ -47,16 +61,19 @@ const answered = (question) => { const ranked = judge.rank({ ...asked, ...questi
 
 /* ---------------------------------------------------------------- the questions ------------------ */
 
+/* Each returns what is filled in on the page, and what must be said in its sentences and on its cards. */
+
 function batteryRobot() {
   const robots = (list) => list.filter((a) => judge.machineOf(a.option).class === "robot" && a.verdict === "meets");
   const tuned = robots(answered({ rate: 5, watts: 10 }).ranked), own = robots(judge.rank({ ...asked, runtime: "deer", rate: 5, watts: 10 }));
   assert.deepEqual(own, [], "with deer none runs 3B at 5 Hz under 10 W");
   assert.equal(judge.machineOf(tuned[0].option).name, "orin-nano-8");
-  const o = report.options[tuned[0].option], x = report.frontiers[tuned[0].deepest].points[tuned[0].budget].exit_fractions.reduce((sum, f, k) => sum + f * watts(o, tuned[0].dtype, k, 5), 0);
+  const x = wattsOf(tuned[0], 5);
   assert.ok(Math.abs(x - tuned[0].watts[EXPECTED]) < 1e-3 * x && x <= 10, `${tuned[0].watts[EXPECTED]} W, by hand ${x}`);
   for (const name of ["raspberry-pi-5", "raspberry-pi-5-16"])
     for (const option of options(machine(name))) for (const c of option.dtypes) assert.ok(c.exits[0].allowed_ms[LOW] > 200, `${name} is too slow even at best`);
   console.log(`a battery robot: ${judge.describe(tuned[0])}, ${x.toFixed(2)} W`);
+  return { ask: { rate: 5, watts: 10 }, said: ["At 5 Hz within 10 W, the cheapest", "as expected but not at worst: NVIDIA Jetson Orin Nano 8 GB", `${digits(x)} W at the wall`], cards: [`${digits(x)} W`, "7W, q8"] };
 }
 
 function cheapest() {
@@ -66,6 +83,7 @@ function cheapest() {
   for (const other of report.machines.filter((x) => usd(x) < usd(m) && x.figures.price.value !== null))
     assert.ok(!safe(other, 10), `${other.name} is cheaper and in time at worst`);
   console.log(`the cheapest at 10 Hz: ${m.title}, ${usd(m)} USD`);
+  return { ask: { rate: 10 }, said: ["At 10 Hz, the cheapest", `also at worst: ${m.title}`, `${usd(m).toLocaleString("en")} USD`], cards: [`${m.figures.price.value} + ${m.around.price_usd[EXPECTED]} around it`] };
 }
 
 function eightGigabytes() {
@@ -78,13 +96,19 @@ function eightGigabytes() {
   }
   assert.deepEqual(found, { f32: [true, false], bf16: [true, true], q8: [true, true] });
   console.log("8 GB: q8 and bf16 also at worst, f32 only as expected");
+  const { best } = answered({ rate: 5, watts: 10 });
+  assert.equal(judge.machineOf(best.option), m);
+  return { ask: { rate: 5, watts: 10 }, said: [], cards: [...o.dtypes.map((c) => line(best, c.dtype)), `of ${digits(m.figures.memory.value)} GB`] };
 }
 
 function twoRobots() {
-  const { best, name } = answered({ rate: 20 }), o = report.options[best.option];
+  const { best, name } = answered({ rate: 10, robots: 2 }), o = report.options[best.option], x = wattsOf(best, 20);
   assert.ok(best.sure && name === "rtx-4060", `${name} for two`);
   assert.ok(2 * step(o, best.dtype, best.deepest, HIGH) <= 100, "two steps one after the other, at worst");
+  assert.ok(Math.abs(x - best.watts[EXPECTED]) < 1e-3 * x, `${best.watts[EXPECTED]} W, by hand ${x}`);
+  assert.equal(answered({ rate: 20 }).name, name, "two robots are one of twice the rate");
   console.log(`two robots: ${machine(name).title}, twice ${step(o, best.dtype, best.deepest, HIGH).toFixed(1)} ms at worst`);
+  return { ask: { rate: 10, robots: 2 }, said: ["At 10 Hz for each of 2 robots, the cheapest", `also at worst: ${machine(name).title}`, `${digits(x)} W at the wall`, "the share of the period is 50.0 ms"], cards: [`longest ${digits(step(o, best.dtype, best.deepest, HIGH))} at worst`] };
 }
 
 function worthBf16() {
@@ -96,6 +120,37 @@ function worthBf16() {
     assert.equal(a.verdict === "meets" && a.deepest === last, yes, d);
   }
   console.log(`bf16: ${ms("bf16").toFixed(0)} ms instead of ${ms("f32").toFixed(0)}`);
+  const { best } = answered({ rate: 10 });
+  return { ask: { rate: 10 }, said: [], cards: ["f32", "bf16", "q8"].map((d) => line(best, d)) };
 }
 
-for (const question of [batteryRobot, cheapest, eightGigabytes, twoRobots, worthBf16]) question();
+/* ---------------------------------------------------------------- on the page -------------------- */
+
+/* Whether an element says it that is seen as a whole without scrolling. */
+const isSeen = (page, where, text) => page.evaluate(([selector, words]) => [...document.querySelectorAll(selector)].some((e) => {
+  const box = e.getBoundingClientRect();
+  return e.textContent.includes(words) && box.height > 0 && box.top >= 0 && box.bottom <= window.innerHeight && box.left >= 0 && box.right <= window.innerWidth;
+}), [where, text]);
+
+async function testFirstScreen(browser, name, answer, width, height) {
+  const page = await browser.newPage({ viewport: { width, height } });
+  await page.goto(pathToFileURL(resolve(process.argv[3])).href);
+  await page.selectOption("#runtime", "tuned");
+  for (const [field, value] of Object.entries(answer.ask)) await page.fill(`#${field}`, String(value));
+  for (const words of answer.said) assert.ok(await isSeen(page, "#verdict, #more", words), `${name}, ${width} px: "${words}", not "${await page.textContent("#answer")}"`);
+  for (const words of width < 700 ? [] : answer.cards) /* a phone shows the sentences first */
+    assert.ok(await isSeen(page, ".card:first-child *", words), `${name}, ${width} px: "${words}" on the first card: ${await page.textContent(".card")}`);
+  assert.equal(await page.evaluate(() => window.scrollY), 0);
+  await page.close();
+}
+
+const questions = [batteryRobot, cheapest, eightGigabytes, twoRobots, worthBf16];
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu"] });
+try {
+  for (const question of questions) {
+    const answer = question();
+    for (const [width, height] of [[1280, 800], [768, 1024], [390, 844]]) await testFirstScreen(browser, question.name, answer, width, height);
+  }
+} finally {
+  await browser.close();
+}

@@ -160,16 +160,16 @@ async function testTable(page) {
 
 /* A link keeps the state. */
 async function testLink(browser) {
-  const hash = "#rate=7&runtime=tuned&weight=watts&machine=agx-orin-64&mode=30W&dtype=bf16&watts=90&host=500&budget=3";
+  const hash = "#rate=7&robots=2&runtime=tuned&weight=watts&machine=agx-orin-64&mode=30W&dtype=bf16&watts=90&host=500&budget=3";
   const page = await open(browser, "shape", { hash });
   const at = await shown(page);
   for (const [key, value] of new URLSearchParams(hash.slice(1))) assert.equal(at.words[key], value, key);
   assert.equal(at.budget, 3);
-  assert.match(at.verdict, /^At 7 Hz, the most frugal/);
+  assert.match(at.verdict, /^At 7 Hz for each of 2 robots within 90.0 W, the most frugal/);
   await page.click("nav a >> text=Trust");
   assert.equal((await shown(page)).words.machine, "agx-orin-64", "looking elsewhere keeps it");
-  await ask(page, { rate: "-1", runtime: "<b>", machine: "nobody", budget: "9999" });
-  assert.match((await shown(page)).verdict, /^At 7 Hz/, "nonsense in a link is not taken");
+  await ask(page, { rate: "-1", robots: "1.5", runtime: "<b>", machine: "nobody", budget: "9999" });
+  assert.match((await shown(page)).verdict, /^At 7 Hz for each of 2 robots/, "nonsense in a link is not taken");
   await close(page, "link");
 }
 
@@ -181,6 +181,7 @@ async function testWhatIf(browser) {
   await page.selectOption("#runtime", other.demands.runtime);
   await page.fill("#host-watts", String(other.demands.host_watts));
   await page.fill("#deadline", String(other.demands.deadline_ms));
+  await page.fill("#robots", String(other.demands.robots));
   await slide("#cameras", load.cameras);
   await slide("#size", sizes.indexOf(load.image_size));
   await slide("#tokens", load.tokens);
@@ -297,12 +298,13 @@ async function testAnothersTable(browser) {
 async function testKeyboard(page) {
   const reached = new Set();
   await page.evaluate(() => { document.activeElement.blur(); window.scrollTo(0, 0); });
+  await page.click("#whatif summary");
   await page.focus(".skip");
   for (let i = 0; i < 60; i++) {
     await page.keyboard.press("Tab");
     reached.add(await page.evaluate(() => document.activeElement.id || document.activeElement.className));
   }
-  for (const wanted of ["theme", "rate", "runtime", "weight", "watts", "host-price", "host-watts", "pick", "filter", "copy", "sort"])
+  for (const wanted of ["theme", "rate", "robots", "runtime", "weight", "watts", "host-price", "host-watts", "pick", "filter", "copy", "sort"])
     assert.ok(reached.has(wanted), `Tab reaches ${wanted}`);
   const before = await shown(page);
   await page.focus("#budget");

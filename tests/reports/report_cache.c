@@ -7,8 +7,8 @@
  * EPISODES episodes of STEPS steps with the configuration of the policy MODEL. Every step has a
  * difficulty; an exit's action nears the deepest one's the faster the easier the step is. With
  * NAME, it is the task, the demonstration and the instruction of every other episode, whatever is
- * in it. The same arguments write the same cache. The other writes a made-up policy's table, of which
- * every delta, loss or cost is VALUE, or the first of each with WHAT `first-delta` and so on.
+ * in it. The same arguments write the same cache. The other writes a made-up policy's table, of
+ * which every delta, loss or cost is VALUE, or the first of each with WHAT `first-delta` and so on.
  */
 #include <math.h>
 #include <stdio.h>

@@ -122,7 +122,8 @@ static sweep frontiers(void)
 
 static question ask_for(int rates, const double *rate)
 {
-    question q = {.rates = rates,
+    question q = {.robots = 1,
+                  .rates = rates,
                   .dtypes = 1,
                   .dtype = {WEIGHT_BF16},
                   .max_loss = NAN,
@@ -240,6 +241,34 @@ static void test_power_and_memory_limits(void **state)
     assert_int_equal(f.answer[QUICK].verdict, FLEET_MEMORY);
     assert_non_null(strstr(f.answer[QUICK].reason, "allowed"));
     fleet_free(&f);
+}
+
+/* Two robots are a robot of twice the rate, with a session more. */
+static void test_robots_share_a_computer(void **state)
+{
+    question one = ask_for(1, (double[]){20}), two = ask_for(1, (double[]){10});
+    sweep w = frontiers();
+    fleet f = made(&one, &w, NULL), g;
+    const deer_memory *m, *more;
+
+    (void)state;
+    two.robots = 2;
+    g = made(&two, &w, NULL);
+    assert_float_equal(fleet_period(&two, 0), 0.05, 1e-12);
+    assert_string_equal(fleet_limit(&two, 0), "share of the period");
+    for (int i = QUICK; i <= SLOW; i++) {
+        assert_int_equal(g.answer[i].verdict, f.answer[i].verdict);
+        assert_int_equal(g.answer[i].deepest, f.answer[i].deepest);
+    }
+    assert_float_equal(g.answer[QUICK].at.watts.expected, f.answer[QUICK].at.watts.expected, 1e-9);
+    assert_float_equal(g.answer[QUICK].at.joules.expected, f.answer[QUICK].at.joules.expected, 0);
+    m = &f.option[f.answer[QUICK].option].costs[0].memory[0];
+    more = &g.option[g.answer[QUICK].option].costs[0].memory[0];
+    assert_true(m->activations > 0 && more->activations == 2 * m->activations);
+    assert_float_equal(more->total.expected - m->total.expected, (double)m->activations, 1);
+    assert_true(more->weights == m->weights);
+    fleet_free(&f);
+    fleet_free(&g);
 }
 
 /* A machine that is a little too slow and draws far too much power is far from meeting. */
@@ -516,6 +545,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_verdicts_name_what_fails),
         cmocka_unit_test(test_the_rate_decides_the_deepest_exit),
+        cmocka_unit_test(test_robots_share_a_computer),
         cmocka_unit_test(test_operating_points_add_up),
         cmocka_unit_test(test_power_and_memory_limits),
         cmocka_unit_test(test_the_worst_demand_is_the_reason),

@@ -62,7 +62,7 @@ need "$report" whatif --cache "$out/cache" --demos "$out/demos.h5" --model-shape
 same "$out/shape.csv" "$out/stdout"
 need "$report" whatif --cache "$out/cache" --model-shape 3b --rate 10,5 --runtime tuned --json "$out/tuned.json"
 need "$report" whatif --cache "$out/cache" --model-shape 3b --rate 5,10 --runtime tuned --cameras 3 \
-    --image-size 336 --tokens 25 --part-dtype vision=q8,head=f32 --deadline 70 --host-watts 60 \
+    --image-size 336 --tokens 25 --part-dtype vision=q8,head=f32 --deadline 70 --host-watts 60 --robots 3 \
     --json "$out/load.json"
 need "$report" whatif --cache "$out/cache" --model $model --thresholds "$out/tau.json" --rate 30,300 \
     --budget-sweep 9 --out "$out/cameras.html" --json "$out/cameras.json" --csv "$out/cameras.csv"
@@ -167,6 +167,7 @@ fails 2 "cameras" "$report" whatif $cache --cameras 0
 fails 2 "multiple of the 14 pixels" "$report" whatif $cache --model-shape 3b --image-size 225
 fails 2 "vision=, decoder= and head=" "$report" whatif $cache --part-dtype eyes=q8
 fails 2 "no time in ms" "$report" whatif $cache --deadline -1
+fails 2 "robots" "$report" whatif $cache --robots 0
 fails 2 "exclude each other" "$report" whatif $cache --cameras 1 --thresholds "$out/tau.json"
 fails 2 "takes --model" "$report" whatif $cache --thresholds "$out/tau.json"
 fails 1 "is for another policy" "$report" whatif --cache "$out/hostile" --thresholds "$out/tau-of-another.json"
@@ -244,7 +245,8 @@ node tests/reports/golden.mjs "$out/tabletop.json" tests/reports/golden.json || 
 node tests/reports/judge.mjs "$out/tabletop.json" "$out/tabletop.csv" || wrong "the judge of the tabletop"
 node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" \
     "$out/load.json" || wrong "the judge of the shape"
-node tests/reports/buyers.mjs "$out/shape.json" || wrong "the five questions of a buyer"
+buyers=$(pwd)/tests/reports/buyers.mjs
+(cd "$modules" && node "$buyers" "$out/shape.json" "$out/shape.html") || wrong "the five questions of a buyer"
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
 mkdir "$out/figures"
 node bench/curve.mjs "$build/reports/page" "$out/figures" >"$out/stdout" 2>"$out/stderr" || wrong "the README's figures"
