@@ -86,7 +86,7 @@ void official_fractions(official_distribution distribution, double parameter, bo
 /* ---------------------------------------------------------------- quantiles ---------------- */
 
 /* Few are sorted once, and walked through for every quantile; many would miss every cache then. */
-enum { FEW = 1 << 16 };
+enum { FEW = 1 << 18 };
 
 static deer_status sort(official_steps *s, deer_error *err)
 {

@@ -250,7 +250,7 @@ static void test_order(void **state)
 /* Many steps are counted, few are sorted: the same thresholds, ties and gaps included. */
 static void test_many_steps(void **state)
 {
-    enum { MANY = 70001, EXITS = 3 };
+    enum { MANY = 270001, EXITS = 3 };
     float *values = malloc(EXITS * MANY * sizeof *values), fractions[EXITS], counted[EXITS];
     uint32_t *order = malloc(MANY * sizeof *order);
     official_steps those;
