@@ -165,7 +165,7 @@ async function testLink(browser) {
   const at = await shown(page);
   for (const [key, value] of new URLSearchParams(hash.slice(1))) assert.equal(at.words[key], value, key);
   assert.equal(at.budget, 3);
-  assert.match(at.verdict, /^At 7 Hz for each of 2 robots within 90.0 W, the most frugal/);
+  assert.match(at.verdict, /^At 7 Hz for each of 2 robots within 90 W, the most frugal/);
   await page.click("nav a >> text=Trust");
   assert.equal((await shown(page)).words.machine, "agx-orin-64", "looking elsewhere keeps it");
   await ask(page, { rate: "-1", robots: "1.5", runtime: "<b>", machine: "nobody", budget: "9999" });
