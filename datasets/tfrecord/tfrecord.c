@@ -6,30 +6,15 @@
 #include <string.h>
 
 #include "runtime/base/file_kind.h"
+#include "runtime/import/crc.h"
 
 enum { HEAD = 12, FOOT = 4, MOST_RECORDS = 10000000 };
 
 /* ---------------------------------------------------------------- checksum ----------------- */
 
-/* CRC-32C (Castagnoli), lowest bit first. */
-static uint32_t crc(const uint8_t *p, size_t n)
-{
-    static const uint32_t polynomial = 0x82f63b78;
-    uint32_t table[256], sum = UINT32_MAX;
-
-    for (uint32_t i = 0; i < 256; i++) {
-        table[i] = i;
-        for (int bit = 0; bit < 8; bit++)
-            table[i] = table[i] >> 1 ^ (table[i] & 1 ? polynomial : 0);
-    }
-    for (size_t i = 0; i < n; i++)
-        sum = sum >> 8 ^ table[(sum ^ p[i]) & 0xff];
-    return ~sum;
-}
-
 uint32_t tfrecord_sum(const void *data, size_t n)
 {
-    uint32_t sum = crc(data, n);
+    uint32_t sum = crc_castagnoli(0, data, n);
 
     return (sum >> 15 | sum << 17) + 0xa282ead8;
 }

@@ -36,6 +36,16 @@ static const zip_entry *entry_of(const pth *file, const char *name, size_t lengt
     return zip_find(&file->archive, full);
 }
 
+/* Once for each entry: storages are read in pieces, and several tensors may lie in one. */
+static deer_status compare(const pth *file, const zip_entry *e, deer_error *err)
+{
+    bool *compared = &file->compared[e - file->archive.entry];
+    deer_status status = *compared ? DEER_OK : zip_compare(&file->from, e, err);
+
+    *compared = !status;
+    return status;
+}
+
 static deer_status find_prefix(pth *file, deer_error *err)
 {
     static const char tail[] = "/data.pkl";
@@ -82,6 +92,8 @@ static deer_status read_program(pth *file, deer_error *err)
     if (e->size > PICKLE_LARGEST)
         return deer_fail(err, "%s has a pickle of %zu bytes; %u is the most", file->path, e->size,
                          PICKLE_LARGEST);
+    if (compare(file, e, err))
+        return DEER_FAILED;
     file->program = bytes_copy(&file->from, e->at, e->size, err);
     return file->program ? pickle_read(file->path, file->program, e->size, &file->pickle, err)
                          : DEER_FAILED;
@@ -93,6 +105,9 @@ static deer_status open_parts(pth *file, deer_error *err)
         zip_open(&file->from, &file->archive, err) || find_prefix(file, err) ||
         check_order(file, err))
         return DEER_FAILED;
+    file->compared = calloc(file->archive.count, sizeof *file->compared);
+    if (!file->compared)
+        return deer_fail(err, "out of memory reading %s", file->path);
     return read_program(file, err);
 }
 
@@ -112,6 +127,7 @@ void pth_close(pth *file)
     pickle_free(&file->pickle);
     zip_close(&file->archive);
     bytes_close(&file->from);
+    free(file->compared);
     free(file->program);
     free(file->prefix);
     free(file->path);
@@ -141,6 +157,8 @@ static deer_status find_storage(const pth *file, const pickle_value *from, place
         e->size / number_size(from->as.storage.type) < (uint64_t)from->as.storage.count)
         return deer_fail(err, "%s: the data of a tensor is missing or too short (%s)", file->path,
                          name);
+    if (compare(file, e, err))
+        return DEER_FAILED;
     p->from = &file->from;
     p->begin = e->at;
     p->size = e->size;

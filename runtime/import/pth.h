@@ -7,7 +7,8 @@
  *   pth_read(&file, tensor, floats, &err);
  *   pth_close(&file);
  *
- * A tensor is read when it is asked for; a file that has been written to since is an error. Nothing
+ * A tensor is read when it is asked for, its storage's checksum compared at the first time; a file
+ * that has been written to since is an error. Nothing
  * in it is executed (pickle.h). Of a TorchScript archive (OpenAI's CLIP files are some) the
  * parameters are read, its code is not. The format before PyTorch 1.6 is refused with what to do.
  */
@@ -21,6 +22,7 @@ typedef struct {
     char *path;
     byte_source from;
     zip archive;
+    bool *compared;   /* [archive.count]: whose checksums have been */
     char *prefix;     /* of every entry: "<prefix>/data.pkl" */
     uint8_t *program; /* that entry, which the pickle's values point into */
     pickle pickle;

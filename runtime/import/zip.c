@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/base/file_kind.h"
+#include "runtime/import/crc.h"
 
 enum {
     END_SIZE = 22,
@@ -15,6 +16,7 @@ enum {
     LOCAL_SIZE = 30,
     LONGEST_COMMENT = 65535,
     LONGEST_NAME = 65535,
+    WINDOW = 1 << 16,
 };
 
 #define END_MARK 0x06054b50u
@@ -308,4 +310,24 @@ const zip_entry *zip_find(const zip *archive, const char *name)
 
     return archive->count ? bsearch(&key, archive->entry, archive->count, sizeof key, by_name)
                           : NULL;
+}
+
+deer_status zip_compare(const byte_source *from, const zip_entry *e, deer_error *err)
+{
+    uint8_t window[WINDOW];
+    uint32_t sum = 0;
+
+    if (!e->sum)
+        return DEER_OK;
+    for (size_t done = 0, some; done < e->size; done += some) {
+        some = e->size - done < WINDOW ? e->size - done : WINDOW;
+        if (bytes_read(from, e->at + done, window, some, err))
+            return DEER_FAILED;
+        sum = crc_zip(sum, window, some);
+    }
+    return sum == e->sum ? DEER_OK
+                         : deer_fail(err,
+                                     "%s: %s is damaged (its checksum is another); copy or "
+                                     "download it again",
+                                     from->path, e->name);
 }

@@ -23,7 +23,7 @@ typedef struct {
     char *name;       /* zero-terminated, without zeros inside */
     size_t at, size;  /* where it lies in the file, checked to be in it */
     size_t full_size; /* bytes when unpacked; equal to size when stored */
-    uint32_t sum;     /* CRC-32 of these, which is not compared here */
+    uint32_t sum;     /* CRC-32 of these; 0 where the writer has left it out */
     bool stored;      /* not compressed */
     bool deflated;    /* raw deflate; neither: another method */
 } zip_entry;
@@ -36,6 +36,10 @@ typedef struct {
 /* from is read now and not kept. */
 deer_status zip_open(const byte_source *from, zip *archive, deer_error *err);
 void zip_close(zip *archive);
+
+/* Compares the checksum of a stored entry with what the archive says, if it says one: PyTorch
+ * writes 0 where torch.utils.serialization.config.save.compute_crc32 is off. */
+deer_status zip_compare(const byte_source *from, const zip_entry *e, deer_error *err);
 
 /* NULL when there is no entry of that name. */
 const zip_entry *zip_find(const zip *archive, const char *name);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "runtime/import/crc.h"
 #include "runtime/import/weights.h"
 
 static deer_error error;
@@ -827,6 +828,61 @@ static void test_changes_meanwhile(void **state)
     free(b);
 }
 
+/* ---------------------------------------------------------------- checksums ---------------- */
+
+/* Published values of "123456789", and of it in two pieces. */
+static void test_checksums(void **state)
+{
+    (void)state;
+    assert_int_equal(crc_zip(0, "123456789", 9), 0xcbf43926);
+    assert_int_equal(crc_castagnoli(0, "123456789", 9), 0xe3069283);
+    for (size_t n = 0; n <= 9; n++)
+        assert_int_equal(crc_zip(crc_zip(0, "123456789", n), &"123456789"[n], 9 - n), 0xcbf43926);
+    assert_int_equal(crc_zip(0, numbers, sizeof numbers), 0x1939e524); /* as zlib has it */
+}
+
+/* The sum of the storage in the central directory; its entry is the last one. */
+static void put_sum(buffer *b, uint32_t sum)
+{
+    size_t at = b->size;
+
+    while (memcmp(b->bytes + --at, "PK\1\2", 4) != 0)
+        ;
+    memcpy(b->bytes + at + 16, &sum, sizeof sum);
+}
+
+/* A damaged storage is noticed, unless the archive was written without checksums. */
+static void test_damaged_storage(void **state)
+{
+    static const char text[] = STATE(GOOD);
+    static const uint32_t sums[] = {0x1939e524, 0};
+    buffer *b = malloc(sizeof *b);
+    float got[6];
+    weights w;
+
+    (void)state;
+    for (int damaged = 0; damaged < 2; damaged++)
+        for (int i = 0; i < 2; i++) {
+            deer_status status;
+
+            make_checkpoint(text, sizeof text - 1, false, b);
+            put_sum(b, sums[i]);
+            for (size_t at = 0; damaged && at + sizeof numbers <= b->size; at++)
+                if (!memcmp(b->bytes + at, numbers, sizeof numbers))
+                    b->bytes[at + 3] ^= 0x80; /* -1 */
+            save(b);
+            assert_int_equal(open_it(&w), DEER_OK);
+            status = weights_read(&w, 0, got, &error);
+            assert_int_equal(status, damaged && sums[i] ? DEER_FAILED : DEER_OK);
+            if (status)
+                assert_non_null(strstr(error.message, "x.pth: x/data/0 is damaged (its checksum"));
+            else
+                assert_true(got[0] == (damaged ? -1 : 1) && got[5] == 6);
+            weights_close(&w);
+        }
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -843,6 +899,8 @@ int main(void)
         cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_lying_archives),
         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_checksums),
+        cmocka_unit_test(test_damaged_storage),
     };
 
     return cmocka_run_group_tests(tests, start, end);
