@@ -455,12 +455,12 @@ deer_status lerobot_read_meta(lerobot *d, const source_options *o, deer_error *e
                                  : lerobot_read_tables(d, err);
     if (!status && !d->episodes)
         status = deer_fail(err, "%s has no episodes", d->folder);
-    if (!status && d->version == 3 && d->counted > d->episodes)
-        status =
-            deer_fail(err,
-                      "%s: meta/info.json counts %lld episodes, meta/episodes lists %d: a file "
-                      "of it is missing; copy or download it again",
-                      d->folder, (long long)d->counted, d->episodes);
+    if (!status && d->counted && d->counted != d->episodes)
+        status = deer_fail(err,
+                           "%s: meta/info.json counts %lld episodes, %s lists %d: a file is "
+                           "missing or cut off, or of another version; copy or download it again",
+                           d->folder, (long long)d->counted,
+                           d->version == 2 ? "meta/episodes.jsonl" : "meta/episodes", d->episodes);
     return status;
 }
 

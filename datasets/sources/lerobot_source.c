@@ -16,10 +16,18 @@
 enum { MOST_IMAGE = 64 << 20 };
 static const size_t MOST_VIDEO = (size_t)1 << 33; /* bytes of an episode's pixels */
 
+/* Rows of one episode that stand together. */
+typedef struct {
+    double episode;
+    int64_t first, count;
+} rows;
+
 /* The table at hand: version 3 keeps many episodes in one. */
 typedef struct {
     char path[LEROBOT_PATH]; /* empty: none */
     parquet_column action, time, episode, image[LEROBOT_CAMERAS];
+    rows *rows; /* [parts], by episode, then by place */
+    size_t parts;
 } table;
 
 typedef struct {
@@ -47,6 +55,9 @@ static void free_table(table *t)
     parquet_column_free(&t->episode);
     for (int v = 0; v < LEROBOT_CAMERAS; v++)
         parquet_column_free(&t->image[v]);
+    free(t->rows);
+    t->rows = NULL;
+    t->parts = 0;
     *t->path = 0;
 }
 
@@ -70,6 +81,35 @@ static deer_status read_columns(const lerobot *d, const parquet *p, table *t, de
     return DEER_OK;
 }
 
+static int by_episode(const void *a, const void *b)
+{
+    const rows *x = a, *y = b;
+
+    return x->episode != y->episode ? (x->episode > y->episode) - (x->episode < y->episode)
+                                    : (x->first > y->first) - (x->first < y->first);
+}
+
+/* Lists which rows are whose, once for all episodes of a table. */
+static deer_status list_rows(table *t, deer_error *err)
+{
+    const double *episode = t->episode.number;
+    size_t room = 0;
+
+    for (int64_t r = 0; r < t->episode.rows; r++)
+        room += !r || episode[r] != episode[r - 1];
+    t->rows = malloc((room + 1) * sizeof *t->rows);
+    if (!t->rows)
+        return deer_fail(err, "out of memory reading %s", t->path);
+    for (int64_t r = 0; r < t->episode.rows; r++)
+        if (t->parts && t->rows[t->parts - 1].episode == episode[r] &&
+            t->rows[t->parts - 1].first + t->rows[t->parts - 1].count == r)
+            t->rows[t->parts - 1].count++;
+        else if (!isnan(episode[r])) /* is nobody's */
+            t->rows[t->parts++] = (rows){episode[r], r, 1};
+    qsort(t->rows, t->parts, sizeof *t->rows, by_episode);
+    return DEER_OK;
+}
+
 static deer_status use_table(lerobot_set *s, const lerobot_episode *e, deer_error *err)
 {
     char path[LEROBOT_PATH];
@@ -86,6 +126,8 @@ static deer_status use_table(lerobot_set *s, const lerobot_episode *e, deer_erro
         return DEER_FAILED;
     strcpy(s->table.path, path);
     status = read_columns(&s->d, p, &s->table, err);
+    if (!status)
+        status = list_rows(&s->table, err);
     parquet_close(p);
     if (status)
         free_table(&s->table);
@@ -97,18 +139,24 @@ static deer_status find_rows(const lerobot_set *s, const lerobot_episode *e, int
                              deer_error *err)
 {
     const table *t = &s->table;
+    size_t low = 0, high = t->parts, i;
     int64_t count = 0;
 
-    *first = -1;
-    for (int64_t r = 0; r < t->episode.rows; r++)
-        if (t->episode.number[r] == (double)e->index) {
-            *first = *first < 0 ? r : *first;
-            count++;
-        }
-    return count == e->steps && t->episode.number[*first + count - 1] == (double)e->index
-               ? DEER_OK
-               : deer_fail(err, "%s has %lld rows of episode %lld, not %lld together", t->path,
-                           (long long)count, (long long)e->index, (long long)e->steps);
+    while (low < high) { /* the first part that is not of an episode before */
+        size_t middle = low + (high - low) / 2;
+
+        if (t->rows[middle].episode < (double)e->index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (i = low; i < t->parts && t->rows[i].episode == (double)e->index; i++)
+        count += t->rows[i].count;
+    if (count != e->steps || i != low + 1)
+        return deer_fail(err, "%s has %lld rows of episode %lld, not %lld together", t->path,
+                         (long long)count, (long long)e->index, (long long)e->steps);
+    *first = t->rows[low].first;
+    return DEER_OK;
 }
 
 static deer_status read_actions(const lerobot_set *s, const lerobot_episode *e, int64_t first,

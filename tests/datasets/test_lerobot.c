@@ -292,7 +292,9 @@ static void test_missing_values(void **state)
     refused("v21", "sed -i 's/\"tasks\"/\"words\"/' meta/episodes.jsonl",
             "episode 0 has no task; say one with --instruction");
     refused("v30", "sed -i 's/\"total_episodes\": 2/\"total_episodes\": 3/' meta/info.json",
-            "counts 3 episodes, meta/episodes lists 2: a file of it is missing");
+            "counts 3 episodes, meta/episodes lists 2: a file is missing");
+    refused("v21", "sed -i 1d meta/episodes.jsonl",
+            "counts 2 episodes, meta/episodes.jsonl lists 1: a file is missing or cut off");
     run_in_copy("v21", ": > meta/episodes_stats.jsonl; echo >> meta/episodes_stats.jsonl");
     assert_int_equal(read_copy(o, &e), DEER_FAILED);
     says("no statistics for --action-scale");
