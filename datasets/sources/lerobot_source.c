@@ -417,7 +417,7 @@ static deer_status read_episode(void *source, int i, demo_episode *to, deer_erro
 {
     lerobot_set *s = source;
     const lerobot_episode *e = &s->d.episode[i];
-    int64_t first;
+    int64_t first = 0;
     deer_status status = use_table(s, e, err);
 
     *to = (demo_episode){.steps = (int)e->steps};

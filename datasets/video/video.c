@@ -16,6 +16,9 @@
 
 enum { MOST_SIDE = 4096, MOST_SECONDS = 100000000, WINDOW = 1 << 16 };
 
+/* What libavcodec is to find, and to end with: it would fill what is damaged from around it. */
+enum { STRICT = AV_EF_EXPLODE | AV_EF_CRCCHECK | AV_EF_BITSTREAM | AV_EF_BUFFER };
+
 struct video {
     char *path;
     byte_source from;
@@ -28,7 +31,10 @@ struct video {
     AVPacket *packet;
     AVFrame *frame, *before; /* the last two decoded */
     struct SwsContext *convert;
-    bool draining;
+    bool begun;        /* since the last seek */
+    int64_t key;       /* when the keyframe that decoding began at is shown */
+    double key_stored; /* seconds, when it is decoded, which is what is searched for */
+    double fed;        /* seconds, of the last packet that the decoder got */
 };
 
 /* ---------------------------------------------------------------- conversion --------------- */
@@ -137,6 +143,8 @@ static deer_status open_decoder(video *v, deer_error *err)
                          s->codecpar->height, s->codecpar->width);
     v->decoder->max_pixels = (int64_t)MOST_SIDE * MOST_SIDE;
     v->decoder->thread_count = 1; /* episodes are short */
+    v->decoder->err_recognition = STRICT;
+    v->decoder->error_concealment = 0;
     if (avcodec_open2(v->decoder, codec, NULL) < 0)
         return deer_fail(err, "%s: the codec %s cannot be opened", v->path, codec->name);
     v->start = s->start_time == AV_NOPTS_VALUE ? 0 : (double)s->start_time * av_q2d(s->time_base);
@@ -214,45 +222,87 @@ void video_size(const video *v, int *height, int *width)
 
 /* ---------------------------------------------------------------- frames ------------------- */
 
+static double seconds_of(const video *v, int64_t time)
+{
+    return (double)time * av_q2d(v->file->streams[v->stream]->time_base) - v->start;
+}
+
 static double time_of(const video *v, const AVFrame *f)
 {
-    return (double)f->best_effort_timestamp * av_q2d(v->file->streams[v->stream]->time_base) -
-           v->start;
+    return seconds_of(v, f->best_effort_timestamp);
+}
+
+static deer_status damaged(const video *v, double seconds, int result, deer_error *err)
+{
+    return deer_fail(err, "%s is damaged at second %g (%s); copy or download it again", v->path,
+                     seconds, result ? av_err2str(result) : "a frame is not whole");
+}
+
+/* Whether a packet can be decoded: not what is shown before the keyframe that decoding began at but
+ * stored behind it, since it needs what comes before that (open groups of pictures). */
+static bool is_decodable(video *v, const AVPacket *p)
+{
+    if (!v->begun && p->flags & AV_PKT_FLAG_KEY) {
+        v->begun = true;
+        v->key = p->pts;
+        v->key_stored = p->dts == AV_NOPTS_VALUE ? 0 : seconds_of(v, p->dts);
+    }
+    return v->begun && (v->key == AV_NOPTS_VALUE || p->pts == AV_NOPTS_VALUE || p->pts >= v->key);
+}
+
+static deer_status send(video *v, deer_error *err)
+{
+    const AVPacket *p = v->packet;
+    int result;
+
+    v->fed = seconds_of(v, p->pts == AV_NOPTS_VALUE ? p->dts : p->pts);
+    if (p->flags & AV_PKT_FLAG_CORRUPT)
+        return damaged(v, v->fed, 0, err);
+    result = avcodec_send_packet(v->decoder, p);
+    return result < 0 ? damaged(v, v->fed, result, err) : DEER_OK;
 }
 
 /* Feeds the decoder one more packet, or its end. */
-static bool feed(video *v)
+static deer_status feed(video *v, deer_error *err)
 {
-    if (v->draining)
-        return false;
-    while (av_read_frame(v->file, v->packet) >= 0) {
-        bool ours = v->packet->stream_index == v->stream;
-        int sent = ours ? avcodec_send_packet(v->decoder, v->packet) : 0;
+    int result;
+
+    while ((result = av_read_frame(v->file, v->packet)) >= 0) {
+        bool ours = v->packet->stream_index == v->stream && is_decodable(v, v->packet);
+        deer_status status = ours ? send(v, err) : DEER_OK;
 
         av_packet_unref(v->packet);
         if (ours)
-            return sent >= 0;
+            return status;
     }
-    v->draining = true;
-    return avcodec_send_packet(v->decoder, NULL) >= 0;
+    if (result != AVERROR_EOF)
+        return damaged(v, v->fed, result, err);
+    result = avcodec_send_packet(v->decoder, NULL);
+    return result < 0 ? damaged(v, v->fed, result, err) : DEER_OK;
 }
 
-/* The next frame into v->frame, the last one into v->before; false behind the last. */
-static bool decode(video *v)
+/* The next frame into v->frame, the last one into v->before; behind the last it has *ended. */
+static deer_status decode(video *v, bool *ended, deer_error *err)
 {
     AVFrame *last = v->before;
+    int result;
 
     v->before = v->frame;
     v->frame = last;
     av_frame_unref(v->frame);
-    for (;;) {
-        int result = avcodec_receive_frame(v->decoder, v->frame);
-
-        if (result >= 0)
-            return v->frame->best_effort_timestamp != AV_NOPTS_VALUE;
-        if (result != AVERROR(EAGAIN) || !feed(v))
-            return false;
-    }
+    while ((result = avcodec_receive_frame(v->decoder, v->frame)) == AVERROR(EAGAIN))
+        if (feed(v, err))
+            return DEER_FAILED;
+    *ended = result == AVERROR_EOF;
+    if (*ended)
+        return DEER_OK;
+    if (result < 0)
+        return damaged(v, v->fed, result, err);
+    if (v->frame->best_effort_timestamp == AV_NOPTS_VALUE)
+        return deer_fail(err, "%s has a frame without a time behind second %g", v->path, v->fed);
+    return v->frame->flags & AV_FRAME_FLAG_CORRUPT || v->frame->decode_error_flags
+               ? damaged(v, time_of(v, v->frame), 0, err)
+               : DEER_OK;
 }
 
 static deer_status seek(video *v, double seconds, deer_error *err)
@@ -263,56 +313,92 @@ static deer_status seek(video *v, double seconds, deer_error *err)
     av_frame_unref(v->frame);
     av_frame_unref(v->before);
     avcodec_flush_buffers(v->decoder);
-    v->draining = false;
+    v->begun = false;
     if (av_seek_frame(v->file, v->stream, at, AVSEEK_FLAG_BACKWARD) < 0 &&
         av_seek_frame(v->file, v->stream, 0, AVSEEK_FLAG_BACKWARD) < 0)
         return deer_fail(err, "%s: there is no way to second %g", v->path, seconds);
     return DEER_OK;
 }
 
-/* Decodes until the frame at hand is at or behind this time; which of the last two is nearer, NULL
- * when neither is within the tolerance. */
-static const AVFrame *find(video *v, double seconds, double tolerance, bool *ended)
+/* Decodes until the frame at hand is at or behind this time; *best is which of the last two is
+ * nearer, NULL when neither is within the tolerance. */
+static deer_status find(video *v, double seconds, double tolerance, bool *ended,
+                        const AVFrame **best, deer_error *err)
 {
-    const AVFrame *best = NULL;
     double least = tolerance;
 
+    *best = NULL;
     while (!*ended && (!v->frame->buf[0] || time_of(v, v->frame) < seconds))
-        *ended = !decode(v);
+        if (decode(v, ended, err))
+            return DEER_FAILED;
     for (int i = 0; i < 2; i++) {
         const AVFrame *f = i ? v->frame : v->before;
 
         if (f->buf[0] && fabs(time_of(v, f) - seconds) <= least) {
             least = fabs(time_of(v, f) - seconds);
-            best = f;
+            *best = f;
         }
     }
-    return best;
+    return DEER_OK;
 }
 
-deer_status video_read(video *v, const double *seconds, int n, double tolerance, uint8_t *rgb,
-                       deer_error *err)
+/* The frames that are wanted, and where they go. */
+typedef struct {
+    const double *seconds; /* [n] */
+    int n;
+    double tolerance;
+    uint8_t *rgb; /* [n, height, width, 3] */
+} wanted;
+
+/* Reads them from a keyframe on that is not stored behind this time; *missing: the first is not
+ * there.
+ */
+static deer_status read_from(video *v, double from, const wanted *w, bool *missing, deer_error *err)
 {
     int height, width;
     bool ended = false;
+    deer_status status = seek(v, from, err);
 
+    *missing = false;
     video_size(v, &height, &width);
+    for (int i = 0; i < w->n && !status; i++) {
+        uint8_t *rgb = w->rgb + (size_t)i * (size_t)height * (size_t)width * 3;
+        const AVFrame *f;
+
+        status = find(v, w->seconds[i], w->tolerance, &ended, &f, err);
+        if (status)
+            return status;
+        *missing = !f && !i;
+        if (!f)
+            status = deer_fail(err, "%s has no frame at second %g (of %d frames wanted: %d)",
+                               v->path, w->seconds[i], w->n, i);
+        else if (!to_rgb(&v->convert, f, height, width, rgb))
+            status = deer_fail(err, "%s: the frame at second %g cannot be converted", v->path,
+                               w->seconds[i]);
+    }
+    return status;
+}
+
+/* A keyframe that is stored before a time may be shown behind it, and decoders may hold back the
+ * last frame behind one: then from keyframes before, in growing steps, at last from the beginning.
+ */
+deer_status video_read(video *v, const double *seconds, int n, double tolerance, uint8_t *rgb,
+                       deer_error *err)
+{
+    const wanted w = {seconds, n, tolerance, rgb};
+    double from = n ? seconds[0] - tolerance : 0;
+    deer_status status;
+    bool missing;
+
     for (int i = 0; i < n; i++)
         if (!(fabs(seconds[i]) < MOST_SECONDS))
             return deer_fail(err, "%s: a frame is wanted at second %g", v->path, seconds[i]);
-    if (seek(v, n ? seconds[0] - tolerance : 0, err))
-        return DEER_FAILED;
-    for (int i = 0; i < n; i++, rgb += (size_t)height * (size_t)width * 3) {
-        const AVFrame *f = find(v, seconds[i], tolerance, &ended);
-
-        if (!f)
-            return deer_fail(err, "%s has no frame at second %g (of %d frames wanted: %d)", v->path,
-                             seconds[i], n, i);
-        if (!to_rgb(&v->convert, f, height, width, rgb))
-            return deer_fail(err, "%s: the frame at second %g cannot be converted", v->path,
-                             seconds[i]);
+    status = read_from(v, from, &w, &missing, err);
+    for (double back = fmax(tolerance, 0.01); missing && from > 0; back *= 4) {
+        from = fmax(0, fmin(from, v->key_stored) - back);
+        status = read_from(v, from, &w, &missing, err);
     }
-    return DEER_OK;
+    return status;
 }
 
 /* ---------------------------------------------------------------- images ------------------- */
@@ -343,6 +429,7 @@ deer_status video_image(const char *where, const uint8_t *data, size_t size, int
         memcpy(packet->data, data, size);
         decoder->max_pixels = (int64_t)MOST_SIDE * MOST_SIDE;
         decoder->thread_count = 1;
+        decoder->err_recognition = STRICT;
         ok = decode_image(decoder, packet, frame);
     }
     if (ok) {

@@ -20,7 +20,8 @@ void video_close(video *v);
 void video_size(const video *v, int *height, int *width);
 
 /* Reads the frames shown at n ascending times, in seconds from the video's start: for each the
- * nearest, which must lie within `tolerance`. */
+ * nearest, which must lie within `tolerance`. What libavcodec finds damaged on the way is an error,
+ * and no frame made up from its neighbours; H.264 has no checksums, so it does not find all. */
 deer_status video_read(video *v, const double *seconds, int n, double tolerance, uint8_t *rgb,
                        deer_error *err);
 

@@ -254,7 +254,27 @@ def full_range():
                     "-flags", "+bitexact", HERE + "full_range.mp4"], input=frames, check=True)
 
 
+def open_groups():
+    """14 frames of H.264 in groups of 6 that lean on the group before: frame k is 20 + 16 k on the left, noise on the
+    right, which moves, so that its slices have bytes to damage."""
+    height, width, random = 48, 64, 1
+    noise, frames = [], b""
+    for _ in range(height * width):
+        random = (random * 1664525 + 1013904223) % 2**32
+        noise.append(40 + (random >> 16) % 176)
+    for k in range(14):
+        for y in range(height):
+            for x in range(width):
+                frames += bytes([20 + 16 * k if x < width // 2 else noise[y * width + (x + 3 * k) % width]] * 3)
+    subprocess.run(["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s",
+                    "%dx%d" % (width, height), "-r", str(FPS), "-i", "-", "-c:v", "libx264", "-pix_fmt", "yuv420p",
+                    "-crf", "30", "-x264-params", "keyint=6:min-keyint=6:scenecut=0:open-gop=1:bframes=2:b-adapt=0:"
+                    "threads=1", "-fflags", "+bitexact", "-flags", "+bitexact", HERE + "open_groups.mp4"],
+                   input=frames, check=True)
+
+
 shutil.rmtree(HERE, ignore_errors=True)
 version_2()
 version_3()
 full_range()
+open_groups()

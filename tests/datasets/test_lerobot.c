@@ -276,6 +276,64 @@ static void test_full_range_video(void **state)
     free(rgb);
 }
 
+/* Reads the frame of each tenth of a second alone, of the video that make_lerobot.py's open_groups
+ * makes; how many were refused, the last with this error, the others being right. */
+static int refused_frames(const char *path)
+{
+    uint8_t *rgb = malloc(48 * 64 * 3);
+    deer_error last = {""};
+    int refusals = 0;
+    video *v;
+
+    assert_int_equal(video_open(path, &v, &error), DEER_OK);
+    for (int k = 0; k < 14; k++) {
+        const double seconds = k * 0.1;
+
+        if (video_read(v, &seconds, 1, 0.05, rgb, &error)) {
+            refusals++;
+            last = error;
+            continue;
+        }
+        for (int i = 0; i < 48 * 64; i++)
+            if (i % 64 < 24 && abs(rgb[3 * i] - (20 + 16 * k)) > 6)
+                fail_msg("frame %d has a pixel of %d", k, rgb[3 * i]);
+    }
+    video_close(v);
+    free(rgb);
+    error = last;
+    return refusals;
+}
+
+/* Frames that are stored behind a keyframe and shown before it, and the last one. */
+static void test_open_groups(void **state)
+{
+    (void)state;
+    assert_int_equal(refused_frames("tests/data/lerobot/open_groups.mp4"), 0);
+}
+
+/* Damage in the midst of a slice is no pixels: it is refused with the time where it is. */
+static void test_damaged_slices(void **state)
+{
+    char path[128], *bytes;
+    size_t size;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/v.mp4", folder);
+    assert_int_equal(
+        file_read("tests/data/lerobot/open_groups.mp4", 1 << 20, &bytes, &size, &error), DEER_OK);
+    for (size_t at = 800; at < 960; at += 40) { /* in the first keyframe, at bytes 48 to 1333 */
+        char was[16];
+
+        memcpy(was, bytes + at, sizeof was);
+        memset(bytes + at, 0, sizeof was);
+        assert_int_equal(file_write(path, bytes, size, &error), DEER_OK);
+        memcpy(bytes + at, was, sizeof was);
+        assert_int_equal(refused_frames(path), 6); /* and not those of the groups behind */
+        says("v.mp4 is damaged at second 0 (");
+    }
+    free(bytes);
+}
+
 /* What is missing is said, and not taken as 0, as nothing or as the end. */
 static void test_missing_values(void **state)
 {
@@ -440,6 +498,8 @@ int main(void)
         TEST(test_damaged_videos),
         TEST(test_videos_lead_nowhere),
         TEST(test_full_range_video),
+        TEST(test_open_groups),
+        TEST(test_damaged_slices),
         TEST(test_missing_values),
         TEST(test_odd_tasks),
         TEST(test_identity),
