@@ -144,7 +144,7 @@ deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episo
     const demo_file *f = demos_file_of(d, entry);
     hdf5_texts own = {NULL}, task = {NULL};
     char name[DEMOS_PATH];
-    bool ok;
+    bool ok, garbled;
     hid_t group;
 
     snprintf(name, sizeof name, "data/%s", entry->name);
@@ -155,6 +155,8 @@ deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episo
         language_of_demonstration(group, &own);
     if (!d->instruction && !own.count && !f->language.count)
         language_behind_link(group, &own);
+    garbled = own.garbled || (!d->instruction && !own.count && f->language.garbled) ||
+              (d->instruction && !language_is_utf8(d->instruction));
     if (d->instruction)
         hdf5_texts_add(&own, d->instruction, strlen(d->instruction));
     e->guessed = !own.count && f->language_of_name;
@@ -168,5 +170,11 @@ deer_status demos_read_texts(const demos *d, const demo_entry *entry, demo_episo
         memcpy(e->task, f->task, sizeof e->task);
     hdf5_texts_free(&own);
     hdf5_texts_free(&task);
-    return ok ? DEER_OK : unreadable(f, name, err);
+    if (!ok)
+        return unreadable(f, name, err);
+    return garbled ? deer_fail(err,
+                               "%s: the instruction of %s is no UTF-8; write it as UTF-8, or give "
+                               "one with --instruction",
+                               f->path, name)
+                   : DEER_OK;
 }

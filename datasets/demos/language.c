@@ -45,6 +45,15 @@ size_t language_clean(char *text)
     return length;
 }
 
+bool language_is_utf8(const char *text)
+{
+    size_t left = strlen(text), n = 1;
+
+    for (; left && (n = text_character(text, left)); text += n)
+        left -= n;
+    return !left;
+}
+
 static bool has(const hdf5_texts *wordings, const char *text)
 {
     for (size_t i = 0; i < wordings->count; i++)
@@ -59,7 +68,9 @@ static void add_cleaned(hdf5_texts *wordings, const char *text)
     size_t n = clean ? language_clean(clean) : 0;
 
     wordings->failed = wordings->failed || !clean;
-    if (n && wordings->count < MAX_WORDINGS && !has(wordings, clean))
+    if (!language_is_utf8(text) || strchr(text, LANGUAGE_GARBLED))
+        wordings->garbled = true;
+    else if (n && wordings->count < MAX_WORDINGS && !has(wordings, clean))
         hdf5_texts_add(wordings, clean, n);
     free(clean);
 }
@@ -104,7 +115,7 @@ json_t *language_parse(char *text, bool *failed)
         size_t n = text_character(p, left);
 
         if (!n)
-            *p = '?';
+            *p = LANGUAGE_GARBLED;
         p += n ? n : 1;
         left -= n ? n : 1;
     }

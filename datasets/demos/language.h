@@ -13,8 +13,11 @@
 
 #include "datasets/hdf5/hdf5_text.h"
 
+/* A byte that no text has, for one that was no UTF-8. */
+#define LANGUAGE_GARBLED '\x7f'
+
 /* Each appends every wording found in the first place that has any, cleaned and none twice; what
- * cannot be read makes them failed. */
+ * cannot be read makes them failed, what is no UTF-8 garbled. */
 void language_of_demonstration(hid_t demo, hdf5_texts *wordings);
 void language_of_file(hid_t file, hdf5_texts *wordings);
 void language_of_name(const char *path, hdf5_texts *wordings);
@@ -24,10 +27,13 @@ void language_of_name(const char *path, hdf5_texts *wordings);
 char *language_json_text(hid_t object, const char *attribute, const char *const *keys,
                          bool *failed);
 
-/* JSON as Python and others write it, NaN, half characters and invalid UTF-8 included; of numbers
- * only whole ones below a thousand million are kept. The text is changed. NULL where it is no JSON;
- * then *failed is set where memory was short. */
+/* JSON as Python and others write it, NaN, half characters and invalid UTF-8 included, whose bytes
+ * become LANGUAGE_GARBLED; of numbers only whole ones below a thousand million are kept. The text
+ * is changed. NULL where it is no JSON; then *failed is set where memory was short. */
 json_t *language_parse(char *text, bool *failed);
+
+/* Whether all of a text is UTF-8: Latin-1 and others are not guessed at. */
+bool language_is_utf8(const char *text);
 
 /* Makes a text printable on one line, in place: spaces for control characters, no invalid UTF-8, no
  * white space or quotes around it. Returns its length. */

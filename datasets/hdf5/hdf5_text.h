@@ -15,7 +15,8 @@
 typedef struct {
     char **text; /* [count], each zero-terminated */
     size_t count;
-    bool failed; /* something that is there could not be read, or memory was short */
+    bool failed;  /* something that is there could not be read, or memory was short */
+    bool garbled; /* a text was left out because it is no UTF-8 */
 } hdf5_texts;
 
 /* Appends the texts of an attribute, of a dataset below `object`. False where there is none, or it

@@ -13,6 +13,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "datasets/demos/language.h"
 #include "datasets/sources/npy.h"
 #include "runtime/base/file.h"
 #include "runtime/base/threads/jobs.h"
@@ -125,6 +126,8 @@ static deer_status fill_runs(const char *path, const pickle_value *root, calvin 
         if (!copy_text(text->as.many.item[i], r->instruction, sizeof r->instruction))
             return deer_fail(err, "%s: annotation %zu has %zu bytes; at most %zu are read", path, i,
                              text->as.many.item[i]->as.text.size, sizeof r->instruction - 1);
+        if (!language_is_utf8(r->instruction))
+            return deer_fail(err, "%s: annotation %zu is no UTF-8; write it as UTF-8", path, i);
         if (task && task->kind == PICKLE_LIST && task->as.many.count == n)
             copy_text(task->as.many.item[i], r->task, sizeof r->task);
         if (!*r->instruction || !range_at(ranges, i, r))

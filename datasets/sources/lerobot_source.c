@@ -404,6 +404,11 @@ static deer_status take_text(const lerobot_set *s, const lerobot_episode *e, dem
         return deer_fail(err, "%s: the task of episode %lld has %zu bytes; at most %zu are read",
                          s->d.folder, (long long)e->index, strlen(text),
                          sizeof to->instruction - 1);
+    if (!language_is_utf8(text))
+        return deer_fail(err,
+                         "%s: the task of episode %lld is no UTF-8; write it as UTF-8, or give one "
+                         "with --instruction",
+                         s->d.folder, (long long)e->index);
     strcpy(to->instruction, text);
     snprintf(to->task, sizeof to->task, "%s", e->task);
     language_clean(to->task); /* a character may be cut in two */

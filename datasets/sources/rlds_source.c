@@ -226,6 +226,11 @@ static deer_status read_text(const record *r, demo_episode *to, deer_error *err)
         return deer_fail(err, "%s: an instruction of %zu bytes; 1 to %zu are read", r->where, size,
                          sizeof to->instruction - 1);
     memcpy(to->instruction, text, size);
+    if (!language_is_utf8(to->instruction))
+        return deer_fail(err,
+                         "%s has an instruction that is no UTF-8; write it as UTF-8, or give one "
+                         "with --instruction",
+                         r->where);
     if (!language_clean(to->instruction))
         return deer_fail(err, "%s has an empty instruction; give one with --instruction", r->where);
     snprintf(to->task, sizeof to->task, "%.*s", DEMO_TASK - 1, to->instruction);

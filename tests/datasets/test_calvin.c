@@ -183,7 +183,7 @@ static void test_forms_of_annotations(void **state)
 {
     static const char *const forms[] = {"array", "unsigned", "fortran", "arrays", "numbers",
                                         "texts", "text",     "objects", "default"};
-    char path[128], *was, *bytes;
+    char path[128], *was, *bytes, *at;
     size_t was_size, size;
     demo_episode e;
     calvin *d;
@@ -206,6 +206,14 @@ static void test_forms_of_annotations(void **state)
         demo_episode_free(&e);
         calvin_close(d);
     }
+    bytes = load("tests/data/calvin/forms/array.npy", &size);
+    at = memmem(bytes, size, "drawer \xc3\xa9", 9);
+    assert_non_null(at);
+    at[7] = ' ', at[8] = '\xe9'; /* Latin-1 */
+    put("auto_lang_ann.npy", bytes, size);
+    free(bytes);
+    assert_int_equal(calvin_open(folder, &d, &error), DEER_FAILED);
+    says("auto_lang_ann.npy: annotation 0 is no UTF-8");
     put("auto_lang_ann.npy", was, was_size);
     free(was);
 }

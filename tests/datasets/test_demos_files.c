@@ -407,6 +407,38 @@ static void test_every_place_of_instructions(void **state)
                  "stove");
 }
 
+static void assert_garbled(const char *group, const char *name, bool attribute, const char *text)
+{
+    const char *from = path;
+    hid_t file = create(path, 1);
+    deer_error err = {""};
+    demo_episode e;
+    demos *d;
+
+    put_texts(file, group, name, attribute, &text, 0);
+    H5Fclose(file);
+    assert_int_equal(demos_open_files(&from, 1, NULL, &d, &err), DEER_OK);
+    assert_int_equal(demos_describe(d, 0, &e, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "the instruction of data/demo_0 is no UTF-8"));
+    demos_close(d);
+    assert_string_equal(
+        described(path, &(demos_options){.instruction = "a caf\xc3\xa9"}).instruction,
+        "a caf\xc3\xa9");
+}
+
+/* Latin-1 is neither guessed at nor cut: "caf". */
+static void test_other_encodings_are_refused(void **state)
+{
+    (void)state;
+    assert_garbled("data/demo_0", "language", true, "go to the caf\xe9");
+    assert_garbled("data/demo_0/obs", "lang", false, "go to the caf\xe9");
+    assert_garbled("data/demo_0", "ep_meta", true, "{\"x\": \"\xe9\", \"lang\": \"the caf\xe9\"}");
+    assert_garbled("data", "problem_info", true,
+                   "{\"language_instruction\": [\"caf\xe9\", \"x\"]}");
+    assert_place("data/demo_0", "ep_meta", true, "{\"x\": \"\xe9\", \"lang\": \"the caf\xc3\xa9\"}",
+                 "the caf\xc3\xa9");
+}
+
 /* Python's json writes NaN and numbers without end; RoboCasa's texts pass a megabyte. */
 static void test_odd_json_is_read(void **state)
 {
@@ -638,6 +670,7 @@ int main(void)
         TEST(test_not_closed_is_said),
         TEST(test_cut_off_is_counted),
         TEST(test_every_place_of_instructions),
+        TEST(test_other_encodings_are_refused),
         TEST(test_odd_json_is_read),
         TEST(test_odd_json_is_mended),
         TEST(test_repeated_texts_are_bounded),

@@ -374,6 +374,8 @@ static void test_odd_tasks(void **state)
     demo_episode e;
 
     (void)state;
+    refused("v21", "LC_ALL=C sed -i 's/drawer/\\xe9/' meta/episodes.jsonl",
+            "episodes.jsonl is not JSON: line 1: unable to decode byte 0xe9");
     run_in_copy("v21", "sed -i 's/open the drawer/\\\\ud83d open \\\\ud83d\\\\ude00/' "
                        "meta/episodes.jsonl");
     assert_int_equal(read_copy((source_options){.path = NULL}, &e), DEER_OK);

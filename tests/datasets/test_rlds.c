@@ -254,6 +254,30 @@ static void test_hostile_examples(void **state)
     free(bytes);
 }
 
+/* An instruction in Latin-1 is refused, not cut. */
+static void test_other_encoding(void **state)
+{
+    uint64_t length;
+    uint32_t sum;
+    int put_in = 0;
+
+    (void)state;
+    load();
+    memcpy(&length, bytes, sizeof length);
+    for (char *at = bytes + 12; at < bytes + 12 + length - 16; at++)
+        if (!memcmp(at, "pick up the bowl", 16)) {
+            at[15] = '\xe9';
+            put_in++;
+        }
+    assert_int_equal(put_in, 5);
+    sum = tfrecord_sum(bytes + 12, length);
+    memcpy(bytes + 12 + length, &sum, sizeof sum);
+    put(bytes, size, NULL);
+    assert_int_equal(failures(), 1);
+    says("x.tfrecord: record 0 has an instruction that is no UTF-8");
+    free(bytes);
+}
+
 /* The published values of CRC-32C, as they are stored. */
 static void test_checksum(void **state)
 {
@@ -267,9 +291,10 @@ static void test_checksum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checksum),     cmocka_unit_test(test_episodes),
-        cmocka_unit_test(test_options),      cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_flipped_bits), cmocka_unit_test(test_hostile_examples),
+        cmocka_unit_test(test_checksum),       cmocka_unit_test(test_episodes),
+        cmocka_unit_test(test_options),        cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_flipped_bits),   cmocka_unit_test(test_hostile_examples),
+        cmocka_unit_test(test_other_encoding),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
