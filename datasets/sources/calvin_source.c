@@ -46,6 +46,8 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
 
     *out = NULL;
     if (source_refuses("calvin", "static-camera", o->static_camera, err) ||
+        source_refuses("calvin", "split", o->split, err) ||
+        source_refuses("calvin", "partial", o->partial ? "" : NULL, err) ||
         source_refuses("calvin", "gripper-camera", o->gripper_camera, err) ||
         source_refuses("calvin", "mask", o->mask, err) ||
         source_refuses("calvin", "action-columns", o->actions, err) ||

@@ -146,6 +146,8 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
 
     *out = NULL;
     if (source_refuses("hdf5", "annotations", o->annotations, err) ||
+        source_refuses("hdf5", "split", o->split, err) ||
+        source_refuses("hdf5", "partial", o->partial ? "" : NULL, err) ||
         source_refuses("hdf5", "action-scale", o->scale, err))
         return DEER_USAGE;
     s = calloc(1, sizeof *s);

@@ -352,6 +352,8 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
 
     *out = NULL;
     if (source_refuses("lerobot", "annotations", o->annotations, err) ||
+        source_refuses("lerobot", "split", o->split, err) ||
+        source_refuses("lerobot", "partial", o->partial ? "" : NULL, err) ||
         source_refuses("lerobot", "mask", o->mask, err))
         return DEER_USAGE;
     s = calloc(1, sizeof *s);

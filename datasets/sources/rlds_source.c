@@ -15,7 +15,6 @@
 #include "datasets/tfrecord/tfrecord.h"
 #include "datasets/video/video.h"
 
-enum { MOST_SHARDS = 100000 };
 static const size_t MOST_PIXELS = (size_t)1 << 33; /* bytes, of an episode and a camera */
 
 typedef struct {
@@ -36,15 +35,10 @@ typedef struct {
 
 /* ---------------------------------------------------------------- files -------------------- */
 
-static int is_shard(const struct dirent *entry)
-{
-    return *entry->d_name != '.' && strstr(entry->d_name, ".tfrecord") != NULL;
-}
-
 static bool probe(const char *path)
 {
     struct dirent **list;
-    int n = scandir(path, &list, is_shard, NULL);
+    int n = scandir(path, &list, rlds_is_shard, NULL);
 
     for (int i = 0; i < n; i++)
         free(list[i]);
@@ -53,13 +47,13 @@ static bool probe(const char *path)
     return n > 0;
 }
 
-static deer_status open_shard(rlds_set *s, const char *name, deer_error *err)
+static deer_status open_shard(rlds_set *s, const rlds_shard *listed, deer_error *err)
 {
     shard *own = &s->shard[s->shards];
     byte_source file;
     deer_status status;
 
-    if (asprintf(&own->path, "%s/%s", s->folder, name) < 0) {
+    if (asprintf(&own->path, "%s/%s", s->folder, listed->name) < 0) {
         own->path = NULL;
         return deer_fail(err, "out of memory opening %s", s->folder);
     }
@@ -70,32 +64,30 @@ static deer_status open_shard(rlds_set *s, const char *name, deer_error *err)
     own->size = file.size;
     own->written = file.opened.st_mtim;
     bytes_close(&file);
+    if (listed->records >= 0 && own->index.count != (uint64_t)listed->records)
+        return deer_fail(err,
+                         "%s has %zu records, dataset_info.json counts %lld; copy or download it "
+                         "again",
+                         own->path, own->index.count, (long long)listed->records);
     if (own->index.count > (size_t)(INT32_MAX - s->episodes))
         return deer_fail(err, "%s has too many episodes", s->folder);
     s->episodes += (int)own->index.count;
     return DEER_OK;
 }
 
-static deer_status open_shards(rlds_set *s, deer_error *err)
+static deer_status open_shards(rlds_set *s, const source_options *o, deer_error *err)
 {
-    struct dirent **list;
-    int n = scandir(s->folder, &list, is_shard, alphasort);
-    deer_status status = DEER_OK;
+    rlds_list list;
+    deer_status status = rlds_list_shards(s->folder, o, &list, err);
 
-    if (n < 1 || n > MOST_SHARDS) {
-        if (!n)
-            free(list);
-        return deer_fail(err, "%s has no .tfrecord files", s->folder);
-    }
-    s->shard = calloc((size_t)n, sizeof *s->shard);
+    if (status)
+        return status;
+    s->shard = calloc((size_t)list.count, sizeof *s->shard);
     if (!s->shard)
         status = deer_fail(err, "out of memory opening %s", s->folder);
-    for (int i = 0; i < n; i++) {
-        if (!status)
-            status = open_shard(s, list[i]->d_name, err);
-        free(list[i]);
-    }
-    free(list);
+    for (int i = 0; i < list.count && !status; i++)
+        status = open_shard(s, &list.shard[i], err);
+    rlds_list_free(&list);
     return status || s->episodes ? status : deer_fail(err, "%s has no episodes", s->folder);
 }
 
@@ -343,7 +335,7 @@ static deer_status fill(rlds_set *s, const source_options *o, deer_error *err)
     status = rlds_read_names(s->folder, o, &s->names, err);
     if (!status)
         status = choose_columns(s, o, err);
-    return status ? status : open_shards(s, err);
+    return status ? status : open_shards(s, o, err);
 }
 
 static deer_status open_set(const source_options *o, void **out, deer_error *err)

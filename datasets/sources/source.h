@@ -25,6 +25,8 @@ typedef struct {
     const char *mask;        /* HDF5: only what mask/<this> lists */
     const char *actions;     /* seven numbers or names, separated by commas: of a wider action */
     const char *scale;       /* LeRobot: minmax or quantile: what maps actions to -1..1 */
+    const char *split;       /* RLDS: which, where there are several; "all" */
+    bool partial;            /* RLDS: though shards are missing */
     bool follow_links;       /* HDF5: into files of the same folder */
     uint64_t seed;           /* chooses among wordings */
     int threads;

@@ -129,6 +129,92 @@ static void test_options(void **state)
     assert_int_equal(open_with((source_options){.scale = "minmax"}), DEER_USAGE);
 }
 
+/* ---------------------------------------------------------------- files ------------------- */
+
+/* A copy of the dataset, changed by a command; how many episodes there are, -1: refused. */
+static int changed(const char *command, source_options o)
+{
+    char line[1024], set[128];
+    const char *path = set;
+    void *s;
+    int n;
+
+    snprintf(set, sizeof set, "%s/d", folder);
+    snprintf(line, sizeof line, "rm -rf %s && cp -r %s %s && cd %s && %s", set, given, set, set,
+             command);
+    assert_int_equal(system(line), 0);
+    o.path = &path;
+    o.paths = 1;
+    n = source_rlds.open(&o, &s, &error) ? -1 : source_rlds.count(s);
+    if (n >= 0)
+        source_rlds.close(s);
+    snprintf(line, sizeof line, "rm -rf %s", set);
+    assert_int_equal(system(line), 0);
+    return n;
+}
+
+/* A part is read when it is asked for. */
+static void test_missing_shards(void **state)
+{
+    const source_options plain = {.path = NULL}, partial = {.partial = true};
+    static const char second[] = "rm bowls-train.tfrecord-00001-of-00002",
+                      both[] = "rm dataset_info.json && mv bowls-train.tfrecord-00000-of-00002 "
+                               "bowls-train.tfrecord-00007-of-00016 && mv "
+                               "bowls-train.tfrecord-00001-of-00002 "
+                               "bowls-train.tfrecord-00009-of-00016";
+
+    (void)state;
+    assert_int_equal(changed("true", plain), 3);
+    assert_int_equal(changed(second, plain), -1);
+    says("1 of 2 shards are missing, the first is bowls-train.tfrecord-00001-of-00002; copy or");
+    assert_int_equal(changed(second, partial), 2);
+    assert_int_equal(changed("rm bowls-train.tfrecord-00000-of-00002", partial), 1);
+    assert_int_equal(changed(both, plain), -1);
+    says("14 of 16 shards are missing, the first is bowls-train.tfrecord-00000-of-00016");
+    assert_int_equal(changed(both, partial), 3);
+    assert_int_equal(
+        changed("cp bowls-train.tfrecord-00000-of-00002 bowls-train.tfrecord-00000-of-00003",
+                plain),
+        -1);
+    says("are not of one set of shards");
+}
+
+/* dataset_info.json: as many shards, with as many records. */
+static void test_counts(void **state)
+{
+    const source_options plain = {.path = NULL}, train = {.split = "train"};
+
+    (void)state;
+    assert_int_equal(changed("sed -i 's/\"1\"/\"2\"/' dataset_info.json", plain), -1);
+    says("bowls-train.tfrecord-00001-of-00002 has 1 records, dataset_info.json counts 2");
+    assert_int_equal(changed("sed -i 's/\"1\"]/\"1\", \"4\"]/' dataset_info.json", plain), -1);
+    says("dataset_info.json counts 3 shards of train, bowls-train.tfrecord-00000-of-00002 says 2");
+    assert_int_equal(changed("sed -i 's/{\"name\": \"train\"/{\"name\": \"val\", "
+                             "\"shardLengths\": [\"3\"]}, &/' dataset_info.json",
+                             plain),
+                     -1);
+    says("dataset_info.json lists a split val, which has no files there");
+    assert_int_equal(changed("sed -i 's/{\"name\": \"train\"/{\"name\": \"val\", "
+                             "\"shardLengths\": [\"3\"]}, &/' dataset_info.json",
+                             train),
+                     3);
+}
+
+static void test_splits(void **state)
+{
+    static const char two[] =
+        "cp bowls-train.tfrecord-00001-of-00002 bowls-val.tfrecord-00000-of-00001";
+
+    (void)state;
+    assert_int_equal(changed(two, (source_options){.path = NULL}), -1);
+    says("has several splits: train, val; say with --split which (all: every one)");
+    assert_int_equal(changed(two, (source_options){.split = "train"}), 3);
+    assert_int_equal(changed(two, (source_options){.split = "val"}), 1);
+    assert_int_equal(changed(two, (source_options){.split = "all"}), 4);
+    assert_int_equal(changed(two, (source_options){.split = "test"}), -1);
+    says("has no split test: train, val");
+}
+
 /* ---------------------------------------------------------------- damage ------------------- */
 
 static char *bytes;
@@ -294,7 +380,8 @@ int main(void)
         cmocka_unit_test(test_checksum),       cmocka_unit_test(test_episodes),
         cmocka_unit_test(test_options),        cmocka_unit_test(test_damaged_files),
         cmocka_unit_test(test_flipped_bits),   cmocka_unit_test(test_hostile_examples),
-        cmocka_unit_test(test_other_encoding),
+        cmocka_unit_test(test_other_encoding), cmocka_unit_test(test_missing_shards),
+        cmocka_unit_test(test_counts),         cmocka_unit_test(test_splits),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
