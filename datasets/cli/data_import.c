@@ -8,6 +8,7 @@
 #include "datasets/cli/data_parts.h"
 #include "datasets/sources/source.h"
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/cli/tool.h"
 
 enum { PART_EPISODES = 32, KINDS = 8 };
@@ -44,6 +45,7 @@ static deer_status write_episodes(job *j, int first, int end, demos_writer *w, p
                                   deer_error *err)
 {
     for (int i = first; i < end; i++) {
+        unsigned before = machine_failures();
         demo_episode e;
         deer_status status = read_episode(j, i, &e, err);
 
@@ -56,7 +58,7 @@ static deer_status write_episodes(job *j, int first, int end, demos_writer *w, p
             made->kept++;
             j->chosen += e.wordings > 1;
             j->guessed += e.guessed;
-        } else if (j->skip_bad) {
+        } else if (j->skip_bad && machine_failures() == before) {
             fprintf(stderr, "skipped: %s\n", err->message);
             made->skipped++;
         } else {
@@ -213,7 +215,7 @@ static void list_options(job *j, tool_option *to)
         {"seed", TOOL_INT, &j->seed, "S", "chooses where an episode has several wordings"},
         {"part-episodes", TOOL_INT, &j->each, "N",
          "keep every N finished, for an import that is killed and started again (default 32)"},
-        {"skip-bad", TOOL_FLAG, &j->skip_bad, NULL, "leave out, and name, what cannot be read"},
+        {"skip-bad", TOOL_FLAG, &j->skip_bad, NULL, "leave out, and name, what is damaged"},
         {"threads", TOOL_INT, &j->threads, "N", "threads, 1 to 1024 (default one per core)"},
         {NULL, 0, NULL, NULL, NULL}};
     int n = 0;

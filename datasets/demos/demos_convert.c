@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "datasets/demos/demos_internal.h"
+#include "runtime/base/machine_failure.h"
 
 bool demos_convertible(hdf5_shape *s, demo_form *form)
 {
@@ -81,7 +82,7 @@ deer_status demos_read_converted(const demo_file *f, const char *name, const hdf
         malloc((size_t)(shape->size[0] * pixels * (hsize_t)form->channels) * sizeof *value);
     const stored s = {form, shape->size[0], pixels, value};
     deer_status status = value ? hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, value, err)
-                               : deer_fail(err, "out of memory reading %s", f->path);
+                               : machine_fail(err, "out of memory reading %s", f->path);
 
     if (!status)
         status = convert(&s, f->path, name, out, err);

@@ -10,6 +10,7 @@
 
 #include "datasets/demos/demos_identity.h"
 #include "datasets/demos/demos_internal.h"
+#include "runtime/base/machine_failure.h"
 
 static void hash_text(XXH3_state_t *state, const char *text)
 {
@@ -37,7 +38,7 @@ deer_status demos_identify(demos *d, int first, int count, demos_identity *ident
 {
     XXH3_state_t *state = XXH3_createState();
     deer_status status =
-        state ? DEER_OK : deer_fail(err, "out of memory reading %s", d->file->path);
+        state ? DEER_OK : machine_fail(err, "out of memory reading %s", d->file->path);
 
     for (int i = 0; i < count && !status; i++) {
         demo_episode e;
@@ -83,7 +84,7 @@ deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer
     if (!*d->fingerprint) {
         all = malloc((size_t)d->count * sizeof *all + 1);
         if (!all)
-            return deer_fail(err, "out of memory reading %s", d->file->path);
+            return machine_fail(err, "out of memory reading %s", d->file->path);
         if (demos_identify(d, 0, d->count, all, err)) {
             free(all);
             return DEER_FAILED;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "datasets/demos/demos_internal.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MAX_DEMOS = 1000000 };
 
@@ -114,7 +115,7 @@ static deer_status take_options(const demos_options *o, demos *d, deer_error *er
     d->instruction = o->instruction ? strdup(o->instruction) : NULL;
     d->mask = o->mask ? strdup(o->mask) : NULL;
     return (o->instruction && !d->instruction) || (o->mask && !d->mask)
-               ? deer_fail(err, "out of memory opening demonstrations")
+               ? machine_fail(err, "out of memory opening demonstrations")
                : DEER_OK;
 }
 
@@ -124,7 +125,7 @@ static deer_status open_file(demos *d, int in, const char *path, deer_error *err
 
     f->path = strdup(path);
     if (!f->path)
-        return deer_fail(err, "out of memory opening %s", path);
+        return machine_fail(err, "out of memory opening %s", path);
     f->file = hdf5_open(path, err);
     if (f->file < 0 || list_file(d, in, err))
         return DEER_FAILED;
@@ -136,7 +137,7 @@ static deer_status open_all(const char *const *paths, int n, const demos_options
 {
     d->file = calloc((size_t)n, sizeof *d->file);
     if (!d->file)
-        return deer_fail(err, "out of memory opening %s", paths[0]);
+        return machine_fail(err, "out of memory opening %s", paths[0]);
     for (d->files = n, n = 0; n < d->files; n++)
         d->file[n].file = H5I_INVALID_HID;
     if (options && take_options(options, d, err))
@@ -154,7 +155,7 @@ deer_status demos_open_files(const char *const *paths, int n, const demos_option
 
     *out = NULL;
     if (!d)
-        return deer_fail(err, "out of memory opening %s", paths[0]);
+        return machine_fail(err, "out of memory opening %s", paths[0]);
     if (open_all(paths, n, options, d, err)) {
         demos_close(d);
         return DEER_FAILED;

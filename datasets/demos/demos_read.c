@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/demos/demos_internal.h"
+#include "runtime/base/machine_failure.h"
 
 void demo_episode_free(demo_episode *episode)
 {
@@ -56,7 +57,7 @@ static deer_status read_columns(const demos *d, const demo_entry *e, const char 
     size_t width = (size_t)e->action_width;
     float *all = malloc((size_t)e->steps * width * sizeof *all);
     deer_status status = all ? hdf5_read(f->file, f->path, name, H5T_NATIVE_FLOAT, all, err)
-                             : deer_fail(err, "out of memory reading %s", f->path);
+                             : machine_fail(err, "out of memory reading %s", f->path);
 
     for (size_t t = 0; t < (size_t)e->steps && !status; t++)
         for (int c = 0; c < DEMO_ACTION; c++)
@@ -137,8 +138,8 @@ deer_status demos_read(demos *d, int i, demo_episode *e, deer_error *err)
     e->object = malloc(((size_t)e->steps * (size_t)e->object_size + 1) * sizeof *e->object);
     if (!e->static_rgb || !e->gripper_rgb || !e->actions || !e->object) {
         demo_episode_free(e);
-        return deer_fail(err, "out of memory reading %s of %s", entry->name,
-                         demos_file_of(d, entry)->path);
+        return machine_fail(err, "out of memory reading %s of %s", entry->name,
+                            demos_file_of(d, entry)->path);
     }
     if (read_view(d, entry, 0, e->static_rgb, err) || read_view(d, entry, 1, e->gripper_rgb, err) ||
         demos_read_actions(d, i, e->actions, err) || read_object(d, entry, e->object, err)) {

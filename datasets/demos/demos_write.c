@@ -12,6 +12,7 @@
 #include "datasets/demos/demos_internal.h"
 #include "datasets/hdf5/hdf5_chunks.h"
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 struct demos_writer {
     char *path, *tmp;
@@ -61,13 +62,13 @@ deer_status demos_writer_open(const char *path, const char *env_args, demos_writ
 
     *out = NULL;
     if (!w)
-        return deer_fail(err, "out of memory writing %s", path);
+        return machine_fail(err, "out of memory writing %s", path);
     hdf5_quiet();
     w->file = H5I_INVALID_HID;
     w->path = strdup(path);
     w->tmp = file_temporary(path, err);
     if (!w->path || !w->tmp)
-        deer_fail(err, "out of memory writing %s", path);
+        machine_fail(err, "out of memory writing %s", path);
     else if (!create_temporary(w, err) && !start_data(w, env_args, err))
         *out = w;
     if (*out)

@@ -9,6 +9,7 @@
 
 #include "datasets/hdf5/hdf5_io.h"
 #include "runtime/base/json/json_file.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/base/text.h"
 
 enum { MAX_WORDINGS = 1000 };
@@ -67,7 +68,7 @@ static void add_cleaned(hdf5_texts *wordings, const char *text)
     char *clean = strdup(text);
     size_t n = clean ? language_clean(clean) : 0;
 
-    wordings->failed = wordings->failed || !clean;
+    wordings->failed = wordings->failed || !machine_gave(clean);
     if (!language_is_utf8(text) || strchr(text, LANGUAGE_GARBLED))
         wordings->garbled = true;
     else if (n && wordings->count < MAX_WORDINGS && !has(wordings, clean))
@@ -122,7 +123,10 @@ json_t *language_parse(char *text, bool *failed)
     json_mend_escapes(text, strlen(text));
     drop_numbers(text);
     root = json_loads(text, 0, &problem);
-    *failed = *failed || (!root && json_error_code(&problem) == json_error_out_of_memory);
+    if (!root && json_error_code(&problem) == json_error_out_of_memory) {
+        machine_failed();
+        *failed = true;
+    }
     return root;
 }
 
@@ -163,7 +167,7 @@ static void add_joined(const json_t *list, const char *between, hdf5_texts *word
 
     json_array_foreach(list, i, part) room += json_string_length(part) + 1;
     text = calloc(1, room);
-    if (!text) {
+    if (!machine_gave(text)) {
         wordings->failed = true;
         return;
     }
@@ -336,7 +340,7 @@ void language_of_name(const char *path, hdf5_texts *wordings)
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *scene;
     char *text = strdup(base), *end = text ? strstr(text, "_demo.h") : NULL;
 
-    wordings->failed = wordings->failed || !text;
+    wordings->failed = wordings->failed || !machine_gave(text);
     if (end && (!strcmp(end, "_demo.hdf5") || !strcmp(end, "_demo.h5"))) {
         *end = 0;
         scene = strstr(text, "_SCENE");

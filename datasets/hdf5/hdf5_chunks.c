@@ -4,6 +4,7 @@
  * HDF5's own filter inflates a chunk until its stream ends, however long that is: a megabyte can
  * take a gigabyte of memory. */
 #include "datasets/hdf5/hdf5_chunks.h"
+#include "runtime/base/machine_failure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,7 @@ static bool read_stored(reader *r, const hsize_t *offset, size_t *bytes, uint32_
         return false;
     if (n > r->room) {
         uint8_t *grown = realloc(r->stored, n);
-        if (!grown)
+        if (!machine_gave(grown))
             return false;
         r->stored = grown;
         r->room = n;
@@ -203,7 +204,7 @@ static bool check_chunk(reader *r, int64_t i)
 static bool reader_open(hid_t dataset, const layout *l, reader *r)
 {
     *r = (reader){.dataset = dataset, .l = *l, .whole = malloc(l->bytes)};
-    return r->whole != NULL;
+    return machine_gave(r->whole);
 }
 
 static void reader_close(reader *r)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* hdf5_filter.c - LZF for HDF5, and the filters that people use without it. */
 #include "datasets/hdf5/hdf5_filter.h"
+#include "runtime/base/machine_failure.h"
 
 #include <errno.h>
 #include <lzf.h>
@@ -54,7 +55,7 @@ static size_t unpack_lzf(unsigned flags, size_t count, const unsigned *values, s
     if (!(flags & H5Z_FLAG_REVERSE) || !size || size > LZF_CHUNK)
         return 0;
     out = malloc(wanted);
-    got = out ? lzf_decompress(*buffer, (unsigned)size, out, (unsigned)wanted) : 0;
+    got = machine_gave(out) ? lzf_decompress(*buffer, (unsigned)size, out, (unsigned)wanted) : 0;
     if (!got) {
         free(out);
         return 0;

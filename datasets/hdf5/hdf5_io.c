@@ -8,13 +8,34 @@
 
 #include "datasets/hdf5/hdf5_chunks.h"
 #include "datasets/hdf5/hdf5_filter.h"
+#include "runtime/base/machine_failure.h"
+
+/* HDF5 says what the system said in words: "errno = 5". */
+static herr_t note_cause(unsigned n, const H5E_error2_t *e, void *user)
+{
+    static const char mark[] = ", errno = ";
+    const char *number = e->desc ? strstr(e->desc, mark) : NULL;
+
+    (void)n, (void)user;
+    if (e->maj_num == H5E_RESOURCE && e->min_num == H5E_NOSPACE)
+        machine_failed();
+    else if (e->maj_num != H5E_RESOURCE && number)
+        machine_failed_by(atoi(number + strlen(mark)));
+    return 0;
+}
+
+/* In place of printing a failure: whether it is the machine's. */
+static herr_t note_failure(hid_t stack, void *user)
+{
+    return H5Ewalk2(stack, H5E_WALK_UPWARD, note_cause, user);
+}
 
 void hdf5_quiet(void)
 {
     /* After a failed close (a full disk) HDF5 1.10 crashes in its exit handler; every file here is
      * closed explicitly, so it has nothing to do at exit anyway. */
     H5dont_atexit();
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5Eset_auto2(H5E_DEFAULT, note_failure, NULL);
     hdf5_filter_lzf();
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "datasets/hdf5/hdf5_io.h"
+#include "runtime/base/machine_failure.h"
 
 enum {
     MAX_TEXTS = 1 << 20,
@@ -20,7 +21,7 @@ bool hdf5_texts_add(hdf5_texts *t, const char *text, size_t n)
     char *copy = malloc(n + 1);
 
     t->text = grown ? grown : t->text;
-    if (!grown || !copy) {
+    if (!machine_gave(grown) || !machine_gave(copy)) {
         free(copy);
         t->failed = true;
         return false;
@@ -101,7 +102,8 @@ static bool add_all(char *const *value, size_t n, hdf5_texts *t)
 static bool read_attribute(hid_t attribute, hid_t type, hid_t space, size_t n, hdf5_texts *t)
 {
     char **value = n <= MAX_ATTRIBUTE ? calloc(n, sizeof *value) : NULL;
-    bool ok = value && H5Aread(attribute, type, value) >= 0 && add_all(value, n, t);
+    bool ok = (n > MAX_ATTRIBUTE || machine_gave(value)) && value &&
+              H5Aread(attribute, type, value) >= 0 && add_all(value, n, t);
 
     if (value)
         H5Dvlen_reclaim(type, space, H5P_DEFAULT, value);
@@ -114,7 +116,7 @@ static bool read_dataset(hid_t dataset, hid_t type, size_t n, hdf5_texts *t)
     text_room room = {MAX_BYTES + n * USUAL_BYTES, NULL};
     hid_t transfer = H5Pcreate(H5P_DATASET_XFER);
     char **value = calloc(n, sizeof *value);
-    bool ok = value && transfer >= 0 &&
+    bool ok = machine_gave(value) && transfer >= 0 &&
               H5Pset_vlen_mem_manager(transfer, take_room, &room, keep_room, &room) >= 0 &&
               H5Dread(dataset, type, H5S_ALL, H5S_ALL, transfer, value) >= 0 &&
               add_all(value, n, t);

@@ -7,6 +7,7 @@
 
 #include "datasets/parquet/parquet_internal.h"
 #include "runtime/base/file_kind.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MARK = 4, HEAD = 512, END = 8 }; /* END: the footer's length, and the mark again */
 
@@ -63,7 +64,8 @@ deer_status parquet_open(const char *path, parquet **out, deer_error *err)
         p->path = strdup(path);
         p->from.fd = -1;
     }
-    status = p && p->path ? read_table(p, err) : deer_fail(err, "out of memory opening %s", path);
+    status =
+        p && p->path ? read_table(p, err) : machine_fail(err, "out of memory opening %s", path);
     if (status)
         parquet_close(p);
     else

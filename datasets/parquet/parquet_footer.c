@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "datasets/parquet/parquet_internal.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MOST_COLUMNS = 4096, MOST_GROUPS = 100000, DEEPEST = 16 };
 
@@ -117,7 +118,7 @@ static bool read_schema(parquet *p, thrift *t)
     if (p->leaf || !w.left)
         return false;
     p->leaf = calloc(w.left < MOST_COLUMNS ? w.left : MOST_COLUMNS, sizeof *p->leaf);
-    return p->leaf && walk_element(&w, 0, 0, 0) && !w.left;
+    return machine_gave(p->leaf) && walk_element(&w, 0, 0, 0) && !w.left;
 }
 
 /* ---------------------------------------------------------------- row groups --------------- */
@@ -190,7 +191,7 @@ static bool read_groups(parquet *p, thrift *t)
     if (p->chunk || !p->leaf || n > MOST_GROUPS || n * (size_t)p->leaves > (size_t)(t->end - t->at))
         return false;
     p->chunk = calloc(n * (size_t)p->leaves + 1, sizeof *p->chunk);
-    if (!p->chunk)
+    if (!machine_gave(p->chunk))
         return false;
     for (; (size_t)p->groups < n; p->groups++)
         if (!read_group(p, t, p->chunk + (size_t)p->groups * (size_t)p->leaves))

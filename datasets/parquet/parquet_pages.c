@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "datasets/parquet/parquet_internal.h"
+#include "runtime/base/machine_failure.h"
 
 enum { DATA_PAGE, DICTIONARY_PAGE = 2, DATA_PAGE_2 };
 enum { PLAIN, PLAIN_DICTIONARY = 2, RLE, RLE_DICTIONARY = 8 };
@@ -200,7 +201,7 @@ static bool grow(void *array, int64_t count, int64_t more, size_t size)
     grown = realloc(had, (size_t)(count + more + 1) * size);
     if (grown)
         memcpy(array, &grown, sizeof grown);
-    return grown != NULL;
+    return machine_gave(grown);
 }
 
 static bool reserve(parquet_column *c, int type, int64_t more)
@@ -311,7 +312,7 @@ static uint8_t *page_data(reading *r, const page_header *h, const uint8_t *from)
         r->sum->unpacked > HARMLESS + 200 * r->sum->stored)
         return NULL;
     full = malloc((size_t)h->full_size + 1);
-    if (!full)
+    if (!machine_gave(full))
         return NULL;
     memcpy(full, from, plain);
     if (parquet_unpack(codec, from + plain, (size_t)h->size - plain, full + plain,
@@ -334,7 +335,7 @@ static bool read_dictionary(reading *r, const page_header *h, const uint8_t *dat
         r->words.bytes = malloc((size_t)(h->count + 1) * sizeof *r->words.bytes);
     else
         r->words.number = malloc((size_t)(h->count + 1) * sizeof *r->words.number);
-    if (!r->words.bytes && !r->words.number)
+    if (!r->words.bytes && !machine_gave(r->words.number))
         return false;
     for (; r->words.count < h->count && v.ok; r->words.count++)
         if (r->words.bytes)

@@ -16,6 +16,7 @@
 #include "datasets/demos/language.h"
 #include "datasets/sources/npy.h"
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/base/threads/jobs.h"
 #include "runtime/import/pickle.h"
 
@@ -119,7 +120,7 @@ static deer_status fill_runs(const char *path, const pickle_value *root, calvin 
     n = text->as.many.count;
     d->run = calloc(n, sizeof *d->run);
     if (!d->run)
-        return deer_fail(err, "out of memory reading %s", path);
+        return machine_fail(err, "out of memory reading %s", path);
     for (size_t i = 0; i < n; i++) {
         run *r = &d->run[d->count++];
 
@@ -259,7 +260,7 @@ deer_status calvin_open_annotated(const char *folder, const char *annotations, c
         d->folder = strdup(folder);
     if (!d || !d->folder || strlen(folder) + (annotations ? strlen(annotations) : 0) > 4096) {
         calvin_close(d);
-        return deer_fail(err, "out of memory opening %s", folder);
+        return machine_fail(err, "out of memory opening %s", folder);
     }
     status = find_annotations(folder, annotations, path, err);
     if (!status)
@@ -332,7 +333,7 @@ static deer_status read_image(const byte_source *from, const zip *archive, const
         if (*out)
             memcpy(*out, array.data, array.size);
         else
-            status = deer_fail(err, "out of memory reading %s", from->path);
+            status = machine_fail(err, "out of memory reading %s", from->path);
     }
     free(buffer);
     return status;
@@ -440,7 +441,7 @@ deer_status calvin_read(const calvin *d, int i, int threads, demo_episode *e, de
     e->actions = malloc(steps * DEMO_ACTION * sizeof *e->actions);
     status = e->static_rgb && e->gripper_rgb && e->actions
                  ? jobs_run((int)steps, threads, read_some, &(frames){d, r, e}, err)
-                 : deer_fail(err, "out of memory reading %s", d->folder);
+                 : machine_fail(err, "out of memory reading %s", d->folder);
     if (status)
         demo_episode_free(e);
     return status;

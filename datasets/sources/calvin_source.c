@@ -7,6 +7,7 @@
 
 #include "datasets/sources/calvin.h"
 #include "datasets/sources/source.h"
+#include "runtime/base/machine_failure.h"
 
 typedef struct {
     calvin *d;
@@ -58,13 +59,13 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
                               strlen(o->instruction), DEMO_INSTRUCTION - 1);
     s = calloc(1, sizeof *s);
     if (!s)
-        return deer_fail(err, "out of memory opening %s", o->path[0]);
+        return machine_fail(err, "out of memory opening %s", o->path[0]);
     s->threads = o->threads;
     s->folder = strdup(o->path[0]);
     s->instruction = o->instruction ? strdup(o->instruction) : NULL;
     if (!s->folder || (o->instruction && !s->instruction)) {
         close_set(s);
-        return deer_fail(err, "out of memory opening %s", o->path[0]);
+        return machine_fail(err, "out of memory opening %s", o->path[0]);
     }
     if (calvin_open_annotated(o->path[0], o->annotations, &s->d, err)) {
         close_set(s);

@@ -10,6 +10,7 @@
 #include "datasets/sources/columns.h"
 #include "datasets/sources/source.h"
 #include "runtime/base/file_kind.h"
+#include "runtime/base/machine_failure.h"
 
 typedef struct {
     char *path;
@@ -104,7 +105,7 @@ static deer_status take_options(const source_options *o, hdf5_set *s, deer_error
     s->static_camera = copy(o->static_camera, &failed);
     s->gripper_camera = copy(o->gripper_camera, &failed);
     if (failed)
-        return deer_fail(err, "out of memory opening %s", o->path[0]);
+        return machine_fail(err, "out of memory opening %s", o->path[0]);
     s->reading = (demos_options){.static_camera = s->static_camera,
                                  .gripper_camera = s->gripper_camera,
                                  .instruction = s->instruction,
@@ -122,18 +123,21 @@ static deer_status take_options(const source_options *o, hdf5_set *s, deer_error
 
 static deer_status count_all(const source_options *o, hdf5_set *s, deer_error *err)
 {
-    deer_error ignored;
-
     s->file = calloc((size_t)o->paths, sizeof *s->file);
     if (!s->file)
-        return deer_fail(err, "out of memory opening %s", o->path[0]);
+        return machine_fail(err, "out of memory opening %s", o->path[0]);
     for (; s->files < o->paths; s->files++) {
         s->file[s->files].path = strdup(o->path[s->files]);
         if (!s->file[s->files].path)
-            return deer_fail(err, "out of memory opening %s", o->path[s->files]);
+            return machine_fail(err, "out of memory opening %s", o->path[s->files]);
     }
     for (int i = 0; i < s->files; i++) {
-        s->file[i].count = use_file(s, i, &ignored) ? 1 : demos_count(s->open);
+        unsigned before = machine_failures();
+        bool bad = use_file(s, i, err) != DEER_OK;
+
+        if (bad && machine_failures() != before)
+            return DEER_FAILED;
+        s->file[i].count = bad ? 1 : demos_count(s->open);
         s->count += s->file[i].count;
     }
     return s->count ? DEER_OK : deer_fail(err, "no demonstration is left of %s", o->path[0]);
@@ -152,7 +156,7 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
         return DEER_USAGE;
     s = calloc(1, sizeof *s);
     if (!s)
-        return deer_fail(err, "out of memory opening %s", o->path[0]);
+        return machine_fail(err, "out of memory opening %s", o->path[0]);
     s->at = -1;
     status = take_options(o, s, err);
     if (!status)

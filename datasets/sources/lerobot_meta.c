@@ -11,6 +11,7 @@
 #include "datasets/sources/lerobot.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json/json_file.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MOST_JSON = 256 << 20, MOST_EPISODES = 1000000, MOST_STEPS = 1000000 };
 
@@ -392,14 +393,14 @@ static deer_status take_episode(lerobot *d, const json_t *line, deer_error *err)
                          d->folder);
     grown = realloc(d->episode, (size_t)(d->episodes + 1) * sizeof *grown);
     if (!grown)
-        return deer_fail(err, "out of memory opening %s", d->folder);
+        return machine_fail(err, "out of memory opening %s", d->folder);
     d->episode = grown;
     grown[d->episodes] = (lerobot_episode){.index = index,
                                            .steps = steps,
                                            .task = strdup(task ? task : ""),
                                            .tasks = (int)json_array_size(tasks)};
     return grown[d->episodes++].task ? DEER_OK
-                                     : deer_fail(err, "out of memory opening %s", d->folder);
+                                     : machine_fail(err, "out of memory opening %s", d->folder);
 }
 
 static void copy_template(const json_t *info, const char *name, const char *usual, char to[256])

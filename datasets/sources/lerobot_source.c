@@ -12,6 +12,7 @@
 #include "datasets/sources/lerobot.h"
 #include "datasets/video/video.h"
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MOST_IMAGE = 64 << 20 };
 static const size_t MOST_VIDEO = (size_t)1 << 33; /* bytes of an episode's pixels */
@@ -99,7 +100,7 @@ static deer_status list_rows(table *t, deer_error *err)
         room += !r || episode[r] != episode[r - 1];
     t->rows = malloc((room + 1) * sizeof *t->rows);
     if (!t->rows)
-        return deer_fail(err, "out of memory reading %s", t->path);
+        return machine_fail(err, "out of memory reading %s", t->path);
     for (int64_t r = 0; r < t->episode.rows; r++)
         if (t->parts && t->rows[t->parts - 1].episode == episode[r] &&
             t->rows[t->parts - 1].first + t->rows[t->parts - 1].count == r)
@@ -202,7 +203,7 @@ static deer_status make_room(const lerobot_set *s, int64_t steps, int height, in
         return deer_fail(err, "%s: an episode has %zu MB of pixels; at most %zu are read",
                          s->d.folder, bytes >> 20, MOST_VIDEO >> 20);
     *rgb = malloc(bytes);
-    return *rgb ? DEER_OK : deer_fail(err, "out of memory reading %s", s->d.folder);
+    return *rgb ? DEER_OK : machine_fail(err, "out of memory reading %s", s->d.folder);
 }
 
 static deer_status read_video(const lerobot_set *s, const lerobot_episode *e, int view,
@@ -216,7 +217,7 @@ static deer_status read_video(const lerobot_set *s, const lerobot_episode *e, in
     deer_status status =
         seconds ? lerobot_file(d, d->video_path, e, d->version == 3 ? &e->video[view] : NULL,
                                d->camera[view].key, 0, path, err)
-                : deer_fail(err, "out of memory reading %s", d->folder);
+                : machine_fail(err, "out of memory reading %s", d->folder);
 
     for (int64_t t = 0; t < e->steps && !status; t++)
         seconds[t] = s->table.time.number[first + t] + (d->version == 3 ? e->video[view].from : 0);
@@ -358,12 +359,12 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
         return DEER_USAGE;
     s = calloc(1, sizeof *s);
     if (!s || strlen(o->path[0]) > 3000)
-        status = deer_fail(err, "out of memory opening %s", o->path[0]);
+        status = machine_fail(err, "out of memory opening %s", o->path[0]);
     else {
         s->d.folder = strdup(o->path[0]);
         s->instruction = o->instruction ? strdup(o->instruction) : NULL;
         status = !s->d.folder || (o->instruction && !s->instruction)
-                     ? deer_fail(err, "out of memory opening %s", o->path[0])
+                     ? machine_fail(err, "out of memory opening %s", o->path[0])
                      : lerobot_read_meta(&s->d, o, err);
     }
     if (status) {
@@ -436,7 +437,7 @@ static deer_status read_episode(void *source, int i, demo_episode *to, deer_erro
         return status;
     to->actions = malloc((size_t)e->steps * DEMO_ACTION * sizeof *to->actions);
     status = to->actions ? read_actions(s, e, first, to->actions, err)
-                         : deer_fail(err, "out of memory reading %s", s->d.folder);
+                         : machine_fail(err, "out of memory reading %s", s->d.folder);
     for (int v = 0; v < LEROBOT_CAMERAS && !status; v++)
         status = read_view(s, e, v, first, to, err);
     if (status)

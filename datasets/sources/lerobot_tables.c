@@ -8,6 +8,7 @@
 
 #include "datasets/parquet/parquet.h"
 #include "datasets/sources/lerobot.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MOST_FILES = 100000, MOST_EPISODES = 1000000, MOST_STEPS = 1000000 };
 
@@ -83,7 +84,7 @@ static deer_status add_row(lerobot *d, const char *path, const columns *t, int64
         *grown = realloc(d->episode, (size_t)(d->episodes + 1) * sizeof *d->episode);
 
     if (!grown)
-        return deer_fail(err, "out of memory opening %s", d->folder);
+        return machine_fail(err, "out of memory opening %s", d->folder);
     d->episode = grown;
     e = &grown[d->episodes];
     *e = (lerobot_episode){.index = whole(t, INDEX, row, MOST_EPISODES),
@@ -103,7 +104,7 @@ static deer_status add_row(lerobot *d, const char *path, const columns *t, int64
         return deer_fail(err, "%s: row %lld describes no episode", path, (long long)row);
     e->task = first_task(t, row, &e->tasks);
     d->episodes++;
-    return e->task ? DEER_OK : deer_fail(err, "out of memory opening %s", d->folder);
+    return e->task ? DEER_OK : machine_fail(err, "out of memory opening %s", d->folder);
 }
 
 static deer_status read_table(lerobot *d, const char *path, deer_error *err)

@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "runtime/base/file_kind.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MAX_HEADER = 4096 };
 
@@ -116,7 +117,7 @@ static deer_status inflate_member(const byte_source *from, const zip_entry *e, u
         return deer_fail(err, "%s: %s is larger than %zu MB", where, e->name, NPY_LARGEST >> 20);
     *buffer = malloc(e->full_size + 1);
     if (!*buffer || inflateInit2(&z, -MAX_WBITS) != Z_OK)
-        return deer_fail(err, "out of memory reading %s", where);
+        return machine_fail(err, "out of memory reading %s", where);
     z.next_out = *buffer;
     z.avail_out = (uInt)e->full_size;
     result = inflate(&z, Z_FINISH);

@@ -10,6 +10,7 @@
 
 #include "datasets/sources/rlds.h"
 #include "runtime/base/json/json_file.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MOST_SHARDS = 100000, MOST_INFO = 16 << 20 };
 
@@ -65,7 +66,7 @@ static deer_status list_all(const char *folder, rlds_list *list, deer_error *err
         free(entry[i]);
     }
     free(entry);
-    return failed ? deer_fail(err, "out of memory opening %s", folder) : DEER_OK;
+    return failed ? machine_fail(err, "out of memory opening %s", folder) : DEER_OK;
 }
 
 /* ---------------------------------------------------------------- splits ------------------- */

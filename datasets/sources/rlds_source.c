@@ -14,6 +14,7 @@
 #include "datasets/tfrecord/example.h"
 #include "datasets/tfrecord/tfrecord.h"
 #include "datasets/video/video.h"
+#include "runtime/base/machine_failure.h"
 
 static const size_t MOST_PIXELS = (size_t)1 << 33; /* bytes, of an episode and a camera */
 
@@ -55,7 +56,7 @@ static deer_status open_shard(rlds_set *s, const rlds_shard *listed, deer_error 
 
     if (asprintf(&own->path, "%s/%s", s->folder, listed->name) < 0) {
         own->path = NULL;
-        return deer_fail(err, "out of memory opening %s", s->folder);
+        return machine_fail(err, "out of memory opening %s", s->folder);
     }
     s->shards++;
     status = tfrecord_open(own->path, &file, &own->index, err);
@@ -84,7 +85,7 @@ static deer_status open_shards(rlds_set *s, const source_options *o, deer_error 
         return status;
     s->shard = calloc((size_t)list.count, sizeof *s->shard);
     if (!s->shard)
-        status = deer_fail(err, "out of memory opening %s", s->folder);
+        status = machine_fail(err, "out of memory opening %s", s->folder);
     for (int i = 0; i < list.count && !status; i++)
         status = open_shard(s, &list.shard[i], err);
     rlds_list_free(&list);
@@ -170,7 +171,7 @@ static deer_status take_image(const record *r, const uint8_t *bytes, size_t size
         *height = h;
         *width = w;
         *rgb = pixels <= MOST_PIXELS / (size_t)steps ? malloc((size_t)steps * pixels) : NULL;
-        if (!*rgb)
+        if (pixels > MOST_PIXELS / (size_t)steps || !machine_gave(*rgb))
             status = deer_fail(err, "%s: no room for %d images of %d x %d", r->where, steps, w, h);
     }
     if (!status && (h != *height || w != *width))
@@ -236,7 +237,7 @@ static deer_status read_record(const record *r, demo_episode *to, deer_error *er
         return DEER_FAILED;
     to->actions = malloc((size_t)to->steps * DEMO_ACTION * sizeof *to->actions);
     if (!to->actions)
-        return deer_fail(err, "out of memory reading %s", r->where);
+        return machine_fail(err, "out of memory reading %s", r->where);
     if (read_actions(r, to->steps, to->actions, err) || read_images(r, 0, to, err))
         return DEER_FAILED;
     return read_images(r, 1, to, err);
@@ -331,7 +332,7 @@ static deer_status fill(rlds_set *s, const source_options *o, deer_error *err)
     s->folder = strdup(o->path[0]);
     s->instruction = o->instruction ? strdup(o->instruction) : NULL;
     if (!s->folder || (o->instruction && !s->instruction) || strlen(s->folder) > 4000)
-        return deer_fail(err, "out of memory opening %s", o->path[0]);
+        return machine_fail(err, "out of memory opening %s", o->path[0]);
     status = rlds_read_names(s->folder, o, &s->names, err);
     if (!status)
         status = choose_columns(s, o, err);
@@ -349,7 +350,7 @@ static deer_status open_set(const source_options *o, void **out, deer_error *err
         source_refuses("rlds", "action-scale", o->scale, err))
         return DEER_USAGE;
     s = calloc(1, sizeof *s);
-    status = s ? fill(s, o, err) : deer_fail(err, "out of memory opening %s", o->path[0]);
+    status = s ? fill(s, o, err) : machine_fail(err, "out of memory opening %s", o->path[0]);
     if (status) {
         close_set(s);
         return status;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "runtime/base/file_kind.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/import/bytes.h"
 
 enum { MOST_SIDE = 4096, MOST_SECONDS = 100000000, WINDOW = 1 << 16 };
@@ -135,7 +136,7 @@ static deer_status open_decoder(video *v, deer_error *err)
     v->frame = av_frame_alloc();
     v->before = av_frame_alloc();
     if (!v->decoder || !v->packet || !v->frame || !v->before)
-        return deer_fail(err, "out of memory opening %s", v->path);
+        return machine_fail(err, "out of memory opening %s", v->path);
     if (avcodec_parameters_to_context(v->decoder, s->codecpar) < 0 || s->codecpar->width < 1 ||
         s->codecpar->width > MOST_SIDE || s->codecpar->height < 1 ||
         s->codecpar->height > MOST_SIDE)
@@ -162,12 +163,14 @@ static deer_status open_file(video *v, deer_error *err)
     if (bytes_open(v->path, &v->from, err))
         return DEER_FAILED;
     if (!prepare(v))
-        return deer_fail(err, "out of memory opening %s", v->path);
+        return machine_fail(err, "out of memory opening %s", v->path);
     av_dict_set(&options, "format_whitelist", "mov,matroska,avi", 0);
     av_dict_set(&options, "protocol_whitelist", "", 0);
     av_dict_set(&options, "enable_drefs", "0", 0);
     result = avformat_open_input(&v->file, NULL, NULL, &options);
     av_dict_free(&options);
+    if (result == AVERROR(ENOMEM))
+        machine_failed();
     if (result < 0)
         return deer_fail(err,
                          "%s cannot be opened as a video: %s (mp4, Matroska and AVI are read; it "
@@ -188,7 +191,7 @@ deer_status video_open(const char *path, video **out, deer_error *err)
         v->path = strdup(path);
         v->from.fd = -1;
     }
-    status = v && v->path ? open_file(v, err) : deer_fail(err, "out of memory opening %s", path);
+    status = v && v->path ? open_file(v, err) : machine_fail(err, "out of memory opening %s", path);
     if (status)
         video_close(v);
     else
@@ -234,6 +237,8 @@ static double time_of(const video *v, const AVFrame *f)
 
 static deer_status damaged(const video *v, double seconds, int result, deer_error *err)
 {
+    if (result == AVERROR(ENOMEM))
+        return machine_fail(err, "out of memory decoding %s", v->path);
     return deer_fail(err, "%s is damaged at second %g (%s); copy or download it again", v->path,
                      seconds, result ? av_err2str(result) : "a frame is not whole");
 }
@@ -403,10 +408,18 @@ deer_status video_read(video *v, const double *seconds, int n, double tolerance,
 
 /* ---------------------------------------------------------------- images ------------------- */
 
+static bool worked(int result)
+{
+    if (result == AVERROR(ENOMEM))
+        machine_failed();
+    return result >= 0;
+}
+
 static bool decode_image(AVCodecContext *decoder, AVPacket *packet, AVFrame *frame)
 {
-    return avcodec_open2(decoder, NULL, NULL) >= 0 && avcodec_send_packet(decoder, packet) >= 0 &&
-           avcodec_receive_frame(decoder, frame) >= 0 && frame->width >= 1 &&
+    return worked(avcodec_open2(decoder, NULL, NULL)) &&
+           worked(avcodec_send_packet(decoder, packet)) &&
+           worked(avcodec_receive_frame(decoder, frame)) && frame->width >= 1 &&
            frame->width <= MOST_SIDE && frame->height >= 1 && frame->height <= MOST_SIDE;
 }
 
@@ -420,8 +433,8 @@ deer_status video_image(const char *where, const uint8_t *data, size_t size, int
     AVPacket *packet = av_packet_alloc();
     AVFrame *frame = av_frame_alloc();
     struct SwsContext *convert = NULL;
-    bool ok = (png || jpeg) && decoder && packet && frame && size < INT32_MAX &&
-              av_new_packet(packet, (int)size) >= 0;
+    bool room = machine_gave(decoder) && machine_gave(packet) && machine_gave(frame);
+    bool ok = (png || jpeg) && room && size < INT32_MAX && worked(av_new_packet(packet, (int)size));
 
     *rgb = NULL;
     av_log_set_level(AV_LOG_QUIET);
@@ -436,7 +449,7 @@ deer_status video_image(const char *where, const uint8_t *data, size_t size, int
         *height = frame->height;
         *width = frame->width;
         *rgb = malloc((size_t)frame->height * (size_t)frame->width * 3);
-        ok = *rgb && to_rgb(&convert, frame, frame->height, frame->width, *rgb);
+        ok = machine_gave(*rgb) && to_rgb(&convert, frame, frame->height, frame->width, *rgb);
     }
     sws_freeContext(convert);
     av_frame_free(&frame);

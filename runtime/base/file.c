@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* file.c - whole or not at all: temporary name, fsync, rename, fsync of the folder. */
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +76,7 @@ char *file_temporary(const char *path, deer_error *err)
     if (name)
         note_unfinished(name);
     else
-        deer_fail(err, "out of memory naming %s", path);
+        machine_fail(err, "out of memory naming %s", path);
     return name;
 }
 
@@ -170,8 +171,10 @@ deer_status file_open(const char *path, int *fd, struct stat *info, deer_error *
     struct stat own;
 
     *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0)
+    if (*fd < 0) {
+        machine_failed_by(errno);
         return deer_fail(err, "cannot open %s: %s", path, strerror(errno));
+    }
     info = info ? info : &own;
     if (!fstat(*fd, info) && S_ISREG(info->st_mode))
         return DEER_OK;
@@ -188,6 +191,8 @@ deer_status file_read_at(int fd, const char *path, uint64_t at, void *to, size_t
 
         if (some < 0 && errno == EINTR)
             continue;
+        if (some < 0)
+            machine_failed_by(errno);
         if (some <= 0)
             return deer_fail(err, "cannot read %s: %s", path,
                              some ? strerror(errno) : "it has become shorter");
@@ -217,7 +222,7 @@ static deer_status read_open(int fd, const char *path, uint64_t have, size_t lim
     *size = (size_t)have;
     *data = malloc(*size + 1);
     if (!*data)
-        return deer_fail(err, "out of memory reading %s", path);
+        return machine_fail(err, "out of memory reading %s", path);
     (*data)[*size] = 0;
     if (!file_read_at(fd, path, 0, *data, *size, err))
         return DEER_OK;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 enum { WINDOW = 1 << 16, AHEAD = 4096, MOST_RANK = 16 };
 
@@ -48,7 +49,7 @@ uint8_t *bytes_copy(const byte_source *b, size_t at, size_t size, deer_error *er
     uint8_t *copy = malloc(size + 1);
 
     if (!copy) {
-        deer_fail(err, "out of memory reading %s", b->path);
+        machine_fail(err, "out of memory reading %s", b->path);
         return NULL;
     }
     copy[size] = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* pth.c - PyTorch's zip checkpoints. */
 #include "runtime/import/pth.h"
+#include "runtime/base/machine_failure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,7 @@ static deer_status find_prefix(pth *file, deer_error *err)
             return deer_fail(err, "%s holds more than one checkpoint", file->path);
         file->prefix = strndup(name, length - (sizeof tail - 1));
         if (!file->prefix)
-            return deer_fail(err, "out of memory reading %s", file->path);
+            return machine_fail(err, "out of memory reading %s", file->path);
     }
     if (!file->prefix)
         return deer_fail(err, "%s is a zip archive, but no PyTorch checkpoint (no data.pkl in it)",
@@ -107,7 +108,7 @@ static deer_status open_parts(pth *file, deer_error *err)
         return DEER_FAILED;
     file->compared = calloc(file->archive.count, sizeof *file->compared);
     if (!file->compared)
-        return deer_fail(err, "out of memory reading %s", file->path);
+        return machine_fail(err, "out of memory reading %s", file->path);
     return read_program(file, err);
 }
 
@@ -116,7 +117,8 @@ deer_status pth_open(const char *path, pth *file, deer_error *err)
     deer_status status;
 
     *file = (pth){.path = strdup(path), .from = {.fd = -1}};
-    status = file->path ? open_parts(file, err) : deer_fail(err, "out of memory opening %s", path);
+    status =
+        file->path ? open_parts(file, err) : machine_fail(err, "out of memory opening %s", path);
     if (status)
         pth_close(file);
     return status;

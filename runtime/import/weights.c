@@ -9,6 +9,7 @@
 
 #include "runtime/base/file_kind.h"
 #include "runtime/base/json/json_file.h"
+#include "runtime/base/machine_failure.h"
 
 enum { MAX_INDEX = 64 << 20, MAX_PARTS = 1000, MAX_NAME = 512, MAX_ATTRIBUTES = 1000000 };
 
@@ -24,7 +25,7 @@ static weights_tensor *add(weights *w, deer_error *err)
         w->tensor = tensor ? tensor : w->tensor;
         w->names = names ? names : w->names;
         if (!names) {
-            deer_fail(err, "out of memory reading %s", w->path);
+            machine_fail(err, "out of memory reading %s", w->path);
             return NULL;
         }
         w->room = room;
@@ -62,7 +63,7 @@ static deer_status add_named(weights *w, int part, char *name, const pickle_valu
 
     if (!t) {
         free(name);
-        return deer_fail(err, "out of memory reading %s", w->path);
+        return machine_fail(err, "out of memory reading %s", w->path);
     }
     w->names[w->count - 1] = name;
     t->name = name;
@@ -94,7 +95,7 @@ static deer_status list_modules(weights *w, int part, const pickle_value *module
             return deer_fail(err, "%s has a module without a proper name", w->pth[part].path);
         if (asprintf(&name, "%s%s%.*s", prefix, *prefix ? "." : "", (int)key->as.text.size,
                      key->as.text.at) < 0)
-            return deer_fail(err, "out of memory reading %s", w->path);
+            return machine_fail(err, "out of memory reading %s", w->path);
         if (value->kind == PICKLE_TENSOR) {
             status = add_named(w, part, name, value, err);
         } else {
@@ -177,12 +178,12 @@ static deer_status add_foreign(weights *w, const pickle_value *key, const pickle
     weights_foreign *grown = realloc(w->foreign, (w->foreigns + 1) * sizeof *grown);
 
     if (!grown)
-        return deer_fail(err, "out of memory reading %s", w->path);
+        return machine_fail(err, "out of memory reading %s", w->path);
     w->foreign = grown;
     grown[w->foreigns].name = strndup(key->as.text.at, key->as.text.size);
     grown[w->foreigns].is = value;
     return grown[w->foreigns++].name ? DEER_OK
-                                     : deer_fail(err, "out of memory reading %s", w->path);
+                                     : machine_fail(err, "out of memory reading %s", w->path);
 }
 
 static deer_status list_pth(weights *w, int part, deer_error *err)
@@ -249,7 +250,7 @@ static deer_status open_part(weights *w, const char *path, deer_error *err)
     grown = torch ? realloc(w->pth, (size_t)(part + 1) * sizeof *w->pth)
                   : realloc(w->safetensors, (size_t)(part + 1) * sizeof *w->safetensors);
     if (!grown)
-        return deer_fail(err, "out of memory opening %s", path);
+        return machine_fail(err, "out of memory opening %s", path);
     if (torch)
         w->pth = grown;
     else
@@ -367,7 +368,7 @@ deer_status weights_open(const char *path, weights *w, deer_error *err)
 
     *w = (weights){.path = strdup(path)};
     if (!w->path)
-        return deer_fail(err, "out of memory opening %s", path);
+        return machine_fail(err, "out of memory opening %s", path);
     if (ends_with(path, ".index.json"))
         status = open_index(w, err);
     else if (!(status = open_part(w, path, err)))

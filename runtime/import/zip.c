@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "runtime/base/file_kind.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/import/crc.h"
 
 enum {
@@ -172,7 +173,7 @@ static deer_status copy_name(const directory *d, const uint8_t *text, size_t len
         return deer_fail(err, "%s has an entry without a proper name", d->path);
     *name = malloc(length + 1);
     if (!*name)
-        return deer_fail(err, "out of memory reading %s", d->path);
+        return machine_fail(err, "out of memory reading %s", d->path);
     memcpy(*name, text, length);
     (*name)[length] = 0;
     return DEER_OK;
@@ -287,7 +288,7 @@ deer_status zip_open(const byte_source *from, zip *archive, deer_error *err)
         return DEER_FAILED;
     archive->entry = calloc(d.entries + 1, sizeof *archive->entry);
     if (!archive->entry)
-        return deer_fail(err, "out of memory reading %s", from->path);
+        return machine_fail(err, "out of memory reading %s", from->path);
     status = read_entries(&d, archive, err);
     if (!status)
         status = check_all(from->path, archive, err);

@@ -488,6 +488,27 @@ static void test_import_skips(void **state)
     assert_int_equal(access(in_folder("some.h5.parts"), F_OK), -1);
 }
 
+/* What the machine lacks ends an import: the episodes are not bad. */
+static void test_import_skips_nothing_for_want_of_files(void **state)
+{
+    char command[512], out[96], said_by[96], *said;
+    size_t n;
+
+    (void)state;
+    snprintf(out, sizeof out, "%s/few.h5", folder);
+    snprintf(said_by, sizeof said_by, "%s/.err", folder);
+    snprintf(command, sizeof command,
+             "exec 2>'%s'; ulimit -n 5; exec \"${BUILD:-build}\"/deer-data import --calvin "
+             "tests/data/calvin/training --skip-bad --threads 1 --out '%s'",
+             said_by, out);
+    assert_int_not_equal(system(command), 0);
+    assert_int_equal(file_read(said_by, FILE_LIMIT, &said, &n, NULL), DEER_OK);
+    if (!strstr(said, "Too many open files") || strstr(said, "skipped"))
+        fail_msg("%s", said);
+    assert_int_equal(access(out, F_OK), -1);
+    free(said);
+}
+
 /* The PNG that deer-data frame writes, on a disk of so many bytes. */
 static int write_frame(const char *out, long disk)
 {
@@ -852,6 +873,7 @@ int main(void)
         cmocka_unit_test(test_import_skips_nothing_repaired),
         cmocka_unit_test(test_import_of_another_kind),
         cmocka_unit_test(test_import_skips),
+        cmocka_unit_test(test_import_skips_nothing_for_want_of_files),
         cmocka_unit_test(test_data_frame),
         cmocka_unit_test(test_data_failures),
         cmocka_unit_test(test_episode_under_thresholds),

@@ -337,6 +337,18 @@ static void assert_instruction(const char *wanted)
     demos_close(d);
 }
 
+/* Where a demonstration states no task, what the file's environment is called. */
+static void assert_task(const char *wanted)
+{
+    demos *d = open_or_fail(path);
+    demo_episode e;
+    deer_error err;
+
+    assert_int_equal(demos_describe(d, 0, &e, &err), DEER_OK);
+    assert_string_equal(e.task, wanted);
+    demos_close(d);
+}
+
 static void test_libero_names_and_language(void **state)
 {
     layout l = good_layout();
@@ -362,6 +374,7 @@ static void test_robomimic_names_and_language(void **state)
     set_text(file, "data", "env_args", "{\"env_name\": \"Lift\", \"lang\": \"lift the cube\"}");
     H5Fclose(file);
     assert_instruction("lift the cube");
+    assert_task("Lift");
 }
 
 static deer_status open_as(const demos_options *options, demos **d, deer_error *err)

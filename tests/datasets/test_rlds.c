@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +16,7 @@
 #include "datasets/sources/source.h"
 #include "datasets/tfrecord/tfrecord.h"
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 static const char given[] = "tests/data/rlds", first_file[] = "bowls-train.tfrecord-00000-of-00002";
 static deer_error error;
@@ -301,6 +303,34 @@ static void test_flipped_bits(void **state)
     free(bytes);
 }
 
+/* What fails for want of files is told from what is damaged. */
+static void test_failures_of_the_machine(void **state)
+{
+    const char *path = folder;
+    const source_options o = {.path = &path, .paths = 1};
+    struct rlimit was, none;
+    unsigned before = machine_failures();
+    demo_episode e;
+    void *s;
+
+    (void)state;
+    load();
+    bytes[100] ^= 4;
+    put(bytes, size, NULL);
+    free(bytes);
+    assert_int_equal(failures(), 1);
+    assert_int_equal(machine_failures(), before);
+    ok(source_rlds.open(&o, &s, &error));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &was), 0);
+    none = (struct rlimit){0, was.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(source_rlds.read(s, 1, &e, &error), DEER_FAILED);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &was), 0);
+    says("Too many open files");
+    assert_int_equal(machine_failures(), before + 1);
+    source_rlds.close(s);
+}
+
 /* Damage with right checksums: read, or refused in one line. */
 static void test_hostile_examples(void **state)
 {
@@ -377,11 +407,17 @@ static void test_checksum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_checksum),       cmocka_unit_test(test_episodes),
-        cmocka_unit_test(test_options),        cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_flipped_bits),   cmocka_unit_test(test_hostile_examples),
-        cmocka_unit_test(test_other_encoding), cmocka_unit_test(test_missing_shards),
-        cmocka_unit_test(test_counts),         cmocka_unit_test(test_splits),
+        cmocka_unit_test(test_checksum),
+        cmocka_unit_test(test_episodes),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_flipped_bits),
+        cmocka_unit_test(test_hostile_examples),
+        cmocka_unit_test(test_other_encoding),
+        cmocka_unit_test(test_missing_shards),
+        cmocka_unit_test(test_failures_of_the_machine),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_splits),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

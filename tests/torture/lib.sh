@@ -91,7 +91,7 @@ command_of() {
         ;;
     dimport)
         set -- deer-data import --calvin "$root/tests/data/calvin/training" --part-episodes 1 \
-            --threads 1 --out d.h5
+            --skip-bad --threads 1 --out d.h5
         outputs=d.h5
         ;;
     whatif)
