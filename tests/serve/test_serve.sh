@@ -94,8 +94,8 @@ start --govern 0.0125 --threads 1
 robot governed "$demos" "$log" 0.0125
 stop
 start --govern 0.0125 --threads 1
-need "$build/deer-sim" eval --policy "$url" --tasks lift,stack --episodes 5 --seed 8
-robot kept 600
+need "$build/deer-sim" eval --policy "$url" --tasks lift,stack --episodes 3 --seed 8
+robot kept 500
 stop
 # examples/online: an evaluator that is not deer-sim, alone and in a search.
 PATH=$(cd "$build" && pwd):$PATH
