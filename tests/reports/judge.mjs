@@ -7,13 +7,13 @@
  * in the second. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { readJson, readSchema, refusesMore, valid } from "./schema.mjs";
 import { readTable } from "./table.mjs";
 
 const Judge = createRequire(import.meta.url)("../../reports/page/judge.js");
 const [report_path, table_path, ...others] = process.argv.slice(2);
-const report = JSON.parse(readFileSync(report_path, "utf8"));
+const report = readJson(report_path);
 
 /* What a shell makes of names that commands on the page have is the names. */
 for (const name of ["cache/of_1.h5", "a b", "x; rm -rf ~", "it's", "$(id)", "-n", "", "\u00e9t\u00e9"])
@@ -21,24 +21,11 @@ for (const name of ["cache/of_1.h5", "a b", "x; rm -rf ~", "it's", "$(id)", "-n"
 
 /* ---------------------------------------------------------------- schema ------------------------- */
 
-const typeOf = (x) => (x === null ? "null" : Array.isArray(x) ? "array" : Number.isInteger(x) ? "integer" : typeof x);
-
-/* As much of JSON Schema as docs/report.schema.json uses. */
-function valid(x, schema, where) {
-  const types = [schema.type ?? []].flat(), type = typeOf(x);
-  assert.ok(!types.length || types.includes(type) || (type === "integer" && types.includes("number")), `${where} is ${type}, not ${types}`);
-  if (schema.enum && x !== null) assert.ok(schema.enum.includes(x), `${where} is ${x}`);
-  if (type === "array") x.forEach((item, i) => valid(item, schema.items ?? {}, `${where}[${i}]`));
-  if (type !== "object") return;
-  for (const key of schema.required ?? []) assert.ok(key in x, `${where} has no ${key}`);
-  for (const [key, value] of Object.entries(x)) {
-    assert.ok(schema.properties[key], `${where}.${key} is not in the schema`);
-    valid(value, schema.properties[key], `${where}.${key}`);
-  }
-}
-const schema = JSON.parse(readFileSync(new URL("../../docs/report.schema.json", import.meta.url), "utf8"));
-for (const path of [report_path, ...others]) valid(JSON.parse(readFileSync(path, "utf8")), schema, path);
+const schema = readSchema("report.schema.json");
+for (const path of [report_path, ...others]) valid(readJson(path), schema, path);
+refusesMore(report, schema);
 assert.throws(() => valid({ ...report, deer_report: "2" }, schema, "a report"), /deer_report is string/);
+assert.throws(() => valid({ ...report, demands: { ...report.demands, robots: 0 } }, schema, "a report"), /robots is 0/);
 
 /* ---------------------------------------------------------------- answers ------------------------ */
 
@@ -107,4 +94,4 @@ function rows(judge, table) {
 
 const judge = Judge.make(report);
 console.log(`${holds(judge, report)} answers and ${rows(judge, readTable(table_path))} rows are the judge's`);
-for (const path of others) console.log(`${holds(judge, JSON.parse(readFileSync(path, "utf8")))} answers to another question are the judge's`);
+for (const path of others) console.log(`${holds(judge, readJson(path))} answers to another question are the judge's`);
