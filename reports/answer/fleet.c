@@ -87,6 +87,27 @@ static deer_status add_item(const question *q, fleet *f, const char *item,
     return status;
 }
 
+static bool is_there(const fleet *f, const char *name)
+{
+    for (int i = 0; i < f->machines; i++)
+        if (!strcmp(f->machine[i].name, name))
+            return true;
+    return false;
+}
+
+/* What "all" would have named besides, had every class been asked for. */
+static void count_unasked(const question *q, fleet *f)
+{
+    deer_hardware *room = &f->machine[f->machines];
+    bool all = false;
+
+    for (int i = 0; i < q->machines; i++)
+        all |= !strcmp(q->machine[i], "all");
+    for (int i = 0; i < deer_hardware_count() && all; i++)
+        if (!of_classes(q, deer_hardware_name(i), room) && !is_there(f, deer_hardware_name(i)))
+            f->unasked[hardware_form_of(room->form)->class]++;
+}
+
 /* Every machine once, whatever the list repeats, and an option for each of its modes asked for. */
 static deer_status load_machines(const question *q, fleet *f, deer_error *err)
 {
@@ -101,6 +122,8 @@ static deer_status load_machines(const question *q, fleet *f, deer_error *err)
         status = deer_fail(err, "out of memory for %zu machines", most);
     for (int i = 0; i < q->machines && !status; i++)
         status = add_item(q, f, q->machine[i], wanted, err);
+    if (!status)
+        count_unasked(q, f);
     for (int i = 0; i < f->machines * HARDWARE_MAX_MODES && !status; i++)
         if (wanted[i / HARDWARE_MAX_MODES][i % HARDWARE_MAX_MODES])
             f->option[f->options++] =

@@ -109,10 +109,12 @@ typedef struct {
     int *ranked; /* [rates, machines] one answer for each machine at a rate, its best mode and type:
                     those that meet at worst and then those that meet as expected, by the buyer's
                     weight, the others, nearest first, and those left out */
-    int left_out;      /* machines that the runtime does not run on */
-    int cannot;        /* machines that cannot run this kind of model */
-    double max_loss;   /* the limit used; infinity with --min-success alone */
-    bool default_loss; /* nobody asked: keeps FLEET_KEEPS of what depth gains */
+    int left_out;                  /* machines that the runtime does not run on */
+    int cannot;                    /* machines that cannot run this kind of model */
+    int unasked[HARDWARE_CLASSES]; /* machines that ship, by class, where "all" was not to name
+                                      that class */
+    double max_loss;               /* the limit used; infinity with --min-success alone */
+    bool default_loss;             /* nobody asked: keeps FLEET_KEEPS of what depth gains */
 } fleet;
 
 #define FLEET_KEEPS 0.9

@@ -107,6 +107,7 @@ void sentence_more(const report *r, int rate, char text[SENTENCE_LENGTH])
         say_nearest(r, rate, text, SENTENCE_LENGTH);
     used = strlen(text);
     if (r->f.left_out)
-        snprintf(text + used, SENTENCE_LENGTH - used, "%s%d left out: deer does not run there.",
-                 used ? " " : "", r->f.left_out);
+        snprintf(text + used, SENTENCE_LENGTH - used,
+                 "%s%d left out: deer does not run there, another program may.", used ? " " : "",
+                 r->f.left_out);
 }

@@ -630,6 +630,24 @@ static json_t *runtimes_json(void)
     return list;
 }
 
+/* Machines that ship and were not asked for, by class. */
+static json_t *unasked_json(const fleet *f)
+{
+    json_t *list = json_array();
+
+    for (int c = 0; c < HARDWARE_CLASSES; c++) {
+        json_t *json;
+
+        if (!f->unasked[c])
+            continue;
+        json = json_object();
+        set_text(json, "class", hardware_class_name((hardware_class)c));
+        set_integer(json, "machines", f->unasked[c]);
+        json_push(list, json);
+    }
+    return list;
+}
+
 static void add_fleet(const report *r, json_t *json)
 {
     json_t *machines = json_array(), *options = json_array(), *answers = json_array(),
@@ -646,6 +664,7 @@ static void add_fleet(const report *r, json_t *json)
     json_put(json, "runtimes", runtimes_json());
     set_integer(json, "left_out", r->f.left_out);
     set_integer(json, "cannot", r->f.cannot);
+    json_put(json, "unasked", unasked_json(&r->f));
     json_put(json, "machines", machines);
     json_put(json, "options", options);
     json_put(json, "verdicts", verdicts_json());

@@ -11,7 +11,7 @@ const Charts = (() => {
   /* Rows whose names do not lie on each other, in the order given: positions in pixels by `at`. */
   function apart(rows, at, width, reserved) {
     const taken = rows.map((r) => { const { x, y } = at(r); return { left: x - 5, right: x + 5, top: y - 5, bottom: y + 5 }; }), shown = []; /* the marks themselves */
-    taken.push(reserved);
+    taken.push(...reserved);
     for (const row of rows) {
       const { x, y } = at(row), w = 7 * short(row.title).length + 4;
       const places = [["start", 9, 0], ["end", -9, 0], ["start", 9, 13], ["end", -9, 13], ["start", 9, -13], ["end", -9, -13]];
@@ -32,9 +32,9 @@ const Charts = (() => {
     const height = width < 560 ? 340 : 420, left = 46, right = 14, xs = rows.map((r) => r.x), lows = rows.map((r) => r.ms[0]), highs = rows.map((r) => r.ms[2]);
     const x = d3.scaleLog([0.8 * d3.min(xs), 1.35 * d3.max(xs)], [left, width - right]).clamp(true);
     const y = d3.scaleLog([0.8 * Math.min(d3.min(lows), period / 2), 1.3 * Math.max(d3.max(highs), period * 2)], [height - 42, 18]);
-    const words = width < 560 ? `${limit}, ${digits(period)} ms` : `the ${limit}, ${digits(period)} ms: a step must end below`;
+    const words = `${limit}, ${digits(period)} ms`;
     const named = apart([...rows].sort((a, b) => (b.chosen > 0) - (a.chosen > 0) || a.chosen - b.chosen || a.ms[1] - b.ms[1]), (r) => ({ x: x(r.x), y: y(r.ms[1]) }), width - right,
-      { left: width - right - 7 * words.length, right: width - right, top: y(period) - 16, bottom: y(period) + 2 });
+      [{ left: width - right - 7 * words.length, right: width - right, top: y(period) - 16, bottom: y(period) + 2 }, { left, right: width - right, top: y(period) - 1, bottom: y(period) + 1 }]); /* the line's words and the line */
     const symbol = { sure: "circle", expected: "diamond2", no: "times" };
     const colour = (r) => (r.kind === "no" ? other : ours);
     return {

@@ -14,6 +14,7 @@
     if (comparison.paired) draw("paired-chart", (width) => Charts.difference(comparison.paired, width));
   }
   document.documentElement.classList.add("js");
+  for (const d of document.querySelectorAll("details.table")) d.open = false;
   drawAll();
   window.addEventListener("resize", drawAll);
   window.addEventListener("beforeprint", drawAll);

@@ -140,6 +140,8 @@ static void write_range(FILE *out, const json_t *low, const json_t *value, const
 
 static void write_list(FILE *out, const json_t *list, double factor)
 {
+    if (json_is_number(list))
+        fprintf(out, "%.3g", factor * number_of(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *x = json_array_get(list, i);
 

@@ -9,7 +9,8 @@
  *   {{PATH range}}             of [low, value, high]: value, and low to high below it
  *   {{PATH within LIST}}       likewise, of a value and [low, high]
  *   {{PATH between LOW HIGH}}  likewise, of three values
- *   {{PATH list}}              numbers and words one behind the other; {{PATH percents}}: times 100
+ *   {{PATH list}}              numbers and words one behind the other; {{PATH percents}}: times
+ * 100, also of one number
  *   {{#each PATH}}..{{/}}      for every item of a list or member of an object, which is then
  * looked in first; {{@}} is its number or name, {{.}} itself
  *   {{#with PATH}}..{{/}}      looks there first; nothing where it is null

@@ -299,7 +299,7 @@ const Judge = (() => {
         more.push(`${n > 1 ? `The ${most} of ${n}` : "The only one"} in time ${best.sure ? "at worst" : "as expected"}, as a whole computer: ${known(best.price[EXPECTED]) ? `${thousands(best.price[EXPECTED])} USD` : "price unknown"}, ${unit(best.watts[EXPECTED], "W")} at the wall. `
           + `A step takes ${unit(best.ms[EXPECTED], "ms")} on average (${digits(best.ms[LOW])} to ${digits(best.ms[HIGH])}); the ${limitOf(question)} is ${unit(periodOf(question), "ms")}.`);
       } else if (nearest) more.push(`The nearest is ${describe(nearest)}; ${nearest.reason}.`);
-      if (left) more.push(`${left} left out: deer does not run there.`);
+      if (left) more.push(`${left} left out: deer does not run there, another program may.`);
       return { best, runnerUp: meets[1] || null, nearest, left, judged, meets: meets.length,
         verdict: best ? `${demandsOf(question)}, the ${most} that runs ${name} in time, ${best.sure ? "also at worst" : "as expected but not at worst"}: ${machineOf(best.option).title}.`
           : `${demandsOf(question)}, none of ${judged} machines runs ${name} in time with ${title}.`, more: more.join(" ") };

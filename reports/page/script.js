@@ -166,7 +166,7 @@
   const columns = [["Machine", (a) => judge.machineOf(a.option).title], ["Meets", (a) => confidence(a)[2], (a) => ranked.indexOf(a)], ["Deer", (a) => ({ measured: "measured", runs: "runs here", other: "does not run", cannot: "cannot run" })[judge.machineOf(a.option).support]],
     ["Mode, type", settingOf], ["USD, whole", (a) => (known(a.price[1]) ? Math.round(a.price[1]) : null), (a) => a.price[1]],
     ["ms on average", (a) => a.ms[1], (a) => a.ms[1]], ["ms, longest", (a) => (longest(a) ? longest(a)[1] : null), (a) => (longest(a) ? longest(a)[1] : NaN)], ["at worst", (a) => (longest(a) ? longest(a)[2] : null), (a) => (longest(a) ? longest(a)[2] : NaN)],
-    ["W at the wall", (a) => a.watts[1], (a) => a.watts[1]], ["Why", (a) => a.reason]];
+    ["W, wall", (a) => a.watts[1], (a) => a.watts[1]], ["Why", (a) => a.reason]];
 
   function tableRows() {
     const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -253,6 +253,8 @@ async function testCompare(browser) {
     for (const rate of said.rates) assert.ok(text.includes(rate.a) && text.includes(rate.b), `${rate.rate_hz} Hz`);
     assert.deepEqual(await page.locator("#machines tbody th").allInnerTexts(), said.machines.map((m) => m.title), "every other verdict, by the machine's long name");
     assert.ok(said.machines.some((m) => m.title !== m.name));
+    assert.equal(await page.locator("#machines").isVisible(), !javaScriptEnabled, "the long table is closed at first, where it can be opened");
+    assert.deepEqual(await page.locator("#numbers table:not(#pairs) tbody th").allInnerTexts(), said.frontier.map((row) => `${Number((100 * row.share_of_range).toFixed(1))} %`), "shares in percent, as the picture has them");
     const cells = await page.locator("#pairs tbody td").allInnerTexts();
     assert.deepEqual(cells.slice(0, 3).map(Number), [said.paired.pairs, said.paired.first_better, said.paired.second_better]);
     if (javaScriptEnabled) {
@@ -363,6 +365,7 @@ async function testWithoutScripts(browser) {
   const report = readJson("tabletop"), text = await page.innerText("main");
   for (const choice of report.choices) assert.ok(text.includes(choice.verdict) && text.includes(choice.more), choice.verdict);
   for (const machine of report.machines) assert.ok(text.includes(machine.title), machine.title);
+  for (const { class: name, machines } of report.unasked) assert.ok(text.includes(`${name} (${machines})`) && text.includes("--class all adds them"), `${machines} of class ${name} are said not to be there`);
   for (const task of report.tasks) assert.ok(text.includes(task.name), task.name);
   for (const sentence of report.trust.assumptions) assert.ok(text.includes(sentence), sentence);
   for (const note of report.trust.notes) assert.ok(text.includes(note.text), note.name);
@@ -371,6 +374,18 @@ async function testWithoutScripts(browser) {
   assert.equal(await page.locator(".live:visible").count(), 0, "nothing that needs a script is seen");
   assert.equal(await page.locator(".moments img").count(), report.moments.length, "hard moments have pictures");
   await close(page, "without scripts");
+}
+
+/* How many machines of other classes ship, and which option adds them; nothing where one machine was asked for by its name. */
+async function testUnasked(browser) {
+  const report = readJson("shape"), page = await open(browser, "shape");
+  assert.deepEqual(report.demands.classes, ["robot", "edge", "desktop"]);
+  assert.deepEqual(report.unasked.map((u) => u.class), ["server"]);
+  assert.equal(await page.innerText(".unasked"), `Machines of other classes are not in this report: server (${report.unasked[0].machines}); --class all adds them.`);
+  await close(page, "machines of other classes");
+  const one = await open(browser, "hostile");
+  assert.equal(await one.locator(".unasked").count(), 0);
+  await close(one, "one machine");
 }
 
 async function testHostile(browser) {
@@ -418,6 +433,7 @@ try {
   await testLink(browser);
   await testLooks(browser);
   await testWithoutScripts(browser);
+  await testUnasked(browser);
   await testHostile(browser);
   await testNothingMeets(browser, "blank", /none of 1 machines/);
   await testNothingMeets(browser, "never", /The nearest is/);

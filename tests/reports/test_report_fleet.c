@@ -495,6 +495,7 @@ static void test_left_out_machines_are_counted(void **state)
     question q = ask_for(1, (double[]){5});
     sweep w = frontiers();
     fleet f;
+    int count, server, edge;
 
     (void)state;
     q.machines = 3;
@@ -522,6 +523,26 @@ static void test_left_out_machines_are_counted(void **state)
     for (int i = 0; i < f.machines; i++)
         assert_int_equal(f.machine[i].form, FORM_CARD);
     assert_true(f.machines >= 4);
+    count = f.machines;
+    assert_int_equal(f.unasked[CLASS_DESKTOP], 0);
+    for (int c = 0; c < HARDWARE_CLASSES; c++) {
+        assert_int_equal(f.unasked[c] > 0, c != CLASS_DESKTOP);
+        count += f.unasked[c];
+    }
+    assert_int_equal(count, deer_hardware_count());
+    server = f.unasked[CLASS_SERVER];
+    edge = f.unasked[CLASS_EDGE];
+    fleet_free(&f);
+    q.machines = 2; /* one of another class by its name is not missing */
+    q.machine[1] = apple;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.unasked[CLASS_SERVER], server);
+    assert_int_equal(f.unasked[CLASS_EDGE], edge - 1);
+    fleet_free(&f);
+    q.machines = 1; /* nor is anything when all machines were not asked for */
+    q.machine[0] = apple;
+    f = made(&q, &w, NULL);
+    assert_int_equal(f.unasked[CLASS_SERVER], 0);
     fleet_free(&f);
 }
 

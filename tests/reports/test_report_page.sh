@@ -245,6 +245,8 @@ node tests/reports/golden.mjs "$out/tabletop.json" tests/reports/golden.json || 
 node tests/reports/judge.mjs "$out/tabletop.json" "$out/tabletop.csv" || wrong "the judge of the tabletop"
 node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json" \
     "$out/load.json" || wrong "the judge of the shape"
+node tests/reports/schema.mjs compare.schema.json "$out/compare.json" "$out/comparison.json" || wrong "the JSON of compare"
+node tests/reports/schema.mjs table.schema.json "$out/table.json" "$out/no.json" || wrong "the JSON of a table"
 buyers=$(pwd)/tests/reports/buyers.mjs
 (cd "$modules" && node "$buyers" "$out/shape.json" "$out/shape.html") || wrong "the five questions of a buyer"
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
