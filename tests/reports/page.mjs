@@ -251,7 +251,7 @@ async function testCompare(browser) {
     const text = await page.innerText("main");
     for (const words of Object.values(said.words)) assert.ok(text.includes(words), words);
     for (const rate of said.rates) assert.ok(text.includes(rate.a) && text.includes(rate.b), `${rate.rate_hz} Hz`);
-    assert.deepEqual(await page.locator("#machines tbody th").allInnerTexts(), said.machines.map((m) => m.title), "every other verdict, by the machine's long name");
+    assert.deepEqual(await page.locator("#machines tbody th").allTextContents(), said.machines.map((m) => m.title), "every other verdict, by the machine's long name");
     assert.ok(said.machines.some((m) => m.title !== m.name));
     assert.equal(await page.locator("#machines").isVisible(), !javaScriptEnabled, "the long table is closed at first, where it can be opened");
     assert.deepEqual(await page.locator("#numbers table:not(#pairs) tbody th").allInnerTexts(), said.frontier.map((row) => `${Number((100 * row.share_of_range).toFixed(1))} %`), "shares in percent, as the picture has them");
