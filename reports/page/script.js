@@ -314,7 +314,7 @@
 
   function drawScatter() {
     const { by, rows } = scatterRows(), label = by === "price" ? "USD for a whole computer (logarithmic)" : "W at the wall (logarithmic)";
-    byId("scatter-title").textContent = `${by === "price" ? "Price" : "Power"} against the longest step, ${runtimeTitle(question.runtime).replace(/ \(.*/, "")}; bars: ${question.runtime === "deer" ? "figures at best to at worst" : "fastest to slowest measured"}`;
+    byId("scatter-title").textContent = `${by === "price" ? "Price" : "Power"} against the longest step, ${runtimeTitle(question.runtime).replace(/ \(.*/, "")}; bars: ${question.runtime === "deer" ? "figures at best to at worst" : "fastest to slowest"}`;
     if (!rows.length) { byId("scatter-chart").replaceChildren(element("p", { className: "hint" }, "No machine has both figures to draw.")); byId("scatter-key").textContent = ""; return; }
     draw("scatter-chart", (width) => Charts.scatter(rows, judge.periodOf(question), judge.limitOf(question), label, width));
     byId("scatter-key").textContent = `\u25cf in time also at worst, \u25c6 as expected, \u00d7 not; filled: deer runs there; 1 and 2: the cards.${ranked.length > rows.length ? ` ${ranked.length - rows.length} machines without a time or a ${by === "price" ? "price" : "power"} are in the table.` : ""}`;
