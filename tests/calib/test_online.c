@@ -361,13 +361,18 @@ static void says(const char *words)
         fail_msg("'%s' does not say '%s'", error.message, words);
 }
 
-static online_result evaluate(const char *command, deer_status expected)
+static online_result evaluate_within(double seconds, const char *command, deer_status expected)
 {
-    const evaluator e = {.command = command, .cost = "llm_gflops", .timeout = 0.5};
+    const evaluator e = {.command = command, .cost = "llm_gflops", .timeout = seconds};
     online_result r = {0};
 
     assert_int_equal(evaluator_run(&e, "/tmp/a b", 7, 3, &r, &error), expected);
     return r;
+}
+
+static online_result evaluate(const char *command, deer_status expected)
+{
+    return evaluate_within(60, command, expected);
 }
 
 static void test_evaluators(void **state)
@@ -407,13 +412,13 @@ static void test_evaluators(void **state)
     says("must be 1 or more");
 
     started = clock_seconds();
-    evaluate("sleep 30 & sleep 30", DEER_FAILED);
+    evaluate_within(0.5, "sleep 300 & sleep 300", DEER_FAILED);
     says("took more than 0.5 seconds");
-    evaluate("exec >&- 2>&-; sleep 30", DEER_FAILED);
+    evaluate_within(0.5, "exec >&- 2>&-; sleep 300", DEER_FAILED);
     says("took more than 0.5 seconds");
-    assert_true(clock_seconds() - started < 20);
+    assert_true(clock_seconds() - started < 200);
     evaluate("yes", DEER_FAILED);
-    assert_true(strstr(error.message, "printed more than") || strstr(error.message, "took more"));
+    says("printed more than");
 }
 
 /* A process that has ended may wait for somebody to ask how. */
