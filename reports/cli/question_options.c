@@ -11,7 +11,7 @@
 #include "budgets/machines/hardware.h"
 #include "runtime/cli/tool.h"
 
-static const long NOT_GIVEN = LONG_MIN;
+#define NOT_GIVEN LONG_MIN
 
 /* As written on the command line. */
 typedef struct {
@@ -305,21 +305,22 @@ static void set_defaults(question *q)
                     .confidence = 0.9};
 }
 
+static const words usual = {.sweep = "40",
+                            .rate = "5,10,30",
+                            .dtype = "f32,bf16,q8",
+                            .hardware = "all",
+                            .classes = "robot,edge,desktop",
+                            .runtime = "deer",
+                            .weight = "price",
+                            .cameras = NOT_GIVEN,
+                            .image_size = NOT_GIVEN,
+                            .tokens = NOT_GIVEN,
+                            .robots = 1,
+                            .seed = 1};
+
 bool question_parse(int argc, char **argv, question *q, int *status)
 {
-    words w = {.sweep = "40",
-               .rate = "5,10,30",
-               .dtype = "f32,bf16,q8",
-               .hardware = "all",
-               .classes = "robot,edge,desktop",
-               .runtime = "deer",
-               .weight = "price",
-               .cameras = NOT_GIVEN,
-               .image_size = NOT_GIVEN,
-               .tokens = NOT_GIVEN,
-               .robots = 1,
-               .seed = 1,
-               .threads = tool_cores()};
+    words w = usual;
     const tool_option options[] = {
         {"cache", TOOL_STRING, &q->cache, "DIR",
          "feature cache of deer-calib replay (this, or --table)"},
@@ -344,7 +345,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         {"thresholds", TOOL_STRING, &q->thresholds, "FILE",
          "thresholds to judge, too; their rules for cameras hold for everything"},
         {"robots", TOOL_INT, &w.robots, "N",
-         "that share the computer, one step after the other (1)"},
+         "that share the computer, one step after the other (default 1)"},
         {"deadline", TOOL_DOUBLE, &w.deadline, "MS", "of a step, where it is before its period"},
         {"cameras", TOOL_INT, &w.cameras, "N",
          "what if there were so many, 1 to 4 (times, energy; as recorded: 2)"},
@@ -391,6 +392,7 @@ bool question_parse(int argc, char **argv, question *q, int *status)
         "deer-report whatif --cache cache --rate 10 --watts 15 --max-loss 0.02 --csv table.csv"};
     int n;
 
+    w.threads = tool_cores();
     set_defaults(q);
     if (tool_parse(&self, argc, argv, NULL, &n, status))
         return true;

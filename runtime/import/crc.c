@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* crc.c - checksums by tables, eight bytes at a time: row k of a table is what a byte does to the
- * sum when k more bytes follow it. */
+ * sum when k more bytes follow it. zlib has only the first of the two, and the robot's programs do
+ * not link it. */
 #include "runtime/import/crc.h"
 
 #include <pthread.h>
