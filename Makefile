@@ -462,7 +462,7 @@ $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
 KERNELS := $(call objects,$(wildcard runtime/kernels/isa*.c) $(patsubst %,runtime/%.c,kernels/linear \
-             kernels/attention kernels/blas kernels/choice kernels/kernels kernels/reference base/error base/options base/threads/threads policy/exit_policy thresholds/criterion))
+             kernels/attention kernels/blas kernels/choice kernels/kernels kernels/reference base/error base/options base/threads/threads))
 $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(call say,LINK)
 	$(Q)$(link) -static -lm -lpthread
