@@ -84,7 +84,7 @@ static void print_row(const char *name, const paired *p)
     printf("%-16.16s %8.*f  %8d %8d  %+9.*f  [%+7.*f, %+7.*f]  %9.2g", name, digits,
            scale * per_pair(p, 1), p->first, p->second, digits, scale * p->difference, digits,
            scale * p->low, digits, scale * p->high, p->p_value);
-    if (p->side[1].llm > 0)
+    if (p->side[0].llm > 0 && p->side[1].llm > 0) /* counted of both */
         printf("  %10.5f %6.2fx", per_step(p, 1), per_step(p, 0) / per_step(p, 1));
     putchar('\n');
 }

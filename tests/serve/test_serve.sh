@@ -70,6 +70,7 @@ done
 # The tabletop's own client closes the loop: the same rollouts as with the policy in the process.
 few="--tasks lift,drawer --episodes 1 --seed 3 --json"
 "$build/deer-sim" eval --policy "$url" $few >"$work/there.json" || wrong "deer-sim eval --policy"
+! grep -q gflops "$work/there.json" || wrong "deer-sim eval --policy says what nobody counted"
 need "$build/deer-sim" eval --model $model --thresholds "$work/t.json" $few
 $python tests/serve/robot.py outcomes "$work/there.json" "$work/log" || wrong "rollouts differ"
 robot drain "$demos" "$log"

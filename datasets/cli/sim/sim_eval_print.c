@@ -179,15 +179,20 @@ static json_t *exit_fractions(const tally *t, int exits)
     return list;
 }
 
-static json_t *tally_json(const tally *t)
+/* What it cost only where that was counted: of another program's policy nothing is known. */
+static json_t *tally_json(const tally *t, bool counted)
 {
     double low, high;
+    json_t *json;
 
     wilson_interval(t->successes, t->rollouts, &low, &high);
-    return json_pack("{s:f, s:f, s:f, s:i, s:f, s:f}", "success",
-                     (double)t->successes / t->rollouts, "low", low, "high", high, "rollouts",
-                     t->rollouts, "llm_gflops", t->llm / (double)t->steps, "total_gflops",
-                     t->total / (double)t->steps);
+    json = json_pack("{s:f, s:f, s:f, s:i}", "success", (double)t->successes / t->rollouts, "low",
+                     low, "high", high, "rollouts", t->rollouts);
+    if (counted) {
+        json_put(json, "llm_gflops", json_real(t->llm / (double)t->steps));
+        json_put(json, "total_gflops", json_real(t->total / (double)t->steps));
+    }
+    return json;
 }
 
 static void add_chains_json(const evaluation *e, json_t *root)
@@ -335,11 +340,11 @@ static void add_policy_json(const evaluation *e, json_t *root)
 deer_status evaluation_print_json(const evaluation *e, const usage *use, deer_error *err)
 {
     const tally *t = &e->all;
-    json_t *root = tally_json(t), *tasks = json_object();
+    json_t *root = tally_json(t, e->model != NULL), *tasks = json_object();
 
     for (int i = 0; i < tabletop_every_task(); i++)
         if (e->each[i].rollouts) {
-            json_t *task = tally_json(&e->each[i]);
+            json_t *task = tally_json(&e->each[i], e->model != NULL);
             if (e->model)
                 json_put(task, "mean_exit", json_real(mean_exit_of(&e->each[i])));
             json_put(tasks, tabletop_task_name(i), task);
