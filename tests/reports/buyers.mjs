@@ -134,6 +134,7 @@ const isSeen = (page, where, text) => page.evaluate(([selector, words]) => [...d
 
 async function testFirstScreen(browser, name, answer, width, height) {
   const page = await browser.newPage({ viewport: { width, height } });
+  page.setDefaultTimeout(300000); /* busy machines */
   await page.goto(pathToFileURL(resolve(process.argv[3])).href);
   await page.selectOption("#runtime", "tuned");
   for (const [field, value] of Object.entries(answer.ask)) await page.fill(`#${field}`, String(value));

@@ -29,6 +29,7 @@ const readJson = (name) => JSON.parse(readFileSync(join(folder, `${name}.json`),
 async function open(browser, name, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, offline: true, ...options });
   const page = await context.newPage(), complaints = [];
+  page.setDefaultTimeout(300000); /* busy machines */
   page.on("console", (m) => ["error", "warning"].includes(m.type()) && complaints.push(m.text()));
   page.on("pageerror", (e) => complaints.push(e.message));
   page.on("dialog", (d) => { complaints.push(`dialog: ${d.message()}`); d.dismiss(); });
