@@ -2,22 +2,22 @@
 # SPDX-License-Identifier: MIT
 # What choosing the moment is worth when time counts: success within 1.25 times the expert's time, start by
 # start, of thresholds, rules and blind controls at common budgets; then which loss of recorded episodes foretells
-# it (rank correlation). What is there already is not done again: remove build/clock to start over. BUILD: the
-# build folder. EPISODES: rollouts per task (29 tasks) and seed. SEEDS. BUDGETS: shares of the full LLM cost.
-# FACTOR: rollouts end at so many times the expert's time; WITHIN: they are judged by that.
+# it (rank correlation). Writes docs/clock/*.json, docs/clock.svg and docs/clock-dark.svg. What is there already is not done
+# again: remove build/clock to start over. BUILD: the build folder. EPISODES: rollouts per task (45 tasks) and seed. SEEDS.
+# BUDGETS: shares of the full LLM cost. FACTOR: rollouts end at so many times the expert's time; WITHIN: they are judged by that.
 set -eu
 BUILD=${BUILD:-build}
 out=$BUILD/clock
-model=datasets/tabletop/policy.safetensors
-episodes=${EPISODES:-11}
+model=datasets/tabletop/policy-45.safetensors
+episodes=${EPISODES:-12}
 seeds=${SEEDS:-"31000 32000 33000"}
 budgets=${BUDGETS:-"0.20 0.24 0.33 0.40"}
 factor=${FACTOR:-1.6}
 within=${WITHIN:-1.25}
-mkdir -p "$out"
+mkdir -p "$out" docs/clock
 
 if [ ! -d "$out/cache" ]; then
-    "$BUILD/deer-sim" record --episodes 4 --row 2 --seed 21 --out "$out/demos.h5"
+    "$BUILD/deer-sim" record --tasks every --episodes 4 --row 2 --seed 21 --out "$out/demos.h5"
     "$BUILD/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
 fi
 
@@ -35,7 +35,7 @@ evaluate() { # evaluate NAME OPTIONS...: with every seed
         mkdir -p "$out/$seed"
         [ -s "$out/$seed/$name.json" ] && continue
         # FILE: another evaluation of the same seed
-        "$BUILD/deer-sim" eval --model $model --seed "$seed" --strict "$factor" --episodes "$episodes" --json \
+        "$BUILD/deer-sim" eval --model $model --tasks every --seed "$seed" --strict "$factor" --episodes "$episodes" --json \
             $(echo "$*" | sed "s|FILE|$out/$seed|g") >"$out/$seed/$name.part"
         mv "$out/$seed/$name.part" "$out/$seed/$name.json"
     done
@@ -48,7 +48,7 @@ files() { # files NAME: NAME=FILE,FILE..
 }
 
 evaluate full --exit 5
-evaluate fixed-1 --exits fixed:1
+for exit in 0 1 2; do evaluate fixed-$exit --exits fixed:$exit; done
 for budget in $budgets; do
     solve best
     solve official --method official-exp
@@ -66,10 +66,10 @@ evaluate oracle-0.06 --exits oracle:0.06
 
 for budget in $budgets; do
     printf '\nbudget %s, within %s times the expert'"'"'s time\n' "$budget" "$within"
-    "$BUILD/deer-report" rollouts --paired --within "$within" "$(files "best-$budget")" "$(files "rule-$budget")" "$(files "official-$budget")" \
-        "$(files "schedule-$budget")" "$(files "random-$budget")" "$(files "markov-$budget")" "$(files fixed-1)" \
-        "$(files oracle-0.1)" "$(files full)"
+    "$BUILD/deer-report" rollouts --paired --within "$within" --out "docs/clock/$budget.json" $(for name in best-$budget rule-$budget \
+        official-$budget schedule-$budget random-$budget markov-$budget fixed-0 fixed-1 fixed-2 oracle-0.06 oracle-0.1 full; do files $name; done)
 done
+[ ! -d "$BUILD/reports/page" ] || node bench/curve.mjs "$BUILD/reports/page"
 
 # ---------------------------------------------------------------- which loss foretells it ---------
 

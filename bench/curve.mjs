@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* curve.mjs - docs/curve.svg and docs/curve-dark.svg from docs/curve/*.csv, drawn by the code of deer-report's
- * page (reports/page/charts.js) in its colours.
+/* curve.mjs - docs/curve.svg from docs/curve/*.csv and docs/clock.svg from docs/clock/*.json (bench/curve.sh and
+ * bench/clock.sh write them), and the dark ones, drawn by the code of deer-report's page (reports/page/charts.js)
+ * in its colours.
  *
  *   node bench/curve.mjs build/reports/page [FOLDER]     // FOLDER: where to, docs if left out
  *
  * The first folder has the libraries that the Makefile fetched for the page. CHROMIUM: the browser. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -15,9 +16,24 @@ const read = (path) => readFileSync(path, "utf8");
 const scripts = [join(libraries, "node_modules/d3/dist/d3.min.js"), join(libraries, "node_modules/@observablehq/plot/dist/plot.umd.min.js"),
   ...["latency", "judge", "charts"].map((name) => `reports/page/${name}.js`)];
 const tables = Object.fromEntries(["fixed", "best", "official-exp", "random"].map((name) => [name, read(`docs/curve/${name}.csv`)]));
+const paired = readdirSync("docs/clock").filter((name) => name.endsWith(".json")).sort().map((name) => JSON.parse(read(`docs/clock/${name}`)));
 
-/* Runs in the browser. */
-function picture(tables) {
+/* In the browser: plots [x, y, options] in one picture. */
+function join_plots(plots, width, height, title) {
+  const all = d3.create("svg").attr("xmlns", "http://www.w3.org/2000/svg").attr("viewBox", `0 0 ${width} ${height}`).attr("width", width).attr("height", height).attr("role", "img");
+  all.append("title").text(title);
+  all.append("rect").attr("width", width).attr("height", height).attr("fill", "var(--bg)");
+  for (const [x, y, options] of plots) {
+    const plot = Plot.plot({ style: { fontSize: "13px", fontFamily: "sans-serif", color: "var(--soft)", background: "none", overflow: "visible" }, ...options });
+    for (const part of plot.querySelectorAll("[aria-label],[aria-hidden]")) for (const a of ["aria-label", "aria-hidden", "aria-roledescription"]) part.removeAttribute(a);
+    plot.querySelectorAll("style").forEach((e) => e.remove());
+    all.append(() => plot).attr("x", x).attr("y", y);
+  }
+  document.body.replaceChildren(all.node());
+}
+
+/* In the browser. */
+function curve(tables) {
   const table = (name) => d3.csvParse(tables[name], d3.autoType);
   const rows = (name) => table(name).map((r) => ({ x: r.llm_gflops, y: 100 * r.success, low: 100 * r.success_low, high: 100 * r.success_high })).sort((a, b) => a.x - b.x);
   const fixed = table("fixed").sort((a, b) => a.llm_gflops - b.llm_gflops), width = 900;
@@ -29,16 +45,24 @@ function picture(tables) {
       { name: "deer-calib", colour: "var(--ours)", symbol: "circle", rows: rows("best") }], 65, "LLM GFLOPs per action (one multiply-add is one FLOP)", width, 420)],
     [0, 430, Charts.bars(fixed.map((r) => r.peak_gflops), "peak LLM GFLOPs", width / 2, 210)],
     [width / 2, 430, Charts.bars(fixed.map((r) => r.memory_bytes / 1e6), "memory, MB", width / 2, 210)]];
-  const all = d3.create("svg").attr("xmlns", "http://www.w3.org/2000/svg").attr("viewBox", `0 0 ${width} 640`).attr("width", width).attr("height", 640).attr("role", "img");
-  all.append("title").text("Success against LLM GFLOPs per action, with 95% intervals; peak LLM GFLOPs and memory by deepest exit");
-  all.append("rect").attr("width", width).attr("height", 640).attr("fill", "var(--bg)");
-  for (const [x, y, options] of plots) {
-    const plot = Plot.plot({ style: { fontSize: "13px", fontFamily: "sans-serif", color: "var(--soft)", background: "none", overflow: "visible" }, ...options });
-    for (const part of plot.querySelectorAll("[aria-label],[aria-hidden]")) for (const a of ["aria-label", "aria-hidden", "aria-roledescription"]) part.removeAttribute(a);
-    plot.querySelectorAll("style").forEach((e) => e.remove());
-    all.append(() => plot).attr("x", x).attr("y", y);
-  }
-  document.body.replaceChildren(all.node());
+  join_plots(plots, width, 640, "Success against LLM GFLOPs per action, with 95% intervals; peak LLM GFLOPs and memory by deepest exit");
+}
+
+/* In the browser: success in time against cost, of every rule at every budget, from the paired comparisons with deer's. */
+function clock(paired) {
+  const wilson = (p, n, z = 1.96) => { const c = (p + z * z / 2 / n) / (1 + z * z / n), h = z / (1 + z * z / n) * Math.sqrt(p * (1 - p) / n + z * z / 4 / n / n); return [100 * (c - h), 100 * (c + h)]; };
+  const row = (cost, success, n) => { const [low, high] = wilson(success, n); return { x: cost, y: 100 * success, low, high }; };
+  const of = (name) => paired.flatMap((b) => b.pairs.filter((p) => p.name.replace(/-0\.[0-9]+$/, "") === name).map((p) => row(p.second_llm_gflops, p.second, p.pairs)));
+  const once = (rows) => [...new Map(rows.map((r) => [r.x.toFixed(6), r])).values()].sort((a, b) => a.x - b.x);
+  const fixed = once(paired.flatMap((b) => b.pairs.filter((p) => p.name.startsWith("fixed-")).map((p) => ({ ...row(p.second_llm_gflops, p.second, p.pairs), name: `exit ${p.name.slice(6)}: ` }))));
+  const series = [
+    { name: "always the same exit", colour: "var(--oracle)", symbol: "square", open: true, side: "right", rows: once([...fixed, ...of("full")]) },
+    { name: "at random, as often", colour: "var(--fixed)", symbol: "times", dash: "1,5", side: "right", rows: once(of("random")) },
+    { name: "official heuristic", colour: "var(--official)", symbol: "triangle", dash: "6,4", open: true, side: "right", rows: once(of("official")) },
+    { name: "deer-calib", colour: "var(--ours)", symbol: "circle", rows: once(paired.map((b) => row(b.pairs[0].first_llm_gflops, b.pairs[0].first, b.pairs[0].pairs))) }];
+  const least = d3.min(series, (s) => d3.min(s.rows, (r) => r.low));
+  join_plots([[0, 0, Charts.success(series, Math.max(0, 10 * Math.floor(least / 10)), "LLM GFLOPs per action (one multiply-add is one FLOP)", 900, 420)]],
+    900, 420, "Success within 1.25 times the expert's time against LLM GFLOPs per action, with 95% intervals");
 }
 
 /* The page's colours, of its light or its dark theme. */
@@ -47,22 +71,24 @@ function colours(dark) {
   return Object.fromEntries([...block.slice(0, block.indexOf("}")).matchAll(/--([a-z-]+): (#[0-9a-f]+);/g)].map((m) => [m[1], m[2]]));
 }
 
-function draw() {
+function draw(picture, data, plots) {
   const work = mkdtempSync(join(tmpdir(), "deer-curve-")), page = join(work, "page.html");
   try {
-    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>(${picture})(${JSON.stringify(tables)})</script>`);
+    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>${join_plots}(${picture})(${JSON.stringify(data)})</script>`);
     const dom = execFileSync(process.env.CHROMIUM || "chromium", ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${work}/profile`, "--dump-dom", `file://${page}`], { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "ignore"] });
     const from = dom.indexOf("<svg"), svg = dom.slice(from, dom.lastIndexOf("</svg>") + 6);
-    if (from < 0 || svg.split("<svg").length !== 5) throw new Error(`the browser drew no picture: ${dom.slice(0, 200)}`);
+    if (from < 0 || svg.split("<svg").length !== 2 + plots) throw new Error(`the browser drew no picture: ${dom.slice(0, 200)}`);
     return svg;
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-const drawn = draw().replaceAll("&nbsp;", "\u00a0");
-for (const [name, dark] of [["curve", false], ["curve-dark", true]]) {
-  const colour = colours(dark), path = join(folder, `${name}.svg`);
-  writeFileSync(path, `${drawn.replace(/var\(--([a-z-]+)\)/g, (all, key) => colour[key] || all).replace(/(\.\d{2})\d{4,}/g, "$1").replaceAll("><", ">\n<")}\n`);
-  console.log(`wrote ${path}`);
+for (const [file, picture, data, plots] of [["curve", curve, tables, 3], ["clock", clock, paired, 1]]) {
+  const drawn = draw(picture, data, plots).replaceAll("&nbsp;", "\u00a0");
+  for (const [name, dark] of [[file, false], [`${file}-dark`, true]]) {
+    const colour = colours(dark), path = join(folder, `${name}.svg`);
+    writeFileSync(path, `${drawn.replace(/var\(--([a-z-]+)\)/g, (all, key) => colour[key] || all).replace(/(\.\d{2})\d{4,}/g, "$1").replaceAll("><", ">\n<")}\n`);
+    console.log(`wrote ${path}`);
+  }
 }

@@ -71,9 +71,19 @@ static double per_pair(const paired *p, int which)
     return p->side[which].worth / p->pairs;
 }
 
-static double per_step(const paired *p, int which)
+static double llm_a_step(const paired *p, int which)
 {
     return p->side[which].llm / p->side[which].steps;
+}
+
+static double total_a_step(const paired *p, int which)
+{
+    return p->side[which].total / p->side[which].steps;
+}
+
+static bool counted(const paired *p) /* of both, what they cost */
+{
+    return p->side[0].llm > 0 && p->side[1].llm > 0;
 }
 
 static void print_row(const char *name, const paired *p)
@@ -84,8 +94,8 @@ static void print_row(const char *name, const paired *p)
     printf("%-16.16s %8.*f  %8d %8d  %+9.*f  [%+7.*f, %+7.*f]  %9.2g", name, digits,
            scale * per_pair(p, 1), p->first, p->second, digits, scale * p->difference, digits,
            scale * p->low, digits, scale * p->high, p->p_value);
-    if (p->side[0].llm > 0 && p->side[1].llm > 0) /* counted of both */
-        printf("  %10.5f %6.2fx", per_step(p, 1), per_step(p, 0) / per_step(p, 1));
+    if (counted(p))
+        printf("  %10.5f %6.2fx", llm_a_step(p, 1), llm_a_step(p, 0) / llm_a_step(p, 1));
     putchar('\n');
 }
 
@@ -104,11 +114,17 @@ static void print_table(const side *sides, const paired *pairs, int n)
 
 static json_t *pair_json(const side *s, const paired *p)
 {
-    return json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
-                     s->name, "pairs", p->pairs, "rows", (int)p->rows, "first_better", p->first,
-                     "second_better", p->second, "equal", p->equal, "first", per_pair(p, 0),
-                     "second", per_pair(p, 1), "difference", p->difference, "low", p->low, "high",
-                     p->high, "p_value", p->p_value);
+    json_t *json = json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f}", "name",
+                             s->name, "pairs", p->pairs, "rows", (int)p->rows, "first_better",
+                             p->first, "second_better", p->second, "equal", p->equal, "first",
+                             per_pair(p, 0), "second", per_pair(p, 1), "difference", p->difference,
+                             "low", p->low, "high", p->high, "p_value", p->p_value);
+
+    if (counted(p)) /* GFLOPs a step */
+        json_join(json, json_pack("{s:f, s:f, s:f, s:f}", "first_llm_gflops", llm_a_step(p, 0),
+                                  "second_llm_gflops", llm_a_step(p, 1), "first_total_gflops",
+                                  total_a_step(p, 0), "second_total_gflops", total_a_step(p, 1)));
+    return json;
 }
 
 static json_t *all_json(const side *sides, const paired *pairs, int n)
