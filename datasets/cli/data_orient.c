@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/machine_failure.h"
+
 /* Where the pixel at (y, x) of a result of height x width comes from, in an image turned clockwise
  * by quarters: its index. */
 static size_t source_of_pixel(int quarters, bool flip, int height, int width, int y, int x)
@@ -39,7 +41,7 @@ static deer_status turn_video(uint8_t *rgb, int steps, int quarters, bool flip, 
     uint8_t *turned = malloc(bytes);
 
     if (!turned)
-        return deer_fail(err, "out of memory turning images");
+        return machine_fail(err, "out of memory turning images");
     for (int t = 0; t < steps; t++) {
         turn_image(rgb + (size_t)t * bytes, quarters, flip, h, w, turned);
         memcpy(rgb + (size_t)t * bytes, turned, bytes);

@@ -115,8 +115,8 @@ json_t *language_parse(char *text, bool *failed)
     for (char *p = text; left;) {
         size_t n = text_character(p, left);
 
-        if (!n)
-            *p = LANGUAGE_GARBLED;
+        if (!n || *p == LANGUAGE_GARBLED)
+            *p = n ? ' ' : LANGUAGE_GARBLED;
         p += n ? n : 1;
         left -= n ? n : 1;
     }
@@ -245,6 +245,14 @@ char *language_json_text(hid_t object, const char *attribute, const char *const 
 static const char *const names[] = {"language", "language_instruction", "lang", "language_raw",
                                     NULL};
 
+/* What would be taken for a mark of bytes that are no UTF-8: a control character, so a space. */
+static char *without_marks(char *text)
+{
+    for (char *p = text; (p = strchr(p, LANGUAGE_GARBLED));)
+        *p = ' ';
+    return text;
+}
+
 /* Texts as they stand; one that is a JSON list is what the list holds. */
 static void add_plain(hdf5_texts *found, hdf5_texts *wordings)
 {
@@ -255,8 +263,8 @@ static void add_plain(hdf5_texts *found, hdf5_texts *wordings)
         if (list)
             add_json(list, wordings);
         else
-            add_cleaned(wordings, found->text[i]);
-        wordings->failed = wordings->failed || (*found->text[i] == '[' && !copy);
+            add_cleaned(wordings, without_marks(found->text[i]));
+        wordings->failed = wordings->failed || (*found->text[i] == '[' && !machine_gave(copy));
         json_decref(list);
         free(copy);
     }

@@ -13,11 +13,13 @@
 /* HDF5 says what the system said in words: "errno = 5". */
 static herr_t note_cause(unsigned n, const H5E_error2_t *e, void *user)
 {
-    static const char mark[] = ", errno = ";
+    static const char mark[] = ", errno = ",
+                      own[] = "memory allocation failed"; /* not the application's */
     const char *number = e->desc ? strstr(e->desc, mark) : NULL;
 
     (void)n, (void)user;
-    if (e->maj_num == H5E_RESOURCE && e->min_num == H5E_NOSPACE)
+    if ((e->maj_num == H5E_RESOURCE && e->min_num == H5E_NOSPACE) ||
+        (e->min_num == H5E_CANTALLOC && e->desc && !strncmp(e->desc, own, strlen(own))))
         machine_failed();
     else if (e->maj_num != H5E_RESOURCE && number)
         machine_failed_by(atoi(number + strlen(mark)));
@@ -247,8 +249,9 @@ static bool read_variable_text(hid_t attribute, hid_t type, char *text, size_t r
 static bool read_fixed_text(hid_t attribute, hid_t type, char *text, size_t room)
 {
     size_t size = H5Tget_size(type);
-    char *value = size < (1u << 24) ? calloc(1, size + 1) : NULL;
-    bool ok = value && H5Aread(attribute, type, value) >= 0;
+    bool fits = size < (1u << 24);
+    char *value = fits ? calloc(1, size + 1) : NULL;
+    bool ok = fits && machine_gave(value) && H5Aread(attribute, type, value) >= 0;
 
     if (ok)
         snprintf(text, room, "%s", value);

@@ -54,11 +54,11 @@ typedef struct {
 static void *take_room(size_t size, void *of)
 {
     text_room *room = of;
-    text_block *block =
-        size <= room->left ? malloc(sizeof *block + size) : NULL; /* NULL ends the reading */
+    bool fits = size <= room->left;
+    text_block *block = fits ? malloc(sizeof *block + size) : NULL;
 
-    if (!block)
-        return NULL;
+    if (!fits || !machine_gave(block))
+        return NULL; /* which ends the reading */
     room->left -= size;
     block->next = room->last;
     room->last = block;
@@ -137,8 +137,9 @@ static bool read_variable(place p, hid_t type, hid_t space, size_t n, hdf5_texts
 static bool read_fixed(place p, hid_t type, size_t n, hdf5_texts *t)
 {
     size_t size = H5Tget_size(type);
-    char *value = size && size <= MAX_BYTES / n ? malloc(size * n) : NULL;
-    bool ok = value && read_all(p, type, value);
+    bool fits = size && size <= MAX_BYTES / n;
+    char *value = fits ? malloc(size * n) : NULL;
+    bool ok = fits && machine_gave(value) && read_all(p, type, value);
 
     for (size_t i = 0; ok && i < n; i++)
         ok = hdf5_texts_add(t, value + i * size, strnlen(value + i * size, size));

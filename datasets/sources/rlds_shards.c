@@ -2,6 +2,7 @@
 /* rlds_shards.c - which files of an RLDS dataset are read: bowls-train.tfrecord-00003-of-00016 is
  * one of sixteen of a split. Source: tensorflow_datasets, core/naming.py and dataset_info.py. */
 #include <dirent.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,11 +47,14 @@ static deer_status list_all(const char *folder, rlds_list *list, deer_error *err
     int n = scandir(folder, &entry, rlds_is_shard, alphasort);
     bool failed = false;
 
+    if (n < 0) {
+        machine_failed_by(errno);
+        return deer_fail(err, "cannot look into %s: %s", folder, strerror(errno));
+    }
     if (n < 1 || n > MOST_SHARDS) {
         for (int i = 0; i < n; i++)
             free(entry[i]);
-        if (n >= 0)
-            free(entry);
+        free(entry);
         return deer_fail(err, "%s has no .tfrecord files, or more than %d", folder, MOST_SHARDS);
     }
     list->shard = calloc((size_t)n, sizeof *list->shard);

@@ -28,7 +28,8 @@ struct video {
     AVFormatContext *file;
     AVCodecContext *decoder;
     int stream;
-    double start; /* seconds, of the stream's first frame */
+    int height, width; /* when it was opened: frames of another size are refused */
+    double start;      /* seconds, of the stream's first frame */
     AVPacket *packet;
     AVFrame *frame, *before; /* the last two decoded */
     struct SwsContext *convert;
@@ -148,6 +149,8 @@ static deer_status open_decoder(video *v, deer_error *err)
     v->decoder->error_concealment = 0;
     if (avcodec_open2(v->decoder, codec, NULL) < 0)
         return deer_fail(err, "%s: the codec %s cannot be opened", v->path, codec->name);
+    v->height = v->decoder->height;
+    v->width = v->decoder->width;
     v->start = s->start_time == AV_NOPTS_VALUE ? 0 : (double)s->start_time * av_q2d(s->time_base);
     return DEER_OK;
 }
@@ -176,7 +179,10 @@ static deer_status open_file(video *v, deer_error *err)
                          "%s cannot be opened as a video: %s (mp4, Matroska and AVI are read; it "
                          "%s)",
                          v->path, av_err2str(result), file_kind(v->path, is));
-    if (avformat_find_stream_info(v->file, NULL) < 0)
+    result = avformat_find_stream_info(v->file, NULL);
+    if (result == AVERROR(ENOMEM))
+        return machine_fail(err, "out of memory opening %s", v->path);
+    if (result < 0)
         return deer_fail(err, "%s cannot be opened as a video: it is damaged", v->path);
     return open_decoder(v, err);
 }
@@ -219,8 +225,8 @@ void video_close(video *v)
 
 void video_size(const video *v, int *height, int *width)
 {
-    *height = v->decoder->height;
-    *width = v->decoder->width;
+    *height = v->height;
+    *width = v->width;
 }
 
 /* ---------------------------------------------------------------- frames ------------------- */
@@ -377,6 +383,9 @@ static deer_status read_from(video *v, double from, const wanted *w, bool *missi
         if (!f)
             status = deer_fail(err, "%s has no frame at second %g (of %d frames wanted: %d)",
                                v->path, w->seconds[i], w->n, i);
+        else if (f->height != height || f->width != width)
+            status = deer_fail(err, "%s: the frame at second %g has %d x %d pixels, not %d x %d",
+                               v->path, w->seconds[i], f->height, f->width, height, width);
         else if (!to_rgb(&v->convert, f, height, width, rgb))
             status = deer_fail(err, "%s: the frame at second %g cannot be converted", v->path,
                                w->seconds[i]);

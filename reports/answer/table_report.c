@@ -11,15 +11,12 @@ static void look_at_deltas(const steps *s, bool *number, bool *differ)
 {
     *number = *differ = false;
     for (int k = 0; k < s->exits - 1; k++) {
-        float first = NAN;
+        const float *delta = s->delta + k * s->n;
 
-        for (int64_t i = 0; i < s->n; i++) {
-            float value = s->delta[k * s->n + i];
-
-            *differ = *differ || (value != first && !isnan(value) && !isnan(first));
-            first = isnan(first) ? value : first;
+        for (int64_t i = 0; i < s->n; i++) { /* NaN: never */
+            *number = *number || !isnan(delta[i]);
+            *differ = *differ || (delta[i] != delta[0] && !(isnan(delta[i]) && isnan(delta[0])));
         }
-        *number = *number || !isnan(first);
     }
 }
 

@@ -407,6 +407,14 @@ static void test_every_place_of_instructions(void **state)
                  "stove");
 }
 
+/* A control character is neither a mark of damage nor part of a word. */
+static void test_delete_is_a_space(void **state)
+{
+    (void)state;
+    assert_place("data/demo_0", "language", true, "lift\x7fit", "lift it");
+    assert_place("data/demo_0", "ep_meta", true, "{\"lang\": \"lift\x7fit\"}", "lift it");
+}
+
 static void assert_garbled(const char *group, const char *name, bool attribute, const char *text)
 {
     const char *from = path;
@@ -672,6 +680,7 @@ int main(void)
         TEST(test_every_place_of_instructions),
         TEST(test_other_encodings_are_refused),
         TEST(test_odd_json_is_read),
+        TEST(test_delete_is_a_space),
         TEST(test_odd_json_is_mended),
         TEST(test_repeated_texts_are_bounded),
         TEST(test_several_wordings),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* test_lerobot.c - LeRobot's datasets: actions bit for bit, pixels within the codec's error,
  * damaged tables refused. tests/data/make_lerobot.py says what is in there. */
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -276,6 +278,78 @@ static void test_full_range_video(void **state)
     free(rgb);
 }
 
+/* Adds a grey frame of side x side pixels, a JPEG of its own, to a file. */
+static void add_frame(AVFormatContext *file, int side, int at)
+{
+    AVCodecContext *encoder = avcodec_alloc_context3(avcodec_find_encoder(AV_CODEC_ID_MJPEG));
+    AVPacket *packet = av_packet_alloc();
+    AVFrame *frame = av_frame_alloc();
+
+    encoder->width = encoder->height = frame->width = frame->height = side;
+    encoder->pix_fmt = AV_PIX_FMT_YUVJ420P;
+    encoder->time_base = (AVRational){1, 10};
+    frame->format = encoder->pix_fmt;
+    assert_int_equal(avcodec_open2(encoder, NULL, NULL), 0);
+    assert_int_equal(av_frame_get_buffer(frame, 0), 0);
+    for (int i = 0; i < 3; i++)
+        memset(frame->data[i], 128, (size_t)frame->linesize[i] * (size_t)(i ? side / 2 : side));
+    assert_int_equal(avcodec_send_frame(encoder, frame), 0);
+    assert_int_equal(avcodec_send_frame(encoder, NULL), 0);
+    assert_int_equal(avcodec_receive_packet(encoder, packet), 0);
+    packet->stream_index = 0;
+    packet->pts = packet->dts = at;
+    av_packet_rescale_ts(packet, (AVRational){1, 10}, file->streams[0]->time_base);
+    assert_int_equal(av_write_frame(file, packet), 0);
+    av_frame_free(&frame);
+    av_packet_free(&packet);
+    avcodec_free_context(&encoder);
+}
+
+static void make_growing_video(const char *path)
+{
+    AVFormatContext *file;
+    AVStream *stream;
+
+    assert_true(avformat_alloc_output_context2(&file, NULL, "avi", path) >= 0);
+    stream = avformat_new_stream(file, NULL);
+    stream->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
+    stream->codecpar->codec_id = AV_CODEC_ID_MJPEG;
+    stream->codecpar->format = AV_PIX_FMT_YUVJ420P;
+    stream->codecpar->width = stream->codecpar->height = 16;
+    stream->time_base = (AVRational){1, 10};
+    assert_true(avio_open(&file->pb, path, AVIO_FLAG_WRITE) >= 0);
+    assert_true(avformat_write_header(file, NULL) >= 0);
+    for (int i = 0; i < 3; i++)
+        add_frame(file, i ? 256 : 16, i);
+    assert_int_equal(av_write_trailer(file), 0);
+    avio_closep(&file->pb);
+    avformat_free_context(file);
+}
+
+/* What is read into has the size that was there first, however often other frames are met. */
+static void test_frames_that_grow(void **state)
+{
+    const double seconds[2] = {0, 0.1};
+    uint8_t *rgb = malloc(2 * 16 * 16 * 3);
+    int height, width;
+    char path[128];
+    video *v;
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/grow.avi", folder);
+    make_growing_video(path);
+    assert_int_equal(video_open(path, &v, &error), DEER_OK);
+    video_size(v, &height, &width);
+    assert_true(height == 16 && width == 16);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(video_read(v, seconds, 2, 0.05, rgb, &error), DEER_FAILED);
+        says("has 256 x 256 pixels, not 16 x 16");
+    }
+    assert_int_equal(video_read(v, seconds, 1, 0.05, rgb, &error), DEER_OK);
+    video_close(v);
+    free(rgb);
+}
+
 /* Reads the frame of each tenth of a second alone, of the video that make_lerobot.py's open_groups
  * makes; how many were refused, the last with this error, the others being right. */
 static int refused_frames(const char *path)
@@ -500,6 +574,7 @@ int main(void)
         TEST(test_damaged_videos),
         TEST(test_videos_lead_nowhere),
         TEST(test_full_range_video),
+        TEST(test_frames_that_grow),
         TEST(test_open_groups),
         TEST(test_damaged_slices),
         TEST(test_missing_values),

@@ -740,6 +740,33 @@ static void test_table_without_costs(void **state)
     unlink(path);
 }
 
+/* 0 where an exit agrees, no number where it must not be left at: a threshold of 0 chooses. */
+static void test_table_of_yes_and_never(void **state)
+{
+    char path[] = "/tmp/deer-table-XXXXXX";
+    const question q = {
+        .table = path, .cost_unit = "ms", .budgets = 3, .from = NAN, .to = NAN, .threads = 1};
+    synthetic_spec spec = synthetic_default(3, 20, 1);
+    table_report r;
+    steps s;
+
+    (void)state;
+    close(mkstemp(path));
+    assert_int_equal(synthetic_make(&spec, &s, &err), DEER_OK);
+    for (int64_t i = 0; i < 2 * s.n; i++)
+        s.delta[i] = i % 3 ? 0 : NAN;
+    assert_int_equal(table_file_write(path, &s, NULL, &err), DEER_OK);
+    assert_int_equal(table_report_make(&q, &r, &err), DEER_OK);
+    table_report_free(&r);
+    for (int64_t i = 0; i < 2 * s.n; i++)
+        s.delta[i] = 0;
+    assert_int_equal(table_file_write(path, &s, NULL, &err), DEER_OK);
+    assert_int_equal(table_report_make(&q, &r, &err), DEER_FAILED);
+    assert_non_null(strstr(err.message, "tells no step from another"));
+    steps_free(&s);
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -769,6 +796,7 @@ int main(void)
         cmocka_unit_test(test_tasks_are_counted),
         cmocka_unit_test(test_hardest_moments_come_first),
         cmocka_unit_test(test_table_without_costs),
+        cmocka_unit_test(test_table_of_yes_and_never),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,8 @@ static long escape_at(const char *p, const char *end)
     char *behind;
     long value;
 
-    if (end - p < 6 || p[0] != '\\' || p[1] != 'u' || !isxdigit((unsigned char)p[2]))
+    if (end - p < 6 || p[0] != '\\' || p[1] != 'u' || !isxdigit((unsigned char)p[2]) ||
+        !isxdigit((unsigned char)p[3]))
         return -1;
     memcpy(digits, p + 2, 4);
     value = strtol(digits, &behind, 16);
