@@ -58,8 +58,10 @@ static json_t *make_row(const json_t *evaluation, const char *path, deer_error *
 
         if (list ? !json_is_array(value) : !json_is_number(value)) {
             json_decref(row);
-            deer_fail(err, "%s has no \"%s\"; is it from deer-sim eval --json?", path,
-                      fields[i][1]);
+            deer_fail(err,
+                      "%s has no \"%s\": it is not from deer-sim eval --model --json (--paired "
+                      "takes those of --policy and --expert, too)",
+                      path, fields[i][1]);
             return NULL;
         }
         json_put(row, fields[i][0], json_incref(value));

@@ -3,6 +3,7 @@
 #include "runtime/devices/devices.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 
 #include "runtime/base/options.h"
@@ -17,6 +18,21 @@ static const char *or_environment(const char *option, const char *variable)
     return set && *set ? set : NULL;
 }
 
+/* One that "gpu" would mean. */
+static bool there_is_a_gpu(void)
+{
+    gpu_about list[16];
+    int count = 0;
+
+    if (gpu_list(list, 16, &count, NULL))
+        return false;
+    for (int i = 0; i < count && i < 16; i++)
+        if (list[i].usable && strcmp(list[i].kind, "software"))
+            return true;
+    return false;
+}
+
+/* By "auto" the processor stands in for a GPU that is not there, never for one that fails. */
 deer_status devices_bring(deer_model *model, const char *device, const char *cache, deer_error *err)
 {
     device = or_environment(device, "DEER_DEVICE");
@@ -25,8 +41,7 @@ deer_status devices_bring(deer_model *model, const char *device, const char *cac
         return DEER_OK;
     if (strcasecmp(device, "auto"))
         return gpu_bring(model, device, cache, err);
-    gpu_bring(model, "gpu", cache, NULL); /* or not: deer_model_device says where it is */
-    return DEER_OK;
+    return there_is_a_gpu() ? gpu_bring(model, "gpu", cache, err) : DEER_OK;
 }
 
 static deer_status open_there(const char *path, int max_exit, const deer_model_options *o,

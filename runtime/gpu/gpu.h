@@ -43,8 +43,8 @@ typedef struct {
     double submission_seconds;    /* from handing one over to hearing that it is done */
 } gpu_limits;
 
-/* Measures it, in a second and up to 200 MB of its memory. DEER_USAGE for a model on the processor.
- */
+/* Measures it, in a second on a card, longer on slow devices, in up to 200 MB of its memory.
+ * DEER_USAGE for a model on the processor. */
 deer_status gpu_measure(const deer_model *model, gpu_limits *limits, deer_error *err);
 
 #endif

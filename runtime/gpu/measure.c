@@ -28,7 +28,7 @@ typedef struct {
     size_t words;         /* of a copy */
 } amount;
 
-static const amount of_gpus = {256, 4096, 4096, 4, 8, (size_t)16 << 20};
+static const amount of_gpus = {256, 4096, 4096, 1, 8, (size_t)16 << 20};
 static const amount of_software = {64, 256, 512, 1, 2, (size_t)2 << 20};
 
 enum { FILL, COPIES, PRODUCTS, ONE = PRODUCTS + WEIGHT_DTYPES, MANY, UNITS };

@@ -108,7 +108,8 @@ static VkResult import(gpu_device *gpu, void *memory, gpu_buffer *b)
         return result;
     gpu->vk.GetBufferMemoryRequirements(gpu->device, b->handle, &needs);
     if (needs.size > b->bytes || b->bytes > gpu->largest ||
-        !memory_type(gpu, needs.memoryTypeBits & fits.memoryTypeBits, 0, &info.memoryTypeIndex))
+        !memory_type(gpu, needs.memoryTypeBits & fits.memoryTypeBits,
+                     VK_MEMORY_PROPERTY_HOST_COHERENT_BIT, &info.memoryTypeIndex))
         return VK_ERROR_INVALID_EXTERNAL_HANDLE;
     result = gpu->vk.AllocateMemory(gpu->device, &info, NULL, &b->memory);
     return result ? result : gpu->vk.BindBufferMemory(gpu->device, b->handle, b->memory, 0);

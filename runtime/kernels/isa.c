@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #if defined(__x86_64__)
 #include "runtime/kernels/isa_amx.h"
@@ -34,10 +36,13 @@ static _Atomic(const isa *) in_use[WEIGHT_DTYPES];
 static isa amx;
 static bool has_amx;
 
-/* Proves itself first: it was written without such a processor at hand. */
+/* Proves itself first: it was written without such a processor at hand. Who names another set does
+ * not have the process ask for tiles. */
 static void look_for_amx(void)
 {
-    if (!isa_amx_granted())
+    const char *named = getenv("DEER_ISA");
+
+    if ((named && *named && strcmp(named, "amx")) || !isa_amx_granted())
         return;
     isa_amx_over(&amx, &isa_avx512_dot);
     has_amx = isa_is_right(&amx, WEIGHT_BF16) && isa_is_right(&amx, WEIGHT_Q8);
