@@ -16,10 +16,8 @@ factor=${FACTOR:-1.6}
 within=${WITHIN:-1.25}
 mkdir -p "$out" docs/clock
 
-if [ ! -d "$out/cache" ]; then
-    "$BUILD/deer-sim" record --tasks every --episodes 4 --row 2 --seed 21 --out "$out/demos.h5"
-    "$BUILD/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
-fi
+[ -s "$out/demos.h5" ] || "$BUILD/deer-sim" record --tasks every --episodes 4 --row 2 --seed 21 --out "$out/demos.h5"
+[ -s "$out/cache/cache.h5" ] || "$BUILD/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
 
 solve() { # solve NAME OPTIONS...: thresholds for $budget
     [ -s "$out/$1-$budget.tau" ] && return
@@ -41,6 +39,11 @@ evaluate() { # evaluate NAME OPTIONS...: with every seed
     done
 }
 
+same() { # same NAME OTHER: the same thresholds are not judged twice
+    ! cmp -s "$out/$1.tau" "$out/$2.tau" ||
+        for seed in $seeds; do [ -s "$out/$seed/$1.json" ] || cp "$out/$seed/$2.json" "$out/$seed/$1.json"; done
+}
+
 files() { # files NAME: NAME=FILE,FILE..
     list=
     for seed in $seeds; do list="$list,$out/$seed/$1.json"; done
@@ -56,6 +59,7 @@ for budget in $budgets; do
     solve schedule --rule schedule
     evaluate "best-$budget" --thresholds "$out/best-$budget.tau"
     evaluate "official-$budget" --thresholds "$out/official-$budget.tau"
+    same "rule-$budget" "best-$budget"
     evaluate "rule-$budget" --thresholds "$out/rule-$budget.tau"
     evaluate "schedule-$budget" --thresholds "$out/schedule-$budget.tau"
     evaluate "random-$budget" --exits "random:FILE/best-$budget.json"

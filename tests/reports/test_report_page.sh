@@ -251,7 +251,7 @@ buyers=$(pwd)/tests/reports/buyers.mjs
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
 mkdir "$out/figures"
 node bench/curve.mjs "$build/reports/page" "$out/figures" >"$out/stdout" 2>"$out/stderr" || wrong "the README's figures"
-for figure in curve.svg curve-dark.svg; do
+for figure in curve.svg curve-dark.svg clock.svg clock-dark.svg; do
     cmp -s "docs/$figure" "$out/figures/$figure" || wrong "docs/$figure is not what bench/curve.mjs draws"
 done
 page=$(pwd)/tests/reports/page.mjs
