@@ -275,14 +275,14 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
         tool_progress_update(&b->progress, count);
     }
     tool_progress_end(&b->progress);
+    if (!status && b->profile_out)
+        status = write_profile(b, &config, m->dtype, s, err);
     if (!status && b->hardware)
         status = predict(&machine, &config, (int)b->encodings, m, count, err);
     if (!status && json)
         status = bench_print_json(b, m, count, s, err);
     else if (!status)
         bench_print(b, m, count, s);
-    if (!status && b->profile_out) /* which may be refused: behind what was measured */
-        status = write_profile(b, &config, m->dtype, s, err);
     return status;
 }
 
