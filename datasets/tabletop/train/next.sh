@@ -23,6 +23,7 @@ upto() { # upto SHARE FILES...: to that share of the schedule
     share=$1
     shift
     train "$share" $schedule --until "$share" -- "$@"
+    [ -s "$folder/policy-$share.pt" ] || cp "$folder/policy.pt" "$folder/policy-$share.pt"
     success "$share" every 0 2 5
 }
 
