@@ -5,19 +5,22 @@
 # it (rank correlation). Writes docs/clock/*.json, docs/clock.svg and docs/clock-dark.svg. What is there already is not done
 # again: remove build/clock to start over. BUILD: the build folder. EPISODES: rollouts per task (45 tasks) and seed. SEEDS.
 # BUDGETS: shares of the full LLM cost. FACTOR: rollouts end at so many times the expert's time; WITHIN: they are judged by that.
+# MODEL, TASKS: another policy, with OUT and DATA, folders for what was done and for the comparisons.
 set -eu
 BUILD=${BUILD:-build}
-out=$BUILD/clock
-model=datasets/tabletop/policy-45.safetensors
+out=${OUT:-$BUILD/clock}
+model=${MODEL:-datasets/tabletop/policy-45.safetensors}
+tasks=${TASKS:-every}
+data=${DATA:-docs/clock}
 episodes=${EPISODES:-12}
 seeds=${SEEDS:-"31000 32000 33000"}
 budgets=${BUDGETS:-"0.20 0.24 0.33 0.40"}
 factor=${FACTOR:-1.6}
 within=${WITHIN:-1.25}
-mkdir -p "$out" docs/clock
+mkdir -p "$out" "$data"
 
-[ -s "$out/demos.h5" ] || "$BUILD/deer-sim" record --tasks every --episodes 4 --row 2 --seed 21 --out "$out/demos.h5"
-[ -s "$out/cache/cache.h5" ] || "$BUILD/deer-calib" replay --model $model --demos "$out/demos.h5" --cache "$out/cache"
+[ -s "$out/demos.h5" ] || "$BUILD/deer-sim" record --tasks "$tasks" --episodes 4 --row 2 --seed 21 --out "$out/demos.h5"
+[ -s "$out/cache/cache.h5" ] || "$BUILD/deer-calib" replay --model "$model" --demos "$out/demos.h5" --cache "$out/cache"
 
 solve() { # solve NAME OPTIONS...: thresholds for $budget
     [ -s "$out/$1-$budget.tau" ] && return
@@ -33,7 +36,7 @@ evaluate() { # evaluate NAME OPTIONS...: with every seed
         mkdir -p "$out/$seed"
         [ -s "$out/$seed/$name.json" ] && continue
         # FILE: another evaluation of the same seed
-        "$BUILD/deer-sim" eval --model $model --tasks every --seed "$seed" --strict "$factor" --episodes "$episodes" --json \
+        "$BUILD/deer-sim" eval --model "$model" --tasks "$tasks" --seed "$seed" --strict "$factor" --episodes "$episodes" --json \
             $(echo "$*" | sed "s|FILE|$out/$seed|g") >"$out/$seed/$name.part"
         mv "$out/$seed/$name.part" "$out/$seed/$name.json"
     done
@@ -70,10 +73,10 @@ evaluate oracle-0.06 --exits oracle:0.06
 
 for budget in $budgets; do
     printf '\nbudget %s, within %s times the expert'"'"'s time\n' "$budget" "$within"
-    "$BUILD/deer-report" rollouts --paired --within "$within" --out "docs/clock/$budget.json" $(for name in best-$budget rule-$budget \
+    "$BUILD/deer-report" rollouts --paired --within "$within" --out "$data/$budget.json" $(for name in best-$budget rule-$budget \
         official-$budget schedule-$budget random-$budget markov-$budget fixed-0 fixed-1 fixed-2 oracle-0.06 oracle-0.1 full; do files $name; done)
 done
-[ ! -d "$BUILD/reports/page" ] || node bench/curve.mjs "$BUILD/reports/page"
+[ "$data" != docs/clock ] || [ ! -d "$BUILD/reports/page" ] || node bench/curve.mjs "$BUILD/reports/page"
 
 # ---------------------------------------------------------------- which loss foretells it ---------
 
