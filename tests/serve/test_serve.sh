@@ -6,9 +6,6 @@ set -u
 export LC_ALL=C
 build=${BUILD:-build}
 model=datasets/tabletop/policy.safetensors
-# Servers and what they are compared with add up alike, whatever a busy machine finds the fastest each time.
-DEER_ISA=$("$build/deer-run" bench --model $model --exit 0 --steps 1 --json | sed -n 's/.*"used": "\(.*\)".*/\1/p' | head -n 1)
-export DEER_ISA
 python=/usr/bin/python3
 work=$(mktemp -d) || exit 1
 server=
