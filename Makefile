@@ -242,13 +242,13 @@ $(BUILD)/runtime/kernels/blas.o: ALL_CFLAGS += -DDEER_BLAS $(call pc_cflags,open
 endif
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
-# are fused. TILES_CFLAGS: of the most common set; under sanitizers at -O1 a step would spend its time there.
+# are fused, which GCC does from -O2 on: TILES_CFLAGS, of all that fuse, has that under sanitizers, where the rest is -O1.
 ISA = $(BUILD)/runtime/kernels/isa_
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 $(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)amx.o $(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
 ifeq ($(MACHINE),x86_64)
 $(ISA)avx2.o: ALL_CFLAGS += -mavx2 -mfma -mf16c $(TILES_CFLAGS)
-$(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)amx.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512
+$(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)amx.o: ALL_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mprefer-vector-width=512 $(TILES_CFLAGS)
 $(ISA)avx512_dot.o: ALL_CFLAGS += -mavx512bf16 -mavx512vnni
 $(ISA)amx.o: ALL_CFLAGS += -mamx-tile -mamx-bf16 -mamx-int8
 else ifeq ($(MACHINE),aarch64)
