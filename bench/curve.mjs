@@ -19,7 +19,7 @@ const tables = Object.fromEntries(["fixed", "best", "official-exp", "random"].ma
 const paired = readdirSync("docs/clock").filter((name) => name.endsWith(".json")).sort().map((name) => JSON.parse(read(`docs/clock/${name}`)));
 
 /* In the browser: plots [x, y, options] in one picture. */
-function join_plots(plots, width, height, title) {
+function joinPlots(plots, width, height, title) {
   const all = d3.create("svg").attr("xmlns", "http://www.w3.org/2000/svg").attr("viewBox", `0 0 ${width} ${height}`).attr("width", width).attr("height", height).attr("role", "img");
   all.append("title").text(title);
   all.append("rect").attr("width", width).attr("height", height).attr("fill", "var(--bg)");
@@ -45,7 +45,7 @@ function curve(tables) {
       { name: "deer-calib", colour: "var(--ours)", symbol: "circle", rows: rows("best") }], 65, "LLM GFLOPs per action (one multiply-add is one FLOP)", width, 420)],
     [0, 430, Charts.bars(fixed.map((r) => r.peak_gflops), "peak LLM GFLOPs", width / 2, 210)],
     [width / 2, 430, Charts.bars(fixed.map((r) => r.memory_bytes / 1e6), "memory, MB", width / 2, 210)]];
-  join_plots(plots, width, 640, "Success against LLM GFLOPs per action, with 95% intervals; peak LLM GFLOPs and memory by deepest exit");
+  joinPlots(plots, width, 640, "Success against LLM GFLOPs per action, with 95% intervals; peak LLM GFLOPs and memory by deepest exit");
 }
 
 /* In the browser: success in time against cost, of every rule at every budget, from the paired comparisons with deer's. */
@@ -61,7 +61,7 @@ function clock(paired) {
     { name: "official heuristic", colour: "var(--official)", symbol: "triangle", dash: "6,4", open: true, side: "right", rows: once(of("official")) },
     { name: "deer-calib", colour: "var(--ours)", symbol: "circle", rows: once(paired.map((b) => row(b.pairs[0].first_llm_gflops, b.pairs[0].first, b.pairs[0].pairs))) }];
   const least = d3.min(series, (s) => d3.min(s.rows, (r) => r.low));
-  join_plots([[0, 0, Charts.success(series, Math.max(0, 10 * Math.floor(least / 10)), "LLM GFLOPs per action (one multiply-add is one FLOP)", 900, 420)]],
+  joinPlots([[0, 0, Charts.success(series, Math.max(0, 10 * Math.floor(least / 10)), "LLM GFLOPs per action (one multiply-add is one FLOP)", 900, 420)]],
     900, 420, "Success within 1.25 times the expert's time against LLM GFLOPs per action, with 95% intervals");
 }
 
@@ -74,7 +74,7 @@ function colours(dark) {
 function draw(picture, data, plots) {
   const work = mkdtempSync(join(tmpdir(), "deer-curve-")), page = join(work, "page.html");
   try {
-    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>${join_plots}(${picture})(${JSON.stringify(data)})</script>`);
+    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>${joinPlots}(${picture})(${JSON.stringify(data)})</script>`);
     const dom = execFileSync(process.env.CHROMIUM || "chromium", ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${work}/profile`, "--dump-dom", `file://${page}`], { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "ignore"] });
     const from = dom.indexOf("<svg"), svg = dom.slice(from, dom.lastIndexOf("</svg>") + 6);
     if (from < 0 || svg.split("<svg").length !== 2 + plots) throw new Error(`the browser drew no picture: ${dom.slice(0, 200)}`);

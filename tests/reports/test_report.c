@@ -719,52 +719,55 @@ static void test_templates_that_make_no_sense(void **state)
     }
 }
 
+/* What a report of these steps, as a table, comes to; says, if it fails, these words. */
+static deer_status report_of(const steps *s, const char *words)
+{
+    char path[] = "/tmp/deer-table-XXXXXX";
+    const question q = {
+        .table = path, .cost_unit = "ms", .budgets = 3, .from = NAN, .to = NAN, .threads = 1};
+    table_report r;
+    deer_status status;
+
+    close(mkstemp(path));
+    assert_int_equal(table_file_write(path, s, NULL, &err), DEER_OK);
+    status = table_report_make(&q, &r, &err);
+    if (status)
+        assert_non_null(strstr(err.message, words));
+    else
+        table_report_free(&r);
+    unlink(path);
+    return status;
+}
+
 /* There is no share of nothing. */
 static void test_table_without_costs(void **state)
 {
-    char path[] = "/tmp/deer-table-XXXXXX";
-    const question q = {.table = path, .cost_unit = "ms", .budgets = 3, .from = NAN, .to = NAN};
     synthetic_spec spec = synthetic_default(3, 20, 1);
-    table_report r;
     steps s;
 
     (void)state;
-    close(mkstemp(path));
     assert_int_equal(synthetic_make(&spec, &s, &err), DEER_OK);
     for (int k = 0; k < 3; k++)
         s.cost[k] = 0;
-    assert_int_equal(table_file_write(path, &s, NULL, &err), DEER_OK);
-    assert_int_equal(table_report_make(&q, &r, &err), DEER_FAILED);
-    assert_non_null(strstr(err.message, "costs nothing"));
+    assert_int_equal(report_of(&s, "costs nothing"), DEER_FAILED);
     steps_free(&s);
-    unlink(path);
 }
 
 /* 0 where an exit agrees, no number where it must not be left at: a threshold of 0 chooses. */
 static void test_table_of_yes_and_never(void **state)
 {
-    char path[] = "/tmp/deer-table-XXXXXX";
-    const question q = {
-        .table = path, .cost_unit = "ms", .budgets = 3, .from = NAN, .to = NAN, .threads = 1};
     synthetic_spec spec = synthetic_default(3, 20, 1);
-    table_report r;
     steps s;
 
     (void)state;
-    close(mkstemp(path));
     assert_int_equal(synthetic_make(&spec, &s, &err), DEER_OK);
     for (int64_t i = 0; i < 2 * s.n; i++)
         s.delta[i] = i % 3 ? 0 : NAN;
-    assert_int_equal(table_file_write(path, &s, NULL, &err), DEER_OK);
-    assert_int_equal(table_report_make(&q, &r, &err), DEER_OK);
-    table_report_free(&r);
+    assert_int_equal(report_of(&s, ""), DEER_OK);
     for (int64_t i = 0; i < 2 * s.n; i++)
         s.delta[i] = 0;
-    assert_int_equal(table_file_write(path, &s, NULL, &err), DEER_OK);
-    assert_int_equal(table_report_make(&q, &r, &err), DEER_FAILED);
-    assert_non_null(strstr(err.message, "tells no step from another"));
+    assert_int_equal(report_of(&s, "tells no step from another"), DEER_FAILED);
     steps_free(&s);
-    unlink(path);
 }
 
 int main(void)
