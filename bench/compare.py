@@ -259,6 +259,7 @@ class Runner:
             return min(tried, key=tried.get)
 
         best = attempt([Setting(core, threads, "passive") for core in self.cores()])
+        best = attempt([best._replace(memory="kept")])
         if tried[best] < 100 and threads > 1:
             best = attempt([best._replace(wait="spinning"), best._replace(threads=1)])
         return best, tried
@@ -360,7 +361,8 @@ def setting_of(row):
     """What the peer was fastest with, in words."""
     s = row["peer_setting"]
     forms = "+".join(row["peer_variants"])
-    said = [forms, s["core"], f"{s['threads']} threads" if s["threads"] > 1 else "1 thread", s["wait"]]
+    said = [forms, s["core"], f"{s['threads']} threads" if s["threads"] > 1 else "1 thread", s["wait"],
+            "memory kept" if s.get("memory") == "kept" else ""]
     return ", ".join(x for x in said if x)
 
 

@@ -21,9 +21,10 @@ CORE_TYPES = {  # and the flags that a processor needs for them
 }
 NEAR = 0.9  # of the fastest: as fast, before noise
 
-Setting = collections.namedtuple("Setting", "core threads wait")
+Setting = collections.namedtuple("Setting", "core threads wait memory", defaults=["returned"])
 Setting.__doc__ = """How a peer runs. core: OPENBLAS_CORETYPE, "" for OpenBLAS's own choice; wait: of OpenMP's threads for
-work, "passive" (asleep) or "spinning" (some 100 microseconds awake)."""
+work, "passive" (asleep) or "spinning" (some 100 microseconds awake); memory: what is freed is "returned" to the system
+where it is large, which has to find it again, or "kept" by malloc."""
 
 
 def cpuinfo():
@@ -49,6 +50,8 @@ def environment(setting):
     made.update({"OMP_WAIT_POLICY": "PASSIVE"} if setting.wait == "passive" else {"GOMP_SPINCOUNT": "100000"})
     if setting.core:
         made["OPENBLAS_CORETYPE"] = setting.core
+    if setting.memory == "kept":
+        made.update(MALLOC_MMAP_THRESHOLD_=str(1 << 40), MALLOC_TRIM_THRESHOLD_=str(1 << 40))
     return made
 
 
