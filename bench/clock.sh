@@ -76,6 +76,8 @@ for budget in $budgets; do
     "$BUILD/deer-report" rollouts --paired --within "$within" --out "$data/$budget.json" $(for name in best-$budget rule-$budget \
         official-$budget schedule-$budget random-$budget markov-$budget fixed-0 fixed-1 fixed-2 oracle-0.06 oracle-0.1 full; do files $name; done)
 done
+printf '\nover all budgets\n'
+/usr/bin/python3 bench/over_budgets.py "$out" "$within" "$seeds" "$budgets" best rule official random markov schedule
 [ "$data" != docs/clock ] || [ ! -d "$BUILD/reports/page" ] || node bench/curve.mjs "$BUILD/reports/page"
 
 # ---------------------------------------------------------------- which loss foretells it ---------
