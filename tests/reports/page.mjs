@@ -122,6 +122,16 @@ async function testPanel(page, name) {
   console.log(`${name}: ${checks} settings show the table's numbers`);
 }
 
+async function testTabletop(browser) {
+  const page = await open(browser, "tabletop"), report = readJson("tabletop");
+  await settle(page);
+  testFirstScreen(await shown(page), report, report.choices.findIndex((c) => c.rate_hz >= 10));
+  await testPanel(page, "tabletop");
+  await testKeyboard(page);
+  await testTheme(page);
+  await close(page, "tabletop");
+}
+
 async function testShape(browser) {
   const page = await open(browser, "shape"), report = readJson("shape");
   await settle(page);
@@ -400,7 +410,11 @@ async function testHostile(browser) {
 }
 
 /* A page on which no machine meets anything says so, and its controls still work. */
-async function testNothingMeets(browser, name, words) {
+async function testNothingMeets(browser) {
+  for (const [name, words] of [["blank", /none of 1 machines/], ["never", /The nearest is/]]) await testNone(browser, name, words);
+}
+
+async function testNone(browser, name, words) {
   const page = await open(browser, name);
   await settle(page);
   assert.match(`${(await shown(page)).verdict} ${(await shown(page)).more}`, words);
@@ -418,26 +432,11 @@ try {
     const size = statSync(join(folder, `${name}.html`)).size;
     assert.ok(size <= largest_page, `${name}.html has ${size} bytes`);
   }
-  const page = await open(browser, "tabletop"), report = readJson("tabletop");
-  await settle(page);
-  testFirstScreen(await shown(page), report, report.choices.findIndex((c) => c.rate_hz >= 10));
-  await testPanel(page, "tabletop");
-  await testKeyboard(page);
-  await testTheme(page);
-  await close(page, "tabletop");
-  await testShape(browser);
-  await testWhatIf(browser);
-  await testOtherShape(browser);
-  await testThresholdsFile(browser);
-  await testCompare(browser);
-  await testAnothersTable(browser);
-  await testLink(browser);
-  await testLooks(browser);
-  await testWithoutScripts(browser);
-  await testUnasked(browser);
-  await testHostile(browser);
-  await testNothingMeets(browser, "blank", /none of 1 machines/);
-  await testNothingMeets(browser, "never", /The nearest is/);
+  const lanes = [ /* side by side, each on pages of its own */
+    [testTabletop, testShape, testCompare, testLink, testWithoutScripts, testHostile],
+    [testWhatIf, testLooks, testThresholdsFile, testOtherShape, testAnothersTable, testUnasked, testNothingMeets],
+  ];
+  await Promise.all(lanes.map(async (lane) => { for (const test of lane) await test(browser); }));
 } finally {
   await browser.close();
 }

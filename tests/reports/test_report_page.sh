@@ -7,6 +7,7 @@ export LC_ALL=C
 build=$(cd "${BUILD:-build}" && pwd)
 model=datasets/tabletop/policy.safetensors
 modules=$build/tests/reports
+tests=$(pwd)/tests/reports
 out=$modules/out
 report=$build/deer-report
 failures=0
@@ -246,14 +247,17 @@ node tests/reports/judge.mjs "$out/shape.json" "$out/shape.csv" "$out/tuned.json
     "$out/load.json" || wrong "the judge of the shape"
 node tests/reports/schema.mjs compare.schema.json "$out/compare.json" "$out/comparison.json" || wrong "the JSON of compare"
 node tests/reports/schema.mjs table.schema.json "$out/table.json" "$out/lossy.json" || wrong "the JSON of a table"
-buyers=$(pwd)/tests/reports/buyers.mjs
-(cd "$modules" && node "$buyers" "$out/shape.json" "$out/shape.html") || wrong "the five questions of a buyer"
+(cd "$modules" && node "$tests/buyers.mjs" "$out/shape.json" "$out/shape.html" >"$out/buyers.txt" 2>&1) &
+buyers=$!
+(cd "$modules" && node "$tests/page.mjs" "$out" >"$out/page.txt" 2>&1) &
+page=$!
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
 mkdir "$out/figures"
 node bench/curve.mjs "$build/reports/page" "$out/figures" >"$out/stdout" 2>"$out/stderr" || wrong "the README's figures"
 for figure in curve.svg curve-dark.svg clock.svg clock-dark.svg; do
     cmp -s "docs/$figure" "$out/figures/$figure" || wrong "docs/$figure is not what bench/curve.mjs draws"
 done
-page=$(pwd)/tests/reports/page.mjs
-(cd "$modules" && node "$page" "$out") || wrong "the page in a browser"
+wait $buyers || wrong "the five questions of a buyer"
+wait $page || wrong "the page in a browser"
+cat "$out/buyers.txt" "$out/page.txt"
 [ "$failures" -eq 0 ]

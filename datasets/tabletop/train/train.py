@@ -12,7 +12,8 @@ feature the thing the instruction is about and the place it should go to. Behavi
 never learns which block is meant. *Clone*: windows of consecutive steps; the shared action head is run
 over the features of every exit, over exits drawn at random step by step, over runs of one exit
 (DeeR-VLA section 3.3), and over shallow exits with a deep one now and then (so that the recurrent state learns to
-carry what was understood deep), with auxiliary heads at every exit. Gradients are averaged over worker processes of
+carry what was understood deep), with auxiliary heads at every exit, and over cameras that are looked through anew only
+at every so-many-th step (--ages). Gradients are averaged over worker processes of
 one thread each; with --device cuda one process does all. Killed, it goes on from its last checkpoint. The schedule
 has --ground-steps and --clone-steps, or takes --minutes of training, the same shares of them.
 """
@@ -96,9 +97,18 @@ class Trainer:
 
     # ---- batches ----
 
-    def inputs(self, index):
+    def inputs(self, index, ages=(0, 0)):
+        """What a step sees and is told; each camera's picture that many steps old."""
         e = self.demos.episode[index]
-        return (self.demos.static[index], self.demos.gripper[index], self.o.ids[e], self.o.pad[e])
+        return (self.demos.static[index - ages[0]], self.demos.gripper[index - ages[1]], self.o.ids[e], self.o.pad[e])
+
+    def ages(self, index):
+        """How old each camera's picture is at the steps of windows [B, T]: encoded anew at every so-many-th step, 1 to 1 +
+        --ages of that camera, which each window draws, as its phase; at an episode's first step always."""
+        b, old = len(index), self.age[index]
+        for oldest in self.o.ages:
+            period = self.rng.integers(1, oldest + 2, (b, 1))
+            yield torch.from_numpy(np.minimum(old, (old + self.rng.integers(0, period)) % period).reshape(-1)).to(self.device)
 
     def forward(self, static, gripper, ids, pad):
         """Media tokens and features; of a feature's gradient the decoder gets only that exit's share."""
@@ -156,7 +166,7 @@ class Trainer:
         b, length = index.shape
         real = torch.from_numpy(real).float().to(self.device)
         flat = torch.from_numpy(index.reshape(-1)).to(self.device)
-        media, features = self.forward(*self.inputs(flat))
+        media, features = self.forward(*self.inputs(flat, tuple(self.ages(index))))
         objects, action = self.demos.object[flat], self.demos.action[flat]
         scene = (self.read.scene(media.flatten(1)) - scene_of(objects)).abs().mean()
         told = self.read(features)
@@ -315,6 +325,8 @@ def main():
     p.add_argument("--refreshed", type=int, default=0, help="copies with one exit and at moments a deeper one")
     p.add_argument("--frames", type=int, default=64, help="frames a step and worker while grounding")
     p.add_argument("--windows", type=int, default=12, help="windows a step and worker while cloning")
+    p.add_argument("--ages", type=int, nargs=2, default=[0, 0], metavar=("STATIC", "GRIPPER"),
+                   help="steps that a camera's picture may be old in a window")
     p.add_argument("--state-weight", type=float, default=0.3)
     p.add_argument("--share", type=float, nargs="+", default=[0, 0, 0.3, 1, 1, 1, 1],
                    help="of the gradient of the pseudo exit and each exit, what reaches the decoder")
