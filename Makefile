@@ -242,7 +242,7 @@ $(BUILD)/runtime/kernels/blas.o: ALL_CFLAGS += -DDEER_BLAS $(call pc_cflags,open
 endif
 
 # Tiles of products, compiled once for each instruction set that the compiler's machine may have. Sums
-# are fused, which GCC does from -O2 on: TILES_CFLAGS, of all that fuse, has that under sanitizers, where the rest is -O1.
+# are fused, which GCC does from -O2 on: TILES_CFLAGS, of all that fuse, has that where the rest is -O1.
 ISA = $(BUILD)/runtime/kernels/isa_
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)))
 $(ISA)generic.o $(ISA)avx2.o $(ISA)avx512.o $(ISA)avx512_dot.o $(ISA)amx.o $(ISA)neon.o $(ISA)neon_dot.o $(ISA)neon_mmla.o: ALL_CFLAGS += -ffp-contract=fast -Wno-psabi
@@ -431,6 +431,9 @@ $(BUILD)/deer-report: $(REPORT_CLI) $(TOOL) $(LIBREPORTS) $(LIBCALIB) $(LIBDATAS
 	$(call say,LINK)
 	$(Q)$(link) $(PNG_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
+# Tests are many and large.
+FAST_LINKER := $(shell $(CC) -fuse-ld=gold -Wl,--version >/dev/null 2>&1 && echo -fuse-ld=gold)
+
 # A test's program is named for its source, wherever under tests/ that lies.
 EVERYTHING := $(LIBREPORTS) $(LIBCALIB) $(LIBTABLETOP) $(LIBSERVE) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 define test_program
@@ -445,7 +448,7 @@ $(OLD_PROGRAM): $(BUILD)/tests/runtime/test_abi_old.o $(LIBDEER_SO)
 $(foreach source,$(filter-out %/test_abi_old.c,$(TEST_SOURCES)),$(eval $(call test_program,$(source))))
 $(filter-out $(OLD_PROGRAM),$(TESTS)):
 	$(call say,LINK)
-	$(Q)$(link) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka $($(@F)_LIBS)
+	$(Q)$(link) $(FAST_LINKER) $(TABLETOP_LIBS) $(SERVE_LIBS) $(CALIB_LIBS) $(SOURCES_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS) -lcmocka $($(@F)_LIBS)
 
 # Intel's tiles, emulated, where the rest needs AVX2.
 ifeq ($(MACHINE),x86_64)
@@ -460,12 +463,13 @@ $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
 $(BUILD)/tests/test_sources: $(BUILD)/datasets/cli/data_orient.o
 $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
-# The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them.
+# The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them, `make asan` checks each of their accesses.
+KERNELS_LIBS = -static
 KERNELS := $(call objects,$(wildcard runtime/kernels/isa*.c) $(patsubst %,runtime/%.c,kernels/linear \
              kernels/attention kernels/blas kernels/choice kernels/kernels kernels/reference base/error base/options base/threads/threads))
 $(BUILD)/tests/kernels: $(BUILD)/tests/runtime/test_kernels.o $(KERNELS)
 	$(call say,LINK)
-	$(Q)$(link) -static -lm -lpthread
+	$(Q)$(link) $(KERNELS_LIBS) -lm -lpthread
 
 # A fuzz target brings its own main (libFuzzer); `make fuzz` builds it with what that needs.
 $(BUILD)/tests/fuzz/fuzz_exits: $(BUILD)/datasets/cli/sim/sim_exits.o
@@ -515,18 +519,22 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 .PHONY: check-style asan tsan clang lean check-aarch64 mutations fuzz fuzzers format
 
 SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# Policies take most of the time; so, in programs, the tiles have no checks of addresses, and their own test does it once with them.
+SANITIZE = CFLAGS="-O1 -g1" EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
 # Statistics over code that other tests reach as well, and scripts that run no sanitized program.
 NOT_SANITIZED := test_gpu_validation test_gpu_golden test_gpu_programs test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
                  test_contributing test_mpi test_circles test_includes test_without_page test_python
 asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
 asan: check-deps ## tests (but LEAVE_OUT) under the address and undefined-behaviour sanitizers (also with CC=clang)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan/tiles $(SANITIZE) TILES_CFLAGS=-O2 KERNELS_LIBS=-lcmocka $(BUILD)/asan/tiles/tests/kernels
+	@$(BUILD)/asan/tiles/tests/kernels >$(BUILD)/asan/tiles/log 2>&1 || { tail -n 30 $(BUILD)/asan/tiles/log; exit 1; }
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 SKIP="$(NOT_SANITIZED) $(LEAVE_OUT)" \
-	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan CFLAGS="-O1 -g" TILES_CFLAGS=-O2 run-tests EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
+	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(SANITIZE) TILES_CFLAGS="-O2 -fno-sanitize=address" run-tests
 
 tsan: PACKAGES += $(TEST_PACKAGES)
 tsan: check-deps ## the tests that start threads, under the thread sanitizer
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-O1 -g" EXTRA_CFLAGS="-fsanitize=thread" \
-	  $(addprefix $(BUILD)/tsan/tests/,$(THREADED))
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-O1 -g1" EXTRA_CFLAGS="-fsanitize=thread" \
+	  EVERYTHING='$$(LIBBUDGETS) $$(LIBIMPORT) $$(LIBRUNTIME)' $(addprefix $(BUILD)/tsan/tests/,$(THREADED))
 	@TSAN_OPTIONS=die_after_fork=0 BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)
 THREADED := test_threads test_jobs test_busy test_session
 
@@ -567,7 +575,7 @@ FUZZ_SECONDS = 60
 fuzzers: $(FUZZERS)
 fuzz: PACKAGES += $(CLANG_PACKAGES)
 fuzz: check-deps ## fuzz every reader of files, FUZZ_SECONDS (60) each; needs clang
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g" fuzzers \
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=clang CFLAGS="-O1 -g1" fuzzers \
 	  EXTRA_CFLAGS="-fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all"
 	@BUILD=$(BUILD)/fuzz tests/fuzz/run.sh $(FUZZ_SECONDS)
 
