@@ -265,9 +265,10 @@ $(BUILD)/datasets/tabletop/scene_xml.c: datasets/tabletop/scene.xml
 	@{ echo 'extern const char tabletop_scene_xml[];'; echo 'const char tabletop_scene_xml[] ='; \
 	   sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $<; echo ';'; } > $@
 
-# Shaders for GPUs, compiled and as C arrays.
-SHADERS := $(sort $(wildcard runtime/gpu/shaders/*.comp))
-$(BUILD)/runtime/gpu/shaders.c: $(SHADERS) $(wildcard runtime/gpu/shaders/*.glsl)
+# Shaders for GPUs, compiled and as C arrays. Those for matrix units are kept compiled (matrix_code.py).
+SHADERS := $(sort $(filter-out %/linear_matrix.comp,$(wildcard runtime/gpu/shaders/*.comp)))
+MATRIX_WORDS := $(addprefix runtime/gpu/shaders/,linear_matrix_bf16.words linear_matrix_q8.words)
+$(BUILD)/runtime/gpu/shaders.c: $(SHADERS) $(wildcard runtime/gpu/shaders/*.glsl) $(MATRIX_WORDS)
 	@mkdir -p $(@D)
 	$(call say,GLSL)
 	$(Q){ echo '#include "runtime/gpu/kernels.h"'; \
@@ -278,7 +279,25 @@ $(BUILD)/runtime/gpu/shaders.c: $(SHADERS) $(wildcard runtime/gpu/shaders/*.glsl
 	       { cat $(@D)/said >&2; rm -f $@; exit 1; }; \
 	     echo "extern const uint32_t gpu_code_$$name[]; extern const size_t gpu_size_$$name;"; \
 	     echo "#include \"$$name.h\""; \
+	     echo "const size_t gpu_size_$$name = sizeof gpu_code_$$name;"; done; \
+	   for f in $(MATRIX_WORDS); do \
+	     name=$$(basename $$f .words); \
+	     echo "extern const uint32_t gpu_code_$$name[]; extern const size_t gpu_size_$$name;"; \
+	     echo "const uint32_t gpu_code_$$name[] = {"; echo "#include \"$$f\""; echo "};"; \
 	     echo "const size_t gpu_size_$$name = sizeof gpu_code_$$name;"; done; } >$@.new && mv $@.new $@
+
+# The same for devices without matrix units, for tests' own driver.
+EMULATED_MATRICES := $(BUILD)/tests/gpu/emulated_matrices
+$(EMULATED_MATRICES).c: runtime/gpu/shaders/linear_matrix.comp $(wildcard runtime/gpu/shaders/*.glsl)
+	@mkdir -p $(@D)
+	$(call say,GLSL)
+	$(Q){ echo '#include <stddef.h>'; echo '#include <stdint.h>'; \
+	   for how in q8: bf16:-DHALVES; do \
+	     name=emulated_$${how%%:*}; \
+	     $(GLSLANG) -V -DEMULATED -DDOTS $${how#*:} --target-env vulkan1.1 --vn $$name -o $(@D)/$$name.h $< >$(@D)/said || \
+	       { cat $(@D)/said >&2; exit 1; }; \
+	     echo "extern const uint32_t $$name[]; extern const size_t $${name}_bytes;"; echo "#include \"$$name.h\""; \
+	     echo "const size_t $${name}_bytes = sizeof $$name;"; done; } >$@.new && mv $@.new $@
 
 # The hardware profiles, likewise: a table of names and texts.
 MACHINES := $(sort $(wildcard budgets/machines/profiles/*.json))
@@ -459,6 +478,7 @@ $(BUILD)/tests/test_kernels $(BUILD)/tests/kernels: $(EMULATED)
 endif
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
 $(BUILD)/tests/test_calib_library: $(CALIB_PUBLIC)
+$(addprefix $(BUILD)/tests/,test_gpu test_gpu_kernels test_gpu_faults): $(EMULATED_MATRICES).o
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
 $(BUILD)/tests/test_sources: $(BUILD)/datasets/cli/data_orient.o
 $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))

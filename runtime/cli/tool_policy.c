@@ -9,6 +9,7 @@
 
 #include "runtime/base/threads/threads.h"
 #include "runtime/devices/devices.h"
+#include "runtime/gpu/gpu.h"
 
 deer_status policy_threads(long threads, bool pin, deer_error *err)
 {
@@ -35,13 +36,16 @@ void policy_device(const char *device)
         setenv("DEER_DEVICE", device, 1); /* whoever opens a model looks there */
 }
 
-/* A wish for whatever there is may end on the processor: then that is said. */
+/* A wish for whatever there is may end on the processor: then that is said; and what a device
+ * offers and does wrongly. */
 void policy_say_device(const deer_model *model)
 {
-    const char *wish = getenv("DEER_DEVICE");
+    const char *wish = getenv("DEER_DEVICE"), *note = gpu_note(model);
 
     if (wish && !strcasecmp(wish, "auto") && !strcmp(deer_model_device(model), "cpu"))
         fprintf(stderr, "no GPU can be used (deer-run devices says why): running on the CPU\n");
+    if (note)
+        fprintf(stderr, "%s: %s\n", deer_model_device(model), note);
 }
 
 static deer_status open_model(const policy_choice *choice, int exit, policy *p, deer_error *err)

@@ -9,6 +9,12 @@ deer_status gpu_list(gpu_about *list, int room, int *count, deer_error *err)
     return deer_fail(err, "this deer was built without GPUs (make GPU=1)");
 }
 
+const char *gpu_note(const deer_model *model)
+{
+    (void)model;
+    return NULL;
+}
+
 deer_status gpu_measure(const deer_model *model, gpu_limits *limits, deer_error *err)
 {
     (void)model, (void)limits;

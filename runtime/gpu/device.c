@@ -12,7 +12,13 @@
 
 #include "runtime/base/file.h"
 
-enum { DEVICES = 16, FAMILIES = 16, EXTENSIONS = 3, CACHE_MOST = 64 << 20, SECONDS_PATIENT = 60 };
+enum {
+    DEVICES = 16,
+    FAMILIES = 16,
+    EXTENSIONS = 3 + MATRIX_EXTENSIONS,
+    CACHE_MOST = 64 << 20,
+    SECONDS_PATIENT = 60
+};
 
 PFN_vkGetInstanceProcAddr gpu_driver_of_tests;
 bool gpu_plays_card;
@@ -79,6 +85,7 @@ static deer_status make_instance(gpu_device *gpu, deer_error *err)
         return gpu_fail(gpu, result, "starting Vulkan", err);
 #define LOAD(name) gpu->vk.name = (PFN_vk##name)entry(gpu->instance, "vk" #name);
     GPU_INSTANCE_FUNCTIONS(LOAD)
+    GPU_OFFERED_INSTANCE_FUNCTIONS(LOAD)
 #undef LOAD
     return DEER_OK;
 }
@@ -101,22 +108,6 @@ static const char *kind_of(VkPhysicalDeviceType type)
     }
 }
 
-static bool has_extension(const gpu_device *gpu, VkPhysicalDevice physical, const char *name)
-{
-    VkExtensionProperties *list = NULL;
-    uint32_t count = 0;
-    bool found = false;
-
-    gpu->vk.EnumerateDeviceExtensionProperties(physical, NULL, &count, NULL);
-    list = calloc(count + 1, sizeof *list);
-    if (list)
-        gpu->vk.EnumerateDeviceExtensionProperties(physical, NULL, &count, list);
-    for (uint32_t i = 0; list && i < count; i++)
-        found = found || !strcmp(list[i].extensionName, name);
-    free(list);
-    return found;
-}
-
 static bool has_timeline(const gpu_device *gpu, VkPhysicalDevice physical, uint32_t version)
 {
     VkPhysicalDeviceTimelineSemaphoreFeatures timeline = {
@@ -125,7 +116,7 @@ static bool has_timeline(const gpu_device *gpu, VkPhysicalDevice physical, uint3
                                           .pNext = &timeline};
 
     if (version < VK_API_VERSION_1_2 &&
-        !has_extension(gpu, physical, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME))
+        !gpu_has_extension(gpu, physical, VK_KHR_TIMELINE_SEMAPHORE_EXTENSION_NAME))
         return false;
     gpu->vk.GetPhysicalDeviceFeatures2(physical, &features);
     return timeline.timelineSemaphore;
@@ -139,7 +130,7 @@ static bool has_dots(const gpu_device *gpu, VkPhysicalDevice physical)
     VkPhysicalDeviceFeatures2 features = {.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2,
                                           .pNext = &dots};
 
-    if (!has_extension(gpu, physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
+    if (!gpu_has_extension(gpu, physical, VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME))
         return false;
     gpu->vk.GetPhysicalDeviceFeatures2(physical, &features);
     return dots.shaderIntegerDotProduct;
@@ -154,7 +145,7 @@ static size_t imports(const gpu_device *gpu, VkPhysicalDevice physical)
     VkPhysicalDeviceProperties2 properties = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2, .pNext = &host};
 
-    if (!has_extension(gpu, physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME))
+    if (!gpu_has_extension(gpu, physical, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME))
         return 0;
     gpu->vk.GetPhysicalDeviceProperties2(physical, &properties);
     return host.minImportedHostPointerAlignment;
@@ -195,6 +186,17 @@ static const char *missing(const gpu_device *gpu, VkPhysicalDevice physical,
     return "";
 }
 
+static const char *matrices_said(const gpu_device *gpu, VkPhysicalDevice physical)
+{
+    gpu_matrices m = matrices_offered(gpu, physical);
+    bool bf16 = m.shape[WEIGHT_BF16].rows, q8 = m.shape[WEIGHT_Q8].rows;
+
+    return bf16 && q8 ? "matrix units for bf16 and q8 weights, "
+           : bf16     ? "matrix units for bf16 weights, "
+           : q8       ? "matrix units for q8 weights, "
+                      : "";
+}
+
 static void describe(const gpu_device *gpu, VkPhysicalDevice physical, gpu_about *about)
 {
     VkPhysicalDeviceProperties2 properties = {.sType =
@@ -217,7 +219,8 @@ static void describe(const gpu_device *gpu, VkPhysicalDevice physical, gpu_about
             about->memory = memory.memoryHeaps[i].size;
     snprintf(about->missing, sizeof about->missing, "%s", missing(gpu, physical, p));
     about->usable = !about->missing[0];
-    snprintf(about->uses, sizeof about->uses, "float32 arithmetic, %s%s",
+    snprintf(about->uses, sizeof about->uses, "float32 arithmetic, %s%s%s",
+             matrices_said(gpu, physical),
              has_dots(gpu, physical) ? "products of 4 bytes" : "integers of 32 bits",
              !is_unified(p->deviceType) ? ""
              : imports(gpu, physical)   ? ", weights where they are loaded"
@@ -322,6 +325,7 @@ static void note_limits(gpu_device *gpu, VkPhysicalDeviceProperties *p)
     gpu->unified = is_unified(p->deviceType) && !gpu_plays_card;
     gpu->imports = gpu->unified ? imports(gpu, gpu->physical) : 0;
     gpu->dots = has_dots(gpu, gpu->physical);
+    gpu->offered = matrices_offered(gpu, gpu->physical);
     gpu->software = p->deviceType == VK_PHYSICAL_DEVICE_TYPE_CPU;
     gpu->timeout = (uint64_t)SECONDS_PATIENT * 1000000000u;
 }
@@ -337,6 +341,8 @@ static uint32_t list_extensions(const gpu_device *gpu, bool old, const char *nam
         names[n++] = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
     if (gpu->imports)
         names[n++] = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
+    if (gpu->offered.subgroup)
+        n += matrices_extensions(&gpu->offered, names + n);
     return n;
 }
 
@@ -357,6 +363,7 @@ static deer_status make_device(gpu_device *gpu, const VkPhysicalDeviceProperties
 {
     const float priority = 1;
     const char *names[EXTENSIONS];
+    gpu_matrix_features matrices;
     VkPhysicalDeviceShaderIntegerDotProductFeatures dots = {
         .sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_INTEGER_DOT_PRODUCT_FEATURES,
         .shaderIntegerDotProduct = VK_TRUE};
@@ -376,6 +383,8 @@ static deer_status make_device(gpu_device *gpu, const VkPhysicalDeviceProperties
                                .ppEnabledExtensionNames = names};
     VkResult result;
 
+    if (gpu->offered.subgroup)
+        info.pNext = matrices_ask(&gpu->offered, &matrices, &timeline);
     compute_family(gpu, gpu->physical, &gpu->family);
     queue.queueFamilyIndex = gpu->family;
     result = gpu->vk.CreateDevice(gpu->physical, &info, NULL, &gpu->device);

@@ -16,7 +16,7 @@
 
 #include "runtime/gpu/gpu.h"
 #include "runtime/gpu/kernels.h"
-#include "runtime/gpu/vulkan.h"
+#include "runtime/gpu/matrices.h"
 
 typedef struct {
     VkPipeline pipeline;
@@ -24,10 +24,10 @@ typedef struct {
     VkDescriptorSetLayout set;
     gpu_kernel kernel;
     uint32_t constants[GPU_CONSTANTS];
-    bool dots; /* with the code for that */
+    gpu_way way; /* with the code for that */
 } gpu_pipeline;
 
-typedef struct {
+typedef struct gpu_device {
     void *loader;
     gpu_functions vk;
     VkInstance instance;
@@ -42,8 +42,11 @@ typedef struct {
     bool software;
     size_t imports; /* takes the processor's memory as it is, in multiples of this; 0: does not */
     bool dots;      /* products of 4 bytes in one instruction */
-    int owner;      /* the process that opened it */
-    bool stuck;     /* it did not answer in time: what it may still use must stay */
+    gpu_matrices offered;            /* matrix units: what there is, */
+    gpu_shape matrix[WEIGHT_DTYPES]; /* and what of it proved right */
+    char note[160];                  /* what of it did not, or "" */
+    int owner;                       /* the process that opened it */
+    bool stuck; /* it did not answer in time: what it may still use must stay */
     char name[256];
     uint64_t timeout;     /* nanoseconds */
     pthread_mutex_t lock; /* of the queue and the pipelines */
@@ -56,6 +59,8 @@ typedef struct {
 
 /* Opens the device that `wish` means. */
 deer_status gpu_open(const char *wish, const char *cache, gpu_device **gpu, deer_error *err);
+
+bool gpu_has_extension(const gpu_device *gpu, VkPhysicalDevice physical, const char *name);
 
 /* For tests: a software driver is taken for a card. Weights go through staging, and it is given the
  * workgroups of a GPU. */

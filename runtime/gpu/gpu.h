@@ -17,7 +17,7 @@ typedef struct {
     uint64_t memory;            /* bytes of the largest heap on the device */
     bool usable;
     char missing[128]; /* what keeps it from that */
-    char uses[128];    /* of what it offers, what deer uses */
+    char uses[192];    /* of what it offers, what deer uses */
 } gpu_about;
 
 /* Fills up to `room` of the devices there are; *count becomes how many that is. None is no error;
@@ -32,6 +32,10 @@ bool gpu_named(const gpu_about *about, const char *wish);
  * the processor no longer needs of them it lets go. cache: a file that keeps the driver's compiled
  * kernels from one run to the next; NULL: none. On failure the model is as it was. */
 deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, deer_error *err);
+
+/* What was found wrong with a model's device and is done without, for people; NULL: nothing, or it
+ * runs on the processor. */
+const char *gpu_note(const deer_model *model);
 
 /* What the device of a model can do at most, with deer's own kernels. */
 typedef struct {

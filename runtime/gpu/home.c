@@ -189,7 +189,7 @@ static void let_weights_go(const deer_model *model)
 static deer_status bring(gpu_home *home, deer_model *model, deer_error *err)
 {
     home->model = model;
-    if (model->type == WEIGHT_Q8 && dots_check(home, err))
+    if (products_prove(home, model->type, err))
         return DEER_FAILED;
     home->in_place = stay(home, model);
     if (home->in_place)
@@ -211,6 +211,13 @@ static void leave(void *home)
         h->model->arena = NULL; /* the device may still read it */
     gpu_close(h->gpu);
     free(h);
+}
+
+const char *gpu_note(const deer_model *model)
+{
+    const gpu_home *home = model->on == &backend_gpu ? model->device : NULL;
+
+    return home && home->gpu->note[0] ? home->gpu->note : NULL;
 }
 
 deer_status gpu_bring(deer_model *model, const char *wish, const char *cache, deer_error *err)

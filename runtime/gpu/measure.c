@@ -191,6 +191,9 @@ deer_status gpu_measure(const deer_model *model, gpu_limits *l, deer_error *err)
         if (heap->flags & VK_MEMORY_HEAP_DEVICE_LOCAL_BIT && heap->size > l->memory)
             l->memory = heap->size;
     }
+    for (int type = 0; type < WEIGHT_DTYPES; type++)
+        if (type != (int)model->type && products_prove(home, (weight_dtype)type, err))
+            return DEER_FAILED;
     if (make_program(&program, a, tape_taste(home->gpu), err)) {
         program_free(&program);
         return DEER_FAILED;

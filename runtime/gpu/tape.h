@@ -32,9 +32,9 @@ typedef struct {
     bool in_place; /* the stretches are the model's own memory */
 } gpu_home;
 
-/* Does without products of 4 bytes in one instruction where the device has them and they are wrong.
- */
-deer_status dots_check(gpu_home *home, deer_error *err);
+/* Uses products of 4 bytes in one instruction, and matrix units, for weights of this type where the
+ * device has them and they are right; gpu->note says which matrix units are not. */
+deer_status products_prove(gpu_home *home, weight_dtype type, deer_error *err);
 
 /* Copies the weights of a stretch into its buffer. */
 deer_status home_fill(gpu_device *gpu, const gpu_stretch *stretch, deer_error *err);

@@ -10,6 +10,44 @@
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan.h>
 
+/* What Debian 12's headers do not have yet: VK_KHR_cooperative_matrix and VK_KHR_shader_bfloat16.
+ */
+#ifndef VK_KHR_cooperative_matrix
+#define VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME "VK_KHR_cooperative_matrix"
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR                          \
+    ((VkStructureType)1000506000)
+#define VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR ((VkStructureType)1000506001)
+#define VK_COMPONENT_TYPE_FLOAT32_KHR 1
+#define VK_COMPONENT_TYPE_SINT8_KHR 3
+#define VK_COMPONENT_TYPE_SINT32_KHR 5
+#define VK_SCOPE_SUBGROUP_KHR 3
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 cooperativeMatrix, cooperativeMatrixRobustBufferAccess;
+} VkPhysicalDeviceCooperativeMatrixFeaturesKHR;
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    uint32_t MSize, NSize, KSize;
+    int32_t AType, BType, CType, ResultType;
+    VkBool32 saturatingAccumulation;
+    int32_t scope;
+} VkCooperativeMatrixPropertiesKHR;
+typedef VkResult(VKAPI_PTR *PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR)(
+    VkPhysicalDevice, uint32_t *, VkCooperativeMatrixPropertiesKHR *);
+#endif
+#ifndef VK_KHR_shader_bfloat16
+#define VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME "VK_KHR_shader_bfloat16"
+#define VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR ((VkStructureType)1000141000)
+#define VK_COMPONENT_TYPE_BFLOAT16_KHR 1000141000
+typedef struct {
+    VkStructureType sType;
+    void *pNext;
+    VkBool32 shaderBFloat16Type, shaderBFloat16DotProduct, shaderBFloat16CooperativeMatrix;
+} VkPhysicalDeviceShaderBfloat16FeaturesKHR;
+#endif
+
 #define GPU_INSTANCE_FUNCTIONS(X)                                                                  \
     X(DestroyInstance)                                                                             \
     X(EnumeratePhysicalDevices)                                                                    \
@@ -65,12 +103,14 @@
 /* Core in Vulkan 1.2, an extension before. */
 #define GPU_TIMELINE_FUNCTIONS(X) X(WaitSemaphores)
 
-/* NULL where the device does not offer them. */
+/* NULL where the device, or no device, offers them. */
 #define GPU_OFFERED_FUNCTIONS(X) X(GetMemoryHostPointerPropertiesEXT)
+#define GPU_OFFERED_INSTANCE_FUNCTIONS(X) X(GetPhysicalDeviceCooperativeMatrixPropertiesKHR)
 
 #define GPU_MEMBER(name) PFN_vk##name name;
 typedef struct {
     GPU_INSTANCE_FUNCTIONS(GPU_MEMBER)
+    GPU_OFFERED_INSTANCE_FUNCTIONS(GPU_MEMBER)
     GPU_DEVICE_FUNCTIONS(GPU_MEMBER)
     GPU_TIMELINE_FUNCTIONS(GPU_MEMBER)
     GPU_OFFERED_FUNCTIONS(GPU_MEMBER)

@@ -4,6 +4,7 @@
  *
  *   test_gpu rehearse [TYPE]    a step in one command buffer, whole, then without each barrier in
  *                               turn: for the validation layer (test_gpu_validation.sh) */
+#include "tests/gpu/matrix_driver.h"
 #include "tests/gpu/pair.h"
 
 #include "budgets/cost/stages.h"
@@ -146,6 +147,51 @@ static void test_as_on_a_gpu(void **state)
     assert_int_equal(c.same, c.steps);
     assert_true(c.pose <= 1e-6);
     pair_close(&p);
+}
+
+/* The tabletop's policy with weights of a type on what is taken for a card, with matrix units or
+ * without, after steps that reach the deepest exit. */
+static deer_action on_a_card(const char *path, weight_dtype type, bool matrices)
+{
+    deer_action a;
+    pair p;
+
+    gpu_driver_of_tests = matrices ? matrix_driver() : NULL;
+    gpu_plays_card = true;
+    pair_open(&p, path);
+    gpu_plays_card = false;
+    assert_int_equal(((gpu_home *)p.model[GPU]->device)->gpu->matrix[type].rows > 0, matrices);
+    for (int s = 0; s < 2; s++) {
+        film(&p, s);
+        step(&p, GPU, &a);
+    }
+    pair_close(&p);
+    gpu_driver_of_tests = NULL;
+    assert_true(!matrices || matrix_units.binds > 8); /* vision has nine such products */
+    return a;
+}
+
+/* Sums of integers are the same; those of floats differ by their order, which bfloat16 inputs may
+ * show in their last bit. */
+static void test_on_matrix_units(void **state)
+{
+    (void)state;
+    for (int type = WEIGHT_BF16; type < WEIGHT_DTYPES; type++) {
+        char path[96];
+        model_output to = {.path = path, .dtype = (weight_dtype)type};
+        deer_action a[2];
+        comparison c = {0};
+        snprintf(path, sizeof path, "%s/card_%d", small.folder, type);
+        ok(model_convert(POLICY, &to, &error));
+        for (int on = 0; on < 2; on++)
+            a[on] = on_a_card(path, (weight_dtype)type, on);
+        compare(&a[0], &a[1], &c);
+        say(weight_dtype_name((weight_dtype)type), &c);
+        assert_true(c.same == 1 && c.pose <= 1e-3 && c.gripper <= 1e-2);
+        if (type == WEIGHT_Q8)
+            assert_memory_equal(&a[0], &a[1], sizeof a[0]);
+        unlink(path);
+    }
 }
 
 static void test_criteria(void **state)
@@ -462,11 +508,17 @@ static int rehearse(const char *type)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tabletop_f32), cmocka_unit_test(test_tabletop_bf16),
-        cmocka_unit_test(test_tabletop_q8),  cmocka_unit_test(test_as_on_a_gpu),
-        cmocka_unit_test(test_criteria),     cmocka_unit_test(test_dispatches_are_counted),
-        cmocka_unit_test(test_ways),         cmocka_unit_test(test_stages_and_new_thresholds),
-        cmocka_unit_test(test_nan),          cmocka_unit_test(test_one_camera),
+        cmocka_unit_test(test_tabletop_f32),
+        cmocka_unit_test(test_tabletop_bf16),
+        cmocka_unit_test(test_tabletop_q8),
+        cmocka_unit_test(test_as_on_a_gpu),
+        cmocka_unit_test(test_on_matrix_units),
+        cmocka_unit_test(test_criteria),
+        cmocka_unit_test(test_dispatches_are_counted),
+        cmocka_unit_test(test_ways),
+        cmocka_unit_test(test_stages_and_new_thresholds),
+        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_one_camera),
     };
 
     if (argc > 1 && !strcmp(argv[1], "rehearse"))

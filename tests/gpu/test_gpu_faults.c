@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_gpu_faults.c - a driver that fails on purpose, on Mesa's lavapipe, and one that counts what
  * a steady session asks of it: nothing new (LONG=1: over 10,000 steps). */
+#include "tests/gpu/matrix_driver.h"
 #include "tests/gpu/pair.h"
 
 #include <dlfcn.h>
@@ -268,15 +269,33 @@ static void test_failures_to_open(void **state)
     deer_model_close(open_on(small.path, "cpu"));
 }
 
+/* What a device was like. */
+typedef struct {
+    bool dots;
+    gpu_shape matrix[WEIGHT_DTYPES];
+    char note[160]; /* "": none */
+} traits;
+
+static traits traits_of(const deer_model *model)
+{
+    const gpu_device *gpu = ((gpu_home *)model->device)->gpu;
+    const char *note = gpu_note(model);
+    traits t = {.dots = gpu->dots};
+
+    memcpy(t.matrix, gpu->matrix, sizeof t.matrix);
+    snprintf(t.note, sizeof t.note, "%s", note ? note : "");
+    return t;
+}
+
 /* A few steps, and what the device was like. */
-static gpu_home play_at_home(const char *path, bool *dots, deer_action *last)
+static gpu_home play_at_home(const char *path, traits *t, deer_action *last)
 {
     gpu_home home;
     pair p;
 
     pair_open(&p, path);
     home = *(gpu_home *)p.model[GPU]->device;
-    *dots = home.gpu->dots;
+    *t = traits_of(p.model[GPU]);
     threshold_amid(&p, DEER_CRITERION_L2);
     for (int s = 0; s < 3; s++) {
         film(&p, s);
@@ -298,22 +317,22 @@ static void test_ways_home(void **state)
 {
     deer_action in_place, copied, refused, carried;
     gpu_home home;
-    bool dots;
+    traits t;
 
     (void)state;
     fail_at(NULL, 0, VK_SUCCESS);
-    home = play_at_home(small.path, &dots, &in_place);
+    home = play_at_home(small.path, &t, &in_place);
     assert_true(home.in_place && home.stretches > 1);
     driver.hides = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
-    home = play_at_home(small.path, &dots, &copied);
+    home = play_at_home(small.path, &t, &copied);
     assert_true(!home.in_place && home.stretch[0].buffer.mapped);
     driver.hides = NULL;
     fail_at("AllocateMemory", 1, VK_ERROR_INVALID_EXTERNAL_HANDLE); /* the second stretch */
-    home = play_at_home(small.path, &dots, &refused);
+    home = play_at_home(small.path, &t, &refused);
     assert_true(!home.in_place && home.stretch[0].buffer.mapped);
     fail_at(NULL, 0, VK_SUCCESS);
     gpu_plays_card = true;
-    home = play_at_home(small.path, &dots, &carried);
+    home = play_at_home(small.path, &t, &carried);
     gpu_plays_card = false;
     assert_true(!home.in_place && !home.stretch[0].buffer.mapped);
     assert_memory_equal(&in_place, &copied, sizeof copied);
@@ -328,24 +347,70 @@ static void test_ways_to_multiply_bytes(void **state)
     char path[96];
     const model_output to = {.path = path, .dtype = WEIGHT_Q8};
     deer_action in_fours, one_by_one, wrong;
-    bool dots;
+    traits t;
 
     (void)state;
     fail_at(NULL, 0, VK_SUCCESS);
     snprintf(path, sizeof path, "%s/q8", small.folder);
     ok(model_convert(small.path, &to, &error));
-    play_at_home(path, &dots, &in_fours);
-    assert_true(dots);
+    play_at_home(path, &t, &in_fours);
+    assert_true(t.dots);
     driver.hides = VK_KHR_SHADER_INTEGER_DOT_PRODUCT_EXTENSION_NAME;
-    play_at_home(path, &dots, &one_by_one);
-    assert_false(dots);
+    play_at_home(path, &t, &one_by_one);
+    assert_false(t.dots);
     driver.hides = NULL;
     driver.wrong_dots = true;
-    play_at_home(path, &dots, &wrong);
-    assert_false(dots);
+    play_at_home(path, &t, &wrong);
+    assert_false(t.dots);
     driver.wrong_dots = false;
     assert_memory_equal(&in_fours, &one_by_one, sizeof in_fours);
     assert_memory_equal(&in_fours, &wrong, sizeof in_fours);
+}
+
+/* A model on matrix units, on units that are wrong, on those that its compiler does not take, and
+ * without any. */
+static void play_on_matrices(weight_dtype type)
+{
+    char path[96];
+    const model_output to = {.path = path, .dtype = type};
+    deer_action on, wrong, refused, without;
+    traits t;
+
+    snprintf(path, sizeof path, "%s/on_matrices", small.folder);
+    ok(model_convert(small.path, &to, &error));
+    play_at_home(path, &t, &on);
+    assert_true(t.matrix[type].rows > 0);
+    assert_string_equal(t.note, "");
+    matrix_units.wrong = true;
+    play_at_home(path, &t, &wrong);
+    matrix_units.wrong = false;
+    assert_int_equal(t.matrix[type].rows, 0);
+    assert_true(type != WEIGHT_Q8 || t.dots);
+    assert_non_null(strstr(t.note, "matrix units do not multiply"));
+    assert_non_null(strstr(t.note, weight_dtype_name(type)));
+    fail_at("CreateComputePipelines", 1, VK_ERROR_UNKNOWN);
+    play_at_home(path, &t, &refused);
+    fail_at(NULL, 0, VK_SUCCESS);
+    assert_int_equal(t.matrix[type].rows, 0);
+    assert_string_not_equal(t.note, "");
+    driver.hides = VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME;
+    play_at_home(path, &t, &without);
+    driver.hides = NULL;
+    assert_int_equal(t.matrix[type].rows, 0);
+    assert_string_equal(t.note, "");
+    assert_memory_equal(&wrong, &without, sizeof wrong);
+    assert_memory_equal(&refused, &without, sizeof refused);
+    same_action(&on, &without);
+    unlink(path);
+}
+
+static void test_ways_with_matrices(void **state)
+{
+    (void)state;
+    fail_at(NULL, 0, VK_SUCCESS);
+    driver.real = matrix_driver();
+    play_on_matrices(WEIGHT_Q8);
+    play_on_matrices(WEIGHT_BF16);
 }
 
 /* In the middle of an episode. */
@@ -442,8 +507,9 @@ int main(void)
 {
 #define DRIVEN(test) cmocka_unit_test_setup_teardown(test, drive_tests, drive_no_more)
     const struct CMUnitTest tests[] = {
-        DRIVEN(test_failures_to_open), DRIVEN(test_ways_home), DRIVEN(test_ways_to_multiply_bytes),
-        DRIVEN(test_lost_in_a_step),   DRIVEN(test_steady),
+        DRIVEN(test_failures_to_open),       DRIVEN(test_ways_home),
+        DRIVEN(test_ways_to_multiply_bytes), DRIVEN(test_ways_with_matrices),
+        DRIVEN(test_lost_in_a_step),         DRIVEN(test_steady),
     };
 
     keep_driver();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_gpu_kernels.c - each shader against the plain version of what it computes, on sizes that
- * divide nothing, as a GPU gets it and as a software driver does. Runs on Mesa's lavapipe, or on
- * DEER_DEVICE. */
+ * divide nothing, as a GPU gets it and as a software driver does. Runs on Mesa's lavapipe, with
+ * matrix units emulated, or on DEER_DEVICE, with its own. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include "runtime/gpu/tape.h"
 #include "runtime/kernels/kernels.h"
 #include "tests/gpu/keep_driver.h"
+#include "tests/gpu/matrix_driver.h"
 
 static deer_error error;
 static gpu_home home;
@@ -36,6 +37,7 @@ static int start(void **state)
 
     (void)state;
     arena = aligned_alloc(4096, ROOM);
+    gpu_driver_of_tests = wish ? NULL : matrix_driver();
     ok(gpu_open(wish ? wish : "llvmpipe", NULL, &home.gpu, &error));
     ok(gpu_buffer_make(home.gpu, ROOM, GPU_LOCAL, &home.stretch[0].buffer, &error));
     home.stretch[0].begin = arena;
@@ -49,6 +51,7 @@ static int end(void **state)
     (void)state;
     gpu_buffer_free(home.gpu, &home.stretch[0].buffer);
     gpu_close(home.gpu);
+    gpu_driver_of_tests = NULL;
     free(arena);
     return 0;
 }
@@ -375,6 +378,113 @@ static void test_products_q8(void **state)
     products(WEIGHT_Q8, 1e-5);
 }
 
+/* ---------------------------------------------------------------- matrix units ------------- */
+
+/* More than one workgroup either way, and inputs on two scales. */
+static const shape large = {
+    .m = 67, .n = 70, .k = 2117, .bias = true, .then = 1, .add = 2, .many = true, .slices = 32};
+
+static bool is_emulated(void)
+{
+    return gpu_driver_of_tests != NULL;
+}
+
+/* Of bytes the same bits as without them, where one compiler makes both. */
+static void on_matrices(weight_dtype type, const shape *s, double tolerance)
+{
+    static float result[2][67 * 70];
+    gpu_shape own = home.gpu->matrix[type];
+    uint32_t before = seed;
+    double e = product_error(type, s, result[0]);
+
+    if (!(e <= tolerance))
+        fail_msg("%s in %u by %u by %u, %d by %d by %d: off by %g", weight_dtype_name(type),
+                 own.rows, own.outputs, own.inputs, s->m, s->n, s->k, e);
+    seed = before;
+    home.gpu->matrix[type] = (gpu_shape){0};
+    product_error(type, s, result[1]);
+    home.gpu->matrix[type] = own;
+    if (type == WEIGHT_Q8 && is_emulated())
+        assert_memory_equal(result[0], result[1], (size_t)s->m * (size_t)s->n * 4);
+}
+
+static void all_on_matrices(weight_dtype type, double tolerance)
+{
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        shape s = shapes[i];
+        s.many = true;
+        s.slices = 32;
+        on_matrices(type, &s, tolerance);
+    }
+    on_matrices(type, &large, tolerance);
+}
+
+/* What devices prefer, and what else they offer; a device's own shape, where it is no emulation. */
+static void test_matrices(void **state)
+{
+    static const struct {
+        weight_dtype type;
+        gpu_shape shape;
+        uint32_t subgroup;
+    } cases[] = {
+        {WEIGHT_Q8, {16, 16, 32}, 32},  {WEIGHT_Q8, {16, 16, 16}, 64},
+        {WEIGHT_Q8, {8, 8, 32}, 8},     {WEIGHT_Q8, {8, 16, 32}, 16},
+        {WEIGHT_Q8, {32, 8, 64}, 32},   {WEIGHT_BF16, {16, 16, 16}, 32},
+        {WEIGHT_BF16, {16, 8, 8}, 32},  {WEIGHT_BF16, {8, 8, 16}, 8},
+        {WEIGHT_BF16, {8, 32, 32}, 64},
+    };
+    const gpu_matrices own = home.gpu->offered;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases && is_emulated(); i++) {
+        home.gpu->offered.subgroup = cases[i].subgroup;
+        home.gpu->matrix[cases[i].type] = cases[i].shape;
+        all_on_matrices(cases[i].type, 1e-5);
+        home.gpu->matrix[cases[i].type] = (gpu_shape){0};
+    }
+    home.gpu->offered = own;
+    for (int type = WEIGHT_BF16; type < WEIGHT_DTYPES && !is_emulated(); type++) {
+        home.gpu->matrix[type] = own.shape[type];
+        all_on_matrices((weight_dtype)type, 5e-5); /* units may cut sums off */
+        home.gpu->matrix[type] = (gpu_shape){0};
+    }
+}
+
+/* Of what a device lists the first that can be used; nothing without what it takes besides. */
+static void test_matrices_offered(void **state)
+{
+    const gpu_matrices *m = &home.gpu->offered;
+
+    (void)state;
+    if (!is_emulated())
+        skip();
+    assert_int_equal(m->subgroup, MATRIX_SUBGROUP);
+    assert_memory_equal(&m->shape[WEIGHT_F32], &((gpu_shape){0}), sizeof m->shape[0]);
+    assert_memory_equal(&m->shape[WEIGHT_BF16], &((gpu_shape){8, 16, 16}), sizeof m->shape[0]);
+    assert_memory_equal(&m->shape[WEIGHT_Q8], &((gpu_shape){16, 8, 32}), sizeof m->shape[0]);
+    matrix_units.no_bfloat16 = true;
+    assert_int_equal(matrices_offered(home.gpu, home.gpu->physical).shape[WEIGHT_BF16].rows, 0);
+    assert_int_equal(matrices_offered(home.gpu, home.gpu->physical).shape[WEIGHT_Q8].rows, 16);
+    matrix_units.no_bfloat16 = false;
+}
+
+/* What is wrong is done without, and said; what is right stays. */
+static void test_matrices_proved(void **state)
+{
+    deer_model none = {.config = {.name = "a kernel"}};
+
+    (void)state;
+    home.model = &none;
+    for (int type = WEIGHT_BF16; type < WEIGHT_DTYPES; type++) {
+        ok(products_prove(&home, (weight_dtype)type, &error));
+        assert_memory_equal(&home.gpu->matrix[type], &home.gpu->offered.shape[type],
+                            sizeof(gpu_shape));
+        home.gpu->matrix[type] = (gpu_shape){0};
+    }
+    assert_string_equal(home.gpu->note, "");
+    home.model = NULL;
+}
+
 /* ---------------------------------------------------------------- the others --------------- */
 
 static void test_layernorm(void **state)
@@ -474,14 +584,12 @@ static void test_attention(void **state)
 }
 
 /* Rows of a NaN are NaN, and no others. */
-static void test_nan(void **state)
+static void nan_with(const shape *s)
 {
-    const shape s = {.m = 3, .n = 5, .k = 40, .then = 3, .slices = 32};
     uint32_t live[LIVE_WORDS] = {[64] = 0, [65] = 3};
     float *x = numbers(120), *w = numbers(200), y[15] = {0}, none[8] = {0};
     matrix packed;
 
-    (void)state;
     for (int type = 0; type < 3; type++) {
         gpu_dispatch list[2];
         int count = 0;
@@ -490,13 +598,26 @@ static void test_nan(void **state)
         x[45] = type == 1 ? INFINITY - INFINITY : NAN;
         if (type == WEIGHT_Q8)
             list[count++] = quantise_of(&packed, 3, 64);
-        list[count++] = product_of(&packed, &s, place(none, 32), place(none, 4));
+        list[count++] = product_of(&packed, s, place(none, 32), place(none, 4));
         run(list, count, x, 120, y, 15, live, 64, 8);
         for (int i = 0; i < 15; i++)
             if (isnan(y[i]) != (i / 5 == 1))
                 fail_msg("%s: result %d is %g", weight_dtype_names[type], i, (double)y[i]);
     }
     free(x), free(w);
+}
+
+static void test_nan(void **state)
+{
+    shape s = {.m = 3, .n = 5, .k = 40, .then = 3, .slices = 32};
+
+    (void)state;
+    nan_with(&s);
+    s.many = true;
+    nan_with(&s);
+    memcpy(home.gpu->matrix, home.gpu->offered.shape, sizeof home.gpu->matrix);
+    nan_with(&s);
+    memset(home.gpu->matrix, 0, sizeof home.gpu->matrix);
 }
 
 /* What is called off touches nothing. */
@@ -533,10 +654,17 @@ static void test_coarse_alignment(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products_f32), cmocka_unit_test(test_products_bf16),
-        cmocka_unit_test(test_products_q8),  cmocka_unit_test(test_layernorm),
-        cmocka_unit_test(test_attention),    cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_called_off),   cmocka_unit_test(test_coarse_alignment),
+        cmocka_unit_test(test_products_f32),
+        cmocka_unit_test(test_products_bf16),
+        cmocka_unit_test(test_products_q8),
+        cmocka_unit_test(test_matrices),
+        cmocka_unit_test(test_matrices_offered),
+        cmocka_unit_test(test_matrices_proved),
+        cmocka_unit_test(test_layernorm),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_called_off),
+        cmocka_unit_test(test_coarse_alignment),
     };
 
     keep_driver();
