@@ -450,7 +450,7 @@ $(BUILD)/deer-report: $(REPORT_CLI) $(TOOL) $(LIBREPORTS) $(LIBCALIB) $(LIBDATAS
 	$(call say,LINK)
 	$(Q)$(link) $(PNG_LIBS) $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 
-# Tests are many and large.
+# For tests, which are many and large.
 FAST_LINKER := $(shell $(CC) -fuse-ld=gold -Wl,--version >/dev/null 2>&1 && echo -fuse-ld=gold)
 
 # A test's program is named for its source, wherever under tests/ that lies.
@@ -538,18 +538,17 @@ check-deps: ## say which Debian packages are missing, ask, and install them (YES
 
 .PHONY: check-style asan tsan clang lean check-aarch64 mutations fuzz fuzzers format
 
-SANITIZE_ADDRESS := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-# Policies take most of the time; so, in programs, the tiles have no checks of addresses, and their own test does it once with them.
-SANITIZE = CFLAGS="-O1 -g1" EXTRA_CFLAGS="$(SANITIZE_ADDRESS)"
+ASAN_FLAGS := CFLAGS="-O1 -g1" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 # Statistics over code that other tests reach as well, and scripts that run no sanitized program.
 NOT_SANITIZED := test_gpu_validation test_gpu_golden test_gpu_programs test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
                  test_contributing test_mpi test_circles test_includes test_without_page test_python
+# Policies take most of the time: the tiles have their addresses checked by their own test alone, with the first of these.
 asan: PACKAGES += $(TEST_PACKAGES) $(if $(filter clang,$(CC)),$(CLANG_PACKAGES))
 asan: check-deps ## tests (but LEAVE_OUT) under the address and undefined-behaviour sanitizers (also with CC=clang)
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan/tiles $(SANITIZE) TILES_CFLAGS=-O2 KERNELS_LIBS=-lcmocka $(BUILD)/asan/tiles/tests/kernels
+	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan/tiles $(ASAN_FLAGS) TILES_CFLAGS=-O2 KERNELS_LIBS=-lcmocka $(BUILD)/asan/tiles/tests/kernels
 	@$(BUILD)/asan/tiles/tests/kernels >$(BUILD)/asan/tiles/log 2>&1 || { tail -n 30 $(BUILD)/asan/tiles/log; exit 1; }
 	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 SKIP="$(NOT_SANITIZED) $(LEAVE_OUT)" \
-	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(SANITIZE) TILES_CFLAGS="-O2 -fno-sanitize=address" run-tests
+	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) TILES_CFLAGS="-O2 -fno-sanitize=address" run-tests
 
 tsan: PACKAGES += $(TEST_PACKAGES)
 tsan: check-deps ## the tests that start threads, under the thread sanitizer

@@ -4,7 +4,7 @@
 
 Both programs (stages.c, peer.py) load the same weights, are held to the same results on the same inputs, and
 then take turns, so that whatever else the machine does meets both. The peer runs as whatever is fastest for the row: of the
-core types of OpenBLAS, numbers of threads and ways to wait that this processor has (processor.py), and of the forms
+core types of OpenBLAS, numbers of threads, ways to wait and to free memory that this processor has (processor.py), and of the forms
 that peer.py tries. Prints a table and writes it as a list of {name, processor, value, unit, peer, peer_value,
 peer_setting, ratio, limit, of_limit, ...}. The rows are below, each with what it must reach; a row whose peer or
 model is missing is left out and says so.
