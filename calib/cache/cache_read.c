@@ -109,11 +109,14 @@ static deer_status fingerprint_of(const cache *c, char fingerprint[DEER_FINGERPR
     return DEER_OK;
 }
 
-/* Whoever finished the cache compared every shard with the same recordings. */
-static deer_status check_demos(const cache *c, deer_error *err)
+/* Whoever finished the cache compared every shard with the same recordings. Of a job that has just
+ * done so it was rank 0; the file system of another may still show the manifest of before. */
+static deer_status check_demos(cache *c, deer_error *err)
 {
     char together[DEER_FINGERPRINT];
 
+    if (c->spread)
+        cluster_tell(c->about.demos, sizeof c->about.demos);
     if (!*c->about.demos)
         return deer_fail(err,
                          "the cache %s is unfinished: nobody has compared its shards with one set "
