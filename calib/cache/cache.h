@@ -10,9 +10,10 @@
  *   cache_close(c);
  *
  * A cache is a folder:
- *   manifest.json   model and demonstrations it is of (fingerprints), configuration, type of
- *                   weights, episodes
- *   shard-00000.h5  some whole episodes, written under a temporary name and renamed when whole
+ *   manifest.json   model it is of and, once it is finished, demonstrations (fingerprints),
+ *                   configuration, type of weights, episodes
+ *   shard-00000.h5  some whole episodes and which recordings they are of, written under a temporary
+ *                   name and renamed when whole
  *   cache.h5        all shards as one file of virtual datasets, for other programs
  *   lock            byte s is locked by the process that is writing shard s
  * docs/calibration.md describes the datasets. Every dataset carries Fletcher-32 checksums in its
@@ -24,6 +25,7 @@
 #include <stdint.h>
 
 #include "datasets/demos/demo_sizes.h"
+#include "datasets/demos/demos_identity.h"
 #include "runtime/deer.h"
 #include "runtime/deer_replay.h"
 
@@ -37,8 +39,8 @@ typedef struct {
     char model[DEER_FINGERPRINT];
     char weights[DEER_TYPE]; /* the model's type, as deer_model_type says it; empty: not known */
     char sums[DEER_SUMS];    /* the features' own, as deer_model_sums says it */
-    char demos[DEER_FINGERPRINT];
-    char model_path[1024]; /* where the model was; empty when not known */
+    char demos[DEER_FINGERPRINT]; /* empty: unfinished */
+    char model_path[1024];        /* where the model was; empty when not known */
     deer_config config;
     int episodes;
     int *episode_steps; /* [episodes] */
@@ -53,15 +55,17 @@ typedef struct {
     int shards;
 } cache_manifest;
 
-/* Takes ownership of nothing; episode_steps is copied. */
-deer_status cache_manifest_make(const deer_config *config, const char *model, const char *demos,
-                                int episodes, const int *episode_steps, int per_shard,
-                                cache_manifest *m, deer_error *err);
+/* An unfinished one. Takes ownership of nothing; episode_steps is copied. */
+deer_status cache_manifest_make(const deer_config *config, const char *model, int episodes,
+                                const int *episode_steps, int per_shard, cache_manifest *m,
+                                deer_error *err);
 void cache_manifest_free(cache_manifest *m);
 
 /* Makes dir the cache of m: creates the folder and the manifest, or checks that the manifest there
- * is of the same model and demonstrations (the message says which is not). per_shard becomes that
- * of an existing cache; a new model_path is written down. */
+ * is of the same model, as many steps and, where both say which, the same demonstrations (the
+ * message says what differs). per_shard becomes that of an existing cache, and so do demonstrations
+ * that m does not say; a new model_path is written down, and demonstrations that were not there:
+ * the caller has compared every shard with them. */
 deer_status cache_manifest_settle(const char *dir, cache_manifest *m, deer_error *err);
 
 /* Steps an episode can have: the recording's own limit, unless an episode shows that it was none.
@@ -87,7 +91,8 @@ typedef struct {
     char name[64], task[DEMO_TASK], instruction[DEMO_INSTRUCTION];
     int tokens; /* text tokens of the instruction: what its steps cost depends on it */
     int steps;
-    int64_t first; /* row of its first step */
+    int64_t first;           /* row of its first step */
+    demos_identity identity; /* of the recording that it was replayed from */
 } cache_episode;
 
 /* One shard in memory; the arrays are the holder's. K exits, row 0 the pseudo exit. */
@@ -123,6 +128,11 @@ deer_status cache_shard_write(const char *dir, const cache_manifest *m, int inde
  * an error, when the shard is not there. */
 deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index,
                              cache_shard *shard, bool *exists, deer_error *err);
+
+/* Reads and checks which recordings the shard's episodes are of, identity [episodes]; *exists as
+ * above. */
+deer_status cache_shard_identities(const char *dir, const cache_manifest *m, int index,
+                                   demos_identity *identity, bool *exists, deer_error *err);
 
 /* Reads the features alone, [steps, 1 + K, width], and those of older encodings (NULL where there
  * are none), and checks them; the shard must be there. */
@@ -175,7 +185,8 @@ typedef struct {
     const cache_eyes *eyes; /* NULL: fresh cameras. The caller's, and changed as it likes */
 } cache;
 
-/* Opens a complete cache; a missing shard is an error that says how to get it. */
+/* Opens a finished cache, whose shards are of the recordings that its manifest says; a missing
+ * shard is an error that says how to get it. */
 deer_status cache_open(const char *dir, cache **c, deer_error *err);
 void cache_close(cache *c);
 

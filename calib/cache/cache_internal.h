@@ -6,7 +6,7 @@
 #include "calib/cache/cache.h"
 #include "datasets/hdf5/hdf5_io.h"
 
-#define CACHE_FORMAT 2
+#define CACHE_FORMAT 3
 
 /* One dataset of a shard and of the view. */
 typedef struct {
@@ -31,6 +31,7 @@ enum {
     FIELD_NAME,
     FIELD_TASK,
     FIELD_INSTRUCTION,
+    FIELD_IDENTITY,
     CACHE_FIELDS
 };
 

@@ -96,14 +96,13 @@ void cache_sweep(const char *dir, int index)
 
 /* ---------------------------------------------------------------- manifest ----------------- */
 
-deer_status cache_manifest_make(const deer_config *config, const char *model, const char *demos,
-                                int episodes, const int *episode_steps, int per_shard,
-                                cache_manifest *m, deer_error *err)
+deer_status cache_manifest_make(const deer_config *config, const char *model, int episodes,
+                                const int *episode_steps, int per_shard, cache_manifest *m,
+                                deer_error *err)
 {
     *m = (cache_manifest){
         .config = *config, .episodes = episodes, .per_shard = per_shard, .ages = {1, 1}};
     snprintf(m->model, sizeof m->model, "%s", model);
-    snprintf(m->demos, sizeof m->demos, "%s", demos);
     m->shards = (episodes + per_shard - 1) / per_shard;
     m->episode_steps = malloc((size_t)episodes * sizeof *m->episode_steps + 1);
     if (!m->episode_steps)
@@ -221,7 +220,8 @@ static deer_status manifest_write(const char *path, const cache_manifest *m, dee
         json_put(json, "weights", json_string(m->weights));
     if (*m->sums)
         json_put(json, "sums", json_string(m->sums));
-    json_put(json, "demos", json_string(m->demos));
+    if (*m->demos)
+        json_put(json, "demos", json_string(m->demos));
     json_put(json, "model_path", json_string(m->model_path));
     json_put(json, "config", config_json(&m->config));
     json_put(json, "episodes_per_shard", json_integer(m->per_shard));
@@ -244,6 +244,12 @@ static bool take_fingerprint(const json_t *json, const char *name, char *fingerp
         return false;
     memcpy(fingerprint, text, DEER_FINGERPRINT);
     return true;
+}
+
+/* An unfinished cache has none. */
+static bool take_demos(const json_t *json, cache_manifest *m)
+{
+    return !json_object_get(json, "demos") || take_fingerprint(json, "demos", m->demos);
 }
 
 static bool take_steps(const json_t *list, cache_manifest *m)
@@ -295,8 +301,8 @@ static deer_status manifest_parse(const char *path, const json_t *json, cache_ma
         return deer_fail(err,
                          "%s is of cache format %lld, not %d; delete the cache and replay again",
                          path, (long long)format, CACHE_FORMAT);
-    if (!take_fingerprint(json, "model", m->model) || !take_fingerprint(json, "demos", m->demos) ||
-        per_shard < 1 || per_shard > 1000000 || !take_ages(json, m) ||
+    if (!take_fingerprint(json, "model", m->model) || !take_demos(json, m) || per_shard < 1 ||
+        per_shard > 1000000 || !take_ages(json, m) ||
         !take_steps(json_object_get(json, "episode_steps"), m))
         return deer_fail(err, "%s is damaged; delete the cache and replay again", path);
     if (model_path && strlen(model_path) < sizeof m->model_path)
@@ -348,6 +354,26 @@ static const char *sums_of(const cache_manifest *m)
     return *m->sums ? m->sums : "fused multiply-adds";
 }
 
+/* Which recordings an unfinished cache is of its shards say, to who reads those. */
+static deer_status compare_demos(const char *dir, cache_manifest *m, const cache_manifest *there,
+                                 deer_error *err)
+{
+    if (m->episodes != there->episodes || memcmp(m->episode_steps, there->episode_steps,
+                                                 (size_t)m->episodes * sizeof *m->episode_steps))
+        return deer_fail(err,
+                         "the cache %s is of other demonstrations (of other lengths); choose "
+                         "another folder or delete it",
+                         dir);
+    if (*m->demos && *there->demos && strcmp(m->demos, there->demos))
+        return deer_fail(err,
+                         "the cache %s is of other demonstrations (%.8s, not %.8s); choose "
+                         "another folder or delete it",
+                         dir, there->demos, m->demos);
+    if (!*m->demos)
+        strcpy(m->demos, there->demos);
+    return DEER_OK;
+}
+
 static deer_status manifest_compare(const char *dir, cache_manifest *m, const cache_manifest *there,
                                     deer_error *err)
 {
@@ -356,11 +382,8 @@ static deer_status manifest_compare(const char *dir, cache_manifest *m, const ca
                          "the cache %s is of another model (%.8s, not %.8s); choose another "
                          "folder or delete it",
                          dir, there->model, m->model);
-    if (strcmp(m->demos, there->demos) || m->episodes != there->episodes)
-        return deer_fail(err,
-                         "the cache %s is of other demonstrations (%.8s, not %.8s); choose "
-                         "another folder or delete it",
-                         dir, there->demos, m->demos);
+    if (compare_demos(dir, m, there, err))
+        return DEER_FAILED;
     if (strcmp(m->sums, there->sums))
         return deer_fail(err,
                          "the cache %s has sums of %s, and this processor's are of %s; choose "
@@ -395,8 +418,8 @@ static deer_status settle_locked(const char *dir, cache_manifest *m, deer_error 
         status = cache_manifest_load(dir, &there, err);
         if (!status)
             status = manifest_compare(dir, m, &there, err);
-        if (!status &&
-            (strcmp(m->model_path, there.model_path) || strcmp(m->weights, there.weights)))
+        if (!status && (strcmp(m->model_path, there.model_path) ||
+                        strcmp(m->weights, there.weights) || strcmp(m->demos, there.demos)))
             status = manifest_write(path, m, err);
         cache_manifest_free(&there);
     }

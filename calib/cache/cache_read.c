@@ -93,6 +93,45 @@ static deer_status read_shards(cache *c, deer_error *err)
     return DEER_OK;
 }
 
+static deer_status fingerprint_of(const cache *c, char fingerprint[DEER_FINGERPRINT],
+                                  deer_error *err)
+{
+    demos_identity *all = calloc((size_t)c->about.episodes, sizeof *all);
+
+    if (!all)
+        return deer_fail(err, "out of memory for the %d episodes of %s", c->about.episodes, c->dir);
+    for (int e = c->from; e < c->to; e++)
+        all[e] = c->episode[e].identity;
+    if (c->spread)
+        cluster_place(all, sizeof *all, c->from, c->to - c->from);
+    demos_fingerprint_of(all, c->about.episodes, fingerprint);
+    free(all);
+    return DEER_OK;
+}
+
+/* Whoever finished the cache compared every shard with the same recordings. Of a job that has just
+ * done so it was rank 0; the file system of another may still show the manifest of before. */
+static deer_status check_demos(cache *c, deer_error *err)
+{
+    char together[DEER_FINGERPRINT];
+
+    if (c->spread)
+        cluster_tell(c->about.demos, sizeof c->about.demos);
+    if (!*c->about.demos)
+        return deer_fail(err,
+                         "the cache %s is unfinished: nobody has compared its shards with one set "
+                         "of demonstrations; run deer-calib replay on it again",
+                         c->dir);
+    if (fingerprint_of(c, together, err))
+        return DEER_FAILED;
+    if (strcmp(together, c->about.demos))
+        return deer_fail(err,
+                         "a shard of the cache %s is of other demonstrations (together %.8s, not "
+                         "%.8s); run deer-calib replay on it again, which says what to delete",
+                         c->dir, together, c->about.demos);
+    return DEER_OK;
+}
+
 /* Every rank takes about as many shards. */
 static void take_shards(cache *c, int64_t ranks, int64_t rank)
 {
@@ -122,7 +161,7 @@ static deer_status open_cache(const char *dir, bool spread, cache **out, deer_er
     }
     c->spread = spread && cluster_size() > 1;
     take_shards(c, spread ? cluster_size() : 1, spread ? cluster_rank() : 0);
-    if (allocate(c, err) || read_shards(c, err)) {
+    if (allocate(c, err) || read_shards(c, err) || check_demos(c, err)) {
         cache_close(c);
         return DEER_FAILED;
     }

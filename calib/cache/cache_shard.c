@@ -71,6 +71,8 @@ void cache_fields_open(const cache_manifest *m, cache_field f[CACHE_FIELDS])
     f[FIELD_TASK] = (cache_field){"episode_task", true, 1, {0}, text_type(DEMO_TASK), DEMO_TASK};
     f[FIELD_INSTRUCTION] = (cache_field){
         "episode_instruction", true, 1, {0}, text_type(DEMO_INSTRUCTION), DEMO_INSTRUCTION};
+    f[FIELD_IDENTITY] =
+        (cache_field){"episode_identity", true, 2, {2}, H5T_NATIVE_UINT64, sizeof(uint64_t)};
 }
 
 void cache_fields_close(cache_field f[CACHE_FIELDS])
@@ -143,6 +145,7 @@ void cache_shard_free(cache_shard *s)
 typedef struct {
     int32_t *of_step, *steps, *tokens;
     char *name, *task, *instruction;
+    demos_identity *identity;
 } tables;
 
 static void tables_free(tables *t)
@@ -153,6 +156,7 @@ static void tables_free(tables *t)
     free(t->name);
     free(t->task);
     free(t->instruction);
+    free(t->identity);
 }
 
 static deer_status tables_alloc(const cache_shard *s, tables *t, deer_error *err)
@@ -164,8 +168,9 @@ static deer_status tables_alloc(const cache_shard *s, tables *t, deer_error *err
                   .tokens = calloc(episodes, sizeof(int32_t)),
                   .name = calloc(episodes, 64),
                   .task = calloc(episodes, DEMO_TASK),
-                  .instruction = calloc(episodes, DEMO_INSTRUCTION)};
-    if (t->of_step && t->steps && t->tokens && t->name && t->task && t->instruction)
+                  .instruction = calloc(episodes, DEMO_INSTRUCTION),
+                  .identity = calloc(episodes, sizeof(demos_identity))};
+    if (t->of_step && t->steps && t->tokens && t->name && t->task && t->instruction && t->identity)
         return DEER_OK;
     tables_free(t);
     return deer_fail(err, "out of memory for %zu episodes", episodes);
@@ -181,6 +186,7 @@ static void tables_fill(const cache_shard *s, tables *t)
         memcpy(t->name + 64 * e, from->name, 64);
         memcpy(t->task + DEMO_TASK * e, from->task, DEMO_TASK);
         memcpy(t->instruction + DEMO_INSTRUCTION * e, from->instruction, DEMO_INSTRUCTION);
+        t->identity[e] = from->identity;
         for (int i = 0; i < from->steps; i++)
             t->of_step[from->first + i] = s->first_episode + e;
     }
@@ -197,6 +203,7 @@ static bool tables_take(const tables *t, cache_shard *s)
         memcpy(to->name, t->name + 64 * e, 63);
         memcpy(to->task, t->task + DEMO_TASK * e, DEMO_TASK - 1);
         memcpy(to->instruction, t->instruction + DEMO_INSTRUCTION * e, DEMO_INSTRUCTION - 1);
+        to->identity = t->identity[e];
     }
     return true;
 }
@@ -216,6 +223,7 @@ static void field_data(const cache_shard *s, const tables *t, void *data[CACHE_F
     data[FIELD_NAME] = t->name;
     data[FIELD_TASK] = t->task;
     data[FIELD_INSTRUCTION] = t->instruction;
+    data[FIELD_IDENTITY] = t->identity;
 }
 
 /* ---------------------------------------------------------------- writing ------------------ */
@@ -255,7 +263,6 @@ static deer_status write_identity(hid_t file, const cache_manifest *m, int index
 {
     if (hdf5_integer_set(file, "deer_cache", CACHE_FORMAT, err) ||
         hdf5_text_set(file, "model", m->model, err) ||
-        hdf5_text_set(file, "demos", m->demos, err) ||
         hdf5_integer_set(file, "shard", (uint64_t)index, err) ||
         hdf5_integer_set(file, "first_episode", (uint64_t)s->first_episode, err))
         return DEER_FAILED;
@@ -337,24 +344,18 @@ deer_status cache_shard_write(const char *dir, const cache_manifest *m, int inde
 static deer_status check_identity(hid_t file, const char *path, const cache_manifest *m, int index,
                                   deer_error *err)
 {
-    char model[64] = "", demos[64] = "";
+    char model[64] = "";
     uint64_t format = 0, shard = UINT64_MAX;
 
     hdf5_integer_get(file, "deer_cache", &format);
     hdf5_integer_get(file, "shard", &shard);
     hdf5_text_get(file, "model", model, sizeof model);
-    hdf5_text_get(file, "demos", demos, sizeof demos);
     if (format != CACHE_FORMAT || shard != (uint64_t)index)
         return deer_fail(err, "%s is not shard %d of a cache; delete it and replay again", path,
                          index);
     if (strcmp(model, m->model))
         return deer_fail(err, "%s is of another model (%.8s, not %.8s); delete it and replay again",
                          path, model, m->model);
-    if (strcmp(demos, m->demos))
-        return deer_fail(err,
-                         "%s is of other demonstrations (%.8s, not %.8s); delete it and replay "
-                         "again",
-                         path, demos, m->demos);
     return DEER_OK;
 }
 
@@ -508,6 +509,16 @@ deer_status cache_shard_read(const char *dir, const cache_manifest *m, int index
                            index, dir);
     tables_free(&t);
     return status;
+}
+
+deer_status cache_shard_identities(const char *dir, const cache_manifest *m, int index,
+                                   demos_identity *identity, bool *exists, deer_error *err)
+{
+    void *data[CACHE_FIELDS] = {[FIELD_IDENTITY] = identity};
+    cache_shard s = {0};
+
+    cache_shard_extent(m, index, &s.first_episode, &s.episodes, &s.steps);
+    return read_shard(dir, m, index, FIELD_IDENTITY, FIELD_IDENTITY + 1, &s, data, exists, err);
 }
 
 deer_status cache_shard_read_features(const char *dir, const cache_manifest *m, int index,

@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "calib/cluster/cluster.h"
+#include "calib/replay/replay_seen.h"
 #include "calib/replay/replay_shard.h"
-#include "datasets/demos/demos_identity.h"
 #include "runtime/base/clock.h"
 #include "runtime/base/threads/threads.h"
 
@@ -20,6 +20,7 @@ typedef struct {
     deer_model *model;
     demos *recorded;
     cache_manifest about;
+    replay_seen seen;
     sem_t work;            /* as many may compute at a time as there are threads */
     pthread_mutex_t mutex; /* of what follows */
     long done, replayed, total;
@@ -51,7 +52,30 @@ static deer_status write_shard(job *j, int index, const cache_shard *s, deer_err
     status = cache_shard_write(j->spec->cache, &j->about, index, s, err);
     while (sem_wait(&j->work))
         continue; /* interrupted */
+    if (!status)
+        replay_seen_note(&j->seen, s);
     return status;
+}
+
+/* Of these recordings. */
+static deer_status check_shard(job *j, int index, bool *exists, deer_error *err)
+{
+    deer_status status;
+
+    sem_post(&j->work);
+    status = replay_seen_check(&j->seen, index, exists, err);
+    while (sem_wait(&j->work))
+        continue; /* interrupted */
+    return status;
+}
+
+static void count_shard(job *j, int index)
+{
+    int first, episodes;
+    int64_t steps;
+
+    cache_shard_extent(&j->about, index, &first, &episodes, &steps);
+    count_step(j, (long)steps, false);
 }
 
 static deer_status make_shard(job *j, shard_replay *r, int index, deer_error *err)
@@ -71,17 +95,14 @@ static deer_status make_shard(job *j, shard_replay *r, int index, deer_error *er
 /* With the shard's lock held. */
 static deer_status fill_shard(job *j, shard_replay *r, int index, deer_error *err)
 {
-    int first, episodes;
-    int64_t steps;
     bool exists;
 
     cache_sweep(j->spec->cache, index);
-    if (cache_shard_exists(j->spec->cache, &j->about, index, &exists, err))
+    if (check_shard(j, index, &exists, err))
         return DEER_FAILED;
     if (!exists)
         return make_shard(j, r, index, err);
-    cache_shard_extent(&j->about, index, &first, &episodes, &steps);
-    count_step(j, (long)steps, false);
+    count_shard(j, index);
     return DEER_OK;
 }
 
@@ -195,36 +216,16 @@ static deer_status check_instructions(const job *j, int *unknown_words, deer_err
     return DEER_OK;
 }
 
-/* Before anything is cached all is read once: no shard that is there, or that another process
- * writes beside this one, is of other recordings. Ranks read a part each. */
-static deer_status identify(job *j, char fingerprint[DEER_FINGERPRINT], deer_error *err)
-{
-    int64_t n = demos_count(j->recorded), ranks = cluster_size(), rank = cluster_rank();
-    int first = (int)(n * rank / ranks), count = (int)(n * (rank + 1) / ranks) - first;
-    demos_identity *all = malloc((size_t)n * sizeof *all + 1);
-    deer_status status = all ? DEER_OK : deer_fail(err, "out of memory for %d episodes", (int)n);
-
-    if (!status)
-        status = demos_identify(j->recorded, first, count, all + first, err);
-    if (!status) {
-        cluster_place(all, sizeof *all, first, count);
-        demos_fingerprint_of(all, (int)n, fingerprint);
-    }
-    free(all);
-    return status;
-}
-
 /* Opens model and demonstrations, and makes the folder their cache. */
 static deer_status open_all(job *j, int *unknown_words, deer_error *err)
 {
     const replay_spec *spec = j->spec;
-    char fingerprint[DEER_FINGERPRINT] = "";
     int *episode_steps, episodes;
     deer_status status;
 
     if (deer_model_open(spec->model, DEER_ALL_EXITS, &j->model, err) ||
         demos_open_files(spec->demos, spec->files, &spec->reading, &j->recorded, err) ||
-        check_instructions(j, unknown_words, err) || identify(j, fingerprint, err))
+        check_instructions(j, unknown_words, err))
         return DEER_FAILED;
     episodes = demos_count(j->recorded);
     episode_steps = malloc((size_t)episodes * sizeof *episode_steps + 1);
@@ -232,9 +233,8 @@ static deer_status open_all(job *j, int *unknown_words, deer_error *err)
         return deer_fail(err, "out of memory for %d episodes", episodes);
     for (int e = 0; e < episodes; e++)
         episode_steps[e] = demos_steps(j->recorded, e);
-    status =
-        cache_manifest_make(deer_model_config(j->model), deer_model_fingerprint(j->model),
-                            fingerprint, episodes, episode_steps, spec->per_shard, &j->about, err);
+    status = cache_manifest_make(deer_model_config(j->model), deer_model_fingerprint(j->model),
+                                 episodes, episode_steps, spec->per_shard, &j->about, err);
     free(episode_steps);
     j->about.horizon = demos_horizon(j->recorded);
     if (!status && spec->ages[0] && spec->ages[1]) {
@@ -260,22 +260,49 @@ static deer_status count_missing(const job *j, int *missing, deer_error *err)
     return DEER_OK;
 }
 
-/* Writes the view when all shards are there. Of many ranks one does, when all have written theirs.
- */
-static deer_status finish(const job *j, int *missing, deer_error *err)
+/* All shards, those of other processes, too, are of these recordings. */
+static deer_status check_shards(job *j, int *missing, deer_error *err)
 {
+    *missing = 0;
+    for (int s = 0; s < j->about.shards; s++) {
+        bool known = replay_seen_has(&j->seen, s), exists;
+
+        if (replay_seen_check(&j->seen, s, &exists, err))
+            return DEER_FAILED;
+        *missing += !exists;
+        if (exists && !known)
+            count_shard(j, s);
+    }
+    return DEER_OK;
+}
+
+/* The manifest says which recordings these are, and the view shows the shards. */
+static deer_status publish(job *j, deer_error *err)
+{
+    const char *dir = j->spec->cache;
     int lock;
     bool held;
     deer_status status;
 
-    if (cache_lock(j->spec->cache, -1, &lock, &held, err))
+    replay_seen_fingerprint(&j->seen, j->about.demos);
+    if (cache_manifest_settle(dir, &j->about, err) || cache_lock(dir, -1, &lock, &held, err))
         return DEER_FAILED;
-    status = count_missing(j, missing, err);
-    if (!status && *missing == 0 && !cluster_rank()) {
-        cache_sweep(j->spec->cache, -1);
-        status = cache_view_write(j->spec->cache, &j->about, err);
-    }
+    cache_sweep(dir, -1);
+    status = cache_view_write(dir, &j->about, err);
     cache_unlock(lock);
+    return status;
+}
+
+/* When all shards are there: whoever wrote the last one sees that. Of many ranks one does it, when
+ * all have written theirs. */
+static deer_status finish(job *j, int *missing, deer_error *err)
+{
+    deer_status status = count_missing(j, missing, err);
+
+    if (!status && *missing == 0 && !cluster_rank())
+        status = check_shards(j, missing, err);
+    if (!status && *missing == 0 && !cluster_rank())
+        status = publish(j, err);
     return status;
 }
 
@@ -285,6 +312,7 @@ static deer_status end_together(job *j, int *missing, deer_error *err)
     deer_status status;
 
     cluster_meet();
+    replay_seen_share(&j->seen);
     status = finish(j, missing, err);
     cluster_count(&replayed, 1);
     j->replayed = (long)replayed;
@@ -299,6 +327,9 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
 
     *report = (replay_report){0};
     status = open_all(&j, &report->unknown_words, err);
+    j.seen = (replay_seen){j.recorded, spec->demos[0], spec->cache, &j.about, NULL};
+    if (!status)
+        status = replay_seen_open(&j.seen, err);
     if (!status && spec->announce)
         spec->announce(spec->context, &j.about, cache_manifest_bytes(&j.about));
     if (!status)
@@ -312,6 +343,7 @@ deer_status replay(const replay_spec *spec, replay_report *report, deer_error *e
     report->replayed = j.replayed;
     report->shards = j.about.shards;
     report->seconds = clock_seconds() - started;
+    replay_seen_close(&j.seen);
     cache_manifest_free(&j.about);
     if (j.recorded)
         demos_close(j.recorded);

@@ -10,8 +10,9 @@
  * calib/replay/history.h replays the head under any other. Threads take whole shards
  * (replay_shard.h), one more than compute, so that reading and writing cost no time; processes may
  * share the work on one cache, each shard written by whoever locks it first; the ranks of a cluster
- * take one after another (calib/cluster/cluster.h). Whatever is killed
- * when, the next replay goes on with the missing shards.
+ * take one after another (calib/cluster/cluster.h). Whatever is killed when, the next replay goes
+ * on with the missing shards. Every demonstration is read once, to be replayed or to be compared
+ * with the shard that is there (replay_seen.h); whoever finds all shards there finishes the cache.
  */
 #ifndef CALIB_REPLAY_H
 #define CALIB_REPLAY_H

@@ -114,6 +114,7 @@ static deer_status describe(shard_replay *r, const demo_episode *e, cache_shard 
     memcpy(entry->name, e->name, sizeof entry->name);
     memcpy(entry->task, e->task, sizeof entry->task);
     memcpy(entry->instruction, e->instruction, sizeof entry->instruction);
+    entry->identity = demos_identity_of(e);
     demo_episode_cameras(e, &static_view, &gripper_view);
     if (deer_batch_set_cameras(r->batch, &static_view, &gripper_view, err) ||
         deer_batch_set_instruction(r->batch, e->instruction, err))

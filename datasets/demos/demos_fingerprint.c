@@ -33,28 +33,28 @@ static void hash_episode(XXH3_state_t *state, const demo_episode *e)
     XXH3_128bits_update(state, e->actions, (size_t)e->steps * DEMO_ACTION * sizeof *e->actions);
 }
 
-deer_status demos_identify(demos *d, int first, int count, demos_identity *identity,
-                           deer_error *err)
+demos_identity demos_identity_of(const demo_episode *e)
 {
-    XXH3_state_t *state = XXH3_createState();
-    deer_status status =
-        state ? DEER_OK : machine_fail(err, "out of memory reading %s", d->file->path);
+    XXH3_state_t state;
+    XXH128_hash_t hash;
 
-    for (int i = 0; i < count && !status; i++) {
+    XXH3_128bits_reset(&state);
+    hash_episode(&state, e);
+    hash = XXH3_128bits_digest(&state);
+    return (demos_identity){{hash.high64, hash.low64}};
+}
+
+static deer_status identify(demos *d, demos_identity *identity, deer_error *err)
+{
+    for (int i = 0; i < d->count; i++) {
         demo_episode e;
-        XXH128_hash_t hash;
 
-        status = demos_read(d, first + i, &e, err);
-        if (status)
-            break;
-        XXH3_128bits_reset(state);
-        hash_episode(state, &e);
-        hash = XXH3_128bits_digest(state);
-        identity[i] = (demos_identity){{hash.high64, hash.low64}};
+        if (demos_read(d, i, &e, err))
+            return DEER_FAILED;
+        identity[i] = demos_identity_of(&e);
         demo_episode_free(&e);
     }
-    XXH3_freeState(state);
-    return status;
+    return DEER_OK;
 }
 
 /* As text, so that machines of the other byte order say the same. */
@@ -85,7 +85,7 @@ deer_status demos_fingerprint(demos *d, char fingerprint[DEER_FINGERPRINT], deer
         all = malloc((size_t)d->count * sizeof *all + 1);
         if (!all)
             return machine_fail(err, "out of memory reading %s", d->file->path);
-        if (demos_identify(d, 0, d->count, all, err)) {
+        if (identify(d, all, err)) {
             free(all);
             return DEER_FAILED;
         }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* demos_identity.h - the fingerprint of demonstrations, in parts: for ranks that read some each.
+/* demos_identity.h - the fingerprint of demonstrations, in parts: for who reads them anyway.
  *
- *   demos_identity *all = calloc(demos_count(d), sizeof *all);
- *   if (demos_identify(d, first, count, all + first, &err)) ...     // everybody's part
- *   demos_fingerprint_of(all, demos_count(d), fingerprint);         // of all, as demos_fingerprint
+ *   if (demos_read(d, i, &e, &err)) ...
+ *   all[i] = demos_identity_of(&e);
+ *   demos_fingerprint_of(all, demos_count(d), fingerprint); // of all, as demos_fingerprint
  */
 #ifndef DATASETS_DEMOS_IDENTITY_H
 #define DATASETS_DEMOS_IDENTITY_H
@@ -15,9 +15,7 @@ typedef struct {
     uint64_t half[2];
 } demos_identity;
 
-/* Reads demonstrations first .. first + count - 1; identity [count]. */
-deer_status demos_identify(demos *d, int first, int count, demos_identity *identity,
-                           deer_error *err);
+demos_identity demos_identity_of(const demo_episode *episode);
 
 void demos_fingerprint_of(const demos_identity *identity, int count,
                           char fingerprint[DEER_FINGERPRINT]);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,17 @@ static char whole[128]; /* the cache of an undisturbed replay */
 static deer_error err;
 static const char *program = "build/deer-calib";
 
+/* How often each episode was read, whoever asked for it. */
+static atomic_int reads[EPISODES];
+
+deer_status __real_demos_read(demos *d, int i, demo_episode *e, deer_error *why);
+deer_status __wrap_demos_read(demos *d, int i, demo_episode *e, deer_error *why);
+deer_status __wrap_demos_read(demos *d, int i, demo_episode *e, deer_error *why)
+{
+    reads[i]++;
+    return __real_demos_read(d, i, e, why);
+}
+
 static void ok(deer_status status)
 {
     if (status)
@@ -45,7 +57,9 @@ static const char *inside(const char *name)
     return path[next];
 }
 
-static deer_status replay_into(const char *dir, int threads, replay_report *report)
+/* Part `part` of `parts`; 0 of 0: all. */
+static deer_status replay_part(const char *dir, int part, int parts, int threads,
+                               replay_report *report)
 {
     replay_spec spec = {.model = w.model,
                         .demos = (const char *const[]){w.demos},
@@ -53,9 +67,16 @@ static deer_status replay_into(const char *dir, int threads, replay_report *repo
                         .cache = dir,
                         .threads = threads,
                         .batch = 3,
-                        .per_shard = PER_SHARD};
+                        .per_shard = PER_SHARD,
+                        .part = part,
+                        .parts = parts};
 
     return replay(&spec, report, &err);
+}
+
+static deer_status replay_into(const char *dir, int threads, replay_report *report)
+{
+    return replay_part(dir, 0, 0, threads, report);
 }
 
 static int set_up(void **state)
@@ -101,14 +122,43 @@ static void assert_same_dataset(hid_t a, hid_t b, const char *name)
     H5Dclose(db);
 }
 
+static void assert_same_file(const char *dir, const char *name)
+{
+    char path[2][200], *bytes[2];
+    size_t size[2];
+
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof path[i], "%s/%s", i ? dir : whole, name);
+        ok(file_read(path[i], 1 << 28, &bytes[i], &size[i], &err));
+    }
+    if (size[0] != size[1] || memcmp(bytes[0], bytes[1], size[0]))
+        fail_msg("%s is not %s", path[1], path[0]);
+    free(bytes[0]);
+    free(bytes[1]);
+}
+
+static void assert_same_files(const char *dir)
+{
+    char name[32];
+
+    assert_same_file(dir, "manifest.json");
+    assert_same_file(dir, "cache.h5");
+    for (int s = 0; s < SHARDS; s++) {
+        snprintf(name, sizeof name, "shard-%05d.h5", s);
+        assert_same_file(dir, name);
+    }
+}
+
 static void assert_same_cache(const char *dir)
 {
     static const char *const names[] = {
-        "features",      "action",         "delta",        "demonstration", "episode",
-        "episode_steps", "episode_tokens", "episode_name", "episode_task",  "episode_instruction"};
+        "features",        "action",         "delta",        "demonstration", "episode",
+        "episode_steps",   "episode_tokens", "episode_name", "episode_task",  "episode_instruction",
+        "episode_identity"};
     char path[2][200];
     hid_t file[2];
 
+    assert_same_files(dir);
     snprintf(path[0], sizeof path[0], "%s/cache.h5", whole);
     snprintf(path[1], sizeof path[1], "%s/cache.h5", dir);
     for (int i = 0; i < 2; i++) {
@@ -176,6 +226,58 @@ static void test_threads_and_repetition(void **state)
     assert_int_equal(report.replayed, 0);
     assert_int_equal(report.missing, 0);
     assert_tidy(inside("threads"));
+}
+
+/* ---------------------------------------------------------------- reading once ------------- */
+
+static void forget_reads(void)
+{
+    for (int e = 0; e < EPISODES; e++)
+        reads[e] = 0;
+}
+
+/* Once those of the shards s with s % parts == part, or of all; the others not at all. */
+static void assert_read_once(int part, int parts)
+{
+    for (int e = 0; e < EPISODES; e++)
+        assert_int_equal(reads[e], !parts || e / PER_SHARD % parts == part);
+    forget_reads();
+}
+
+/* To be replayed, or to be compared with the shard that is there. */
+static void test_demonstrations_are_read_once(void **state)
+{
+    replay_report report;
+
+    (void)state;
+    forget_reads();
+    ok(replay_into(inside("once"), 2, &report));
+    assert_read_once(0, 0);
+    ok(replay_into(inside("once"), 2, &report));
+    assert_read_once(0, 0);
+    ok(replay_part(inside("in-parts"), 0, 3, 2, &report));
+    assert_read_once(0, 3);
+    ok(replay_part(inside("in-parts"), 1, 3, 2, &report));
+    assert_read_once(1, 3);
+    ok(replay_part(inside("in-parts"), 2, 3, 2, &report)); /* who finishes it looks at all */
+    assert_read_once(0, 0);
+    assert_same_cache(inside("in-parts"));
+}
+
+/* A finished cache is of the recordings, as their own fingerprint names them. */
+static void test_fingerprint(void **state)
+{
+    char fingerprint[DEER_FINGERPRINT];
+    cache *c;
+    demos *d;
+
+    (void)state;
+    ok(cache_open(whole, &c, &err));
+    ok(demos_open(w.demos, &d, &err));
+    ok(demos_fingerprint(d, fingerprint, &err));
+    assert_string_equal(c->about.demos, fingerprint);
+    demos_close(d);
+    cache_close(c);
 }
 
 /* ---------------------------------------------------------------- kills -------------------- */
@@ -251,6 +353,20 @@ static void test_killed_replay_resumes(void **state)
     }
     print_message("killed %d replays of about %.0f ms\n", killed, duration);
     assert_true(killed > 12);
+}
+
+/* Interrupted with some shards there, and gone on with: the same bytes. */
+static void test_resumed_replay_is_the_same(void **state)
+{
+    replay_report report;
+
+    (void)state;
+    ok(replay_part(inside("resumed"), 1, 2, 1, &report));
+    assert_int_equal(report.missing, 4);
+    ok(replay_into(inside("resumed"), 2, &report));
+    assert_true(report.replayed > 0 && report.replayed < report.steps);
+    assert_same_cache(inside("resumed"));
+    assert_tidy(inside("resumed"));
 }
 
 /* Parts of a cache, one after the other: it opens when the last one is there. */
@@ -370,6 +486,152 @@ static void test_other_model_or_demos(void **state)
     world_write_demos(w.demos, EPISODES, 2);
     assert_refused(whole, "is of other demonstrations");
     w = other;
+}
+
+/* From here on w's recordings are others, of the same names, tasks, instructions and lengths: a
+ * pixel of one episode is. */
+static void change_pixel(int episode)
+{
+    demos_writer *writer;
+    demo_episode d;
+
+    snprintf(w.demos, sizeof w.demos, "%s/pixel-%d.h5", w.folder, episode);
+    ok(demos_writer_open(w.demos, "{}", &writer, &err));
+    for (int e = 0; e < EPISODES; e++) {
+        world_episode(e, 1, &d);
+        if (e == episode)
+            d.gripper_rgb[5] ^= 1;
+        ok(demos_writer_add(writer, &d, &err));
+    }
+    ok(demos_writer_finish(writer, &err));
+}
+
+/* A cache that is not finished; the message says why. */
+static void assert_not_opened(const char *dir, const char *says)
+{
+    cache *c;
+
+    assert_int_equal(cache_open(dir, &c, &err), DEER_FAILED);
+    if (!strstr(err.message, says) || strchr(err.message, '\n'))
+        fail_msg("'%s' does not say '%s'", err.message, says);
+}
+
+/* No run goes on from shards of other recordings: the message names shard and episode. */
+static void test_resumed_with_others(void **state)
+{
+    world own = w;
+    replay_report report;
+
+    (void)state;
+    ok(replay_part(inside("half"), 0, 2, 1, &report));
+    change_pixel(14); /* of shard 4, which is there */
+    assert_refused(inside("half"), "shard-00004.h5 is of other demonstrations: its demo_14 is not");
+    assert_refused(whole, "shard-00004.h5 is of other demonstrations");
+    w = own;
+    assert_not_opened(inside("half"), "is unfinished");
+    ok(replay_into(inside("half"), 1, &report));
+    assert_same_cache(inside("half"));
+    ok(replay_into(whole, 1, &report));
+    assert_int_equal(report.replayed, 0);
+}
+
+/* Two processes that were given other recordings, where none meets the other's shards before all
+ * are there: who would finish the cache does not. */
+static void test_parts_of_others(void **state)
+{
+    world own = w;
+    replay_report report;
+    char dir[160];
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("parts-of-others"));
+    ok(replay_part(dir, 0, 2, 1, &report));
+    change_pixel(0); /* of shard 0 */
+    assert_int_equal(replay_part(dir, 1, 2, 1, &report), DEER_FAILED);
+    assert_non_null(strstr(err.message, "shard-00000.h5 is of other demonstrations"));
+    assert_false(has_file(dir, "cache.h5"));
+    assert_not_opened(dir, "is unfinished: nobody has compared");
+    w = own; /* all that is there is of these, as it happens */
+    ok(replay_part(dir, 0, 2, 1, &report));
+    assert_same_cache(dir);
+}
+
+/* Whoever is there when a cache is finished has it compared with his recordings, too. */
+static void test_finished_by_others(void **state)
+{
+    world own = w;
+    replay_report report;
+    char dir[160];
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("finished-by-others"));
+    ok(replay_part(dir, 0, 2, 1, &report));
+    change_pixel(4); /* of shard 1: those of shard 0, 2, .. are the same */
+    ok(replay_part(dir, 1, 2, 1, &report));
+    w = own;
+    assert_int_equal(replay_part(dir, 0, 2, 1, &report), DEER_FAILED);
+    assert_non_null(strstr(err.message, "shard-00001.h5 is of other demonstrations"));
+}
+
+/* A shard that is deleted from a finished cache comes from the same recordings again, or the cache
+ * is refused. */
+static void test_mended_by_others(void **state)
+{
+    world own = w;
+    replay_report report;
+
+    (void)state;
+    ok(replay_into(inside("mended-by"), 1, &report));
+    assert_int_equal(unlink(inside("mended-by/shard-00002.h5")), 0);
+    change_pixel(6);
+    assert_refused(inside("mended-by"), "is of other demonstrations");
+    assert_not_opened(inside("mended-by"), "is of other demonstrations");
+    w = own;
+    assert_refused(inside("mended-by"), "shard-00002.h5 is of other demonstrations");
+    assert_int_equal(unlink(inside("mended-by/shard-00002.h5")), 0);
+    ok(replay_into(inside("mended-by"), 1, &report));
+    assert_same_cache(inside("mended-by"));
+}
+
+/* Two at once with other recordings, of which every episode differs: at most one succeeds, and
+ * then every shard is of its. */
+static void test_race_with_others(void **state)
+{
+    world own = w;
+    char dir[160];
+    pid_t child[2];
+    int good = 0;
+    cache *c;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s", inside("race"));
+    child[0] = start_replay(dir);
+    snprintf(w.demos, sizeof w.demos, "%s/race.h5", w.folder);
+    world_write_demos(w.demos, EPISODES, 3);
+    child[1] = start_replay(dir);
+    w = own;
+    for (int i = 0; i < 2; i++)
+        good += end_of(child[i]) == 0;
+    assert_true(good < 2);
+    if (cache_open(dir, &c, &err))
+        assert_int_equal(good, 0);
+    else
+        cache_close(c);
+}
+
+/* Of other lengths: at once. */
+static void test_others_of_other_lengths(void **state)
+{
+    world own = w;
+
+    (void)state;
+    snprintf(w.demos, sizeof w.demos, "%s/fewer.h5", w.folder);
+    world_write_demos(w.demos, EPISODES - 1, 1);
+    forget_reads();
+    assert_refused(whole, "is of other demonstrations (of other lengths)");
+    for (int e = 0; e < EPISODES; e++)
+        assert_int_equal(reads[e], 0);
+    w = own;
 }
 
 /* Features are of one kind of sums; plain C on x86-64 does not fuse them. */
@@ -561,10 +823,12 @@ static void test_damaged_manifest(void **state)
         "{",
         "[]",
         "{\"deer_cache\": 1}",
-        "{\"deer_cache\": 2, \"model\": \"x\"}",
-        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "{\"deer_cache\": 3, \"model\": \"x\"}",
+        "{\"deer_cache\": 3, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "3, \"episodes_per_shard\": 3, \"episode_steps\": [4]}",
+        "{\"deer_cache\": 3, \"model\": \"00000000000000000000000000000000\", \"demos\": "
         "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [-1]}",
-        "{\"deer_cache\": 2, \"model\": \"00000000000000000000000000000000\", \"demos\": "
+        "{\"deer_cache\": 3, \"model\": \"00000000000000000000000000000000\", \"demos\": "
         "\"00000000000000000000000000000000\", \"episodes_per_shard\": 3, \"episode_steps\": [4]}"};
     cache *c;
 
@@ -590,13 +854,13 @@ static void test_other_format(void **state)
     ok(replay_into(inside("older"), 1, &report));
     snprintf(path, sizeof path, "%s", inside("older/manifest.json"));
     ok(file_read(path, 1 << 20, &text, &size, &err));
-    format = strstr(text, "\"deer_cache\": 2");
+    format = strstr(text, "\"deer_cache\": 3");
     assert_non_null(format);
-    format[strlen("\"deer_cache\": ")] = '1';
+    format[strlen("\"deer_cache\": ")] = '2';
     ok(file_write(path, text, size, &err));
     free(text);
     assert_int_equal(cache_open(inside("older"), &c, &err), DEER_FAILED);
-    assert_non_null(strstr(err.message, "is of cache format 1, not 2"));
+    assert_non_null(strstr(err.message, "is of cache format 2, not 3"));
     assert_refused(inside("older"), "delete the cache and replay again");
 }
 
@@ -642,11 +906,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_view),
         cmocka_unit_test(test_threads_and_repetition),
+        cmocka_unit_test(test_demonstrations_are_read_once),
+        cmocka_unit_test(test_fingerprint),
         cmocka_unit_test(test_killed_replay_resumes),
+        cmocka_unit_test(test_resumed_replay_is_the_same),
         cmocka_unit_test(test_unfinished_cache_says_so),
         cmocka_unit_test(test_processes_share_the_work),
         cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_other_model_or_demos),
+        cmocka_unit_test(test_resumed_with_others),
+        cmocka_unit_test(test_parts_of_others),
+        cmocka_unit_test(test_finished_by_others),
+        cmocka_unit_test(test_mended_by_others),
+        cmocka_unit_test(test_race_with_others),
+        cmocka_unit_test(test_others_of_other_lengths),
         cmocka_unit_test(test_other_sums),
         cmocka_unit_test(test_foreign_shard),
         cmocka_unit_test(test_shard_of_another_model),

@@ -131,6 +131,22 @@ if [ "$(uname -m)" = x86_64 ] && grep -qw fma /proc/cpuinfo; then
         >"$files/said" 2>&1 && wrong "ranks on unlike processors began"
     [ "$(grep -c 'processors that round differently' "$files/said")" = 1 ] || wrong "$(cat "$files/said")"
 fi
+# Other recordings of the same names and lengths, into a cache that is finished and into half of one: a
+# part's ranks meet no shard of the other's until all are there.
+/usr/bin/python3 - "$demos" "$files/others.h5" <<'PY'
+import shutil, sys, h5py
+shutil.copy(sys.argv[1], sys.argv[2])
+with h5py.File(sys.argv[2], "r+") as f:
+    f["data/demo_8/obs/rgb_static"][0, 0, 0, 0] ^= 1
+PY
+others="replay --model $model --demos $files/others.h5 --shard-episodes 1 --threads 1"
+fails 1 'shard-00008.h5 is of other demonstrations' $others --cache "$files/one"
+ranks 2 $calib $replay --part 0/2 --cache "$files/half" 2>/dev/null
+fails 1 'shard-00008.h5 is of other demonstrations' $others --part 1/2 --cache "$files/half"
+fails 1 'is unfinished' solve --cache "$files/half" --avg-fraction 0.5
+ranks 2 $calib $replay --part 1/2 --cache "$files/half" 2>/dev/null
+same_cache "$files/one" "$files/half"
+
 fails 3 'cannot be met' solve --cache "$files/one" --scope llm --avg-fraction 0.001
 fails 2 'without mpirun' check --cache "$files/one" --thresholds "$files/solved"
 fails 1 'no-such' solve --cache "$files/no-such" --avg-fraction 0.5

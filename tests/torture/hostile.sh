@@ -47,6 +47,7 @@ while read -r kind verdict; do
     file=$folder/$kind.h5
     try "$verdict" "$build/deer-data" frame "$file" --out "$box/out.png"
     try "$verdict" "$build/deer-run" episode --model "$model" --demos "$file" --exit 0 --threads 1 --all
+    rm -rf "$box/cache" # or it is refused for what is there
     try "$verdict" "$build/deer-calib" replay --model "$model" --demos "$file" --cache "$box/cache" \
         --threads 1
     try any "$build/deer-data" info "$file"
