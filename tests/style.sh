@@ -11,9 +11,12 @@ wrong() {
 
 git ls-files -co --exclude-standard | grep -v -e ^tests/data/ -e ^tests/fuzz/corpus/ |
     grep -e '\.[ch]$' -e '\.sh$' -e '\.py$' -e '\.mjs$' -e '\.js$' -e '\.css$' -e '\.awk$' -e '^Makefile$' -e '^\.ci/run$' |
-    while read -r file; do
-        [ ! -e "$file" ] || head -n 3 "$file" | grep -q 'SPDX-License-Identifier: MIT' || echo "$file"
-    done | while read -r file; do echo "$file: the first line does not name the licence"; done | {
+    awk '{
+        found = 0
+        for (i = 0; i < 3 && (there = (getline line < $0)) > 0; i++) found += line ~ /SPDX-License-Identifier: MIT/
+        close($0)
+        if (!found && there >= 0) print $0 ": the first lines do not name the licence"
+    }' | {
     ! grep .
 } || failures=1
 
