@@ -87,7 +87,9 @@ pc_libs   = $(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null)
 V ?= 0
 ifeq ($(V),0)
 Q   := @
-say  = @printf '%-8s%s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$@)'
+none :=
+tab  := $(none)	$(none)
+say   = $(info $(1)$(tab)$(patsubst $(BUILD)/%,%,$@))
 endif
 
 RUNTIME_PC  := jansson libpcre2-8 libutf8proc
@@ -197,17 +199,17 @@ all: $(PROGRAMS) $(LIBDEER) $(SHARED) ## build programs and libraries (build/dee
 libs: $(LIBDEER) $(SHARED) $(LIBRUNTIME) $(LIBIMPORT) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGETS) $(LIBCALIB)
 tests: $(TESTS) $(HELPERS) $(BARE) $(MPI_PROGRAMS)
 
-# What is compiled depends on how: another compiler or other flags build it again.
+# What is compiled depends on how: another compiler or other flags build it again. Folders are made here, once.
 FLAGS := $(BUILD)/flags
+FOLDERS := $(shell find bench budgets calib datasets reports runtime tests -name '*.c' -printf '%h\n' | sort -u)
 .PHONY: always
 $(FLAGS): always
-	@mkdir -p $(@D)
+	@mkdir -p $(addprefix $(BUILD)/,$(FOLDERS))
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' >$@
 
 compile = $(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/%.o: %.c $(FLAGS)
-	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(compile)
 
@@ -562,11 +564,9 @@ THREADED := test_threads test_jobs test_busy test_session
 # Faults made on purpose (docs/reliability.md).
 TORTURE_TOOLS := $(addprefix $(BUILD)/tests/torture/,faults.so hostile damage)
 $(BUILD)/tests/torture/faults.so: tests/torture/faults.c $(FLAGS)
-	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) -fvisibility=default -shared -fPIC $< -o $@ -ldl
 $(BUILD)/tests/torture/hostile $(BUILD)/tests/torture/damage: $(BUILD)/tests/torture/%: tests/torture/%.c $(FLAGS)
-	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@ $(DATASETS_LIBS)
 
