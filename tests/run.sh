@@ -30,19 +30,19 @@ fi
 long="test_report_page test_python test_mpi test_gpu test_solver test_install test_commands_policy test_serve test_commands
 test_published test_coverage test_report test_tabletop test_solver_table test_commands_calib test_neon test_cache test_gpu_faults"
 
-wanted() { # every test, or those named; "seconds it took" before each (9 where nobody knows)
-    known=$(printf '%s\n' $long | awk '{ print $1, "long", 9999 - NR }')
-    for file in tests/*/test_*.c tests/*/test_*.sh; do
-        name=$(basename "$file")
-        name=${name%.*}
-        case " $* " in
-        "  " | *" $name "*) ;;
-        *) continue ;;
-        esac
-        case " ${SKIP:-} " in *" $name "*) continue ;; esac
-        echo "$(echo "$known" | cat - "$log/seconds" |
-            awk -v name="$name" '$1 == name { s = $3 } END { print s == "" ? 9 : s }') $file"
-    done | sort -rn | cut -d ' ' -f 2
+wanted() { # every test, or those named; by the seconds it took, in which later lines win (9 where nobody knows)
+    ls tests/*/test_*.c tests/*/test_*.sh |
+        awk -v only=" $* " -v left_out=" ${SKIP:-} " -v long="$(echo $long)" -v took="$log/seconds" '
+        BEGIN {
+            for (i = split(long, names, " "); i > 0; i--) seconds[names[i]] = 9999 - i
+            while ((getline line < took) > 0) { split(line, field, " "); seconds[field[1]] = field[3] }
+        }
+        {
+            name = $0
+            gsub(/.*\/|\.[a-z]*$/, "", name)
+            if ((only == "  " || index(only, " " name " ")) && !index(left_out, " " name " "))
+                print (name in seconds ? seconds[name] : 9), $0
+        }' | sort -rn | cut -d ' ' -f 2
 }
 
 list=$(wanted "$@")
