@@ -86,12 +86,10 @@ static deer_status judge_together(job *j, const char *thresholds, int threads, d
 {
     rule_candidate x = {.rule = j->t->rule};
 
-    if (x.rule.kind && (!j->model || j->c->eyes))
-        return deer_fail(err,
-                         "%s has a rule of exits: judging it takes on-policy history and fresh "
-                         "cameras",
+    if (x.rule.kind && !j->model)
+        return deer_fail(err, "%s has a rule of exits: judging it takes on-policy history",
                          thresholds);
-    if (!j->model || j->c->eyes)
+    if (!j->model)
         return DEER_OK;
     memcpy(x.tau, j->t->tau, sizeof x.tau);
     if (rule_judge(j->c, j->model, &j->spec, &x, NULL, threads, &j->together, err))

@@ -610,11 +610,6 @@ static deer_status choose_rule(job *j, deer_error *err)
 {
     calibrated *x = j->x;
 
-    if (x->c->eyes)
-        return deer_fail(err,
-                         "%s has ages of cameras, and rules of exits are chosen with fresh ones: "
-                         "add --fresh-cameras",
-                         x->c->dir);
     x->rules = malloc(sizeof *x->rules);
     if (!x->rules)
         return deer_fail(err, "out of memory");

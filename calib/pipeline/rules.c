@@ -22,6 +22,7 @@ typedef struct {
     float *lost, *astray, (*off)[3], (*demonstrated)[3], (*moved)[3];
     int tokens; /* of the instruction that cost is of */
     deer_cost cost;
+    deer_cost_kept kept; /* of the episode's steps so far */
     rule_verdict *v;
 } reading;
 
@@ -56,15 +57,20 @@ static void read_motion(reading *r, int64_t i, int64_t row, int exit)
     }
 }
 
+/* A step takes what it really takes: cameras that keep their encoding, and their media, save that. */
 static void read_cost(reading *r, const calibration_step *step, int exit)
 {
     int tokens = r->c->episode[step->episode].tokens;
+    unsigned views = r->c->eyes ? r->c->eyes->views[step->row] : DEER_BOTH_VIEWS;
+    deer_cost_saved saved;
 
     if (tokens != r->tokens)
         deer_cost_of(&r->c->about.config, tokens, WEIGHT_F32, &r->cost);
     r->tokens = tokens;
-    r->v->llm += deer_gflops(r->cost.exit[exit].llm);
-    r->v->total += deer_gflops(deer_cost_step(&r->cost, exit, r->a->heads[step->i]));
+    saved = deer_cost_reuse(&r->cost, views, exit, &r->kept);
+    r->v->llm += deer_gflops(r->cost.exit[exit].llm - saved.llm);
+    r->v->total +=
+        deer_gflops(deer_cost_step(&r->cost, exit, r->a->heads[step->i]) - saved.total);
     r->v->fraction[exit]++;
     r->v->steps++;
 }
@@ -77,6 +83,7 @@ static void read_step(void *context, const calibration_step *step)
     if (step->episode != r->episode) {
         end_episode(r);
         r->from = step->i;
+        r->kept = (deer_cost_kept){{0}};
     }
     r->episode = step->episode;
     read_cost(r, step, exit);
@@ -280,8 +287,8 @@ static deer_status try_kind(search *s, int kind, deer_error *err)
 }
 
 /* Whether a pattern is the least of its rotations: the others are the same but for where they
- * begin.
- */
+ * begin. That matters where cameras have a rhythm, too: going deep at the steps that have a new
+ * picture is not going deep at the others. */
 static bool is_first_rotation(const deer_exit_rule *rule)
 {
     for (int turn = 1; turn < rule->steps; turn++)
@@ -296,8 +303,7 @@ static bool is_first_rotation(const deer_exit_rule *rule)
     return true;
 }
 
-/* Every pattern of up to four of the first four exits, deepest first: a row of episodes begins with
- * what it needs most. */
+/* Every pattern of up to four of the first four exits. */
 static deer_status try_schedules(search *s, deer_error *err)
 {
     int last = s->how->problem.max_exit, exits = (last < MOST_DEEP ? last : MOST_DEEP) + 1;
@@ -311,7 +317,7 @@ static deer_status try_schedules(search *s, deer_error *err)
             x.rule = (deer_exit_rule){.kind = DEER_RULE_SCHEDULE, .steps = n};
             for (int i = 0, rest = code; i < n; i++, rest /= exits)
                 x.rule.pattern[i] = (uint8_t)(rest % exits);
-            if (!is_first_rotation(&x.rule))
+            if (!s->c->eyes && !is_first_rotation(&x.rule))
                 continue;
             status = judge_here(s, &x, &v, err);
             if (!status)
