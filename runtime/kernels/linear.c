@@ -26,23 +26,62 @@ static bool is_finite_word(weight_dtype type, uint32_t word)
     return (word & 0x7f800000) != 0x7f800000 && (word & 0x7f80) != 0x7f80;
 }
 
-/* A stretch of all rows stays in the cache. */
+/* Four words of four rows each -> of each column, a panel's outputs apart. */
+static void turn_four(uint32_t *to, const char *const row[4], int word)
+{
+    typedef uint32_t four __attribute__((vector_size(16), aligned(1), may_alias));
+    size_t at = (size_t)word * sizeof *to;
+    four a = *(const four *)(row[0] + at), b = *(const four *)(row[1] + at);
+    four c = *(const four *)(row[2] + at), d = *(const four *)(row[3] + at);
+    four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5); /* a0 b0 a1 b1 */
+    four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    four cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+
+    to += word * ISA_PANEL;
+    *(four *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    *(four *)(to + ISA_PANEL) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    *(four *)(to + 2 * ISA_PANEL) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    *(four *)(to + 3 * ISA_PANEL) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
+enum { STRETCH = 16 }; /* words of a row that are packed at once */
+
+static void turn(uint32_t *to, const char *const row[ISA_PANEL])
+{
+    for (int r = 0; r < ISA_PANEL; r += 4)
+        for (int word = 0; word < STRETCH; word += 4)
+            turn_four(to + r, row + r, word);
+}
+
+/* The last stretch of rows, `bytes` of it. */
+static void turn_rest(uint32_t *panel, const char *const row[ISA_PANEL], size_t bytes)
+{
+    uint32_t words[ISA_PANEL][STRETCH] = {{0}}, turned[STRETCH * ISA_PANEL];
+    const char *whole[ISA_PANEL];
+
+    for (int r = 0; r < ISA_PANEL; r++) {
+        memcpy(words[r], row[r], bytes);
+        whole[r] = (const char *)words[r];
+    }
+    turn(turned, whole);
+    memcpy(panel, turned, (bytes + 3) / 4 * ISA_PANEL * sizeof *panel);
+}
+
 void pack_panel(uint32_t *panel, const char *const row[ISA_PANEL], size_t row_bytes)
 {
-    enum { STRETCH = 16 };
-    uint32_t words[ISA_PANEL][STRETCH];
+    static const uint32_t zeros[STRETCH];
+    const size_t size = sizeof zeros;
 
-    for (size_t at = 0; at < row_bytes; at += sizeof *words) {
-        size_t bytes = row_bytes - at < sizeof *words ? row_bytes - at : sizeof *words;
-        for (int r = 0; r < ISA_PANEL; r++) {
-            if (!row[r] || bytes < sizeof *words)
-                memset(words[r], 0, sizeof *words);
-            if (row[r])
-                memcpy(words[r], row[r] + at, bytes);
-        }
-        for (size_t i = 0; i < (bytes + 3) / 4; i++)
-            for (int r = 0; r < ISA_PANEL; r++)
-                *panel++ = words[r][i];
+    for (size_t at = 0; at < row_bytes; at += size, panel += STRETCH * ISA_PANEL) {
+        const char *from[ISA_PANEL];
+
+        for (int r = 0; r < ISA_PANEL; r++)
+            from[r] = row[r] ? row[r] + at : (const char *)zeros;
+        if (row_bytes - at >= size)
+            turn(panel, from);
+        else
+            turn_rest(panel, from, row_bytes - at);
     }
 }
 
