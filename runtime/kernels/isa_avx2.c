@@ -16,6 +16,7 @@
 #define Q8_STEP(sum, w, x)                                                                         \
     ((sum) + (integers)_mm256_madd_epi16((__m256i)(w), _mm256_set1_epi32((int32_t)(x))))
 #define WIDEN(from) ((integers)_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(from))))
+#define LARGER(a, b) _mm256_max_ps(a, b)
 
 #include "runtime/kernels/isa_body.h"
 #endif

@@ -16,6 +16,7 @@
 #define Q8_STEP(sum, w, x)                                                                         \
     ((sum) + (integers)_mm512_madd_epi16((__m512i)(w), _mm512_set1_epi32((int32_t)(x))))
 #define WIDEN(from) ((integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(from))))
+#define LARGER(a, b) _mm512_max_ps(a, b)
 
 #include "runtime/kernels/isa_body.h"
 #endif

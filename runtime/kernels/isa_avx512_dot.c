@@ -19,6 +19,7 @@
 #define Q8_DOT(sum, w, x)                                                                          \
     ((integers)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), _mm512_set1_epi32((int32_t)(x))))
 #define WIDEN(from) ((integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(from))))
+#define LARGER(a, b) _mm512_max_ps(a, b)
 
 #include "runtime/kernels/isa_body.h"
 #endif

@@ -9,6 +9,7 @@
  *   BF16_SUBWORDS, Q8_SUBWORDS        subwords of a word (isa.h)
  *   BF16_DOT(sum, w, x), Q8_DOT(sum, w, x)   where an instruction multiplies whole words
  *   BF16_MMLA(sum, x, w), Q8_MMLA(sum, x, w)   where it multiplies two rows by two outputs
+ *   LARGER(a, b)      where there is one for a > b ? a : b of vectors
  *   WIDEN(from)       where the compiler does not find the instruction for LANES bytes -> integers
  * and has included isa.h. Vectors are GCC's: the arithmetic below is the same for all. */
 
