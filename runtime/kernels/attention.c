@@ -117,8 +117,8 @@ static void product(const isa *set, weight_dtype type, float *y, long y_stride, 
                     const float *x, long x_stride, int rows, const uint32_t *w, int k,
                     uint32_t *operand)
 {
-    int panels = (int)panels_of(n), most = set->panels[type],
-        chunk = ISA_WORDS * matrix_inputs(type);
+    int panels = (int)panels_of(n), most = tile_panels(set, type, rows);
+    int chunk = ISA_WORDS * matrix_inputs(type);
     long size = (long)matrix_words(type, k) * ISA_PANEL;
 
     for (int from = 0; from < k; from += chunk, w += (long)ISA_WORDS * ISA_PANEL) {

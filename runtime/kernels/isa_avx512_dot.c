@@ -9,6 +9,7 @@
 #define LANES 16
 #define PANELS 2
 #define F32_ROWS 14
+#define FEW_ROWS 3
 #define BF16_ROWS 14
 #define Q8_ROWS 14
 #define BF16_SUBWORDS 1

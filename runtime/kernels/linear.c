@@ -147,14 +147,6 @@ typedef struct {
     long stride;
 } linear_part;
 
-/* The rows of a block are dealt to as few tiles as possible, evenly. */
-static int tiles_of(const linear_part *p, int rows)
-{
-    int most = p->set->rows[p->job->layer->w.type];
-
-    return (rows + most - 1) / most;
-}
-
 /* Inputs of a chunk, and how many chunk `c` really has. */
 static int chunk_inputs(const linear_part *p)
 {
@@ -182,25 +174,39 @@ static void make_operands(const linear_part *p, int row, int rows, int first_chu
     }
 }
 
-/* y of some panels and a block of rows += what the chunks of a stage give. */
-static void multiply(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
-                     int panel, int panels)
+/* Rows of a block, from `row` on, in tiles: as few tiles as possible, rows dealt evenly: the first
+ * `more` tiles have one more than `each`. */
+typedef struct {
+    int row, tiles, each, more;
+} row_tiles;
+
+static row_tiles deal_rows(const linear_part *p, int row, int rows)
+{
+    int most = p->set->rows[p->job->layer->w.type], tiles = (rows + most - 1) / most;
+
+    return (row_tiles){row, tiles, rows / tiles, rows % tiles};
+}
+
+/* y of some panels and a block of rows += what one chunk, the c-th, gives; its operand has room
+ * `slot` of the stage. */
+static void multiply(const linear_part *p, const row_tiles *b, int c, int slot, int panel,
+                     int panels)
 {
     const linear_job *job = p->job;
     const matrix *w = &job->layer->w;
-    long stride = (long)matrix_words(w->type, w->k) * ISA_PANEL;
-    int tiles = tiles_of(p, rows);
+    const uint32_t *words = w->panels + (long)c * ISA_WORDS * ISA_PANEL;
+    long stride = (long)matrix_words(w->type, w->k) * ISA_PANEL, at = (long)slot * p->rows;
+    int count = matrix_words(w->type, inputs_of(p, c));
+    float *y = job->y + (long)b->row * w->n;
 
-    for (int c = first_chunk; c < end_chunk; c++)
-        for (int t = 0; t < tiles; t++) {
-            int begin = rows * t / tiles, end = rows * (t + 1) / tiles;
-            long at = (long)(c - first_chunk) * p->rows + begin;
-            tile_product(p->set, w->type, job->y + (long)(row + begin) * w->n, w->n, w->n,
-                         p->operand + at * p->stride, p->scales + at, end - begin,
-                         w->panels + (long)c * ISA_WORDS * ISA_PANEL, stride,
-                         matrix_words(w->type, inputs_of(p, c)), w->scale, c ? NULL : job->layer->b,
-                         c > 0 || job->add, panel, panels);
-        }
+    for (int t = 0; t < b->tiles; t++) {
+        int rows = b->each + (t < b->more);
+        tile_product(p->set, w->type, y, w->n, w->n, p->operand + at * p->stride, p->scales + at,
+                     rows, words, stride, count, w->scale, c ? NULL : job->layer->b,
+                     c > 0 || job->add, panel, panels);
+        y += (long)rows * w->n;
+        at += rows;
+    }
 }
 
 static void end_rows(const linear_part *p, int row, int rows, int first, int end)
@@ -216,12 +222,14 @@ static void end_rows(const linear_part *p, int row, int rows, int first, int end
 static void run_stage(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
                       int chunks)
 {
-    int n = p->job->layer->w.n, step = p->set->panels[p->job->layer->w.type];
+    int n = p->job->layer->w.n, step = tile_panels(p->set, p->job->layer->w.type, rows);
+    row_tiles block = deal_rows(p, row, rows);
 
     for (int panel = p->first_panel; panel < p->end_panel; panel += step) {
         int first = panel * ISA_PANEL, panels = smaller(step, p->end_panel - panel);
         int end = smaller(first + panels * ISA_PANEL, n);
-        multiply(p, row, rows, first_chunk, end_chunk, panel, panels);
+        for (int c = first_chunk; c < end_chunk; c++)
+            multiply(p, &block, c, c - first_chunk, panel, panels);
         if (end_chunk == chunks)
             end_rows(p, row, rows, first, end);
     }
