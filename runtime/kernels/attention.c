@@ -102,7 +102,9 @@ static void pack_columns(const isa *set, weight_dtype type, uint32_t *to, const 
             const float *first = x + r * stride + p;
             if (some < ISA_PANEL)
                 memset(to, 0, ISA_PANEL * sizeof *to);
-            if (type == WEIGHT_F32)
+            if (type == WEIGHT_F32 && some == ISA_PANEL)
+                memcpy(to, first, ISA_PANEL * sizeof *to); /* a constant size needs no call */
+            else if (type == WEIGHT_F32)
                 memcpy(to, first, (size_t)some * sizeof *to);
             else
                 set->bf16_words_across(to, first, r + 1 < rows ? first + stride : zeros, some);
@@ -115,8 +117,8 @@ static void product(const isa *set, weight_dtype type, float *y, long y_stride, 
                     const float *x, long x_stride, int rows, const uint32_t *w, int k,
                     uint32_t *operand)
 {
-    int panels = (int)panels_of(n), most = set->panels[type],
-        chunk = ISA_WORDS * matrix_inputs(type);
+    int panels = (int)panels_of(n), most = tile_panels(set, type, rows);
+    int chunk = ISA_WORDS * matrix_inputs(type);
     long size = (long)matrix_words(type, k) * ISA_PANEL;
 
     for (int from = 0; from < k; from += chunk, w += (long)ISA_WORDS * ISA_PANEL) {
@@ -136,8 +138,9 @@ static void attend(const isa *set, const attention_job *a, const attention_room 
     long width = (long)a->heads * a->dim, stride = (long)panels_of(a->tk) * ISA_PANEL;
     softmax_form form = {.n = a->tk, .used = a->tk, .scale = a->scale};
 
-    product(set, a->type, room->scores, stride, a->tk, q + first * a->q_stride, a->q_stride, rows,
-            room->keys, a->dim, room->operand);
+    /* Keys that fill the last panel up score zero, which the softmax leaves out. */
+    product(set, a->type, room->scores, stride, (int)stride, q + first * a->q_stride, a->q_stride,
+            rows, room->keys, a->dim, room->operand);
     if (a->slopes)
         form.used = first + 1, form.more = 1, form.slope = a->slopes[head];
     set->softmax(room->scores, stride, rows, &form);

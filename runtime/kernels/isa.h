@@ -60,8 +60,9 @@ typedef void isa_operand(uint32_t *to, isa_row *row, const float *x, long x_stri
 
 typedef struct {
     const char *name;
-    int panels[WEIGHT_DTYPES], rows[WEIGHT_DTYPES];       /* most of a tile */
-    int subwords[WEIGHT_DTYPES];                          /* of a word */
+    int panels[WEIGHT_DTYPES], rows[WEIGHT_DTYPES]; /* most of a tile */
+    int few_rows[WEIGHT_DTYPES]; /* with up to so many rows a tile may have ISA_PANELS panels */
+    int subwords[WEIGHT_DTYPES]; /* of a word */
     isa_tile *const (*tile[WEIGHT_DTYPES])[ISA_ROWS + 1]; /* [panels - 1][rows] */
     void (*leave)(void); /* a thread's last tile of a product is done; NULL: nothing to do */
     isa_operand *operand[WEIGHT_DTYPES];

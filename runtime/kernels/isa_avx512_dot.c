@@ -9,6 +9,7 @@
 #define LANES 16
 #define PANELS 2
 #define F32_ROWS 14
+#define FEW_ROWS 3
 #define BF16_ROWS 14
 #define Q8_ROWS 14
 #define BF16_SUBWORDS 1
@@ -19,6 +20,7 @@
 #define Q8_DOT(sum, w, x)                                                                          \
     ((integers)_mm512_dpbusd_epi32((__m512i)(sum), (__m512i)(w), _mm512_set1_epi32((int32_t)(x))))
 #define WIDEN(from) ((integers)_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)(from))))
+#define LARGER(a, b) _mm512_max_ps(a, b)
 
 #include "runtime/kernels/isa_body.h"
 #endif

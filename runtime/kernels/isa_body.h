@@ -6,9 +6,11 @@
  *   LANES             float32 values of a vector: 4, 8 or 16
  *   PANELS            panels of a tile: 1 or 2
  *   F32_ROWS, BF16_ROWS, Q8_ROWS      most rows of a tile, so that its sums fit in registers
+ *   FEW_ROWS          most rows of a float32 tile of ISA_PANELS panels, likewise: 0, 1 or 3
  *   BF16_SUBWORDS, Q8_SUBWORDS        subwords of a word (isa.h)
  *   BF16_DOT(sum, w, x), Q8_DOT(sum, w, x)   where an instruction multiplies whole words
  *   BF16_MMLA(sum, x, w), Q8_MMLA(sum, x, w)   where it multiplies two rows by two outputs
+ *   LARGER(a, b)      where there is one for a > b ? a : b of vectors
  *   WIDEN(from)       where the compiler does not find the instruction for LANES bytes -> integers
  * and has included isa.h. Vectors are GCC's: the arithmetic below is the same for all. */
 
@@ -18,8 +20,8 @@
 
 enum {
     PER_PANEL = ISA_PANEL / LANES,
-    VECTORS = PANELS * PER_PANEL,
-    F32_STRIDE = ISA_WORDS + ISA_SPARE, /* isa_row_stride, as a constant */
+    VECTORS = (FEW_ROWS ? ISA_PANELS : PANELS) * PER_PANEL, /* most of a tile */
+    F32_STRIDE = ISA_WORDS + ISA_SPARE,                     /* isa_row_stride, as a constant */
 };
 
 #ifdef __FP_FAST_FMAF
@@ -56,11 +58,12 @@ INLINE words q8_subword(words w, int s)
 #endif
 
 /* One k step: the vectors of a word of every panel, and a hint about those to come. */
-#define LOAD_WORD(v)                                                                               \
+#define LOAD_WORD(v, hints)                                                                        \
     words v[VECTORS];                                                                              \
     UNROLL for (int p = 0; p < panels; p++)                                                        \
     {                                                                                              \
-        __builtin_prefetch(w + p * panel + 768, 0, 2); /* into L2: L1 holds the operand */         \
+        if (hints)                                                                                 \
+            __builtin_prefetch(w + p * panel + 768, 0, 2); /* into L2: L1 holds the operand */     \
         UNROLL for (int i = 0; i < PER_PANEL; i++) v[p * PER_PANEL + i] =                          \
             *(const words *)(w + p * panel + i * LANES);                                           \
     }
@@ -69,20 +72,21 @@ INLINE words q8_subword(words w, int s)
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < panels * PER_PANEL; i++)
 
 /* Zeros; where the sum will go comes closer meanwhile. */
-INLINE floats start_sum(const float *to, int i)
+INLINE floats start_sum(const float *to, int i, const bool hints)
 {
-    __builtin_prefetch(to + i * LANES, 1, 2);
+    if (hints)
+        __builtin_prefetch(to + i * LANES, 1, 2);
     return (floats){0};
 }
 
-INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows)
+INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows, const bool hints)
 {
     floats sum[F32_ROWS][VECTORS];
 
     (void)row, (void)scale;
-    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i);
+    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i, hints);
     for (; count > 0; count--, x++, w += ISA_PANEL) {
-        LOAD_WORD(v)
+        LOAD_WORD(v, hints)
         EACH_SUM(r, i) sum[r][i] += (floats)v[i] * as_float(x[r * F32_STRIDE]);
     }
     EACH_SUM(r, i) put_sum(y + r * y_stride + i * LANES, sum[r][i], start, i, add);
@@ -96,9 +100,9 @@ INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
     floats sum[BF16_ROWS][VECTORS];
 
     (void)row, (void)scale;
-    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i);
+    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i, true);
     for (; count > 0; count--, w += ISA_PANEL) {
-        LOAD_WORD(v)
+        LOAD_WORD(v, true)
 #ifdef BF16_DOT
         EACH_SUM(r, i) sum[r][i] = BF16_DOT(sum[r][i], v[i], x[r * BF16_STRIDE]);
         x++;
@@ -114,9 +118,9 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
 {
     integers sum[Q8_ROWS][VECTORS];
 
-    EACH_SUM(r, i) sum[r][i] = (integers)start_sum(y + r * y_stride, i);
+    EACH_SUM(r, i) sum[r][i] = (integers)start_sum(y + r * y_stride, i, true);
     for (; count > 0; count--, w += ISA_PANEL) {
-        LOAD_WORD(v)
+        LOAD_WORD(v, true)
 #ifdef Q8_DOT
         EACH_SUM(r, i) sum[r][i] = Q8_DOT(sum[r][i], v[i], x[r * Q8_STRIDE]);
         x++;
@@ -136,15 +140,35 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
     {                                                                                              \
         tile_##type(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows);        \
     }
+/* Panels of few inputs are over before a hint is of use, and hints take the places of loads: 4% of
+ * a step whose matrices are small. In one function compilers would share what both have, which
+ * costs most of that. */
+#define TILE_F32(type, panels, rows)                                                               \
+    static __attribute__((noinline)) void near_##panels##x##rows(TILE_ARGUMENTS)                   \
+    {                                                                                              \
+        tile_f32(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows, false);    \
+    }                                                                                              \
+    static void f32_##panels##x##rows(TILE_ARGUMENTS)                                              \
+    {                                                                                              \
+        if (panel <= 256 * ISA_PANEL)                                                              \
+            near_##panels##x##rows(y, y_stride, x, w, panel, count, row, scale, start, add);       \
+        else                                                                                       \
+            tile_f32(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows, true); \
+    }
 #define ENTRY(type, panels, rows) type##_##panels##x##rows,
 UP_TO(F32_ROWS)
-(TILE, f32, 1) UP_TO(BF16_ROWS)(TILE, bf16, 1) UP_TO(Q8_ROWS)(TILE, q8, 1)
+(TILE_F32, f32, 1) UP_TO(BF16_ROWS)(TILE, bf16, 1) UP_TO(Q8_ROWS)(TILE, q8, 1)
 #if PANELS == 2
-    UP_TO(F32_ROWS)(TILE, f32, 2) UP_TO(BF16_ROWS)(TILE, bf16, 2) UP_TO(Q8_ROWS)(TILE, q8, 2)
+    UP_TO(F32_ROWS)(TILE_F32, f32, 2) UP_TO(BF16_ROWS)(TILE, bf16, 2) UP_TO(Q8_ROWS)(TILE, q8, 2)
+#elif FEW_ROWS
+    UP_TO(FEW_ROWS)(TILE_F32, f32, 2)
+#endif
+#if FEW_ROWS
+        UP_TO(FEW_ROWS)(TILE_F32, f32, 3) UP_TO(FEW_ROWS)(TILE_F32, f32, 4)
 #endif
 
-        static isa_tile *const
-    tiles[WEIGHT_DTYPES][PANELS]
+            static isa_tile *const
+    tiles[WEIGHT_DTYPES][FEW_ROWS ? ISA_PANELS : PANELS]
          [ISA_ROWS + 1] =
              {
                  [WEIGHT_F32] =
@@ -152,6 +176,12 @@ UP_TO(F32_ROWS)
                          {NULL, UP_TO(F32_ROWS)(ENTRY, f32, 1)},
 #if PANELS == 2
                          {NULL, UP_TO(F32_ROWS)(ENTRY, f32, 2)},
+#elif FEW_ROWS
+                         {NULL, UP_TO(FEW_ROWS)(ENTRY, f32, 2)},
+#endif
+#if FEW_ROWS
+                         {NULL, UP_TO(FEW_ROWS)(ENTRY, f32, 3)},
+                         {NULL, UP_TO(FEW_ROWS)(ENTRY, f32, 4)},
 #endif
                      },
                  [WEIGHT_BF16] =
@@ -174,12 +204,18 @@ UP_TO(F32_ROWS)
 
 static void operand_f32(uint32_t *to, isa_row *row, const float *x, long x_stride, int rows, int k)
 {
+    enum { STRETCH = 4 * LANES };
+    int whole = k / LANES * LANES, stretches = k / STRETCH * STRETCH;
+
     (void)row;
     for (int r = 0; r < rows; r++, to += F32_STRIDE, x += x_stride) {
-        int whole = k / LANES * LANES; /* a call of memcpy takes longer than short rows */
-        for (int i = 0; i < whole; i += LANES)
+        int i = 0; /* a call of memcpy takes longer than short rows */
+        for (; i < stretches; i += STRETCH)
+            UNROLL for (int j = 0; j < STRETCH; j += LANES) * (words *)(to + i + j) =
+                *(const words *)(x + i + j);
+        for (; i < whole; i += LANES)
             *(words *)(to + i) = *(const words *)(x + i);
-        for (int i = whole; i < k; i++)
+        for (; i < k; i++)
             to[i] = as_bits(x[i]);
     }
 }
@@ -197,6 +233,7 @@ const isa ISA_TABLE_NAME = {
     .name = TEXT(ISA),
     .panels = {PANELS, PANELS, PANELS},
     .rows = {F32_ROWS, BF16_ROWS, Q8_ROWS},
+    .few_rows = {FEW_ROWS, 0, 0},
     .subwords = {1, BF16_SUBWORDS, Q8_SUBWORDS},
     .tile = {tiles[WEIGHT_F32], tiles[WEIGHT_BF16], tiles[WEIGHT_Q8]},
     .operand = {operand_f32, operand_bf16, operand_q8},

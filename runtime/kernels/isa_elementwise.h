@@ -50,9 +50,14 @@ INLINE floats choose(words mask, floats a, floats b)
     return (floats)(((words)a & mask) | ((words)b & ~mask));
 }
 
+/* a > b ? a : b, which is b where either is a NaN. */
 INLINE floats larger_of(floats a, floats b)
 {
+#ifdef LARGER
+    return (floats)LARGER(a, b);
+#else
     return choose((words)(a > b), a, b);
+#endif
 }
 
 /* Sixteen numbers to one: those eight apart, then those four, two and one apart; the same order for
@@ -210,16 +215,26 @@ static void each_gelu(float *x, int n)
     }
 }
 
-/* exponential, a vector at a time. */
+/* exponential, a vector at a time; 0 below -87.7. At -88 the power of two is already all zeros. */
 INLINE floats exponentials(floats x)
 {
     const float rounder = 0x1.8p23f, ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
-    floats shifted = x * (float)M_LOG2E + rounder, n = shifted - rounder;
-    floats r = (x - n * ln2_high) - n * ln2_low, series;
-    words power = ((words)shifted - (0x4b400000u - 127u)) << 23; /* 2^n */
+    floats least = (floats){0} - 88, shifted, n, r, series;
+    words power;
 
+    x = larger_of(least, x); /* in this order a NaN stays */
+    shifted = x * (float)M_LOG2E + rounder;
+    n = shifted - rounder;
+    r = (x - n * ln2_high) - n * ln2_low;
+    power = ((words)shifted - (0x4b400000u - 127u)) << 23; /* 2^n */
     EXPONENTIAL_NEAR_0(series, r);
-    return choose((words)(x < -87), (floats){0}, series * (floats)power);
+    return series * (floats)power;
+}
+
+/* What a score at a position counts. */
+INLINE floats score_of(const float *x, floats position, const softmax_form *form)
+{
+    return *(const floats *)x * form->scale + form->slope * position;
 }
 
 /* The numbers a row's softmax is of, what is behind `used` as minus infinity, up to whole stripes;
@@ -227,20 +242,29 @@ INLINE floats exponentials(floats x)
 INLINE float row_form(float *x, const softmax_form *form, int used)
 {
     const words lane = LANE_NUMBERS;
-    const floats at = LANE_NUMBERS, nothing = (floats){0} - INFINITY;
-    floats top[PER_PANEL];
+    const floats nothing = (floats){0} - INFINITY;
+    floats position = LANE_NUMBERS, top[PER_PANEL];
+    int whole = used / STRIPES * STRIPES;
 
+    position -= (float)(form->n - 1);
     EACH_PART(p) top[p] = nothing;
-    for (int i = 0; i < used; i += STRIPES)
+    for (int i = 0; i < whole; i += STRIPES)
         EACH_PART(p)
         {
-            int first = i + p * LANES, left = used - first;
-            floats *to = (floats *)(x + first);
-            floats v = *to * form->scale + form->slope * (at + (float)(first - (form->n - 1)));
-            if (left < LANES)
-                v = choose((words)(lane < (uint32_t)(left > 0 ? left : 0)), v, nothing);
+            floats v = score_of(x + i + p * LANES, position, form);
             top[p] = larger_of(v, top[p]);
-            *to = v;
+            *(floats *)(x + i + p * LANES) = v;
+            position += LANES;
+        }
+    if (whole < used)
+        EACH_PART(p)
+        {
+            int left = used - whole - p * LANES;
+            words part = (words)(lane < (uint32_t)(left > 0 ? left : 0));
+            floats *to = (floats *)(x + whole + p * LANES);
+            *to = choose(part, score_of(x + whole + p * LANES, position, form), nothing);
+            top[p] = larger_of(*to, top[p]);
+            position += LANES;
         }
     return fold(top, larger_of);
 }

@@ -6,6 +6,7 @@
 #define LANES 4
 #define PANELS 1
 #define F32_ROWS 4
+#define FEW_ROWS 0
 #define BF16_ROWS 4
 #define Q8_ROWS 4
 #define BF16_SUBWORDS 2

@@ -9,6 +9,7 @@
 #define LANES 4
 #define PANELS 1
 #define F32_ROWS 6
+#define FEW_ROWS 0
 #define BF16_ROWS 6
 #define Q8_ROWS 6
 #define BF16_SUBWORDS 1

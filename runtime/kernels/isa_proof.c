@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "runtime/kernels/isa.h"
+#include "runtime/kernels/tiles.h"
 
 enum {
     INPUTS = 149, /* no whole number of words, nor those of a multiple of 16 */
@@ -82,7 +82,7 @@ bool isa_is_right(const isa *set, weight_dtype type)
     if (p)
         fill(p, type);
     for (int i = 0; right && i < 3; i++)
-        for (int panels = 1; right && panels <= set->panels[type]; panels++)
+        for (int panels = 1; right && panels <= tile_panels(set, type, rows[i]); panels++)
             right = is_right_for(p, set, type, rows[i], panels);
     if (set->leave)
         set->leave();

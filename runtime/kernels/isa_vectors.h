@@ -67,7 +67,9 @@ INLINE void put_scaled(float *to, integers sum, const isa_row *row, const float 
 }
 
 /* One for each number of rows. */
-#define UP_TO_4(M, t, p) M(t, p, 1) M(t, p, 2) M(t, p, 3) M(t, p, 4)
+#define UP_TO_1(M, t, p) M(t, p, 1)
+#define UP_TO_3(M, t, p) UP_TO_1(M, t, p) M(t, p, 2) M(t, p, 3)
+#define UP_TO_4(M, t, p) UP_TO_3(M, t, p) M(t, p, 4)
 #define UP_TO_6(M, t, p) UP_TO_4(M, t, p) M(t, p, 5) M(t, p, 6)
 #define UP_TO_12(M, t, p)                                                                          \
     UP_TO_6(M, t, p) M(t, p, 7) M(t, p, 8) M(t, p, 9) M(t, p, 10) M(t, p, 11) M(t, p, 12)

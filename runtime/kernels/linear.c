@@ -26,23 +26,62 @@ static bool is_finite_word(weight_dtype type, uint32_t word)
     return (word & 0x7f800000) != 0x7f800000 && (word & 0x7f80) != 0x7f80;
 }
 
-/* A stretch of all rows stays in the cache. */
+/* Four words of four rows each -> of each column, a panel's outputs apart. */
+static void turn_four(uint32_t *to, const char *const row[4], int word)
+{
+    typedef uint32_t four __attribute__((vector_size(16), aligned(1), may_alias));
+    size_t at = (size_t)word * sizeof *to;
+    four a = *(const four *)(row[0] + at), b = *(const four *)(row[1] + at);
+    four c = *(const four *)(row[2] + at), d = *(const four *)(row[3] + at);
+    four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5); /* a0 b0 a1 b1 */
+    four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    four cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+
+    to += word * ISA_PANEL;
+    *(four *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    *(four *)(to + ISA_PANEL) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    *(four *)(to + 2 * ISA_PANEL) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    *(four *)(to + 3 * ISA_PANEL) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
+enum { STRETCH = 16 }; /* words of a row that are packed at once */
+
+static void turn(uint32_t *to, const char *const row[ISA_PANEL])
+{
+    for (int r = 0; r < ISA_PANEL; r += 4)
+        for (int word = 0; word < STRETCH; word += 4)
+            turn_four(to + r, row + r, word);
+}
+
+/* The last stretch of rows, `bytes` of it. */
+static void turn_rest(uint32_t *panel, const char *const row[ISA_PANEL], size_t bytes)
+{
+    uint32_t words[ISA_PANEL][STRETCH] = {{0}}, turned[STRETCH * ISA_PANEL];
+    const char *whole[ISA_PANEL];
+
+    for (int r = 0; r < ISA_PANEL; r++) {
+        memcpy(words[r], row[r], bytes);
+        whole[r] = (const char *)words[r];
+    }
+    turn(turned, whole);
+    memcpy(panel, turned, (bytes + 3) / 4 * ISA_PANEL * sizeof *panel);
+}
+
 void pack_panel(uint32_t *panel, const char *const row[ISA_PANEL], size_t row_bytes)
 {
-    enum { STRETCH = 16 };
-    uint32_t words[ISA_PANEL][STRETCH];
+    static const uint32_t zeros[STRETCH];
+    const size_t size = sizeof zeros;
 
-    for (size_t at = 0; at < row_bytes; at += sizeof *words) {
-        size_t bytes = row_bytes - at < sizeof *words ? row_bytes - at : sizeof *words;
-        for (int r = 0; r < ISA_PANEL; r++) {
-            if (!row[r] || bytes < sizeof *words)
-                memset(words[r], 0, sizeof *words);
-            if (row[r])
-                memcpy(words[r], row[r] + at, bytes);
-        }
-        for (size_t i = 0; i < (bytes + 3) / 4; i++)
-            for (int r = 0; r < ISA_PANEL; r++)
-                *panel++ = words[r][i];
+    for (size_t at = 0; at < row_bytes; at += size, panel += STRETCH * ISA_PANEL) {
+        const char *from[ISA_PANEL];
+
+        for (int r = 0; r < ISA_PANEL; r++)
+            from[r] = row[r] ? row[r] + at : (const char *)zeros;
+        if (row_bytes - at >= size)
+            turn(panel, from);
+        else
+            turn_rest(panel, from, row_bytes - at);
     }
 }
 
@@ -108,14 +147,6 @@ typedef struct {
     long stride;
 } linear_part;
 
-/* The rows of a block are dealt to as few tiles as possible, evenly. */
-static int tiles_of(const linear_part *p, int rows)
-{
-    int most = p->set->rows[p->job->layer->w.type];
-
-    return (rows + most - 1) / most;
-}
-
 /* Inputs of a chunk, and how many chunk `c` really has. */
 static int chunk_inputs(const linear_part *p)
 {
@@ -143,25 +174,39 @@ static void make_operands(const linear_part *p, int row, int rows, int first_chu
     }
 }
 
-/* y of some panels and a block of rows += what the chunks of a stage give. */
-static void multiply(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
-                     int panel, int panels)
+/* Rows of a block, from `row` on, in tiles: as few tiles as possible, rows dealt evenly: the first
+ * `more` tiles have one more than `each`. */
+typedef struct {
+    int row, tiles, each, more;
+} row_tiles;
+
+static row_tiles deal_rows(const linear_part *p, int row, int rows)
+{
+    int most = p->set->rows[p->job->layer->w.type], tiles = (rows + most - 1) / most;
+
+    return (row_tiles){row, tiles, rows / tiles, rows % tiles};
+}
+
+/* y of some panels and a block of rows += what one chunk, the c-th, gives; its operand has room
+ * `slot` of the stage. */
+static void multiply(const linear_part *p, const row_tiles *b, int c, int slot, int panel,
+                     int panels)
 {
     const linear_job *job = p->job;
     const matrix *w = &job->layer->w;
-    long stride = (long)matrix_words(w->type, w->k) * ISA_PANEL;
-    int tiles = tiles_of(p, rows);
+    const uint32_t *words = w->panels + (long)c * ISA_WORDS * ISA_PANEL;
+    long stride = (long)matrix_words(w->type, w->k) * ISA_PANEL, at = (long)slot * p->rows;
+    int count = matrix_words(w->type, inputs_of(p, c));
+    float *y = job->y + (long)b->row * w->n;
 
-    for (int c = first_chunk; c < end_chunk; c++)
-        for (int t = 0; t < tiles; t++) {
-            int begin = rows * t / tiles, end = rows * (t + 1) / tiles;
-            long at = (long)(c - first_chunk) * p->rows + begin;
-            tile_product(p->set, w->type, job->y + (long)(row + begin) * w->n, w->n, w->n,
-                         p->operand + at * p->stride, p->scales + at, end - begin,
-                         w->panels + (long)c * ISA_WORDS * ISA_PANEL, stride,
-                         matrix_words(w->type, inputs_of(p, c)), w->scale, c ? NULL : job->layer->b,
-                         c > 0 || job->add, panel, panels);
-        }
+    for (int t = 0; t < b->tiles; t++) {
+        int rows = b->each + (t < b->more);
+        tile_product(p->set, w->type, y, w->n, w->n, p->operand + at * p->stride, p->scales + at,
+                     rows, words, stride, count, w->scale, c ? NULL : job->layer->b,
+                     c > 0 || job->add, panel, panels);
+        y += (long)rows * w->n;
+        at += rows;
+    }
 }
 
 static void end_rows(const linear_part *p, int row, int rows, int first, int end)
@@ -177,12 +222,14 @@ static void end_rows(const linear_part *p, int row, int rows, int first, int end
 static void run_stage(const linear_part *p, int row, int rows, int first_chunk, int end_chunk,
                       int chunks)
 {
-    int n = p->job->layer->w.n, step = p->set->panels[p->job->layer->w.type];
+    int n = p->job->layer->w.n, step = tile_panels(p->set, p->job->layer->w.type, rows);
+    row_tiles block = deal_rows(p, row, rows);
 
     for (int panel = p->first_panel; panel < p->end_panel; panel += step) {
         int first = panel * ISA_PANEL, panels = smaller(step, p->end_panel - panel);
         int end = smaller(first + panels * ISA_PANEL, n);
-        multiply(p, row, rows, first_chunk, end_chunk, panel, panels);
+        for (int c = first_chunk; c < end_chunk; c++)
+            multiply(p, &block, c, c - first_chunk, panel, panels);
         if (end_chunk == chunks)
             end_rows(p, row, rows, first, end);
     }

@@ -10,6 +10,13 @@ static inline int smaller(int a, int b)
     return a < b ? a : b;
 }
 
+/* Most panels of a tile of so many rows: a sum waits for the one before it, so that few rows need
+ * more panels to keep the processor busy. */
+static inline int tile_panels(const isa *set, weight_dtype type, int rows)
+{
+    return rows <= set->few_rows[type] ? ISA_PANELS : set->panels[type];
+}
+
 /* y[rows, n] (+)= start + operand w^T for the columns of `panels` panels from `panel` on, the last
  * of which may reach beyond column n. operand, row and scale are as isa.h says; w is the
  * first word of panel 0 among the words that the operand has, and panels lie `stride` words apart.
