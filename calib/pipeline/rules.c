@@ -57,7 +57,8 @@ static void read_motion(reading *r, int64_t i, int64_t row, int exit)
     }
 }
 
-/* A step takes what it really takes: cameras that keep their encoding, and their media, save that. */
+/* A step takes what it really takes: cameras that keep their encoding, and their media, save that.
+ */
 static void read_cost(reading *r, const calibration_step *step, int exit)
 {
     int tokens = r->c->episode[step->episode].tokens;
@@ -69,8 +70,7 @@ static void read_cost(reading *r, const calibration_step *step, int exit)
     r->tokens = tokens;
     saved = deer_cost_reuse(&r->cost, views, exit, &r->kept);
     r->v->llm += deer_gflops(r->cost.exit[exit].llm - saved.llm);
-    r->v->total +=
-        deer_gflops(deer_cost_step(&r->cost, exit, r->a->heads[step->i]) - saved.total);
+    r->v->total += deer_gflops(deer_cost_step(&r->cost, exit, r->a->heads[step->i]) - saved.total);
     r->v->fraction[exit]++;
     r->v->steps++;
 }

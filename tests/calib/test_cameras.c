@@ -250,6 +250,72 @@ static void test_rules_and_thresholds_together(void **state)
     calibrated_free(rules);
 }
 
+/* GFLOPs of an episode that the runtime acts in, by what it did. */
+static double gflops_of(demos *d, int e, const deer_thresholds *t)
+{
+    deer_camera camera[2];
+    demo_episode episode;
+    deer_session *session;
+    deer_cost_kept kept = {{0}};
+    deer_cost cost;
+    double sum = 0;
+
+    ok(demos_read(d, e, &episode, &err));
+    ok(deer_session_new(model, t, NULL, &session, &err));
+    demo_episode_cameras(&episode, &camera[0], &camera[1]);
+    ok(deer_session_set_cameras(session, &camera[0], &camera[1], &err));
+    ok(deer_session_set_instruction(session, episode.instruction, &err));
+    deer_cost_of(&cached->about.config, cached->episode[e].tokens, WEIGHT_F32, &cost);
+    for (int step = 0; step < episode.steps; step++) {
+        deer_observation seen = demo_episode_observation(&episode, step);
+        unsigned views;
+        deer_action done;
+
+        ok(deer_step(session, &seen, &done, &err));
+        views = (unsigned)((done.static_age == 0) | (done.gripper_age == 0) << 1);
+        assert_int_equal(done.exit, t->rule.pattern[step % t->rule.steps]);
+        sum += deer_gflops(deer_cost_step(&cost, done.exit, done.head_evaluations) -
+                           deer_cost_reuse(&cost, views, done.exit, &kept).total);
+    }
+    deer_session_free(session);
+    demo_episode_free(&episode);
+    return sum;
+}
+
+/* A schedule beside rules for cameras: every turn of every pattern is tried, for a new picture at
+ * every second step and a deep exit at every second are two things together or apart; and what is
+ * expected is what the runtime takes. */
+static void test_schedules_beside_cameras(void **state)
+{
+    const deer_camera_rules rules = {{2, INFINITY}, {1, INFINITY}, 0};
+    calibrate_spec spec = calibrate_default();
+    double gflops = 0;
+    int patterns = 0;
+    calibrated *found;
+    deer_thresholds t;
+    demos *d;
+
+    (void)state;
+    spec.asked.fraction = 0.6;
+    spec.cameras = &rules;
+    spec.rule = "schedule";
+    found = calibrated_for(spec);
+    deliver_thresholds(found, &t);
+    for (int n = 1, all = 1; n <= 4; n++)
+        patterns += all *= cached->exits < 4 ? cached->exits : 4;
+    assert_int_equal(found->rules->tried, 1 + patterns);
+    assert_int_equal(t.rule.kind, DEER_RULE_SCHEDULE);
+    assert_memory_equal(&t.cameras, &rules, sizeof t.cameras);
+    ok(thresholds_check("delivered", &t, &err));
+    ok(demos_open(w.demos, &d, &err));
+    for (int e = 0; e < EPISODES; e++)
+        gflops += gflops_of(d, e, &t);
+    assert_true(fabs(t.expected.average_total_gflops * (double)cached->steps - gflops) < 1e-9);
+    assert_true(t.expected.average_total_gflops <= found->o.budget * (1 + 1e-9));
+    demos_close(d);
+    calibrated_free(found);
+}
+
 /* Where a camera's picture hardly changes at one of eight steps, a rule that waits at those alone
  * is proposed. */
 static void test_small_changes_may_wait(void **state)
@@ -371,6 +437,7 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_eyes_see_what_a_robot_sees),
                                        cmocka_unit_test(test_costs),
                                        cmocka_unit_test(test_rules_and_thresholds_together),
+                                       cmocka_unit_test(test_schedules_beside_cameras),
                                        cmocka_unit_test(test_small_changes_may_wait),
                                        cmocka_unit_test(test_llm_scope_stays),
                                        cmocka_unit_test(test_peak_staggers),
