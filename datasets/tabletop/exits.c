@@ -27,7 +27,7 @@ struct exits_chooser {
 
 /* ---------------------------------------------------------------- life --------------------- */
 
-static bool looks(const exits_control *control)
+bool exits_look(const exits_control *control)
 {
     return control->kind == EXITS_ORACLE || control->kind == EXITS_EXPERT;
 }
@@ -55,7 +55,8 @@ static deer_status make_eyes(exits_chooser *x, deer_error *err)
 }
 
 deer_status exits_chooser_new(const exits_control *control, const deer_model *model,
-                              exits_chooser **out, deer_error *err)
+                              const deer_camera_rules *cameras, exits_chooser **out,
+                              deer_error *err)
 {
     exits_chooser *x = calloc(1, sizeof *x);
     deer_status status = DEER_OK;
@@ -68,11 +69,13 @@ deer_status exits_chooser_new(const exits_control *control, const deer_model *mo
     x->exits = deer_model_max_exit(model) + 1;
     for (int k = 0; k < x->exits && !status; k++) {
         status = deer_thresholds_fixed(model, k, &x->fixed[k], err);
-        if (!status && !looks(control)) /* who is blind tests nothing */
+        if (!status && !exits_look(control)) /* who is blind tests nothing */
             x->fixed[k]->rule =
                 (deer_exit_rule){.kind = DEER_RULE_SCHEDULE, .steps = 1, .pattern = {(uint8_t)k}};
+        if (!status && cameras)
+            x->fixed[k]->cameras = *cameras;
     }
-    if (!status && looks(control))
+    if (!status && exits_look(control))
         status = make_eyes(x, err);
     if (status)
         exits_chooser_free(x);
@@ -206,7 +209,7 @@ deer_status exits_choose(exits_chooser *x, deer_session *session, const deer_obs
         exit = how->pattern[x->step % how->length];
     else if (how->kind == EXITS_MARKOV && x->step > 0)
         exit = draw(how->next[x->last], x->exits, &x->random);
-    else if (!looks(how))
+    else if (!exits_look(how))
         exit = draw(how->first, x->exits, &x->random);
     else if (choose_by_look(x, session, seen, world, &exit, err))
         return DEER_FAILED;

@@ -2,7 +2,7 @@
 /* exits.h - exits chosen from outside: controls that show what choosing the moment is worth.
  *
  *   exits_chooser *chooser;
- *   exits_chooser_new(&control, model, &chooser, &err);
+ *   exits_chooser_new(&control, model, NULL, &chooser, &err);
  *   exits_begin(chooser, instruction, seed, &err);             // a rollout
  *   while (...)
  *       exits_choose(chooser, session, &seen, world, &err);    // the session's next step
@@ -39,14 +39,19 @@ typedef struct exits_chooser exits_chooser;
  * the gripper differs (as the loss of deer-calib solve). */
 double exits_distance(const float pose[DEER_POSE], float gripper, const float other[DEER_COMMAND]);
 
+/* Whether it looks at what exits would do (oracle, expert), with both cameras as they are then. */
+bool exits_look(const exits_control *control);
+
 /* The exit that oracle and expert take. pose [exits, 6], gripper [exits] (probability of open):
  * what each exit would do; expert [7] is read by EXITS_EXPERT. Its price is amount times the share
  * of the decoder's layers that run. */
 int exits_best(const exits_control *control, const deer_model *model, const float *pose,
                const float *gripper, const float expert[DEER_COMMAND]);
 
+/* cameras: rules for them, for blind controls; NULL: both are encoded at every step. */
 deer_status exits_chooser_new(const exits_control *control, const deer_model *model,
-                              exits_chooser **chooser, deer_error *err);
+                              const deer_camera_rules *cameras, exits_chooser **chooser,
+                              deer_error *err);
 void exits_chooser_free(exits_chooser *chooser);
 
 /* Before the first step of a rollout; what is drawn depends on its seed alone. */

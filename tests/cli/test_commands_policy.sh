@@ -54,7 +54,13 @@ fails 2 'exits of 0 to 5 between commas' $control --exits periodic:0,6
 fails 2 'fixed: takes one exit' $control --exits fixed:0,1
 fails 2 'no number of 0 or more' $control --exits oracle:-1
 fails 2 "oracle:EPS or expert:PRICE, not 'blind'" $control --exits blind
-fails 2 'exclude each other' $control --exits fixed:0 --exit 1
+fails 2 'exit excludes' $control --exits fixed:0 --exit 1
+fails 1 'which of 3 exits' $control --exits "random:$files/a.json" --thresholds "$files/shallow.json"
+fails 2 'leave --thresholds out' $control --exits oracle:0.1 --thresholds "$files/shallow.json"
+ok $control --exits periodic:2,0 --thresholds "$files/shallow.json"
+cp "$out" "$files/alternating.json"
+[ "$(grep -A1 '"encoded"' "$out" | grep -c '1\.0')" -eq 0 ] || wrong "exits from outside forget the rules for cameras"
+json 'exits thresholds' $control --exits "random:$files/alternating.json" --thresholds "$files/shallow.json"
 fails 2 '--strict must be 1 to 60, not 0.5' $strict --strict 0.5
 fails 2 "'1.2x' is no value for --strict" $strict --strict 1.2x
 json 'against pairs' "$build/deer-report" rollouts --paired "$files/strict.json" "b=$files/strict.json" --json

@@ -485,7 +485,7 @@ static void test_who_looks_takes_the_best(void **state)
     assert_ok(deer_thresholds_fixed(model, deer_model_max_exit(model), &deepest, &error));
     assert_ok(rollout_stage_open(&stage, model, deepest, &error));
     for (int i = 0; i < 2; i++) {
-        assert_ok(exits_chooser_new(&controls[i], model, &chooser, &error));
+        assert_ok(exits_chooser_new(&controls[i], model, NULL, &chooser, &error));
         look_and_go(&stage, chooser, &l);
         for (int t = 0; t < LOOKED_STEPS; t++) {
             float pose[DEER_MAX_EXITS][DEER_POSE], gripper[DEER_MAX_EXITS];

@@ -58,7 +58,11 @@ static deer_status start(void *context, deer_error *err)
     e->stage.light = e->light;
     if (is_governed(e))
         return start_robots(e, err);
-    return e->exits ? exits_chooser_new(&e->control, e->model, &e->stage.chooser, err) : DEER_OK;
+    if (!e->exits)
+        return DEER_OK;
+    return exits_chooser_new(&e->control, e->model,
+                             e->thresholds_file ? &e->thresholds->cameras : NULL, &e->stage.chooser,
+                             err);
 }
 
 /* The robot whose turn it is. The first job's process speaks for all. */
@@ -271,7 +275,7 @@ typedef struct {
 /* Options that exclude each other; true after a message. */
 static bool contradicts(const tool_command *self, const request *r)
 {
-    int how = !!r->policy.thresholds + (r->policy.exit != TOOL_NOT_GIVEN) + !!r->exits;
+    bool exit = r->policy.exit != TOOL_NOT_GIVEN, how = r->policy.thresholds || exit || r->exits;
 
     if (!!r->policy.model + r->expert + !!r->remote != 1)
         tool_usage(self, "give one of --model FILE, --policy URL and --expert");
@@ -286,8 +290,8 @@ static bool contradicts(const tool_command *self, const request *r)
         tool_usage(self, "--device needs --model");
     else if (how && !r->policy.model)
         tool_usage(self, "--thresholds, --exit and --exits need --model");
-    else if (how > 1)
-        tool_usage(self, "--thresholds, --exit and --exits exclude each other");
+    else if (exit && (r->policy.thresholds || r->exits))
+        tool_usage(self, "--exit excludes --thresholds and --exits");
     else if (r->chains != TOOL_NOT_GIVEN && r->episodes != TOOL_NOT_GIVEN)
         tool_usage(self, "--chains and --episodes exclude each other");
     else if (r->chains != TOOL_NOT_GIVEN && r->tasks)
@@ -351,6 +355,10 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     e->thresholds = p.thresholds;
     if (!status && e->exits)
         status = sim_exits_read(e->exits, deer_model_max_exit(e->model) + 1, &e->control, err);
+    if (!status && e->exits && e->thresholds_file && exits_look(&e->control))
+        status = deer_fail_with(DEER_USAGE, err,
+                                "--exits %s looks through fresh cameras; leave --thresholds out",
+                                e->exits);
     if (!status && e->cameras_file)
         status = drawn_cameras(e, e->cameras_file, err);
     if (!status)

@@ -12,24 +12,25 @@ enum { MOST_BYTES = 16 << 20 };
 
 /* ---------------------------------------------------------------- shares of files ---------- */
 
-/* List of n numbers, not negative, brought to sum 1; false where it is none, or all are 0. */
+/* List of n numbers, not negative, brought to sum 1; false where it is none, or all are 0. More may
+ * follow, of exits that are not loaded: zeros. */
 static bool read_shares(const json_t *list, int n, double *share)
 {
+    int size = (int)json_array_size(list);
     double sum = 0;
 
-    if (json_array_size(list) != (size_t)n)
-        return false;
-    for (int k = 0; k < n; k++) {
+    for (int k = 0; k < size; k++) {
         const json_t *item = json_array_get(list, (size_t)k);
+        double x = json_number_value(item);
 
-        share[k] = json_number_value(item);
-        if (!json_is_number(item) || !(share[k] >= 0))
+        if (!json_is_number(item) || !(x >= 0) || (k >= n && x > 0))
             return false;
-        sum += share[k];
+        if (k < n)
+            sum += share[k] = x;
     }
-    for (int k = 0; k < n; k++)
+    for (int k = 0; k < n && size >= n; k++)
         share[k] /= sum;
-    return sum > 0 && isfinite(sum);
+    return size >= n && sum > 0 && isfinite(sum);
 }
 
 static deer_status read_random(const json_t *root, int n, exits_control *control)
@@ -44,12 +45,12 @@ static deer_status read_markov(const json_t *root, int n, exits_control *control
     const json_t *rows = json_object_get(root, "exit_follows");
 
     if (!read_shares(json_object_get(root, "first_exits"), n, control->first) ||
-        json_array_size(rows) != (size_t)n)
+        json_array_size(rows) < (size_t)n)
         return DEER_FAILED;
     for (int k = 0; k < n; k++) {
         const json_t *row = json_array_get(rows, (size_t)k);
 
-        if (json_array_size(row) != (size_t)n)
+        if (json_array_size(row) < (size_t)n)
             return DEER_FAILED;
         if (!read_shares(row, n, control->next[k]))
             memcpy(control->next[k], control->first, sizeof control->next[k]);
