@@ -94,7 +94,8 @@ put 644 "$made/deer-config-version.cmake" "$LIBDIR/cmake/deer/deer-config-versio
 for header in runtime/deer*.h runtime/deer.hpp; do
     put 644 "$header" "$INCLUDEDIR/deer/$(basename "$header")"
 done
-for file in policy.safetensors thresholds.json policy-45.safetensors thresholds-45.json policy-45-aged.safetensors thresholds-45-aged.json; do
+for file in policy.safetensors thresholds.json policy-45.safetensors thresholds-45.json policy-45-aged.safetensors \
+    thresholds-45-aged.json schedule-45-aged.json; do
     put 644 "datasets/tabletop/$file" "$DATADIR/deer/$file"
 done
 [ "$what" = install ] || remove_folders

@@ -55,21 +55,27 @@ fails 2 'fixed: takes one exit' $control --exits fixed:0,1
 fails 2 'no number of 0 or more' $control --exits oracle:-1
 fails 2 "oracle:EPS or expert:PRICE, not 'blind'" $control --exits blind
 fails 2 'exit excludes' $control --exits fixed:0 --exit 1
-fails 1 'which of 3 exits' $control --exits "random:$files/a.json" --thresholds "$files/shallow.json"
-fails 2 'leave --thresholds out' $control --exits oracle:0.1 --thresholds "$files/shallow.json"
-ok $control --exits periodic:2,0 --thresholds "$files/shallow.json"
-cp "$out" "$files/alternating.json"
-[ "$(grep -A1 '"encoded"' "$out" | grep -c '1\.0')" -eq 0 ] || wrong "exits from outside forget the rules for cameras"
-json 'exits thresholds' $control --exits "random:$files/alternating.json" --thresholds "$files/shallow.json"
+# Under a file's rules for cameras: its own schedule from outside is the same, exits drawn as often look as often.
+aged="$build/deer-sim eval --model datasets/tabletop/policy-45-aged.safetensors --thresholds datasets/tabletop/schedule-45-aged.json --tasks lift --episodes 1 --json"
+ok $aged
+sed '/"exits"\|ms_per_step/d' "$out" >"$files/one"
+cp "$out" "$files/scheduled.json"
+ok $aged --exits periodic:2,0
+sed '/"exits"\|ms_per_step/d' "$out" >"$files/two"
+ok cmp "$files/one" "$files/two"
+json 'exits thresholds encoded' $aged --exits "random:$files/scheduled.json"
+[ "$(grep -A1 '"encoded"' "$out" | grep -c '0\.1')" -eq 1 ] || wrong "exits from outside forget the rules for cameras"
+fails 1 'which of 3 exits' $aged --exits "random:$files/a.json"
+fails 2 'leave --thresholds out' $aged --exits oracle:0.1
 fails 2 '--strict must be 1 to 60, not 0.5' $strict --strict 0.5
 fails 2 "'1.2x' is no value for --strict" $strict --strict 1.2x
 json 'against pairs' "$build/deer-report" rollouts --paired "$files/strict.json" "b=$files/strict.json" --json
 grep -q '"first_llm_gflops": 0\.00' "$out" || wrong "pairs without what they cost"
 # The policies of all 45 tasks, under their thresholds, at some that the first one has not learnt.
-for which in 45 45-aged; do
-    ok "$build/deer-sim" eval --model datasets/tabletop/policy-$which.safetensors --thresholds datasets/tabletop/thresholds-$which.json \
+for which in thresholds-45 thresholds-45-aged schedule-45-aged; do
+    ok "$build/deer-sim" eval --model datasets/tabletop/policy-${which#*-}.safetensors --thresholds datasets/tabletop/$which.json \
         --tasks lift_left_of_red,store_left_of_red,lift_farthest --episodes 2 --seed 5 --json
-    [ "$(grep -c '"success": true' "$out")" -ge 4 ] || wrong "policy-$which fails at new tasks"
+    [ "$(grep -c '"success": true' "$out")" -ge 4 ] || wrong "$which fails at new tasks"
 done
 ok "$build/deer-report" rollouts --paired "a=$files/free.json,$files/free.json" "b=$files/free.json,$files/free.json"
 grep -q '^against a: .* of 12 rollouts' "$out" || wrong "two files are not one comparison"
