@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* curve.mjs - docs/curve.svg from docs/curve/*.csv and docs/clock.svg from docs/clock/*.json (bench/curve.sh and
- * bench/clock.sh write them), and the dark ones, drawn by the code of deer-report's page (reports/page/charts.js)
+/* curve.mjs - docs/curve.svg from docs/curve/*.csv, docs/clock.svg from docs/clock/*.json and docs/moment.svg from
+ * docs/moment.json (bench/curve.sh, clock.sh and moment.sh write them), and the dark ones, drawn by the code of deer-report's page (reports/page/charts.js)
  * in its colours.
  *
  *   node bench/curve.mjs build/reports/page [FOLDER]     // FOLDER: where to, docs if left out
@@ -17,6 +17,8 @@ const scripts = [join(libraries, "node_modules/d3/dist/d3.min.js"), join(librari
   ...["latency", "judge", "charts"].map((name) => `reports/page/${name}.js`)];
 const tables = Object.fromEntries(["fixed", "best", "official-exp", "random"].map((name) => [name, read(`docs/curve/${name}.csv`)]));
 const paired = readdirSync("docs/clock").filter((name) => name.endsWith(".json")).sort().map((name) => JSON.parse(read(`docs/clock/${name}`)));
+
+const moment = JSON.parse(read("docs/moment.json")).settings;
 
 /* In the browser: plots [x, y, options] in one picture. */
 function joinPlots(plots, width, height, title) {
@@ -48,10 +50,30 @@ function curve(tables) {
   joinPlots(plots, width, 640, "Success against LLM GFLOPs per action, with 95% intervals; peak LLM GFLOPs and memory by deepest exit");
 }
 
+/* In the browser: a share of n rollouts in per cent, with its Wilson interval. */
+function row(x, success, n, z = 1.96) {
+  const c = (success + z * z / 2 / n) / (1 + z * z / n), h = z / (1 + z * z / n) * Math.sqrt(success * (1 - success) / n + z * z / 4 / n / n);
+  return { x, y: 100 * success, low: 100 * (c - h), high: 100 * (c + h) };
+}
+
+/* In the browser: success against the time allowed; what each curve is stands where there are none. */
+function allowed(moment) {
+  const fewer = (moment.full.total_gflops / moment.schedule.total_gflops).toFixed(1);
+  const series = [["schedule", `deep at the steps that have a new picture: ${fewer} times fewer FLOPs than`, "var(--ours)", null], ["full", "full depth with a new picture at every step", "var(--oracle)", "4,3"],
+    ["random", "as many deep steps by chance, at the same cost", "var(--fixed)", "1,5"], ["reversed", "deep at the steps that have none, at the same cost", "var(--official)", "6,4"]];
+  const marks = series.flatMap(([key, name, colour, dash], i) => {
+    const rows = moment[key].in_time.map(([factor, success]) => row(factor, success, moment[key].rollouts));
+    return [Plot.line(rows, { x: "x", y: "y", stroke: colour, strokeWidth: 2, strokeDasharray: dash }), Plot.ruleX(rows, { x: "x", y1: "low", y2: "high", stroke: colour, strokeOpacity: 0.5 }),
+      Plot.dot(rows, { x: "x", y: "y", fill: colour, r: 4 }), Plot.dot([[1.64, 62 - 7 * i]], { fill: colour, r: 4 }),
+      Plot.text([[1.68, 62 - 7 * i]], { text: () => name, fill: colour, fontWeight: "bold", textAnchor: "start" })];
+  });
+  joinPlots([[0, 0, { width: 900, height: 420, marginLeft: 50, marginTop: 30, marginBottom: 45, x: { label: "time allowed, times the expert's from the same start", labelAnchor: "center", labelArrow: "none", domain: [0.97, 3.03] },
+    y: { label: "% success", labelArrow: "none", domain: [20, 100], grid: true }, marks }]], 900, 420,
+    "Success against the time allowed, with 95% intervals, of deep steps at the steps that have a new picture, at random, and at the others");
+}
+
 /* In the browser: success in time against cost, of every rule at every budget, from the paired comparisons with deer's. */
 function clock(paired) {
-  const wilson = (p, n, z = 1.96) => { const c = (p + z * z / 2 / n) / (1 + z * z / n), h = z / (1 + z * z / n) * Math.sqrt(p * (1 - p) / n + z * z / 4 / n / n); return [100 * (c - h), 100 * (c + h)]; };
-  const row = (cost, success, n) => { const [low, high] = wilson(success, n); return { x: cost, y: 100 * success, low, high }; };
   const of = (name) => paired.flatMap((b) => b.pairs.filter((p) => p.name.replace(/-0\.[0-9]+$/, "") === name).map((p) => row(p.second_llm_gflops, p.second, p.pairs)));
   const once = (rows) => [...new Map(rows.map((r) => [r.x.toFixed(6), r])).values()].sort((a, b) => a.x - b.x);
   const fixed = once(paired.flatMap((b) => b.pairs.filter((p) => p.name.startsWith("fixed-")).map((p) => ({ ...row(p.second_llm_gflops, p.second, p.pairs), name: `exit ${p.name.slice(6)}: ` }))));
@@ -74,7 +96,7 @@ function colours(dark) {
 function draw(picture, data, plots) {
   const work = mkdtempSync(join(tmpdir(), "deer-curve-")), page = join(work, "page.html");
   try {
-    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>${joinPlots}(${picture})(${JSON.stringify(data)})</script>`);
+    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>${joinPlots}${row}(${picture})(${JSON.stringify(data)})</script>`);
     const dom = execFileSync(process.env.CHROMIUM || "chromium", ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${work}/profile`, "--dump-dom", `file://${page}`], { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "ignore"] });
     const from = dom.indexOf("<svg"), svg = dom.slice(from, dom.lastIndexOf("</svg>") + 6);
     if (from < 0 || svg.split("<svg").length !== 2 + plots) throw new Error(`the browser drew no picture: ${dom.slice(0, 200)}`);
@@ -84,7 +106,7 @@ function draw(picture, data, plots) {
   }
 }
 
-for (const [file, picture, data, plots] of [["curve", curve, tables, 3], ["clock", clock, paired, 1]]) {
+for (const [file, picture, data, plots] of [["curve", curve, tables, 3], ["clock", clock, paired, 1], ["moment", allowed, moment, 1]]) {
   const drawn = draw(picture, data, plots).replaceAll("&nbsp;", "\u00a0");
   for (const [name, dark] of [[file, false], [`${file}-dark`, true]]) {
     const colour = colours(dark), path = join(folder, `${name}.svg`);

@@ -254,7 +254,7 @@ page=$!
 node tests/reports/judge.mjs "$out/cameras.json" "$out/cameras.csv" || wrong "the judge of older encodings"
 mkdir "$out/figures"
 node bench/curve.mjs "$build/reports/page" "$out/figures" >"$out/stdout" 2>"$out/stderr" || wrong "the README's figures"
-for figure in curve.svg curve-dark.svg clock.svg clock-dark.svg; do
+for figure in curve.svg curve-dark.svg clock.svg clock-dark.svg moment.svg moment-dark.svg; do
     cmp -s "docs/$figure" "$out/figures/$figure" || wrong "docs/$figure is not what bench/curve.mjs draws"
 done
 wait $buyers || wrong "the five questions of a buyer"
