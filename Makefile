@@ -89,7 +89,9 @@ ifeq ($(V),0)
 Q   := @
 none :=
 tab  := $(none)	$(none)
+ifeq ($(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
 say   = $(info $(1)$(tab)$(patsubst $(BUILD)/%,%,$@))
+endif
 endif
 
 RUNTIME_PC  := jansson libpcre2-8 libutf8proc
