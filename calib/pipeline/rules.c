@@ -72,6 +72,7 @@ static void read_cost(reading *r, const calibration_step *step, int exit)
     r->v->llm += deer_gflops(r->cost.exit[exit].llm - saved.llm);
     r->v->total += deer_gflops(deer_cost_step(&r->cost, exit, r->a->heads[step->i]) - saved.total);
     r->v->fraction[exit]++;
+    r->v->share[(views & 1) + (views >> 1)][exit]++;
     r->v->steps++;
 }
 
@@ -106,8 +107,11 @@ static void finish(rule_verdict *v)
 
     v->llm /= n;
     v->total /= n;
-    for (int k = 0; k < DEER_MAX_EXITS; k++)
+    for (int k = 0; k < DEER_MAX_EXITS; k++) {
         v->fraction[k] /= n;
+        for (int encoded = 0; encoded < 3; encoded++)
+            v->share[encoded][k] /= n;
+    }
     for (int i = 0; i < EPISODE_LOSSES; i++)
         v->loss[i] /= v->episodes;
 }

@@ -28,7 +28,8 @@ typedef struct {
     int64_t steps;
     double llm, total; /* GFLOPs of a step, as it really runs */
     double fraction[DEER_MAX_EXITS];
-    double loss[EPISODE_LOSSES]; /* means over the episodes */
+    double share[3][DEER_MAX_EXITS]; /* the same by how many cameras are encoded */
+    double loss[EPISODE_LOSSES];     /* means over the episodes */
 } rule_verdict;
 
 /* Replays the head with the exits that the candidate takes itself, in some [episodes] (NULL: all).

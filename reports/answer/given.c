@@ -23,10 +23,9 @@ static deer_status check(const cache *c, const question *q, const given *g, deer
     if (t->max_exit >= c->exits)
         return deer_fail(err, "%s has %d exits, the cache %s %d", q->thresholds, t->max_exit + 1,
                          q->cache, c->exits);
-    if (!t->rule.kind || (g->policy && !g->reuses))
+    if (!t->rule.kind || g->policy)
         return DEER_OK;
-    return deer_fail_with(DEER_USAGE, err,
-                          "%s has a rule of exits: judging it takes --model and fresh cameras",
+    return deer_fail_with(DEER_USAGE, err, "%s has a rule of exits: judging it takes --model",
                           q->thresholds);
 }
 
@@ -155,6 +154,8 @@ static deer_status judge_rule(cache *c, const question *q, const calibration_spe
     g->point.at.cost = spec->scope_llm ? v.llm : v.total;
     g->point.at.loss = v.loss[0];
     memcpy(g->point.at.fraction, v.fraction, sizeof g->point.at.fraction);
+    if (g->reuses)
+        memcpy(g->point.mix.share, v.share, sizeof g->point.mix.share);
     g->point.cost_95 = g->point.loss_95 = (interval){NAN, NAN};
     return DEER_OK;
 }

@@ -69,10 +69,19 @@ need "$report" whatif --cache "$out/cache" --model $model --thresholds "$out/tau
     --budget-sweep 9 --out "$out/cameras.html" --json "$out/cameras.json" --csv "$out/cameras.csv"
 need "$build/deer-calib" check --cache "$out/cache" --model $model --thresholds "$out/tau.json" --json
 cp "$out/stdout" "$out/check.json"
-node -e 'const [r, c] = process.argv.slice(1).map((f) => JSON.parse(require("fs").readFileSync(f))), p = r.thresholds.point;
-    for (const [x, y] of [[p.total_gflops, c.average_total_gflops], [p.loss, c.loss]])
-        if (!(Math.abs(x - y) <= 1e-5 * y)) { console.log(x, y); process.exit(1); }' "$out/cameras.json" "$out/check.json" ||
-    wrong "a report says of a thresholds file what deer-calib check does not"
+as_checked() { # as_checked REPORT CHECK: of the thresholds file they say the same
+    node -e 'const [r, c] = process.argv.slice(1).map((f) => JSON.parse(require("fs").readFileSync(f))), p = r.thresholds.point;
+        for (const [x, y] of [[p.total_gflops, c.average_total_gflops], [p.loss, c.loss]])
+            if (!(Math.abs(x - y) <= 1e-5 * y)) { console.log(x, y); process.exit(1); }' "$1" "$2" ||
+        wrong "a report says of a thresholds file what deer-calib check does not: $1"
+}
+as_checked "$out/cameras.json" "$out/check.json"
+need "$build/deer-calib" solve --cache "$out/cache" --model $model --scope total --avg-fraction 0.6 \
+    --cameras 2/0.3,1/0.3 --rule schedule --out "$out/schedule.json"
+need "$report" whatif --cache "$out/cache" --model $model --thresholds "$out/schedule.json" --rate 30 --json "$out/scheduled.json"
+need "$build/deer-calib" check --cache "$out/cache" --model $model --thresholds "$out/schedule.json" --json
+cp "$out/stdout" "$out/check.json"
+as_checked "$out/scheduled.json" "$out/check.json"
 need "$build/tests/report_cache" table "$out/table.h5" 40 5
 need "$report" whatif --table "$out/table.h5" --cost-unit ms --budget-sweep 21 --out "$out/table.html" \
     --json "$out/table.json"
@@ -171,6 +180,7 @@ fails 2 "no time in ms" "$report" whatif $cache --deadline -1
 fails 2 "robots" "$report" whatif $cache --robots 0
 fails 2 "exclude each other" "$report" whatif $cache --cameras 1 --thresholds "$out/tau.json"
 fails 2 "takes --model" "$report" whatif $cache --thresholds "$out/tau.json"
+fails 2 "takes --model" "$report" whatif $cache --thresholds "$out/schedule.json"
 fails 1 "is for another policy" "$report" whatif --cache "$out/hostile" --thresholds "$out/tau-of-another.json"
 fails 2 "leave --rollouts out" "$report" whatif $cache --cameras 1 --rollouts "$out/full.json"
 fails 2 "stands for --cache" "$report" whatif $cache --table "$out/table.h5"
