@@ -142,10 +142,15 @@ reference() { # reference BOX
     done
 }
 
+# An unfinished cache's manifest is whole: that of the finished one without which recordings all shards are of.
+is_whole() { # is_whole BOX OUTPUT
+    cmp -s "$1/run/$2" "$1/want/$2" && return
+    [ "$2" = cache/manifest.json ] && [ "$status" -ne 0 ] && sed '/^ "demos": /d' "$1/want/$2" | cmp -s - "$1/run/$2"
+}
+
 half_there() { # half_there BOX: outputs that are there, but are not those of an undisturbed run
     for o in $outputs; do
-        [ "$o" = stdout ] || [ ! -e "$1/run/$o" ] || cmp -s "$1/run/$o" "$1/want/$o" ||
-            echo "$o is half there"
+        [ "$o" = stdout ] || [ ! -e "$1/run/$o" ] || is_whole "$1" "$o" || echo "$o is half there"
     done
 }
 
