@@ -37,6 +37,7 @@ for name in replay dimport solve convert import; do
             kill -"$signal" $! 2>/dev/null
             wait $!
         ) 2>/dev/null
+        status=$? # shellcheck disable=SC2034 # half_there reads it
         half=$(half_there "$box")
         [ -z "$half" ] || found "$half"
         [ "$signal" = KILL ] || [ -z "$(find "$box/run" -name '*.tmp-*')" ] ||
