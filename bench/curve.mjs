@@ -31,7 +31,7 @@ function joinPlots(plots, width, height, title) {
     plot.querySelectorAll("style").forEach((e) => e.remove());
     all.append(() => plot).attr("x", x).attr("y", y);
   }
-  document.body.replaceChildren(all.node());
+  document.body.appendChild(document.createElement("section")).append(all.node());
 }
 
 /* In the browser. */
@@ -93,24 +93,27 @@ function colours(dark) {
   return Object.fromEntries([...block.slice(0, block.indexOf("}")).matchAll(/--([a-z-]+): (#[0-9a-f]+);/g)].map((m) => [m[1], m[2]]));
 }
 
-function draw(picture, data, plots) {
+/* Each picture's SVG, all drawn by one browser. */
+function draw(pictures) {
   const work = mkdtempSync(join(tmpdir(), "deer-curve-")), page = join(work, "page.html");
   try {
-    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>${joinPlots}${row}(${picture})(${JSON.stringify(data)})</script>`);
+    const calls = pictures.map(([, picture, data]) => `<script>(${picture})(${JSON.stringify(data)})</script>`);
+    writeFileSync(page, `<!doctype html><meta charset="utf-8"><body>${scripts.map((s) => `<script>${read(s)}</script>`).join("")}<script>${joinPlots}${row}</script>${calls.join("")}`);
     const dom = execFileSync(process.env.CHROMIUM || "chromium", ["--headless", "--no-sandbox", "--disable-gpu", `--user-data-dir=${work}/profile`, "--dump-dom", `file://${page}`], { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "ignore"] });
-    const from = dom.indexOf("<svg"), svg = dom.slice(from, dom.lastIndexOf("</svg>") + 6);
-    if (from < 0 || svg.split("<svg").length !== 2 + plots) throw new Error(`the browser drew no picture: ${dom.slice(0, 200)}`);
-    return svg;
+    const drawn = [...dom.matchAll(/<section>(<svg.*?<\/svg>)<\/section>/gs)].map((found) => found[1]);
+    pictures.forEach(([name, , , plots], i) => { if (!drawn[i] || drawn[i].split("<svg").length !== 2 + plots) throw new Error(`the browser did not draw ${name}: ${(drawn[i] || dom).slice(0, 200)}`); });
+    return drawn;
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-for (const [file, picture, data, plots] of [["curve", curve, tables, 3], ["clock", clock, paired, 1], ["moment", allowed, moment, 1]]) {
-  const drawn = draw(picture, data, plots).replaceAll("&nbsp;", "\u00a0");
-  for (const [name, dark] of [[file, false], [`${file}-dark`, true]]) {
+const pictures = [["curve", curve, tables, 3], ["clock", clock, paired, 1], ["moment", allowed, moment, 1]];
+draw(pictures).forEach((svg, i) => {
+  const drawn = svg.replaceAll("&nbsp;", "\u00a0");
+  for (const [name, dark] of [[pictures[i][0], false], [`${pictures[i][0]}-dark`, true]]) {
     const colour = colours(dark), path = join(folder, `${name}.svg`);
     writeFileSync(path, `${drawn.replace(/var\(--([a-z-]+)\)/g, (all, key) => colour[key] || all).replace(/(\.\d{2})\d{4,}/g, "$1").replaceAll("><", ">\n<")}\n`);
     console.log(`wrote ${path}`);
   }
-}
+});
