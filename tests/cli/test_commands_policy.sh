@@ -66,6 +66,8 @@ ok cmp "$files/one" "$files/two"
 json 'exits thresholds encoded' $aged --exits "random:$files/scheduled.json"
 [ "$(grep -A1 '"encoded"' "$out" | grep -c '0\.1')" -eq 1 ] || wrong "exits from outside forget the rules for cameras"
 fails 1 'which of 3 exits' $aged --exits "random:$files/a.json"
+fails 2 'exits excludes' $aged --exits fixed:0 --govern 0.01
+fails 2 'exits excludes' $aged --exits fixed:0 --budget 0.01
 fails 2 'leave --thresholds out' $aged --exits oracle:0.1
 fails 2 '--strict must be 1 to 60, not 0.5' $strict --strict 0.5
 fails 2 "'1.2x' is no value for --strict" $strict --strict 1.2x

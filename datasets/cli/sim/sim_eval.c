@@ -292,6 +292,8 @@ static bool contradicts(const tool_command *self, const request *r)
         tool_usage(self, "--thresholds, --exit and --exits need --model");
     else if (exit && (r->policy.thresholds || r->exits))
         tool_usage(self, "--exit excludes --thresholds and --exits");
+    else if (r->exits && (!isnan(r->policy.govern) || !isnan(r->policy.budget)))
+        tool_usage(self, "--exits excludes --govern and --budget, which choose exits themselves");
     else if (r->chains != TOOL_NOT_GIVEN && r->episodes != TOOL_NOT_GIVEN)
         tool_usage(self, "--chains and --episodes exclude each other");
     else if (r->chains != TOOL_NOT_GIVEN && r->tasks)
