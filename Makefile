@@ -481,7 +481,7 @@ $(BUILD)/tests/runtime/amx_for_avx2.o: ALL_CFLAGS += -mamx-tile -mamx-bf16 -mamx
 $(BUILD)/tests/test_kernels $(BUILD)/tests/kernels: $(EMULATED)
 endif
 $(BUILD)/tests/test_cost: LDFLAGS += -Wl,--wrap=linear_run,--wrap=attention_run
-$(BUILD)/tests/test_cache: LDFLAGS += -Wl,--wrap=demos_read
+$(BUILD)/tests/test_cache $(BUILD)/tests/test_cache_others: LDFLAGS += -Wl,--wrap=demos_read
 $(BUILD)/tests/test_calib_library: $(CALIB_PUBLIC)
 $(addprefix $(BUILD)/tests/,test_gpu test_gpu_kernels test_gpu_faults): $(EMULATED_MATRICES).o
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))

@@ -1,187 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* test_cache.c - the feature cache: killed, shared, damaged, mistaken, on a full disk. */
-#include <errno.h>
-#include <math.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stdatomic.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
+/* test_cache.c - the feature cache: killed, shared, damaged, on a full disk. */
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "calib/cache/cache.h"
-#include "calib/replay/replay.h"
-#include "datasets/hdf5/hdf5_io.h"
-#include "runtime/kernels/isa.h"
-#include "tests/calib/calib_world.h"
-
-enum { EPISODES = 20, PER_SHARD = 3, SHARDS = 7 };
-
-static world w;
-static char whole[128]; /* the cache of an undisturbed replay */
-static deer_error err;
-static const char *program = "build/deer-calib";
-
-/* How often each episode was read, whoever asked for it. */
-static atomic_int reads[EPISODES];
-
-deer_status __real_demos_read(demos *d, int i, demo_episode *e, deer_error *why);
-deer_status __wrap_demos_read(demos *d, int i, demo_episode *e, deer_error *why);
-deer_status __wrap_demos_read(demos *d, int i, demo_episode *e, deer_error *why)
-{
-    reads[i]++;
-    return __real_demos_read(d, i, e, why);
-}
-
-static void ok(deer_status status)
-{
-    if (status)
-        fail_msg("%s", err.message);
-}
-
-static const char *inside(const char *name)
-{
-    static char path[4][160];
-    static int next;
-
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", w.folder, name);
-    return path[next];
-}
-
-/* Part `part` of `parts`; 0 of 0: all. */
-static deer_status replay_part(const char *dir, int part, int parts, int threads,
-                               replay_report *report)
-{
-    replay_spec spec = {.model = w.model,
-                        .demos = (const char *const[]){w.demos},
-                        .files = 1,
-                        .cache = dir,
-                        .threads = threads,
-                        .batch = 3,
-                        .per_shard = PER_SHARD,
-                        .part = part,
-                        .parts = parts};
-
-    return replay(&spec, report, &err);
-}
-
-static deer_status replay_into(const char *dir, int threads, replay_report *report)
-{
-    return replay_part(dir, 0, 0, threads, report);
-}
-
-static int set_up(void **state)
-{
-    replay_report report;
-
-    (void)state;
-    world_make(&w, "tests/data/golden_c", EPISODES);
-    snprintf(whole, sizeof whole, "%s", inside("whole"));
-    ok(replay_into(whole, 1, &report));
-    assert_int_equal(report.shards, SHARDS);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    world_remove(&w);
-    return 0;
-}
-
-/* ---------------------------------------------------------------- comparing ---------------- */
-
-/* Every dataset of the two caches holds the same bytes; read as another program would, through the
- * virtual file. */
-static void assert_same_dataset(hid_t a, hid_t b, const char *name)
-{
-    hid_t da = H5Dopen2(a, name, H5P_DEFAULT), db = H5Dopen2(b, name, H5P_DEFAULT);
-    hid_t type = H5Dget_type(da), space = H5Dget_space(da), other = H5Dget_space(db);
-    size_t bytes = H5Tget_size(type) * (size_t)H5Sget_simple_extent_npoints(space);
-    uint8_t *x = malloc(bytes), *y = malloc(bytes);
-
-    assert_true(H5Sextent_equal(space, other) > 0);
-    assert_true(H5Dread(da, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, x) >= 0);
-    assert_true(H5Dread(db, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, y) >= 0);
-    assert_memory_equal(x, y, bytes);
-    free(x);
-    free(y);
-    H5Sclose(space);
-    H5Sclose(other);
-    H5Tclose(type);
-    H5Dclose(da);
-    H5Dclose(db);
-}
-
-static void assert_same_file(const char *dir, const char *name)
-{
-    char path[2][200], *bytes[2];
-    size_t size[2];
-
-    for (int i = 0; i < 2; i++) {
-        snprintf(path[i], sizeof path[i], "%s/%s", i ? dir : whole, name);
-        ok(file_read(path[i], 1 << 28, &bytes[i], &size[i], &err));
-    }
-    if (size[0] != size[1] || memcmp(bytes[0], bytes[1], size[0]))
-        fail_msg("%s is not %s", path[1], path[0]);
-    free(bytes[0]);
-    free(bytes[1]);
-}
-
-static void assert_same_files(const char *dir)
-{
-    char name[32];
-
-    assert_same_file(dir, "manifest.json");
-    assert_same_file(dir, "cache.h5");
-    for (int s = 0; s < SHARDS; s++) {
-        snprintf(name, sizeof name, "shard-%05d.h5", s);
-        assert_same_file(dir, name);
-    }
-}
-
-static void assert_same_cache(const char *dir)
-{
-    static const char *const names[] = {
-        "features",        "action",         "delta",        "demonstration", "episode",
-        "episode_steps",   "episode_tokens", "episode_name", "episode_task",  "episode_instruction",
-        "episode_identity"};
-    char path[2][200];
-    hid_t file[2];
-
-    assert_same_files(dir);
-    snprintf(path[0], sizeof path[0], "%s/cache.h5", whole);
-    snprintf(path[1], sizeof path[1], "%s/cache.h5", dir);
-    for (int i = 0; i < 2; i++) {
-        file[i] = H5Fopen(path[i], H5F_ACC_RDONLY, H5P_DEFAULT);
-        assert_true(file[i] >= 0);
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        assert_same_dataset(file[0], file[1], names[i]);
-    H5Fclose(file[0]);
-    H5Fclose(file[1]);
-}
-
-/* Nothing but the cache's own files: no temporary ones. */
-static void assert_tidy(const char *dir)
-{
-    DIR *folder = opendir(dir);
-    struct dirent *entry;
-
-    assert_non_null(folder);
-    while ((entry = readdir(folder)))
-        assert_null(strstr(entry->d_name, ".tmp-"));
-    closedir(folder);
-}
+#include "tests/calib/cache_world.h"
 
 /* ---------------------------------------------------------------- reading ------------------ */
 
@@ -230,12 +53,6 @@ static void test_threads_and_repetition(void **state)
 
 /* ---------------------------------------------------------------- reading once ------------- */
 
-static void forget_reads(void)
-{
-    for (int e = 0; e < EPISODES; e++)
-        reads[e] = 0;
-}
-
 /* Once those of the shards s with s % parts == part, or of all; the others not at all. */
 static void assert_read_once(int part, int parts)
 {
@@ -281,29 +98,6 @@ static void test_fingerprint(void **state)
 }
 
 /* ---------------------------------------------------------------- kills -------------------- */
-
-/* Starts deer-calib replay as a process of its own. */
-static pid_t start_replay(const char *dir)
-{
-    pid_t child = fork();
-
-    assert_true(child >= 0);
-    if (child)
-        return child;
-    if (!freopen("/dev/null", "w", stderr))
-        _exit(126);
-    execl(program, program, "replay", "--model", w.model, "--demos", w.demos, "--cache", dir,
-          "--shard-episodes", "3", "--threads", "2", (char *)NULL);
-    _exit(127);
-}
-
-static int end_of(pid_t child)
-{
-    int status;
-
-    assert_true(waitpid(child, &status, 0) == child);
-    return status;
-}
 
 static void wait_ms(double ms)
 {
@@ -427,14 +221,6 @@ static void leave_file(const char *dir, const char *name)
     ok(file_write(path, "", 0, &err));
 }
 
-static bool has_file(const char *dir, const char *name)
-{
-    char path[256];
-
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    return !access(path, F_OK);
-}
-
 /* What a killed writer left is swept from the folder of exactly that name, and nothing else. */
 static void test_sweep(void **state)
 {
@@ -459,245 +245,6 @@ static void test_sweep(void **state)
     assert_true(has_file(dir, "shard-00001.h5"));
     for (int i = 0; i < 3; i++)
         assert_true(has_file(other, mine[i]));
-}
-
-/* ---------------------------------------------------------------- mistakes ----------------- */
-
-static void assert_refused(const char *dir, const char *says)
-{
-    replay_report report;
-
-    assert_int_equal(replay_into(dir, 1, &report), DEER_FAILED);
-    if (!strstr(err.message, says))
-        fail_msg("'%s' does not say '%s'", err.message, says);
-}
-
-static void test_other_model_or_demos(void **state)
-{
-    world other = w;
-
-    (void)state;
-    snprintf(w.model, sizeof w.model, "%s/other-model", w.folder);
-    ok(official_import_folder("tests/data/golden_c", w.model, &err));
-    world_edit_model(w.model, "other");
-    assert_refused(whole, "is of another model");
-    w = other;
-    snprintf(w.demos, sizeof w.demos, "%s/other.h5", w.folder);
-    world_write_demos(w.demos, EPISODES, 2);
-    assert_refused(whole, "is of other demonstrations");
-    w = other;
-}
-
-/* From here on w's recordings are others, of the same names, tasks, instructions and lengths: a
- * pixel of one episode is. */
-static void change_pixel(int episode)
-{
-    demos_writer *writer;
-    demo_episode d;
-
-    snprintf(w.demos, sizeof w.demos, "%s/pixel-%d.h5", w.folder, episode);
-    ok(demos_writer_open(w.demos, "{}", &writer, &err));
-    for (int e = 0; e < EPISODES; e++) {
-        world_episode(e, 1, &d);
-        if (e == episode)
-            d.gripper_rgb[5] ^= 1;
-        ok(demos_writer_add(writer, &d, &err));
-    }
-    ok(demos_writer_finish(writer, &err));
-}
-
-/* A cache that is not finished; the message says why. */
-static void assert_not_opened(const char *dir, const char *says)
-{
-    cache *c;
-
-    assert_int_equal(cache_open(dir, &c, &err), DEER_FAILED);
-    if (!strstr(err.message, says) || strchr(err.message, '\n'))
-        fail_msg("'%s' does not say '%s'", err.message, says);
-}
-
-/* No run goes on from shards of other recordings: the message names shard and episode. */
-static void test_resumed_with_others(void **state)
-{
-    world own = w;
-    replay_report report;
-
-    (void)state;
-    ok(replay_part(inside("half"), 0, 2, 1, &report));
-    change_pixel(14); /* of shard 4, which is there */
-    assert_refused(inside("half"), "shard-00004.h5 is of other demonstrations: its demo_14 is not");
-    assert_refused(whole, "shard-00004.h5 is of other demonstrations");
-    w = own;
-    assert_not_opened(inside("half"), "is unfinished");
-    ok(replay_into(inside("half"), 1, &report));
-    assert_same_cache(inside("half"));
-    ok(replay_into(whole, 1, &report));
-    assert_int_equal(report.replayed, 0);
-}
-
-/* Two processes that were given other recordings, where none meets the other's shards before all
- * are there: who would finish the cache does not. */
-static void test_parts_of_others(void **state)
-{
-    world own = w;
-    replay_report report;
-    char dir[160];
-
-    (void)state;
-    snprintf(dir, sizeof dir, "%s", inside("parts-of-others"));
-    ok(replay_part(dir, 0, 2, 1, &report));
-    change_pixel(0); /* of shard 0 */
-    assert_int_equal(replay_part(dir, 1, 2, 1, &report), DEER_FAILED);
-    assert_non_null(strstr(err.message, "shard-00000.h5 is of other demonstrations"));
-    assert_false(has_file(dir, "cache.h5"));
-    assert_not_opened(dir, "is unfinished: nobody has compared");
-    w = own; /* all that is there is of these, as it happens */
-    ok(replay_part(dir, 0, 2, 1, &report));
-    assert_same_cache(dir);
-}
-
-/* Whoever is there when a cache is finished has it compared with his recordings, too. */
-static void test_finished_by_others(void **state)
-{
-    world own = w;
-    replay_report report;
-    char dir[160];
-
-    (void)state;
-    snprintf(dir, sizeof dir, "%s", inside("finished-by-others"));
-    ok(replay_part(dir, 0, 2, 1, &report));
-    change_pixel(4); /* of shard 1: those of shard 0, 2, .. are the same */
-    ok(replay_part(dir, 1, 2, 1, &report));
-    w = own;
-    assert_int_equal(replay_part(dir, 0, 2, 1, &report), DEER_FAILED);
-    assert_non_null(strstr(err.message, "shard-00001.h5 is of other demonstrations"));
-}
-
-/* A shard that is deleted from a finished cache comes from the same recordings again, or the cache
- * is refused. */
-static void test_mended_by_others(void **state)
-{
-    world own = w;
-    replay_report report;
-
-    (void)state;
-    ok(replay_into(inside("mended-by"), 1, &report));
-    assert_int_equal(unlink(inside("mended-by/shard-00002.h5")), 0);
-    change_pixel(6);
-    assert_refused(inside("mended-by"), "is of other demonstrations");
-    assert_not_opened(inside("mended-by"), "is of other demonstrations");
-    w = own;
-    assert_refused(inside("mended-by"), "shard-00002.h5 is of other demonstrations");
-    assert_int_equal(unlink(inside("mended-by/shard-00002.h5")), 0);
-    ok(replay_into(inside("mended-by"), 1, &report));
-    assert_same_cache(inside("mended-by"));
-}
-
-/* Two at once with other recordings, of which every episode differs: at most one succeeds, and
- * then every shard is of its. */
-static void test_race_with_others(void **state)
-{
-    world own = w;
-    char dir[160];
-    pid_t child[2];
-    int good = 0;
-    cache *c;
-
-    (void)state;
-    snprintf(dir, sizeof dir, "%s", inside("race"));
-    child[0] = start_replay(dir);
-    snprintf(w.demos, sizeof w.demos, "%s/race.h5", w.folder);
-    world_write_demos(w.demos, EPISODES, 3);
-    child[1] = start_replay(dir);
-    w = own;
-    for (int i = 0; i < 2; i++)
-        good += end_of(child[i]) == 0;
-    assert_true(good < 2);
-    if (cache_open(dir, &c, &err))
-        assert_int_equal(good, 0);
-    else
-        cache_close(c);
-}
-
-/* Of other lengths: at once. */
-static void test_others_of_other_lengths(void **state)
-{
-    world own = w;
-
-    (void)state;
-    snprintf(w.demos, sizeof w.demos, "%s/fewer.h5", w.folder);
-    world_write_demos(w.demos, EPISODES - 1, 1);
-    forget_reads();
-    assert_refused(whole, "is of other demonstrations (of other lengths)");
-    for (int e = 0; e < EPISODES; e++)
-        assert_int_equal(reads[e], 0);
-    w = own;
-}
-
-/* Features are of one kind of sums; plain C on x86-64 does not fuse them. */
-static void test_other_sums(void **state)
-{
-    const isa *list[ISA_MOST];
-    const isa *plain = list[isa_list(list) - 1];
-
-    (void)state;
-    if (list[0] == plain || !plain->own_sums[WEIGHT_F32])
-        skip();
-    isa_use(plain);
-    assert_refused(whole, "has sums of fused multiply-adds, and this processor's are of generic");
-    isa_use(list[0]);
-}
-
-/* A shard of another cache, put in place of one's own. */
-static void test_foreign_shard(void **state)
-{
-    world own = w;
-    replay_report report;
-    cache *c;
-
-    (void)state;
-    snprintf(w.demos, sizeof w.demos, "%s/foreign.h5", w.folder);
-    world_write_demos(w.demos, EPISODES, 5);
-    ok(replay_into(inside("foreign"), 1, &report));
-    w = own;
-    ok(replay_into(inside("mine"), 1, &report));
-    assert_int_equal(rename(inside("foreign/shard-00002.h5"), inside("mine/shard-00002.h5")), 0);
-    assert_int_equal(cache_open(inside("mine"), &c, &err), DEER_FAILED);
-    assert_non_null(strstr(err.message, "is of other demonstrations"));
-    assert_refused(inside("mine"), "is of other demonstrations");
-    assert_int_equal(rename(inside("mine/shard-00001.h5"), inside("mine/shard-00002.h5")), 0);
-    assert_int_equal(cache_open(inside("mine"), &c, &err), DEER_FAILED);
-    assert_non_null(strstr(err.message, "is not shard"));
-}
-
-/* The same of a cache of another model. */
-static void test_shard_of_another_model(void **state)
-{
-    world own = w;
-    replay_report report;
-    cache *c;
-
-    (void)state;
-    snprintf(w.model, sizeof w.model, "%s/stranger", w.folder);
-    ok(official_import_folder("tests/data/golden_c", w.model, &err));
-    world_edit_model(w.model, "stranger");
-    ok(replay_into(inside("strange"), 1, &report));
-    w = own;
-    ok(replay_into(inside("ours"), 1, &report));
-    assert_int_equal(rename(inside("strange/shard-00002.h5"), inside("ours/shard-00002.h5")), 0);
-    assert_int_equal(cache_open(inside("ours"), &c, &err), DEER_FAILED);
-    assert_non_null(strstr(err.message, "is of another model"));
-}
-
-static void test_no_cache(void **state)
-{
-    cache *c;
-
-    (void)state;
-    assert_int_equal(cache_open("/nowhere", &c, &err), DEER_FAILED);
-    assert_non_null(strstr(err.message, "is no feature cache"));
-    assert_refused("/nowhere/at/all", "cannot create the cache");
-    assert_refused(w.demos, "cannot"); /* a file where a folder should be */
 }
 
 /* ---------------------------------------------------------------- damage ------------------- */
@@ -901,8 +448,6 @@ static void test_full_disk(void **state)
 
 int main(void)
 {
-    static char path[512];
-    const char *build = getenv("BUILD");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_view),
         cmocka_unit_test(test_threads_and_repetition),
@@ -913,17 +458,6 @@ int main(void)
         cmocka_unit_test(test_unfinished_cache_says_so),
         cmocka_unit_test(test_processes_share_the_work),
         cmocka_unit_test(test_sweep),
-        cmocka_unit_test(test_other_model_or_demos),
-        cmocka_unit_test(test_resumed_with_others),
-        cmocka_unit_test(test_parts_of_others),
-        cmocka_unit_test(test_finished_by_others),
-        cmocka_unit_test(test_mended_by_others),
-        cmocka_unit_test(test_race_with_others),
-        cmocka_unit_test(test_others_of_other_lengths),
-        cmocka_unit_test(test_other_sums),
-        cmocka_unit_test(test_foreign_shard),
-        cmocka_unit_test(test_shard_of_another_model),
-        cmocka_unit_test(test_no_cache),
         cmocka_unit_test(test_flipped_bytes),
         cmocka_unit_test(test_changed_numbers),
         cmocka_unit_test(test_damaged_shard_is_mended),
@@ -932,10 +466,5 @@ int main(void)
         cmocka_unit_test(test_full_disk),
     };
 
-    if (build) {
-        snprintf(path, sizeof path, "%s/deer-calib", build);
-        program = path;
-    }
-    hdf5_quiet();
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, cache_world_make, cache_world_remove);
 }
