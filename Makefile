@@ -96,7 +96,8 @@ endif
 
 RUNTIME_PC  := jansson libpcre2-8 libutf8proc
 DATASETS_PC := hdf5 libxxhash zlib liblzf
-SOURCES_PC  := libavformat libavcodec libswscale libavutil libzstd
+SOURCES_PC  := libzstd
+VIDEO_PC    := libavformat libavcodec libswscale libavutil
 TABLETOP_PC := egl libpng libwebpmux libwebp
 CALIB_PC    := nlopt
 LAPACK_PC   := lapacke
@@ -219,8 +220,10 @@ $(BUILD)/%.o: $(BUILD)/%.c $(FLAGS)
 	$(call say,CC)
 	$(Q)$(compile)
 
-# Only these see the headers of video libraries, whose folder is the machine's own.
-$(call objects,$(call sources,datasets/video datasets/parquet)): ALL_CFLAGS += $(call pc_cflags,$(SOURCES_PC))
+# Only these see the headers of video libraries, whose folder is the machine's own. They are opened by
+# name when a first picture is read (datasets/video/decoders.h).
+$(call objects,$(call sources,datasets/video)): ALL_CFLAGS += $(call pc_cflags,$(VIDEO_PC))
+$(call objects,$(call sources,datasets/parquet)): ALL_CFLAGS += $(call pc_cflags,$(SOURCES_PC))
 
 # And only these those of websockets; what is built with them or without is built again when they come.
 SERVE_FROM := $(BUILD)/serve_from
@@ -486,6 +489,8 @@ $(BUILD)/tests/test_calib_library: $(CALIB_PUBLIC)
 $(addprefix $(BUILD)/tests/,test_gpu test_gpu_kernels test_gpu_faults): $(EMULATED_MATRICES).o
 $(BUILD)/tests/test_run: $(filter-out %/deer_run.o,$(RUN_CLI))
 $(BUILD)/tests/test_sources: $(BUILD)/datasets/cli/data_orient.o
+$(BUILD)/tests/test_sources: LDFLAGS += -Wl,--wrap=dlopen
+test_lerobot_LIBS = $(call pc_libs,$(VIDEO_PC))
 $(BUILD)/tests/test_report: $(filter-out %/deer_report.o,$(REPORT_CLI))
 
 # The kernels and their tests alone, without libraries: test_neon.sh cross-compiles them, `make asan` checks each of their accesses.

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* video.c - decoding with libavformat, libavcodec and libswscale. */
+/* video.c - decoding with FFmpeg: libavformat, libavcodec and libswscale. */
 #include "datasets/video/video.h"
 
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/imgutils.h>
-#include <libavutil/pixdesc.h>
-#include <libswscale/swscale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "datasets/video/decoders.h"
 #include "runtime/base/file_kind.h"
 #include "runtime/base/machine_failure.h"
 #include "runtime/import/bytes.h"
@@ -39,12 +35,19 @@ struct video {
     double fed;        /* seconds, of the last packet that the decoder got */
 };
 
+/* What libavcodec calls a failure. */
+static const char *said(int result, char text[AV_ERROR_MAX_STRING_SIZE])
+{
+    ff.av_strerror(result, text, AV_ERROR_MAX_STRING_SIZE);
+    return text;
+}
+
 /* ---------------------------------------------------------------- conversion --------------- */
 
 /* How YUV is meant, where that is not swscale's own idea of it (BT.601 in 16 to 235). */
 static bool set_colours(struct SwsContext *convert, const AVFrame *f)
 {
-    const AVPixFmtDescriptor *is = av_pix_fmt_desc_get(f->format);
+    const AVPixFmtDescriptor *is = ff.av_pix_fmt_desc_get(f->format);
     bool full = f->color_range == AVCOL_RANGE_JPEG;
     int matrix = f->colorspace == AVCOL_SPC_BT709        ? SWS_CS_ITU709
                  : f->colorspace == AVCOL_SPC_BT2020_NCL ? SWS_CS_BT2020
@@ -53,9 +56,9 @@ static bool set_colours(struct SwsContext *convert, const AVFrame *f)
     if (!is || is->nb_components < 3 || is->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL) ||
         (!full && matrix == SWS_CS_DEFAULT))
         return is != NULL;
-    return sws_setColorspaceDetails(convert, sws_getCoefficients(matrix), full,
-                                    sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16,
-                                    1 << 16) >= 0;
+    return ff.sws_setColorspaceDetails(convert, ff.sws_getCoefficients(matrix), full,
+                                       ff.sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16,
+                                       1 << 16) >= 0;
 }
 
 static bool to_rgb(struct SwsContext **convert, const AVFrame *f, int height, int width,
@@ -66,12 +69,12 @@ static bool to_rgb(struct SwsContext **convert, const AVFrame *f, int height, in
 
     if (f->width != width || f->height != height)
         return false;
-    *convert =
-        sws_getCachedContext(*convert, width, height, f->format, width, height, AV_PIX_FMT_RGB24,
-                             SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
+    *convert = ff.sws_getCachedContext(
+        *convert, width, height, f->format, width, height, AV_PIX_FMT_RGB24,
+        SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, NULL, NULL, NULL);
     return *convert && set_colours(*convert, f) &&
-           sws_scale(*convert, (const uint8_t *const *)f->data, f->linesize, 0, height, planes,
-                     lines) == height;
+           ff.sws_scale(*convert, (const uint8_t *const *)f->data, f->linesize, 0, height, planes,
+                        lines) == height;
 }
 
 /* ---------------------------------------------------------------- reading ------------------ */
@@ -109,13 +112,13 @@ static int64_t move_to(void *of, int64_t to, int whence)
 
 static bool prepare(video *v)
 {
-    uint8_t *buffer = av_malloc(WINDOW);
+    uint8_t *buffer = ff.av_malloc(WINDOW);
 
     v->reading =
-        buffer ? avio_alloc_context(buffer, WINDOW, 0, v, read_bytes, NULL, move_to) : NULL;
-    v->file = v->reading ? avformat_alloc_context() : NULL;
+        buffer ? ff.avio_alloc_context(buffer, WINDOW, 0, v, read_bytes, NULL, move_to) : NULL;
+    v->file = v->reading ? ff.avformat_alloc_context() : NULL;
     if (!v->reading)
-        av_free(buffer);
+        ff.av_free(buffer);
     if (v->file)
         v->file->pb = v->reading;
     return v->file != NULL;
@@ -128,17 +131,17 @@ static deer_status open_decoder(video *v, deer_error *err)
     const AVCodec *codec;
     AVStream *s;
 
-    v->stream = av_find_best_stream(v->file, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
+    v->stream = ff.av_find_best_stream(v->file, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
     if (v->stream < 0)
         return deer_fail(err, "%s holds no video that this libavcodec decodes", v->path);
     s = v->file->streams[v->stream];
-    v->decoder = avcodec_alloc_context3(codec);
-    v->packet = av_packet_alloc();
-    v->frame = av_frame_alloc();
-    v->before = av_frame_alloc();
+    v->decoder = ff.avcodec_alloc_context3(codec);
+    v->packet = ff.av_packet_alloc();
+    v->frame = ff.av_frame_alloc();
+    v->before = ff.av_frame_alloc();
     if (!v->decoder || !v->packet || !v->frame || !v->before)
         return machine_fail(err, "out of memory opening %s", v->path);
-    if (avcodec_parameters_to_context(v->decoder, s->codecpar) < 0 || s->codecpar->width < 1 ||
+    if (ff.avcodec_parameters_to_context(v->decoder, s->codecpar) < 0 || s->codecpar->width < 1 ||
         s->codecpar->width > MOST_SIDE || s->codecpar->height < 1 ||
         s->codecpar->height > MOST_SIDE)
         return deer_fail(err, "%s: a video of %d x %d pixels is not read", v->path,
@@ -147,7 +150,7 @@ static deer_status open_decoder(video *v, deer_error *err)
     v->decoder->thread_count = 1; /* episodes are short */
     v->decoder->err_recognition = STRICT;
     v->decoder->error_concealment = 0;
-    if (avcodec_open2(v->decoder, codec, NULL) < 0)
+    if (ff.avcodec_open2(v->decoder, codec, NULL) < 0)
         return deer_fail(err, "%s: the codec %s cannot be opened", v->path, codec->name);
     v->height = v->decoder->height;
     v->width = v->decoder->width;
@@ -159,27 +162,26 @@ static deer_status open_decoder(video *v, deer_error *err)
 static deer_status open_file(video *v, deer_error *err)
 {
     AVDictionary *options = NULL;
-    char is[FILE_KIND];
+    char is[FILE_KIND], why[AV_ERROR_MAX_STRING_SIZE];
     int result;
 
-    av_log_set_level(AV_LOG_QUIET);
     if (bytes_open(v->path, &v->from, err))
         return DEER_FAILED;
     if (!prepare(v))
         return machine_fail(err, "out of memory opening %s", v->path);
-    av_dict_set(&options, "format_whitelist", "mov,matroska,avi", 0);
-    av_dict_set(&options, "protocol_whitelist", "", 0);
-    av_dict_set(&options, "enable_drefs", "0", 0);
-    result = avformat_open_input(&v->file, NULL, NULL, &options);
-    av_dict_free(&options);
+    ff.av_dict_set(&options, "format_whitelist", "mov,matroska,avi", 0);
+    ff.av_dict_set(&options, "protocol_whitelist", "", 0);
+    ff.av_dict_set(&options, "enable_drefs", "0", 0);
+    result = ff.avformat_open_input(&v->file, NULL, NULL, &options);
+    ff.av_dict_free(&options);
     if (result == AVERROR(ENOMEM))
         machine_failed();
     if (result < 0)
         return deer_fail(err,
                          "%s cannot be opened as a video: %s (mp4, Matroska and AVI are read; it "
                          "%s)",
-                         v->path, av_err2str(result), file_kind(v->path, is));
-    result = avformat_find_stream_info(v->file, NULL);
+                         v->path, said(result, why), file_kind(v->path, is));
+    result = ff.avformat_find_stream_info(v->file, NULL);
     if (result == AVERROR(ENOMEM))
         return machine_fail(err, "out of memory opening %s", v->path);
     if (result < 0)
@@ -189,10 +191,13 @@ static deer_status open_file(video *v, deer_error *err)
 
 deer_status video_open(const char *path, video **out, deer_error *err)
 {
-    video *v = calloc(1, sizeof *v);
+    video *v;
     deer_status status;
 
     *out = NULL;
+    if (decoders_open(err))
+        return DEER_FAILED;
+    v = calloc(1, sizeof *v);
     if (v) {
         v->path = strdup(path);
         v->from.fd = -1;
@@ -209,15 +214,15 @@ void video_close(video *v)
 {
     if (!v)
         return;
-    sws_freeContext(v->convert);
-    av_frame_free(&v->frame);
-    av_frame_free(&v->before);
-    av_packet_free(&v->packet);
-    avcodec_free_context(&v->decoder);
-    avformat_close_input(&v->file);
+    ff.sws_freeContext(v->convert);
+    ff.av_frame_free(&v->frame);
+    ff.av_frame_free(&v->before);
+    ff.av_packet_free(&v->packet);
+    ff.avcodec_free_context(&v->decoder);
+    ff.avformat_close_input(&v->file);
     if (v->reading)
-        av_freep(&v->reading->buffer);
-    avio_context_free(&v->reading);
+        ff.av_freep(&v->reading->buffer);
+    ff.avio_context_free(&v->reading);
     bytes_close(&v->from);
     free(v->path);
     free(v);
@@ -243,10 +248,12 @@ static double time_of(const video *v, const AVFrame *f)
 
 static deer_status damaged(const video *v, double seconds, int result, deer_error *err)
 {
+    char why[AV_ERROR_MAX_STRING_SIZE];
+
     if (result == AVERROR(ENOMEM))
         return machine_fail(err, "out of memory decoding %s", v->path);
     return deer_fail(err, "%s is damaged at second %g (%s); copy or download it again", v->path,
-                     seconds, result ? av_err2str(result) : "a frame is not whole");
+                     seconds, result ? said(result, why) : "a frame is not whole");
 }
 
 /* Whether a packet can be decoded: not what is shown before the keyframe that decoding began at but
@@ -269,7 +276,7 @@ static deer_status send(video *v, deer_error *err)
     v->fed = seconds_of(v, p->pts == AV_NOPTS_VALUE ? p->dts : p->pts);
     if (p->flags & AV_PKT_FLAG_CORRUPT)
         return damaged(v, v->fed, 0, err);
-    result = avcodec_send_packet(v->decoder, p);
+    result = ff.avcodec_send_packet(v->decoder, p);
     return result < 0 ? damaged(v, v->fed, result, err) : DEER_OK;
 }
 
@@ -278,17 +285,17 @@ static deer_status feed(video *v, deer_error *err)
 {
     int result;
 
-    while ((result = av_read_frame(v->file, v->packet)) >= 0) {
+    while ((result = ff.av_read_frame(v->file, v->packet)) >= 0) {
         bool ours = v->packet->stream_index == v->stream && is_decodable(v, v->packet);
         deer_status status = ours ? send(v, err) : DEER_OK;
 
-        av_packet_unref(v->packet);
+        ff.av_packet_unref(v->packet);
         if (ours)
             return status;
     }
     if (result != AVERROR_EOF)
         return damaged(v, v->fed, result, err);
-    result = avcodec_send_packet(v->decoder, NULL);
+    result = ff.avcodec_send_packet(v->decoder, NULL);
     return result < 0 ? damaged(v, v->fed, result, err) : DEER_OK;
 }
 
@@ -300,8 +307,8 @@ static deer_status decode(video *v, bool *ended, deer_error *err)
 
     v->before = v->frame;
     v->frame = last;
-    av_frame_unref(v->frame);
-    while ((result = avcodec_receive_frame(v->decoder, v->frame)) == AVERROR(EAGAIN))
+    ff.av_frame_unref(v->frame);
+    while ((result = ff.avcodec_receive_frame(v->decoder, v->frame)) == AVERROR(EAGAIN))
         if (feed(v, err))
             return DEER_FAILED;
     *ended = result == AVERROR_EOF;
@@ -321,12 +328,12 @@ static deer_status seek(video *v, double seconds, deer_error *err)
     AVRational base = v->file->streams[v->stream]->time_base;
     int64_t at = (int64_t)floor((seconds + v->start) / av_q2d(base));
 
-    av_frame_unref(v->frame);
-    av_frame_unref(v->before);
-    avcodec_flush_buffers(v->decoder);
+    ff.av_frame_unref(v->frame);
+    ff.av_frame_unref(v->before);
+    ff.avcodec_flush_buffers(v->decoder);
     v->begun = false;
-    if (av_seek_frame(v->file, v->stream, at, AVSEEK_FLAG_BACKWARD) < 0 &&
-        av_seek_frame(v->file, v->stream, 0, AVSEEK_FLAG_BACKWARD) < 0)
+    if (ff.av_seek_frame(v->file, v->stream, at, AVSEEK_FLAG_BACKWARD) < 0 &&
+        ff.av_seek_frame(v->file, v->stream, 0, AVSEEK_FLAG_BACKWARD) < 0)
         return deer_fail(err, "%s: there is no way to second %g", v->path, seconds);
     return DEER_OK;
 }
@@ -426,27 +433,26 @@ static bool worked(int result)
 
 static bool decode_image(AVCodecContext *decoder, AVPacket *packet, AVFrame *frame)
 {
-    return worked(avcodec_open2(decoder, NULL, NULL)) &&
-           worked(avcodec_send_packet(decoder, packet)) &&
-           worked(avcodec_receive_frame(decoder, frame)) && frame->width >= 1 &&
+    return worked(ff.avcodec_open2(decoder, NULL, NULL)) &&
+           worked(ff.avcodec_send_packet(decoder, packet)) &&
+           worked(ff.avcodec_receive_frame(decoder, frame)) && frame->width >= 1 &&
            frame->width <= MOST_SIDE && frame->height >= 1 && frame->height <= MOST_SIDE;
 }
 
-deer_status video_image(const char *where, const uint8_t *data, size_t size, int *height,
-                        int *width, uint8_t **rgb, deer_error *err)
+static deer_status image(const char *where, const uint8_t *data, size_t size, int *height,
+                         int *width, uint8_t **rgb, deer_error *err)
 {
     bool png = size > 8 && !memcmp(data, "\x89PNG", 4);
     bool jpeg = size > 8 && !memcmp(data, "\xff\xd8\xff", 3);
-    const AVCodec *codec = avcodec_find_decoder(png ? AV_CODEC_ID_PNG : AV_CODEC_ID_MJPEG);
-    AVCodecContext *decoder = codec ? avcodec_alloc_context3(codec) : NULL;
-    AVPacket *packet = av_packet_alloc();
-    AVFrame *frame = av_frame_alloc();
+    const AVCodec *codec = ff.avcodec_find_decoder(png ? AV_CODEC_ID_PNG : AV_CODEC_ID_MJPEG);
+    AVCodecContext *decoder = codec ? ff.avcodec_alloc_context3(codec) : NULL;
+    AVPacket *packet = ff.av_packet_alloc();
+    AVFrame *frame = ff.av_frame_alloc();
     struct SwsContext *convert = NULL;
     bool room = machine_gave(decoder) && machine_gave(packet) && machine_gave(frame);
-    bool ok = (png || jpeg) && room && size < INT32_MAX && worked(av_new_packet(packet, (int)size));
+    bool ok =
+        (png || jpeg) && room && size < INT32_MAX && worked(ff.av_new_packet(packet, (int)size));
 
-    *rgb = NULL;
-    av_log_set_level(AV_LOG_QUIET);
     if (ok) {
         memcpy(packet->data, data, size);
         decoder->max_pixels = (int64_t)MOST_SIDE * MOST_SIDE;
@@ -460,13 +466,22 @@ deer_status video_image(const char *where, const uint8_t *data, size_t size, int
         *rgb = malloc((size_t)frame->height * (size_t)frame->width * 3);
         ok = machine_gave(*rgb) && to_rgb(&convert, frame, frame->height, frame->width, *rgb);
     }
-    sws_freeContext(convert);
-    av_frame_free(&frame);
-    av_packet_free(&packet);
-    avcodec_free_context(&decoder);
+    ff.sws_freeContext(convert);
+    ff.av_frame_free(&frame);
+    ff.av_packet_free(&packet);
+    ff.avcodec_free_context(&decoder);
     if (ok)
         return DEER_OK;
     free(*rgb);
     *rgb = NULL;
     return deer_fail(err, "%s is no PNG or JPEG image that can be decoded", where);
+}
+
+deer_status video_image(const char *where, const uint8_t *data, size_t size, int *height,
+                        int *width, uint8_t **rgb, deer_error *err)
+{
+    *rgb = NULL;
+    if (decoders_open(err))
+        return DEER_FAILED;
+    return image(where, data, size, height, width, rgb, err);
 }

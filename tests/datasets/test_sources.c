@@ -14,8 +14,18 @@
 #include "datasets/hdf5/hdf5_io.h"
 #include "datasets/sources/columns.h"
 #include "datasets/sources/source.h"
+#include "datasets/video/video.h"
+#include "runtime/base/machine_failure.h"
 
 static deer_error error;
+
+/* A machine without FFmpeg. */
+void *__real_dlopen(const char *name, int flags);
+void *__wrap_dlopen(const char *name, int flags);
+void *__wrap_dlopen(const char *name, int flags)
+{
+    return name && strstr(name, "libav") ? NULL : __real_dlopen(name, flags);
+}
 
 static void says(const char *words)
 {
@@ -162,6 +172,27 @@ static void test_images_are_turned(void **state)
     }
 }
 
+/* No fault of the file, which --skip-bad would leave out. */
+static void test_no_pictures_without_ffmpeg(void **state)
+{
+    static const uint8_t png[64] = "\x89PNG";
+    unsigned before = machine_failures();
+    int height, width;
+    uint8_t *rgb;
+    video *v;
+
+    (void)state;
+    assert_int_equal(video_open("tests/data/lerobot/full_range.mp4", &v, &error), DEER_FAILED);
+    says("cannot open libavformat.so.");
+    says("install FFmpeg's libraries");
+    assert_null(v);
+    assert_int_equal(video_image("an image", png, sizeof png, &height, &width, &rgb, &error),
+                     DEER_FAILED);
+    says("install FFmpeg's libraries");
+    assert_null(rgb);
+    assert_int_equal(machine_failures(), before + 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,6 +201,7 @@ int main(void)
         cmocka_unit_test(test_options_without_use_are_refused),
         cmocka_unit_test(test_columns),
         cmocka_unit_test(test_images_are_turned),
+        cmocka_unit_test(test_no_pictures_without_ffmpeg),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
