@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Runs test programs and scripts, one more at once than there are cores (JOBS), the longest of the last run
+# Runs test programs and scripts, two more at once than there are cores (JOBS), the longest of the last run
 # first (of a first run, those that are known to be long); one line for each as it ends, and a total.
 # BUILD: the build folder. SKIP: names to leave out. LONG=1: statistics and repetitions in full.
 # Usage: run.sh [NAME...]
 set -u
 BUILD=${BUILD:-build}
-JOBS=${JOBS:-$(($(nproc) + 1))} # some wait for disks and sockets
+JOBS=${JOBS:-$(($(nproc) + 2))} # some wait for disks and sockets
 log=$BUILD/tests/log
 export BUILD log
 mkdir -p "$log"

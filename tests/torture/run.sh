@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# All of it, as many drivers at once as there are cores; TORTURE=fast: a sample of two minutes or so.
+# All of it, one driver more at once than there are cores; TORTURE=fast: a sample of two minutes or so.
 # BUILD: the build folder. One line a driver, findings before it; docs/reliability.md says what it is.
 set -u
 export BUILD="${BUILD:-build}"
-jobs=${JOBS:-$(nproc)}
+jobs=${JOBS:-$(($(nproc) + 1))} # some wait for disks
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
