@@ -7,8 +7,10 @@
 
 #include "runtime/base/machine_failure.h"
 
-#define FORMAT_LIBRARY "libavformat.so." AV_STRINGIFY(LIBAVFORMAT_VERSION_MAJOR)
-#define SCALE_LIBRARY "libswscale.so." AV_STRINGIFY(LIBSWSCALE_VERSION_MAJOR)
+#define FORMAT_VERSION AV_STRINGIFY(LIBAVFORMAT_VERSION_MAJOR)
+#define SCALE_VERSION AV_STRINGIFY(LIBSWSCALE_VERSION_MAJOR)
+#define FORMAT_LIBRARY "libavformat.so." FORMAT_VERSION
+#define SCALE_LIBRARY "libswscale.so." SCALE_VERSION
 
 decoder_functions ff;
 static pthread_once_t opening = PTHREAD_ONCE_INIT;
@@ -26,9 +28,11 @@ static void open_once(void)
     void *format = dlopen(FORMAT_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
     void *scale = dlopen(SCALE_LIBRARY, RTLD_LAZY | RTLD_LOCAL);
 
-#define FIND_IN_FORMAT(name) &&find(format, #name, &ff.name)
-#define FIND_IN_SCALE(name) &&find(scale, #name, &ff.name)
-    opened = true DECODERS_FORMAT(FIND_IN_FORMAT) DECODERS_SCALE(FIND_IN_SCALE);
+    opened = true;
+#define FIND_IN_FORMAT(name) opened = find(format, #name, &ff.name) && opened;
+#define FIND_IN_SCALE(name) opened = find(scale, #name, &ff.name) && opened;
+    DECODERS_FORMAT(FIND_IN_FORMAT)
+    DECODERS_SCALE(FIND_IN_SCALE)
     if (opened)
         ff.av_log_set_level(AV_LOG_QUIET);
 }
@@ -39,5 +43,6 @@ deer_status decoders_open(deer_error *err)
     return opened ? DEER_OK
                   : machine_fail(err, "cannot open " FORMAT_LIBRARY " and " SCALE_LIBRARY
                                       ", which decode videos and images: install FFmpeg's "
-                                      "libraries (on Debian 12 libavformat59 and libswscale6)");
+                                      "libraries (on Debian libavformat" FORMAT_VERSION
+                                      " and libswscale" SCALE_VERSION ")");
 }
