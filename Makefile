@@ -345,7 +345,7 @@ $(PAGE)/none:
 PAGE_FROM := $(PAGE)/from
 $(PAGE_FROM): always
 	@mkdir -p $(@D)
-	@echo '$(PAGE_D3)' | cmp -s - $@ || echo '$(PAGE_D3)' >$@
+	@echo '$(PAGE_D3:$(BUILD)/%=%)' | cmp -s - $@ || echo '$(PAGE_D3:$(BUILD)/%=%)' >$@
 $(PAGE)/%_html.c: reports/page/%.html
 	$(embed_text)
 $(PAGE)/style_css.c: reports/page/style.css

@@ -35,6 +35,7 @@ place() { # place WORDS...
 stage=$root/stage/opt/deer
 need mkdir "$root/stage"
 need place install
+grep -q '^CC\|^AR\|^LINK' "$root/log" && wrong "installing builds again, beside whoever runs the programs: $(head -n 3 "$root/log")"
 
 # ---------------------------------------------------------------- names ---------------------------
 
