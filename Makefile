@@ -553,15 +553,14 @@ ASAN_FLAGS := CFLAGS="-O1 -g1" EXTRA_CFLAGS="-fsanitize=address,undefined -fno-s
 # Statistics over code that other tests reach as well, and scripts that run no sanitized program.
 NOT_SANITIZED := test_gpu_validation test_gpu_golden test_gpu_programs test_coverage test_published test_neon test_install test_makefile test_packages test_headers \
                  test_contributing test_mpi test_circles test_includes test_without_page test_python
-# What the graphics library frees with every picture would fill the usual 256 MB of pages that are kept from being used
-# again: deer-sim has 32 (tests/asan/deer-sim). Policies take most of the time: the tiles have their addresses checked by
-# their own test alone, with the first of these, and what is undefined by all others. (Clang fuses no sums across the
-# branches that its own puts between them: bits of the sets differ there.)
+# Policies take most of the time: the tiles have their addresses checked by their own test alone, with the first of these,
+# and what is undefined by all others. (Clang fuses no sums across the branches that its own sanitizer puts between them:
+# bits of the sets differ there.)
 asan: PACKAGES += $(TEST_PACKAGES)
 asan: check-deps ## tests (but LEAVE_OUT) under gcc's address and undefined-behaviour sanitizers
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/asan/tiles $(ASAN_FLAGS) TILES_CFLAGS="-O2 -fno-sanitize=undefined" KERNELS_LIBS=-lcmocka $(BUILD)/asan/tiles/tests/kernels
 	@$(BUILD)/asan/tiles/tests/kernels >$(BUILD)/asan/tiles/log 2>&1 || { tail -n 30 $(BUILD)/asan/tiles/log; exit 1; }
-	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 ASAN_OPTIONS=clear_shadow_mmap_threshold=2097152:include_if_exists=$(CURDIR)/tests/asan/%b SKIP="$(NOT_SANITIZED) $(LEAVE_OUT)" \
+	@LSAN_OPTIONS=suppressions=tests/lsan.supp:print_suppressions=0 ASAN_OPTIONS=clear_shadow_mmap_threshold=2097152 SKIP="$(NOT_SANITIZED) $(LEAVE_OUT)" \
 	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) TILES_CFLAGS="-O2 -fno-sanitize=address" run-tests
 
 tsan: PACKAGES += $(TEST_PACKAGES)
