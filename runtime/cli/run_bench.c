@@ -58,6 +58,14 @@ static deer_status instruct(const bench *b, const policy *p, deer_error *err)
                                    b->tokens == TOOL_NOT_GIVEN ? SHORT : (int)b->tokens, err);
 }
 
+static void sleep_until(double when)
+{
+    double left = when - clock_seconds();
+
+    if (left > 0) /* may end early by a signal: the next step begins early, then */
+        nanosleep(&(struct timespec){(time_t)left, (long)(1e9 * fmod(left, 1))}, NULL);
+}
+
 /* Times steps after a warm-up that touches every weight; log may be NULL. *before: bytes of the
  * process in memory after the warm-up. *first: milliseconds of the very first step. */
 static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double *ms,
@@ -65,6 +73,7 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
 {
     const deer_camera camera = {.width = (int32_t)b->side, .height = (int32_t)b->side};
     size_t size = image_pair(b->side) / 2;
+    double due = clock_seconds();
     deer_action action;
 
     if (deer_session_set_cameras(p->session, &camera, &camera, err))
@@ -75,6 +84,8 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
         double start;
         if (i == 0)
             *before = resident_bytes();
+        if (!isnan(b->rate))
+            sleep_until(due += 1 / b->rate);
         start = clock_seconds();
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
@@ -288,7 +299,8 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
 
 int run_bench_main(int argc, char **argv)
 {
-    bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN, .encodings = 2};
+    bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN, .encodings = 2,
+               .rate = NAN};
     long exit = TOOL_NOT_GIVEN, threads = TOOL_NOT_GIVEN;
     const char *device = NULL;
     bool pin = false, json = false;
@@ -302,6 +314,8 @@ int run_bench_main(int argc, char **argv)
          "length of the instruction, 1 to as many as the model takes (default a short one)"},
         {"encodings", TOOL_INT, &b.encodings, "N",
          "cameras that a step encodes, 0 to 2 (default), what is left being used again"},
+        {"rate", TOOL_DOUBLE, &b.rate, "HZ",
+         "steps a second, as a robot makes them (default one behind the other)"},
         {"threads", TOOL_INT, &threads, "N",
          "for matrix products, 1 to 1024 (default one per core)"},
         {"device", TOOL_STRING, &device, "NAME",
@@ -321,6 +335,7 @@ int run_bench_main(int argc, char **argv)
         options,
         "deer-run bench --model policy.safetensors\n"
         "deer-run bench --model policy.safetensors --exit 2 --steps 200 --threads 1\n"
+        "deer-run bench --model policy.safetensors --rate 20\n"
         "deer-run bench --model 3b.safetensors --profile --profile-out here.json\n"
         "deer-run bench --model policy.safetensors --hardware here.json"};
     deer_error err;
@@ -337,6 +352,7 @@ int run_bench_main(int argc, char **argv)
         tool_outside(&self, "tokens", b.tokens, 1, MAX_TOKENS) ||
         tool_outside(&self, "encodings", b.encodings, 0, 2) ||
         tool_outside(&self, "threads", threads, 1, TOOL_MOST_THREADS) ||
+        tool_rate_outside(&self, b.rate) ||
         tool_ends_otherwise(&self, "profile-out", b.profile_out, ".json"))
         return TOOL_USAGE;
     policy_device(device);

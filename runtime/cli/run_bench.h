@@ -9,6 +9,7 @@
 typedef struct {
     const char *model, *profile_out, *hardware;
     long steps, side, tokens, encodings;
+    double rate; /* steps a second; NaN: one behind the other */
     bool profile;
     char device[96]; /* where it ran: "cpu" or a GPU's name; filled with the first exit */
     tool_progress progress;

@@ -80,10 +80,13 @@ static void print_sets(void)
 void bench_print(const bench *b, const bench_exit *m, int count, const stage_table *s)
 {
     bool here = !strcmp(b->device, "cpu");
+    char rate[32] = "";
 
-    printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit, %d thread%s%s%s\n\n",
-           b->model, weight_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, m->threads,
-           m->threads == 1 ? "" : "s", here ? "" : ", on ", here ? "" : b->device);
+    if (!isnan(b->rate))
+        snprintf(rate, sizeof rate, " at %g Hz", b->rate);
+    printf("%s (%s): %d tokens, images of %ld x %ld, %ld steps an exit%s, %d thread%s%s%s\n\n",
+           b->model, weight_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, rate,
+           m->threads, m->threads == 1 ? "" : "s", here ? "" : ", on ", here ? "" : b->device);
     print_times(m, count);
     (here ? print_memory : print_device_memory)(m, count);
     if (b->hardware)
@@ -138,6 +141,8 @@ deer_status bench_print_json(const bench *b, const bench_exit *m, int count, con
                              m->tokens, "image_side", (json_int_t)b->side, "steps",
                              (json_int_t)b->steps, "threads", m->threads, "exits", exits);
 
+    if (!isnan(b->rate))
+        json_put(root, "rate_hz", json_real(b->rate));
     for (int i = 0; i < count; i++) {
         json_t *exit = exit_json(&m[i]);
         if (!isnan(m[i].said))

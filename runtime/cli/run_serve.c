@@ -143,12 +143,10 @@ static bool is_wrong(const tool_command *self, const request *r)
         tool_usage(self, "--model is required");
     else if (!(r->idle > 0 && r->idle <= 1e6))
         tool_usage(self, "--idle must be above 0 and at most a million seconds");
-    else if (!isnan(r->rate) && !(r->rate > 0 && r->rate <= 1e5))
-        tool_usage(self, "--rate must be above 0 and at most 100000 Hz");
     else if (!(r->message >= 1e3 && r->message <= 1e9))
         tool_usage(self, "--max-message must be from 1K to 1G");
     else
-        return policy_contradicts(self, &r->policy) ||
+        return policy_contradicts(self, &r->policy) || tool_rate_outside(self, r->rate) ||
                tool_outside(self, "port", r->port, 0, MOST_PORT) ||
                tool_outside(self, "connections", r->connections, 1, MOST_CONNECTIONS) ||
                tool_outside(self, "threads", r->threads, 1, TOOL_MOST_THREADS) ||

@@ -325,6 +325,14 @@ bool tool_outside(const tool_command *command, const char *option, long value, l
     return true;
 }
 
+bool tool_rate_outside(const tool_command *command, double hz)
+{
+    if (isnan(hz) || (hz >= 1e-3 && hz <= 1e5))
+        return false;
+    tool_usage(command, "--rate must be from 0.001 to 100000 Hz, not %g", hz);
+    return true;
+}
+
 bool tool_ends_otherwise(const tool_command *command, const char *option, const char *path,
                          const char *ending)
 {

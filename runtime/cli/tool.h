@@ -103,6 +103,9 @@ const char *tool_only(const char *const *rest, int n_rest, const char *option);
 /* Whether an integer option was given outside its range; then prints so as tool_usage does. */
 bool tool_outside(const tool_command *command, const char *option, long value, long low, long high);
 
+/* Likewise of --rate, steps a second; NaN: not given. */
+bool tool_rate_outside(const tool_command *command, double hz);
+
 /* Whether a file's name was given (path is not NULL) without its type's ending, ".png"; then prints
  * so as tool_usage does. */
 bool tool_ends_otherwise(const tool_command *command, const char *option, const char *path,

@@ -223,6 +223,86 @@ static void test_a_thread_that_is_late_is_not_waited_for(void **state)
     assert_in_range(p.here + p.elsewhere, jobs, jobs * PARTS);
 }
 
+/* Whoever wakes threads for next to nothing again and again is better off alone, and tries again. */
+static void test_waking_that_does_not_pay_ends(void **state)
+{
+    double began = clock_seconds();
+    counts c = {.late = 0};
+    int times = 0; /* that it went alone */
+
+    (void)state;
+    with_threads(2);
+    for (int before = 2; times < 2; before = c.seen_parts) {
+        usleep(1000); /* the other one sleeps by now */
+        threads_run(count, &c, 2);
+        times += before == 2 && c.seen_parts == 1;
+        assert_true(clock_seconds() - began < PATIENCE);
+    }
+}
+
+typedef struct {
+    double deadline;
+    atomic_int core, thread; /* of the other part */
+} seat_of_other;
+
+/* The caller keeps its core until the other one has come, if there is one. */
+static void note_core(void *context, int part, int parts)
+{
+    seat_of_other *s = context;
+
+    if (part > 0) {
+        s->core = sched_getcpu();
+        s->thread = gettid();
+    }
+    while (part == 0 && parts > 1 && !s->thread && clock_seconds() < s->deadline)
+        continue;
+}
+
+static int bind_to(pid_t thread, int core)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(core, &one);
+    return sched_setaffinity(thread, sizeof one, &one);
+}
+
+/* A thread that slept on the caller's core wakes there where the system does not look further, and
+ * has to go elsewhere then. */
+static int wake_on_the_caller_s_core(void)
+{
+    double end = clock_seconds() + PATIENCE;
+    seat_of_other first = {.deadline = end};
+    int core = sched_getcpu(), shared = 0, elsewhere = 0;
+    cpu_set_t all, left;
+
+    if (sched_getaffinity(0, sizeof all, &all) || CPU_COUNT(&all) < 2)
+        return 0;
+    if (bind_to(0, core))
+        return 1;
+    with_threads(2);
+    threads_run(note_core, &first, 2);
+    usleep(5000); /* it sleeps */
+    if (!first.thread || sched_setaffinity(first.thread, sizeof all, &all))
+        return 2;
+    while (shared < ROUNDS && clock_seconds() < end) {
+        seat_of_other s = {.deadline = end};
+        threads_run(note_core, &s, 2);
+        shared += s.thread == first.thread;
+        elsewhere += s.thread == first.thread && s.core != core;
+        usleep(1000);
+    }
+    if (sched_getaffinity(first.thread, sizeof left, &left) || !CPU_EQUAL(&left, &all))
+        return 3;
+    return elsewhere > shared / 2 ? 0 : 4;
+}
+
+static void test_who_is_woken_makes_room(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(wake_on_the_caller_s_core), 0);
+}
+
 static int share_in_child(void)
 {
     places p = {.caller = gettid()};
@@ -352,6 +432,8 @@ int main(void)
         cmocka_unit_test(test_parts_that_come_meet),
         cmocka_unit_test(test_every_part_runs_whoever_does_it),
         cmocka_unit_test(test_a_thread_that_is_late_is_not_waited_for),
+        cmocka_unit_test(test_waking_that_does_not_pay_ends),
+        cmocka_unit_test(test_who_is_woken_makes_room),
         cmocka_unit_test(test_second_caller_runs_alone),
         cmocka_unit_test(test_child_has_its_own_pool),
         cmocka_unit_test(test_pinned),

@@ -4,8 +4,9 @@
  * Nobody waits for a thread that the system has not put on a core. A ticket says that there is
  * work; a part of it belongs to whoever takes it first, its worker or, once its own part is done,
  * the caller. Where parts meet inside the job, those workers take part that answer a roll call.
- * What remains is a worker that is taken off its core inside a part: a caller that lost more time
- * by waiting than sharing could have saved works alone for a while, longer each time. */
+ * What remains is a worker that is taken off its core inside a part, or that takes longer to wake
+ * than its part does: a caller that lost more time than sharing saved works alone for a while,
+ * longer each time. */
 #include "runtime/base/threads/threads.h"
 
 #include <linux/futex.h>
@@ -31,6 +32,8 @@ static const double ROLL_CALL = 20e-6; /* for a worker to answer */
 static const double LATE = 100e-6;     /* waiting that is no sign of a crowd */
 static const double ALONE_FIRST = 0.02, ALONE_MOST = 30;
 
+enum { JUDGED = 16 }; /* jobs: some steps of a small model */
+
 typedef struct {
     deer_pool *pool;
     int part;
@@ -40,24 +43,28 @@ typedef struct {
     char apart[24];         /* from the next one, in the cache */
 } seat;
 
-/* Whether the cores are crowded; touched by the owner only. */
+/* Whether sharing pays; touched by the owner only. */
 typedef struct {
-    double until; /* when the calling thread no longer works alone */
-    double pause; /* how long it did the last time */
-} crowd;
+    double until;  /* when the calling thread no longer works alone */
+    double pause;  /* how long it did the last time */
+    bool paid;     /* sharing has since */
+    double gained; /* by the last jobs, seconds; negative: lost */
+    int jobs;      /* that many */
+} balance;
 
 struct deer_pool {
     atomic_int count;        /* parts that may run at once; 0: not counted yet */
     atomic_bool busy;        /* owned by a caller */
     int workers;             /* threads started; touched by the owner only */
     _Atomic uint64_t ticket; /* what there is to do */
+    atomic_int core;         /* where the owner was when it said so */
     _Atomic uint64_t roll;   /* the ticket whose roll call is over, with the parts that came */
     atomic_int pending;      /* parts that are not finished */
     atomic_int asleep;       /* threads that wait for a change of ticket or pending */
     atomic_bool ending;      /* workers return */
     threads_job *job;
     void *context;
-    crowd crowd;
+    balance balance;
     bool pinned; /* part i to the i-th of these: */
     cpu_set_t cores;
     atomic_int arrived;   /* parts that wait in threads_meet */
@@ -143,6 +150,23 @@ static bool patient(patience *p, double seconds)
     return now < p->end;
 }
 
+/* A worker that is woken on the core of the one who woke it keeps that one from going on, and would
+ * do so every time: where cores share no cache that the system knows of, as in many virtual
+ * machines, a thread wakes where it slept. So it moves, once. */
+static void make_room(const deer_pool *pool)
+{
+    int core = sched_getcpu();
+    cpu_set_t all, others;
+
+    if (pool->pinned || core < 0 || core != atomic_load(&pool->core) ||
+        sched_getaffinity(0, sizeof all, &all) || CPU_COUNT(&all) < 2)
+        return;
+    others = all;
+    CPU_CLR(core, &others);
+    sched_setaffinity(0, sizeof others, &others);
+    sched_setaffinity(0, sizeof all, &all);
+}
+
 static uint64_t next_ticket(deer_pool *pool, uint64_t seen)
 {
     for (;;) {
@@ -154,6 +178,7 @@ static uint64_t next_ticket(deer_pool *pool, uint64_t seen)
                 return now;
         } while (patient(&p, LOOK));
         sleep_on(pool, changing_half(pool), (unsigned)seen);
+        make_room(pool);
     }
 }
 
@@ -449,16 +474,39 @@ void threads_meet(int parts)
             sched_yield();
 }
 
-/* After waiting for others as long as that, when a part of the caller's own took so long. Alone for
- * twice as long as the last time, if that is not long over. */
-static void judge_crowd(crowd *c, double now, double part, double waited, int parts)
+/* Alone for twice as long as the last time, unless sharing has paid and that is long over. */
+static void go_alone(balance *b, double now)
 {
-    if (waited <= part * (parts - 1) + LATE)
-        return;
-    c->pause = now - c->until < 8 * c->pause ? 2 * c->pause : ALONE_FIRST;
-    if (c->pause > ALONE_MOST)
-        c->pause = ALONE_MOST;
-    c->until = now + c->pause;
+    b->pause = now - b->until < 8 * b->pause || !b->paid ? 2 * b->pause : 0;
+    if (b->pause < ALONE_FIRST)
+        b->pause = ALONE_FIRST;
+    if (b->pause > ALONE_MOST)
+        b->pause = ALONE_MOST;
+    *b = (balance){.until = now + b->pause, .pause = b->pause};
+}
+
+/* What sharing a job took, seconds. */
+typedef struct {
+    double called; /* until the own part began: waking others, a roll call */
+    double part;   /* the own part */
+    double waited; /* for others behind it */
+    int others;    /* parts that others did */
+} sharing;
+
+/* At once where cores are crowded, else by some jobs together. */
+static void judge(balance *b, const sharing *s, double now)
+{
+    double saved = s->part * s->others;
+
+    b->gained += saved - s->called - s->waited;
+    if (s->waited > saved + LATE) {
+        go_alone(b, now);
+    } else if (++b->jobs == JUDGED) {
+        b->paid |= b->gained > 0;
+        if (b->gained <= 0)
+            go_alone(b, now);
+        b->gained = b->jobs = 0;
+    }
 }
 
 static uint64_t post(deer_pool *pool, threads_job *job, void *context, int parts, bool together)
@@ -469,6 +517,7 @@ static uint64_t post(deer_pool *pool, threads_job *job, void *context, int parts
 
     pool->job = job;
     pool->context = context;
+    atomic_store_explicit(&pool->core, sched_getcpu(), memory_order_relaxed);
     atomic_store_explicit(&pool->pending, parts - 1, memory_order_relaxed);
     atomic_store(&pool->ticket, ticket);
     wake(pool, changing_half(pool));
@@ -497,23 +546,28 @@ static int call_roll(deer_pool *pool, uint64_t ticket, int parts)
 
 static void share(deer_pool *pool, threads_job *job, void *context, int parts, bool together)
 {
+    double start = clock_seconds(), began, ended, now;
     uint64_t ticket = post(pool, job, context, parts, together);
-    double began, part_took, now;
+    sharing s = {0};
 
     if (together)
         parts = call_roll(pool, ticket, parts);
     began = clock_seconds();
+    s.called = began - start;
     job(context, 0, parts);
-    part_took = clock_seconds() - began;
+    s.part = clock_seconds() - began;
     for (int part = 1; part < parts; part++)
         if (take(&pool->seats[part - 1], ticket)) {
             job(context, part, parts);
             finish_part(pool);
+        } else {
+            s.others++;
         }
-    began = clock_seconds();
+    ended = clock_seconds();
     wait_for_workers(pool);
     now = clock_seconds();
-    judge_crowd(&pool->crowd, now, part_took, now - began, parts);
+    s.waited = now - ended;
+    judge(&pool->balance, &s, now);
 }
 
 static void run(threads_job *job, void *context, int limit, bool together)
@@ -525,7 +579,7 @@ static void run(threads_job *job, void *context, int limit, bool together)
         job(context, 0, 1);
         return;
     }
-    if (pool->crowd.until > 0 && clock_seconds() < pool->crowd.until)
+    if (pool->balance.until > 0 && clock_seconds() < pool->balance.until)
         parts = 1;
     start_workers(pool, parts - 1);
     if (parts > pool->workers + 1)
