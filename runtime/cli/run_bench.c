@@ -299,8 +299,8 @@ static deer_status run(bench *b, long exit, bool json, deer_error *err)
 
 int run_bench_main(int argc, char **argv)
 {
-    bench b = {.steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN, .encodings = 2,
-               .rate = NAN};
+    bench b = {
+        .steps = 30, .side = TOOL_NOT_GIVEN, .tokens = TOOL_NOT_GIVEN, .encodings = 2, .rate = NAN};
     long exit = TOOL_NOT_GIVEN, threads = TOOL_NOT_GIVEN;
     const char *device = NULL;
     bool pin = false, json = false;

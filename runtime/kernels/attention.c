@@ -126,7 +126,7 @@ static void product(const isa *set, weight_dtype type, float *y, long y_stride, 
         set->operand[type](operand, NULL, x + from, x_stride, rows, some);
         for (int p = 0; p < panels; p += most)
             tile_product(set, type, y, y_stride, n, operand, NULL, rows, w, size,
-                         matrix_words(type, some), NULL, NULL, from > 0, p,
+                         matrix_words(type, some), NULL, NULL, from > 0, false, p,
                          smaller(panels - p, most));
     }
 }

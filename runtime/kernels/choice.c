@@ -52,7 +52,7 @@ static void multiply(const isa *set, weight_dtype type, trial *t)
             int begin = ROWS * i / tiles, end = ROWS * (i + 1) / tiles;
             tile_product(set, type, t->y + begin * OUTPUTS, OUTPUTS, OUTPUTS,
                          t->operand + begin * stride, t->row + begin, end - begin, t->panels,
-                         ISA_WORDS * ISA_PANEL, ISA_WORDS, t->scale, NULL, false, panel,
+                         ISA_WORDS * ISA_PANEL, ISA_WORDS, t->scale, NULL, false, i == 0, panel,
                          set->panels[type]);
         }
     if (set->leave)

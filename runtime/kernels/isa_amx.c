@@ -153,7 +153,7 @@ static __attribute__((noinline)) void tile_bf16(TILE_ARGUMENTS, int panels, int 
 {
     sums sum;
 
-    (void)row, (void)scale;
+    (void)row, (void)scale, (void)first;
     sum_up(WEIGHT_BF16, x, w, panel, count, panels, rows);
     if (!start && !add) {
         store(y, y_stride * (long)sizeof *y, panels);
@@ -170,6 +170,7 @@ static __attribute__((noinline)) void tile_q8(TILE_ARGUMENTS, int panels, int ro
 {
     sums sum;
 
+    (void)first;
     sum_up(WEIGHT_Q8, x, w, panel, count, panels, rows);
     store(sum.row[0], SUMS_STRIDE, panels);
     for (int r = 0; r < rows; r++)
@@ -183,7 +184,7 @@ static __attribute__((noinline)) void tile_q8(TILE_ARGUMENTS, int panels, int ro
 #define TILE(type, panels, rows)                                                                   \
     static void type##_##panels##x##rows(TILE_ARGUMENTS)                                           \
     {                                                                                              \
-        tile_##type(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows);        \
+        tile_##type(y, y_stride, x, w, panel, count, row, scale, start, add, first, panels, rows); \
     }
 #define ENTRY(type, panels, rows) type##_##panels##x##rows,
 #define EACH(M, type)                                                                              \

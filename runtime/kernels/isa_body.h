@@ -22,6 +22,9 @@ enum {
     PER_PANEL = ISA_PANEL / LANES,
     VECTORS = (FEW_ROWS ? ISA_PANELS : PANELS) * PER_PANEL, /* most of a tile */
     F32_STRIDE = ISA_WORDS + ISA_SPARE,                     /* isa_row_stride, as a constant */
+    LONG = 256,            /* words of an output; a panel of more is a long one */
+    AHEAD = 768,           /* words that are hinted at: of the same long panel, */
+    AHEAD_OF_SHORT = 4096, /* of a short panel behind the next ones */
 };
 
 #ifdef __FP_FAST_FMAF
@@ -57,13 +60,13 @@ INLINE words q8_subword(words w, int s)
 #define Q8_STEP(sum, w, x) ((sum) + (integers)(w) * (int32_t)(x))
 #endif
 
-/* One k step: the vectors of a word of every panel, and a hint about those to come. */
-#define LOAD_WORD(v, hints)                                                                        \
+/* One k step: the vectors of a word of every panel, and a hint about those so many words on. */
+#define LOAD_WORD(v, ahead)                                                                        \
     words v[VECTORS];                                                                              \
     UNROLL for (int p = 0; p < panels; p++)                                                        \
     {                                                                                              \
-        if (hints)                                                                                 \
-            __builtin_prefetch(w + p * panel + 768, 0, 2); /* into L2: L1 holds the operand */     \
+        if (ahead)                                                                                 \
+            __builtin_prefetch(w + p * panel + (ahead), 0, 2); /* into L2: L1 holds the operand */ \
         UNROLL for (int i = 0; i < PER_PANEL; i++) v[p * PER_PANEL + i] =                          \
             *(const words *)(w + p * panel + i * LANES);                                           \
     }
@@ -72,21 +75,21 @@ INLINE words q8_subword(words w, int s)
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int i = 0; i < panels * PER_PANEL; i++)
 
 /* Zeros; where the sum will go comes closer meanwhile. */
-INLINE floats start_sum(const float *to, int i, const bool hints)
+INLINE floats start_sum(const float *to, int i, const int ahead)
 {
-    if (hints)
+    if (ahead)
         __builtin_prefetch(to + i * LANES, 1, 2);
     return (floats){0};
 }
 
-INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows, const bool hints)
+INLINE void tile_f32(TILE_ARGUMENTS, const int panels, const int rows, const int ahead)
 {
     floats sum[F32_ROWS][VECTORS];
 
-    (void)row, (void)scale;
-    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i, hints);
+    (void)row, (void)scale, (void)first;
+    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i, ahead);
     for (; count > 0; count--, x++, w += ISA_PANEL) {
-        LOAD_WORD(v, hints)
+        LOAD_WORD(v, ahead)
         EACH_SUM(r, i) sum[r][i] += (floats)v[i] * as_float(x[r * F32_STRIDE]);
     }
     EACH_SUM(r, i) put_sum(y + r * y_stride + i * LANES, sum[r][i], start, i, add);
@@ -99,10 +102,10 @@ INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
 {
     floats sum[BF16_ROWS][VECTORS];
 
-    (void)row, (void)scale;
-    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i, true);
+    (void)row, (void)scale, (void)first;
+    EACH_SUM(r, i) sum[r][i] = start_sum(y + r * y_stride, i, AHEAD);
     for (; count > 0; count--, w += ISA_PANEL) {
-        LOAD_WORD(v, true)
+        LOAD_WORD(v, AHEAD)
 #ifdef BF16_DOT
         EACH_SUM(r, i) sum[r][i] = BF16_DOT(sum[r][i], v[i], x[r * BF16_STRIDE]);
         x++;
@@ -118,9 +121,10 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
 {
     integers sum[Q8_ROWS][VECTORS];
 
-    EACH_SUM(r, i) sum[r][i] = (integers)start_sum(y + r * y_stride, i, true);
+    (void)first;
+    EACH_SUM(r, i) sum[r][i] = (integers)start_sum(y + r * y_stride, i, AHEAD);
     for (; count > 0; count--, w += ISA_PANEL) {
-        LOAD_WORD(v, true)
+        LOAD_WORD(v, AHEAD)
 #ifdef Q8_DOT
         EACH_SUM(r, i) sum[r][i] = Q8_DOT(sum[r][i], v[i], x[r * Q8_STRIDE]);
         x++;
@@ -138,22 +142,29 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
 #define TILE(type, panels, rows)                                                                   \
     static void type##_##panels##x##rows(TILE_ARGUMENTS)                                           \
     {                                                                                              \
-        tile_##type(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows);        \
+        tile_##type(y, y_stride, x, w, panel, count, row, scale, start, add, first, panels, rows); \
     }
-/* Panels of few inputs are over before a hint is of use, and hints take the places of loads: 4% of
- * a step whose matrices are small. In one function compilers would share what both have, which
- * costs most of that. */
+/* Short panels are over before a hint about themselves is of use, so theirs are about panels behind
+ * the next, and none where other rows have met the panels before, since hints take the places of
+ * loads. In one function compilers would share what all have, which costs more than that. */
 #define TILE_F32(type, panels, rows)                                                               \
-    static __attribute__((noinline)) void near_##panels##x##rows(TILE_ARGUMENTS)                   \
+    static __attribute__((noinline)) void first_##panels##x##rows(TILE_ARGUMENTS)                  \
     {                                                                                              \
-        tile_f32(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows, false);    \
+        tile_f32(y, y_stride, x, w, panel, count, row, scale, start, add, first, panels, rows,     \
+                 AHEAD_OF_SHORT);                                                                  \
+    }                                                                                              \
+    static __attribute__((noinline)) void again_##panels##x##rows(TILE_ARGUMENTS)                  \
+    {                                                                                              \
+        tile_f32(y, y_stride, x, w, panel, count, row, scale, start, add, first, panels, rows, 0); \
     }                                                                                              \
     static void f32_##panels##x##rows(TILE_ARGUMENTS)                                              \
     {                                                                                              \
-        if (panel <= 256 * ISA_PANEL)                                                              \
-            near_##panels##x##rows(y, y_stride, x, w, panel, count, row, scale, start, add);       \
+        if (panel > LONG * ISA_PANEL)                                                              \
+            tile_f32(y, y_stride, x, w, panel, count, row, scale, start, add, first, panels, rows, \
+                     AHEAD);                                                                       \
         else                                                                                       \
-            tile_f32(y, y_stride, x, w, panel, count, row, scale, start, add, panels, rows, true); \
+            (first ? first_##panels##x##rows : again_##panels##x##rows)(                           \
+                y, y_stride, x, w, panel, count, row, scale, start, add, first);                   \
     }
 #define ENTRY(type, panels, rows) type##_##panels##x##rows,
 UP_TO(F32_ROWS)

@@ -31,8 +31,8 @@ INLINE words row_pair(const uint32_t *x, long stride, bool second, bool both)
         words a[ROW_PAIRS];                                                                        \
         UNROLL for (int r = 0; r < rows; r += 2) a[r / 2] =                                        \
             row_pair(x + r * (stride), stride, r + 1 < rows, both);                                \
-        __builtin_prefetch(w + 768, 0, 2); /* into L2: L1 holds the operand */                     \
-        __builtin_prefetch(w + 768 + ISA_PANEL, 0, 2);                                             \
+        __builtin_prefetch(w + AHEAD, 0, 2); /* into L2: L1 holds the operand */                   \
+        __builtin_prefetch(w + AHEAD + ISA_PANEL, 0, 2);                                           \
         UNROLL for (int i = 0; i < PAIRS; i += 2)                                                  \
         {                                                                                          \
             uint32x4_t one = vld1q_u32(w + 2 * i);                                                 \
@@ -56,7 +56,7 @@ INLINE void tile_bf16(TILE_ARGUMENTS, const int panels, const int rows)
 {
     floats sum[ROW_PAIRS][PAIRS] = {{{0}}};
 
-    (void)panel, (void)panels, (void)row, (void)scale;
+    (void)panel, (void)panels, (void)row, (void)scale, (void)first;
     for (; count > 1; count -= 2, x += 2, w += 2 * ISA_PANEL)
         ADD_PAIRS(BF16_MMLA, BF16_STRIDE, true);
     if (count)
@@ -68,7 +68,7 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
 {
     integers sum[ROW_PAIRS][PAIRS] = {{{0}}};
 
-    (void)panel, (void)panels;
+    (void)panel, (void)panels, (void)first;
     for (; count > 1; count -= 2, x += 2, w += 2 * ISA_PANEL)
         ADD_PAIRS(Q8_MMLA, Q8_STRIDE, true);
     if (count)

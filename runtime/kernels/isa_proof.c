@@ -64,7 +64,8 @@ static bool is_right_for(proof *p, const isa *set, weight_dtype type, int rows, 
     reference_linear(p->right, p->x, p->w, NULL, rows, n, INPUTS);
     for (int twice = 0; twice < 2; twice++) {
         set->tile[type][panels - 1][rows](p->y, n, p->operand, p->panels, (long)words * ISA_PANEL,
-                                          words, p->row, p->scale, twice ? p->start : NULL, twice);
+                                          words, p->row, p->scale, twice ? p->start : NULL, twice,
+                                          !twice);
         for (int i = 0; twice && i < rows * n; i++)
             p->right[i] = 2 * p->right[i] + p->start[i % n];
         if (memcmp(p->y, p->right, size))

@@ -32,7 +32,7 @@ INLINE uint32_t as_bits(float x)
 
 #define TILE_ARGUMENTS                                                                             \
     float *y, long y_stride, const uint32_t *x, const uint32_t *w, long panel, int count,          \
-        const isa_row *row, const float *scale, const float *start, bool add
+        const isa_row *row, const float *scale, const float *start, bool add, bool first
 
 /* What is there, or nothing, and the start, and the sum. */
 INLINE void put_sum(float *to, floats sum, const float *start, int i, bool add)

@@ -112,7 +112,7 @@ bool matrix_pack(uint32_t *panels, const void *rows, weight_dtype type, int n, i
 void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
                   long stride, int words, const float *scale, const float *start, bool add,
-                  int panel, int panels)
+                  bool first, int panel, int panels)
 {
     isa_tile *tile = set->tile[type][panels - 1][rows];
     int column = panel * ISA_PANEL, columns = smaller(n - column, panels * ISA_PANEL);
@@ -121,11 +121,11 @@ void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, in
 
     if (columns == panels * ISA_PANEL) {
         tile(y + column, y_stride, operand, w + panel * stride, stride, words, row, scales, from,
-             add);
+             add, first);
         return;
     }
     tile(edge[0], ISA_PANELS * ISA_PANEL, operand, w + panel * stride, stride, words, row, scales,
-         NULL, false);
+         NULL, false, first);
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < columns; j++)
             y[r * y_stride + column + j] =
@@ -203,7 +203,7 @@ static void multiply(const linear_part *p, const row_tiles *b, int c, int slot, 
         int rows = b->each + (t < b->more);
         tile_product(p->set, w->type, y, w->n, w->n, p->operand + at * p->stride, p->scales + at,
                      rows, words, stride, count, w->scale, c ? NULL : job->layer->b,
-                     c > 0 || job->add, panel, panels);
+                     c > 0 || job->add, t == 0, panel, panels);
         y += (long)rows * w->n;
         at += rows;
     }

@@ -20,11 +20,11 @@ static inline int tile_panels(const isa *set, weight_dtype type, int rows)
 /* y[rows, n] (+)= start + operand w^T for the columns of `panels` panels from `panel` on, the last
  * of which may reach beyond column n. operand, row and scale are as isa.h says; w is the
  * first word of panel 0 among the words that the operand has, and panels lie `stride` words apart.
- * start [n] or NULL; add: to what y holds. */
+ * start [n] or NULL; add: to what y holds; first: as isa.h says. */
 void tile_product(const isa *set, weight_dtype type, float *y, long y_stride, int n,
                   const uint32_t *operand, const isa_row *row, int rows, const uint32_t *w,
                   long stride, int words, const float *scale, const float *start, bool add,
-                  int panel, int panels);
+                  bool first, int panel, int panels);
 
 /* Sixteen rows of row_bytes bytes (NULL: zeros) -> one panel of as many words, the last one filled
  * up with zeros. */

@@ -36,15 +36,16 @@ size_t model_arena_bytes(size_t bytes)
 
 static deer_status make_arena(deer_model *model, size_t bytes, deer_error *err)
 {
-    size_t page = page_for(bytes);
+    size_t large = bytes / LARGE_PAGE * LARGE_PAGE;
 
     model->arena_bytes = model_arena_bytes(bytes);
-    model->arena = aligned_alloc(page, model->arena_bytes);
+    model->arena = aligned_alloc(large ? LARGE_PAGE : SMALL_PAGE, model->arena_bytes);
     if (!model->arena)
         return deer_fail(err, "out of memory for %s: its weights need %zu MB", model->file.path,
                          bytes >> 20);
-    if (page == LARGE_PAGE)
-        madvise(model->arena, model->arena_bytes, MADV_HUGEPAGE); /* a wish */
+    /* A wish: where steps come now and then, looking pages up takes a good part of them. */
+    if (large)
+        madvise(model->arena, large, MADV_HUGEPAGE);
     return DEER_OK;
 }
 

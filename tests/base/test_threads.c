@@ -223,7 +223,8 @@ static void test_a_thread_that_is_late_is_not_waited_for(void **state)
     assert_in_range(p.here + p.elsewhere, jobs, jobs * PARTS);
 }
 
-/* Whoever wakes threads for next to nothing again and again is better off alone, and tries again. */
+/* Whoever wakes threads for next to nothing again and again is better off alone, and tries again.
+ */
 static void test_waking_that_does_not_pay_ends(void **state)
 {
     double began = clock_seconds();

@@ -415,11 +415,11 @@ static void check_tile(const isa *set, weight_dtype type, int rows, int panels, 
     for (int i = 0; i < (rows - 1) * y_stride + n; i++)
         sums[i] = 1000;
     set->tile[type][panels - 1][rows](sums, y_stride, operand, weights, (long)words * ISA_PANEL,
-                                      words, row, ones, NULL, false);
+                                      words, row, ones, NULL, false, true);
     for (int r = 0; r < rows; r++)
         assert_memory_equal(sums + r * y_stride, z + r * n, (size_t)n * 4);
     set->tile[type][panels - 1][rows](sums, y_stride, operand, weights, (long)words * ISA_PANEL,
-                                      words, row, ones, b, true);
+                                      words, row, ones, b, true, false);
     if (set->leave)
         set->leave();
     for (int i = 0; i < (rows - 1) * y_stride + n; i++) {
