@@ -25,6 +25,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import numpy as np
 
@@ -36,11 +37,11 @@ PYTHON = "/usr/bin/python3"
 TABLETOP = "datasets/tabletop/policy.safetensors"
 TOKENS = 14
 
-Stage = collections.namedtuple("Stage", "stage model exit peer runs rounds frames must tolerance form",
-                               defaults=["fastest"])
+Stage = collections.namedtuple("Stage", "stage model exit peer runs rounds frames must tolerance form rate",
+                               defaults=["fastest", None])
 Stage.__doc__ = """A part of a step on both sides. peer: the model PyTorch runs, or "ours:F", our own stages on F; runs: of
 a turn; rounds: turns; must: how many times as fast as the peer; tolerance: of the results, RMS of the difference / RMS;
-form: of the peer (peer.py)."""
+form: of the peer (peer.py); rate: runs a second, as a robot makes them, None for one behind the other."""
 Memory = collections.namedtuple("Memory", "model exit must")  # must: resident / predicted, off by at most this
 Startup = collections.namedtuple("Startup", "model exit must")  # must: at most, ms
 Steady = collections.namedtuple("Steady", "model exit steps must")  # must: p99 / p50 at most
@@ -56,6 +57,7 @@ ROWS = {
     "vision-bf16": Stage("vision", "3b-bf16", 0, "3b-bf16", 1, 7, 1, 1.4, 5e-2),
     "replay-f32": Stage("replay", "3b-f32", 2, "3b-f32", 1, 3, 4, 1.3, 1e-3),
     "tabletop": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 12.0, 1e-4),
+    "tabletop-20hz": Stage("step", TABLETOP, 5, TABLETOP, 12, 8, 1, None, 1e-4, rate=20),
     "tabletop-official": Stage("step", TABLETOP, 5, TABLETOP, 30, 15, 1, 15.0, 1e-4, "official"),
     **{f"memory-{dtype}-{layers}": Memory(f"3b-{dtype}", layers // 2 - 1, 0.05)
        for dtype in ("f32", "bf16", "q8") for layers in (4, 8, 12)},
@@ -92,8 +94,14 @@ class Partner:
             raise SystemExit(f"compare.py: {self.name} ended while asked to {' '.join(map(str, order))}")
         return answer.strip()
 
-    def times(self, stage, runs):
-        return [float(t) for t in self.ask("time", stage, runs).split()]
+    def times(self, stage, runs, rate=None):
+        if rate is None:
+            return [float(t) for t in self.ask("time", stage, runs).split()]
+        times = []
+        for _ in range(runs):
+            time.sleep(1 / rate)
+            times += self.times(stage, 1)
+        return times
 
     def close(self):
         self.process.stdin.close()
@@ -323,7 +331,7 @@ class Runner:
                 "growth_bytes": said["growth_bytes"], "ms_median": said["ms_median"]}
 
     def run_stage(self, name, row):
-        stage, model, exit, peer_model, runs, rounds, frames, must, tolerance, form = row
+        stage, model, exit, peer_model, runs, rounds, frames, must, tolerance, form, rate = row
         config, table = header(self.path(model))
         with tempfile.TemporaryDirectory() as folder:
             write_inputs(folder, config, frames)
@@ -335,8 +343,8 @@ class Runner:
             limits = json.loads(ours.ask("limits"))
             a, b = [], []
             for _ in range(self.args.rounds or rounds):
-                a += ours.times(stage, runs)
-                b += peer.times(stage, runs)
+                a += ours.times(stage, runs, rate)
+                b += peer.times(stage, runs, rate)
             limits = higher(limits, json.loads(ours.ask("limits")))
             ours.close()
             peer.close()
