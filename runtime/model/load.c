@@ -24,22 +24,22 @@ enum {
 
 /* ---------------------------------------------------------------- arena -------------------- */
 
-static size_t page_for(size_t bytes)
+static size_t whole(size_t bytes, size_t page)
 {
-    return bytes >= 4 * (size_t)LARGE_PAGE ? LARGE_PAGE : SMALL_PAGE;
+    return (bytes + page - 1) / page * page;
 }
 
 size_t model_arena_bytes(size_t bytes)
 {
-    return (bytes + page_for(bytes) - 1) / page_for(bytes) * page_for(bytes);
+    return whole(bytes, bytes >= 4 * (size_t)LARGE_PAGE ? LARGE_PAGE : SMALL_PAGE);
 }
 
 static deer_status make_arena(deer_model *model, size_t bytes, deer_error *err)
 {
-    size_t large = bytes / LARGE_PAGE * LARGE_PAGE;
+    size_t large = bytes / LARGE_PAGE * LARGE_PAGE, page = large ? LARGE_PAGE : SMALL_PAGE;
 
     model->arena_bytes = model_arena_bytes(bytes);
-    model->arena = aligned_alloc(large ? LARGE_PAGE : SMALL_PAGE, model->arena_bytes);
+    model->arena = aligned_alloc(page, whole(bytes, page)); /* what is behind is never touched */
     if (!model->arena)
         return deer_fail(err, "out of memory for %s: its weights need %zu MB", model->file.path,
                          bytes >> 20);
