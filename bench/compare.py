@@ -97,9 +97,10 @@ class Partner:
     def times(self, stage, runs, rate=None):
         if rate is None:
             return [float(t) for t in self.ask("time", stage, runs).split()]
-        times = []
+        times, due = [], time.monotonic()
         for _ in range(runs):
-            time.sleep(1 / rate)
+            due = max(due + 1 / rate, time.monotonic())
+            time.sleep(due - time.monotonic() if due > time.monotonic() else 0)
             times += self.times(stage, 1)
         return times
 
@@ -249,9 +250,9 @@ class Runner:
     def trial(self, row, folder, setting):
         """How long the peer takes so, ms: the shortest run of half a second's."""
         peer = self.peer(row.peer, row.exit, folder, "official" if row.form == "official" else "eager", setting)
-        times = peer.times(row.stage, 1)
+        times = peer.times(row.stage, 1, row.rate)
         while sum(times) < 500 and len(times) < 50:
-            times += peer.times(row.stage, 1)
+            times += peer.times(row.stage, 1, row.rate)
         peer.close()
         return min(times)
 

@@ -58,12 +58,15 @@ static deer_status instruct(const bench *b, const policy *p, deer_error *err)
                                    b->tokens == TOOL_NOT_GIVEN ? SHORT : (int)b->tokens, err);
 }
 
-static void sleep_until(double when)
+/* Sleeps until the next step is due, a period after the one before; whether it is late for that. */
+static bool await_turn(double rate, double *due)
 {
-    double left = when - clock_seconds();
+    double now = clock_seconds(), left = *due + 1 / rate - now;
 
     if (left > 0) /* may end early by a signal: the next step begins early, then */
         nanosleep(&(struct timespec){(time_t)left, (long)(1e9 * fmod(left, 1))}, NULL);
+    *due = left > 0 ? now + left : now;
+    return left < 0;
 }
 
 /* Times steps after a warm-up that touches every weight; log may be NULL. *before: bytes of the
@@ -85,7 +88,7 @@ static deer_status time_steps(bench *b, policy *p, const uint8_t *pixels, double
         if (i == 0)
             *before = resident_bytes();
         if (!isnan(b->rate))
-            sleep_until(due += 1 / b->rate);
+            b->late += await_turn(b->rate, &due) && i > 0;
         start = clock_seconds();
         if (deer_step(p->session, &seen, &action, err))
             return DEER_FAILED;
@@ -355,6 +358,8 @@ int run_bench_main(int argc, char **argv)
         tool_rate_outside(&self, b.rate) ||
         tool_ends_otherwise(&self, "profile-out", b.profile_out, ".json"))
         return TOOL_USAGE;
+    if (b.profile_out && !isnan(b.rate))
+        return tool_usage(&self, "--profile-out is of steps in a row: leave --rate out");
     policy_device(device);
     status = policy_threads(threads, pin, &err);
     if (!status)

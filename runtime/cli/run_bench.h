@@ -10,6 +10,7 @@ typedef struct {
     const char *model, *profile_out, *hardware;
     long steps, side, tokens, encodings;
     double rate; /* steps a second; NaN: one behind the other */
+    long late;   /* steps that began later, as those before took too long */
     bool profile;
     char device[96]; /* where it ran: "cpu" or a GPU's name; filled with the first exit */
     tool_progress progress;

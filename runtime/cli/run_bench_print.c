@@ -88,6 +88,9 @@ void bench_print(const bench *b, const bench_exit *m, int count, const stage_tab
            b->model, weight_dtype_name(m->dtype), m->tokens, b->side, b->side, b->steps, rate,
            m->threads, m->threads == 1 ? "" : "s", here ? "" : ", on ", here ? "" : b->device);
     print_times(m, count);
+    if (b->late)
+        printf("\n%ld steps began late: those before took longer than %.3g ms.\n", b->late,
+               1e3 / b->rate);
     (here ? print_memory : print_device_memory)(m, count);
     if (b->hardware)
         print_said(b, m, count);
@@ -141,8 +144,10 @@ deer_status bench_print_json(const bench *b, const bench_exit *m, int count, con
                              m->tokens, "image_side", (json_int_t)b->side, "steps",
                              (json_int_t)b->steps, "threads", m->threads, "exits", exits);
 
-    if (!isnan(b->rate))
+    if (!isnan(b->rate)) {
         json_put(root, "rate_hz", json_real(b->rate));
+        json_put(root, "late_steps", json_integer(b->late));
+    }
     for (int i = 0; i < count; i++) {
         json_t *exit = exit_json(&m[i]);
         if (!isnan(m[i].said))

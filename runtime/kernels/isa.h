@@ -48,9 +48,9 @@ typedef struct {
 
 /* y[rows][panels * 16] (+)= start + x w^T over `words` words; rows of y lie y_stride floats, panels
  * of w `panel` words apart. start [panels * 16] is the same for all rows, NULL for zeros; add: to
- * what y holds. row [rows] and scale [panels * 16] are for 8-bit weights only. first: no rows have
- * met these panels before, so words that lie behind them, which are needed next, are asked for from
- * memory. */
+ * what y holds. row [rows] and scale [panels * 16] are for 8-bit weights only. first: no rows of
+ * this thread's have met these panels before, so words that lie behind them, which are needed next,
+ * are asked for from memory. */
 typedef void isa_tile(float *y, long y_stride, const uint32_t *x, const uint32_t *w, long panel,
                       int words, const isa_row *row, const float *scale, const float *start,
                       bool add, bool first);

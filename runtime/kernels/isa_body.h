@@ -24,7 +24,7 @@ enum {
     F32_STRIDE = ISA_WORDS + ISA_SPARE,                     /* isa_row_stride, as a constant */
     LONG = 256,            /* words of an output; a panel of more is a long one */
     AHEAD = 768,           /* words that are hinted at: of the same long panel, */
-    AHEAD_OF_SHORT = 4096, /* of a short panel behind the next ones */
+    AHEAD_OF_SHORT = 4096, /* of what lies behind: four panels on with 64 inputs, one with 256 */
 };
 
 #ifdef __FP_FAST_FMAF

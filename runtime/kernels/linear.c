@@ -203,7 +203,7 @@ static void multiply(const linear_part *p, const row_tiles *b, int c, int slot, 
         int rows = b->each + (t < b->more);
         tile_product(p->set, w->type, y, w->n, w->n, p->operand + at * p->stride, p->scales + at,
                      rows, words, stride, count, w->scale, c ? NULL : job->layer->b,
-                     c > 0 || job->add, t == 0, panel, panels);
+                     c > 0 || job->add, t == 0 && b->row == p->first_row, panel, panels);
         y += (long)rows * w->n;
         at += rows;
     }

@@ -36,16 +36,19 @@ size_t model_arena_bytes(size_t bytes)
 
 static deer_status make_arena(deer_model *model, size_t bytes, deer_error *err)
 {
-    size_t large = bytes / LARGE_PAGE * LARGE_PAGE, page = large ? LARGE_PAGE : SMALL_PAGE;
+    size_t own = model_arena_bytes(bytes), large = own / LARGE_PAGE * LARGE_PAGE;
+    size_t page = large ? LARGE_PAGE : SMALL_PAGE, room = whole(own, page);
 
-    model->arena_bytes = model_arena_bytes(bytes);
-    model->arena = aligned_alloc(page, whole(bytes, page)); /* what is behind is never touched */
+    model->arena_bytes = own;
+    model->arena = aligned_alloc(page, room); /* nothing behind `own` is touched */
     if (!model->arena)
         return deer_fail(err, "out of memory for %s: its weights need %zu MB", model->file.path,
                          bytes >> 20);
-    /* A wish: where steps come now and then, looking pages up takes a good part of them. */
+    /* Wishes: where steps come now and then, looking pages up takes a good part of them. */
     if (large)
         madvise(model->arena, large, MADV_HUGEPAGE);
+    if (room > large)
+        madvise((char *)model->arena + large, room - large, MADV_NOHUGEPAGE);
     return DEER_OK;
 }
 

@@ -101,6 +101,9 @@ nowhere 2 '--sheet must end in .png, not ' "$build/deer-sim" watch --model "$a" 
 # ---------------------------------------------------------------- running -------------------------
 
 json 'exits threads steps' "$build/deer-run" bench --model "$a" --steps 2 --json
+began=$(date +%s%N)
+json 'exits rate_hz late_steps' "$build/deer-run" bench --model "$a" --exit 0 --steps 7 --rate 20 --json
+[ $(($(date +%s%N) - began)) -ge 500000000 ] || wrong "ten steps 20 times a second took less than half a second" # 3 are not timed
 fails 1 'standard output' full_stdout "$build/deer-run" bench --model "$a" --steps 2
 json 'exits profile' "$build/deer-run" bench --model "$a" --exit 0 --steps 2 --json --profile-out "$files/here.json"
 grep -q '"measured": true' "$files/here.json" || wrong "no profile of this machine"
@@ -124,6 +127,8 @@ eval="$build/deer-sim eval --model $a"
     fails 2 '--steps must be 1 to 1000000, not 0' $bench --steps 0
     fails 2 '--side must be 1 to 4096, not 0' $bench --side 0
     fails 2 '--exit must be 0 to [0-9]*, not -1' $bench --exit -1
+    fails 2 '--rate must be from 0.001 to 100000 Hz, not 0' $bench --rate 0
+    fails 2 'leave --rate out' $bench --rate 20 --profile-out "$files/here.json"
     fails 2 '--tokens must be 1 to 4096, not 0' $bench --tokens 0
     fails 2 'at most [0-9]* tokens; --tokens is 4096' $bench --tokens 4096
     fails 2 '--chains and --episodes exclude' $eval --chains 2 --episodes 3

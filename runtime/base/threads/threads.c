@@ -10,6 +10,7 @@
 #include "runtime/base/threads/threads.h"
 
 #include <linux/futex.h>
+#include <math.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -17,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -45,11 +47,12 @@ typedef struct {
 
 /* Whether sharing pays; touched by the owner only. */
 typedef struct {
-    double until;  /* when the calling thread no longer works alone */
-    double pause;  /* how long it did the last time */
-    bool paid;     /* sharing has since */
-    double gained; /* by the last jobs, seconds; negative: lost */
-    int jobs;      /* that many */
+    double until;       /* when the calling thread no longer works alone */
+    double pause;       /* how long it did the last time */
+    double worth;       /* a job that takes so many seconds is shared all the same */
+    bool paid;          /* sharing has since */
+    double saved, lost; /* by the last jobs, seconds */
+    int jobs;           /* that many */
 } balance;
 
 struct deer_pool {
@@ -65,7 +68,9 @@ struct deer_pool {
     threads_job *job;
     void *context;
     balance balance;
-    bool pinned; /* part i to the i-th of these: */
+    double met;        /* seconds that the owner has waited in meetings of this job */
+    atomic_bool stuck; /* its threads cannot be moved */
+    bool pinned;       /* part i to the i-th of these: */
     cpu_set_t cores;
     atomic_int arrived;   /* parts that wait in threads_meet */
     atomic_uint meetings; /* that have ended */
@@ -75,6 +80,7 @@ struct deer_pool {
 
 static deer_pool own; /* the library's */
 static _Thread_local deer_pool *entered;
+static _Thread_local bool is_worker;
 
 static struct {
     pthread_mutex_t lock;
@@ -150,21 +156,40 @@ static bool patient(patience *p, double seconds)
     return now < p->end;
 }
 
-/* A worker that is woken on the core of the one who woke it keeps that one from going on, and would
- * do so every time: where cores share no cache that the system knows of, as in many virtual
- * machines, a thread wakes where it slept. So it moves, once. */
-static void make_room(const deer_pool *pool)
+/* Moves the calling thread off a core. It may run on all others as before: as wide a mask as there
+ * is follows the process when it is given other cores, one like the old mask would not; and what
+ * somebody else has set meanwhile stays. Returns whether threads can be moved here. */
+static bool leave_core(int core)
+{
+    cpu_set_t before, others, now, any;
+
+    if (sched_getaffinity(0, sizeof before, &before))
+        return false;
+    others = before;
+    CPU_CLR(core, &others);
+    if (!CPU_COUNT(&others))
+        return true;
+    if (sched_setaffinity(0, sizeof others, &others))
+        return false;
+    if (sched_getaffinity(0, sizeof now, &now) || !CPU_EQUAL(&now, &others))
+        return true;
+    memset(&any, 0xff, sizeof any);
+    sched_setaffinity(0, sizeof any, &any);
+    if (sched_getaffinity(0, sizeof now, &now) || !CPU_EQUAL(&now, &before))
+        sched_setaffinity(0, sizeof before, &before);
+    return true;
+}
+
+/* A worker that is woken on the core of the one who woke it keeps that one from going on, and does
+ * so every time: where cores share no cache that the system knows of, as in many virtual machines,
+ * a thread wakes where it slept. So it moves. */
+static void make_room(deer_pool *pool)
 {
     int core = sched_getcpu();
-    cpu_set_t all, others;
 
-    if (pool->pinned || core < 0 || core != atomic_load(&pool->core) ||
-        sched_getaffinity(0, sizeof all, &all) || CPU_COUNT(&all) < 2)
-        return;
-    others = all;
-    CPU_CLR(core, &others);
-    sched_setaffinity(0, sizeof others, &others);
-    sched_setaffinity(0, sizeof all, &all);
+    if (core >= 0 && core == atomic_load(&pool->core) && !pool->pinned &&
+        !atomic_load(&pool->stuck) && !leave_core(core))
+        atomic_store(&pool->stuck, true);
 }
 
 static uint64_t next_ticket(deer_pool *pool, uint64_t seen)
@@ -230,6 +255,7 @@ static void *work(void *argument)
     uint64_t ticket = 0;
 
     entered = pool;
+    is_worker = true;
     if (pool->pinned)
         pin(pool, mine->part);
     for (;;) {
@@ -456,11 +482,20 @@ static void wait_for_workers(deer_pool *pool)
     }
 }
 
+static void await_meeting(deer_pool *pool, unsigned before)
+{
+    patience p = {0};
+
+    while (atomic_load(&pool->meetings) == before)
+        if (!patient(&p, LOOK))
+            sched_yield();
+}
+
 void threads_meet(int parts)
 {
     deer_pool *pool = here();
     unsigned before = atomic_load(&pool->meetings);
-    patience p = {0};
+    double began;
 
     if (parts < 2)
         return;
@@ -469,43 +504,47 @@ void threads_meet(int parts)
         atomic_fetch_add(&pool->meetings, 1);
         return;
     }
-    while (atomic_load(&pool->meetings) == before)
-        if (!patient(&p, LOOK))
-            sched_yield();
+    began = clock_seconds();
+    await_meeting(pool, before);
+    if (!is_worker)
+        pool->met += clock_seconds() - began;
 }
 
 /* Alone for twice as long as the last time, unless sharing has paid and that is long over. */
-static void go_alone(balance *b, double now)
+static void go_alone(balance *b, double now, double worth)
 {
-    b->pause = now - b->until < 8 * b->pause || !b->paid ? 2 * b->pause : 0;
-    if (b->pause < ALONE_FIRST)
-        b->pause = ALONE_FIRST;
-    if (b->pause > ALONE_MOST)
-        b->pause = ALONE_MOST;
-    *b = (balance){.until = now + b->pause, .pause = b->pause};
+    double pause = now - b->until < 8 * b->pause || !b->paid ? 2 * b->pause : 0;
+
+    if (pause < ALONE_FIRST)
+        pause = ALONE_FIRST;
+    if (pause > ALONE_MOST)
+        pause = ALONE_MOST;
+    *b = (balance){.until = now + pause, .pause = pause, .worth = worth};
 }
 
 /* What sharing a job took, seconds. */
 typedef struct {
     double called; /* until the own part began: waking others, a roll call */
-    double part;   /* the own part */
-    double waited; /* for others behind it */
+    double part;   /* the own part, without waiting for others */
+    double waited; /* for others, inside and behind it */
     int others;    /* parts that others did */
 } sharing;
 
-/* At once where cores are crowded, else by some jobs together. */
+/* At once where cores are crowded, else by some jobs together: their losses do not matter to a job
+ * that takes longer than all of them. */
 static void judge(balance *b, const sharing *s, double now)
 {
     double saved = s->part * s->others;
 
-    b->gained += saved - s->called - s->waited;
+    b->saved += saved;
+    b->lost += s->called + s->waited;
     if (s->waited > saved + LATE) {
-        go_alone(b, now);
+        go_alone(b, now, INFINITY);
     } else if (++b->jobs == JUDGED) {
-        b->paid |= b->gained > 0;
-        if (b->gained <= 0)
-            go_alone(b, now);
-        b->gained = b->jobs = 0;
+        b->paid |= b->saved > b->lost;
+        if (b->saved <= b->lost)
+            go_alone(b, now, b->lost);
+        b->saved = b->lost = b->jobs = 0;
     }
 }
 
@@ -554,8 +593,9 @@ static void share(deer_pool *pool, threads_job *job, void *context, int parts, b
         parts = call_roll(pool, ticket, parts);
     began = clock_seconds();
     s.called = began - start;
+    pool->met = 0;
     job(context, 0, parts);
-    s.part = clock_seconds() - began;
+    s.part = clock_seconds() - began - pool->met;
     for (int part = 1; part < parts; part++)
         if (take(&pool->seats[part - 1], ticket)) {
             job(context, part, parts);
@@ -566,26 +606,35 @@ static void share(deer_pool *pool, threads_job *job, void *context, int parts, b
     ended = clock_seconds();
     wait_for_workers(pool);
     now = clock_seconds();
-    s.waited = now - ended;
+    s.waited = now - ended + pool->met;
     judge(&pool->balance, &s, now);
+}
+
+/* While sharing does not pay. */
+static void work_alone(deer_pool *pool, threads_job *job, void *context, double began)
+{
+    job(context, 0, 1);
+    if (clock_seconds() - began > pool->balance.worth)
+        pool->balance.until = 0;
 }
 
 static void run(threads_job *job, void *context, int limit, bool together)
 {
     deer_pool *pool = here();
     int count = count_of(pool), parts = count < limit ? count : limit;
+    double now;
 
     if (parts < 2 || atomic_exchange_explicit(&pool->busy, true, memory_order_acquire)) {
         job(context, 0, 1);
         return;
     }
-    if (pool->balance.until > 0 && clock_seconds() < pool->balance.until)
-        parts = 1;
     start_workers(pool, parts - 1);
     if (parts > pool->workers + 1)
         parts = pool->workers + 1;
     if (parts < 2)
         job(context, 0, 1);
+    else if (pool->balance.until > 0 && (now = clock_seconds()) < pool->balance.until)
+        work_alone(pool, job, context, now);
     else
         share(pool, job, context, parts, together);
     atomic_store_explicit(&pool->busy, false, memory_order_release);
