@@ -241,6 +241,50 @@ static void test_waking_that_does_not_pay_ends(void **state)
     }
 }
 
+static void count_slowly(void *context, int part, int parts)
+{
+    usleep(5000);
+    count(context, part, parts);
+}
+
+/* Little jobs until it has gone alone for so long. */
+static void until_alone(counts *c, double seconds, double deadline)
+{
+    double since;
+
+    do {
+        do {
+            usleep(1000);
+            threads_run(count, c, 2);
+            since = clock_seconds();
+        } while (c->seen_parts == 2);
+        while (c->seen_parts == 1 && clock_seconds() - since < seconds) {
+            usleep(1000);
+            threads_run(count, c, 2);
+        }
+        assert_true(clock_seconds() < deadline);
+    } while (c->seen_parts == 2);
+}
+
+/* That little jobs are not worth waking somebody for says nothing about a long one. */
+static void test_long_jobs_are_shared_all_the_same(void **state)
+{
+    double deadline = clock_seconds() + PATIENCE;
+    counts c = {.late = 0};
+
+    (void)state;
+    with_threads(2);
+    do {
+        while (c.seen_parts == 1) {
+            usleep(1000);
+            threads_run(count, &c, 2);
+        }
+        until_alone(&c, 0.2, deadline); /* and for 0.32 or more in all */
+        threads_run(count_slowly, &c, 2);
+        threads_run(count_slowly, &c, 2);
+    } while (c.seen_parts == 1);
+}
+
 typedef struct {
     double deadline;
     atomic_int core, thread; /* of the other part */
@@ -434,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_every_part_runs_whoever_does_it),
         cmocka_unit_test(test_a_thread_that_is_late_is_not_waited_for),
         cmocka_unit_test(test_waking_that_does_not_pay_ends),
+        cmocka_unit_test(test_long_jobs_are_shared_all_the_same),
         cmocka_unit_test(test_who_is_woken_makes_room),
         cmocka_unit_test(test_second_caller_runs_alone),
         cmocka_unit_test(test_child_has_its_own_pool),
