@@ -525,8 +525,9 @@ static void go_alone(balance *b, double now, double worth)
 /* What sharing a job took, seconds. */
 typedef struct {
     double called; /* until the own part began: waking others, a roll call */
-    double part;   /* the own part, without waiting for others */
-    double waited; /* for others, inside and behind it */
+    double part;   /* the own part, without meetings with others, */
+    double met;    /* what it waited for them */
+    double waited; /* for others behind it */
     int others;    /* parts that others did */
 } sharing;
 
@@ -537,7 +538,7 @@ static void judge(balance *b, const sharing *s, double now)
     double saved = s->part * s->others;
 
     b->saved += saved;
-    b->lost += s->called + s->waited;
+    b->lost += s->called + s->met + s->waited;
     if (s->waited > saved + LATE) {
         go_alone(b, now, INFINITY);
     } else if (++b->jobs == JUDGED) {
@@ -595,7 +596,8 @@ static void share(deer_pool *pool, threads_job *job, void *context, int parts, b
     s.called = began - start;
     pool->met = 0;
     job(context, 0, parts);
-    s.part = clock_seconds() - began - pool->met;
+    s.met = pool->met;
+    s.part = clock_seconds() - began - s.met;
     for (int part = 1; part < parts; part++)
         if (take(&pool->seats[part - 1], ticket)) {
             job(context, part, parts);
@@ -606,7 +608,7 @@ static void share(deer_pool *pool, threads_job *job, void *context, int parts, b
     ended = clock_seconds();
     wait_for_workers(pool);
     now = clock_seconds();
-    s.waited = now - ended + pool->met;
+    s.waited = now - ended;
     judge(&pool->balance, &s, now);
 }
 
