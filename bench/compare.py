@@ -100,7 +100,7 @@ class Partner:
         times, due = [], time.monotonic()
         for _ in range(runs):
             due = max(due + 1 / rate, time.monotonic())
-            time.sleep(due - time.monotonic() if due > time.monotonic() else 0)
+            time.sleep(max(0, due - time.monotonic()))
             times += self.times(stage, 1)
         return times
 

@@ -173,7 +173,7 @@ mistake test_golden "interleaved ALiBi slopes in order" runtime/model/config.c '
 mistake test_golden "a second image looked at" runtime/processor/decoder.c 's/        if (images == 1)/        if (images)/'
 mistake test_golden "text before the image sees it" runtime/processor/decoder.c 's/        if (images == 1)/        if (images < 2)/'
 mistake test_golden "steps counted on across episodes" runtime/policy/session.c 's/^    s->step = 0;//'
-mistake test_threads "threads are woken for ever, whatever it costs" runtime/base/threads/threads.c 's/if (b->saved <= b->lost)/if (0)/'
+mistake test_threads "threads are woken for ever, whatever it costs" runtime/base/threads/threads.c 's/ \&\& b->saved <= b->lost)/ \&\& 0)/'
 mistake test_golden "cameras swapped" runtime/policy/image.c 's/{&seen->static_view, &seen->gripper_view}/{\&seen->gripper_view, \&seen->static_view}/'
 mistake test_golden "LayerNorm after the vision tower" runtime/processor/vision.c \
     's/^        vision_layer(c, &model->weights.vision.block\[i\], s, images, grid \* grid + 1);/&\n    layer_norm(s->tokens, s->tokens, model->weights.vision.ln_pre.w, model->weights.vision.ln_pre.b, images * (grid * grid + 1), c->vision_width);/'

@@ -144,8 +144,8 @@ INLINE void tile_q8(TILE_ARGUMENTS, const int panels, const int rows)
     {                                                                                              \
         tile_##type(y, y_stride, x, w, panel, count, row, scale, start, add, first, panels, rows); \
     }
-/* Short panels are over before a hint about themselves is of use, so theirs are about panels behind
- * the next, and none where other rows have met the panels before, since hints take the places of
+/* Short panels are over before a hint about themselves is of use, so theirs are about what lies
+ * behind, and none where other rows have met the panels before, since hints take the places of
  * loads. In one function compilers would share what all have, which costs more than that. */
 #define TILE_F32(type, panels, rows)                                                               \
     static __attribute__((noinline)) void first_##panels##x##rows(TILE_ARGUMENTS)                  \

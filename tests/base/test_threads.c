@@ -223,21 +223,29 @@ static void test_a_thread_that_is_late_is_not_waited_for(void **state)
     assert_in_range(p.here + p.elsewhere, jobs, jobs * PARTS);
 }
 
+/* A little job, of threads that sleep by now; how many parts it had. */
+static int little_job(counts *c, double deadline)
+{
+    assert_true(clock_seconds() < deadline);
+    usleep(1000);
+    threads_run(count, c, 2);
+    return c->seen_parts;
+}
+
 /* Whoever wakes threads for next to nothing again and again is better off alone, and tries again.
  */
 static void test_waking_that_does_not_pay_ends(void **state)
 {
-    double began = clock_seconds();
+    double deadline = clock_seconds() + PATIENCE;
     counts c = {.late = 0};
-    int times = 0; /* that it went alone */
 
     (void)state;
     with_threads(2);
-    for (int before = 2; times < 2; before = c.seen_parts) {
-        usleep(1000); /* the other one sleeps by now */
-        threads_run(count, &c, 2);
-        times += before == 2 && c.seen_parts == 1;
-        assert_true(clock_seconds() - began < PATIENCE);
+    for (int times = 0; times < 2; times++) {
+        while (little_job(&c, deadline) == 2)
+            continue;
+        while (little_job(&c, deadline) == 1)
+            continue;
     }
 }
 
@@ -247,23 +255,22 @@ static void count_slowly(void *context, int part, int parts)
     count(context, part, parts);
 }
 
-/* Little jobs until it has gone alone for so long. */
-static void until_alone(counts *c, double seconds, double deadline)
+/* Until it has begun to go alone, and has done so for 0.2 seconds. The pauses double from 0.02, so
+ * that this one is 0.32 or more. */
+static void until_alone(counts *c, double deadline)
 {
     double since;
 
-    do {
-        do {
-            usleep(1000);
-            threads_run(count, c, 2);
-            since = clock_seconds();
-        } while (c->seen_parts == 2);
-        while (c->seen_parts == 1 && clock_seconds() - since < seconds) {
-            usleep(1000);
-            threads_run(count, c, 2);
-        }
-        assert_true(clock_seconds() < deadline);
-    } while (c->seen_parts == 2);
+    while (little_job(c, deadline) == 1) /* some pause that had begun before */
+        continue;
+    for (;;) {
+        while (little_job(c, deadline) == 2)
+            continue;
+        since = clock_seconds();
+        while (little_job(c, deadline) == 1)
+            if (clock_seconds() - since > 0.2)
+                return;
+    }
 }
 
 /* That little jobs are not worth waking somebody for says nothing about a long one. */
@@ -275,11 +282,7 @@ static void test_long_jobs_are_shared_all_the_same(void **state)
     (void)state;
     with_threads(2);
     do {
-        while (c.seen_parts == 1) {
-            usleep(1000);
-            threads_run(count, &c, 2);
-        }
-        until_alone(&c, 0.2, deadline); /* and for 0.32 or more in all */
+        until_alone(&c, deadline);
         threads_run(count_slowly, &c, 2);
         threads_run(count_slowly, &c, 2);
     } while (c.seen_parts == 1);

@@ -539,14 +539,13 @@ static void judge(balance *b, const sharing *s, double now)
 
     b->saved += saved;
     b->lost += s->called + s->met + s->waited;
-    if (s->waited > saved + LATE) {
+    b->jobs++;
+    if (s->waited > saved + LATE)
         go_alone(b, now, INFINITY);
-    } else if (++b->jobs == JUDGED) {
-        b->paid |= b->saved > b->lost;
-        if (b->saved <= b->lost)
-            go_alone(b, now, b->lost);
-        b->saved = b->lost = b->jobs = 0;
-    }
+    else if (b->jobs == JUDGED && b->saved <= b->lost)
+        go_alone(b, now, b->lost);
+    else if (b->jobs == JUDGED)
+        *b = (balance){.until = b->until, .pause = b->pause, .paid = true};
 }
 
 static uint64_t post(deer_pool *pool, threads_job *job, void *context, int parts, bool together)

@@ -43,7 +43,7 @@ bool threads_spawn(pthread_t *thread, void *(*run)(void *context), void *context
 /* Runs all parts of the job, part 0 on the calling thread, and those whose thread does not come in
  * time. The number of parts is at most `limit` and may be smaller: 1 while the pool is busy, where
  * no thread can be started, or for a while after waking and waiting took longer than what others
- * did, but for jobs that are much longer than those were. */
+ * did, but for jobs that take longer than all that was lost. */
 void threads_run(threads_job *job, void *context, int limit);
 
 /* The same for jobs whose parts meet: they all run at the same time, as many as there are threads
