@@ -564,11 +564,11 @@ asan: check-deps ## tests (but LEAVE_OUT) under gcc's address and undefined-beha
 	  $(MAKE) --no-print-directory BUILD=$(BUILD)/asan $(ASAN_FLAGS) TILES_CFLAGS="-O2 -fno-sanitize=address" run-tests
 
 tsan: PACKAGES += $(TEST_PACKAGES)
-tsan: check-deps ## the tests that start threads, under the thread sanitizer
+tsan: check-deps ## tests of what runs on threads (but LEAVE_OUT), under the thread sanitizer
 	@$(MAKE) --no-print-directory BUILD=$(BUILD)/tsan CFLAGS="-O1 -g1" EXTRA_CFLAGS="-fsanitize=thread" \
-	  EVERYTHING='$$(LIBBUDGETS) $$(LIBIMPORT) $$(LIBRUNTIME)' $(addprefix $(BUILD)/tsan/tests/,$(THREADED))
-	@TSAN_OPTIONS=die_after_fork=0 BUILD=$(BUILD)/tsan tests/run.sh $(THREADED)
-THREADED := test_threads test_jobs test_busy test_session
+	  $(addprefix $(BUILD)/tsan/,deer-run deer-sim deer-calib $(addprefix tests/,$(filter-out $(LEAVE_OUT) test_serve,$(THREADED))))
+	@TSAN_OPTIONS=die_after_fork=0 BUILD=$(BUILD)/tsan SKIP="$(LEAVE_OUT)" tests/run.sh $(THREADED)
+THREADED := test_threads test_jobs test_busy test_session test_reuse test_replay test_deadline test_remote test_serve
 
 # Faults made on purpose (docs/reliability.md).
 TORTURE_TOOLS := $(addprefix $(BUILD)/tests/torture/,faults.so hostile damage)
