@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "runtime/base/json/json_build.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/cli/run_commands.h"
 #include "runtime/cli/tool.h"
 #include "runtime/gpu/gpu.h"
@@ -42,17 +43,12 @@ static deer_status print_json(const gpu_about *list, int count, const deer_error
                               deer_error *err)
 {
     json_t *o = json_object(), *all = json_array();
-    deer_status status;
 
     for (int i = 0; i < count; i++)
         json_push(all, device_json(&list[i]));
     json_put(o, "gpus", all);
     json_put(o, "problem", why ? json_string(why->message) : json_null());
-    status =
-        json_dumpf(o, stdout, JSON_INDENT(2)) ? deer_fail(err, "cannot write the list") : DEER_OK;
-    json_decref(o);
-    printf("\n");
-    return status;
+    return json_print(o, JSON_INDENT(2), err);
 }
 
 int run_devices_main(int argc, char **argv)
@@ -64,6 +60,7 @@ int run_devices_main(int argc, char **argv)
         {NULL, 0, NULL, NULL, NULL}};
     const tool_command self = {"deer-run devices", "lists what a policy can run on", "[options]",
                                options, "deer-run devices"};
+    unsigned before = machine_failures();
     deer_error err, why;
     deer_status found, status = DEER_OK;
     int ended, count;
@@ -71,12 +68,14 @@ int run_devices_main(int argc, char **argv)
     if (tool_parse(&self, argc, argv, NULL, NULL, &ended))
         return ended;
     found = gpu_list(list, DEVICES, &count, &why);
+    if (found && machine_failures() != before)
+        return tool_fail(&self, found, &why);
     count = count < DEVICES ? count : DEVICES;
     if (json)
         status = print_json(list, count, found ? &why : NULL, &err);
     else
         print(list, count);
-    if (found)
+    if (found && !json)
         fprintf(stderr, "%s\n", why.message);
     return status ? tool_fail(&self, status, &err) : DEER_OK;
 }

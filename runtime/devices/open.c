@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "runtime/base/machine_failure.h"
 #include "runtime/base/options.h"
 #include "runtime/base/threads/threads.h"
 #include "runtime/gpu/gpu.h"
@@ -18,30 +19,37 @@ static const char *or_environment(const char *option, const char *variable)
     return set && *set ? set : NULL;
 }
 
-/* One that "gpu" would mean. */
-static bool there_is_a_gpu(void)
+/* Whether there is one that "gpu" would mean. Without a loader or a driver there is none; want of
+ * memory says nothing. */
+static deer_status look_for_gpu(bool *there, deer_error *err)
 {
+    unsigned before = machine_failures();
     gpu_about list[16];
     int count = 0;
 
-    if (gpu_list(list, 16, &count, NULL))
-        return false;
+    *there = false;
+    if (gpu_list(list, 16, &count, err))
+        return machine_failures() != before ? DEER_FAILED : DEER_OK;
     for (int i = 0; i < count && i < 16; i++)
-        if (list[i].usable && strcmp(list[i].kind, "software"))
-            return true;
-    return false;
+        *there |= list[i].usable && strcmp(list[i].kind, "software") != 0;
+    return DEER_OK;
 }
 
 /* By "auto" the processor stands in for a GPU that is not there, never for one that fails. */
 deer_status devices_bring(deer_model *model, const char *device, const char *cache, deer_error *err)
 {
+    bool there = true;
+
     device = or_environment(device, "DEER_DEVICE");
     cache = or_environment(cache, "DEER_KERNEL_CACHE");
     if (!device || !strcasecmp(device, "cpu"))
         return DEER_OK;
-    if (strcasecmp(device, "auto"))
-        return gpu_bring(model, device, cache, err);
-    return there_is_a_gpu() ? gpu_bring(model, "gpu", cache, err) : DEER_OK;
+    if (!strcasecmp(device, "auto")) {
+        device = "gpu";
+        if (look_for_gpu(&there, err))
+            return DEER_FAILED;
+    }
+    return there ? gpu_bring(model, device, cache, err) : DEER_OK;
 }
 
 static deer_status open_there(const char *path, int max_exit, const deer_model_options *o,

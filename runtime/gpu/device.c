@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 enum {
     DEVICES = 16,
@@ -48,6 +50,8 @@ deer_status gpu_fail(const gpu_device *gpu, VkResult result, const char *what, d
 {
     const char *name = gpu && gpu->name[0] ? gpu->name : "GPU", *why = meaning(result);
 
+    if (result == VK_ERROR_OUT_OF_HOST_MEMORY)
+        machine_failed();
     return why ? deer_fail(err, "%s: %s: %s", name, what, why)
                : deer_fail(err, "%s: %s failed (Vulkan error %d)", name, what, (int)result);
 }
@@ -56,12 +60,17 @@ deer_status gpu_fail(const gpu_device *gpu, VkResult result, const char *what, d
 
 static deer_status find_entry(gpu_device *gpu, PFN_vkGetInstanceProcAddr *entry, deer_error *err)
 {
+    const char *why;
+
     if ((*entry = gpu_driver_of_tests))
         return DEER_OK;
     gpu->loader = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!gpu->loader)
+    if (!gpu->loader) {
+        why = dlerror();
+        machine_gave(!strstr(why, strerror(ENOMEM)));
         return deer_fail(err, "no GPU can be used: %s (on Debian: apt-get install libvulkan1)",
-                         dlerror());
+                         why);
+    }
     *(void **)entry = dlsym(gpu->loader, "vkGetInstanceProcAddr");
     return *entry ? DEER_OK : deer_fail(err, "no GPU can be used: libvulkan.so.1 is no loader");
 }
@@ -242,7 +251,8 @@ deer_status gpu_list(gpu_about *list, int room, int *count, deer_error *err)
     gpu_device *gpu = calloc(1, sizeof *gpu);
     VkPhysicalDevice devices[DEVICES];
     uint32_t found = 0;
-    deer_status status = gpu ? make_instance(gpu, err) : deer_fail(err, "out of memory");
+    unsigned before = machine_failures();
+    deer_status status = gpu ? make_instance(gpu, err) : machine_fail(err, "out of memory");
 
     *count = 0;
     if (gpu)
@@ -252,6 +262,8 @@ deer_status gpu_list(gpu_about *list, int room, int *count, deer_error *err)
     for (uint32_t i = 0; !status && i < found; i++, ++*count)
         if ((int)i < room)
             describe(gpu, devices[i], &list[i]);
+    if (!status && machine_failures() != before)
+        status = deer_fail(err, "out of memory looking at the GPUs");
     gpu_close(gpu);
     return status;
 }
@@ -285,6 +297,7 @@ static deer_status choose(gpu_device *gpu, const char *wish, deer_error *err)
 {
     VkPhysicalDevice devices[DEVICES];
     gpu_about about, best = {0};
+    unsigned before = machine_failures();
     uint32_t count;
     int rank = -1;
 
@@ -298,6 +311,8 @@ static deer_status choose(gpu_device *gpu, const char *wish, deer_error *err)
             gpu->physical = devices[i];
         }
     }
+    if (machine_failures() != before)
+        return deer_fail(err, "out of memory looking at the GPUs");
     if (rank < 0)
         return deer_fail(err, "there is no device '%s'; deer-run devices lists those there are%s",
                          wish,
@@ -418,10 +433,13 @@ static deer_status open_chosen(gpu_device *gpu, const char *wish, const char *ca
                                deer_error *err)
 {
     VkPhysicalDeviceProperties p;
+    unsigned before = machine_failures();
 
     if (make_instance(gpu, err) || choose(gpu, wish, err))
         return DEER_FAILED;
     note_limits(gpu, &p);
+    if (machine_failures() != before)
+        return deer_fail(err, "out of memory looking at what %s offers", gpu->name);
     return make_device(gpu, &p, err) ? DEER_FAILED : make_cache(gpu, cache, err);
 }
 

@@ -21,7 +21,7 @@ typedef struct {
 } gpu_about;
 
 /* Fills up to `room` of the devices there are; *count becomes how many that is. None is no error;
- * no loader, or no driver, is. */
+ * no loader, or no driver, is. Want of memory counts as a failure of the machine. */
 deer_status gpu_list(gpu_about *list, int room, int *count, deer_error *err);
 
 /* Whether the name means this device: "gpu" any that is usable and no software, else a part of its

@@ -146,7 +146,9 @@ static VkResult my_EnumeratePhysicalDevices(VkInstance i, uint32_t *n, VkPhysica
 static VkResult my_EnumerateDeviceExtensionProperties(VkPhysicalDevice p, const char *layer,
                                                       uint32_t *n, VkExtensionProperties *list)
 {
-    VkResult result = REAL(EnumerateDeviceExtensionProperties)(p, layer, n, list);
+    VkResult result = fails("EnumerateDeviceExtensionProperties")
+                          ? driver.with
+                          : REAL(EnumerateDeviceExtensionProperties)(p, layer, n, list);
 
     for (uint32_t i = 0; list && driver.hides && i < *n; i++)
         if (!strcmp(list[i].extensionName, driver.hides))
@@ -223,6 +225,8 @@ static void test_failures_to_open(void **state)
         const char *says;
     } cases[] = {
         {"CreateInstance", VK_ERROR_INCOMPATIBLE_DRIVER, "no driver is installed"},
+        {"EnumerateDeviceExtensionProperties", VK_ERROR_OUT_OF_HOST_MEMORY,
+         "out of memory looking"},
         {"CreateDevice", VK_ERROR_INITIALIZATION_FAILED, "opening it failed (Vulkan error -3)"},
         {"AllocateMemory", VK_ERROR_OUT_OF_DEVICE_MEMORY, "the device is out of memory"},
         {"CreateBuffer", VK_ERROR_OUT_OF_HOST_MEMORY, "out of memory"},
@@ -267,6 +271,28 @@ static void test_failures_to_open(void **state)
     says("there is no device 'llvmpipe'");
     driver.no_devices = false;
     deer_model_close(open_on(small.path, "cpu"));
+}
+
+/* The processor stands in for a GPU that is not there, not for one that there was no memory to
+ * find. */
+static void test_auto(void **state)
+{
+    static const char *const looked_with[] = {"CreateInstance",
+                                              "EnumerateDeviceExtensionProperties"};
+    const deer_model_options o = {.size = sizeof o, .device = "auto"};
+    deer_model *model;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        fail_at(looked_with[i], 0, VK_ERROR_OUT_OF_HOST_MEMORY);
+        assert_int_equal(deer_model_open_with(small.path, 0, &o, &model, &error), DEER_FAILED);
+        says("out of memory");
+    }
+    fail_at("CreateInstance", 0, VK_ERROR_INCOMPATIBLE_DRIVER);
+    assert_int_equal(deer_model_open_with(small.path, 0, &o, &model, &error), DEER_OK);
+    assert_null(model->device);
+    deer_model_close(model);
+    fail_at(NULL, 0, VK_SUCCESS);
 }
 
 /* What a device was like. */
@@ -507,9 +533,13 @@ int main(void)
 {
 #define DRIVEN(test) cmocka_unit_test_setup_teardown(test, drive_tests, drive_no_more)
     const struct CMUnitTest tests[] = {
-        DRIVEN(test_failures_to_open),       DRIVEN(test_ways_home),
-        DRIVEN(test_ways_to_multiply_bytes), DRIVEN(test_ways_with_matrices),
-        DRIVEN(test_lost_in_a_step),         DRIVEN(test_steady),
+        DRIVEN(test_failures_to_open),
+        DRIVEN(test_auto),
+        DRIVEN(test_ways_home),
+        DRIVEN(test_ways_to_multiply_bytes),
+        DRIVEN(test_ways_with_matrices),
+        DRIVEN(test_lost_in_a_step),
+        DRIVEN(test_steady),
     };
 
     keep_driver();
