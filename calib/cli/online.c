@@ -71,7 +71,7 @@ static deer_status write_thresholds(const job *j, const double *x, const online_
                                     const char *path, deer_error *err)
 {
     bool llm = deer_thresholds_budget_is_llm(j->t);
-    json_t *json = json_copy(j->file);
+    json_t *json = json_copied(j->file);
     float tau[DEER_MAX_EXITS];
 
     online_path_tau(&j->path, (int)j->r->coordinates, x, tau);
@@ -240,26 +240,32 @@ static deer_status print_json(const job *j, const online_answer *a, const verdic
 /* ---------------------------------------------------------------- command ------------------ */
 
 /* FNV-1a of the thresholds, as they are. */
-static uint64_t hash_of(json_t *file)
+static deer_status hash_of(json_t *file, uint64_t *hash, deer_error *err)
 {
-    char *text = json_dumps(file, JSON_COMPACT | JSON_SORT_KEYS);
-    uint64_t hash = 14695981039346656037u;
+    char *text = json_text(json_incref(file), JSON_COMPACT | JSON_SORT_KEYS);
 
-    for (const char *c = text; c && *c; c++)
-        hash = (hash ^ (uint8_t)*c) * 1099511628211u;
+    if (!text)
+        return deer_fail(err, "out of memory for the thresholds");
+    *hash = 14695981039346656037u;
+    for (const char *c = text; *c; c++)
+        *hash = (*hash ^ (uint8_t)*c) * 1099511628211u;
     free(text);
-    return hash;
+    return DEER_OK;
 }
 
 static deer_status open_journal(job *j, deer_error *err)
 {
     char settings[2048];
-    int n = snprintf(settings, sizeof settings,
-                     "budget %.17g, coordinates %ld, episodes %ld, seed %ld, thresholds %016llx, "
-                     "evaluator %s",
-                     j->r->budget, j->r->coordinates, j->r->episodes, j->r->seed,
-                     (unsigned long long)hash_of(j->file), j->r->command);
+    uint64_t hash;
+    int n;
 
+    if (hash_of(j->file, &hash, err))
+        return DEER_FAILED;
+    n = snprintf(settings, sizeof settings,
+                 "budget %.17g, coordinates %ld, episodes %ld, seed %ld, thresholds %016llx, "
+                 "evaluator %s",
+                 j->r->budget, j->r->coordinates, j->r->episodes, j->r->seed,
+                 (unsigned long long)hash, j->r->command);
     if (n < 0 || (size_t)n >= sizeof settings)
         return deer_fail_with(DEER_USAGE, err, "--eval is too long; put it into a script");
     return journal_open(j->r->journal, settings, &j->results, err);

@@ -20,6 +20,14 @@ void json_push(json_t *list, json_t *value)
     incomplete |= json_array_append_new(list, value) != 0;
 }
 
+json_t *json_copied(json_t *object)
+{
+    json_t *copy = json_object();
+
+    incomplete |= json_object_update(copy, object) != 0;
+    return copy;
+}
+
 void json_join(json_t *object, json_t *more)
 {
     incomplete |= json_object_update(object, more) != 0;

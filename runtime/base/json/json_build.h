@@ -22,6 +22,9 @@
 void json_put(json_t *object, const char *key, json_t *value);
 void json_push(json_t *list, json_t *value);
 
+/* A copy of an object with the same values, not copies of them: for a build that replaces some. */
+json_t *json_copied(json_t *object);
+
 /* Joins a second object's fields to the first's, and takes the second over. */
 void json_join(json_t *object, json_t *more);
 
