@@ -17,6 +17,7 @@
 #include "reports/page/parts.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json/json_build.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/cli/tool.h"
 
 /* ---------------------------------------------------------------- text --------------------- */
@@ -116,7 +117,8 @@ static deer_status look_into(const char *folder, json_t **json, deer_error *err)
     char a[4096], b[4096];
     paired p = {.within = 0};
     struct dirent **entry = NULL;
-    deer_error unfinished;
+    unsigned failures = machine_failures();
+    deer_error unfinished = {""};
     int n;
 
     snprintf(a, sizeof a, "%s/a", folder);
@@ -139,10 +141,14 @@ static deer_status look_into(const char *folder, json_t **json, deer_error *err)
         free(entry[i]);
     }
     free(entry);
+    if (machine_failures() != failures) {
+        *err = unfinished;
+        return DEER_FAILED;
+    }
     if (p.pairs)
         paired_finish(&p);
     *json = p.pairs ? comparison_pairs(&p) : json_null();
-    return DEER_OK;
+    return *json ? DEER_OK : deer_fail(err, "out of memory for the evaluations in %s", folder);
 }
 
 /* ---------------------------------------------------------------- page --------------------- */
@@ -259,15 +265,15 @@ int report_compare_main(int argc, char **argv)
                                "deer-report compare a.json b.json\n"
                                "deer-report compare a.json b.json --rollouts full.json,early.json "
                                "--out compare.html"};
-    const char **rest = calloc((size_t)argc, sizeof *rest);
+    const char *rest[64];
     comparison_sides s = {.path = {NULL}};
     deer_error err;
-    int n = 0, ended = TOOL_FAILED;
+    int n = 0, ended;
 
-    if (!rest || tool_parse(&self, argc, argv, rest, &n, &ended) || (ended = check(&self, &q, n))) {
-        free(rest);
+    if (argc > 64)
+        return tool_usage(&self, "too many arguments");
+    if (tool_parse(&self, argc, argv, rest, &n, &ended) || (ended = check(&self, &q, n)))
         return ended;
-    }
     s.path[0] = rest[0];
     s.path[1] = rest[1];
     ended = comparison_load(rest[0], &s.report[0], &err);
@@ -284,6 +290,5 @@ int report_compare_main(int argc, char **argv)
         ended = tool_fail(&self, (deer_status)ended, &err);
     json_decref(s.report[0]);
     json_decref(s.report[1]);
-    free(rest);
     return ended;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 json_t *json_file_read(const char *path, size_t limit, deer_error *err)
 {
@@ -19,8 +20,10 @@ json_t *json_file_read(const char *path, size_t limit, deer_error *err)
         return NULL;
     json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
     free(text);
-    if (!json)
+    if (!json) {
+        machine_gave(*problem.text);
         deer_fail(err, "%s is not JSON: %s (line %d)", path, json_reason(&problem), problem.line);
+    }
     return json;
 }
 
