@@ -109,8 +109,9 @@ deer_status coverage_promise(const coverage_spec *spec, world_sample *d, uint64_
                           .mix = mix};
     bool *solving = calloc((size_t)d->s.episodes, sizeof *solving);
     steps part = {0};
-    deer_status status = solving ? guarantee_split(&how, d->s.episodes, solving, err)
-                                 : deer_fail(err, "out of memory for %d episodes", d->s.episodes);
+    deer_status status = solving && !mix == !spec->mix
+                             ? guarantee_split(&how, d->s.episodes, solving, err)
+                             : deer_fail(err, "out of memory for %d episodes", d->s.episodes);
 
     if (!status)
         status = steps_select(&d->s, solving, &part, err);

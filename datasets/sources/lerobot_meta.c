@@ -191,6 +191,7 @@ static void take_names(lerobot *d, const json_t *names)
         for (int c = 0; c < LEROBOT_WIDEST && json_is_string(inner); c++)
             if (!d->name[c]) {
                 d->name[c] = strdup(json_string_value(inner));
+                machine_gave(d->name[c]);
                 break;
             }
     }
@@ -223,6 +224,7 @@ static deer_status take_actions(lerobot *d, const json_t *features, const char *
 {
     const json_t *action = json_object_get(features, "action");
     json_int_t width = json_integer_value(json_array_get(json_object_get(action, "shape"), 0));
+    unsigned before = machine_failures();
     char names[200];
 
     if (width < 1 || width > LEROBOT_WIDEST)
@@ -230,6 +232,8 @@ static deer_status take_actions(lerobot *d, const json_t *features, const char *
                          d->folder, LEROBOT_WIDEST);
     d->width = (int)width;
     take_names(d, json_object_get(action, "names"));
+    if (machine_failures() != before)
+        return deer_fail(err, "out of memory for the names of %s's actions", d->folder);
     d->named = d->name[d->width - 1] && (d->width == LEROBOT_WIDEST || !d->name[d->width]);
     if (columns) {
         deer_status status = columns_read(columns, d->named ? (const char *const *)d->name : NULL,

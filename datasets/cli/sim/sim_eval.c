@@ -255,7 +255,8 @@ static deer_status evaluate(evaluation *e, int episodes, int workers, deer_error
     while (is_governed(e) && EVAL_ROBOTS / ranks % workers) /* with its process */
         workers = workers > EVAL_ROBOTS ? EVAL_ROBOTS : workers - 1;
     e->outcome = calloc((size_t)most, sizeof *e->outcome);
-    if (!e->outcome)
+    e->room = malloc((size_t)most * sizeof *e->room);
+    if (!e->outcome || !e->room)
         return deer_fail(err, "out of memory for the outcomes of %d rollouts", most);
     tool_progress_start(&e->progress, "eval", e->chains ? "chains" : "rollouts", jobs);
     status = sim_ranks_run(jobs, ranks, workers, start, e->chains ? chain_job : task_job, collect,
@@ -372,6 +373,7 @@ static deer_status run(const request *r, evaluation *e, deer_error *err)
     else if (!status)
         evaluation_print(e, &use);
     free(e->outcome);
+    free(e->room);
     free(key);
     for (int views = 0; views < 4; views++)
         deer_thresholds_free(e->by_views[views]);

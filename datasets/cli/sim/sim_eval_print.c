@@ -123,11 +123,11 @@ double evaluation_in_time(const evaluation *e, double factor)
 
 void evaluation_times(const evaluation *e, double *median, double *p90)
 {
-    double *times = malloc((size_t)e->n_outcomes * sizeof *times);
+    double *times = e->room;
     int n = 0;
 
     *median = *p90 = NAN;
-    for (int i = 0; times && i < e->n_outcomes; i++)
+    for (int i = 0; i < e->n_outcomes; i++)
         if (e->outcome[i].succeeded && e->outcome[i].expert_steps > 0)
             times[n++] = (double)e->outcome[i].steps / e->outcome[i].expert_steps;
     if (n) {
@@ -135,7 +135,6 @@ void evaluation_times(const evaluation *e, double *median, double *p90)
         *median = (times[(n - 1) / 2] + times[n / 2]) / 2;
         *p90 = times[(9 * n + 9) / 10 - 1];
     }
-    free(times);
 }
 
 /* Share of steps that encoded a camera. */

@@ -61,6 +61,7 @@ typedef struct {
     tally all, each[EVAL_MAX_TASKS];  /* each: by the simulator's task number */
     int reached[TABLETOP_CHAIN + 1];  /* chains in which exactly so many instructions succeeded */
     eval_outcome *outcome;            /* [n_outcomes] in the order of their numbers */
+    double *room;                     /* as many, to sort in */
     int n_outcomes;
     tool_progress progress;
 } evaluation;
