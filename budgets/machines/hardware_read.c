@@ -537,13 +537,12 @@ deer_status deer_hardware_parse(const char *text, size_t size, const char *from,
 {
     reader r = {.from = from ? from : "a built-in profile", .err = err};
     json_error_t problem;
-    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    json_t *json = json_parse(text, size, JSON_REJECT_DUPLICATES, &problem);
     deer_status status;
 
     memset(h, 0, sizeof *h);
     if (!json)
-        return deer_fail(err, "%s is not JSON: %s (line %d)", r.from, json_reason(&problem),
-                         problem.line);
+        return deer_fail(err, "%s is not JSON: %s (line %d)", r.from, problem.text, problem.line);
     snprintf(h->loaded_from, sizeof h->loaded_from, "%s", from ? from : "built in");
     status = read_profile(&r, json, h);
     json_decref(json);

@@ -14,6 +14,7 @@
 #include "runtime/base/dtype.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 #include "runtime/deer_replay.h"
 
 enum { MAX_MANIFEST = 64 << 20, MAX_EPISODE_STEPS = 1 << 24 };
@@ -155,7 +156,8 @@ uint64_t cache_manifest_bytes(const cache_manifest *m)
 static json_t *config_json(const deer_config *config)
 {
     char *text = NULL;
-    json_t *json = deer_config_write(config, &text, NULL) ? NULL : json_loads(text, 0, NULL);
+    json_t *json =
+        deer_config_write(config, &text, NULL) ? NULL : json_parse(text, strlen(text), 0, NULL);
 
     free(text);
     return json;
@@ -164,7 +166,8 @@ static json_t *config_json(const deer_config *config)
 static deer_status take_config(const char *path, const json_t *json, deer_config *config,
                                deer_error *err)
 {
-    char *text = json_dumps(json_object_get(json, "config"), JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text =
+        json_text(json_incref(json_object_get(json, "config")), JSON_COMPACT | JSON_ENCODE_ANY);
     deer_status status = deer_config_read(path, text ? text : "", config, err);
 
     free(text);
@@ -337,7 +340,7 @@ deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *
     }
     status = file_read(path, MAX_MANIFEST, &text, &size, err);
     if (!status) {
-        json = json_loadb(text, size, 0, NULL);
+        json = json_parse(text, size, 0, NULL);
         status = json ? manifest_parse(path, json, m, err)
                       : deer_fail(err, "%s is no JSON; delete the cache and replay again", path);
         json_decref(json);

@@ -256,7 +256,7 @@ static deer_status hash_of(json_t *file, uint64_t *hash, deer_error *err)
 static deer_status open_journal(job *j, deer_error *err)
 {
     char settings[2048];
-    uint64_t hash;
+    uint64_t hash = 0;
     int n;
 
     if (hash_of(j->file, &hash, err))

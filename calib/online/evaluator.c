@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/base/clock.h"
+#include "runtime/base/json/json_file.h"
 
 enum { MOST_OUTPUT = 16 << 20, MOST_WORDS = 4096, MOST_COMMAND = 65536 };
 
@@ -24,8 +25,7 @@ enum { MOST_OUTPUT = 16 << 20, MOST_WORDS = 4096, MOST_COMMAND = 65536 };
 deer_status evaluator_read(const evaluator *e, const char *name, const char *text, size_t n,
                            online_result *result, deer_error *err)
 {
-    json_error_t where;
-    json_t *root = json_loadb(text, n, 0, &where);
+    json_t *root = json_parse(text, n, 0, NULL);
     const json_t *cost = json_object_get(root, "cost"), *rollouts;
     deer_status status = DEER_OK;
 

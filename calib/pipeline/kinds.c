@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/json/json_file.h"
+
+enum { MOST_MIX = 1 << 20 /* bytes */ };
+
 static deer_status no_mix(const char *path, const char *why, deer_error *err)
 {
     return deer_fail(err, "%s: %s; a mix is a JSON object of tasks and shares, {\"lift\": 0.7, ..}",
@@ -38,16 +42,14 @@ static deer_status check_mix(const char *path, json_t *json, const task_kinds *k
 
 static deer_status read_mix(const char *path, int episodes, task_kinds *k, deer_error *err)
 {
-    json_error_t where;
-    json_t *json = json_load_file(path, 0, &where);
-    double sum;
+    json_t *json = json_file_read(path, MOST_MIX, err);
+    double sum = 0;
     deer_status status;
 
-    if (!json_is_object(json)) {
-        json_decref(json);
-        return no_mix(path, *where.text ? where.text : "no JSON object", err);
-    }
-    status = check_mix(path, json, k, episodes, &sum, err);
+    if (!json)
+        return DEER_FAILED;
+    status = json_is_object(json) ? check_mix(path, json, k, episodes, &sum, err)
+                                  : no_mix(path, "no JSON object", err);
     k->mix = malloc((size_t)episodes * sizeof *k->mix);
     if (!status && !k->mix)
         status = deer_fail(err, "out of memory for %d episodes", episodes);

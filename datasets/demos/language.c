@@ -108,7 +108,7 @@ static void drop_numbers(char *text)
 
 json_t *language_parse(char *text, bool *failed)
 {
-    json_error_t problem = {.line = 0};
+    unsigned before = machine_failures();
     json_t *root;
     size_t left = strlen(text);
 
@@ -122,11 +122,8 @@ json_t *language_parse(char *text, bool *failed)
     }
     json_mend_escapes(text, strlen(text));
     drop_numbers(text);
-    root = json_loads(text, 0, &problem);
-    if (!root && json_error_code(&problem) == json_error_out_of_memory) {
-        machine_failed();
-        *failed = true;
-    }
+    root = json_parse(text, strlen(text), 0, NULL);
+    *failed |= machine_failures() != before;
     return root;
 }
 

@@ -42,7 +42,7 @@ json_t *lerobot_json(char *text, size_t size, const char *path, deer_error *err)
             p += n - 1;
         }
     }
-    root = json_loadb(text, size, 0, &problem);
+    root = json_parse(text, size, 0, &problem);
     if (!root)
         deer_fail(err, "%s is not JSON: line %d: %s", path, problem.line, problem.text);
     return root;

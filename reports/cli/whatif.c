@@ -182,7 +182,7 @@ static deer_status answer_table(const question *q, deer_error *err)
     if (!status && q->out)
         status = write_table_page(q, json, err);
     if (!status && q->json) {
-        char *text = json_dumps(json, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+        char *text = json_text(json_incref(json), JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 
         status = write_text(q->json, text, text ? strlen(text) : 0, err);
     }

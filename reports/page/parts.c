@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "reports/formats/text.h"
+#include "runtime/base/json/json_build.h"
 
 /* Embedded by the Makefile. */
 extern const char page_style_css[], page_latency_js[], page_judge_js[], page_charts_js[],
@@ -31,7 +32,8 @@ void page_scripts(FILE *out, const char *own)
 
 deer_status page_data(FILE *out, const json_t *json, deer_error *err)
 {
-    char *text = json_dumps(json, JSON_REAL_PRECISION(6) | JSON_COMPACT);
+    char *text =
+        json_text(json_incref((json_t *)(uintptr_t)json), JSON_REAL_PRECISION(6) | JSON_COMPACT);
 
     if (!text)
         return deer_fail(err, "out of memory for the page");

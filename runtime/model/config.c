@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* config.c - the model's dimensions: JSON, checks. */
 #include "runtime/model/config.h"
-#include "runtime/base/json/json_build.h"
 
 #include <limits.h>
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
+
+#include "runtime/base/json/json_build.h"
+#include "runtime/base/json/json_file.h"
 
 /* Every count of deer_config with its range. One table serves reading, checking and writing. */
 static const struct {
@@ -243,8 +245,7 @@ deer_status deer_config_write(const deer_config *config, char **text, deer_error
     if (!config || !text)
         return deer_fail_with(DEER_USAGE, err, "writing a configuration lacks an argument");
     json = config_to_json(config);
-    *text = json ? json_dumps(json, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    json_decref(json);
+    *text = json_text(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
     return *text ? DEER_OK : deer_fail(err, "out of memory writing a configuration");
 }
 
@@ -256,7 +257,7 @@ deer_status deer_config_read(const char *where, const char *text, deer_config *c
 
     if (!where || !text || !config)
         return deer_fail_with(DEER_USAGE, err, "reading a configuration lacks an argument");
-    json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    json = json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL);
     status = config_from_json(where, json, config, err);
     json_decref(json);
     return status;

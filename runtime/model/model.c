@@ -19,9 +19,9 @@ deer_status model_read_config(const safetensors *file, deer_config *config, deer
     if (!text)
         return deer_fail(
             err, "%s holds no deer.config; is it a deer model? (see deer-model import)", path);
-    json = json_loads(text, JSON_REJECT_DUPLICATES, &problem);
+    json = json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, &problem);
     if (!json)
-        return deer_fail(err, "%s: deer.config is not JSON: %s", path, json_reason(&problem));
+        return deer_fail(err, "%s: deer.config is not JSON: %s", path, problem.text);
     status = config_from_json(path, json, config, err);
     json_decref(json);
     return status;

@@ -188,10 +188,10 @@ static deer_status read_header(safetensors *file, size_t file_size, deer_error *
     if (pread(file->fd, file->header_text, length, 8) != (ssize_t)length)
         return deer_fail(err, "cannot read %s: %s", file->path, strerror(errno));
     file->header_text[length] = 0;
-    file->header = json_loadb(file->header_text, length, JSON_REJECT_DUPLICATES, &problem);
+    file->header = json_parse(file->header_text, length, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(file->header))
         return deer_fail(err, "%s: the safetensors header is damaged (%s)", file->path,
-                         json_reason(&problem));
+                         problem.text);
     return read_table(file, err);
 }
 

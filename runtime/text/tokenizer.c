@@ -200,10 +200,10 @@ deer_status tokenizer_new(const char *where, const char *text, int vocab, tokeni
     *out = NULL;
     if (!t)
         return deer_fail(err, "out of memory reading the tokenizer of %s", where);
-    t->json = json_loads(text, 0, &problem);
+    t->json = json_parse(text, strlen(text), 0, &problem);
     if (!t->json) {
         tokenizer_free(t);
-        return deer_fail(err, "%s: the tokenizer is not JSON: %s", where, json_reason(&problem));
+        return deer_fail(err, "%s: the tokenizer is not JSON: %s", where, problem.text);
     }
     if (read_model(where, t, vocab, err)) {
         tokenizer_free(t);
@@ -240,13 +240,13 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
     static const char *const needed[] = {"<|endofchunk|>", "<image>", "<PAD>"};
     char is[FILE_KIND];
     json_error_t problem;
-    tokenizer t = {.json = json_loads(text, 0, &problem)};
+    tokenizer t = {.json = json_parse(text, strlen(text), 0, &problem)};
 
     *completed = NULL;
     if (!json_is_object(t.json)) {
         json_decref(t.json);
         return strchr("{[ \t\r\n\xef", *text) && *text
-                   ? deer_fail(err, "%s is no tokenizer.json: %s", where, json_reason(&problem))
+                   ? deer_fail(err, "%s is no tokenizer.json: %s", where, problem.text)
                    : deer_fail(
                          err, "%s is no tokenizer.json: it %s", where,
                          file_kind_of((const uint8_t *)text, strnlen(text, 512), strlen(text), is));

@@ -34,10 +34,19 @@ void json_join(json_t *object, json_t *more)
     json_decref(more);
 }
 
+/* json_dumps leaves out what it gets no memory for between a name and its value; a stream remembers
+ * it. */
 char *json_text(json_t *json, size_t flags)
 {
-    char *text = incomplete ? NULL : json_dumps(json, flags);
+    char *text = NULL;
+    size_t size;
+    FILE *to = incomplete ? NULL : open_memstream(&text, &size);
+    bool whole = to && !json_dumpf(json, to, flags) && !ferror(to);
 
+    if ((to && fclose(to)) || !whole) {
+        free(text);
+        text = NULL;
+    }
     json_decref(json);
     incomplete = false;
     return text;

@@ -1,13 +1,36 @@
 /* SPDX-License-Identifier: MIT */
-/* json_file.c - a JSON file, or where it is none. */
+/* json_file.c - JSON, or where it is none. */
 #include "runtime/base/json/json_file.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/file.h"
 #include "runtime/base/machine_failure.h"
+
+/* Where jansson gets no memory for one more character of a name, a text or a number, it leaves that
+ * out and reads on. No two readings lose the same one. */
+json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem)
+{
+    json_error_t first = {.line = 0}, second = {.line = 0};
+    json_t *json = json_loadb(text, size, flags, &first);
+    json_t *again = json_loadb(text, size, flags, &second);
+    bool read = json && again && json_equal(json, again);
+    bool refused = !json && !again && *first.text && *second.text;
+
+    json_decref(again);
+    if (!read) {
+        json_decref(json);
+        json = NULL;
+    }
+    if (!machine_gave(read || refused))
+        snprintf(first.text, sizeof first.text, "out of memory");
+    if (problem)
+        *problem = first;
+    return json;
+}
 
 json_t *json_file_read(const char *path, size_t limit, deer_error *err)
 {
@@ -18,12 +41,10 @@ json_t *json_file_read(const char *path, size_t limit, deer_error *err)
 
     if (file_read(path, limit, &text, &size, err))
         return NULL;
-    json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    json = json_parse(text, size, JSON_REJECT_DUPLICATES, &problem);
     free(text);
-    if (!json) {
-        machine_gave(*problem.text);
-        deer_fail(err, "%s is not JSON: %s (line %d)", path, json_reason(&problem), problem.line);
-    }
+    if (!json)
+        deer_fail(err, "%s is not JSON: %s (line %d)", path, problem.text, problem.line);
     return json;
 }
 
