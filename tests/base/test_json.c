@@ -78,7 +78,8 @@ static void test_without_memory(void **state)
 
     (void)state;
     json_set_alloc_funcs(some_memory, free);
-    for (int length = 1; length < 70; length += (length + 5) % 16 ? 1 : 5) { /* at ends it crashes */
+    for (int length = 1; length < 70;
+         length += (length + 5) % 16 ? 1 : 5) { /* at ends it crashes */
         json_t *right = of_length(length, text, sizeof text);
         char *as_written = json_text(json_incref(right), 0);
 

@@ -69,7 +69,7 @@ for seed in $(seq 1 "$(pick 12 150)"); do
     hurt "$model" && try model "$build/deer-run" bench --model "$bad" --exit 0 --steps 1 --threads 1
     hurt "$golden/deer_ckpt.pth" && try checkpoint "$build/deer-model" import --checkpoint "$bad" \
         --vision "$golden/sources/open_clip_pytorch_model.bin" --config "$golden/config.json" --out "$box/out"
-    hurt "$golden/config.json" && try config "$build/deer-model" synth --config "$bad" --out "$box/out"
+    hurt tests/torture/config.json && try config "$build/deer-model" synth --config "$bad" --out "$box/out"
     hurt "$given/t.json" && try thresholds "$build/deer-run" episode --model "$model" --thresholds "$bad" \
         --demos "$given/d.h5" --threads 1
     hurt "$given/d.h5" && try demos "$build/deer-data" info "$bad"
@@ -98,5 +98,5 @@ for seed in $(seq 1 "$(pick 12 150)"); do
     import_with parquet --lerobot $lerobot/v30 meta/episodes/chunk-000/file-000.parquet
     import_with video --lerobot $lerobot/v21 videos/chunk-000/observation.images.front/episode_000000.mp4
 done
-echo "damaged: $runs runs, $findings findings, $crashed ended inside HDF5"
+echo "damaged: $runs runs, $findings findings, $crashed ended inside a library"
 [ "$findings" -eq 0 ]

@@ -9,6 +9,8 @@
  *   FAULT_ERRNO  number of the error (for calls); SHORT: half of what was asked for is done
  *   FAULT_LOG    file that takes the count, and what failed
  *
+ * Worker processes that it forks count on with it; other programs that it starts are not disturbed.
+ *
  * Only for tests on glibc: it calls what glibc calls malloc inside. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -38,7 +40,7 @@ static struct {
     long at;
     int error, log;
     const char *call;
-    atomic_long count;
+    atomic_long *count; /* one of all processes */
 } fault = {.log = -1};
 
 static struct {
@@ -92,7 +94,9 @@ __attribute__((constructor)) static void begin(void)
     const char *at = getenv("FAULT_AT"), *error = getenv("FAULT_ERRNO");
 
     fault.call = getenv("FAULT_CALL");
-    if (!at || !fault.call)
+    fault.count =
+        mmap(NULL, sizeof *fault.count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (!at || !fault.call || fault.count == MAP_FAILED)
         return;
     fault.at = atol(at);
     fault.from = getenv("FAULT_FROM") != NULL;
@@ -101,12 +105,13 @@ __attribute__((constructor)) static void begin(void)
     open_log(getenv("FAULT_LOG"));
     dl_iterate_phdr(note_object, getenv("FAULT_OBJECT"));
     fault.armed = true;
+    unsetenv("LD_PRELOAD");
 }
 
 __attribute__((destructor)) static void end(void)
 {
     if (fault.armed && fault.log >= 0)
-        dprintf(fault.log, "count %ld\n", (long)fault.count);
+        dprintf(fault.log, "count %ld\n", (long)*fault.count);
     fault.armed = false;
 }
 
@@ -133,7 +138,7 @@ static bool fails(const char *call, uintptr_t caller)
 
     if (!fault.armed || strcmp(fault.call, call) || !counted(caller))
         return false;
-    n = atomic_fetch_add(&fault.count, 1) + 1;
+    n = atomic_fetch_add(fault.count, 1) + 1;
     if (!fault.at || (fault.from ? n < fault.at : n != fault.at))
         return false;
     if (n == fault.at)

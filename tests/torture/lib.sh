@@ -20,17 +20,35 @@ pick() { # pick FAST FULL: which of the two this run takes
     [ "$fast" = 1 ] && echo "$1" || echo "$2"
 }
 
-# Small inputs: demonstrations of CALVIN's test data, a cache of them, thresholds, a model.
+# An evaluator for a search by trial, which knows what it wants: the first of tau at exp(-4).
+evaluator() {
+    cat <<'END'
+#!/bin/sh
+awk '/"tau"/ && !seen++ { getline; t = $1 + 0 } END { printf "{\"success\": %f, \"cost\": 0.0049, \"rollouts\": 50}\n",
+1 / (1 + (log(t) + 4) ^ 2) }'
+END
+}
+
+# Small inputs: demonstrations of CALVIN's test data, a cache of them, thresholds, a model; reports and
+# evaluations for the commands that compare them.
 prepare() {
     [ ! -e "$work/prepared" ] || return 0
     mkdir -p "$given"
+    evaluator >"$given/evaluator.sh"
+    chmod +x "$given/evaluator.sh"
     {
         "$build/deer-data" import --calvin tests/data/calvin/training --out "$given/d.h5" &&
             "$build/deer-calib" replay --model "$model" --demos "$given/d.h5" \
                 --cache "$given/cache" &&
             "$build/deer-calib" solve --cache "$given/cache" --scope llm --avg-fraction 0.5 \
                 --out "$given/t.json" &&
-            "$build/deer-model" import --official tests/data/golden_b --out "$given/m.safetensors"
+            "$build/deer-calib" solve --cache "$given/cache" --scope llm --avg-fraction 0.5 \
+                --criterion combined --frontier "$given/f.json" --frontier-points 3 --out "$given/s.json" &&
+            "$build/deer-model" import --official tests/data/golden_b --out "$given/m.safetensors" &&
+            "$build/deer-report" whatif --cache "$given/cache" --rate 10 --json "$given/a.json" &&
+            "$build/deer-report" whatif --cache "$given/cache" --rate 20 --json "$given/b.json" &&
+            "$build/deer-sim" eval --model "$model" $rollouts --exit 0 --json >"$given/first.json" &&
+            "$build/deer-sim" eval --model "$model" $rollouts --json >"$given/full.json"
     } >"$work/prepare.log" 2>&1 || {
         cat "$work/prepare.log"
         exit 1
@@ -38,7 +56,9 @@ prepare() {
     touch "$work/prepared"
 }
 
-cases='replay solve frontier combined check episode import convert minfo dinfo dimport whatif frame'
+rollouts='--tasks lift_red --episodes 1 --workers 1'
+cases='replay solve frontier combined check episode import convert minfo dinfo dimport rlds lerobot whatif
+frame online synth devices record eval watch picture compare rollouts paired'
 
 # The command of a case, its outputs in $outputs; stdout counts where it is the same every time.
 command_of() {
@@ -70,7 +90,8 @@ command_of() {
         ;;
     episode)
         set -- deer-run episode --model "$model" --thresholds "$given/t.json" --demos "$given/d.h5" \
-            --all --threads 1
+            --all --threads 1 --json
+        outputs=stdout
         ;;
     import)
         set -- deer-model import --checkpoint "$golden/deer_ckpt.pth" --vision \
@@ -94,6 +115,14 @@ command_of() {
             --skip-bad --threads 1 --out d.h5
         outputs=d.h5
         ;;
+    rlds)
+        set -- deer-data import --rlds "$root/tests/data/rlds" --threads 1 --out d.h5
+        outputs=d.h5
+        ;;
+    lerobot)
+        set -- deer-data import --lerobot "$root/tests/data/lerobot/v30" --threads 1 --out d.h5
+        outputs=d.h5
+        ;;
     whatif)
         set -- deer-report whatif --cache "$given/cache" --rate 10 --hardware raspberry-pi-5 \
             --budget-sweep 4 --threads 1 --json w.json --csv w.csv --out w.html
@@ -102,6 +131,48 @@ command_of() {
     frame)
         set -- deer-data frame "$given/d.h5" --out f.png
         outputs=f.png
+        ;;
+    online)
+        set -- deer-calib online --eval "$given/evaluator.sh<{thresholds}" --thresholds "$given/s.json" \
+            --budget 0.005 --evaluations 6 --episodes 1 --out o.json
+        outputs=o.json
+        ;;
+    synth)
+        set -- deer-model synth --config "$root/tests/torture/config.json" --out m
+        outputs=m
+        ;;
+    devices)
+        set -- deer-run devices --json
+        outputs=stdout
+        ;;
+    record)
+        set -- deer-sim record --tasks lift_red --episodes 1 --workers 1 --out d.h5
+        outputs=d.h5
+        ;;
+    eval)
+        # shellcheck disable=SC2086
+        set -- deer-sim eval --model "$model" $rollouts --json
+        outputs=stdout
+        ;;
+    watch)
+        set -- deer-sim watch --model "$model" --task lift_red --every 10 --out w.webp --sheet s.png
+        outputs='w.webp s.png'
+        ;;
+    picture)
+        set -- deer-sim picture --task lift_red --moments 2 --out p.png
+        outputs=p.png
+        ;;
+    compare)
+        set -- deer-report compare "$given/a.json" "$given/b.json" --json --out c.html
+        outputs='stdout c.html'
+        ;;
+    rollouts)
+        set -- deer-report rollouts "full=$given/full.json" "first=$given/first.json" --csv r.csv --out r.json
+        outputs='stdout r.json r.csv'
+        ;;
+    paired)
+        set -- deer-report rollouts --paired "full=$given/full.json" "first=$given/first.json" --json
+        outputs=stdout
         ;;
     esac
     program=$build/$1
@@ -121,6 +192,7 @@ attempt() { # attempt BOX [NAME=VALUE ...]
         timeout -s KILL 30 env "$@" "$program" $command >stdout 2>../stderr </dev/null
     )
     status=$?
+    case $name in eval | episode) sed -i '/"ms_/d' "$box/run/stdout" ;; esac # never the same twice
 }
 
 # The outputs of an undisturbed run, which must come out twice the same.
@@ -154,8 +226,8 @@ half_there() { # half_there BOX: outputs that are there, but are not those of an
     done
 }
 
-# Prints what is wrong with the run just made, nothing where all is well. HDF5 1.10 crashes where it
-# gets no memory itself: of such runs ($theirs is 1) only the outputs are judged.
+# Prints what is wrong with the run just made, nothing where all is well. HDF5 1.10, and in places
+# jansson 2.14, crash where they get no memory: of such runs ($theirs is 1) only the outputs are judged.
 judge() { # judge BOX
     [ "${theirs:-0}" = 0 ] || [ "$status" -eq 0 ] || {
         half_there "$1"
