@@ -67,7 +67,8 @@ static deer_status write_json(const char *path, json_t *json, deer_error *err)
 /* Of a file's bytes; false when it cannot be read. */
 static bool hash_file(const char *path, char hash[DEER_FINGERPRINT])
 {
-    FILE *f = fopen(path, "rbe");
+    int fd = -1;
+    FILE *f = file_open(path, &fd, NULL, NULL) ? NULL : fdopen(fd, "rb");
     XXH3_state_t *state = XXH3_createState();
     char *block = malloc(BLOCK);
     bool ok = f && state && block && XXH3_128bits_reset(state) == XXH_OK;
@@ -84,6 +85,8 @@ static bool hash_file(const char *path, char hash[DEER_FINGERPRINT])
     }
     if (f)
         fclose(f);
+    else if (fd >= 0)
+        close(fd);
     XXH3_freeState(state);
     free(block);
     return ok;

@@ -5,6 +5,7 @@
 . tests/torture/lib.sh
 box=$work/hostile # drivers run side by side
 mkdir -p "$box"
+prepare
 folder=$box/hostile
 mkdir -p "$folder"
 mkfifo "$folder/pipe"
@@ -78,6 +79,11 @@ for odd in "$folder/pipe" /dev/zero "$folder"; do
     try refused "$build/deer-model" convert --model "$odd" --dtype q8 --out "$box/out"
     try refused "$build/deer-model" import --checkpoint "$odd" --out "$box/out"
     try refused "$build/deer-calib" solve --table "$odd" --avg-fraction 0.5 --out "$box/out"
+    try refused "$build/deer-calib" solve --cache "$given/cache" --mix "$odd" --avg-fraction 0.5 --confidence 0.9 \
+        --out "$box/out"
+    try refused "$build/deer-model" synth --config "$odd" --out "$box/out"
+    try refused "$build/deer-sim" eval --model "$model" --exits "random:$odd"
+    try refused "$build/deer-run" episode --model "$model" --demos "$given/d.h5" --log "$odd"
     try refused "$build/deer-report" compare "$odd" "$odd"
     try refused "$build/deer-report" rollouts a="$odd"
 done
