@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/json/json_memory.h"
 
 static _Thread_local bool incomplete;
 
@@ -34,16 +35,13 @@ void json_join(json_t *object, json_t *more)
     json_decref(more);
 }
 
-/* json_dumps leaves out what it gets no memory for between a name and its value; a stream remembers
- * it. */
 char *json_text(json_t *json, size_t flags)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *to = incomplete ? NULL : open_memstream(&text, &size);
-    bool whole = to && !json_dumpf(json, to, flags) && !ferror(to);
+    char *text;
 
-    if ((to && fclose(to)) || !whole) {
+    json_memory_failed();
+    text = incomplete ? NULL : json_dumps(json, flags);
+    if (json_memory_failed()) {
         free(text);
         text = NULL;
     }

@@ -8,27 +8,22 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
-#include "runtime/base/machine_failure.h"
+#include "runtime/base/json/json_memory.h"
 
-/* Where jansson gets no memory for one more character of a name, a text or a number, it leaves that
- * out and reads on. No two readings lose the same one. */
 json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem)
 {
-    json_error_t first = {.line = 0}, second = {.line = 0};
-    json_t *json = json_loadb(text, size, flags, &first);
-    json_t *again = json_loadb(text, size, flags, &second);
-    bool read = json && again && json_equal(json, again);
-    bool refused = !json && !again && *first.text && *second.text;
+    json_error_t why = {.line = 0};
+    json_t *json;
 
-    json_decref(again);
-    if (!read) {
+    json_memory_failed();
+    json = json_loadb(text, size, flags, &why);
+    if (json_memory_failed()) {
         json_decref(json);
         json = NULL;
+        snprintf(why.text, sizeof why.text, "out of memory");
     }
-    if (!machine_gave(read || refused))
-        snprintf(first.text, sizeof first.text, "out of memory");
     if (problem)
-        *problem = first;
+        *problem = why;
     return json;
 }
 
