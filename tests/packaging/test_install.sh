@@ -60,7 +60,7 @@ readelf -d "$stage/lib/libdeercalib.so" | grep -q "soname: .libdeercalib.so.${ve
 
 # ---------------------------------------------------------------- programs of others --------------
 
-cp tests/packaging/consumer.c tests/packaging/neighbours.c tests/packaging/solver.c "$root"
+cp tests/packaging/consumer.c tests/packaging/neighbours.c tests/packaging/plugins.c tests/packaging/solver.c "$root"
 cp -r tests/packaging/cmake "$root/cmake"
 cp tests/packaging/consumer.c examples/cpp/robot.cpp "$root/cmake"
 awk '/^<!-- run/ { wanted = /after make install/ } /^```/ { inside = wanted && !inside; wanted = wanted && inside; next } inside' \
@@ -91,6 +91,16 @@ need c++ -x c++ -std=c++17 -Wall -Wextra -pedantic -Werror consumer.c -o with-cp
 need cc -shared -fPIC consumer.c -o inside.so $static # the archive may go into a shared object
 for program in with-shared with-archive with-cpp; do runs "./$program"; done
 ldd with-archive | grep -q libdeer && wrong "the archive was not used"
+
+# Who uses jansson as well can load and unload them in any order.
+unloads() { # unloads EXPECTED LIBRARY...
+    said=$(shift && ./plugins "$@" 2>&1)
+    [ "$said" = "$1" ] || wrong "loading and unloading $*: '$said'"
+}
+need cc plugins.c -o plugins -ljansson
+unloads "as it was" ./inside.so
+unloads "watched" "$stage/lib/libdeer.so" "$stage/lib/libdeercalib.so"
+unloads "watched" "$stage/lib/libdeercalib.so" "$stage/lib/libdeer.so"
 
 define="--define-variable=prefix=$stage --define-variable=libdir=$stage/lib --define-variable=includedir=$stage/include"
 need cc -Wall -Wextra -Werror solver.c -o solver $(pkg-config $define --cflags --libs deercalib)
