@@ -98,5 +98,5 @@ for seed in $(seq 1 "$(pick 12 150)"); do
     import_with parquet --lerobot $lerobot/v30 meta/episodes/chunk-000/file-000.parquet
     import_with video --lerobot $lerobot/v21 videos/chunk-000/observation.images.front/episode_000000.mp4
 done
-echo "damaged: $runs runs, $findings findings, $crashed ended inside a library"
+echo "damaged: $runs runs, $findings findings, $crashed ended inside HDF5"
 [ "$findings" -eq 0 ]

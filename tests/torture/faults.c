@@ -9,7 +9,8 @@
  *   FAULT_ERRNO  number of the error (for calls); SHORT: half of what was asked for is done
  *   FAULT_LOG    file that takes the count, and what failed
  *
- * Worker processes that it forks count on with it; other programs that it starts are not disturbed.
+ * What jansson asks for through a function of the program's is jansson's. Worker processes that it
+ * forks count on with it; other programs that it starts are not disturbed.
  *
  * Only for tests on glibc: it calls what glibc calls malloc inside. */
 #include <dlfcn.h>
@@ -48,6 +49,12 @@ static struct {
 } range[RANGES];
 static int ranges;
 
+static struct {
+    bool counts;          /* FAULT_OBJECT means it, or everybody */
+    void *(*get)(size_t); /* what it was told to allocate with */
+} jansson;
+static _Thread_local bool by_jansson;
+
 /* ---------------------------------------------------------------- whose -------------------- */
 
 static int note_object(struct dl_phdr_info *info, size_t size, void *wanted)
@@ -71,6 +78,8 @@ static int note_object(struct dl_phdr_info *info, size_t size, void *wanted)
 
 static bool counted(uintptr_t caller)
 {
+    if (by_jansson)
+        return jansson.counts;
     for (int i = 0; i < ranges; i++)
         if (caller >= range[i].begin && caller < range[i].end)
             return true;
@@ -104,6 +113,7 @@ __attribute__((constructor)) static void begin(void)
     fault.error = error ? atoi(error) : ENOMEM;
     open_log(getenv("FAULT_LOG"));
     dl_iterate_phdr(note_object, getenv("FAULT_OBJECT"));
+    jansson.counts = !getenv("FAULT_OBJECT") || strstr("libjansson", getenv("FAULT_OBJECT"));
     fault.armed = true;
     unsetenv("LD_PRELOAD");
 }
@@ -224,6 +234,25 @@ FILE *open_memstream(char **text, size_t *size)
 {
     REAL(FILE *, open_memstream, char **, size_t *);
     return no_memory(CALLER) ? NULL : real(text, size);
+}
+
+static void *get_for_jansson(size_t n)
+{
+    bool within = by_jansson;
+    void *memory;
+
+    by_jansson = true;
+    memory = jansson.get(n);
+    by_jansson = within;
+    return memory;
+}
+
+void json_set_alloc_funcs(void *(*get)(size_t), void (*put)(void *));
+void json_set_alloc_funcs(void *(*get)(size_t), void (*put)(void *))
+{
+    REAL(void, json_set_alloc_funcs, void *(*)(size_t), void (*)(void *));
+    jansson.get = get;
+    real(get_for_jansson, put);
 }
 
 void *mmap(void *at, size_t n, int protection, int flags, int fd, off_t offset)

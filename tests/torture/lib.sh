@@ -58,7 +58,8 @@ prepare() {
 
 rollouts='--tasks lift_red --episodes 1 --workers 1'
 cases='replay solve frontier combined check episode import convert minfo dinfo dimport rlds lerobot whatif
-frame online synth devices record eval watch picture compare rollouts paired'
+frame online synth devices record eval watch picture compare rollouts paired
+serve'
 
 # The command of a case, its outputs in $outputs; stdout counts where it is the same every time.
 command_of() {
@@ -174,8 +175,12 @@ command_of() {
         set -- deer-report rollouts --paired "full=$given/full.json" "first=$given/first.json" --json
         outputs=stdout
         ;;
+    serve)
+        set -- "$root/tests/torture/served.sh" "$build" "$model"
+        outputs=stdout
+        ;;
     esac
-    program=$build/$1
+    case $1 in /*) program=$1 ;; *) program=$build/$1 ;; esac
     shift
     command="$*" # no path here has a space
 }
@@ -192,7 +197,7 @@ attempt() { # attempt BOX [NAME=VALUE ...]
         timeout -s KILL 30 env "$@" "$program" $command >stdout 2>../stderr </dev/null
     )
     status=$?
-    case $name in eval | episode) sed -i '/"ms_/d' "$box/run/stdout" ;; esac # never the same twice
+    case $name in eval | episode | serve) sed -i '/"ms_/d; /"ws:/d' "$box/run/stdout" ;; esac # never the same twice
 }
 
 # The outputs of an undisturbed run, which must come out twice the same.
@@ -226,8 +231,8 @@ half_there() { # half_there BOX: outputs that are there, but are not those of an
     done
 }
 
-# Prints what is wrong with the run just made, nothing where all is well. HDF5 1.10, and in places
-# jansson 2.14, crash where they get no memory: of such runs ($theirs is 1) only the outputs are judged.
+# Prints what is wrong with the run just made, nothing where all is well. HDF5 1.10 crashes where it
+# gets no memory itself: of such runs ($theirs is 1) only the outputs are judged.
 judge() { # judge BOX
     [ "${theirs:-0}" = 0 ] || [ "$status" -eq 0 ] || {
         half_there "$1"

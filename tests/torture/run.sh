@@ -23,18 +23,18 @@ started=$(date +%s)
     echo "damaged.sh"
 } | xargs -P "$jobs" -I '{}' sh -c 'sh tests/torture/{} 2>&1' >"$work/log"
 grep -v ' 0 findings\|^Segmentation fault$\|^Aborted$' "$work/log"
-awk '/ runs, .* findings/ { # "KIND[ CASE]: N runs, M findings[, H ended inside a library]"
+awk '/ runs, .* findings/ { # "KIND[ CASE]: N runs, M findings[, H ended inside HDF5]"
         kind = $1
         sub(/:/, "", kind)
         for (i = 2; i <= NF; i++) {
             if ($i == "runs,") runs[kind] += $(i - 1)
             if ($i ~ /^findings/) findings[kind] += $(i - 1)
-            if ($i == "ended") theirs[kind] += $(i - 1)
+            if ($i == "ended") hdf5[kind] += $(i - 1)
         }
     }
     END {
         for (kind in runs)
-            printf "%-8s %6d runs, %d findings, %d ended inside a library\n", kind, runs[kind], findings[kind], theirs[kind]
+            printf "%-8s %6d runs, %d findings, %d ended inside HDF5\n", kind, runs[kind], findings[kind], hdf5[kind]
     }' "$work/log" | sort
 echo "in $(($(date +%s) - started)) s"
 ! grep -q FOUND "$work/log"

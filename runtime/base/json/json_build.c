@@ -37,14 +37,8 @@ void json_join(json_t *object, json_t *more)
 
 char *json_text(json_t *json, size_t flags)
 {
-    char *text;
+    char *text = incomplete ? NULL : json_dumped(json, flags);
 
-    json_memory_failed();
-    text = incomplete ? NULL : json_dumps(json, flags);
-    if (json_memory_failed()) {
-        free(text);
-        text = NULL;
-    }
     json_decref(json);
     incomplete = false;
     return text;

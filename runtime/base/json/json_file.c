@@ -1,31 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* json_file.c - JSON, or where it is none. */
+/* json_file.c - a JSON file, or where it is none. */
 #include "runtime/base/json/json_file.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/file.h"
-#include "runtime/base/json/json_memory.h"
-
-json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem)
-{
-    json_error_t why = {.line = 0};
-    json_t *json;
-
-    json_memory_failed();
-    json = json_loadb(text, size, flags, &why);
-    if (json_memory_failed()) {
-        json_decref(json);
-        json = NULL;
-        snprintf(why.text, sizeof why.text, "out of memory");
-    }
-    if (problem)
-        *problem = why;
-    return json;
-}
 
 json_t *json_file_read(const char *path, size_t limit, deer_error *err)
 {

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* json_memory.h - whether jansson got the memory that it asked for.
+/* json_memory.h - what becomes of jansson where it gets no memory.
  *
- * jansson leaves out a character of a long name, text or number where its buffer cannot grow, and
- * goes on. So what it allocates with, for everybody in the process, is asked through a function
- * that notes a failure in the thread that has it; the functions that were set before do the work.
- */
+ * A reader of jansson 2.14 leaves out the character that its buffer cannot grow for, and goes on:
+ * with another name, text or number, or over the end of a buffer. So what it allocates with, for
+ * everybody in the process, is asked through a function of ours, above those that were set before:
+ * where that fails, our own readings end at once, and of writings it is noted. */
 #ifndef RUNTIME_JSON_MEMORY_H
 #define RUNTIME_JSON_MEMORY_H
 
-#include <stdbool.h>
+#include <jansson.h>
+
+/* json_loadb, but NULL and "out of memory" whenever an allocation fails: what was read until then
+ * is lost. problem may be NULL. */
+json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem);
+
+/* json_dumps, but NULL whenever an allocation fails, and for free() whatever jansson allocates
+ * with. */
+char *json_dumped(const json_t *json, size_t flags);
 
 /* Asks through the functions that are set now; done when the program, or the library, is loaded. */
 void json_memory_watch(void);
-
-/* Whether an allocation failed in this thread since the last time this was asked. */
-bool json_memory_failed(void);
 
 #endif
