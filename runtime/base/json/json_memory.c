@@ -73,6 +73,7 @@ char *json_dumped(const json_t *json, size_t flags)
     text = json_dumps(json, flags);
     copy = text && !failed ? strdup(text) : NULL;
     json_get_alloc_funcs(&now, &put);
-    put(text);
+    if (text)
+        put(text);
     return copy;
 }
