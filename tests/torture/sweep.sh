@@ -36,10 +36,10 @@ try() { # try CALL OBJECT ERRNO N [FROM]
     head -n 3 "$box/stderr" | sed 's/^/    stderr: /'
 }
 
-# Every n up to MOST; spread evenly over all there are beyond. Of what takes long, a third in a sample.
+# Every n up to MOST; spread evenly over all there are beyond. A third of them of what takes long.
 sweep() { # sweep CALL OBJECT ERRNO MOST [FROM]
     most=$4
-    case $fast,$name in 1,online | 1,record | 1,eval | 1,watch | 1,picture | 1,serve) most=$(((most + 2) / 3)) ;; esac
+    case $name in online | record | eval | watch | picture | serve) most=$(((most + 2) / 3)) ;; esac
     total=$(count_of "$1" "$2")
     [ "${total:-0}" -gt 0 ] || return
     for n in $(awk -v n="$total" -v most="$most" 'BEGIN {
