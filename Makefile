@@ -390,12 +390,10 @@ $(LIBRUNTIME) $(LIBIMPORT) $(LIBSERVE) $(LIBDATASETS) $(LIBTABLETOP) $(LIBBUDGET
 # functions, or another library's, can neither replace them nor be replaced by them.
 # (A sanitizer's own functions are the program's.)
 NO_UNDEFINED := $(if $(findstring -fsanitize,$(EXTRA_CFLAGS)),,-Wl,--no-undefined)
-# They stay loaded: jansson has a function of theirs (runtime/base/json/json_memory.h).
-LIBRARY_FLAGS := -shared -Wl,-z,nodelete $(NO_UNDEFINED)
 $(RUNTIME): ALL_CFLAGS += -fPIC -fno-semantic-interposition
 $(LIBDEER_SO): $(RUNTIME)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(LIBRARY_FLAGS) -Wl,-soname,$(SONAME) -Wl,-Bsymbolic-functions $(filter %.o,$^) -o $@ $(RUNTIME_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) $(NO_UNDEFINED) -Wl,-Bsymbolic-functions $(filter %.o,$^) -o $@ $(RUNTIME_LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(@F) $(BUILD)/libdeer.so
 # Calibration for other programs: what calib/library has and hides all of what that is made from, a
@@ -403,7 +401,7 @@ $(LIBDEER_SO): $(RUNTIME)
 $(CALIB_PUBLIC) $(CALIB) $(DATASETS) $(BUDGETS) $(IMPORT): ALL_CFLAGS += -fPIC -fno-semantic-interposition
 $(LIBDEERCALIB_SO): $(CALIB_PUBLIC) $(LIBCALIB) $(LIBDATASETS) $(LIBBUDGETS) $(LIBIMPORT) $(LIBRUNTIME)
 	$(call say,LINK)
-	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) $(LIBRARY_FLAGS) -Wl,-soname,libdeercalib.so.$(MAJOR) -Wl,--exclude-libs,ALL \
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -shared -Wl,-soname,libdeercalib.so.$(MAJOR) $(NO_UNDEFINED) -Wl,--exclude-libs,ALL \
 	  $(filter %.o,$^) $(filter %.a,$^) -o $@ $(CALIB_LIBS) $(DATASETS_LIBS) $(RUNTIME_LIBS)
 	$(Q)ln -sf $(@F) $(BUILD)/libdeercalib.so.$(MAJOR)
 	$(Q)ln -sf $(@F) $(BUILD)/libdeercalib.so

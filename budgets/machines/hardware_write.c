@@ -8,6 +8,7 @@
 #include "budgets/machines/hardware_internal.h"
 #include "runtime/base/file.h"
 #include "runtime/base/json/json_build.h"
+#include "runtime/base/text.h"
 
 /* A number as it stands in the file; low and high only where they differ from the value. */
 static void put_number(json_t *json, const char *key, double number, double value, double factor)
@@ -157,8 +158,8 @@ deer_figure deer_figure_measured(double low, double value, double high, const ch
 {
     deer_figure f = {.low = fmin(low, value), .value = value, .high = fmax(high, value)};
 
-    strncpy(f.source, source, sizeof f.source - 1);
-    strncpy(f.date, date, sizeof f.date - 1);
+    text_copy(f.source, sizeof f.source, source);
+    text_copy(f.date, sizeof f.date, date);
     return f;
 }
 
@@ -167,8 +168,8 @@ void deer_hardware_init(deer_hardware *h, const char *name, const char *title, h
     const deer_figure unknown = {.low = NAN, .value = NAN, .high = NAN};
 
     memset(h, 0, sizeof *h);
-    strncpy(h->name, name, sizeof h->name - 1);
-    strncpy(h->title, title, sizeof h->title - 1);
+    text_copy(h->name, sizeof h->name, name);
+    text_copy(h->title, sizeof h->title, title);
     h->kind = kind;
     h->form = kind == HARDWARE_CPU ? FORM_BOX : kind == HARDWARE_EMBEDDED ? FORM_KIT : FORM_CARD;
     h->memory = h->reserved = h->bandwidth = h->cache = h->cache_bandwidth = unknown;

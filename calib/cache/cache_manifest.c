@@ -168,7 +168,9 @@ static deer_status take_config(const char *path, const json_t *json, deer_config
 {
     char *text =
         json_text(json_incref(json_object_get(json, "config")), JSON_COMPACT | JSON_ENCODE_ANY);
-    deer_status status = deer_config_read(path, text ? text : "", config, err);
+    deer_status status =
+        text ? deer_config_read(path, text, config, err)
+             : deer_fail(err, "%s has no configuration, or there is no memory for it", path);
 
     free(text);
     return status;
@@ -324,6 +326,7 @@ deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *
 {
     char *path = cache_path(dir, "manifest.json"), *text = NULL;
     size_t size;
+    json_error_t problem;
     json_t *json;
     deer_status status;
 
@@ -340,9 +343,14 @@ deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *
     }
     status = file_read(path, MAX_MANIFEST, &text, &size, err);
     if (!status) {
-        json = json_parse(text, size, 0, NULL);
-        status = json ? manifest_parse(path, json, m, err)
-                      : deer_fail(err, "%s is no JSON; delete the cache and replay again", path);
+        json = json_parse(text, size, 0, &problem);
+        status =
+            json
+                ? manifest_parse(path, json, m, err)
+                : deer_fail(
+                      err,
+                      "%s cannot be read (%s); if it is damaged, delete the cache and replay again",
+                      path, problem.text);
         json_decref(json);
     }
     if (status)

@@ -25,7 +25,8 @@ enum { MOST_OUTPUT = 16 << 20, MOST_WORDS = 4096, MOST_COMMAND = 65536 };
 deer_status evaluator_read(const evaluator *e, const char *name, const char *text, size_t n,
                            online_result *result, deer_error *err)
 {
-    json_t *root = json_parse(text, n, 0, NULL);
+    json_error_t where;
+    json_t *root = json_parse(text, n, 0, &where);
     const json_t *cost = json_object_get(root, "cost"), *rollouts;
     deer_status status = DEER_OK;
 
@@ -36,7 +37,8 @@ deer_status evaluator_read(const evaluator *e, const char *name, const char *tex
     result->cost = json_number_value(cost);
     result->rollouts = rollouts ? json_number_value(rollouts) : 1;
     if (!json_is_object(root))
-        status = deer_fail(err, "%s: printed no JSON object", name);
+        status = deer_fail(err, "%s: printed no JSON object%s%s", name, *where.text ? ": " : "",
+                           where.text);
     else if (!json_is_number(json_object_get(root, "success")) ||
              !(result->success >= 0 && result->success <= 1))
         status = deer_fail(err, "%s: its JSON has no \"success\" from 0 to 1", name);

@@ -98,7 +98,8 @@ deer_status journal_open(const char *path, const char *settings, journal **out, 
                     : json_pack("{s:i, s:s, s:[]}", "deer_online", VERSION, "settings", settings,
                                 "trials");
     if (!j->root)
-        status = there ? DEER_FAILED : deer_fail(err, "%s: settings are no text", path);
+        status = there ? DEER_FAILED
+                       : deer_fail(err, "%s: out of memory, or the settings are not UTF-8", path);
     else
         status = check(path, j->root, settings, err);
     j->trials = json_object_get(j->root, "trials");

@@ -19,6 +19,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/json/json_build.h"
 #include "runtime/base/json/json_file.h"
+#include "runtime/base/machine_failure.h"
 
 enum { PATH = 4352, MAX_NOTE = 4096, BLOCK = 1 << 20, SLACK = 1 << 14 };
 
@@ -51,33 +52,28 @@ int parts_end(const parts *p, int k)
 
 /* ---------------------------------------------------------------- notes -------------------- */
 
-static json_t *read_json(const char *path)
-{
-    deer_error ignored;
-
-    return json_file_read(path, MAX_NOTE, &ignored);
-}
-
 /* Writes and frees it. */
 static deer_status write_json(const char *path, json_t *json, deer_error *err)
 {
     return json_write(path, json, JSON_SORT_KEYS, err);
 }
 
-/* Of a file's bytes; false when it cannot be read. */
+/* Of a file's bytes; false when it cannot be read, or the machine fails, which is counted. */
 static bool hash_file(const char *path, char hash[DEER_FINGERPRINT])
 {
     int fd = -1;
     FILE *f = file_open(path, &fd, NULL, NULL) ? NULL : fdopen(fd, "rb");
     XXH3_state_t *state = XXH3_createState();
     char *block = malloc(BLOCK);
-    bool ok = f && state && block && XXH3_128bits_reset(state) == XXH_OK;
+    bool ok =
+        f && machine_gave(state) && machine_gave(block) && XXH3_128bits_reset(state) == XXH_OK;
     size_t n;
     XXH128_hash_t digest;
 
+    machine_gave(f || fd < 0);
     while (ok && (n = fread(block, 1, BLOCK, f)) > 0)
         XXH3_128bits_update(state, block, n);
-    ok = ok && !ferror(f);
+    ok = ok && machine_gave(!ferror(f));
     if (ok) {
         digest = XXH3_128bits_digest(state);
         snprintf(hash, DEER_FINGERPRINT, "%016llx%016llx", (unsigned long long)digest.high64,
@@ -97,13 +93,14 @@ static bool finished(const parts *p, int k, parts_sum *sum)
 {
     char path[PATH], hash[DEER_FINGERPRINT];
     const char *expected = "";
+    deer_error ignored;
     json_t *note;
     int kept = -1, skipped = -1;
     json_int_t steps = 0;
     bool ok;
 
     note_file(p, k, path);
-    note = read_json(path);
+    note = json_file_read(path, MAX_NOTE, &ignored);
     ok = note && !json_unpack(note, "{s:i, s:i, s:I, s:s}", "kept", &kept, "skipped", &skipped,
                               "steps", &steps, "hash", &expected);
     ok = ok && kept >= 0 && skipped >= 0 && kept + skipped == parts_end(p, k) - parts_first(p, k);
@@ -169,6 +166,7 @@ static deer_status settle(const parts *p, const char *source, deer_error *err)
     char path[PATH];
     const char *had = "";
     int episodes = 0, each = 0;
+    unsigned before = machine_failures();
     json_t *about;
     bool same;
 
@@ -178,15 +176,17 @@ static deer_status settle(const parts *p, const char *source, deer_error *err)
                           json_pack("{s:s, s:i, s:i}", "source", source, "episodes", p->episodes,
                                     "each", p->each),
                           err);
-    about = read_json(path);
+    about = json_file_read(path, MAX_NOTE, err);
     same = about &&
            !json_unpack(about, "{s:s, s:i, s:i}", "source", &had, "episodes", &episodes, "each",
                         &each) &&
            !strcmp(had, source) && episodes == p->episodes && each == p->each;
+    if (about && machine_failures() != before)
+        deer_fail(err, "out of memory reading %s", path);
     json_decref(about);
-    return same ? DEER_OK
-                : deer_fail(err, "%s holds parts of an import of something else; remove it",
-                            p->folder);
+    if (same || machine_failures() != before)
+        return same ? DEER_OK : DEER_FAILED;
+    return deer_fail(err, "%s holds parts of an import of something else; remove it", p->folder);
 }
 
 static deer_status take_lock(parts *p, deer_error *err)
@@ -238,11 +238,12 @@ deer_status parts_open(const char *out, const char *source, int episodes, int ea
 void parts_close(parts *p)
 {
     bool any = p->lock < 0; /* without the lock nothing here is ours to remove */
+    unsigned before = machine_failures();
     parts_sum ignored = {0, 0, 0};
 
     for (int k = 0; k < p->count && !any; k++)
         any = parts_have(p, k, &ignored);
-    if (!any)
+    if (!any && machine_failures() == before)
         clean(p, true);
     if (p->lock >= 0)
         close(p->lock);

@@ -36,7 +36,8 @@ typedef struct {
 deer_status parts_open(const char *out, const char *source, int episodes, int each, parts *p,
                        deer_error *err);
 
-/* Closes; the folder stays when a part in it need not be done again. */
+/* Closes; the folder stays when a part in it need not be done again, or when the machine fails to
+ * say so. */
 void parts_close(parts *p);
 
 /* First episode of part k, and the one behind its last. */

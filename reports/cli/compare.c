@@ -117,8 +117,9 @@ static deer_status look_into(const char *folder, json_t **json, deer_error *err)
     char a[4096], b[4096];
     paired p = {.within = 0};
     struct dirent **entry = NULL;
-    unsigned failures = machine_failures();
-    deer_error unfinished = {""};
+    unsigned before = machine_failures();
+    deer_error unfinished;
+    bool failed = false;
     int n;
 
     snprintf(a, sizeof a, "%s/a", folder);
@@ -131,20 +132,20 @@ static deer_status look_into(const char *folder, json_t **json, deer_error *err)
     for (int i = 0; i < n; i++) {
         const char *name = entry[i]->d_name;
         size_t length = strlen(name);
-        paired before = p;
+        paired known = p;
 
         snprintf(a, sizeof a, "%s/a/%s", folder, name);
         snprintf(b, sizeof b, "%s/b/%s", folder, name);
-        if (length > 5 && !strcmp(name + length - 5, ".json") && !access(b, R_OK) &&
-            paired_add(a, b, &p, &unfinished))
-            p = before;
+        if (!failed && length > 5 && !strcmp(name + length - 5, ".json") && !access(b, R_OK) &&
+            paired_add(a, b, &p, &unfinished)) {
+            p = known;
+            failed = machine_failures() != before;
+        }
         free(entry[i]);
     }
     free(entry);
-    if (machine_failures() != failures) {
-        *err = unfinished;
-        return DEER_FAILED;
-    }
+    if (failed)
+        return deer_fail(err, "%s", unfinished.message);
     if (p.pairs)
         paired_finish(&p);
     *json = p.pairs ? comparison_pairs(&p) : json_null();

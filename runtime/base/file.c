@@ -169,18 +169,23 @@ deer_status file_write(const char *path, const void *data, size_t size, deer_err
 deer_status file_open(const char *path, int *fd, struct stat *info, deer_error *err)
 {
     struct stat own;
+    int why;
 
-    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (*fd < 0) {
-        machine_failed_by(errno);
-        return deer_fail(err, "cannot open %s: %s", path, strerror(errno));
-    }
     info = info ? info : &own;
-    if (!fstat(*fd, info) && S_ISREG(info->st_mode))
-        return DEER_OK;
-    close(*fd);
+    *fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (*fd >= 0 && !fstat(*fd, info)) {
+        if (S_ISREG(info->st_mode))
+            return DEER_OK;
+        close(*fd);
+        *fd = -1;
+        return deer_fail(err, "%s is not a regular file", path);
+    }
+    why = errno;
+    machine_failed_by(why);
+    if (*fd >= 0)
+        close(*fd);
     *fd = -1;
-    return deer_fail(err, "%s is not a regular file", path);
+    return deer_fail(err, "cannot open %s: %s", path, strerror(why));
 }
 
 deer_status file_read_at(int fd, const char *path, uint64_t at, void *to, size_t size,

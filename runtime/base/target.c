@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 
 enum { LINKS = 40 }; /* followed, as the kernel does */
 
@@ -88,13 +89,24 @@ deer_status file_check_output(const char *path, deer_error *err)
     return folder_ok ? DEER_OK : DEER_FAILED;
 }
 
+static bool is_there(const char *path, struct stat *info)
+{
+    bool is = !stat(path, info);
+
+    if (!is)
+        machine_failed_by(errno);
+    return is;
+}
+
 /* The whole path of a file that may not be there yet; NULL when its folder is not. */
 static char *whole_path(const char *path)
 {
     char *copy = strdup(path), *folder = copy ? realpath(dirname(copy), NULL) : NULL, *whole = NULL;
 
-    if (!folder || asprintf(&whole, "%s/%s", folder, path + folder_length(path)) < 0)
+    if (!folder || asprintf(&whole, "%s/%s", folder, path + folder_length(path)) < 0) {
+        machine_failed_by(errno);
         whole = NULL;
+    }
     free(copy);
     free(folder);
     return whole;
@@ -106,15 +118,17 @@ static bool inside(const char *path, const char *folder)
     size_t n = real ? strlen(real) : 0;
     bool is = whole && real && !strncmp(whole, real, n) && whole[n] == '/';
 
+    if (!real)
+        machine_failed_by(errno);
     free(whole);
     free(real);
     return is;
 }
 
-bool file_overlap(const char *output, const char *other)
+static bool overlap(const char *output, const char *other)
 {
     struct stat a, b;
-    bool there = !stat(output, &a), other_there = !stat(other, &b), same;
+    bool there = is_there(output, &a), other_there = is_there(other, &b), same;
     char *x, *y;
 
     if (other_there && S_ISDIR(b.st_mode))
@@ -128,4 +142,11 @@ bool file_overlap(const char *output, const char *other)
     free(x);
     free(y);
     return same;
+}
+
+bool file_overlap(const char *output, const char *other)
+{
+    unsigned before = machine_failures();
+
+    return overlap(output, other) || machine_failures() != before;
 }

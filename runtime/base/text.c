@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 size_t text_character(const char *text, size_t n)
 {
@@ -55,4 +56,15 @@ const char *text_strip(const char *text, size_t *n)
         *n -= back;
     }
     return text;
+}
+
+void text_copy(char *to, size_t size, const char *from)
+{
+    size_t n = strnlen(from, size);
+
+    if (n == size)
+        for (n--; n > 0 && (from[n] & 0xc0) == 0x80; n--)
+            continue;
+    memset(to, 0, size);
+    memcpy(to, from, n);
 }

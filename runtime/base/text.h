@@ -12,4 +12,7 @@ size_t text_character(const char *text, size_t n);
  * and the like); returns where it starts. */
 const char *text_strip(const char *text, size_t *n);
 
+/* As many of a text's characters as fit, whole; zero bytes behind them. */
+void text_copy(char *to, size_t size, const char *from);
+
 #endif

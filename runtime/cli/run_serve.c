@@ -36,6 +36,7 @@ static deer_status start_fleet(const request *r, const policy *p, metrics *count
     double budget = !isnan(choice->govern)   ? choice->govern
                     : !isnan(choice->budget) ? choice->budget
                                              : deer_thresholds_budget(p->thresholds);
+    deer_status status;
 
     *f = (fleet){.model = p->model,
                  .thresholds = p->thresholds,
@@ -46,8 +47,9 @@ static deer_status start_fleet(const request *r, const policy *p, metrics *count
                  .counts = counts};
     metrics_start(counts, deer_model_config(p->model)->exits, budget, !isnan(choice->govern));
     pthread_mutex_init(&f->drifts, NULL);
-    if (isnan(choice->govern) && deer_drift_new(p->thresholds, &f->drift, NULL))
-        f->drift = NULL;
+    status = isnan(choice->govern) ? deer_drift_new(p->thresholds, &f->drift, err) : DEER_OK;
+    if (status && status != DEER_USAGE) /* thresholds without a reference, that is */
+        return status;
     return r->log ? step_log_open(r->log, &f->log, err) : DEER_OK;
 }
 

@@ -67,7 +67,8 @@ static deer_status find_entry(gpu_device *gpu, PFN_vkGetInstanceProcAddr *entry,
     gpu->loader = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!gpu->loader) {
         why = dlerror();
-        machine_gave(!strstr(why, strerror(ENOMEM)));
+        why = why ? why : "out of memory";
+        machine_gave(!strstr(why, "out of memory") && !strstr(why, strerror(ENOMEM)));
         return deer_fail(err, "no GPU can be used: %s (on Debian: apt-get install libvulkan1)",
                          why);
     }

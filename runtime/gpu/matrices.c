@@ -2,6 +2,7 @@
 /* matrices.c - which matrix units a device offers. */
 #include "runtime/gpu/matrices.h"
 
+#include "runtime/base/machine_failure.h"
 #include "runtime/gpu/device.h"
 
 enum { LIST = 64, STEP_BYTES = 64 }; /* bytes of inputs that the kernel has in shared memory */
@@ -137,13 +138,15 @@ gpu_matrices matrices_offered(const gpu_device *gpu, VkPhysicalDevice physical)
     gpu_matrices m = {.subgroup = 0};
     bool possible[WEIGHT_DTYPES], any = false;
     uint32_t count = LIST;
+    VkResult result;
 
     if (!has_extensions(gpu, physical))
         return m;
     for (int i = 0; i < LIST; i++)
         list[i].sType = VK_STRUCTURE_TYPE_COOPERATIVE_MATRIX_PROPERTIES_KHR;
     types_possible(gpu, physical, possible);
-    if (gpu->vk.GetPhysicalDeviceCooperativeMatrixPropertiesKHR(physical, &count, list) < 0)
+    result = gpu->vk.GetPhysicalDeviceCooperativeMatrixPropertiesKHR(physical, &count, list);
+    if (!machine_gave(result != VK_ERROR_OUT_OF_HOST_MEMORY) || result < 0)
         return m;
     for (int type = 0; type < WEIGHT_DTYPES; type++) {
         if (possible[type])

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/base/machine_failure.h"
 #include "runtime/gpu/tape.h"
 
 enum { PAIR = ORDERS_TEXT };
@@ -198,14 +199,15 @@ static deer_status try_it(gpu_home *home, const amount *a, verdict *v, deer_erro
     gpu_tape tape;
     int unit = 0;
     deer_status status;
+    unsigned before = machine_failures();
 
     *v = (verdict){false, false};
     if (make_program(&program, a, tape_taste(home->gpu), err)) {
         program_free(&program);
         return DEER_FAILED;
     }
-    if (tape_make(home, &program, &tape, NULL))
-        return DEER_OK;
+    if (tape_make(home, &program, &tape, err))
+        return machine_failures() != before ? DEER_FAILED : DEER_OK;
     fill(&tape, a);
     status = tape_run(&tape, &unit, 1, err) || tape_wait(&tape, err) ? DEER_FAILED : DEER_OK;
     if (!status)

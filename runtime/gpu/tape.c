@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tape.c - a program recorded. */
 #include "runtime/gpu/tape.h"
+#include "runtime/base/machine_failure.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -248,7 +249,7 @@ static deer_status record_all(gpu_tape *t, deer_error *err)
     t->batch = calloc((size_t)units, sizeof *t->batch);
     t->submitted = calloc((size_t)units, sizeof *t->submitted);
     if (!t->unit || !t->batch || !t->submitted)
-        return deer_fail(err, "out of memory for a session on %s", t->home->gpu->name);
+        return machine_fail(err, "out of memory for a session on %s", t->home->gpu->name);
     result = make_pools(t, (uint32_t)t->program.count, t->unit, (uint32_t)units);
     if (result)
         return gpu_fail(t->home->gpu, result, "making room for commands", err);

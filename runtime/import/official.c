@@ -12,6 +12,7 @@
 #include "runtime/base/file.h"
 #include "runtime/base/json/json_build.h"
 #include "runtime/base/json/json_file.h"
+#include "runtime/base/text.h"
 #include "runtime/import/weights.h"
 #include "runtime/model/config.h"
 #include "runtime/model/match.h"
@@ -144,7 +145,7 @@ static void read_official(const safetensors *file, const json_t *json, deer_conf
     const char *name = json_string_value(json_object_get(json, "llm_name"));
 
     memset(c, 0, sizeof *c);
-    strncpy(c->name, name ? name : "official", sizeof c->name - 1);
+    text_copy(c->name, sizeof c->name, name ? name : "official");
     memcpy(c->image_mean, mean, sizeof mean);
     memcpy(c->image_std, std, sizeof std);
     c->max_text = 32; /* official preprocess_text_calvin */

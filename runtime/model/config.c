@@ -9,6 +9,7 @@
 
 #include "runtime/base/json/json_build.h"
 #include "runtime/base/json/json_file.h"
+#include "runtime/base/text.h"
 
 /* Every count of deer_config with its range. One table serves reading, checking and writing. */
 static const struct {
@@ -160,7 +161,7 @@ deer_status config_from_json(const char *where, const json_t *json, deer_config 
     memset(c, 0, sizeof *c);
     if (!json_is_object(json))
         return deer_fail(err, "%s: the configuration is no JSON object", where);
-    strncpy(c->name, name ? name : "unnamed", sizeof c->name - 1);
+    text_copy(c->name, sizeof c->name, name ? name : "unnamed");
     if (read_counts(where, json, c, err) ||
         read_floats(where, json, "image_mean", 3, c->image_mean, err) ||
         read_floats(where, json, "image_std", 3, c->image_std, err) ||
@@ -246,18 +247,23 @@ deer_status deer_config_write(const deer_config *config, char **text, deer_error
         return deer_fail_with(DEER_USAGE, err, "writing a configuration lacks an argument");
     json = config_to_json(config);
     *text = json_text(json, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    return *text ? DEER_OK : deer_fail(err, "out of memory writing a configuration");
+    return *text
+               ? DEER_OK
+               : deer_fail(err, "out of memory writing a configuration, or its name is not UTF-8");
 }
 
 deer_status deer_config_read(const char *where, const char *text, deer_config *config,
                              deer_error *err)
 {
+    json_error_t problem;
     json_t *json;
     deer_status status;
 
     if (!where || !text || !config)
         return deer_fail_with(DEER_USAGE, err, "reading a configuration lacks an argument");
-    json = json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, NULL);
+    json = json_parse(text, strlen(text), JSON_REJECT_DUPLICATES, &problem);
+    if (!json)
+        return deer_fail(err, "%s: the configuration is no JSON object: %s", where, problem.text);
     status = config_from_json(where, json, config, err);
     json_decref(json);
     return status;

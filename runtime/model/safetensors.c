@@ -191,7 +191,7 @@ static deer_status read_header(safetensors *file, size_t file_size, deer_error *
     file->header = json_parse(file->header_text, length, JSON_REJECT_DUPLICATES, &problem);
     if (!json_is_object(file->header))
         return deer_fail(err, "%s: the safetensors header is damaged (%s)", file->path,
-                         problem.text);
+                         *problem.text ? problem.text : "it is no JSON object");
     return read_table(file, err);
 }
 

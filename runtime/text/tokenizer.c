@@ -246,7 +246,8 @@ deer_status tokenizer_complete(const char *where, const char *text, char **compl
     if (!json_is_object(t.json)) {
         json_decref(t.json);
         return strchr("{[ \t\r\n\xef", *text) && *text
-                   ? deer_fail(err, "%s is no tokenizer.json: %s", where, problem.text)
+                   ? deer_fail(err, "%s is no tokenizer.json: %s", where,
+                               *problem.text ? problem.text : "it is no JSON object")
                    : deer_fail(
                          err, "%s is no tokenizer.json: it %s", where,
                          file_kind_of((const uint8_t *)text, strnlen(text, 512), strlen(text), is));

@@ -7,6 +7,7 @@
 #include "runtime/base/dtype.h"
 #include "runtime/base/json/json_file.h"
 #include "runtime/base/tau.h"
+#include "runtime/base/text.h"
 #include "runtime/thresholds/criterion.h"
 #include "runtime/thresholds/exit_rule.h"
 #include "runtime/thresholds/thresholds_format.h"
@@ -191,7 +192,7 @@ static void read_text(const json_t *json, const char *name, char *text, size_t s
 {
     const char *value = json_string_value(json_object_get(json, name));
 
-    strncpy(text, value ? value : "", size - 1);
+    text_copy(text, size, value ? value : "");
 }
 
 static deer_status read_guarantee(const char *path, const json_t *json, deer_guarantee *g,

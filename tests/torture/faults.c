@@ -164,6 +164,7 @@ static bool no_memory(uintptr_t caller)
 {
     if (!fails("alloc", caller))
         return false;
+    by_jansson = false; /* who asked for it may not come back there */
     errno = ENOMEM;
     return true;
 }

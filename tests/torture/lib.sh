@@ -29,6 +29,19 @@ awk '/"tau"/ && !seen++ { getline; t = $1 + 0 } END { printf "{\"success\": %f, 
 END
 }
 
+# The folder of an import that was all there but for its end: the last file could not be named.
+begin_import() {
+    mkdir -p "$given/begun"
+    (
+        cd "$given/begun" || exit 1
+        import="env LD_PRELOAD=$faults FAULT_CALL=rename FAULT_ERRNO=5 FAULT_LOG=../renames $build/deer-data import --part-episodes 1
+            --calvin $root/tests/data/calvin/training --skip-bad --threads 1 --out d.h5"
+        # shellcheck disable=SC2086
+        FAULT_AT=0 $import && rm d.h5 && last=$(sed -n 's/^count //p' ../renames) && ! FAULT_AT=$last $import
+        [ -e d.h5.parts/part-00001.h5 ] && [ ! -e d.h5 ]
+    )
+}
+
 # Small inputs: demonstrations of CALVIN's test data, a cache of them, thresholds, a model; reports and
 # evaluations for the commands that compare them.
 prepare() {
@@ -48,7 +61,7 @@ prepare() {
             "$build/deer-report" whatif --cache "$given/cache" --rate 10 --json "$given/a.json" &&
             "$build/deer-report" whatif --cache "$given/cache" --rate 20 --json "$given/b.json" &&
             "$build/deer-sim" eval --model "$model" $rollouts --exit 0 --json >"$given/first.json" &&
-            "$build/deer-sim" eval --model "$model" $rollouts --json >"$given/full.json"
+            "$build/deer-sim" eval --model "$model" $rollouts --json >"$given/full.json" && begin_import
     } >"$work/prepare.log" 2>&1 || {
         cat "$work/prepare.log"
         exit 1
@@ -57,13 +70,15 @@ prepare() {
 }
 
 rollouts='--tasks lift_red --episodes 1 --workers 1'
-cases='replay solve frontier combined check episode import convert minfo dinfo dimport rlds lerobot whatif
+cases='replay solve frontier combined check episode import convert minfo dinfo dimport goon rlds lerobot whatif
 frame online synth devices record eval watch picture compare rollouts paired
 serve'
 
 # The command of a case, its outputs in $outputs; stdout counts where it is the same every time.
 command_of() {
     outputs=
+    begun= # a folder to begin in, and a file of it that stays until there is an output
+    kept=
     case $1 in
     replay)
         set -- deer-calib replay --model "$model" --demos "$given/d.h5" --cache cache --threads 1
@@ -111,7 +126,8 @@ command_of() {
         set -- deer-data info "$given/d.h5" --json
         outputs=stdout
         ;;
-    dimport)
+    dimport | goon)
+        [ "$1" = dimport ] || begun=$given/begun kept=d.h5.parts/part-00000.h5
         set -- deer-data import --calvin "$root/tests/data/calvin/training" --part-episodes 1 \
             --skip-bad --threads 1 --out d.h5
         outputs=d.h5
@@ -191,6 +207,7 @@ attempt() { # attempt BOX [NAME=VALUE ...]
     shift
     rm -rf "$box/run"
     mkdir -p "$box/run"
+    [ -z "$begun" ] || cp -r "$begun/." "$box/run"
     (
         cd "$box/run" || exit 99
         # shellcheck disable=SC2086
@@ -234,6 +251,7 @@ half_there() { # half_there BOX: outputs that are there, but are not those of an
 # Prints what is wrong with the run just made, nothing where all is well. HDF5 1.10 crashes where it
 # gets no memory itself: of such runs ($theirs is 1) only the outputs are judged.
 judge() { # judge BOX
+    [ "$status" -eq 0 ] || [ -z "$kept" ] || [ -e "$1/run/$kept" ] || [ -e "$1/run/$outputs" ] || echo "$kept is gone"
     [ "${theirs:-0}" = 0 ] || [ "$status" -eq 0 ] || {
         half_there "$1"
         return

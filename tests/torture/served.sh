@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # A rollout of the simulator whose policy is served, and the end of the server. What SERVER_PRELOAD names is loaded
-# into the server alone. Ends as the rollout does; as the server does where that one crashes, or does not begin.
+# into the server alone. Ends as the rollout does, or else as the server does.
 # Usage: served.sh BUILD MODEL
 set -u
 LD_PRELOAD=${SERVER_PRELOAD:-} "$1/deer-run" serve --model "$2" --port 0 --threads 1 >url 2>server.err &
@@ -28,4 +28,6 @@ rollout=$?
 kill $server 2>/dev/null
 ended
 [ $status -lt 128 ] || exit $status
-exit $rollout
+[ $rollout -eq 0 ] || exit $rollout
+cat server.err >&2
+exit $status

@@ -54,6 +54,7 @@ reference "$box" || exit 1
 case $kind in
 alloc)
     sweep alloc exe 12 "$(pick 40 300)"
+    sweep alloc exe 12 "$(pick 3 30)" from
     sweep alloc jansson 12 "$(pick 12 100)"
     sweep alloc hdf5 12 "$(pick 4 30)"
     sweep alloc "" 12 "$(pick 2 20)" from

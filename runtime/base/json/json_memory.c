@@ -2,14 +2,19 @@
 /* json_memory.c - jansson's allocations, watched. */
 #include "runtime/base/json/json_memory.h"
 
+#include <dlfcn.h>
 #include <setjmp.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "runtime/base/machine_failure.h"
 
+/* Where they are is known from the start: elsewhere the first look at them takes memory. */
+#define IN_EVERY_THREAD _Thread_local __attribute__((tls_model("initial-exec")))
+
 static json_malloc_t get;
-static _Thread_local jmp_buf *reading; /* where a reading of this thread's ends */
-static _Thread_local bool failed;
+static IN_EVERY_THREAD jmp_buf *reading; /* where a reading of this thread's ends */
+static IN_EVERY_THREAD bool failed;
 
 static void *get_watched(size_t n)
 {
@@ -23,7 +28,7 @@ static void *get_watched(size_t n)
     return NULL;
 }
 
-__attribute__((constructor)) void json_memory_watch(void)
+void json_memory_watch(void)
 {
     json_malloc_t now;
     json_free_t put;
@@ -35,15 +40,21 @@ __attribute__((constructor)) void json_memory_watch(void)
     json_set_alloc_funcs(get_watched, put);
 }
 
-/* A plugin that is unloaded leaves things as they were. */
-__attribute__((destructor)) static void watch_no_more(void)
+/* The library, or what it was linked into, is not unloaded any more: jansson has a function of it.
+ */
+static void stay(void)
 {
-    json_malloc_t now;
-    json_free_t put;
+    Dl_info here, program;
 
-    json_get_alloc_funcs(&now, &put);
-    if (now == get_watched)
-        json_set_alloc_funcs(get, put);
+    if (dladdr(&get, &here) && dladdr((void *)getauxval(AT_PHDR), &program) &&
+        here.dli_fbase != program.dli_fbase)
+        dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    stay();
+    json_memory_watch();
 }
 
 json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *problem)

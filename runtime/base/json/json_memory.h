@@ -4,7 +4,8 @@
  * A reader of jansson 2.14 leaves out the character that its buffer cannot grow for, and goes on:
  * with another name, text or number, or over the end of a buffer. So what it allocates with, for
  * everybody in the process, is asked through a function of ours, above those that were set before:
- * where that fails, our own readings end at once, and of writings it is noted. */
+ * where that fails, our own readings end at once, and of writings it is noted. A process that sets
+ * functions of its own later has jansson's readings as they are. */
 #ifndef RUNTIME_JSON_MEMORY_H
 #define RUNTIME_JSON_MEMORY_H
 
@@ -18,7 +19,8 @@ json_t *json_parse(const char *text, size_t size, size_t flags, json_error_t *pr
  * with. */
 char *json_dumped(const json_t *json, size_t flags);
 
-/* Asks through the functions that are set now; done when the program, or the library, is loaded. */
+/* Asks through the functions that are set now; done when the program, or the library, is loaded.
+ * The library stays loaded from then on. */
 void json_memory_watch(void);
 
 #endif
