@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "runtime/base/file.h"
+#include "runtime/deer_replay.h"
 #include "tests/base/unless_long.h"
 
 static small_model small;
@@ -138,7 +139,7 @@ static void test_header_is_no_table(void **state)
     char *deep = malloc(200001);
 
     (void)state;
-    refuse_text("[]", "header is damaged");
+    refuse_text("[]", "header is damaged (it is no JSON object)");
     refuse_text("{", "header is damaged");
     refuse_text("{\"a\": 1}", "malformed");
     refuse_text("{\"a\": {}, \"a\": {}}", "header is damaged");
@@ -275,6 +276,31 @@ static void test_every_field_counts(void **state)
             refuse_config(name, nonsense[i], name);
     }
     json_decref(config);
+}
+
+/* A name is cut between characters: what is written of it can be read again. */
+static void test_long_name(void **state)
+{
+    char *text, *written, long_name[80];
+    json_t *json = json_loads(
+        json_string_value(json_object_get(json_object_get(header, "__metadata__"), "deer.config")),
+        0, NULL);
+    deer_config config;
+
+    (void)state;
+    for (size_t before = sizeof config.name - 4; before < sizeof config.name; before++) {
+        memset(long_name, 'n', before);
+        strcpy(long_name + before, "\xe2\x82\xac"); /* three bytes */
+        json_object_set_new(json, "name", json_string(long_name));
+        text = json_dumps(json, 0);
+        assert_int_equal(deer_config_read("here", text, &config, &error), DEER_OK);
+        assert_int_equal(strlen(config.name),
+                         before + 3 < sizeof config.name ? before + 3 : before);
+        assert_int_equal(deer_config_write(&config, &written, &error), DEER_OK);
+        free(written);
+        free(text);
+    }
+    json_decref(json);
 }
 
 static void test_configuration(void **state)
@@ -494,6 +520,7 @@ int main(void)
         cmocka_unit_test(test_tensors_that_do_not_fit),
         cmocka_unit_test(test_names_are_shown_harmless),
         cmocka_unit_test(test_every_field_counts),
+        cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_configuration),
         cmocka_unit_test(test_not_finite_weights),
         cmocka_unit_test(test_missing_file),
