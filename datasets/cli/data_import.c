@@ -115,10 +115,16 @@ static deer_status check_out(const job *j, deer_error *err)
 {
     if (file_check_output(j->out, err))
         return DEER_FAILED;
-    for (int i = 0; i < j->options.paths; i++)
-        if (file_overlap(j->out, j->options.path[i]))
-            return deer_fail(err, "--out %s is, or is inside of, what is to be imported: %s",
-                             j->out, j->options.path[i]);
+    for (int i = 0; i < j->options.paths; i++) {
+        unsigned before = machine_failures();
+
+        if (!file_overlap(j->out, j->options.path[i]))
+            continue;
+        if (machine_failures() != before)
+            return file_overlap_unknown(j->out, j->options.path[i], err);
+        return deer_fail(err, "--out %s is, or is inside of, what is to be imported: %s", j->out,
+                         j->options.path[i]);
+    }
     return DEER_OK;
 }
 

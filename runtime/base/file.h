@@ -29,8 +29,10 @@ char *file_target(const char *path, struct stat *was, bool *exists, deer_error *
 deer_status file_check_output(const char *path, deer_error *err);
 
 /* Whether writing output would replace other: the same file, however named, or, where other is a
- * folder, a file that is in it already. True as well where the machine fails to say. */
+ * folder, a file that is in it already. True as well where the machine fails to say,
+ * which counts, and which the second then says. */
 bool file_overlap(const char *output, const char *other);
+deer_status file_overlap_unknown(const char *output, const char *other, deer_error *err);
 
 /* Opens a regular file for reading, without waiting for what is none. info may be NULL; the caller
  * closes *fd. */

@@ -150,3 +150,10 @@ bool file_overlap(const char *output, const char *other)
 
     return overlap(output, other) || machine_failures() != before;
 }
+
+deer_status file_overlap_unknown(const char *output, const char *other, deer_error *err)
+{
+    return deer_fail(err,
+                     "cannot tell whether %s would overwrite %s: no memory, or a disk that fails",
+                     output, other);
+}

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/base/file.h"
+#include "runtime/base/machine_failure.h"
 #include "runtime/cli/tool.h"
 
 static const char *value_of(const tool_option *o)
@@ -89,6 +90,7 @@ bool file_list_wrong(const tool_command *command, const char *const *rest, int n
 
     *status = DEER_OK;
     for (const tool_option *o = command->options; o->name && !*status; o++) {
+        unsigned before = machine_failures();
         const char *path = output_of(o), *printed = printed_before(command, o),
                    *other = path ? overwritten(command, o, rest, n_rest) : NULL;
 
@@ -98,6 +100,8 @@ bool file_list_wrong(const tool_command *command, const char *const *rest, int n
             *status = tool_usage(
                 command, "--%s and --%s both write to standard output; give one another place",
                 printed, o->name);
+        else if (other && machine_failures() != before)
+            *status = tool_fail(command, file_overlap_unknown(path, other, &err), &err);
         else if (other)
             *status = tool_usage(
                 command,
