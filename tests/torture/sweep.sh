@@ -36,10 +36,10 @@ try() { # try CALL OBJECT ERRNO N [FROM]
     head -n 3 "$box/stderr" | sed 's/^/    stderr: /'
 }
 
-# Every n up to MOST; spread evenly over all there are beyond. A third of them of what takes long.
+# Every n up to MOST; spread evenly over all there are beyond. A third of them of what takes long, or is much like another.
 sweep() { # sweep CALL OBJECT ERRNO MOST [FROM]
     most=$4
-    case $name in online | record | eval | watch | picture | serve) most=$(((most + 2) / 3)) ;; esac
+    case $name in online | record | eval | watch | picture | serve | rlds | lerobot | goon) most=$(((most + 2) / 3)) ;; esac
     total=$(count_of "$1" "$2")
     [ "${total:-0}" -gt 0 ] || return
     for n in $(awk -v n="$total" -v most="$most" 'BEGIN {
