@@ -15,10 +15,11 @@ crashed=0
 preload=LD_PRELOAD
 [ "$name" != serve ] || preload=SERVER_PRELOAD
 
-count_of() { # count_of CALL OBJECT: how many there are in an undisturbed run
+count_of() { # count_of CALL OBJECT: how many there are in an undisturbed run, looked up once
+    [ ! -e "$box/count-$1-$2" ] || return
     attempt "$box" $preload="$faults" FAULT_CALL="$1" ${2:+FAULT_OBJECT=$2} FAULT_AT=0 \
         FAULT_LOG="$box/log"
-    sed -n 's/^count //p' "$box/log"
+    sed -n 's/^count //p' "$box/log" >"$box/count-$1-$2"
 }
 
 try() { # try CALL OBJECT ERRNO N [FROM]
@@ -40,7 +41,8 @@ try() { # try CALL OBJECT ERRNO N [FROM]
 sweep() { # sweep CALL OBJECT ERRNO MOST [FROM]
     most=$4
     case $name in online | record | eval | watch | picture | serve | rlds | lerobot | goon) most=$(((most + 2) / 3)) ;; esac
-    total=$(count_of "$1" "$2")
+    count_of "$1" "$2"
+    total=$(cat "$box/count-$1-$2")
     [ "${total:-0}" -gt 0 ] || return
     for n in $(awk -v n="$total" -v most="$most" 'BEGIN {
         if (n < most) most = n
@@ -60,7 +62,7 @@ alloc)
     sweep alloc "" 12 "$(pick 2 20)" from
     ;;
 calls)
-    for errno in 28 5; do # no room, input or output error
+    for errno in $(pick 5 '28 5'); do # input or output error, no room
         for call in write fsync ftruncate rename mkdir close open stat; do
             sweep $call "" $errno "$(pick 2 12)"
         done
