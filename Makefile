@@ -580,7 +580,7 @@ $(BUILD)/tests/torture/hostile $(BUILD)/tests/torture/damage: $(BUILD)/tests/tor
 	$(Q)$(CC) $(ALL_CFLAGS) $< -o $@ $(DATASETS_LIBS)
 
 .PHONY: torture run-torture
-torture: check-deps ## allocations, system calls, disks and files that fail (half an hour; TORTURE=fast: 4)
+torture: check-deps ## allocations, system calls, disks and files that fail (half an hour; TORTURE=fast: 5)
 	@$(MAKE) --no-print-directory run-torture
 run-torture: all $(TORTURE_TOOLS)
 	@BUILD=$(BUILD) tests/torture/run.sh

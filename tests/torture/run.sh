@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# All of it, one driver more at once than there are cores; TORTURE=fast: a sample of two minutes or so.
+# All of it, one driver more at once than there are cores; TORTURE=fast: a sample of five minutes or so.
 # BUILD: the build folder. One line a driver, findings before it; docs/reliability.md says what it is.
 set -u
 export BUILD="${BUILD:-build}"
