@@ -344,13 +344,12 @@ deer_status cache_manifest_load(const char *dir, cache_manifest *m, deer_error *
     status = file_read(path, MAX_MANIFEST, &text, &size, err);
     if (!status) {
         json = json_parse(text, size, 0, &problem);
-        status =
-            json
-                ? manifest_parse(path, json, m, err)
-                : deer_fail(
-                      err,
-                      "%s cannot be read (%s); if it is damaged, delete the cache and replay again",
-                      path, problem.text);
+        if (json)
+            status = manifest_parse(path, json, m, err);
+        else
+            status = deer_fail(
+                err, "%s is no JSON (%s); where it is damaged, delete the cache and replay again",
+                path, problem.text);
         json_decref(json);
     }
     if (status)

@@ -109,7 +109,7 @@ deer_status coverage_promise(const coverage_spec *spec, world_sample *d, uint64_
                           .mix = mix};
     bool *solving = calloc((size_t)d->s.episodes, sizeof *solving);
     steps part = {0};
-    deer_status status = solving && !mix == !spec->mix
+    deer_status status = solving && (mix || !spec->mix)
                              ? guarantee_split(&how, d->s.episodes, solving, err)
                              : deer_fail(err, "out of memory for %d episodes", d->s.episodes);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* tape.c - a program recorded. */
 #include "runtime/gpu/tape.h"
-#include "runtime/base/machine_failure.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "runtime/base/machine_failure.h"
 
 enum { ALIGNED = 256, BINDINGS = GPU_VIEWS + 1 };
 
