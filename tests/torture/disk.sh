@@ -41,13 +41,15 @@ mounted() { # mounted KILOBYTES
     umount "$box/run"
 }
 
-for name in replay solve frontier import convert dimport whatif frame; do
+for name in replay solve frontier import convert dimport whatif frame rlds lerobot online synth record watch picture \
+    compare rollouts; do
     box=$work/disk-$name
     mkdir -p "$box"
     command_of "$name"
+    outputs=${outputs#stdout } # which does not go there
     reference "$box" || exit 1
     size=$(du -sk --apparent-size "$box/want" | cut -f 1)
-    most=$(pick 6 40)
+    most=$(pick 4 40)
     for i in $(seq 1 "$most"); do
         limited $((8 + 2 * size * i / most)) # the shell writes a few bytes itself
     done
